@@ -1,0 +1,27 @@
+# Makes the environment, then hands over to doit (dodo.py), which decides what is out of date.
+#
+#   make book [PROFILE=quick]   run the notebooks and build the book into _build/html
+#   make test                   run the tests
+#   make lint                   check style and that notebooks are in step
+#   make sync                   bring the .py and .ipynb of each notebook in step
+#   make clean                  remove what a profile made: its run and its survey
+
+PYTHON ?= python3
+PROFILE ?= quick
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := book
+.PHONY: book test lint sync clean
+
+book test lint sync clean: $(VENV)/.installed
+	@$(BIN)/doit --verbosity 2 profile=$(PROFILE) $@
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "galcfm needs Python 3.11 to 3.13, and $(PYTHON) is another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Installing into $(VENV): about 2.5 GB, some minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,189 @@
+"""What depends on what: doit runs the notebooks that are out of date and builds the book.
+
+Use it through make (`make book PROFILE=quick`), or from the environment: `doit profile=quick book`.
+"""
+
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from doit import get_var
+from doit.tools import config_changed
+
+from galcfm import paths, runs
+
+ROOT = Path(__file__).resolve().parent
+BIN = Path(sys.executable).parent
+PROFILE = get_var("profile", "quick")
+INDEX = ROOT / "_build" / "html" / "index.html"
+PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapters" not in p.parts)
+DOIT_CONFIG = {"default_tasks": ["book"], "dep_file": str(ROOT / ".doit.db")}
+
+
+def stop(message) -> None:
+    """End with one sentence, before any work."""
+    sys.exit(f"galcfm: {message}")
+
+
+if PROFILE not in runs.profiles():
+    stop(f"no profile called {PROFILE!r}: choose from {', '.join(runs.profiles())}")
+
+
+def parameter_file(notebook: str) -> Path:
+    return ROOT / "notebooks" / "parameters" / PROFILE / f"{notebook}.yaml"
+
+
+def read_parameters(notebook: str) -> dict:
+    path = parameter_file(notebook)
+    if not path.exists():
+        stop(f"{path.relative_to(ROOT)} is missing: profile {PROFILE} needs one for each notebook")
+    parameters = yaml.safe_load(path.read_text())
+    try:
+        runs.check_parameters(notebook, parameters.get("profile", PROFILE), parameters)
+    except runs.RunError as error:
+        stop(f"{path.relative_to(ROOT)}: {error}")
+    missing = set(runs.parameter_defaults(notebook)) - set(parameters)
+    if missing:
+        stop(f"{path.relative_to(ROOT)} lacks {', '.join(sorted(missing))}")
+    return parameters
+
+
+PARAMETERS = {notebook: read_parameters(notebook) for notebook in runs.NOTEBOOKS}
+SURVEY = paths.survey_folder(PARAMETERS[runs.NOTEBOOKS[0]]["survey"])
+RUN = paths.run_folder(PROFILE)
+
+
+def output_files(notebook: str) -> list[Path]:
+    """The files by which later notebooks see that this one has changed something."""
+    if notebook == "01_data_curation":
+        return [SURVEY / "survey.json"]
+    files = []
+    for name in runs.OUTPUTS[notebook]:
+        if notebook == "02_training":
+            files.append(RUN / name / "model.safetensors")
+        elif name != "figures":
+            files.append(RUN / name)
+    return files
+
+
+def execute(notebook: str) -> None:
+    """Run a notebook through Papermill into the run's chapters; a failure names the cell."""
+    import papermill
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("papermill").setLevel(logging.INFO)
+    runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
+    chapter = RUN / "chapters" / f"{notebook}.ipynb"
+    with paths.replacing(chapter) as temporary:
+        try:
+            papermill.execute_notebook(
+                ROOT / "notebooks" / f"{notebook}.ipynb",
+                temporary,
+                PARAMETERS[notebook],
+                cwd=ROOT / "notebooks",
+                log_output=True,
+                progress_bar=False,
+                stderr_file=None,
+            )
+        except papermill.PapermillExecutionError as error:
+            failed = RUN / "failed" / f"{notebook}.ipynb"
+            failed.parent.mkdir(exist_ok=True)
+            shutil.copy(temporary, failed)
+            raise SystemExit(
+                f"galcfm: notebooks/{notebook}.ipynb failed in cell [{error.exec_count}]: "
+                f"{error.ename}: {error.evalue}\nThe notebook with its traceback: {failed}"
+            ) from None
+
+
+def run(*command, **options) -> bool:
+    return subprocess.run([str(c) for c in command], cwd=ROOT, **options).returncode == 0
+
+
+def remove(*folders) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def build_book() -> bool:
+    """Copy this profile's chapters beside the prose, build the html, and check its links."""
+    chapters = ROOT / "book" / "chapters"
+    shutil.rmtree(chapters, ignore_errors=True)
+    shutil.copytree(RUN / "chapters", chapters)
+    shutil.rmtree(ROOT / "_build", ignore_errors=True)
+    # A warning is an error: a broken figure or number would otherwise go unseen.
+    built = run(BIN / "jupyter-book", "build", ".", "-W", "-n", "--keep-going", "--quiet")
+    if built and run(BIN / "linkchecker", "--no-status", INDEX):
+        print(f"The book: {INDEX}")
+        return True
+    # Without its index the book counts as not built, and the next call tries again.
+    INDEX.unlink(missing_ok=True)
+    return False
+
+
+def task_notebook():
+    """Run the notebooks that are out of date."""
+    inputs: list[Path] = []
+    for notebook in runs.NOTEBOOKS:
+        chapter = RUN / "chapters" / f"{notebook}.ipynb"
+        yield {
+            "name": f"{PROFILE}/{notebook}",
+            "actions": [(execute, [notebook])],
+            "file_dep": [
+                ROOT / "notebooks" / f"{notebook}.ipynb",
+                parameter_file(notebook),
+                *runs.rooms_of(notebook),
+                *inputs,
+            ],
+            "targets": [chapter, *output_files(notebook)],
+        }
+        inputs += output_files(notebook)
+
+
+def task_book():
+    """Build the book of the profile into _build/html."""
+    return {
+        "actions": [build_book],
+        "file_dep": [
+            *(RUN / "chapters" / f"{notebook}.ipynb" for notebook in runs.NOTEBOOKS),
+            *PROSE,
+            *(ROOT / "galcfm").rglob("*.py"),
+            ROOT / "_config.yml",
+            ROOT / "_toc.yml",
+        ],
+        "targets": [INDEX],
+        "uptodate": [config_changed(PROFILE)],
+    }
+
+
+def task_test():
+    """Run the tests."""
+    return {"actions": [(run, [BIN / "pytest"])], "uptodate": [False]}
+
+
+def task_lint():
+    """Check style, and that notebooks are in step, without outputs and with stable cell ids."""
+    return {
+        "actions": [
+            (run, [BIN / "ruff", "check", "."]),
+            (run, [BIN / "ruff", "format", "--check", "."]),
+            (run, [BIN / "pytest", "--quiet", "tests/test_notebooks.py"]),
+        ],
+        "uptodate": [False],
+    }
+
+
+def task_sync():
+    """Bring the .py and .ipynb of each notebook in step; the newer one wins."""
+    pairs = sorted((ROOT / "notebooks").glob("*.py"))
+    return {"actions": [(run, [BIN / "jupytext", "--sync", *pairs])], "uptodate": [False]}
+
+
+def task_clean():
+    """Remove the run and the survey of the profile, and the built book."""
+    return {
+        "actions": [(remove, [RUN, SURVEY, ROOT / "book" / "chapters", ROOT / "_build"])],
+        "uptodate": [False],
+    }
