@@ -1,0 +1,94 @@
+"""The five galaxy properties and the five bands: the one place that names them.
+
+Every column, figure label, file and error message takes its names, symbols, units and
+plausible ranges from here.
+"""
+
+from dataclasses import dataclass
+
+__all__ = [
+    "BANDS",
+    "MAGNITUDES",
+    "MAGNITUDE_ERRORS",
+    "PROPERTIES",
+    "PROPERTY_NAMES",
+    "Property",
+]
+
+
+@dataclass(frozen=True)
+class Property:
+    """One inferred galaxy property.
+
+    Arguments:
+        name: column name, as in catalogues and posteriors.
+        symbol: LaTeX symbol, without dollar signs.
+        unit: unit, as in the attributes of a posterior.
+        label: axis label, with the unit.
+        description: what the number means, and on which scale.
+        plausible: lowest and highest value that a catalogue may hold.
+        paper_symbol: the short name that the paper's tables use.
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    label: str
+    description: str
+    plausible: tuple[float, float]
+    paper_symbol: str
+
+
+PROPERTIES = (
+    Property(
+        "log_stellar_mass",
+        r"\log M_\star",
+        "dex(Msun)",
+        r"$\log M_\star$ [M$_\odot$]",
+        "stellar mass: living stars and remnants, Kroupa initial mass function",
+        (5.0, 13.5),
+        "M⋆",
+    ),
+    Property(
+        "log_sfr",
+        r"\log \mathrm{SFR}",
+        "dex(Msun/yr)",
+        r"$\log\,$SFR [M$_\odot\,$yr$^{-1}$]",
+        "star formation rate, averaged over the last 100 Myr",
+        (-6.0, 4.0),
+        "SFR",
+    ),
+    Property(
+        "oxygen_abundance",
+        r"12+\log(\mathrm{O/H})",
+        "dex",
+        r"$12+\log\,$(O/H)",
+        "gas-phase oxygen abundance, scale of Tremonti et al. (2004)",
+        (6.5, 10.0),
+        "Z",
+    ),
+    Property(
+        "dn4000",
+        r"D_n(4000)",
+        "1",
+        r"$D_n(4000)$",
+        "narrow 4000 Å break: mean F_ν over 4000-4100 Å divided by that over 3850-3950 Å, "
+        "attenuated stellar spectrum",
+        (0.5, 3.0),
+        "Dn4000",
+    ),
+    Property(
+        "a_v",
+        r"A_V",
+        "mag",
+        r"$A_V$ [mag]",
+        "attenuation of the stellar continuum at 5500 Å; fits to real spectra may be negative",
+        (-3.0, 8.0),
+        "A_V",
+    ),
+)
+PROPERTY_NAMES = tuple(p.name for p in PROPERTIES)
+
+BANDS = ("u", "g", "r", "i", "z")
+MAGNITUDES = tuple(f"mag_{band}" for band in BANDS)
+MAGNITUDE_ERRORS = tuple(f"magerr_{band}" for band in BANDS)

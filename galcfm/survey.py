@@ -1,0 +1,333 @@
+"""A survey: a catalogue of galaxies, their images, and where both came from.
+
+On disk a survey is a folder of three files: `catalogue.parquet` (a row a galaxy), `images.npy`
+(uint8, `(n, 128, 128, 3)`, channels i, r, g) and `survey.json` (schema version, parameters,
+software versions, shapes and SHA-256 sums).
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galcfm.paths import repository_root, write_json
+from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "SPLITS",
+    "Survey",
+    "SurveyError",
+    "SurveyWriter",
+    "assign_split",
+    "provenance",
+]
+
+SCHEMA_VERSION = 1
+IMAGE_SHAPE = (128, 128, 3)
+SPLITS = ("train", "validation", "test")
+REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
+HASHED_FILES = ("catalogue.parquet", "images.npy")
+
+
+class SurveyError(ValueError):
+    """A survey that cannot be used, with the file, row or column and the remedy."""
+
+
+def provenance() -> dict:
+    """Commit, dirty flag and software versions of the code that is running."""
+
+    def git(*arguments):
+        answer = subprocess.run(
+            ["git", "-C", str(repository_root()), *arguments], capture_output=True, text=True
+        )
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": None if changes is None else bool(changes),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "pandas", "pyarrow")},
+    }
+
+
+def assign_split(object_id, validation: float, test: float) -> np.ndarray:
+    """Split of each galaxy, by a hash of its `object_id`.
+
+    A galaxy stays in its split whatever else the survey holds, so a larger survey never moves
+    a test galaxy into the training split.
+
+    Arguments:
+        object_id: identifiers, `(n,)`.
+        validation: fraction of galaxies for validation.
+        test: fraction of galaxies for the test split.
+
+    Returns:
+        Array `(n,)` of `"train"`, `"validation"` or `"test"`.
+
+    >>> assign_split(["a", "b", "c", "d"], validation=0.1, test=0.1).tolist()
+    ['train', 'train', 'train', 'train']
+    """
+    if validation <= 0 or test <= 0 or validation + test >= 1:
+        raise ValueError(
+            f"validation = {validation} and test = {test} must be positive and sum to less than 1"
+        )
+    digests = (hashlib.sha256(str(name).encode()).digest()[:8] for name in object_id)
+    u = np.array([int.from_bytes(d, "big") / 2**64 for d in digests])
+    return np.select([u < test, u < test + validation], ["test", "validation"], "train")
+
+
+@dataclass
+class Survey:
+    """Galaxies with their photometry, images and properties.
+
+    Arguments:
+        catalogue: a row a galaxy, with the columns of `REQUIRED_COLUMNS`, the five properties
+            and `split`.
+        images: uint8 `(n, 128, 128, 3)`, channels i, r, g; may be memory-mapped. `None` for a
+            catalogue without cutouts.
+        parameters: how the survey was made; any JSON content.
+        name: what error messages call it, e.g. its folder.
+
+    Raises:
+        SurveyError: see `validate`.
+    """
+
+    catalogue: pd.DataFrame
+    images: np.ndarray | None = None
+    parameters: dict = field(default_factory=dict)
+    name: str = "survey"
+
+    def __post_init__(self):
+        self.catalogue = self.catalogue.reset_index(drop=True)
+        self.validate()
+
+    def __len__(self) -> int:
+        return len(self.catalogue)
+
+    @property
+    def object_id(self) -> np.ndarray:
+        """Identifiers, strings, `(n,)`."""
+        return self.catalogue["object_id"].to_numpy(dtype=object)
+
+    @property
+    def redshift(self) -> np.ndarray:
+        """Spectroscopic redshifts, `(n,)`."""
+        return self.catalogue["redshift"].to_numpy(dtype=np.float64)
+
+    @property
+    def magnitudes(self) -> np.ndarray:
+        """AB magnitudes in u, g, r, i, z with Galactic extinction removed, `(n, 5)`."""
+        return self.catalogue[list(MAGNITUDES)].to_numpy(dtype=np.float64)
+
+    @property
+    def properties(self) -> np.ndarray:
+        """The five properties in the order and units of `galcfm.properties`, `(n, 5)`."""
+        return self.catalogue[list(PROPERTY_NAMES)].to_numpy(dtype=np.float64)
+
+    def split(self, name: str) -> "Survey":
+        """The galaxies of one split: `"train"`, `"validation"` or `"test"`."""
+        if name not in SPLITS:
+            raise ValueError(f"no split called {name!r}: choose from {', '.join(SPLITS)}")
+        return self.select(np.flatnonzero(self.catalogue["split"].to_numpy() == name))
+
+    def select(self, rows: np.ndarray) -> "Survey":
+        """The galaxies of these row numbers. Images are copied from disk only for them."""
+        images = None if self.images is None else self.images[rows]
+        return Survey(self.catalogue.iloc[rows], images, self.parameters, self.name)
+
+    def validate(self) -> None:
+        """Check that the survey can be used.
+
+        Raises:
+            SurveyError: columns are missing, identifiers repeat, a magnitude or property is not
+                finite or not plausible, a split is unknown, or images and catalogue do not match.
+        """
+        table, where = self.catalogue, f"{self.name}: catalogue"
+        properties = [p for p in PROPERTIES if p.name in table]
+        missing = [c for c in (*REQUIRED_COLUMNS, "split") if c not in table]
+        if properties and len(properties) < len(PROPERTIES):
+            missing += [name for name in PROPERTY_NAMES if name not in table]
+        if missing:
+            raise SurveyError(f"{where} lacks the columns {', '.join(missing)}")
+        repeated = table["object_id"].duplicated()
+        if repeated.any():
+            raise SurveyError(
+                f"{where} row {repeated.idxmax()}: object_id "
+                f"{table['object_id'][repeated.idxmax()]!r} occurs twice; drop one of the rows"
+            )
+        ranges = {name: (0.0, 40.0) for name in MAGNITUDES} | {
+            p.name: p.plausible for p in properties
+        }
+        for column, (low, high) in ranges.items():
+            values = table[column].to_numpy(dtype=np.float64)
+            bad = ~((values >= low) & (values <= high))
+            if bad.any():
+                row = int(np.flatnonzero(bad)[0])
+                raise SurveyError(
+                    f"{where} row {row} (object_id {table['object_id'][row]!r}): {column} is "
+                    f"{values[row]}, outside [{low:g}, {high:g}]; {bad.sum()} such rows: "
+                    "remove them or correct the column"
+                )
+        unknown = set(table["split"]) - set(SPLITS)
+        if unknown:
+            raise SurveyError(f"{where}: split holds {unknown}; use {', '.join(SPLITS)}")
+        needed = (len(table), *IMAGE_SHAPE)
+        if self.images is not None and (
+            self.images.shape != needed or self.images.dtype != np.uint8
+        ):
+            raise SurveyError(
+                f"{self.name}: images are {self.images.dtype} {self.images.shape} but the "
+                f"catalogue has {len(table)} rows: uint8 {needed} is needed"
+            )
+
+    def save(self, folder: Path | str) -> None:
+        """Write the survey to `folder`, whole or not at all; an existing survey is replaced."""
+        writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
+        if self.images is not None:
+            for start in range(0, len(self), 1024):
+                writer.images[start : start + 1024] = self.images[start : start + 1024]
+        writer.finish(self.catalogue, self.parameters)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Survey":
+        """Open the survey in `folder`; images are memory-mapped.
+
+        Raises:
+            SurveyError: a file is missing, altered or of another schema, or the content is not
+                valid.
+        """
+        folder = Path(folder)
+        description = read_description(folder)
+        for name, expected in description["files"].items():
+            if not (folder / name).exists():
+                raise SurveyError(f"{folder / name} is missing: make the survey again")
+            if _sha256_remembered(folder / name) != expected["sha256"]:
+                raise SurveyError(
+                    f"{folder / name} is not the file that survey.json describes (its SHA-256 "
+                    "differs): restore it or make the survey again"
+                )
+        images = None
+        if "images.npy" in description["files"]:
+            images = np.load(folder / "images.npy", mmap_mode="r")
+        catalogue = pd.read_parquet(folder / "catalogue.parquet")
+        return cls(catalogue, images, description["parameters"], str(folder))
+
+
+def read_description(folder: Path | str) -> dict:
+    """Content of `survey.json` in `folder`.
+
+    Raises:
+        SurveyError: there is none, it cannot be read, or its schema is another one.
+    """
+    path = Path(folder) / "survey.json"
+    if not path.exists():
+        raise SurveyError(
+            f"{path} is missing: no survey there; notebook 01_data_curation makes one"
+        )
+    try:
+        description = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise SurveyError(f"{path} is not JSON ({error}): make the survey again") from error
+    found = description.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise SurveyError(
+            f"{path} has schema version {found}, this galcfm reads {SCHEMA_VERSION}: "
+            "make the survey again"
+        )
+    return description
+
+
+class SurveyWriter:
+    """Writes a survey beside its folder and puts it in place when finished.
+
+    Arguments:
+        folder: where the survey goes.
+        n_images: number of images; 0 for a catalogue without cutouts.
+
+    Attributes:
+        images: writable memory map `(n_images, 128, 128, 3)`, uint8; `None` without images.
+        partial: the temporary folder; other processes may open `partial / "images.npy"`.
+    """
+
+    def __init__(self, folder: Path | str, n_images: int):
+        self.folder = Path(folder)
+        self.partial = self.folder.with_name(f".{self.folder.name}.partial")
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        self.images = None
+        if n_images:
+            self.images = np.lib.format.open_memmap(
+                self.partial / "images.npy", "w+", np.uint8, (n_images, *IMAGE_SHAPE)
+            )
+
+    def finish(self, catalogue: pd.DataFrame, parameters: dict) -> None:
+        """Validate, describe and put the survey in place.
+
+        Raises:
+            SurveyError: the content is not valid; nothing is put in place then.
+        """
+        Survey(catalogue, self.images, parameters, str(self.folder))
+        if self.images is not None:
+            self.images.flush()
+        catalogue.to_parquet(self.partial / "catalogue.parquet", index=False)
+        files = {
+            path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            for path in (self.partial / name for name in HASHED_FILES)
+            if path.exists()
+        }
+        write_json(
+            self.partial / "survey.json",
+            {
+                "schema_version": SCHEMA_VERSION,
+                "parameters": parameters,
+                "n_galaxies": len(catalogue),
+                "image_shape": None if self.images is None else list(self.images.shape),
+                "files": files,
+                "provenance": provenance(),
+            },
+        )
+        self.images = None
+        for path in (self.partial / name for name in files):
+            _remember(path, files[path.name]["sha256"])
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        os.replace(self.partial, self.folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _remember(path: Path, digest: str) -> None:
+    memory = path.parent / ".verified.json"
+    known = json.loads(memory.read_text()) if memory.exists() else {}
+    write_json(memory, known | {path.name: {"stamp": _stamp(path), "sha256": digest}})
+
+
+def _sha256_remembered(path: Path) -> str:
+    """SHA-256 of a file, computed once per size and time stamp: images take seconds to hash."""
+    memory = path.parent / ".verified.json"
+    known = json.loads(memory.read_text()).get(path.name) if memory.exists() else None
+    if known is not None and known["stamp"] == _stamp(path):
+        return known["sha256"]
+    digest = _sha256(path)
+    # A read-only survey is verified anew each time.
+    if os.access(path.parent, os.W_OK):
+        _remember(path, digest)
+    return digest

@@ -1,0 +1,59 @@
+"""Small data that tests share. Nothing here needs a network, a GPU or real galaxies."""
+
+import os
+
+# Plots never open windows, and two test workers do not fight over the cores.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey import Survey, assign_split
+
+
+def toy_survey(n: int, seed: int = 0, *, images: bool = True) -> Survey:
+    """Galaxies whose properties are linear in the magnitudes and in one feature of the image.
+
+    The image is a flat patch whose brightness is the latent that the magnitudes do not hold, so an
+    image model can learn what a photometry model cannot.
+    """
+    rng = np.random.default_rng(seed)
+    latent = rng.standard_normal((n, 6))
+    properties = np.array([10.0, 0.0, 8.9, 1.4, 0.8]) + 0.2 * (
+        latent[:, :5] + 0.5 * rng.standard_normal((n, 5))
+    )
+    properties[:, 4] += 0.4 * latent[:, 5]
+    magnitudes = np.array([18.5, 17.5, 17.0, 16.7, 16.5]) + 0.3 * latent[:, :5]
+    object_id = [f"toy-{seed}-{k}" for k in range(n)]
+    catalogue = pd.DataFrame(
+        {
+            "object_id": object_id,
+            "ra": rng.uniform(0, 360, n),
+            "dec": rng.uniform(-10, 60, n),
+            "redshift": rng.uniform(0.02, 0.2, n),
+            "ebv": rng.uniform(0, 0.1, n),
+            **dict(zip(MAGNITUDES, magnitudes.T, strict=True)),
+            **dict(zip(PROPERTY_NAMES, properties.T, strict=True)),
+            "split": assign_split(object_id, validation=0.2, test=0.2),
+        }
+    )
+    pictures = None
+    if images:
+        level = np.clip(120 + 40 * latent[:, 5], 0, 255)
+        noise = rng.normal(0, 5, (n, 128, 128, 1))
+        pictures = np.clip(level[:, None, None, None] + noise, 0, 255).astype(np.uint8)
+        pictures = np.repeat(pictures, 3, 3)
+    return Survey(catalogue, pictures, {"kind": "toy"}, "toy survey")
+
+
+@pytest.fixture(scope="session")
+def survey() -> Survey:
+    return toy_survey(120)
+
+
+@pytest.fixture(autouse=True)
+def _one_seed():
+    torch.manual_seed(0)
