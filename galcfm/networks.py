@@ -1,0 +1,196 @@
+"""The two networks: the velocity of the flow, and the encoder of the images.
+
+The defaults are the sizes of the paper (arXiv 2512.05078, section 2); everything is an argument.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["ImageEncoder", "VelocityField", "VelocityNetwork"]
+
+
+class VelocityField(nn.Module):
+    r"""A velocity :math:`v(t, x_t, c)` that a flow can integrate.
+
+    A subclass gives `evaluate`; what depends on the condition alone may go into `prepare`, which
+    runs once a galaxy instead of once a step. `evaluate_with_divergence` has an exact default by
+    forward differentiation that a subclass may replace by a faster one.
+
+    Arguments:
+        dim: dimension :math:`d` of :math:`x`.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def prepare(self, condition: Tensor) -> Tensor:
+        """Share of the velocity that depends on the condition `(..., c)` alone."""
+        return condition
+
+    def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
+        """Velocity `(..., d)` at times `t (..., 1)` and places `x (..., d)`; shapes broadcast."""
+        raise NotImplementedError
+
+    def evaluate_with_divergence(
+        self, t: Tensor, x: Tensor, prepared: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Velocity `(..., d)` and its exact divergence `(...)` with respect to `x`."""
+        divergence = torch.zeros(x.shape[:-1], dtype=x.dtype, device=x.device)
+        for k in range(self.dim):
+            direction = torch.zeros_like(x)
+            direction[..., k] = 1
+            velocity, tangent = torch.func.jvp(
+                lambda x: self.evaluate(t, x, prepared), (x,), (direction,)
+            )
+            divergence = divergence + tangent[..., k]
+        return velocity, divergence
+
+    def forward(self, t: Tensor, x: Tensor, condition: Tensor) -> Tensor:
+        """Velocity `(..., d)` at `t (..., 1)`, `x (..., d)` under `condition (..., c)`."""
+        return self.evaluate(t, x, self.prepare(condition))
+
+
+class VelocityNetwork(VelocityField):
+    r"""Multilayer perceptron on :math:`[t; \theta_t; c]` with smooth activations (SiLU).
+
+    With the paper's five properties the input is 11 wide for the photometry model
+    (:math:`c = f_\mathrm{phot}`) and 267 wide for the image model
+    (:math:`c = [f_\mathrm{img}; f_\mathrm{phot}]`).
+
+    Arguments:
+        dim: dimension :math:`d` of :math:`\theta`.
+        condition_dim: width of the condition; 0 for an unconditional flow.
+        width: width of the hidden layers.
+        depth: number of hidden layers, at least one.
+    """
+
+    def __init__(self, dim: int, condition_dim: int, width: int = 256, depth: int = 3):
+        super().__init__(dim)
+        if depth < 1:
+            raise ValueError(f"depth is {depth}: the network needs at least one hidden layer")
+        self.condition_dim = condition_dim
+        widths = [1 + dim + condition_dim, *[width] * depth]
+        self.hidden = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
+        self.output = nn.Linear(width, dim)
+
+    def prepare(self, condition: Tensor) -> Tensor:
+        """The condition's share of the first layer, `(..., width)`, bias included."""
+        first = self.hidden[0]
+        return functional.linear(condition, first.weight[:, 1 + self.dim :], first.bias)
+
+    def _first_layer(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
+        weight = self.hidden[0].weight
+        # t and x are multiplied apart: a scalar t then costs one row, not one row a sample.
+        return functional.linear(x, weight[:, 1 : 1 + self.dim]) + (
+            prepared + functional.linear(t, weight[:, :1])
+        )
+
+    def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
+        """Velocity `(..., d)` at times `t (..., 1)` and places `x (..., d)`; shapes broadcast."""
+        h = functional.silu(self._first_layer(t, x, prepared))
+        for layer in self.hidden[1:]:
+            h = functional.silu(layer(h))
+        return self.output(h)
+
+    def evaluate_with_divergence(
+        self, t: Tensor, x: Tensor, prepared: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Velocity `(..., d)` and its exact divergence `(...)`, tangents carried analytically."""
+        z = self._first_layer(t, x, prepared)
+        # The tangents of the first layer are its weights: (d, width).
+        directions = self.hidden[0].weight[:, 1 : 1 + self.dim].T
+        h, slope = _silu_and_slope(z)
+        tangents = slope.unsqueeze(-2) * directions
+        for layer in self.hidden[1:]:
+            h, slope = _silu_and_slope(layer(h))
+            tangents = functional.linear(tangents, layer.weight) * slope.unsqueeze(-2)
+        return self.output(h), (tangents * self.output.weight).sum((-2, -1))
+
+
+def _silu_and_slope(z: Tensor) -> tuple[Tensor, Tensor]:
+    s = torch.sigmoid(z)
+    h = z * s
+    return h, s + h - h * s
+
+
+class ImageEncoder(nn.Module):
+    r"""Convolutional encoder from uint8 gri cutouts to :math:`f_\mathrm{img}`.
+
+    Four stride-1 convolutional blocks, each followed by average pooling, then global average
+    pooling: average rather than maximum pooling keeps the light of extended discs (the paper,
+    section 2.2). A block is a 3×3 convolution, batch normalisation and SiLU; the paper does not
+    name its normalisation. Standardisation of the pixels is part of the model: set it with
+    `standardise`.
+
+    Arguments:
+        n_features: width of :math:`f_\mathrm{img}`.
+        widths: channels of the blocks.
+        crop: keep the central `crop` × `crop` pixels.
+        bin_factor: average over `bin_factor` × `bin_factor` pixels after cropping.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 256,
+        widths: tuple[int, ...] = (32, 64, 128, 256),
+        crop: int = 128,
+        bin_factor: int = 1,
+    ):
+        super().__init__()
+        if crop % bin_factor or crop // bin_factor < 2 ** len(widths):
+            raise ValueError(
+                f"a crop of {crop} pixels in bins of {bin_factor} does not survive "
+                f"{len(widths)} poolings by two: use a larger crop or a smaller bin_factor"
+            )
+        self.n_features = n_features
+        self.crop = crop
+        self.bin_factor = bin_factor
+        self.register_buffer("pixel_mean", torch.zeros(3))
+        self.register_buffer("pixel_std", torch.full((3,), 255.0))
+        channels = [3, *widths]
+        self.blocks = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(n_out),
+                    nn.SiLU(inplace=True),
+                    nn.AvgPool2d(2),
+                )
+                for n_in, n_out in pairwise(channels)
+            )
+        )
+        # With the paper's sizes the last block already has n_features channels.
+        same = widths[-1] == n_features
+        self.head = nn.Identity() if same else nn.Linear(widths[-1], n_features)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Crop, bin and standardise uint8 images `(n, H, W, 3)` to float `(n, 3, h, w)`."""
+        top, left = (images.shape[1] - self.crop) // 2, (images.shape[2] - self.crop) // 2
+        if top < 0 or left < 0:
+            raise ValueError(
+                f"images of {images.shape[1]}×{images.shape[2]} pixels are smaller than the "
+                f"model's crop of {self.crop}"
+            )
+        images = images[:, top : top + self.crop, left : left + self.crop]
+        # The (n, H, W, 3) memory of the survey is already what channels_last convolutions want.
+        x = images.permute(0, 3, 1, 2).to(self.pixel_mean.dtype)
+        if self.bin_factor > 1:
+            x = functional.avg_pool2d(x, self.bin_factor)
+        x = (x - self.pixel_mean[:, None, None]) / self.pixel_std[:, None, None]
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def standardise(self, images: Tensor) -> None:
+        """Set mean and standard deviation of each channel from images of the training split."""
+        self.pixel_mean.zero_()
+        self.pixel_std.fill_(1)
+        x = self.prepare(images)
+        self.pixel_mean.copy_(x.mean((0, 2, 3)))
+        self.pixel_std.copy_(x.std((0, 2, 3)).clamp_min(1e-3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features `(n, n_features)` of uint8 images `(n, H, W, 3)`."""
+        return self.head(self.blocks(self.prepare(images)).mean((2, 3)))

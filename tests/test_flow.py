@@ -1,0 +1,235 @@
+"""The flow against closed forms and independent integrators."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from scipy.integrate import solve_ivp
+
+from galcfm.flow import ConditionalFlow
+from galcfm.networks import VelocityField, VelocityNetwork
+
+
+class LinearGaussianVelocity(VelocityField):
+    r"""The velocity that flow matching would learn from data N(mean(c), covariance).
+
+    For x_0 ~ N(0, I), x_1 ~ N(m, C) independent and x_t = (1-t) x_0 + t x_1 + σε, the regression of
+    x_1 − x_0 on x_t is linear, with m = c W.
+    """
+
+    def __init__(self, covariance, weight, sigma=0.0):
+        super().__init__(len(covariance))
+        self.covariance, self.weight, self.sigma = covariance, weight, sigma
+
+    def prepare(self, condition):
+        return condition @ self.weight
+
+    def evaluate(self, t, x, prepared):
+        identity = torch.eye(self.dim, dtype=x.dtype)
+        t = t.reshape(())
+        variance = ((1 - t) ** 2 + self.sigma**2) * identity + t**2 * self.covariance
+        slope = (t * self.covariance - (1 - t) * identity) @ torch.linalg.inv(variance)
+        return prepared + (x - t * prepared) @ slope.T
+
+
+def gaussian_flow(dim, sigma=0.0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    factor = torch.randn(dim, dim, generator=generator, dtype=torch.float64)
+    covariance = 0.1 * factor @ factor.T / dim + 0.1 * torch.eye(dim, dtype=torch.float64)
+    weight = torch.randn(3, dim, generator=generator, dtype=torch.float64)
+    return ConditionalFlow(LinearGaussianVelocity(covariance, weight, sigma), sigma)
+
+
+def endpoint_map(flow, condition, steps):
+    """Mean and matrix of the affine map that the flow is, from the images of 0 and of the axes."""
+    dim = flow.dim
+    x_0 = torch.cat([torch.zeros(1, dim), torch.eye(dim)]).double()[None]
+    x_1 = flow.sample(condition, dim + 1, steps, x_0=x_0)[0]
+    return x_1[0], (x_1[1:] - x_1[0]).T
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
+def test_a_gaussian_posterior_comes_out_exactly(dim):
+    flow = gaussian_flow(dim)
+    condition = torch.tensor([[0.3, -1.0, 0.5]], dtype=torch.float64)
+    mean, matrix = endpoint_map(flow, condition, steps=100)
+    torch.testing.assert_close(mean, flow.network.prepare(condition)[0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(matrix @ matrix.T, flow.network.covariance, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
+def test_log_density_of_a_gaussian_posterior(dim):
+    flow = gaussian_flow(dim)
+    condition = torch.tensor([[0.3, -1.0, 0.5], [1.0, 0.0, -0.2]], dtype=torch.float64)
+    mean = flow.network.prepare(condition)
+    theta = mean[:, None] + torch.randn(2, 7, dim, dtype=torch.float64)
+    expected = [
+        stats.multivariate_normal(m, flow.network.covariance).logpdf(x).reshape(-1)
+        for m, x in zip(mean, theta, strict=True)
+    ]
+    found = flow.log_prob(theta, condition, steps=100)
+    np.testing.assert_allclose(found, np.stack(expected), atol=1e-6)
+    np.testing.assert_allclose(flow.log_prob(theta[:, 0], condition, 100), found[:, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 5])
+def test_convergence_is_of_fourth_order(dim):
+    flow = gaussian_flow(dim)
+    condition = torch.tensor([[0.3, -1.0, 0.5]], dtype=torch.float64)
+    x_0 = torch.randn(1, 50, dim, dtype=torch.float64)
+    exact = flow.sample(condition, 50, 400, x_0=x_0)
+    errors = [
+        (flow.sample(condition, 50, n, x_0=x_0) - exact).abs().max().item() for n in (20, 40, 80)
+    ]
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert np.all(np.abs(orders - 4) < 0.4), orders
+
+
+def test_smoothing_lands_on_the_posterior_convolved_with_sigma():
+    """From N(0, I) instead of N(0, (1 + σ²) I), the end is the smoothed posterior to order σ²."""
+    flow = gaussian_flow(3, sigma=0.05)
+    _, matrix = endpoint_map(flow, torch.zeros(1, 3).double(), steps=200)
+    found = matrix @ matrix.T
+    smoothed = flow.network.covariance + 0.05**2 * torch.eye(3).double()
+    distance = (found - smoothed).abs().max()
+    # The mismatch at the start is a factor 1/(1 + σ²) of the variance.
+    torch.testing.assert_close(found * (1 + 0.05**2), smoothed, atol=1e-7, rtol=0)
+    assert distance < 1.01 * 0.05**2 * smoothed.max()
+
+
+def test_integration_agrees_with_scipy():
+    network = VelocityNetwork(dim=3, condition_dim=2, width=32).double()
+    flow = ConditionalFlow(network)
+    condition = torch.randn(1, 2, dtype=torch.float64)
+    x_0 = torch.randn(1, 1, 3, dtype=torch.float64)
+
+    def velocity(t, x):
+        x = torch.from_numpy(x)[None]
+        return network(torch.full((1, 1), t).double(), x, condition)[0].detach().numpy()
+
+    end = solve_ivp(velocity, (0, 1), x_0[0, 0].numpy(), rtol=1e-11, atol=1e-12).y[:, -1]
+    np.testing.assert_allclose(flow.sample(condition, 1, 100, x_0=x_0)[0, 0], end, atol=1e-8)
+
+
+def test_divergence_is_the_trace_of_the_jacobian():
+    network = VelocityNetwork(dim=4, condition_dim=3, width=16).double()
+    x, prepared = torch.randn(6, 4).double(), network.prepare(torch.randn(6, 3).double())
+    t = torch.rand(6, 1).double()
+    analytic = network.evaluate_with_divergence(t, x, prepared)
+    general = VelocityField.evaluate_with_divergence(network, t, x, prepared)
+    jacobians = [
+        torch.autograd.functional.jacobian(
+            lambda x, k=k: network.evaluate(t[k], x, prepared[k]), x[k]
+        )
+        for k in range(6)
+    ]
+    trace = torch.stack([j.trace() for j in jacobians])
+    for velocity, divergence in (analytic, general):
+        torch.testing.assert_close(velocity, network.evaluate(t, x, prepared))
+        torch.testing.assert_close(divergence, trace)
+
+
+def test_density_integrates_to_one():
+    flow = ConditionalFlow(VelocityNetwork(dim=1, condition_dim=1, width=32).double())
+    grid = torch.linspace(-12, 12, 4001, dtype=torch.float64)
+    density = flow.log_prob(grid[None, :, None], torch.zeros(1, 1).double(), steps=50).exp()
+    assert torch.trapezoid(density[0], grid).item() == pytest.approx(1, abs=1e-6)
+
+
+def test_samples_come_with_their_density():
+    flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=4).double())
+    condition = torch.randn(3, 4).double()
+    x_1, log_prob = flow.sample_with_log_prob(condition, 9, 60, seeds=[1, 2, 3])
+    torch.testing.assert_close(x_1, flow.sample(condition, 9, 60, seeds=[1, 2, 3]))
+    torch.testing.assert_close(flow.log_prob(x_1, condition, 60), log_prob, atol=1e-6, rtol=0)
+
+
+def test_noise_depends_on_the_seed_of_the_galaxy_alone():
+    flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=2))
+    condition = torch.randn(40, 2)
+    seeds = np.arange(40) + 7
+    together = flow.sample(condition, 100, 3, seeds=seeds)
+    alone = torch.cat(
+        [flow.sample(condition[k : k + 1], 100, 3, seeds=seeds[k : k + 1]) for k in range(40)]
+    )
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+    fewer = flow.sample(condition, 10, 3, seeds=seeds)
+    torch.testing.assert_close(fewer, together[:, :10], atol=1e-5, rtol=1e-5)
+
+
+def test_many_samples_of_one_galaxy_are_split_into_blocks():
+    flow = ConditionalFlow(VelocityNetwork(dim=2, condition_dim=1))
+    x_0 = torch.randn(1, 5000, 2)
+    whole = flow.sample(torch.zeros(1, 1), 5000, 2, x_0=x_0)
+    half = flow.sample(torch.zeros(1, 1), 2500, 2, x_0=x_0[:, 2500:])
+    torch.testing.assert_close(whole[:, 2500:], half)
+
+
+def test_twelve_steps_are_near_one_hundred():
+    flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=5))
+    condition = torch.randn(4, 5)
+    x_0 = torch.randn(4, 50, 5)
+    few, many = (flow.sample(condition, 50, n, x_0=x_0) for n in (12, 100))
+    assert (few - many).abs().max() < 1e-4
+
+
+def test_trajectories_end_at_the_samples():
+    flow = ConditionalFlow(VelocityNetwork(dim=2, condition_dim=1))
+    x_0 = torch.randn(1, 6, 2)
+    places = flow.trajectories(torch.zeros(1, 1), x_0, steps=10)
+    assert places.shape == (11, 1, 6, 2)
+    torch.testing.assert_close(places[0], x_0)
+    torch.testing.assert_close(places[-1], flow.sample(torch.zeros(1, 1), 6, 10, x_0=x_0))
+
+
+def test_training_reaches_the_smoothed_posterior():
+    r"""A trained network lands within 0.02 nat of the posterior convolved with N(0, σ²).
+
+    y = θ + noise with θ ~ N(0, 1): the posterior is N(y/(1+s²), s²/(1+s²)). σ is large here, so
+    that the smoothed posterior is far (0.05 nat) from the posterior itself.
+    """
+    torch.manual_seed(1)
+    sigma, s = 0.2, 0.25
+    posterior_std = s / math.sqrt(1 + s**2)
+    smoothed_std = math.hypot(posterior_std, sigma)
+    flow = ConditionalFlow(VelocityNetwork(dim=1, condition_dim=1, width=64, depth=2), sigma)
+    steps, batch, draws = 800, 256, 8
+    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        theta = torch.randn(batch, 1)
+        y = theta + s * torch.randn(batch, 1)
+        shape = (draws, batch, 1)
+        loss = flow.loss(theta, y, torch.rand(shape), torch.randn(shape), torch.randn(shape))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+
+    flow = flow.double()
+    y = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    mean = y / (1 + s**2)
+    z = torch.linspace(-6, 6, 801, dtype=torch.float64)
+    grid = mean + smoothed_std * z[None]
+    found = flow.log_prob(grid[..., None], y, steps=50)
+
+    def divergence_from(std):
+        log_p = -0.5 * ((grid - mean) / std) ** 2 - math.log(std * math.sqrt(2 * math.pi))
+        return torch.trapezoid(log_p.exp() * (log_p - found), grid, dim=1).mean().item()
+
+    assert divergence_from(smoothed_std) < 0.02
+    assert divergence_from(posterior_std) > 0.03
+
+
+def test_errors_name_the_shapes():
+    flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=2))
+    with pytest.raises(ValueError, match=r"\(2, 3, 5\) is needed"):
+        flow.sample(torch.zeros(2, 2), 3, x_0=torch.zeros(2, 4, 5))
+    with pytest.raises(ValueError, match="1 seeds for 2 conditions"):
+        flow.sample(torch.zeros(2, 2), 3, seeds=[1])
+    with pytest.raises(ValueError, match="at least one Runge-Kutta step"):
+        flow.sample(torch.zeros(2, 2), 3, steps=0)
+    with pytest.raises(ValueError, match="5 dimensions"):
+        flow.log_prob(torch.zeros(2, 4), torch.zeros(2, 2))
