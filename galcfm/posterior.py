@@ -1,0 +1,380 @@
+"""A trained model: from magnitudes and images to posteriors in physical units.
+
+This is the only place that knows features and standardisation; both are fitted on the training
+split alone.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from galcfm.flow import ConditionalFlow
+from galcfm.networks import ImageEncoder, VelocityNetwork
+from galcfm.paths import replacing, write_json
+from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
+from galcfm.survey import Survey, provenance
+
+__all__ = ["FEATURES", "ModelError", "Posterior", "galaxy_seeds"]
+
+SCHEMA_VERSION = 1
+FEATURES = ("magnitudes", "r_and_colours", "none")
+N_CHAINS = 4
+# Images encoded at once: 256 cutouts of 128 pixels need about 1 GB in the first block.
+ENCODER_BATCH = 256
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded or cannot take this input, with the remedy."""
+
+
+def galaxy_seeds(object_id, seed: int) -> np.ndarray:
+    """Seed of each galaxy's noise, from `seed` and `object_id` alone, uint64 `(n,)`."""
+    return np.array(
+        [
+            int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big")
+            for name in object_id
+        ],
+        dtype=np.uint64,
+    )
+
+
+class Posterior(nn.Module):
+    r"""The posterior of the five properties given photometry and, if so made, an image.
+
+    Arguments:
+        features: photometric features: `"magnitudes"` (u, g, r, i, z), `"r_and_colours"` (r, u−g,
+            g−r, r−i, i−z) or `"none"` (the prior: an unconditional flow).
+        use_redshift: the spectroscopic redshift is a further feature.
+        encoder: keyword arguments of `ImageEncoder`; `None` for a model without images.
+        network: keyword arguments of `VelocityNetwork` (`width`, `depth`).
+        sigma: width of the flow's path, in standardised units.
+
+    Raises:
+        ModelError: unknown features.
+    """
+
+    def __init__(
+        self,
+        features: str = "magnitudes",
+        use_redshift: bool = False,
+        encoder: dict | None = None,
+        network: dict | None = None,
+        sigma: float = 0.05,
+    ):
+        super().__init__()
+        if features not in FEATURES:
+            raise ModelError(f"no features called {features!r}: choose from {', '.join(FEATURES)}")
+        self.architecture = {
+            "features": features,
+            "use_redshift": use_redshift,
+            "encoder": encoder,
+            "network": network or {},
+            "sigma": sigma,
+        }
+        self.features = features
+        self.use_redshift = use_redshift
+        self.metadata: dict = {}
+        n_photometric = (0 if features == "none" else len(BANDS)) + use_redshift
+        n_properties = len(PROPERTIES)
+        self.encoder = None if encoder is None else ImageEncoder(**encoder)
+        n_image = 0 if self.encoder is None else self.encoder.n_features
+        self.flow = ConditionalFlow(
+            VelocityNetwork(n_properties, n_image + n_photometric, **(network or {})), sigma
+        )
+        self.register_buffer("feature_mean", torch.zeros(n_photometric, dtype=torch.float64))
+        self.register_buffer("feature_std", torch.ones(n_photometric, dtype=torch.float64))
+        self.register_buffer("property_mean", torch.zeros(n_properties, dtype=torch.float64))
+        self.register_buffer("property_std", torch.ones(n_properties, dtype=torch.float64))
+
+    @property
+    def uses_images(self) -> bool:
+        """Whether the model needs cutouts."""
+        return self.encoder is not None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.property_mean.device
+
+    # Standardisation
+
+    def raw_features(self, magnitudes, redshift=None) -> np.ndarray:
+        """Photometric features before standardisation, `(n, f)`, float64.
+
+        Raises:
+            ModelError: the input has a wrong shape, is not finite, or a redshift is missing.
+        """
+        magnitudes = np.asarray(magnitudes, dtype=np.float64)
+        if magnitudes.ndim != 2 or magnitudes.shape[1] != len(BANDS):
+            raise ModelError(
+                f"magnitudes are {magnitudes.shape}: (n, {len(BANDS)}) in {', '.join(BANDS)} needed"
+            )
+        if self.features == "magnitudes":
+            columns = list(magnitudes.T)
+        elif self.features == "r_and_colours":
+            columns = [magnitudes[:, BANDS.index("r")], *-np.diff(magnitudes).T]
+        else:
+            columns = []
+        if self.use_redshift:
+            if redshift is None:
+                raise ModelError("this model was trained with redshifts: give redshift (n,)")
+            columns.append(np.asarray(redshift, dtype=np.float64))
+        raw = np.stack(columns, 1) if columns else np.empty((len(magnitudes), 0))
+        bad = ~np.isfinite(raw).all(1)
+        if bad.any():
+            raise ModelError(
+                f"row {int(np.flatnonzero(bad)[0])}: a magnitude or redshift is not finite "
+                f"({bad.sum()} such rows): remove these galaxies"
+            )
+        return raw
+
+    def standardise_features(self, magnitudes, redshift=None) -> Tensor:
+        """Photometric features f_phot, standardised, float32 `(n, f)` on the CPU."""
+        raw = torch.from_numpy(self.raw_features(magnitudes, redshift))
+        return ((raw - self.feature_mean.cpu()) / self.feature_std.cpu()).float()
+
+    def standardise_properties(self, theta) -> Tensor:
+        """Properties `(..., 5)` in units of the training split's spread, float32 on the CPU."""
+        theta = torch.from_numpy(np.array(theta, dtype=np.float64))
+        return ((theta - self.property_mean.cpu()) / self.property_std.cpu()).float()
+
+    def fit_standardisation(self, survey: Survey) -> None:
+        """Fit all standardisation on `survey`, which must be the training split alone."""
+        outside = set(survey.catalogue["split"]) - {"train"}
+        if outside:
+            raise ModelError(f"standardisation is fitted on the training split, not on {outside}")
+        raw = self.raw_features(survey.magnitudes, survey.redshift)
+        for name, values in (("feature", raw), ("property", survey.properties)):
+            getattr(self, f"{name}_mean").copy_(torch.from_numpy(values.mean(0)))
+            getattr(self, f"{name}_std").copy_(torch.from_numpy(values.std(0)))
+        if self.uses_images:
+            rows = np.linspace(0, len(survey) - 1, min(len(survey), 512)).astype(int)
+            self.encoder.standardise(torch.from_numpy(survey.images[rows]))
+
+    # Inference
+
+    @torch.inference_mode()
+    def encode(self, magnitudes, images=None, *, redshift=None, progress: bool = False) -> Tensor:
+        """Condition [f_img, f_phot] of each galaxy, float32 `(n, c)` on the CPU.
+
+        Arguments:
+            magnitudes: AB, extinction removed, `(n, 5)` in u, g, r, i, z.
+            images: uint8 `(n, 128, 128, 3)`, channels i, r, g; needed by an image model and
+                refused by a photometry model.
+            redshift: `(n,)`, for a model trained with redshifts.
+            progress: show a progress bar over the images.
+
+        Raises:
+            ModelError: the input does not fit the model.
+        """
+        condition = self.standardise_features(magnitudes, redshift)
+        if not self.uses_images:
+            if images is not None:
+                raise ModelError("this is a photometry model: it takes no images")
+            return condition
+        if images is None:
+            raise ModelError("this is an image model: give images (n, 128, 128, 3)")
+        if len(images) != len(condition) or images.ndim != 4 or images.dtype != np.uint8:
+            raise ModelError(
+                f"images are {images.dtype} {images.shape} for {len(condition)} galaxies: "
+                "uint8 (n, 128, 128, 3) needed"
+            )
+        self.eval()
+        blocks = []
+        starts = range(0, len(images), ENCODER_BATCH)
+        for start in tqdm(starts, desc="encoding images", disable=not progress):
+            block = torch.from_numpy(np.array(images[start : start + ENCODER_BATCH]))
+            blocks.append(self.encoder(block.to(self.device)).cpu())
+        f_img = torch.cat(blocks) if blocks else torch.empty(0, self.encoder.n_features)
+        return torch.cat([f_img, condition], 1)
+
+    def encode_survey(self, survey: Survey, progress: bool = False) -> Tensor:
+        """Condition `(n, c)` of each galaxy of a survey, from what the model uses of it."""
+        return self.encode(
+            survey.magnitudes,
+            survey.images if self.uses_images else None,
+            redshift=survey.redshift if self.use_redshift else None,
+            progress=progress,
+        )
+
+    def sample(
+        self,
+        magnitudes,
+        images=None,
+        *,
+        redshift=None,
+        object_id=None,
+        n_samples: int = 1000,
+        steps: int = 100,
+        seed: int = 0,
+    ) -> Tensor:
+        """Posterior samples in physical units, float32 `(n, n_samples, 5)` on the CPU.
+
+        A galaxy's noise depends on `(seed, object_id)` alone, so blocks, order and other galaxies
+        do not matter; without `object_id` its row number stands in.
+
+        Arguments:
+            magnitudes, images, redshift: as `encode` takes them.
+            object_id: identifiers, `(n,)`.
+            n_samples: samples a galaxy.
+            steps: Runge-Kutta steps.
+            seed: seed of the noise.
+        """
+        condition = self.encode(magnitudes, images, redshift=redshift)
+        return self.sample_from(condition, object_id, n_samples, steps, seed)
+
+    def sample_from(self, condition, object_id, n_samples, steps, seed) -> Tensor:
+        """`sample` for conditions `(n, c)` that `encode` gave."""
+        names = range(len(condition)) if object_id is None else object_id
+        seeds = galaxy_seeds(names, seed)
+        x_1 = self.flow.sample(condition.to(self.device), n_samples, steps, seeds=seeds)
+        return self.to_physical(x_1)
+
+    def sample_with_log_prob(
+        self, condition, object_id, n_samples: int, steps: int, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Samples as `sample_from`, and their exact log-density `(n, n_samples)` in nat."""
+        seeds = galaxy_seeds(object_id, seed)
+        x_1, log_prob = self.flow.sample_with_log_prob(
+            condition.to(self.device), n_samples, steps, seeds=seeds
+        )
+        return self.to_physical(x_1), log_prob - self._log_volume
+
+    def log_prob(
+        self, theta, magnitudes, images=None, *, redshift=None, steps: int = 100
+    ) -> Tensor:
+        """Exact log-density of the posterior at `theta`, per physical unit, in nat.
+
+        Arguments:
+            theta: properties, `(n, 5)` or `(n, S, 5)`.
+            magnitudes, images, redshift: as `encode` takes them.
+            steps: Runge-Kutta steps.
+
+        Returns:
+            `(n,)` or `(n, S)`, float32 on the CPU.
+        """
+        condition = self.encode(magnitudes, images, redshift=redshift)
+        return self.log_prob_from(theta, condition, steps)
+
+    def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
+        """`log_prob` for conditions `(n, c)` that `encode` gave."""
+        x_1 = self.standardise_properties(theta)
+        return self.flow.log_prob(x_1, condition.to(self.device), steps) - self._log_volume
+
+    def infer(
+        self,
+        survey: Survey,
+        *,
+        n_samples: int = 1000,
+        steps: int = 100,
+        seed: int = 0,
+        progress: bool = True,
+    ):
+        """Posteriors of all galaxies of a survey.
+
+        Samples are independent; they are arranged as 4 chains because ArviZ expects chains.
+
+        Returns:
+            `xarray.Dataset` with a variable a property, dimensions (chain, draw, object_id).
+        """
+        import xarray
+
+        if n_samples % N_CHAINS:
+            raise ValueError(f"n_samples is {n_samples}: a multiple of {N_CHAINS} is needed")
+        condition = self.encode_survey(survey, progress)
+        samples = torch.empty(len(survey), n_samples, len(PROPERTIES))
+        with tqdm(total=len(survey), desc="sampling", unit="galaxy", disable=not progress) as bar:
+            for start in range(0, len(survey), 16):
+                rows = slice(start, start + 16)
+                samples[rows] = self.sample_from(
+                    condition[rows], survey.object_id[rows], n_samples, steps, seed
+                )
+                bar.update(len(samples[rows]))
+        chains = samples.reshape(len(survey), N_CHAINS, -1, len(PROPERTIES)).numpy()
+        return xarray.Dataset(
+            {
+                p.name: (
+                    ("chain", "draw", "object_id"),
+                    chains[..., k].transpose(1, 2, 0),
+                    {"units": p.unit, "long_name": p.description},
+                )
+                for k, p in enumerate(PROPERTIES)
+            },
+            coords={
+                "chain": np.arange(N_CHAINS),
+                "draw": np.arange(n_samples // N_CHAINS),
+                "object_id": survey.object_id.astype(str),
+            },
+            attrs={"steps": steps, "seed": seed, "survey": survey.name},
+        )
+
+    @property
+    def _log_volume(self) -> float:
+        return float(self.property_std.log().sum())
+
+    def to_physical(self, x_1: Tensor) -> Tensor:
+        """Properties in physical units of standardised ones `(..., 5)`."""
+        return (x_1.double() * self.property_std.cpu() + self.property_mean.cpu()).float()
+
+    # On disk
+
+    def save(self, folder: Path | str) -> None:
+        """Write `model.safetensors` and `model.json` to `folder`."""
+        folder = Path(folder)
+        with replacing(folder / "model.safetensors") as temporary:
+            temporary.write_bytes(safetensors_bytes(self.state_dict()))
+        write_json(
+            folder / "model.json",
+            {
+                "schema_version": SCHEMA_VERSION,
+                "properties": list(PROPERTY_NAMES),
+                "bands": list(BANDS),
+                "architecture": self.architecture,
+                "metadata": self.metadata,
+                "provenance": provenance(),
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "Posterior":
+        """Read a model.
+
+        Raises:
+            ModelError: a file is missing, of another schema, or the weights are of another
+                architecture than `model.json` says.
+        """
+        folder = Path(folder)
+        for name in ("model.json", "model.safetensors"):
+            if not (folder / name).exists():
+                raise ModelError(
+                    f"{folder / name} is missing: no model there; notebook 02_training makes one"
+                )
+        description = json.loads((folder / "model.json").read_text())
+        found = description.get("schema_version")
+        if found != SCHEMA_VERSION:
+            raise ModelError(
+                f"{folder / 'model.json'} has schema version {found}, this galcfm reads "
+                f"{SCHEMA_VERSION}: train the model again"
+            )
+        if description["properties"] != list(PROPERTY_NAMES) or description["bands"] != list(BANDS):
+            raise ModelError(
+                f"{folder / 'model.json'} is a model of {description['properties']} from "
+                f"{description['bands']}, not of {list(PROPERTY_NAMES)} from {list(BANDS)}"
+            )
+        try:
+            posterior = cls(**description["architecture"])
+            posterior.load_state_dict(load_file(folder / "model.safetensors"))
+        except (TypeError, RuntimeError) as error:
+            raise ModelError(
+                f"{folder / 'model.safetensors'} and the architecture in model.json do not "
+                f"belong together: train the model again ({error})"
+            ) from error
+        posterior.metadata = description["metadata"]
+        return posterior.to(device).eval()

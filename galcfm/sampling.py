@@ -1,0 +1,151 @@
+"""Posteriors of a survey's test galaxies: drawn, checked, and kept on disk."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from galcfm.flow import standard_normal
+from galcfm.metrics import LogDensities
+from galcfm.paths import replacing
+from galcfm.posterior import Posterior, galaxy_seeds
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
+
+__all__ = [
+    "exact_log_densities",
+    "load_densities",
+    "load_posteriors",
+    "pathways",
+    "samples_array",
+    "save_densities",
+    "save_posteriors",
+    "step_error",
+]
+
+
+def save_posteriors(posteriors, path: Path | str) -> None:
+    """Write the Dataset of `Posterior.infer` as netCDF-4, group `posterior`, as ArviZ reads it."""
+    with replacing(path) as temporary:
+        posteriors.to_netcdf(temporary, group="posterior", engine="h5netcdf")
+
+
+def load_posteriors(path: Path | str):
+    """Read the Dataset that `save_posteriors` wrote."""
+    import xarray
+
+    with xarray.open_dataset(path, group="posterior", engine="h5netcdf") as posteriors:
+        return posteriors.load()
+
+
+def samples_array(posteriors) -> np.ndarray:
+    """Samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
+    stacked = np.stack([posteriors[name].to_numpy() for name in PROPERTY_NAMES], -1)
+    return stacked.reshape(-1, *stacked.shape[2:]).swapaxes(0, 1)
+
+
+def pathways(
+    posterior: Posterior, galaxy: Survey, n_samples: int, steps: int, seed: int = 0
+) -> np.ndarray:
+    """Paths of one galaxy's draws from noise to posterior.
+
+    Arguments:
+        posterior: a model.
+        galaxy: a survey of one galaxy.
+        n_samples: number of paths.
+        steps: Runge-Kutta steps.
+        seed: of the noise; two models given the same seed start from the same noise.
+
+    Returns:
+        Properties in physical units, `(steps + 1, n_samples, 5)`.
+    """
+    x_0 = standard_normal(galaxy_seeds(galaxy.object_id, seed), n_samples, posterior.flow.dim)
+    places = posterior.flow.trajectories(posterior.encode_survey(galaxy), x_0, steps)
+    return posterior.to_physical(places.squeeze(1)).numpy()
+
+
+def step_error(
+    posterior: Posterior, survey: Survey, n_samples: int, steps: int, reference_steps: int = 100
+) -> np.ndarray:
+    """Difference that fewer Runge-Kutta steps make to each draw, the noise being the same.
+
+    Returns:
+        Absolute differences in units of the training split's spread, `(n, n_samples, 5)`.
+    """
+    condition = posterior.encode_survey(survey)
+    seeds = galaxy_seeds(survey.object_id, 0)
+    few, many = (
+        posterior.flow.sample(condition, n_samples, k, seeds=seeds)
+        for k in (steps, reference_steps)
+    )
+    return (few - many).abs().numpy()
+
+
+def exact_log_densities(
+    posterior: Posterior,
+    prior: Posterior,
+    survey: Survey,
+    *,
+    n_kl: int,
+    n_kl_samples: int,
+    steps: int,
+    seed: int = 0,
+    progress: bool = True,
+) -> LogDensities:
+    """Exact log-densities of posterior and prior, at the truth and at posterior draws, in nat.
+
+    Arguments:
+        posterior: the model.
+        prior: an unconditional flow, the model with features `"none"`.
+        survey: galaxies with known properties; the truth of all of them is evaluated.
+        n_kl: the first `n_kl` galaxies have draws evaluated too.
+        n_kl_samples: draws of each of these.
+        steps: Runge-Kutta steps.
+        seed: of the draws.
+        progress: show a progress bar.
+
+    Returns:
+        Arrays `(n,)`, `(n,)`, `(n_kl, n_kl_samples)` and `(n_kl, n_kl_samples)`.
+    """
+    n, n_kl = len(survey), min(n_kl, len(survey))
+    condition = posterior.encode_survey(survey, progress)
+    nothing = prior.encode(survey.magnitudes)
+    truth = np.empty((2, n))
+    draws = np.empty((2, n_kl, n_kl_samples))
+    with tqdm(total=n, desc="exact densities", unit="galaxy", disable=not progress) as bar:
+        for start in range(0, n, 64):
+            rows = slice(start, min(start + 64, n))
+            theta = survey.properties[rows]
+            truth[0, rows] = posterior.log_prob_from(theta, condition[rows], steps)
+            truth[1, rows] = prior.log_prob_from(theta, nothing[rows], steps)
+            rows = slice(start, min(start + 64, n_kl))
+            if start < n_kl:
+                samples, log_prob = posterior.sample_with_log_prob(
+                    condition[rows], survey.object_id[rows], n_kl_samples, steps, seed
+                )
+                draws[0, rows] = log_prob
+                draws[1, rows] = prior.log_prob_from(samples, nothing[rows], steps)
+            bar.update(min(64, n - start))
+    return LogDensities(*truth, *draws)
+
+
+def save_densities(densities: Mapping[str, LogDensities], path: Path | str) -> None:
+    """Write log-densities by model to an `.npz` file."""
+    arrays = {
+        f"{model}/{name}": array
+        for model, values in densities.items()
+        for name, array in values._asdict().items()
+    }
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def load_densities(path: Path | str) -> dict[str, LogDensities]:
+    """Read what `save_densities` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        models = dict.fromkeys(name.split("/")[0] for name in file.files)
+        return {
+            model: LogDensities(**{k: file[f"{model}/{k}"] for k in LogDensities._fields})
+            for model in models
+        }

@@ -1,0 +1,177 @@
+"""Training: it learns, it resumes to the same result, it refuses what does not fit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import toy_survey
+
+from galcfm import Posterior, training
+from galcfm.posterior import ModelError
+from galcfm.training import TrainingError, TrainingSettings, train
+
+SMALL = {"width": 32, "depth": 2}
+ENCODER = {"n_features": 8, "widths": [4, 8], "crop": 128, "bin_factor": 8}
+QUICK = {"learning_rate": 3e-3, "batch_size": 32, "max_epochs": 4, "draws_per_galaxy": 4}
+
+
+def model(image=False, **options):
+    return Posterior("magnitudes", encoder=ENCODER if image else None, network=SMALL, **options)
+
+
+def weights(posterior):
+    return torch.cat([v.double().flatten() for v in posterior.state_dict().values()])
+
+
+@pytest.mark.parametrize("image", [False, True])
+@pytest.mark.parametrize(
+    "options", [{}, {"average_decay": 0.9, "schedule": "cosine", "augment": True}]
+)
+def test_a_killed_training_resumes_to_the_same_result(
+    survey, tmp_path, monkeypatch, image, options
+):
+    settings = TrainingSettings(**QUICK, **options)
+    whole = train(model(image), survey, tmp_path / "whole", settings, progress=False)
+
+    real = training._write_checkpoint
+
+    def killed_after_two_epochs(folder, content):
+        real(folder, content)
+        if content["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_write_checkpoint", killed_after_two_epochs)
+    with pytest.raises(KeyboardInterrupt):
+        train(model(image), survey, tmp_path / "killed", settings, progress=False)
+    monkeypatch.setattr(training, "_write_checkpoint", real)
+    assert not (tmp_path / "killed" / "model.json").exists()
+    torch.randn(17)  # the state of the global generator must not matter
+    resumed = train(model(image), survey, tmp_path / "killed", settings, progress=False)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    histories = [pd.read_csv(tmp_path / k / "training.csv") for k in ("whole", "killed")]
+    losses = [h[["epoch", "train_loss", "validation_loss"]] for h in histories]
+    pd.testing.assert_frame_equal(*losses)
+
+
+def test_finished_training_returns_at_once(survey, tmp_path, monkeypatch):
+    settings = TrainingSettings(**QUICK)
+    first = train(model(), survey, tmp_path, settings, progress=False)
+    monkeypatch.setattr(training, "_Loop", None)
+    again = train(model(), survey, tmp_path, settings, progress=False)
+    torch.testing.assert_close(weights(again), weights(first), rtol=0, atol=0)
+
+
+def test_the_seed_decides(survey, tmp_path):
+    results = [
+        weights(
+            train(
+                model(), survey, tmp_path / str(k), TrainingSettings(**QUICK, seed=s), progress=False
+            )
+        )
+        for k, s in enumerate((0, 0, 1))
+    ]
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+    assert (results[0] - results[2]).abs().max() > 0.01
+
+
+def test_only_training_and_validation_are_read(survey, tmp_path):
+    settings = TrainingSettings(**QUICK)
+    clean = train(model(True), survey, tmp_path / "clean", settings, progress=False)
+    spoilt = toy_survey(len(survey))
+    test = (spoilt.catalogue["split"] == "test").to_numpy()
+    for column in ("mag_r", "a_v", "log_sfr"):
+        spoilt.catalogue.loc[test, column] += 2.0
+    spoilt.images[test] = 0
+    other = train(model(True), spoilt, tmp_path / "spoilt", settings, progress=False)
+    torch.testing.assert_close(weights(other), weights(clean), rtol=0, atol=0)
+
+
+def test_best_epoch_is_kept_and_training_stops_early(survey, tmp_path):
+    settings = TrainingSettings(**QUICK | {"max_epochs": 200, "learning_rate": 0.01, "patience": 3})
+    best = train(model(), survey, tmp_path, settings, progress=False)
+    history = pd.read_csv(tmp_path / "training.csv")
+    assert len(history) < 200
+    assert best.metadata["best_epoch"] == history["validation_loss"].idxmin()
+    assert len(history) == history["validation_loss"].idxmin() + 1 + 3
+
+
+def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
+    photometry = train(
+        model(), survey, tmp_path / "photometry", TrainingSettings(**QUICK), progress=False
+    )
+    image = model(image=True)
+    training._initialise(image, survey.split("train"), photometry)
+    few = survey.select(np.arange(10))
+    image.eval()
+    torch.testing.assert_close(
+        image.log_prob(few.properties, few.magnitudes, few.images, steps=5),
+        photometry.log_prob(few.properties, few.magnitudes, steps=5),
+    )
+    with pytest.raises(ModelError, match="another network or other features"):
+        training._initialise(
+            Posterior("magnitudes", encoder=ENCODER, network={"width": 16, "depth": 2}),
+            survey.split("train"),
+            photometry,
+        )
+
+
+def test_both_models_learn_what_they_see(tmp_path):
+    """A_V of the toy survey depends on the picture: only the image model can narrow it."""
+    survey = toy_survey(1500, seed=1)
+    settings = TrainingSettings(
+        learning_rate=3e-3, batch_size=64, max_epochs=25, draws_per_galaxy=4, schedule="cosine"
+    )
+    test = survey.split("test")
+    prior = train(
+        Posterior("none", network=SMALL), survey, tmp_path / "prior", settings, progress=False
+    )
+    photometry = train(model(), survey, tmp_path / "p", settings, progress=False)
+    image = train(
+        model(image=True), survey, tmp_path / "i", settings, warm_start=photometry, progress=False
+    )
+    log_p = {
+        name: m.log_prob_from(test.properties, m.encode_survey(test), 12).mean().item()
+        for name, m in {"prior": prior, "photometry": photometry, "image": image}.items()
+    }
+    # Exact: 4 × ½ ln 5 + ½ ln(0.21/0.17) = 3.3 nat from magnitudes, ½ ln(0.17/0.01) = 1.4 more.
+    assert 2.6 < log_p["photometry"] - log_p["prior"] < 3.6
+    assert 0.7 < log_p["image"] - log_p["photometry"] < 1.7
+
+
+def test_augmentation_is_a_symmetry_of_the_square():
+    images = torch.arange(16 * 9).reshape(16, 3, 3, 1).to(torch.uint8)
+    turned = training._rotate(images, torch.Generator().manual_seed(0))
+    kinds = set()
+    for before, after in zip(images, turned, strict=True):
+        candidates = [
+            f(torch.rot90(before, k)) for k in range(4) for f in (lambda x: x, lambda x: x.flip(1))
+        ]
+        matches = [j for j, c in enumerate(candidates) if torch.equal(c, after)]
+        assert len(matches) == 1
+        kinds.add(matches[0])
+    assert len(kinds) > 4
+
+
+def test_other_settings_or_data_are_refused(survey, tmp_path):
+    train(model(), survey, tmp_path, TrainingSettings(**QUICK), progress=False)
+    with pytest.raises(TrainingError, match="another settings"):
+        train(model(), survey, tmp_path, TrainingSettings(**QUICK, seed=5), progress=False)
+    with pytest.raises(TrainingError, match="another architecture"):
+        train(model(sigma=0.1), survey, tmp_path, TrainingSettings(**QUICK), progress=False)
+    with pytest.raises(TrainingError, match="another .*magnitudes_sum"):
+        train(model(), toy_survey(120, 3), tmp_path, TrainingSettings(**QUICK), progress=False)
+
+
+def test_a_diverging_loss_is_reported(survey, tmp_path):
+    settings = TrainingSettings(**QUICK | {"learning_rate": 1e30})
+    with pytest.raises(TrainingError, match="lower learning_rate"):
+        train(model(), survey, tmp_path, settings, progress=False)
+
+
+def test_impossible_settings_are_refused():
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        TrainingSettings(batch_size=0)
+    with pytest.raises(ValueError, match="use 'constant' or 'cosine'"):
+        TrainingSettings(schedule="linear")
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
+        TrainingSettings(average_decay=1.0)
