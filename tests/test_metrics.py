@@ -1,0 +1,498 @@
+"""The metrics against closed forms of Gaussians, SciPy, and each other."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from galcfm import metrics
+from galcfm.metrics import LogDensities
+from galcfm.properties import PROPERTY_NAMES
+
+D = 5
+PRIOR = np.diag([0.5, 0.6, 0.2, 0.1, 0.4]) ** 2 + 0.002  # covariance of the properties
+CENTRE = np.array([10.0, 0.3, 8.9, 1.3, 0.7])
+
+
+class GaussianWorld:
+    """Gaussian prior and noise: posterior, densities and information are known exactly."""
+
+    def __init__(self, noise: float, n: int, n_samples: int, seed: int = 0):
+        rng = np.random.default_rng(seed)
+        noise_covariance = noise**2 * np.diag(np.diag(PRIOR))
+        gain = PRIOR @ np.linalg.inv(PRIOR + noise_covariance)
+        self.covariance = PRIOR - gain @ PRIOR
+        self.covariance = (self.covariance + self.covariance.T) / 2
+        self.truth = rng.multivariate_normal(CENTRE, PRIOR, size=n)
+        data = self.truth + rng.multivariate_normal(np.zeros(D), noise_covariance, size=n)
+        self.mean = CENTRE + (data - CENTRE) @ gain.T
+        residuals = rng.multivariate_normal(np.zeros(D), self.covariance, size=(n, n_samples))
+        self.samples = self.mean[:, None] + residuals
+        centred = stats.multivariate_normal(np.zeros(D), self.covariance)
+        prior = stats.multivariate_normal(CENTRE, PRIOR)
+        self.densities = LogDensities(
+            centred.logpdf(self.truth - self.mean),
+            prior.logpdf(self.truth),
+            centred.logpdf(residuals),
+            prior.logpdf(self.samples),
+        )
+        self.information = 0.5 * np.log(np.linalg.det(PRIOR) / np.linalg.det(self.covariance))
+        self.prior_theta = rng.multivariate_normal(CENTRE, PRIOR, size=2000)
+
+
+@pytest.fixture(scope="module")
+def image():
+    return GaussianWorld(noise=0.5, n=200, n_samples=1000)
+
+
+@pytest.fixture(scope="module")
+def photometry():
+    return GaussianWorld(noise=1.0, n=200, n_samples=1000)  # same seed: same truth
+
+
+@pytest.fixture(scope="module")
+def evaluations(image, photometry):
+    return tuple(
+        metrics.evaluate(w.samples, w.truth, w.prior_theta, {"exact": w.densities})
+        for w in (image, photometry)
+    )
+
+
+# Densities and information
+
+
+@pytest.mark.parametrize(("n", "d", "m"), [(50, 1, 7), (1000, 5, 100), (5000, 2, 70), (7, 5, 1)])
+def test_kde_agrees_with_scipy(n, d, m):
+    rng = np.random.default_rng(n)
+    mixing = rng.normal(size=(d, d))
+    samples = rng.normal(size=(n, d)) @ mixing + 100
+    points = rng.normal(size=(m, d)) @ mixing * 3 + 100  # into the tails
+    expected = stats.gaussian_kde(samples.T).logpdf(points.T)
+    np.testing.assert_allclose(
+        metrics.kde_log_density(samples, points), expected, rtol=1e-10, atol=1e-10
+    )
+
+
+def test_kde_far_from_every_sample_is_finite():
+    samples = np.random.default_rng(0).normal(size=(500, 2))
+    [value] = metrics.kde_log_density(samples, [[1e3, -1e3]])
+    assert np.isfinite(value)
+    assert value < -1e5
+
+
+def test_kde_integrates_to_one():
+    samples = np.random.default_rng(0).normal(size=(300, 1))
+    grid = np.linspace(-8, 8, 4001)
+    density = np.exp(metrics.kde_log_density(samples, grid[:, None]))
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-10)
+
+
+def test_exact_information_gain_and_divergence_are_the_mutual_information():
+    world = GaussianWorld(noise=0.7, n=4000, n_samples=100)
+    posterior, prior, posterior_samples, prior_samples = world.densities
+    for values in (
+        metrics.information_gain(posterior, prior),
+        metrics.kl_divergence(posterior_samples, prior_samples),
+    ):
+        summary = metrics.summarise(values)
+        assert summary["mean"] == pytest.approx(
+            world.information, abs=4 * summary["standard_error"]
+        )
+        assert summary["standard_error"] < 0.04
+
+
+def test_divergence_of_gaussians():
+    world = GaussianWorld(noise=0.5, n=20, n_samples=4000)
+    shift = world.mean - CENTRE
+    inverse = np.linalg.inv(PRIOR)
+    expected = world.information + 0.5 * (
+        np.trace(inverse @ world.covariance) - D + np.einsum("ni,ij,nj->n", shift, inverse, shift)
+    )
+    integrand = world.densities.posterior_samples - world.densities.prior_samples
+    error = integrand.std(axis=1) / np.sqrt(4000)
+    result = metrics.kl_divergence(*world.densities[2:])
+    assert np.all(np.abs(result - expected) < 4.5 * error)
+
+
+def test_overconfidence_shows_as_gain_below_divergence():
+    """Posteriors drawn too narrow by half: more divergence, less gain."""
+    world = GaussianWorld(noise=0.7, n=2000, n_samples=50)
+    narrow = stats.multivariate_normal(np.zeros(D), world.covariance / 4)
+    residuals = (world.samples - world.mean[:, None]) / 2
+    prior = stats.multivariate_normal(CENTRE, PRIOR)
+    gain = narrow.logpdf(world.truth - world.mean) - prior.logpdf(world.truth)
+    divergence = narrow.logpdf(residuals) - prior.logpdf(world.mean[:, None] + residuals)
+    assert gain.mean() < world.information - 1
+    assert divergence.mean() > world.information + 1
+
+
+def test_kde_bias_of_the_papers_setting(image):
+    """1,000 draws in 5-D: smoothing lowers Δlog p, resubstitution raises the divergence."""
+    exact = image.densities
+    kde = metrics.kde_log_densities(image.samples, image.truth, image.prior_theta)
+    assert np.mean(kde.posterior_truth - exact.posterior_truth) == pytest.approx(-0.15, abs=0.08)
+    assert np.mean(kde.posterior_samples - exact.posterior_samples) == pytest.approx(0.58, abs=0.03)
+    # A KDE prior is too wide for the truth as well, which lowers it and so inflates Δlog p.
+    assert -0.3 < np.mean(kde.prior_truth - exact.prior_truth) < 0
+
+
+def test_kde_log_densities_are_those_of_each_galaxy(photometry):
+    samples, truth = photometry.samples[:3, :200], photometry.truth[:3]
+    prior = stats.gaussian_kde(photometry.prior_theta.T)
+    result = metrics.kde_log_densities(samples, truth, photometry.prior_theta)
+    for i in range(3):
+        posterior = stats.gaussian_kde(samples[i].T)
+        np.testing.assert_allclose(result.posterior_truth[i], posterior.logpdf(truth[i]))
+        np.testing.assert_allclose(result.prior_truth[i], prior.logpdf(truth[i]))
+        np.testing.assert_allclose(result.posterior_samples[i], posterior.logpdf(samples[i].T))
+        np.testing.assert_allclose(result.prior_samples[i], prior.logpdf(samples[i].T))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    scale=arrays(float, 3, elements=st.floats(1e-3, 1e3)),
+    shift=arrays(float, 3, elements=st.floats(-100, 100)),
+    mix=st.floats(-0.9, 0.9),
+)
+def test_information_does_not_depend_on_units(scale, shift, mix):
+    rng = np.random.default_rng(0)
+    samples, truth = rng.normal(size=(2, 80, 3)) * 0.5, rng.normal(size=(2, 3))
+    prior = rng.normal(size=(100, 3))
+    affine = np.array([[1, mix, 0], [0, 1, mix], [0, 0, 1]]) * scale
+
+    def information(*data):
+        posterior, prior, posterior_samples, prior_samples = metrics.kde_log_densities(*data)
+        return np.append(
+            metrics.information_gain(posterior, prior),
+            metrics.kl_divergence(posterior_samples, prior_samples),
+        )
+
+    np.testing.assert_allclose(
+        information(samples @ affine + shift, truth @ affine + shift, prior @ affine + shift),
+        information(samples, truth, prior),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+
+
+# Summaries and comparisons
+
+
+def test_summarise():
+    values = np.array([-2.0, 0.0, 1.0, 9.0])
+    assert metrics.summarise(values) == {
+        "mean": 2.0,
+        "standard_error": pytest.approx(stats.sem(values)),
+        "median": 0.5,
+        "std": pytest.approx(np.std(values, ddof=1)),
+        "share_below_zero": 0.25,
+        "n": 4,
+    }
+
+
+def test_win_rate_of_shifted_gaussians():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(1, 1, size=20_000), rng.normal(0, 1, size=20_000)
+    result = metrics.win_rate(a, b)
+    expected = stats.norm.cdf(1 / np.sqrt(2))
+    assert result["win_rate"] == pytest.approx(expected, abs=4 * result["standard_error"])
+    assert result["standard_error"] == pytest.approx(
+        np.sqrt(expected * (1 - expected) / 20_000), rel=0.02
+    )
+    low, high = result["interval"]
+    assert high - low == pytest.approx(2 * 1.96 * result["standard_error"], rel=0.02)
+
+
+@given(arrays(float, (2, 20), elements=st.floats(-1e6, 1e6), unique=True))
+def test_win_rates_are_complementary_without_ties(ab):
+    a, b = ab
+    total = metrics.win_rate(a, b)["win_rate"] + metrics.win_rate(b, a)["win_rate"]
+    assert total == pytest.approx(1)
+
+
+def test_ties_are_wins_for_nobody():
+    assert metrics.win_rate([1.0, 2.0], [1.0, 2.0])["win_rate"] == 0
+
+
+def test_paired_bootstrap_against_the_analytic_error():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=800) * 10
+    a, b = common + rng.normal(0.3, 1, size=800), common
+    result = metrics.paired_bootstrap(a, b)
+    error = stats.sem(a - b)
+    assert result["difference"] == pytest.approx(np.mean(a) - np.mean(b))
+    assert result["standard_error"] == pytest.approx(error, rel=0.03)
+    np.testing.assert_allclose(
+        result["interval"], result["difference"] + error * np.array([-1.96, 1.96]), atol=0.1 * error
+    )
+
+
+def test_paired_bootstrap_is_decided_by_its_seed():
+    a, b = np.random.default_rng(0).normal(size=(2, 50))
+    assert metrics.paired_bootstrap(a, b, seed=1) == metrics.paired_bootstrap(a, b, seed=1)
+    assert metrics.paired_bootstrap(a, b, seed=1) != metrics.paired_bootstrap(a, b, seed=2)
+
+
+# Populations
+
+
+def test_wasserstein_of_shifted_and_scaled_gaussians():
+    quantiles = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)[:, None]
+    truth = np.hstack([quantiles, quantiles])
+    values = np.hstack([quantiles + 0.3, 0.6 * quantiles])
+    expected = [0.3, 0.4 * np.sqrt(2 / np.pi)]  # shift; and mean of |z - 0.6 z|
+    np.testing.assert_allclose(metrics.wasserstein(values, truth), expected, rtol=1e-3)
+
+
+@given(
+    arrays(float, (12, 2), elements=st.floats(-10, 10)),
+    arrays(float, (9, 2), elements=st.floats(-10, 10)),
+    st.floats(0.01, 100),
+    st.floats(-100, 100),
+)
+def test_wasserstein_follows_units(values, truth, scale, shift):
+    np.testing.assert_allclose(
+        metrics.wasserstein(scale * values + shift, scale * truth + shift),
+        scale * metrics.wasserstein(values, truth),
+        rtol=1e-7,
+        atol=1e-9,
+    )
+
+
+def test_wasserstein_floor_of_a_gaussian():
+    rng = np.random.default_rng(0)
+    n = 400
+    expected = np.mean([stats.wasserstein_distance(*rng.normal(size=(2, n))) for _ in range(500)])
+    floors = [metrics.wasserstein_floor(rng.normal(size=(n, 1)), n_splits=50) for _ in range(20)]
+    assert np.mean(floors) == pytest.approx(expected, rel=0.05)
+    odd = rng.normal(size=(n + 1, 3))
+    np.testing.assert_array_equal(
+        metrics.wasserstein_floor(odd, seed=3), metrics.wasserstein_floor(odd, seed=3)
+    )
+    np.testing.assert_allclose(metrics.wasserstein_floor(odd), expected, rtol=0.2)
+
+
+def test_wasserstein_of_one_draw_is_scipys():
+    rng = np.random.default_rng(0)
+    samples, truth = rng.normal(size=(30, 4, 2)), rng.normal(size=(30, 2))
+    to_truth, to_draw = metrics.wasserstein_draws(samples, truth)
+    np.testing.assert_allclose(
+        to_truth, np.mean([metrics.wasserstein(samples[:, s], truth) for s in range(4)], axis=0)
+    )
+    pairs = [(0, 1), (1, 2), (2, 3), (3, 0)]
+    np.testing.assert_allclose(
+        to_draw,
+        np.mean([metrics.wasserstein(samples[:, s], samples[:, t]) for s, t in pairs], axis=0),
+    )
+
+
+def test_one_draw_of_a_calibrated_posterior_meets_its_floor():
+    distances = np.array(
+        [
+            metrics.wasserstein_draws(world.samples, world.truth)
+            for world in (GaussianWorld(0.5, n=300, n_samples=20, seed=s) for s in range(40))
+        ]
+    )
+    to_truth, to_draw = distances.mean(axis=0)
+    np.testing.assert_allclose(to_truth, to_draw, rtol=0.1)
+    world = GaussianWorld(0.5, n=300, n_samples=20)
+    assert np.all(to_draw < metrics.wasserstein_floor(world.truth))  # the galaxies are the same
+    biased, _ = metrics.wasserstein_draws(world.samples + 0.1, world.truth)
+    np.testing.assert_allclose(biased, 0.1, rtol=0.5)
+
+
+# Calibration and point estimates
+
+
+def test_coverage_and_ranks_of_calibrated_narrow_and_wide_posteriors():
+    n, levels = 4000, np.array([0.1, 0.5, 0.68, 0.95])
+    world = GaussianWorld(0.7, n=n, n_samples=200)
+    error = np.sqrt(levels * (1 - levels) / n)[:, None] + 1 / 200
+    shares = metrics.coverage(world.samples, world.truth, levels)
+    assert shares.shape == (4, D)
+    assert np.all(np.abs(shares - levels[:, None]) < 4 * error)
+    ranks = metrics.rank_statistics(world.samples, world.truth)
+    for column in ranks.T:
+        assert stats.chisquare(np.bincount(column // 21, minlength=10)[:9]).pvalue > 1e-3
+
+    for factor in (0.5, 2.0):
+        scaled = world.mean[:, None] + factor * (world.samples - world.mean[:, None])
+        expected = 2 * stats.norm.cdf(factor * stats.norm.ppf((1 + levels) / 2)) - 1
+        shares = metrics.coverage(scaled, world.truth, levels)
+        assert np.all(np.abs(shares - expected[:, None]) < 0.05)
+
+
+def test_point_estimates_of_the_gaussian_posterior():
+    world = GaussianWorld(0.7, n=20_000, n_samples=1)
+    result = metrics.point_estimates(world.mean + 0.05, world.truth)
+    scatter = np.sqrt(np.diag(world.covariance))
+    np.testing.assert_allclose(result["bias"], 0.05, atol=4 * scatter.max() / np.sqrt(20_000))
+    np.testing.assert_allclose(result["scatter"], scatter, rtol=0.03)
+    np.testing.assert_allclose(result["nmad"], scatter, rtol=0.03)
+    np.testing.assert_allclose(result["r2"], 1 - (scatter**2 + 0.05**2) / np.diag(PRIOR), atol=0.02)
+
+
+# One model, two models
+
+
+def test_evaluate_is_json_and_complete(image, evaluations):
+    result, _ = evaluations
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert list(result) == [
+        "n_galaxies",
+        "n_samples",
+        "n_prior",
+        "delta_log_p",
+        "d_kl",
+        "delta_log_p_minus_d_kl",
+        "wasserstein",
+        "wasserstein_standardised",
+        "point_estimates",
+        "coverage",
+        "galaxies",
+    ]
+    for table in ("wasserstein", "wasserstein_standardised", "point_estimates"):
+        assert tuple(result[table]) == PROPERTY_NAMES
+    assert tuple(result["coverage"]) == ("levels", *PROPERTY_NAMES)
+    for metric in ("delta_log_p", "d_kl", "delta_log_p_minus_d_kl"):
+        assert list(result[metric]) == ["kde", "exact"]
+    assert result["n_galaxies"] == 200
+
+    gap = result["delta_log_p_minus_d_kl"]["exact"]
+    assert abs(gap["difference"]) < 4 * gap["standard_error"]
+    exact = result["delta_log_p"]["exact"]
+    assert exact["mean"] == pytest.approx(image.information, abs=4 * exact["standard_error"])
+    for j, name in enumerate(PROPERTY_NAMES):
+        physical, standardised = (
+            result["wasserstein"][name],
+            result["wasserstein_standardised"][name],
+        )
+        for key in ("posterior_mean", "one_draw", "one_draw_calibrated", "floor"):
+            assert physical[key] / standardised[key] == pytest.approx(image.truth[:, j].std())
+
+
+def test_evaluate_takes_exact_densities_of_other_galaxies(image):
+    more, fewer = GaussianWorld(0.5, 500, 10), GaussianWorld(0.5, 50, 100)
+    exact = LogDensities(*more.densities[:2], *fewer.densities[2:])
+    result = metrics.evaluate(
+        image.samples[:20, :50], image.truth[:20], image.prior_theta, {"exact": exact}
+    )
+    assert result["delta_log_p"]["exact"]["n"] == 500
+    assert result["d_kl"]["exact"]["n"] == 50
+    assert result["delta_log_p"]["kde"]["n"] == 20
+
+
+def test_compare_finds_the_better_model(image, photometry, evaluations):
+    np.testing.assert_array_equal(image.truth, photometry.truth)
+    result = metrics.compare(*evaluations)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    expected = image.information - photometry.information
+    for metric in ("delta_log_p", "d_kl"):
+        exact = result[metric]["exact"]
+        assert exact["difference"] == pytest.approx(expected, abs=4 * exact["standard_error"])
+        assert exact["interval"][0] > 0
+        assert exact["wins"]["win_rate"] > 0.5
+    for name in PROPERTY_NAMES:
+        of_image, of_photometry = (e["wasserstein"][name]["posterior_mean"] for e in evaluations)
+        table = result["wasserstein"][name]
+        assert table["improvement"] == pytest.approx(of_photometry - of_image)
+        assert table["interval"][0] < table["improvement"] < table["interval"][1]
+        assert table["improvement"] > 2 * table["standard_error"] > 0
+    assert metrics.compare(*json.loads(json.dumps(evaluations))) == result
+
+
+def test_compare_of_a_model_with_itself(evaluations):
+    result = metrics.compare(evaluations[0], evaluations[0])
+    assert result["delta_log_p"]["kde"]["difference"] == 0
+    assert result["delta_log_p"]["kde"]["wins"]["win_rate"] == 0
+    assert result["wasserstein"]["a_v"]["improvement"] == 0
+
+
+# Refusals
+
+
+@pytest.fixture
+def small():
+    world = GaussianWorld(0.5, n=6, n_samples=20)
+    return {
+        "samples": world.samples,
+        "truth": world.truth,
+        "prior_theta": world.prior_theta[:50],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "reason"),
+    [
+        ("samples", (4, 7, 2), "samples .* row 4, oxygen_abundance"),
+        ("truth", (3, 1), "truth .* row 3, log_sfr"),
+        ("prior_theta", (40, 4), "prior_theta .* row 40, a_v"),
+    ],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_named(small, name, place, reason, value):
+    small[name][place] = value
+    with pytest.raises(ValueError, match=reason):
+        metrics.evaluate(**small)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"samples": np.zeros((6, 5))}, r"samples has shape \(6, 5\)"),
+        ({"samples": np.ones((6, 20, 4)), "truth": np.ones((6, 4))}, "4 properties, expected 5"),
+        ({"truth": np.zeros((5, 5))}, r"truth has shape \(5, 5\), expected \(6, 5\)"),
+        ({"truth": np.zeros((6, 5))}, "differ in each property"),
+        ({"prior_theta": np.zeros((50, 4))}, r"prior_theta has shape \(50, 4\)"),
+        ({"prior_theta": np.zeros((50, 5))}, "prior_theta: all 50 samples have the same"),
+        ({"exact": {"kde": None}}, "the name kde"),
+        ({"exact": {"flow": LogDensities([0.0], [np.nan], [[0.0]], [[0.0]])}}, "flow: log_prior"),
+    ],
+)
+def test_bad_input_is_refused(small, change, reason):
+    with pytest.raises(ValueError, match=reason):
+        metrics.evaluate(**{**small, **change})
+
+
+def test_degenerate_posteriors_are_named(small):
+    original = small["samples"].copy()
+    small["samples"][2, :, 3] = 1.5
+    with pytest.raises(ValueError, match="row 2: all 20 samples have the same dn4000"):
+        metrics.evaluate(**small)
+    small["samples"] = original.copy()
+    small["samples"][5, :, 3] = 2 * original[5, :, 0] - original[5, :, 1]
+    with pytest.raises(ValueError, match=r"row 5: the 5 columns .* linearly dependent"):
+        metrics.evaluate(**small)
+    small["samples"] = original[:, :5]
+    with pytest.raises(ValueError, match=r"row 0: .* needs more than 5 samples, not 5"):
+        metrics.evaluate(**small)
+
+
+def test_models_that_cannot_be_compared_are_refused(evaluations, small):
+    image, _ = evaluations
+    with pytest.raises(ValueError, match="different galaxies"):
+        metrics.compare(image, metrics.evaluate(**small))
+    galaxies = {**image["galaxies"], "d_kl": {"kde": image["galaxies"]["d_kl"]["kde"]}}
+    with pytest.raises(ValueError, match="different kinds"):
+        metrics.compare(image, {**image, "galaxies": galaxies})
+
+
+def test_lengths_and_levels_are_checked():
+    with pytest.raises(ValueError, match="b has shape"):
+        metrics.win_rate([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="log_prior has shape"):
+        metrics.information_gain([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="at least two"):
+        metrics.summarise([1.0])
+    with pytest.raises(ValueError, match="at least two"):
+        metrics.paired_bootstrap([1.0], [2.0])
+    with pytest.raises(ValueError, match="at least two"):
+        metrics.wasserstein_floor([[1.0]])
+    with pytest.raises(ValueError, match="at least two"):
+        metrics.wasserstein_draws([[[1.0]]], [[1.0]])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        metrics.coverage([[[1.0]]], [[1.0]], [68.0])
