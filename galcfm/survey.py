@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import repository_root, write_json
 from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 
@@ -29,10 +30,10 @@ __all__ = [
     "SurveyWriter",
     "assign_split",
     "provenance",
+    "read_description",
 ]
 
 SCHEMA_VERSION = 1
-IMAGE_SHAPE = (128, 128, 3)
 SPLITS = ("train", "validation", "test")
 REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
 HASHED_FILES = ("catalogue.parquet", "images.npy")

@@ -1,0 +1,21 @@
+"""The simulated survey: star-forming galaxies as the Sloan Digital Sky Survey would see them.
+
+`simulate_survey` makes one on disk, `simulate_catalogue` and `render` are its two halves, and
+`RELATIONS` lists the published relations that they draw from. Needs
+`pip install "galcfm[simulate]"`.
+"""
+
+from galcfm.simulate.making import simulate_survey
+from galcfm.simulate.population import LATENTS, MAGNITUDE_LIMIT, simulate_catalogue
+from galcfm.simulate.relations import RELATIONS, Relation
+from galcfm.simulate.rendering import render
+
+__all__ = [
+    "LATENTS",
+    "MAGNITUDE_LIMIT",
+    "RELATIONS",
+    "Relation",
+    "render",
+    "simulate_catalogue",
+    "simulate_survey",
+]

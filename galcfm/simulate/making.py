@@ -1,0 +1,169 @@
+"""A whole simulated survey on disk, over all cores."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from galcfm.images import IMAGE_SHAPE
+from galcfm.paths import require_disk_space
+from galcfm.simulate.population import assemble, candidates, check_size
+from galcfm.simulate.rendering import render
+from galcfm.simulate.spectra import load_templates
+from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
+
+__all__ = ["simulate_survey"]
+
+BLOCK = 64  # galaxies rendered by one task
+BYTES_A_ROW = 1000  # of the catalogue, generously
+# One thread a process: libraries read these when they are loaded.
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def simulate_survey(
+    folder: Path | str,
+    n_galaxies: int,
+    seed: int,
+    *,
+    validation: float = 0.1,
+    test: float = 0.1,
+    processes: int | None = None,
+    label_errors: bool = True,
+    progress: bool = True,
+) -> Survey:
+    """Simulate a survey, write it to `folder` and open it.
+
+    The same seed gives the same survey whatever the number of processes, and the first `n`
+    galaxies of a larger one. A survey that `folder` holds already is opened, if it was made with
+    the same parameters.
+
+    Arguments:
+        folder: where the survey goes.
+        n_galaxies: number of galaxies, at least 1.
+        seed: seed of the survey, not negative.
+        validation: fraction of galaxies for validation.
+        test: fraction of galaxies for the test split.
+        processes: number of worker processes; by default as many as cores. With 1 the work is
+            done here. A script that uses more must have an `if __name__ == "__main__":` guard.
+        label_errors: see `simulate_catalogue`.
+        progress: show progress bars.
+
+    Returns:
+        The survey, its images memory-mapped.
+
+    Raises:
+        ValueError: a number is out of range.
+        SurveyError: `folder` holds a survey made with other parameters.
+        FileNotFoundError: neither the population grids nor their cache are there.
+        ModuleNotFoundError: GalSim or Pillow is not installed.
+        OSError: the disk is too small.
+    """
+    check_size(n_galaxies, seed)
+    assign_split([], validation, test)
+    parameters = {
+        "kind": "simulated",
+        "n_galaxies": n_galaxies,
+        "seed": seed,
+        "validation": validation,
+        "test": test,
+        "label_errors": label_errors,
+    }
+    if (Path(folder) / "survey.json").exists():
+        made = read_description(folder)["parameters"]
+        if made != parameters:
+            raise SurveyError(
+                f"{folder} holds a survey made with {made}, not with {parameters}: name another "
+                "survey, or delete the folder"
+            )
+        return Survey.load(folder)
+    if processes is None:
+        # The cores that this process may use, where the system tells.
+        allowed = getattr(os, "sched_getaffinity", None)
+        processes = len(allowed(0)) if allowed else os.cpu_count()
+    if processes < 1:
+        raise ValueError(f"processes is {processes}: at least one is needed")
+    require_disk_space(folder, n_galaxies * (int(np.prod(IMAGE_SHAPE)) + BYTES_A_ROW))
+    for package in ("galsim", "PIL"):
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
+    load_templates()  # made here once, not by each worker
+
+    writer = SurveyWriter(folder, n_galaxies)
+    images = writer.partial / "images.npy"
+    ahead = 2 * processes
+    with _workers(processes) as pool:
+        with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
+            batches = _in_order(pool, candidates, ((seed, batch) for batch in count()), ahead)
+            table = assemble(
+                _reporting(batches, bar), n_galaxies, seed, label_errors, validation, test
+            )
+        with tqdm(total=n_galaxies, desc="images", unit="gal", disable=not progress) as bar:
+            blocks = (
+                (images, start, table.iloc[start : start + BLOCK], seed)
+                for start in range(0, n_galaxies, BLOCK)
+            )
+            for n in _in_order(pool, _render_block, blocks, ahead):
+                bar.update(n)
+    writer.finish(table, parameters)
+    return Survey.load(folder)
+
+
+def _render_block(path: Path, start: int, rows, seed: int) -> int:
+    images = np.load(path, mmap_mode="r+")
+    images[start : start + len(rows)] = render(rows, seed)
+    images.flush()
+    return len(rows)
+
+
+def _reporting(batches: Iterable, bar: tqdm) -> Iterator:
+    for batch in batches:
+        bar.update(min(len(batch), bar.total - bar.n))
+        yield batch
+
+
+class _Here(Executor):
+    """Does the work at once in this process."""
+
+    def submit(self, function, /, *arguments):
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+@contextmanager
+def _workers(processes: int) -> Iterator[Executor]:
+    if processes == 1:
+        yield _Here()
+        return
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    # Fresh processes: a fork would copy the threads of torch and BLAS half-alive.
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _in_order(pool: Executor, function, tasks: Iterable[tuple], ahead: int) -> Iterator:
+    """Results of `function(*task)` in the order of the tasks, at most `ahead` of them waiting."""
+    waiting = deque()
+    for task in tasks:
+        waiting.append(pool.submit(function, *task))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -1,0 +1,524 @@
+"""The population: who the galaxies are, what they look like to a photometer, and their labels.
+
+Galaxies come in batches of candidates that depend on (seed, batch) alone; those bright enough
+are kept in order. So the first galaxies of a larger survey are those of a smaller one.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.simulate.relations import (
+    ATTENUATION_CURVE,
+    ATTENUATION_INCLINATION,
+    ATTENUATION_MASS,
+    BIRTH_CLOUDS,
+    BULGE_SHAPES,
+    BULGES,
+    CLUSTERING,
+    DISC_SHAPES,
+    FRAMES,
+    FUNDAMENTAL_METALLICITY,
+    GALACTIC_EXTINCTION,
+    HISTORIES,
+    IONISATION,
+    LABEL_ERRORS,
+    MAIN_SEQUENCE,
+    MASS_FUNCTION,
+    MASS_METALLICITY,
+    PHOTOMETRIC_ERRORS,
+    SIZES,
+    STELLAR_METALLICITY,
+    YOUNG_METALLICITY,
+)
+from galcfm.simulate.spectra import (
+    birth_cloud_curve,
+    diffuse_curve,
+    dn4000,
+    load_templates,
+    window_weights,
+)
+from galcfm.survey import assign_split
+
+__all__ = [
+    "LATENTS",
+    "MAGNITUDE_LIMIT",
+    "candidates",
+    "magnitude_error",
+    "simulate_catalogue",
+    "star_formation_history",
+]
+
+MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
+REDSHIFT_RANGE = (0.02, 0.2)
+BATCH_SIZE = 512
+RECENT = 0.999e8  # yr: bins that start before this make up the last 100 Myr
+# No star-forming galaxy is brighter in r for its mass; fainter candidates are not drawn at all.
+LOG_MASS_TO_LIGHT_MIN = -0.75
+SUN_R = 4.65  # absolute AB magnitude (Willmer 2018, ApJS 236, 47)
+RENDERED_BANDS = ("g", "r", "i")
+
+# Columns that rendering and oracles need, beyond those of a survey.
+LATENTS = {
+    **{
+        f"{part}_fraction_{band}": f"share of the {band} flux in the {part}"
+        for part in ("bulge", "arm", "knot")
+        for band in RENDERED_BANDS
+    },
+    "bulge_radius": "half-light radius of the bulge, major axis, arcsec",
+    "bulge_axis_ratio": "apparent axis ratio of the bulge",
+    "bulge_index": "Sérsic index of the bulge",
+    "disc_radius": "half-light radius of the disc, major axis, arcsec",
+    "disc_thickness": "scale height over scale length of the disc",
+    "disc_ellipticity": "face-on ellipticity of the disc",
+    "inclination": "angle of the disc to the sky, degrees, 0 is face-on",
+    "position_angle": "position angle, degrees",
+    "n_arms": "number of spiral arms",
+    "pitch_angle": "pitch angle of the arms, degrees",
+    "seeing": "FWHM of the point spread function in r, arcsec",
+    "bulge_mass_fraction": "share of the stellar mass in the bulge",
+    "log_sfr_history": "log SFR of the smooth history, before the recent burst or lull",
+}
+
+
+def simulate_catalogue(
+    n_galaxies: int,
+    seed: int,
+    *,
+    label_errors: bool = True,
+    validation: float = 0.1,
+    test: float = 0.1,
+) -> pd.DataFrame:
+    """Catalogue of simulated star-forming galaxies as SDSS would select them.
+
+    Arguments:
+        n_galaxies: number of galaxies, at least 1.
+        seed: the first `n` galaxies of a seed are the same whatever `n_galaxies`.
+        label_errors: add errors typical of the MPA-JHU catalogue to the five properties;
+            `<property>_true` is without them in any case.
+        validation: fraction of galaxies for validation.
+        test: fraction of galaxies for the test split.
+
+    Returns:
+        A row a galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
+        `<property>_true` and the columns of `LATENTS`.
+
+    Raises:
+        ValueError: `n_galaxies` or `seed` is not positive, or the fractions are not sensible.
+        FileNotFoundError: see `galcfm.simulate.spectra.load_templates`.
+    """
+    check_size(n_galaxies, seed)
+    batches = (candidates(seed, batch) for batch in _count())
+    return assemble(batches, n_galaxies, seed, label_errors, validation, test)
+
+
+def check_size(n_galaxies: int, seed: int) -> None:
+    """Raise `ValueError` when a survey of this size or seed cannot be made."""
+    if n_galaxies < 1:
+        raise ValueError(f"n_galaxies is {n_galaxies}: a survey needs at least one galaxy")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: it must not be negative")
+
+
+def _count() -> Iterator[int]:
+    batch = 0
+    while True:
+        yield batch
+        batch += 1
+
+
+def assemble(
+    batches: Iterable[pd.DataFrame],
+    n_galaxies: int,
+    seed: int,
+    label_errors: bool,
+    validation: float,
+    test: float,
+) -> pd.DataFrame:
+    """Catalogue from the batches of `candidates`, taken in order until there are enough."""
+    found, n = [], 0
+    for batch in batches:
+        found.append(batch)
+        n += len(batch)
+        if n >= n_galaxies:
+            break
+    table = pd.concat(found, ignore_index=True).iloc[:n_galaxies]
+    table.insert(0, "object_id", [f"sim-{seed}-{k:06d}" for k in range(n_galaxies)])
+    for name in PROPERTY_NAMES:
+        if not label_errors:
+            table[name] = table[f"{name}_true"]
+            table[f"{name}_err"] = 0.0
+    table["split"] = assign_split(table["object_id"], validation, test)
+    return table
+
+
+def candidates(seed: int, batch: int) -> pd.DataFrame:
+    """The galaxies brighter than the limit among one batch of candidates.
+
+    Arguments:
+        seed: seed of the survey.
+        batch: number of the batch.
+
+    Returns:
+        As `simulate_catalogue`, without `object_id` and `split`.
+    """
+    rng = np.random.default_rng([seed, 1, batch])
+    g = _draw_galaxies(rng, BATCH_SIZE)
+    stars = _make_stars(rng, g)
+    fluxes = _shine(rng, g, stars)
+    table = pd.DataFrame(_observe(rng, g, fluxes))
+    # Rounded, so that a processor's last bit never makes another survey.
+    table = table.round(6)
+    return table[table["mag_r"] < MAGNITUDE_LIMIT]
+
+
+def _draw_galaxies(rng, n: int) -> SimpleNamespace:
+    """What the relations say of `n` galaxies; each attribute is `(n,)`."""
+    redshift, m = _draw_redshift_and_mass(rng, n)
+    lasting, recent = MAIN_SEQUENCE["scatter"] * np.sqrt([2 / 3, 1 / 3])
+    s_main = MAIN_SEQUENCE["slope"] * m + MAIN_SEQUENCE["intercept"]
+    s_history = s_main + lasting * rng.normal(size=n)
+    s = s_history + recent * rng.normal(size=n)
+    s = np.minimum(s, m + MAIN_SEQUENCE["log_ssfr_max"])
+
+    oh = mass_metallicity(m, s) + MASS_METALLICITY["scatter"] * rng.normal(size=n)
+    log_z_young = oh - YOUNG_METALLICITY["solar_oh"] - YOUNG_METALLICITY["scale_offset"]
+    nodes = [(float(k), v) for k, v in STELLAR_METALLICITY.coefficients.items() if k[0].isdigit()]
+    log_z_old = (
+        np.interp(m, *np.transpose(nodes))
+        + STELLAR_METALLICITY["oh_residual"] * (oh - mass_metallicity(m, s_main))
+        + STELLAR_METALLICITY["scatter"] * rng.normal(size=n)
+    )
+    log_z_young = np.minimum(log_z_young, YOUNG_METALLICITY["max"])
+    log_bulge = BULGES["log_median"] + BULGES["slope"] * (m - 10.5)
+    return SimpleNamespace(
+        redshift=redshift,
+        m=m,
+        s=s,
+        s_history=s_history,
+        oh=oh,
+        log_z_young=log_z_young,
+        log_z_old=np.minimum(log_z_old, YOUNG_METALLICITY["max"]),
+        log_u=IONISATION["a"]
+        + IONISATION["b"] * log_z_young
+        + IONISATION["scatter"] * rng.normal(size=n),
+        bulge=np.minimum(10 ** (log_bulge + BULGES["scatter"] * rng.normal(size=n)), BULGES["max"]),
+        cosine=rng.uniform(0, 1, n),
+    )
+
+
+def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
+    """Unattenuated spectra, `(n, p)`: old bulge, disc, arms of younger stars, and newborn stars
+    with their nebulae. `g.bulge` becomes what there are old stars for."""
+    templates, n = load_templates(), len(g.m)
+    edges = templates.age_edges
+    young = edges[:-1] < RECENT
+    newborn = np.arange(len(young)) == 0
+    living = np.where(
+        young, templates.living_fraction(g.log_z_young), templates.living_fraction(g.log_z_old)
+    )
+    start = np.interp(g.redshift, templates.redshift, templates.age_of_universe)
+    start = start * rng.uniform(HISTORIES["start_min"], HISTORIES["start_max"], n)
+    formed = star_formation_history(
+        edges,
+        living,
+        10**g.m,
+        10**g.s,
+        smooth_sfr=10**g.s_history,
+        start=start,
+        recent_time=10 ** rng.uniform(HISTORIES["log_recent_min"], HISTORIES["log_recent_max"], n),
+        flicker=10 ** (HISTORIES["flicker"] * rng.normal(size=n)),
+    )
+
+    # The bulge takes stars of all ages above 100 Myr, the oldest first.
+    age = (edges[1:] + edges[:-1]) / 2
+    bulge_share = np.where(young, 0, (age / start[:, None]).clip(0, 1) ** 2)
+    bulge_share *= (g.bulge * 10**g.m / (bulge_share * formed * living).sum(axis=1))[:, None]
+    bulge_share = np.minimum(bulge_share, 0.9)
+    g.bulge = (bulge_share * formed * living).sum(axis=1) / 10**g.m
+    arm_share = np.where(newborn, 0, (1 - bulge_share) * np.exp(-age / CLUSTERING["arm_time"]))
+    disc_share = np.where(newborn, 0, 1 - bulge_share - arm_share)
+
+    def spectrum(share):
+        light = templates.stellar_spectrum(np.where(young, 0, formed * share), g.log_z_old)
+        return light + templates.stellar_spectrum(np.where(young, formed * share, 0), g.log_z_young)
+
+    return SimpleNamespace(
+        bulge=templates.stellar_spectrum(formed * bulge_share, g.log_z_old),
+        disc=spectrum(disc_share),
+        arms=spectrum(arm_share),
+        newborn=templates.stellar_spectrum(np.where(newborn, formed, 0), g.log_z_young),
+        nebulae=templates.nebular_spectrum(formed[:, 0], g.log_z_young, g.log_u),
+    )
+
+
+def _shine(rng, g: SimpleNamespace, stars: SimpleNamespace) -> dict[str, np.ndarray]:
+    """Fluxes `(n, 5)` in nanomaggies of each part through its dust; sets `g.a_v`, `g.dn4000`."""
+    templates, n = load_templates(), len(g.m)
+    mean = mean_attenuation(g.m) * 10 ** (ATTENUATION_MASS["log_scatter"] * rng.normal(size=n))
+    a_disc = mean * inclination_factor(g.cosine, "disc")
+    a_bulge = mean * inclination_factor(g.cosine, "bulge")
+    mu = BIRTH_CLOUDS["mu"] + BIRTH_CLOUDS["scatter"] * rng.normal(size=n)
+    a_clouds = mean * (1 / mu.clip(BIRTH_CLOUDS["mu_min"], BIRTH_CLOUDS["mu_max"]) - 1)
+    delta = curve_slope(a_disc) + ATTENUATION_CURVE["scatter"] * rng.normal(size=n)
+    delta = delta.clip(ATTENUATION_CURVE["delta_min"], ATTENUATION_CURVE["delta_max"])
+    curve = diffuse_curve(templates.wavelength, delta)
+
+    def transmission(a_v, shape):
+        return np.exp(np.multiply(-0.4 * np.log(10) * a_v[:, None], shape, dtype=np.float32))
+
+    through_disc = transmission(a_disc, curve)
+    through_clouds = transmission(a_clouds, birth_cloud_curve(templates.wavelength)) * through_disc
+    bulge = stars.bulge * transmission(a_bulge, curve)
+    disc, arms = stars.disc * through_disc, stars.arms * through_disc
+    newborn = stars.newborn * through_clouds
+
+    starlight = bulge + disc + arms + newborn
+    visual = window_weights(templates.wavelength, 5450, 5550)
+    unattenuated = (stars.bulge + stars.disc + stars.arms + stars.newborn) @ visual
+    g.a_v = -2.5 * np.log10((starlight @ visual) / unattenuated)
+    g.dn4000 = dn4000(templates.wavelength, starlight)
+
+    youngest = newborn + stars.nebulae * through_clouds
+    share = CLUSTERING["knot_share"]
+    parts = {
+        "bulge": bulge,
+        "disc": disc + (1 - share) * youngest,
+        "arm": arms,
+        "knot": share * youngest,
+    }
+    fluxes = templates.fluxes(np.stack(list(parts.values()), axis=1), g.redshift)
+    return {part: fluxes[:, k] for k, part in enumerate(parts)}
+
+
+def _observe(rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns of the catalogue: sizes and shapes, noisy photometry, noisy labels."""
+    n = len(g.m)
+    total = sum(fluxes.values())
+    radii = _radii(rng, g)
+    ebv = GALACTIC_EXTINCTION["ebv_median"] * np.exp(
+        GALACTIC_EXTINCTION["ebv_scatter"] * rng.normal(size=n)
+    )
+    ebv = np.minimum(ebv, GALACTIC_EXTINCTION["ebv_max"])
+    errors = magnitude_error(total, ebv, radii["disc_radius"])
+    magnitudes = 22.5 - 2.5 * np.log10(total) + errors * rng.normal(size=(n, len(BANDS)))
+    truth = dict(zip(PROPERTY_NAMES, (g.m, g.s, g.oh, g.dn4000, g.a_v), strict=True))
+    return {
+        "ra": rng.uniform(120, 240, n),
+        "dec": np.degrees(np.arcsin(rng.uniform(0, np.sin(np.radians(60)), n))),
+        "redshift": g.redshift,
+        "ebv": ebv,
+        **{name: magnitudes[:, b] for b, name in enumerate(MAGNITUDES)},
+        **{name: errors[:, b] for b, name in enumerate(MAGNITUDE_ERRORS)},
+        **{k: v + LABEL_ERRORS[k] * rng.normal(size=n) for k, v in truth.items()},
+        **{f"{k}_err": np.full(n, LABEL_ERRORS[k]) for k in truth},
+        **{f"{k}_true": v for k, v in truth.items()},
+        **{
+            f"{part}_fraction_{band}": (fluxes[part] / total)[:, BANDS.index(band)]
+            for part in ("bulge", "arm", "knot")
+            for band in RENDERED_BANDS
+        },
+        **radii,
+        **_shapes(rng, g),
+        "bulge_mass_fraction": g.bulge,
+        "log_sfr_history": g.s_history,
+    }
+
+
+@cache
+def _redshift_and_mass_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Redshifts, cumulative counts of candidates, masses, cumulative mass function."""
+    templates = load_templates()
+    redshift = np.linspace(*REDSHIFT_RANGE, 361)
+    log_mass = np.linspace(MASS_FUNCTION["log_m_min"], MASS_FUNCTION["log_m_max"], 2001)
+    x = 10 ** (log_mass - MASS_FUNCTION["log_m_star"])
+    numbers = np.cumsum(x ** (MASS_FUNCTION["alpha"] + 1) * np.exp(-x))
+    numbers /= numbers[-1]
+    volume = np.interp(redshift, templates.redshift, templates.volume)
+    density = volume * (1 - np.interp(_mass_limit(redshift), log_mass, numbers))
+    counts = np.append(0, np.cumsum((density[1:] + density[:-1]) / 2))
+    return redshift, counts / counts[-1], log_mass, numbers
+
+
+def _mass_limit(redshift: np.ndarray) -> np.ndarray:
+    """Log mass below which no galaxy is brighter than the limit."""
+    templates = load_templates()
+    distance = np.interp(redshift, templates.redshift, templates.luminosity_distance)
+    absolute = MAGNITUDE_LIMIT - 5 * np.log10(distance) - 25
+    return 0.4 * (SUN_R - absolute) + LOG_MASS_TO_LIGHT_MIN
+
+
+def _draw_redshift_and_mass(rng, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Redshifts by volume and masses by the mass function, above `_mass_limit`."""
+    redshift, counts, log_mass, numbers = _redshift_and_mass_tables()
+    z = np.interp(rng.uniform(size=n), counts, redshift)
+    floor = np.interp(_mass_limit(z), log_mass, numbers)
+    return z, np.interp(floor + (1 - floor) * rng.uniform(size=n), numbers, log_mass)
+
+
+def mass_metallicity(m: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Median gas-phase 12+log(O/H) at log mass `m` and log SFR `s`, `(n,)`.
+
+    Tremonti et al. (2004, ApJ 613, 898), with the dependence on the star formation rate at
+    fixed mass of Mannucci et al. (2010, MNRAS 408, 2115).
+    """
+    x = m - 10
+    main_sequence = MAIN_SEQUENCE["slope"] * m + MAIN_SEQUENCE["intercept"]
+
+    def fundamental(rate):
+        c = FUNDAMENTAL_METALLICITY
+        return c["s"] * rate + c["xs"] * x * rate + c["ss"] * rate**2
+
+    held = np.minimum(m, 11.5)
+    tremonti = (
+        MASS_METALLICITY["a"] + MASS_METALLICITY["b"] * held + MASS_METALLICITY["c"] * held**2
+    )
+    return tremonti + fundamental(s) - fundamental(main_sequence)
+
+
+def mean_attenuation(m: np.ndarray) -> np.ndarray:
+    """Mean stellar A_V in mag at log mass `m`: Garn & Best (2010, MNRAS 409, 421)."""
+    x = np.clip(m, 8.5, 11.5) - 10
+    c = ATTENUATION_MASS
+    halpha = c["a"] + c["b"] * x + c["c"] * x**2 + c["d"] * x**3
+    return c["stars_to_gas"] * c["k_v"] / c["k_halpha"] * halpha
+
+
+def inclination_factor(cosine: np.ndarray, component: str) -> np.ndarray:
+    """Attenuation of the disc or bulge at an inclination, relative to the disc's mean.
+
+    Driver et al. (2007, MNRAS 379, 1022).
+    """
+    c = ATTENUATION_INCLINATION
+    k = c["k_disc"] * c[f"{component}_b"] / c["disc_b"]
+    mean = 1 + c["k_disc"] / (c["disc_power"] + 1)
+    return (1 + k * (1 - cosine) ** c[f"{component}_power"]) / mean
+
+
+def curve_slope(a_v: np.ndarray) -> np.ndarray:
+    """Slope δ of the attenuation curve at `a_v` mag: Salim & Narayanan (2020, ARA&A 58, 529)."""
+    c = ATTENUATION_CURVE
+    steepness = 10 ** (c["a"] * np.log10(a_v) + c["b"])
+    return np.log(steepness / c["calzetti_s"]) / np.log(1500 / 5500)
+
+
+def star_formation_history(
+    age_edges: np.ndarray,
+    living: np.ndarray,
+    mass: np.ndarray,
+    sfr: np.ndarray,
+    *,
+    smooth_sfr: np.ndarray,
+    start: np.ndarray,
+    recent_time: np.ndarray,
+    flicker: np.ndarray,
+) -> np.ndarray:
+    r"""Mass formed in each age bin, such that stellar mass and star formation rate are as drawn.
+
+    A delayed exponential :math:`t\,e^{-t/\tau}` whose τ (of either sign) suits `smooth_sfr`,
+    multiplied by a burst or lull over the last `recent_time` years, and a change of the last
+    10 Myr against the last 100 Myr. The last 100 Myr are scaled to `sfr`, the older stars to
+    what remains of `mass`.
+
+    Arguments:
+        age_edges: edges of the age bins, yr, `(a + 1,)`; the first bin ends at 10 Myr, another at
+            100 Myr.
+        living: mass in stars and remnants per M☉ formed, `(n, a)`.
+        mass: mass in stars and remnants, M☉, `(n,)`.
+        sfr: mean star formation rate of the last 100 Myr, M☉/yr, `(n,)`.
+        smooth_sfr: star formation rate of the smooth history today, M☉/yr, `(n,)`.
+        start: age of the oldest stars, yr, `(n,)`.
+        recent_time: how long the burst or lull lasts, yr, `(n,)`.
+        flicker: change of the last 10 Myr against the 90 Myr before, `(n,)`.
+
+    Returns:
+        M☉ formed, `(n, a)`.
+    """
+    x = _delayed_exponent(smooth_sfr * start / (mass / 0.6))
+    time = (1 - age_edges / start[:, None]).clip(0, 1)
+    y = x[:, None] * time
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = (1 - (1 + y) * np.exp(-y)) / x[:, None] ** 2
+    cumulative = np.where(np.abs(x)[:, None] > 0.02, exact, time**2 / 2 - x[:, None] * time**3 / 3)
+    formed = -np.diff(cumulative, axis=1)
+
+    widths = np.diff(age_edges)
+    inside = ((recent_time[:, None] - age_edges[:-1]) / widths).clip(0, 1)
+    formed *= 1 + (sfr / smooth_sfr - 1)[:, None] * inside
+
+    recent = age_edges[:-1] < RECENT
+    formed[:, 0] *= flicker
+    formed[:, recent] *= (sfr * 1e8 / formed[:, recent].sum(1))[:, None]
+    older = mass - (formed * living)[:, recent].sum(1)
+    formed[:, ~recent] *= (older / (formed * living)[:, ~recent].sum(1))[:, None]
+    return formed
+
+
+def _delayed_exponent(rate: np.ndarray) -> np.ndarray:
+    """Time over τ at which a delayed exponential forms stars at `rate` times its mean rate."""
+    x = np.linspace(-25, 25, 2000)  # 0, where the expression is 0/0, is not among them
+    return np.interp(-rate, -(x**2) * np.exp(-x) / (1 - (1 + x) * np.exp(-x)), x)
+
+
+def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Standard deviation of the observed magnitudes: a floor and photon noise.
+
+    Arguments:
+        flux: ugriz in nanomaggies, Galactic extinction removed, `(n, 5)`.
+        ebv: Galactic E(B−V), mag, `(n,)`.
+        radius: half-light radius in arcsec, `(n,)`.
+
+    Returns:
+        Magnitudes, `(n, 5)`.
+    """
+
+    def each(relation, name):
+        return np.array([relation[f"{name}{band}"] for band in BANDS])
+
+    dimmed = flux * 10 ** (-0.4 * np.multiply.outer(ebv, each(GALACTIC_EXTINCTION, "")))
+    sky = 10 ** (0.4 * (22.5 - each(FRAMES, "sky_")))
+    area = (np.pi * (2 * radius) ** 2 + 10)[:, None]
+    photons = np.sqrt((dimmed + area * sky) / each(FRAMES, "gain_")) / dimmed
+    return np.hypot(each(PHOTOMETRIC_ERRORS, "floor_"), 2.5 / np.log(10) * photons)
+
+
+def _radii(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
+    """Sizes in arcsec: Shen et al. (2003, MNRAS 343, 978)."""
+    templates, n = load_templates(), len(g.m)
+    x = 10**g.m / SIZES["m0"]
+    kpc = SIZES["gamma"] * 10 ** (g.m * SIZES["alpha"])
+    kpc *= (1 + x) ** (SIZES["beta"] - SIZES["alpha"])
+    scatter = SIZES["sigma_2"] + (SIZES["sigma_1"] - SIZES["sigma_2"]) / (1 + x**2)
+    kpc *= SIZES["circular_to_major"] * np.exp(scatter * rng.normal(size=n))
+    distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
+    arcsec = np.degrees(kpc / (distance * 1e3) * (1 + g.redshift) ** 2) * 3600
+    scale_length = arcsec / 1.678
+    ratio = BULGE_SHAPES["radius_ratio"] * np.exp(BULGE_SHAPES["scatter"] * rng.normal(size=n))
+    return {"disc_radius": arcsec, "bulge_radius": (ratio * scale_length).clip(0.05, arcsec)}
+
+
+def _shapes(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
+    """Shapes and orientations, which depend on nothing but the inclination."""
+    n, cosine = len(g.m), g.cosine
+    q = BULGE_SHAPES["q"]
+    scatter = DISC_SHAPES["ln_ellipticity_scatter"] * rng.normal(size=n)
+    classical = rng.uniform(size=n) < BULGE_SHAPES["de_vaucouleurs_share"]
+    return {
+        "bulge_axis_ratio": np.sqrt(q**2 * (1 - cosine**2) + cosine**2),
+        "bulge_index": np.where(classical, 4.0, 2.0),
+        "disc_thickness": DISC_SHAPES["thickness"]
+        + DISC_SHAPES["thickness_scatter"] * rng.normal(size=n),
+        "disc_ellipticity": np.exp(DISC_SHAPES["ln_ellipticity"] + scatter).clip(0, 0.5),
+        "inclination": np.degrees(np.arccos(cosine)),
+        "position_angle": rng.uniform(0, 180, n),
+        "n_arms": rng.choice([2.0, 3.0, 4.0], size=n, p=[0.6, 0.2, 0.2]),
+        "pitch_angle": (
+            CLUSTERING["pitch_mean"] + CLUSTERING["pitch_scatter"] * rng.normal(size=n)
+        ).clip(6, 45)
+        * rng.choice([-1, 1], size=n),
+        "seeing": FRAMES["seeing_r"] * np.exp(FRAMES["seeing_scatter"] * rng.normal(size=n)),
+    }

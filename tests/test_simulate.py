@@ -1,0 +1,394 @@
+"""The simulated survey: its physics, its statistics, and that it can be made again."""
+
+import galsim
+import numpy as np
+import pytest
+
+from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.simulate import (
+    LATENTS,
+    MAGNITUDE_LIMIT,
+    RELATIONS,
+    population,
+    render,
+    rendering,
+    simulate_catalogue,
+    simulate_survey,
+    spectra,
+)
+from galcfm.simulate.spectra import load_templates
+from galcfm.survey import Survey, SurveyError
+
+
+@pytest.fixture(scope="module")
+def templates():
+    return load_templates()
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return simulate_catalogue(1500, seed=0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+# Spectra ---------------------------------------------------------------------------------------
+
+
+def history(templates, age):
+    """A solar mass formed at `age` yr."""
+    formed = np.zeros((1, len(templates.age_edges) - 1))
+    formed[0, np.searchsorted(templates.age_edges, age, side="right") - 1] = 1
+    return formed
+
+
+@pytest.mark.parametrize("redshift", [0.021, 0.083, 0.197])
+@pytest.mark.parametrize("age", [5e6, 3e8, 8e9])
+def test_photometry_agrees_with_speclite(templates, redshift, age):
+    filters = pytest.importorskip("speclite.filters")
+    import astropy.units as u
+
+    formed = 1e10 * history(templates, age)
+    spectrum = templates.stellar_spectrum(formed, np.array([-0.1]))
+    spectrum = spectrum + templates.nebular_spectrum(
+        formed[:, 0], np.array([-0.1]), np.array([-3.1])
+    )
+    ours = 22.5 - 2.5 * np.log10(templates.fluxes(spectrum[:, None], np.array([redshift]))[0, 0])
+    distance = np.interp(redshift, templates.redshift, templates.luminosity_distance)
+    area = 4 * np.pi * (distance * spectra.MEGAPARSEC) ** 2 * (1 + redshift)
+    magnitudes = filters.load_filters("sdss2010-*").get_ab_magnitudes(
+        spectrum[0].astype(float) * spectra.L_SUN / area * u.Unit("erg / (s cm2 AA)"),
+        templates.wavelength * (1 + redshift) * u.AA,
+    )
+    theirs = [float(magnitudes[f"sdss2010-{band}"][0]) for band in BANDS]
+    np.testing.assert_allclose(ours, theirs, atol=5e-3)
+
+
+def test_distances_are_those_of_the_stated_cosmology(templates):
+    from astropy.cosmology import FlatLambdaCDM
+
+    expected = FlatLambdaCDM(H0=70, Om0=0.3).luminosity_distance(0.1234).to_value("Mpc")
+    found = np.interp(0.1234, templates.redshift, templates.luminosity_distance)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_lines_keep_their_flux(templates):
+    edges = templates.wavelength * np.exp(-templates.log_step / 2)
+    edges = np.append(edges, edges[-1] * np.exp(templates.log_step))
+    spectrum = spectra._add_lines(
+        np.array([4861.3, 6562.8, 100.0]), np.array([1.0, 2.86, 9.0]), templates.wavelength, edges
+    )
+    assert (spectrum * np.diff(edges)).sum() == pytest.approx(3.86)
+
+
+def test_halpha_is_as_bright_as_its_calibration(templates):
+    # Kennicutt & Evans (2012, ARA&A 50, 531): log SFR = log L(Hα) − 41.27, with Starburst99.
+    # These stars emit 0.16 dex more ionising photons, and no dust absorbs them.
+    nebula = templates.nebular_spectrum(np.array([1e7]), np.array([0.0]), np.array([-3.0]))[0]
+    near = np.abs(templates.wavelength - 6562.8) < 12
+    continuum = np.median(nebula[np.abs(templates.wavelength - 6450) < 40])
+    # [N II] lies 15 Å and more away.
+    width = templates.wavelength[near] * templates.log_step
+    luminosity = ((nebula[near] - continuum) * width).sum() * spectra.L_SUN
+    assert np.log10(luminosity) == pytest.approx(41.27 + 0.16, abs=0.03)
+
+
+def test_age_bins_are_averages_over_time():
+    ages = np.array([0.0, 1e6, 5e6, 2e7, 1e8])
+    edges = np.array([0.0, 1e7, 1e8])
+    weights = spectra._time_averages(ages, edges)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    # The mean of the age itself is the middle of the bin.
+    np.testing.assert_allclose(weights @ ages, [5e6, 5.5e7])
+
+
+def test_dn4000_of_known_spectra(templates):
+    wavelength = templates.wavelength
+    step = np.where(wavelength > 3975, 1.5, 1.0) / wavelength**2
+    assert spectra.dn4000(wavelength, 1 / wavelength**2) == pytest.approx(1)
+    assert spectra.dn4000(wavelength, step) == pytest.approx(1.5)
+    # Only the two windows count.
+    windows = (np.abs(wavelength - 3900) < 52) | (np.abs(wavelength - 4050) < 52)
+    assert spectra.dn4000(wavelength, np.where(windows, step, 9)) == pytest.approx(1.5)
+    # Young stars have almost no break, old metal-rich ones a break of about 2.
+    solar = np.array([0.0])
+    young = templates.stellar_spectrum(history(templates, 5e6), solar)
+    old = templates.stellar_spectrum(history(templates, 1.2e10), solar)
+    assert spectra.dn4000(wavelength, young)[0] == pytest.approx(1.0, abs=0.05)
+    assert 1.9 < spectra.dn4000(wavelength, old)[0] < 2.3
+
+
+def test_attenuation_curves_are_normalised_and_tilt():
+    wavelength = np.array([3000.0, 5500.0, 9000.0])
+    flat, steep = spectra.diffuse_curve(wavelength, np.array([0.0, -0.5]))
+    assert flat[1] == steep[1] == 1
+    assert steep[0] > flat[0] > 1 > flat[2] > steep[2]
+    assert spectra.birth_cloud_curve(5500.0) == 1
+
+
+def test_missing_grids_name_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    monkeypatch.setattr(spectra, "_grid_folder", lambda: None)
+    with pytest.raises(FileNotFoundError, match=r'pip install "galcfm\[simulate\]"'):
+        load_templates.__wrapped__()
+
+
+def test_the_cached_table_is_enough(tmp_path, monkeypatch, templates):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    (tmp_path / "cache").mkdir()
+    np.savez(tmp_path / "cache" / f"templates-v{spectra.VERSION}-x.npz", **vars(templates))
+    monkeypatch.setattr(spectra, "_grid_folder", lambda: None)
+    again = load_templates.__wrapped__()
+    assert (again.stellar == templates.stellar).all()
+
+
+# Star formation histories ----------------------------------------------------------------------
+
+
+def test_history_has_the_drawn_mass_and_rate(templates, rng):
+    n = 300
+    m = rng.uniform(8, 11.5, n)
+    s = np.minimum(0.76 * m - 7.64 + 0.5 * rng.normal(size=n), m - 8.6)
+    living = templates.living_fraction(rng.uniform(-1.5, 0.4, n))
+    formed = population.star_formation_history(
+        templates.age_edges,
+        living,
+        10**m,
+        10**s,
+        smooth_sfr=10 ** (s - 0.2 * rng.normal(size=n)),
+        start=rng.uniform(9e9, 1.3e10, n),
+        recent_time=10 ** rng.uniform(8, 9, n),
+        flicker=10 ** (0.15 * rng.normal(size=n)),
+    )
+    assert (formed >= 0).all()
+    np.testing.assert_allclose((formed * living).sum(axis=1), 10**m, rtol=1e-6)
+    recent = templates.age_edges[1:] <= 1.001e8
+    np.testing.assert_allclose(formed[:, recent].sum(axis=1) / 1e8, 10**s, rtol=1e-6)
+
+
+def test_delayed_exponential_has_the_wanted_rate():
+    x = population._delayed_exponent(np.array([0.1, 1.0, 2.0, 5.0]))
+    time = np.linspace(0, 1, 20001)
+    shape = time * np.exp(-x[:, None] * time)
+    np.testing.assert_allclose(shape[:, -1] / shape.mean(axis=1), [0.1, 1.0, 2.0, 5.0], rtol=2e-3)
+
+
+# Population ------------------------------------------------------------------------------------
+
+
+def test_catalogue_has_the_columns_of_a_survey(catalogue):
+    Survey(catalogue)
+    extra = [f"{name}_{kind}" for name in PROPERTY_NAMES for kind in ("err", "true")]
+    extra += [f"magerr_{band}" for band in BANDS]
+    assert set(extra) | set(LATENTS) <= set(catalogue)
+    numbers = catalogue.select_dtypes("number")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert catalogue["object_id"][123] == "sim-0-000123"
+
+
+def test_selection_is_on_the_observed_magnitude(catalogue):
+    assert catalogue["mag_r"].max() < MAGNITUDE_LIMIT
+    assert catalogue["mag_r"].max() > MAGNITUDE_LIMIT - 0.01
+    assert catalogue["redshift"].between(0.02, 0.2).all()
+
+
+def test_candidates_reach_below_the_selection(catalogue):
+    # Galaxies of the lowest mass to light ratio must lie inside the range that is drawn.
+    above = catalogue["log_stellar_mass_true"] - population._mass_limit(catalogue["redshift"])
+    assert (above < 0.1).mean() < 0.001
+
+
+def test_population_looks_like_the_star_forming_sample(catalogue):
+    """Ranges for 5, 50 and 95 %: MPA-JHU's star-forming galaxies, generously."""
+    expected = {
+        "log_stellar_mass": ((8.7, 9.3), (9.8, 10.4), (10.8, 11.2)),
+        "log_sfr": ((-1.1, -0.3), (-0.1, 0.4), (0.7, 1.3)),
+        "oxygen_abundance": ((8.3, 8.7), (8.8, 9.05), (9.1, 9.3)),
+        "dn4000": ((1.1, 1.25), (1.25, 1.4), (1.45, 1.65)),
+        "a_v": ((-0.2, 0.2), (0.3, 0.7), (0.9, 1.6)),
+        "redshift": ((0.02, 0.035), (0.05, 0.09), (0.12, 0.18)),
+    }
+    for column, ranges in expected.items():
+        found = np.percentile(catalogue[column], [5, 50, 95])
+        for value, (low, high) in zip(found, ranges, strict=True):
+            assert low < value < high, (column, found)
+    colours = -np.diff(catalogue[list(MAGNITUDES)].to_numpy(), axis=1)
+    for found, (low, high) in zip(
+        np.median(colours, axis=0), ((1.1, 1.5), (0.45, 0.7), (0.25, 0.45), (0.1, 0.3)), strict=True
+    ):
+        assert low < found < high
+
+
+def test_physics_ties_the_columns_together(catalogue):
+    def correlation(a, b):
+        return np.corrcoef(catalogue[a], catalogue[b])[0, 1]
+
+    assert correlation("log_stellar_mass_true", "oxygen_abundance_true") > 0.7
+    # Inclined discs are redder and more attenuated, at one mass.
+    bin = catalogue[catalogue["log_stellar_mass_true"].between(10.0, 10.5)]
+    edge_on, face_on = bin[bin["inclination"] > 70], bin[bin["inclination"] < 40]
+    assert edge_on["a_v_true"].median() > face_on["a_v_true"].median() + 0.2
+    # Bulges are redder than knots: shares change from g to i.
+    assert (catalogue["bulge_fraction_i"] > catalogue["bulge_fraction_g"]).mean() > 0.8
+    assert (catalogue["arm_fraction_i"] < catalogue["arm_fraction_g"]).mean() > 0.95
+
+
+def test_errors_are_those_that_were_stated(catalogue):
+    for name in PROPERTY_NAMES:
+        pull = (catalogue[name] - catalogue[f"{name}_true"]) / catalogue[f"{name}_err"]
+        assert pull.std() == pytest.approx(1, abs=0.06)
+        assert pull.mean() == pytest.approx(0, abs=0.1)
+    bright = catalogue["mag_r"].between(16.8, 17.2)
+    medians = [catalogue.loc[bright, f"magerr_{band}"].median() for band in BANDS]
+    for found, (low, high) in zip(
+        medians,
+        ((0.05, 0.1), (0.02, 0.025), (0.02, 0.025), (0.02, 0.025), (0.03, 0.045)),
+        strict=True,
+    ):
+        assert low < found < high
+
+
+def test_label_errors_can_be_left_out(catalogue):
+    exact = simulate_catalogue(20, seed=0, label_errors=False)
+    for name in PROPERTY_NAMES:
+        assert (exact[name] == exact[f"{name}_true"]).all()
+        assert (exact[name] == catalogue[f"{name}_true"][:20]).all()
+        assert (exact[f"{name}_err"] == 0).all()
+    assert (exact["mag_r"] == catalogue["mag_r"][:20]).all()
+
+
+def test_seed_decides_and_prefixes_agree(catalogue):
+    again = simulate_catalogue(30, seed=0)
+    assert again.equals(catalogue.iloc[:30])
+    assert not np.isclose(simulate_catalogue(30, seed=1)["mag_r"], again["mag_r"]).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [((0, 0), "n_galaxies is 0"), ((5, -1), "seed is -1")]
+)
+def test_impossible_surveys_are_refused(tmp_path, arguments, reason):
+    with pytest.raises(ValueError, match=reason):
+        simulate_catalogue(*arguments)
+    with pytest.raises(ValueError, match=reason):
+        simulate_survey(tmp_path / "s", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+# Rendering -------------------------------------------------------------------------------------
+
+
+def test_stamp_holds_the_observed_flux_dimmed_by_the_galaxy(catalogue, rng):
+    extinction = {"g": 3.303, "r": 2.285, "i": 1.698}
+    for row in catalogue.iloc[::100].to_dict("records"):
+        sums = rendering.draw_galaxy(row, rng).sum(axis=(1, 2), dtype=np.float64)
+        for found, (band, coefficient) in zip(sums, extinction.items(), strict=True):
+            magnitude = row[f"mag_{band}"] + coefficient * row["ebv"]
+            assert found == pytest.approx(10 ** (0.4 * (22.5 - magnitude)), rel=1e-5)
+
+
+def smooth(row, **changes):
+    """`row` with neither bulge nor young stars, without an ellipticity of its own."""
+    shares = {f"{part}_fraction_{band}": 0.0 for part in ("bulge", "arm", "knot") for band in "gri"}
+    return row | shares | {"disc_ellipticity": 0.0} | changes
+
+
+def test_stamps_are_those_of_galsim(catalogue, rng, monkeypatch):
+    row = smooth(
+        catalogue.iloc[0].to_dict(), inclination=60.0, position_angle=30.0, disc_radius=3.0,
+        disc_thickness=0.2, seeing=1.3,
+    )  # fmt: skip
+    stamp = rendering.draw_galaxy(row, rng)[1]
+    # The centre is drawn within a pixel: take it from the stamp.
+    y, x = np.mgrid[:128, :128] - 63.5
+    total = stamp.sum(dtype=float)
+    offset = galsim.PositionD((stamp * x).sum() / total, (stamp * y).sum() / total)
+    disc = galsim.InclinedExponential(
+        60 * galsim.degrees, half_light_radius=3.0, scale_h_over_r=0.2
+    ).rotate(30 * galsim.degrees)
+    expected = galsim.Convolve(disc, galsim.Kolmogorov(fwhm=1.3)).drawImage(
+        nx=128, ny=128, scale=0.396, method="no_pixel", offset=offset
+    )
+    np.testing.assert_allclose(
+        stamp / total, expected.array / expected.array.sum(), atol=0.01 * expected.array.max()
+    )
+
+
+def test_knots_follow_the_inclined_disc(catalogue, rng):
+    row = smooth(
+        catalogue.iloc[0].to_dict(), inclination=80.0, position_angle=0.0, disc_radius=5.0,
+        **{f"knot_fraction_{band}": 1.0 for band in "gri"},
+    )  # fmt: skip
+    stamps = sum(rendering.draw_galaxy(row, rng)[1] for _ in range(20))
+    y, x = np.mgrid[:128, :128] - 63.5
+    widths = [np.sqrt((stamps * axis**2).sum() / stamps.sum()) for axis in (x, y)]
+    assert widths[0] > 2.5 * widths[1]
+
+
+def test_sky_noise_is_that_of_sdss_frames(rng):
+    noise = rendering.add_noise(np.zeros((3, 128, 128), np.float32), rng)
+    g, r, i = noise.std(axis=(1, 2))
+    assert 0.010 < g < 0.015
+    assert 0.016 < r < 0.021
+    assert 0.024 < i < 0.031
+    assert np.abs(noise.mean()) < 1e-3
+    bright = rendering.add_noise(np.full((3, 128, 128), 10, np.float32), rng)
+    assert (bright.std(axis=(1, 2)) > [2 * g, 2 * r, 1.5 * i]).all()
+
+
+def test_pictures_are_sane(catalogue):
+    images = render(catalogue.iloc[:12], seed=0)
+    assert images.shape == (12, 128, 128, 3)
+    assert images.dtype == np.uint8
+    # The galaxy stands in the middle, far above the sky, which real cutouts have at 2 to 4.
+    assert (images[:, 60:68, 60:68].mean(axis=(1, 2, 3)) > 40).all()
+    assert (np.median(images[:, :16].reshape(12, -1), axis=1) < 6).all()
+    # A galaxy's picture depends on the seed and its row alone, wherever the row stands.
+    assert (render(catalogue.iloc[[6, 5]].reset_index(), seed=0) == images[[6, 5]]).all()
+    assert (render(catalogue.iloc[5:6], seed=1) != images[5]).any()
+    twin = catalogue.iloc[[5]].assign(object_id="sim-0-000006")
+    assert (render(twin, seed=0) != images[5]).any()
+
+
+# Whole surveys ---------------------------------------------------------------------------------
+
+
+def test_processes_and_size_do_not_change_the_survey(tmp_path):
+    one = simulate_survey(tmp_path / "one", 70, 5, processes=1, progress=False)
+    two = simulate_survey(tmp_path / "two", 80, 5, processes=2, progress=False)
+    assert one.catalogue.equals(two.catalogue.iloc[:70])
+    assert (one.images == two.images[:70]).all()
+    assert one.parameters["seed"] == 5
+    stamp = (tmp_path / "one" / "survey.json").stat().st_mtime_ns
+    opened = simulate_survey(tmp_path / "one", 70, 5, processes=1, progress=False)
+    assert opened.catalogue.equals(one.catalogue)
+    assert (tmp_path / "one" / "survey.json").stat().st_mtime_ns == stamp
+    with pytest.raises(SurveyError, match="name another survey, or delete the folder"):
+        simulate_survey(tmp_path / "one", 71, 5, processes=1, progress=False)
+    again = simulate_survey(tmp_path / "again", 70, 5, processes=2, progress=False)
+    for name in ("catalogue.parquet", "images.npy"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    assert len(again) == 70
+
+
+def test_disk_space_is_checked_first(tmp_path):
+    with pytest.raises(OSError, match="GB"):
+        simulate_survey(tmp_path / "s", 10**12, 0, processes=1, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_renderer_is_noticed_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("galcfm.simulate.making.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "galcfm\[simulate\]"'):
+        simulate_survey(tmp_path / "s", 5, 0, processes=1, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_relations_have_sources():
+    names = [relation.name for relation in RELATIONS]
+    assert len(set(names)) == len(names)
+    for relation in RELATIONS:
+        assert relation.sources
+        assert all(key[:1].isupper() and key[-4:].isdigit() for key in relation.sources)
