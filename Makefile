@@ -4,7 +4,7 @@
 #   make test                   run the tests
 #   make lint                   check style and that notebooks are in step
 #   make sync                   bring the .py and .ipynb of each notebook in step
-#   make clean                  remove what a profile made: its run and its survey
+#   make wipe [PROFILE=quick]   remove what a profile made: its run and its survey
 
 PYTHON ?= python3
 PROFILE ?= quick
@@ -12,9 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := book
-.PHONY: book test lint sync clean
+.PHONY: book test lint sync wipe
 
-book test lint sync clean: $(VENV)/.installed
+book test lint sync wipe: $(VENV)/.installed
 	@$(BIN)/doit --verbosity 2 profile=$(PROFILE) $@
 
 $(VENV)/.installed: requirements.txt pyproject.toml

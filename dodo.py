@@ -4,6 +4,7 @@ Use it through make (`make book PROFILE=quick`), or from the environment: `doit 
 """
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -73,8 +74,9 @@ def execute(notebook: str) -> None:
     """Run a notebook through Papermill into the run's chapters; a failure names the cell."""
     import papermill
 
+    # What a notebook writes to stderr, its progress bars, comes as warnings of Papermill's logger.
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("papermill").setLevel(logging.INFO)
+    os.environ.setdefault("TQDM_MININTERVAL", "5")
     runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
     chapter = RUN / "chapters" / f"{notebook}.ipynb"
     with paths.replacing(chapter) as temporary:
@@ -86,7 +88,6 @@ def execute(notebook: str) -> None:
                 cwd=ROOT / "notebooks",
                 log_output=True,
                 progress_bar=False,
-                stderr_file=None,
             )
         except papermill.PapermillExecutionError as error:
             failed = RUN / "failed" / f"{notebook}.ipynb"
@@ -181,7 +182,7 @@ def task_sync():
     return {"actions": [(run, [BIN / "jupytext", "--sync", *pairs])], "uptodate": [False]}
 
 
-def task_clean():
+def task_wipe():
     """Remove the run and the survey of the profile, and the built book."""
     return {
         "actions": [(remove, [RUN, SURVEY, ROOT / "book" / "chapters", ROOT / "_build"])],

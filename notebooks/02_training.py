@@ -1,0 +1,157 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Training
+#
+# Two conditional flow-matching models learn the posterior of the five
+# properties: one from the magnitudes, one from the magnitudes and the image.
+# They differ in nothing but the image, so what the second knows more is what
+# the picture holds. A third, unconditional flow learns the distribution of
+# the properties themselves, the prior against which information is measured.
+
+# %% tags=["parameters"]
+profile = "quick"  # folder of the run: smoke, quick or paper
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+features = "r_and_colours"  # photometric features; the paper's: "magnitudes"
+sigma = 0.05  # width of the path, standardised units; the paper's 0.05
+width = 256  # of the velocity network's layers; the paper's 256
+depth = 3  # hidden layers of the velocity network; the paper's 3
+image_crop = 128  # central pixels kept; the paper's 128
+image_bin = 2  # pixels averaged per side; the paper's 1
+encoder_widths = [16, 32, 64, 128]  # channels of the blocks; ends at 256 there
+n_image_features = 256  # width of f_img; the paper's 256
+warm_start = True  # image model starts from the photometry model; not there
+photometry_max_epochs = 60  # at most; the paper stops early
+max_epochs = 12  # of the image model, at most; the paper stops early
+patience = 10  # epochs without improvement before stopping
+learning_rate = 1e-3  # of AdamW; the paper's 5e-5
+batch_size = 128  # galaxies a step; the paper's 64
+schedule = "cosine"  # of the learning rate; the paper's "constant"
+draws_per_galaxy = 8  # draws of time and noise a galaxy; the paper's 1
+average_decay = 0.99  # of the moving average of weights; the paper's 0
+augment = True  # rotated and mirrored images; not in the paper
+seed = 1  # of weights, order and noise
+
+# %%
+# %matplotlib inline
+import pandas as pd
+
+from galcfm import figures, paths, runs
+from galcfm.posterior import Posterior
+from galcfm.survey import Survey
+from galcfm.training import TrainingSettings, train
+
+folder = runs.open_run("02_training", globals())
+galaxies = Survey.load(paths.survey_folder(survey))
+
+# %% [markdown]
+# ## The models
+#
+# The velocity network takes time, the point in property space and the
+# condition; the condition is the standardised photometry, preceded in the
+# image model by what the convolutional encoder makes of the cutout.
+
+# %%
+network = {"width": width, "depth": depth}
+encoder = {
+    "n_features": n_image_features,
+    "widths": encoder_widths,
+    "crop": image_crop,
+    "bin_factor": image_bin,
+}
+models = {
+    "prior": Posterior("none", network=network, sigma=sigma),
+    "photometry": Posterior(features, network=network, sigma=sigma),
+    "image": Posterior(
+        features, encoder=encoder, network=network, sigma=sigma
+    ),
+}
+pd.Series(
+    {
+        name: sum(p.numel() for p in model.parameters())
+        for name, model in models.items()
+    },
+    name="trainable parameters",
+).to_frame()
+
+# %% [markdown]
+# ## Training
+#
+# All three minimise the flow-matching loss with AdamW and keep the epoch with
+# the lowest validation loss. The validation loss uses the same draws of time
+# and noise in each epoch, so that epochs can be compared.
+
+# %%
+common = {
+    "learning_rate": learning_rate,
+    "batch_size": batch_size,
+    "patience": patience,
+    "schedule": schedule,
+    "draws_per_galaxy": draws_per_galaxy,
+    "average_decay": average_decay,
+    "seed": seed,
+}
+catalogue_settings = TrainingSettings(
+    max_epochs=photometry_max_epochs, **common
+)
+image_settings = TrainingSettings(
+    max_epochs=max_epochs, augment=augment, **common
+)
+
+# %%
+prior = train(models["prior"], galaxies, folder / "prior", catalogue_settings)
+
+# %%
+photometry = train(
+    models["photometry"], galaxies, folder / "photometry", catalogue_settings
+)
+
+# %% [markdown]
+# With `warm_start`, the image model begins as the photometry model: the same
+# flow, with zero weights on the image features. What it learns from there is
+# what the picture adds.
+
+# %%
+image = train(
+    models["image"],
+    galaxies,
+    folder / "image",
+    image_settings,
+    warm_start=photometry if warm_start else None,
+)
+
+# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the simulated survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
+history = pd.concat(
+    pd.read_csv(folder / name / "training.csv").assign(model=name)
+    for name in ("photometry", "image")
+)
+figures.training_curves(history, source="simulated survey")
+
+# %%
+trained = {"prior": prior, "photometry": photometry, "image": image}
+pd.DataFrame(
+    {
+        name: {
+            "best epoch": model.metadata["best_epoch"],
+            "validation loss": model.metadata["best_validation_loss"],
+            "seconds": round(model.metadata["seconds"], 1),
+        }
+        for name, model in trained.items()
+    }
+).T

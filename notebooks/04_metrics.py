@@ -1,0 +1,270 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Metrics
+#
+# How much do the posteriors tell, and can they be trusted? The paper measures
+# the log-density that a posterior gives to the truth, relative to the prior
+# ($\Delta\log p$, accuracy), how far it is from the prior
+# ($D_\mathrm{KL}$, informativeness), and how well the population of posterior
+# means matches the truth (Wasserstein distance). {doc}`../method` has the
+# definitions. This chapter computes them twice: by kernel density estimates,
+# as the paper does, and from the exact density of the flow.
+
+# %% tags=["parameters"]
+profile = "quick"  # folder of the run: smoke, quick or paper
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+seed = 1  # of the bootstrap
+
+# %%
+# %matplotlib inline
+import pandas as pd
+from myst_nb import glue
+
+from galcfm import figures, metrics, paths, runs, sampling
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.survey import Survey
+
+folder = runs.open_run("04_metrics", globals())
+galaxies = Survey.load(paths.survey_folder(survey))
+theta_train = galaxies.split("train").properties
+test = galaxies.split("test")
+posteriors = {
+    name: sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    for name in ("photometry", "image")
+}
+densities = sampling.load_densities(folder / "densities.npz")
+chosen = test.select(range(posteriors["image"].sizes["object_id"]))
+
+# %% [markdown]
+# ## Both models, both ways
+#
+# The prior is what the training split says about the properties before any
+# data are seen: a kernel estimate in the paper's way, an unconditional flow
+# in the exact way, and a kernel estimate beside the exact posterior.
+
+# %%
+results = {}
+for name, dataset in posteriors.items():
+    samples, exact = sampling.samples_array(dataset), densities[name]
+    m, n_draws = exact.posterior_samples.shape
+    kde_prior = exact._replace(
+        prior_truth=metrics.kde_log_density(theta_train, test.properties),
+        prior_samples=metrics.kde_log_density(
+            theta_train, samples[:m, :n_draws].reshape(-1, samples.shape[2])
+        ).reshape(m, n_draws),
+    )
+    results[name] = metrics.evaluate(
+        samples,
+        chosen.properties,
+        theta_train,
+        {"exact": exact, "exact_kde_prior": kde_prior},
+    )
+comparison = metrics.compare(results["image"], results["photometry"])
+paths.write_json(folder / "metrics.json", results | {"comparison": comparison})
+
+# %% [markdown]
+# Means over test galaxies in nat, with their standard errors, the spread
+# between galaxies, and the share of galaxies with a negative $\Delta\log p$,
+# whose truth the posterior finds less likely than the prior does:
+
+# %%
+kinds = {
+    "kde": "KDE (the paper's way)",
+    "exact": "exact",
+    "exact_kde_prior": "exact, KDE prior",
+}
+
+# %%
+pd.DataFrame(
+    {
+        (label, name): {
+            "mean Δlog p": f"{gain['mean']:.2f}",
+            "error of mean Δlog p": f"{gain['standard_error']:.2f}",
+            "median Δlog p": f"{gain['median']:.2f}",
+            "spread of Δlog p": f"{gain['std']:.2f}",
+            "Δlog p < 0": f"{gain['share_below_zero']:.1%}",
+            "mean D_KL": f"{kl['mean']:.2f}",
+            "error of mean D_KL": f"{kl['standard_error']:.2f}",
+            "spread of D_KL": f"{kl['std']:.2f}",
+            "galaxies": f"{gain['n']}",
+        }
+        for kind, label in kinds.items()
+        for name in results
+        for gain in [results[name]["delta_log_p"][kind]]
+        for kl in [results[name]["d_kl"][kind]]
+    }
+)
+
+# %% [markdown]
+# For a perfect posterior the mean of $\Delta\log p$ equals the mean of
+# $D_\mathrm{KL}$: what the posterior claims to know is what it knows. A
+# $D_\mathrm{KL}$ that exceeds $\Delta\log p$ is overconfidence, which is why
+# $D_\mathrm{KL}$ alone is never a goal. The exact values decide; the kernel
+# estimates lower the one and raise the other.
+
+# %%
+pd.DataFrame(
+    {
+        name: {
+            label: f"{gap['difference']:+.2f} ± {gap['standard_error']:.2f}"
+            for kind, label in kinds.items()
+            for gap in [result["delta_log_p_minus_d_kl"][kind]]
+        }
+        for name, result in results.items()
+    }
+).rename_axis("mean Δlog p − mean D_KL [nat]")
+
+# %% [markdown]
+# ## What the image adds
+#
+# Galaxy by galaxy on the same test galaxies; errors from a paired bootstrap.
+
+# %%
+pd.DataFrame(
+    {
+        label: {
+            f"{symbol}: image − photometry [nat]": (
+                f"{change['difference']:+.3f} ± {change['standard_error']:.3f}"
+            )
+            for symbol, change in both.items()
+        }
+        | {
+            f"{symbol}: galaxies where image wins": (
+                f"{change['wins']['win_rate']:.1%} ± {change['wins']['standard_error']:.1%}"
+            )
+            for symbol, change in both.items()
+        }
+        for kind, label in kinds.items()
+        for both in [
+            {
+                "Δlog p": comparison["delta_log_p"][kind],
+                "D_KL": comparison["d_kl"][kind],
+            }
+        ]
+    }
+)
+
+# %% mystnb={"figure": {"caption": "Information of the image against the photometry model for each simulated test galaxy, by kernel density estimates as in the paper: \u0394log p (left) and D_KL (right). Above the diagonal the image model does better.", "name": "fig-delta-log-p"}}
+figures.model_comparison(
+    {name: r["galaxies"]["delta_log_p"]["kde"] for name, r in results.items()},
+    {name: r["galaxies"]["d_kl"]["kde"] for name, r in results.items()},
+    source="simulated survey",
+)
+
+# %% [markdown]
+# ## The population
+#
+# Wasserstein distance between the posterior means of the test galaxies and
+# their true values, property by property, in physical units. Posterior means
+# spread less than the truth wherever the data do not decide, so their
+# distance is not zero even for a perfect model; one draw a galaxy has the
+# distance that a calibrated model would have with as few galaxies.
+
+# %%
+columns = {
+    "posterior_mean": "means",
+    "one_draw": "one draw",
+    "one_draw_calibrated": "one draw, if calibrated",
+    "floor": "floor of two samples",
+}
+pd.DataFrame(
+    {
+        (name, label): {
+            p.paper_symbol: result["wasserstein"][p.name][key]
+            for p in PROPERTIES
+        }
+        for name, result in results.items()
+        for key, label in columns.items()
+    }
+).round(4)
+
+# %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth on the simulated survey, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}}
+distances = pd.DataFrame(
+    {
+        name: {
+            p: result["wasserstein_standardised"][p]["posterior_mean"]
+            for p in PROPERTY_NAMES
+        }
+        for name, result in results.items()
+    }
+)
+distances["floor"] = [
+    results["image"]["wasserstein_standardised"][p]["floor"]
+    for p in PROPERTY_NAMES
+]
+figures.wasserstein_chart(distances, source="simulated survey")
+
+# %% mystnb={"figure": {"caption": "Distributions of posterior means and of the truth over the simulated test galaxies. Where the data say little, the means crowd around the middle.", "name": "fig-posterior-means"}}
+figures.posterior_mean_distributions(
+    chosen.catalogue, posteriors, source="simulated survey"
+)
+
+# %% [markdown]
+# ## Point estimates
+#
+# Bias and scatter of the posterior mean against the measured value, and the
+# share of the variance it explains:
+
+# %%
+pd.DataFrame(
+    {
+        (name, key): {
+            p.paper_symbol: result["point_estimates"][p.name][key]
+            for p in PROPERTIES
+        }
+        for name, result in results.items()
+        for key in ("bias", "scatter", "r2")
+    }
+).round(3)
+
+# %% mystnb={"figure": {"caption": "Posterior mean against measured value for the simulated test galaxies, photometry and image model. Measurement errors of the labels are part of the scatter.", "name": "fig-recovery"}}
+figures.truth_recovery(chosen.catalogue, posteriors, source="simulated survey")
+
+# %% [markdown]
+# ## Calibration
+#
+# The paper does not examine calibration. A first look: the ranks of the truth
+# among a galaxy's draws, which are uniform when the posterior is calibrated,
+# and the share of truths inside central credible intervals.
+
+# %% mystnb={"figure": {"caption": "Calibration on the simulated test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals against their level (on the diagonal if calibrated).", "name": "fig-coverage"}}
+figures.calibration(chosen.catalogue, posteriors, source="simulated survey")
+
+# %% [markdown]
+# ## Numbers for the other pages
+
+# %% tags=["remove-cell"]
+for name, result in results.items():
+    for kind in ("kde", "exact"):
+        glue(f"{name}_delta_log_p_{kind}", result["delta_log_p"][kind]["mean"])
+        glue(f"{name}_d_kl_{kind}", result["d_kl"][kind]["mean"])
+    glue(f"{name}_delta_log_p_kde_std", result["delta_log_p"]["kde"]["std"])
+    glue(f"{name}_d_kl_kde_std", result["d_kl"]["kde"]["std"])
+    for p in PROPERTY_NAMES:
+        distance = result["wasserstein"][p]["posterior_mean"]
+        glue(f"{name}_wasserstein_{p}", distance)
+change = comparison["delta_log_p"]["exact"]
+glue("gain_exact", change["difference"])
+glue("gain_exact_error", change["standard_error"])
+for metric in ("delta_log_p", "d_kl"):
+    wins = comparison[metric]["kde"]["wins"]["win_rate"]
+    glue(f"win_rate_{metric}", 100 * wins)
+glue("n_test", float(len(test)))
+glue("n_metrics", float(len(chosen)))

@@ -1,0 +1,129 @@
+"""The notebooks as they lie in the repository: pairs in step, clean, with known parameters."""
+
+import ast
+import json
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+from galcfm import runs
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [path.stem for path in NOTEBOOKS]
+
+
+def test_all_notebooks_are_known():
+    assert list(runs.NOTEBOOKS) == NAMES
+    assert sorted(p.stem for p in (ROOT / "notebooks").glob("*.py")) == NAMES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_pairs_are_in_step(path):
+    notebook = nbformat.read(path, as_version=4)
+    script = jupytext.read(path.with_suffix(".py"))
+    kept = ("tags", "mystnb")
+
+    def content(nb):
+        return [
+            (c.cell_type, c.source, {k: v for k, v in c.metadata.items() if k in kept})
+            for c in nb.cells
+        ]
+
+    assert content(notebook) == content(script), f"run `make sync`: {path.name} is out of step"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_no_outputs_and_stable_ids(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert all(not c.outputs and c.execution_count is None for c in code)
+    ids = [c.id for c in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert set(notebook.metadata) <= {"kernelspec", "jupytext"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_lines_fit_a_page(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            long = [line for line in cell.source.splitlines() if len(line) > 79]
+            assert not long
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_every_figure_has_name_caption_and_source(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if figure:
+            assert figure["name"].startswith("fig-")
+            assert len(figure["caption"]) > 40
+            assert "simulated" in figure["caption"].lower() or "source=" not in cell.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_parameter_is_explained(name):
+    lines = "".join(_parameters_cell(name)["source"]).splitlines()
+    assert all("  # " in line for line in lines)
+    assert list(runs.parameter_defaults(name))[:2] == ["profile", "run"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("profile", runs.profiles())
+def test_parameter_files_hold_exactly_the_keys(name, profile):
+    path = ROOT / "notebooks" / "parameters" / profile / f"{name}.yaml"
+    values = yaml.safe_load(path.read_text())
+    defaults = runs.parameter_defaults(name)
+    assert list(values) == list(defaults)
+    assert values["profile"] == profile
+    for key, value in values.items():
+        assert type(value) is type(defaults[key]), f"{path}: {key}"
+    if profile == "quick":
+        assert values == defaults
+
+
+def test_profiles_hold_the_papers_setting():
+    folder = ROOT / "notebooks" / "parameters" / "paper"
+    values = {}
+    for name in NAMES:
+        values |= yaml.safe_load((folder / f"{name}.yaml").read_text())
+    expected = {
+        "n_galaxies": 106800,
+        "validation_fraction": 0.1,
+        "test_fraction": 0.1,
+        "features": "magnitudes",
+        "sigma": 0.05,
+        "width": 256,
+        "depth": 3,
+        "image_crop": 128,
+        "image_bin": 1,
+        "learning_rate": 5e-5,
+        "batch_size": 64,
+        "schedule": "constant",
+        "draws_per_galaxy": 1,
+        "average_decay": 0.0,
+        "augment": False,
+        "warm_start": False,
+        "n_image_features": 256,
+        "steps": 100,
+        "n_samples": 1000,
+        "n_posteriors": 1000,
+    }
+    assert {k: values[k] for k in expected} == expected
+
+
+def test_notebooks_hold_no_machinery():
+    """A function or class in a notebook is out of reach of the tests."""
+    for name in NAMES:
+        tree = ast.parse((ROOT / "notebooks" / f"{name}.py").read_text().replace("# %matplot", "#"))
+        kinds = (ast.FunctionDef, ast.ClassDef, ast.While, ast.Try)
+        assert not [n for n in ast.walk(tree) if isinstance(n, kinds)], name
+
+
+def _parameters_cell(name):
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    return next(c for c in cells if "parameters" in c["metadata"].get("tags", ()))

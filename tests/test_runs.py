@@ -1,0 +1,113 @@
+"""Runs: parameters are noted, checked, and never mixed; files are whole or not there."""
+
+import json
+
+import pytest
+
+from galcfm import paths, runs
+from galcfm.runs import RunError
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    return tmp_path
+
+
+def variables(notebook, **changes):
+    return runs.parameter_defaults(notebook) | changes
+
+
+def make_survey(name="quick"):
+    paths.write_json(paths.survey_folder(name) / "survey.json", {})
+
+
+def test_a_run_notes_its_parameters(data):
+    make_survey()
+    folder = runs.open_run("02_training", variables("02_training", max_epochs=3))
+    assert folder == data / "runs" / "quick"
+    record = json.loads((folder / "parameters" / "02_training.json").read_text())
+    assert record["parameters"]["max_epochs"] == 3
+    assert set(record) == {"parameters", "parameter_hash", "code", "provenance"}
+    assert {"commit", "dirty"} <= set(record["provenance"])
+    # The same parameters open it again.
+    assert runs.open_run("02_training", variables("02_training", max_epochs=3)) == folder
+
+
+def test_other_parameters_need_another_run(data):
+    make_survey()
+    runs.open_run("02_training", variables("02_training"))
+    with pytest.raises(RunError, match=r"another max_epochs: name another run \(-p run NAME\)"):
+        runs.open_run("02_training", variables("02_training", max_epochs=50))
+    longer = runs.open_run("02_training", variables("02_training", max_epochs=50, run="longer"))
+    assert longer == data / "runs" / "quick-longer"
+
+
+def test_the_notebook_before_must_have_run(data):
+    with pytest.raises(RunError, match=r"run `papermill notebooks/01_data_curation\.ipynb out"):
+        runs.open_run("02_training", variables("02_training"))
+    make_survey()
+    with pytest.raises(RunError, match=r"02_training\.ipynb out\.ipynb -p profile quick -p run x"):
+        runs.open_run("03_posterior_sampling", variables("03_posterior_sampling", run="x"))
+
+
+def test_unknown_profiles_and_parameters_are_refused(data):
+    make_survey()
+    with pytest.raises(RunError, match=r"no profile called 'quik': choose from .*quick"):
+        runs.open_run("02_training", variables("02_training", profile="quik"))
+    injected = variables("02_training") | {"In": ["", "# Parameters\nmax_epoch = 3\n"]}
+    with pytest.raises(RunError, match="02_training has no parameter max_epoch: it takes profile"):
+        runs.open_run("02_training", injected)
+
+
+def test_outdated_results_are_discarded_and_others_kept(data):
+    make_survey()
+    parameters = variables("02_training")
+    folder = runs.open_run("02_training", parameters)
+    model, other = folder / "image" / "model.json", folder / "metrics.json"
+    for path in (model, other):
+        paths.write_json(path, {})
+    runs.discard_outdated("02_training", "quick", parameters)
+    assert model.exists()
+    runs.discard_outdated("02_training", "quick", parameters | {"width": 8})
+    assert not model.exists()
+    assert other.exists()
+    runs.open_run("02_training", parameters | {"width": 8})
+
+
+def test_changed_code_makes_results_outdated(data, monkeypatch):
+    make_survey()
+    parameters = variables("02_training")
+    folder = runs.open_run("02_training", parameters)
+    paths.write_json(folder / "image" / "model.json", {})
+    monkeypatch.setattr(runs, "rooms_of", lambda notebook: [])
+    runs.discard_outdated("02_training", "quick", parameters)
+    assert not (folder / "image").exists()
+
+
+def test_notebooks_depend_on_the_rooms_they_use():
+    names = {path.name for path in runs.rooms_of("02_training")}
+    assert {"training.py", "posterior.py", "flow.py", "networks.py", "survey.py"} <= names
+    assert "rendering.py" not in names
+    assert "rendering.py" in {path.name for path in runs.rooms_of("01_data_curation")}
+    assert "training.py" not in {path.name for path in runs.rooms_of("01_data_curation")}
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "result.json"
+    paths.write_json(path, {"old": 1})
+
+    def fail():
+        with paths.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_noticed_before_work(tmp_path):
+    with pytest.raises(OSError, match=r"needs 1000000000\.0 GB but .* GB free: free some space"):
+        paths.require_disk_space(tmp_path / "new" / "folder", 10**18)
