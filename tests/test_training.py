@@ -65,7 +65,11 @@ def test_the_seed_decides(survey, tmp_path):
     results = [
         weights(
             train(
-                model(), survey, tmp_path / str(k), TrainingSettings(**QUICK, seed=s), progress=False
+                model(),
+                survey,
+                tmp_path / str(k),
+                TrainingSettings(**QUICK, seed=s),
+                progress=False,
             )
         )
         for k, s in enumerate((0, 0, 1))
@@ -158,7 +162,7 @@ def test_other_settings_or_data_are_refused(survey, tmp_path):
         train(model(), survey, tmp_path, TrainingSettings(**QUICK, seed=5), progress=False)
     with pytest.raises(TrainingError, match="another architecture"):
         train(model(sigma=0.1), survey, tmp_path, TrainingSettings(**QUICK), progress=False)
-    with pytest.raises(TrainingError, match="another .*magnitudes_sum"):
+    with pytest.raises(TrainingError, match=r"another .*magnitudes_sum"):
         train(model(), toy_survey(120, 3), tmp_path, TrainingSettings(**QUICK), progress=False)
 
 

@@ -1,0 +1,169 @@
+"""The smoke profile from survey to book, in a temporary copy of the repository."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "golden" / "smoke_metrics.json"
+
+
+def doit(copy: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    environment.pop("GALCFM_DATA", None)
+    return subprocess.run(
+        [sys.executable, "-m", "doit", *arguments],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def statuses(copy: Path) -> dict[str, str]:
+    """R(un) or U(p to date) of each task."""
+    listed = doit(copy, "list", "--all", "--status", "--quiet", "profile=smoke").stdout
+    return {
+        name: status
+        for status, name in (line.split()[:2] for line in listed.splitlines() if line)
+        if name == "book" or "/" in name
+    }
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("copy") / "galcfm"
+    made = {"_build", ".venv", ".git", "data", "chapters", "__pycache__", "build"}
+    shutil.copytree(
+        ROOT,
+        folder,
+        ignore=lambda path, names: {n for n in names if n in made or n.startswith(".doit")},
+    )
+    shutil.copytree(ROOT / "data" / "published", folder / "data" / "published")
+    if (ROOT / "data" / "cache").exists():
+        # The table of stellar populations takes a while to make and is the same each time.
+        shutil.copytree(ROOT / "data" / "cache", folder / "data" / "cache")
+    result = doit(folder, "profile=smoke", "book")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    return folder
+
+
+def test_the_book_is_complete(copy):
+    html = copy / "_build" / "html"
+    toc = yaml.safe_load((copy / "_toc.yml").read_text())
+    pages = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    for page in pages:
+        assert (html / f"{page}.html").exists(), page
+    for page in html.rglob("*.html"):
+        text = page.read_text()
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]+)"', text)
+        loaded += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="([^"]+)"', text)
+        outside = [url for url in loaded if re.match(r"(https?:)?//", url)]
+        assert not outside, f"{page.name} asks the network for {outside}"
+
+
+def test_headline_numbers_are_those_of_the_run(copy):
+    metrics = json.loads((copy / "data" / "runs" / "smoke" / "metrics.json").read_text())
+    index = (copy / "_build" / "html" / "book" / "index.html").read_text()
+    for model in ("image", "photometry"):
+        assert f"{metrics[model]['delta_log_p']['kde']['mean']:.2f}" in index
+
+
+def test_a_second_build_does_nothing(copy):
+    before = (copy / "_build" / "html" / "index.html").stat().st_mtime_ns
+    started = time.perf_counter()
+    result = doit(copy, "profile=smoke", "book")
+    assert result.returncode == 0
+    assert time.perf_counter() - started < 10
+    assert (copy / "_build" / "html" / "index.html").stat().st_mtime_ns == before
+
+
+def test_a_changed_parameter_reruns_what_depends_on_it(copy):
+    assert set(statuses(copy).values()) == {"U"}
+    path = copy / "notebooks" / "parameters" / "smoke" / "04_metrics.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("seed: 1", "seed: 2"))
+    found = statuses(copy)
+    path.write_text(text)
+    upstream = [f"notebook:smoke/{n}" for n in ("01_data_curation", "02_training")]
+    assert [found[name] for name in upstream] == ["U", "U"]
+    assert found["notebook:smoke/04_metrics"] == "R"
+
+
+def test_the_metrics_are_the_golden_ones(copy):
+    """Loose: other processors round otherwise, and training carries it on."""
+    metrics = json.loads((copy / "data" / "runs" / "smoke" / "metrics.json").read_text())
+    found = {
+        f"{model}/{metric}/{kind}": metrics[model][metric][kind]["mean"]
+        for model in ("image", "photometry")
+        for metric in ("delta_log_p", "d_kl")
+        for kind in ("kde", "exact")
+    }
+    golden = json.loads(GOLDEN.read_text())
+    assert found == pytest.approx(golden, abs=0.05)
+
+
+def test_a_failed_notebook_names_the_cell(copy):
+    path = copy / "notebooks" / "05_figures.ipynb"
+    text = path.read_text()
+    notebook = json.loads(text)
+    code = [c for c in notebook["cells"] if c["cell_type"] == "code"]
+    code[2]["source"] = ["raise RuntimeError('broken on purpose')"]
+    path.write_text(json.dumps(notebook))
+    before = (copy / "data" / "runs" / "smoke" / "chapters" / "05_figures.ipynb").read_bytes()
+    result = doit(copy, "profile=smoke", "book")
+    path.write_text(text)
+    assert result.returncode != 0
+    assert re.search(
+        r"notebooks/05_figures\.ipynb failed in cell \[\d+\]: RuntimeError: broken on purpose",
+        result.stdout + result.stderr,
+    )
+    after = (copy / "data" / "runs" / "smoke" / "chapters" / "05_figures.ipynb").read_bytes()
+    assert after == before
+
+
+def test_unknown_profiles_and_parameters_end_in_one_sentence(copy):
+    result = doit(copy, "profile=hasty", "book")
+    assert result.returncode != 0
+    assert "no profile called 'hasty': choose from paper, quick, smoke" in result.stderr
+    assert "Traceback" not in result.stderr
+    path = copy / "notebooks" / "parameters" / "smoke" / "02_training.yaml"
+    text = path.read_text()
+    path.write_text(text + "max_epoch: 3\n")
+    result = doit(copy, "profile=smoke", "book")
+    path.write_text(text)
+    assert result.returncode != 0
+    assert "02_training has no parameter max_epoch" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_rerun_with_papermill(copy, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    environment.pop("GALCFM_DATA", None)
+
+    paths = ["notebooks/02_training.ipynb", str(tmp_path / "out.ipynb")]
+    smoke = ["-f", "notebooks/parameters/smoke/02_training.yaml"]
+
+    def papermill(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "papermill", *paths, *smoke, *arguments],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    result = papermill("-p", "max_epochs", "1")
+    assert "name another run (-p run NAME)" in result.stderr
+    result = papermill("-p", "max_epochs", "1", "-p", "run", "shorter")
+    assert result.returncode == 0, result.stderr[-2000:]
+    history = (copy / "data" / "runs" / "smoke-shorter" / "image" / "training.csv").read_text()
+    assert len(history.splitlines()) == 2
