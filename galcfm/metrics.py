@@ -32,6 +32,7 @@ __all__ = [
     "wasserstein_draws",
     "wasserstein_floor",
     "win_rate",
+    "with_kde_prior",
 ]
 
 CONFIDENCE = 0.95  # of every interval
@@ -183,6 +184,25 @@ def kde_log_densities(samples, truth, prior_theta) -> LogDensities:
         raise ValueError(f"prior_theta: {error}") from error
     prior_samples = prior[: n * s].reshape(n, s)
     return LogDensities(posterior[:, s], prior[n * s :], posterior[:, :s], prior_samples)
+
+
+def with_kde_prior(exact: LogDensities, samples, truth, prior_theta) -> LogDensities:
+    r"""The exact posterior densities of `exact` beside a kernel estimate of the prior.
+
+    Arguments:
+        exact: exact log densities; its draws are the first ones of its first galaxies.
+        samples: posterior draws, physical units, `(n, S, d)`, which begin with those of `exact`.
+        truth: properties at which `exact` has densities, physical units.
+        prior_theta: properties of the training split, physical units, `(N, d)`.
+    """
+    n, n_draws = exact.posterior_samples.shape
+    draws = np.asarray(samples)[:n, :n_draws]
+    return exact._replace(
+        prior_truth=kde_log_density(prior_theta, truth),
+        prior_samples=kde_log_density(prior_theta, draws.reshape(-1, draws.shape[2])).reshape(
+            n, n_draws
+        ),
+    )
 
 
 def information_gain(log_posterior, log_prior) -> np.ndarray:

@@ -21,7 +21,7 @@ from galcfm.paths import replacing, write_json
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey, provenance
 
-__all__ = ["FEATURES", "ModelError", "Posterior", "galaxy_seeds"]
+__all__ = ["FEATURES", "ModelError", "Posterior", "default_device", "galaxy_seeds"]
 
 SCHEMA_VERSION = 1
 FEATURES = ("magnitudes", "r_and_colours", "none")
@@ -32,6 +32,11 @@ ENCODER_BATCH = 256
 
 class ModelError(ValueError):
     """A model that cannot be loaded or cannot take this input, with the remedy."""
+
+
+def default_device() -> torch.device:
+    """The GPU where PyTorch finds a CUDA one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def galaxy_seeds(object_id, seed: int) -> np.ndarray:
@@ -142,7 +147,8 @@ class Posterior(nn.Module):
 
     def standardise_properties(self, theta) -> Tensor:
         """Properties `(..., 5)` in units of the training split's spread, float32 on the CPU."""
-        theta = torch.from_numpy(np.array(theta, dtype=np.float64))
+        if not isinstance(theta, Tensor):
+            theta = torch.from_numpy(np.array(theta, dtype=np.float64))
         return ((theta - self.property_mean.cpu()) / self.property_std.cpu()).float()
 
     def fit_standardisation(self, survey: Survey) -> None:
@@ -343,8 +349,13 @@ class Posterior(nn.Module):
         )
 
     @classmethod
-    def load(cls, folder: Path | str, device: str | torch.device = "cpu") -> "Posterior":
+    def load(cls, folder: Path | str, device: str | torch.device | None = None) -> "Posterior":
         """Read a model.
+
+        Arguments:
+            folder: where `save` wrote it.
+            device: where it computes; by default as `default_device` says. Results come back to
+                the CPU in any case.
 
         Raises:
             ModelError: a file is missing, of another schema, or the weights are of another
@@ -377,4 +388,4 @@ class Posterior(nn.Module):
                 f"belong together: train the model again ({error})"
             ) from error
         posterior.metadata = description["metadata"]
-        return posterior.to(device).eval()
+        return posterior.to(device or default_device()).eval()

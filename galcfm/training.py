@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from galcfm.paths import replacing
-from galcfm.posterior import ModelError, Posterior
+from galcfm.posterior import ModelError, Posterior, default_device
 from galcfm.survey import Survey
 
 __all__ = ["TrainingError", "TrainingSettings", "train"]
@@ -98,7 +98,7 @@ def train(
         progress: show a progress bar.
 
     Returns:
-        The trained model, on the CPU.
+        The trained model, where `default_device` says.
 
     Raises:
         TrainingError: `folder` holds a run with other settings, data or architecture, a split is
@@ -116,7 +116,7 @@ def train(
 
     torch.manual_seed(settings.seed)
     _initialise(posterior, parts["train"], warm_start)
-    fabric = Fabric(accelerator="auto", devices=1)
+    fabric = Fabric(accelerator=default_device().type, devices=1)
     data = {name: _Data(posterior, part, fabric.device) for name, part in parts.items()}
     loop = _Loop(fabric, posterior, settings, data)
     if checkpoint is not None:
@@ -138,7 +138,7 @@ def train(
             bar.update()
             _write_checkpoint(folder, loop.state() | {"identity": identity})
     posterior.load_state_dict(loop.best_weights)
-    posterior.cpu().eval()
+    posterior.to(fabric.device).eval()
     posterior.metadata = {
         "settings": asdict(settings),
         "survey": survey.name,

@@ -39,7 +39,7 @@ seed = 1  # of everything random in the survey
 # %matplotlib inline
 import pandas as pd
 
-from galcfm import figures, paths, runs
+from galcfm import figures, paths, runs, tables
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.simulate import RELATIONS, simulate_survey
 
@@ -69,10 +69,10 @@ catalogue = galaxies.catalogue
 catalogue["split"].value_counts().to_frame("galaxies")
 
 # %% [markdown]
-# The relations, with the source of each coefficient:
+# The relations, with the source of each coefficient ({doc}`../bibliography`):
 
 # %%
-pd.DataFrame(RELATIONS)
+tables.relations(RELATIONS)
 
 # %% [markdown]
 # ## What was drawn
@@ -103,8 +103,8 @@ table.T.round(2).join(units)
 # included: the picture shows where the light is, and is not a second
 # photometer that would undo the catalogue's noise.
 
-# %% mystnb={"figure": {"caption": "Simulated gri cutouts of 24 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}}
-shown = catalogue.sample(24, random_state=seed)
+# %% mystnb={"figure": {"caption": "Simulated gri cutouts of 12 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}}
+shown = catalogue.sample(12, random_state=seed)
 shown = shown.sort_values("log_stellar_mass")
 figures.contact_sheet(
     shown, galaxies.images[shown.index], source="simulated survey"

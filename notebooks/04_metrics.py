@@ -37,8 +37,8 @@ seed = 1  # of the bootstrap
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, metrics, paths, runs, sampling
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm import figures, metrics, paths, runs, sampling, tables
+from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 
 folder = runs.open_run("04_metrics", globals())
@@ -63,12 +63,8 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 results = {}
 for name, dataset in posteriors.items():
     samples, exact = sampling.samples_array(dataset), densities[name]
-    m, n_draws = exact.posterior_samples.shape
-    kde_prior = exact._replace(
-        prior_truth=metrics.kde_log_density(theta_train, test.properties),
-        prior_samples=metrics.kde_log_density(
-            theta_train, samples[:m, :n_draws].reshape(-1, samples.shape[2])
-        ).reshape(m, n_draws),
+    kde_prior = metrics.with_kde_prior(
+        exact, samples, test.properties, theta_train
     )
     results[name] = metrics.evaluate(
         samples,
@@ -85,32 +81,7 @@ paths.write_json(folder / "metrics.json", results | {"comparison": comparison})
 # whose truth the posterior finds less likely than the prior does:
 
 # %%
-kinds = {
-    "kde": "KDE (the paper's way)",
-    "exact": "exact",
-    "exact_kde_prior": "exact, KDE prior",
-}
-
-# %%
-pd.DataFrame(
-    {
-        (label, name): {
-            "mean Δlog p": f"{gain['mean']:.2f}",
-            "error of mean Δlog p": f"{gain['standard_error']:.2f}",
-            "median Δlog p": f"{gain['median']:.2f}",
-            "spread of Δlog p": f"{gain['std']:.2f}",
-            "Δlog p < 0": f"{gain['share_below_zero']:.1%}",
-            "mean D_KL": f"{kl['mean']:.2f}",
-            "error of mean D_KL": f"{kl['standard_error']:.2f}",
-            "spread of D_KL": f"{kl['std']:.2f}",
-            "galaxies": f"{gain['n']}",
-        }
-        for kind, label in kinds.items()
-        for name in results
-        for gain in [results[name]["delta_log_p"][kind]]
-        for kl in [results[name]["d_kl"][kind]]
-    }
-)
+tables.information(results)
 
 # %% [markdown]
 # For a perfect posterior the mean of $\Delta\log p$ equals the mean of
@@ -120,16 +91,7 @@ pd.DataFrame(
 # estimates lower the one and raise the other.
 
 # %%
-pd.DataFrame(
-    {
-        name: {
-            label: f"{gap['difference']:+.2f} ± {gap['standard_error']:.2f}"
-            for kind, label in kinds.items()
-            for gap in [result["delta_log_p_minus_d_kl"][kind]]
-        }
-        for name, result in results.items()
-    }
-).rename_axis("mean Δlog p − mean D_KL [nat]")
+tables.calibration_gap(results)
 
 # %% [markdown]
 # ## What the image adds
@@ -137,29 +99,7 @@ pd.DataFrame(
 # Galaxy by galaxy on the same test galaxies; errors from a paired bootstrap.
 
 # %%
-pd.DataFrame(
-    {
-        label: {
-            f"{symbol}: image − photometry [nat]": (
-                f"{change['difference']:+.3f} ± {change['standard_error']:.3f}"
-            )
-            for symbol, change in both.items()
-        }
-        | {
-            f"{symbol}: galaxies where image wins": (
-                f"{change['wins']['win_rate']:.1%} ± {change['wins']['standard_error']:.1%}"
-            )
-            for symbol, change in both.items()
-        }
-        for kind, label in kinds.items()
-        for both in [
-            {
-                "Δlog p": comparison["delta_log_p"][kind],
-                "D_KL": comparison["d_kl"][kind],
-            }
-        ]
-    }
-)
+tables.comparison(comparison)
 
 # %% mystnb={"figure": {"caption": "Information of the image against the photometry model for each simulated test galaxy, by kernel density estimates as in the paper: \u0394log p (left) and D_KL (right). Above the diagonal the image model does better.", "name": "fig-delta-log-p"}}
 figures.model_comparison(
@@ -178,22 +118,7 @@ figures.model_comparison(
 # distance that a calibrated model would have with as few galaxies.
 
 # %%
-columns = {
-    "posterior_mean": "means",
-    "one_draw": "one draw",
-    "one_draw_calibrated": "one draw, if calibrated",
-    "floor": "floor of two samples",
-}
-pd.DataFrame(
-    {
-        (name, label): {
-            p.paper_symbol: result["wasserstein"][p.name][key]
-            for p in PROPERTIES
-        }
-        for name, result in results.items()
-        for key, label in columns.items()
-    }
-).round(4)
+tables.wasserstein(results)
 
 # %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth on the simulated survey, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}}
 distances = pd.DataFrame(
@@ -223,16 +148,7 @@ figures.posterior_mean_distributions(
 # share of the variance it explains:
 
 # %%
-pd.DataFrame(
-    {
-        (name, key): {
-            p.paper_symbol: result["point_estimates"][p.name][key]
-            for p in PROPERTIES
-        }
-        for name, result in results.items()
-        for key in ("bias", "scatter", "r2")
-    }
-).round(3)
+tables.point_estimates(results)
 
 # %% mystnb={"figure": {"caption": "Posterior mean against measured value for the simulated test galaxies, photometry and image model. Measurement errors of the labels are part of the scatter.", "name": "fig-recovery"}}
 figures.truth_recovery(chosen.catalogue, posteriors, source="simulated survey")
@@ -244,7 +160,7 @@ figures.truth_recovery(chosen.catalogue, posteriors, source="simulated survey")
 # among a galaxy's draws, which are uniform when the posterior is calibrated,
 # and the share of truths inside central credible intervals.
 
-# %% mystnb={"figure": {"caption": "Calibration on the simulated test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals against their level (on the diagonal if calibrated).", "name": "fig-coverage"}}
+# %% mystnb={"figure": {"caption": "Calibration on the simulated test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated, above it if the posterior is too wide).", "name": "fig-coverage"}}
 figures.calibration(chosen.catalogue, posteriors, source="simulated survey")
 
 # %% [markdown]
