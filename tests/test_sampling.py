@@ -1,8 +1,11 @@
 """Posteriors and densities on disk, the tables made of them, and their agreement."""
 
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from galcfm import Posterior, metrics, sampling, tables
 from galcfm.properties import PROPERTY_NAMES
@@ -62,8 +65,12 @@ def test_densities_survive_the_disk(densities, tmp_path):
 
 def test_fewer_steps_come_near_many(models, survey):
     few = survey.select(np.arange(3))
-    errors = [sampling.step_error(models["image"], few, 20, steps).max() for steps in (1, 4)]
-    assert errors[1] < errors[0] / 10
+    steep = deepcopy(models["image"])
+    with torch.no_grad():
+        for weights in steep.flow.parameters():
+            weights.mul_(3)
+    errors = [sampling.step_error(steep, few, 20, steps).max() for steps in (2, 8)]
+    assert errors[1] < errors[0] / 30
 
 
 def test_pathways_go_from_common_noise_to_the_samples(models, survey):
