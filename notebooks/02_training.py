@@ -37,8 +37,9 @@ image_bin = 2  # pixels averaged per side; the paper's 1
 encoder_widths = [16, 32, 64, 128]  # channels of the blocks; ends at 256 there
 n_image_features = 256  # width of f_img; the paper's 256
 warm_start = True  # image model starts from the photometry model; not there
+prior_max_epochs = 20  # of the unconditional flow, at most; not in the paper
 photometry_max_epochs = 60  # at most; the paper stops early
-max_epochs = 12  # of the image model, at most; the paper stops early
+max_epochs = 16  # of the image model, at most; the paper stops early
 patience = 10  # epochs without improvement before stopping
 learning_rate = 1e-3  # of AdamW; the paper's 5e-5
 batch_size = 128  # galaxies a step; the paper's 64
@@ -107,19 +108,23 @@ common = {
     "average_decay": average_decay,
     "seed": seed,
 }
-catalogue_settings = TrainingSettings(
-    max_epochs=photometry_max_epochs, **common
-)
-image_settings = TrainingSettings(
-    max_epochs=max_epochs, augment=augment, **common
-)
+settings = {
+    "prior": TrainingSettings(max_epochs=prior_max_epochs, **common),
+    "photometry": TrainingSettings(max_epochs=photometry_max_epochs, **common),
+    "image": TrainingSettings(
+        max_epochs=max_epochs, augment=augment, **common
+    ),
+}
 
 # %%
-prior = train(models["prior"], galaxies, folder / "prior", catalogue_settings)
+prior = train(models["prior"], galaxies, folder / "prior", settings["prior"])
 
 # %%
 photometry = train(
-    models["photometry"], galaxies, folder / "photometry", catalogue_settings
+    models["photometry"],
+    galaxies,
+    folder / "photometry",
+    settings["photometry"],
 )
 
 # %% [markdown]
@@ -132,7 +137,7 @@ image = train(
     models["image"],
     galaxies,
     folder / "image",
-    image_settings,
+    settings["image"],
     warm_start=photometry if warm_start else None,
 )
 
