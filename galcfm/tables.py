@@ -133,12 +133,7 @@ def relations(all_relations: Sequence) -> pd.DataFrame:
 def _by_property(results, section: str, columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            (model, label): {
-                f"{p.paper_symbol} [{p.unit}]" if p.unit != "1" else p.paper_symbol: result[
-                    section
-                ][p.name][key]
-                for p in PROPERTIES
-            }
+            (model, label): {p.symbol_with_unit: result[section][p.name][key] for p in PROPERTIES}
             for model, result in results.items()
             for key, label in columns.items()
         }
