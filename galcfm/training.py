@@ -141,7 +141,7 @@ def train(
     posterior.to(fabric.device).eval()
     posterior.metadata = {
         "settings": asdict(settings),
-        "survey": survey.name,
+        "survey": Path(survey.name).name,
         "n_train": len(parts["train"]),
         "n_validation": len(parts["validation"]),
         "best_epoch": loop.best_epoch,
