@@ -76,7 +76,7 @@ def assign_split(object_id, validation: float, test: float) -> np.ndarray:
         Array `(n,)` of `"train"`, `"validation"` or `"test"`.
 
     >>> assign_split(["a", "b", "c", "d"], validation=0.1, test=0.1).tolist()
-    ['train', 'train', 'train', 'train']
+    ['train', 'train', 'validation', 'test']
     """
     if validation <= 0 or test <= 0 or validation + test >= 1:
         raise ValueError(
