@@ -30,6 +30,7 @@ from scipy.stats import binom, gaussian_kde, norm
 from galcfm.metrics import coverage, rank_statistics, wasserstein
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
+from galcfm.sampling import samples_array
 
 __all__ = [
     "COLOURS",
@@ -121,10 +122,7 @@ def aligned(truth, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarra
     samples = {}
     for model in posteriors_in_order(posteriors):
         dataset = posteriors[model]
-        flat = [dataset[name].stack(sample=("chain", "draw")) for name in PROPERTY_NAMES]
-        samples[model] = np.stack(
-            [variable.transpose("object_id", "sample").values for variable in flat], axis=-1
-        )
+        samples[model] = samples_array(dataset)
         if len(samples[model]) != len(values):
             raise ValueError(
                 f"the {model} posterior holds {len(samples[model])} galaxies and truth "
