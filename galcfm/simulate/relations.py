@@ -35,12 +35,23 @@ class Relation:
 
 
 MASS_FUNCTION = Relation(
-    "Stellar mass function of star-forming galaxies",
-    "dN/dlog M ∝ (M/M*)^(α+1) exp(−M/M*)",
-    {"log_m_star": 10.72, "alpha": -1.45, "log_m_min": 7.5, "log_m_max": 12.0},
+    "Stellar mass functions of blue and red galaxies",
+    "dN/dlog M ∝ φ (M/M*)^(α+1) exp(−M/M*); red galaxies have two such terms",
+    {
+        "log_m_star": 10.72,
+        "blue_phi": 0.71,
+        "blue_alpha": -1.45,
+        "red_phi_1": 3.25,
+        "red_alpha_1": -0.45,
+        "red_phi_2": 0.08,
+        "red_alpha_2": -1.45,
+        "log_m_min": 7.5,
+        "log_m_max": 12.0,
+    },
     "none",
     ("Baldry2012",),
-    "Blue population, Chabrier masses taken as Kroupa; no evolution to z = 0.2.",
+    "φ in 10⁻³ Mpc⁻³. Chabrier masses taken as Kroupa; no evolution to z = 0.2. Blue galaxies are "
+    "taken to be those of the main sequence, red ones quiescent or in the green valley.",
 )
 MAIN_SEQUENCE = Relation(
     "Main sequence of star formation",
@@ -49,6 +60,32 @@ MAIN_SEQUENCE = Relation(
     "0.30 dex",
     ("Renzini2015",),
     "Two thirds of the variance last for gigayears, one third 0.1-1 Gyr (our split).",
+)
+GREEN_VALLEY = Relation(
+    "Green valley",
+    "share of the red galaxies; s = s_MS − depth, depth uniform; the past rate lies half-way",
+    {"share": 0.25, "depth_min": 0.3, "depth_max": 1.5},
+    "uniform",
+    ("Wetzel2012", "Salim2014"),
+    "Share and depths are ours: a flat bridge between the two peaks of log SFR/M.",
+)
+QUIESCENT_RATES = Relation(
+    "Star formation rate of quiescent galaxies",
+    "s = m + log_ssfr + slope · (m − 10.5)",
+    {"log_ssfr": -11.85, "slope": -0.2, "scatter": 0.35},
+    "0.35 dex",
+    ("Wetzel2012", "Brinchmann2004"),
+    "The second peak of log SFR/M in the catalogue of Brinchmann et al., near −12, which is partly "
+    "how their estimate treats galaxies without lines.",
+)
+STAR_FORMING = Relation(
+    "What counts as star-forming",
+    "s − m > log_ssfr_min",
+    {"log_ssfr_min": -11.0},
+    "none",
+    ("Wetzel2012",),
+    "The minimum between the two peaks. It stands for the emission-line classification of real "
+    "samples, which also leaves out active nuclei.",
 )
 HISTORIES = Relation(
     "Star formation histories",
@@ -68,9 +105,20 @@ HISTORIES = Relation(
 MASS_METALLICITY = Relation(
     "Gas-phase mass-metallicity relation",
     "12+log(O/H) = a + b·m + c·m²",
-    {"a": -1.492, "b": 1.847, "c": -0.08026, "scatter": 0.08},
-    "0.08 dex, 0.10 dex with the star formation residual",
+    {
+        "a": -1.492,
+        "b": 1.847,
+        "c": -0.08026,
+        "8.5": 0.17,
+        "9.0": 0.14,
+        "9.5": 0.11,
+        "10.0": 0.08,
+        "10.5": 0.05,
+        "11.0": 0.03,
+    },
+    "0.17 dex at m = 8.5 to 0.03 dex at m = 11, interpolated; more with the star formation residual",
     ("Tremonti2004",),
+    "Scatter: their percentiles less the measurement error and the star formation residual. "
     "Extrapolated below m = 8.5 and held at its value at m = 11.5 above.",
 )
 FUNDAMENTAL_METALLICITY = Relation(
@@ -80,6 +128,30 @@ FUNDAMENTAL_METALLICITY = Relation(
     "none",
     ("Mannucci2010",),
     "Only the difference from the main sequence is used; its level is that of Tremonti et al.",
+)
+QUIESCENT_HISTORIES = Relation(
+    "Age of the oldest stars of quiescent galaxies",
+    "share of the age of the universe: start + slope · (m − 11)",
+    {"start": 0.70, "slope": 0.13, "scatter": 0.12, "start_min": 0.25, "start_max": 0.97},
+    "0.12",
+    ("Gallazzi2005", "Thomas2010"),
+    "Ours, so that mean ages are about 6.5 Gyr at m = 11 and 5.5 Gyr at m = 10.",
+)
+QUIESCENT_METALLICITY = Relation(
+    "Stellar mass-metallicity relation of quiescent galaxies",
+    "log(Z/Z☉) interpolated in m",
+    {
+        "9.0": -0.50,
+        "9.5": -0.35,
+        "10.0": -0.20,
+        "10.5": -0.07,
+        "11.0": 0.02,
+        "11.5": 0.06,
+        "scatter": 0.10,
+    },
+    "0.10 dex",
+    ("Peng2015", "Gallazzi2006"),
+    "Read from a figure, to about 0.05 dex.",
 )
 STELLAR_METALLICITY = Relation(
     "Stellar mass-metallicity relation",
@@ -138,6 +210,14 @@ ATTENUATION_MASS = Relation(
     ("Garn2010", "Calzetti2000"),
     "Held constant beyond 8.5 < m < 11.5. The scatter is drawn as log-normal, 0.12 dex.",
 )
+QUIESCENT_DUST = Relation(
+    "Dust of galaxies that have left the main sequence",
+    "mean A_V(stars) at any mass; that of quiescent galaxies does not depend on inclination",
+    {"green": 0.28, "quiescent": 0.16, "log_scatter": 0.20},
+    "0.20 dex",
+    ("Salim2018",),
+    "Rounded medians of their catalogue for low and intermediate log SFR/M.",
+)
 ATTENUATION_INCLINATION = Relation(
     "Attenuation with inclination",
     "A(i) ∝ 1 + k [1 − cos i]^p, normalised to the mean over random orientations",
@@ -186,6 +266,22 @@ SIZES = Relation(
     ("Shen2003",),
     "1.2: circular apertures on discs of random inclination give smaller radii (ours).",
 )
+EARLY_SIZES = Relation(
+    "Half-light radius of early types",
+    "R = b M^a kpc; scatter as that of late types",
+    {"a": 0.56, "b": 2.88e-6, "bulge": 0.85, "disc": 1.35, "circular_to_major": 1.1},
+    "0.47 to 0.34 in ln R",
+    ("Shen2003",),
+    "Bulge and disc have 0.85 and 1.35 times the radius of the whole (ours).",
+)
+EARLY_BULGES = Relation(
+    "Bulge-to-total ratio of stellar mass off the main sequence",
+    "B/T = quiescent (or green) + slope · (m − 10.5), 0.1 to 0.95",
+    {"quiescent": 0.65, "green": 0.40, "slope": 0.15, "scatter": 0.18, "min": 0.1, "max": 0.95},
+    "0.18",
+    ("Lang2014", "Bluck2014"),
+    "Ours, rounded: quiescent galaxies are dominated by their bulges, more so the massive ones.",
+)
 BULGES = Relation(
     "Bulge-to-total ratio of stellar mass",
     "log(B/T) = log(0.18) + slope · (m − 10.5), at most 0.7",
@@ -230,11 +326,20 @@ CLUSTERING = Relation(
 )
 PHOTOMETRIC_ERRORS = Relation(
     "Photometric errors",
-    "σ² = floor² + (2.5/ln 10)² (F/g + A s/g)/F², A = π (2 R50)² + 10 arcsec²",
-    {"floor_u": 0.05, "floor_g": 0.02, "floor_r": 0.02, "floor_i": 0.02, "floor_z": 0.03},
+    "σ² = (2.5/ln 10)² (F/g + A s/g)/F², A = π (area · R50)² + 10 arcsec²; added in quadrature to "
+    "what is drawn, but not to the quoted error: calibration",
+    {
+        "area": 1.0,
+        "calibration_u": 0.02,
+        "calibration_g": 0.01,
+        "calibration_r": 0.01,
+        "calibration_i": 0.01,
+        "calibration_z": 0.01,
+    },
     "Gaussian in magnitudes",
     ("Padmanabhan2008", "Gunn1998"),
-    "F flux, s sky a square arcsecond, g electrons a nanomaggy.",
+    "F flux, s sky a square arcsecond, g electrons a nanomaggy. The quoted error is that of the "
+    "pipeline, which holds photon noise alone.",
 )
 FRAMES = Relation(
     "SDSS frames",
@@ -307,18 +412,26 @@ LABEL_ERRORS = Relation(
 RELATIONS = (
     MASS_FUNCTION,
     MAIN_SEQUENCE,
+    GREEN_VALLEY,
+    QUIESCENT_RATES,
+    STAR_FORMING,
     HISTORIES,
+    QUIESCENT_HISTORIES,
     MASS_METALLICITY,
     FUNDAMENTAL_METALLICITY,
     STELLAR_METALLICITY,
+    QUIESCENT_METALLICITY,
     YOUNG_METALLICITY,
     IONISATION,
     ATTENUATION_MASS,
+    QUIESCENT_DUST,
     ATTENUATION_INCLINATION,
     ATTENUATION_CURVE,
     BIRTH_CLOUDS,
     SIZES,
+    EARLY_SIZES,
     BULGES,
+    EARLY_BULGES,
     BULGE_SHAPES,
     DISC_SHAPES,
     CLUSTERING,
