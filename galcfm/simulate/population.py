@@ -13,6 +13,7 @@ import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate.relations import (
+    ACTIVE_NUCLEI,
     ATTENUATION_CURVE,
     ATTENUATION_INCLINATION,
     ATTENUATION_MASS,
@@ -42,6 +43,7 @@ from galcfm.simulate.relations import (
     STAR_FORMING,
     STELLAR_METALLICITY,
     YOUNG_METALLICITY,
+    ZERO_POINTS,
 )
 from galcfm.simulate.spectra import (
     birth_cloud_curve,
@@ -90,6 +92,7 @@ LATENTS = {
     "pitch_angle": "pitch angle of the arms, degrees",
     "seeing": "FWHM of the point spread function in r, arcsec",
     "bulge_mass_fraction": "share of the stellar mass in the bulge",
+    "active": "1 with an active nucleus, which contributes to the emission lines, else 0",
     "sequence": "0 on the main sequence, 1 in the green valley, 2 quiescent",
     "log_sfr_history": "log SFR of the smooth history, before the recent burst or lull",
 }
@@ -141,20 +144,23 @@ def simulate_catalogue(
     return table
 
 
-def is_star_forming(log_stellar_mass, log_sfr) -> np.ndarray:
-    """Whether a galaxy belongs to the survey: its specific star formation rate exceeds 10⁻¹¹/yr.
+def is_star_forming(log_stellar_mass, log_sfr, active) -> np.ndarray:
+    """Whether a galaxy belongs to the survey: it forms stars, and its lines come from that alone.
 
-    That is the minimum between star-forming and quiescent galaxies (Wetzel et al. 2012, MNRAS
-    424, 232). It stands for the emission-line classification of real samples.
+    Its specific star formation rate exceeds 10^−10.8/yr, the upper edge of the green valley
+    (Salim 2014, SerAJ 189, 1), and it has no active nucleus. That stands for the emission-line
+    classification of real samples (Baldwin, Phillips & Terlevich 1981, PASP 93, 5).
 
     Arguments:
         log_stellar_mass: log10 of M☉, without measurement errors, `(n,)`.
         log_sfr: log10 of M☉/yr, without measurement errors, `(n,)`.
+        active: whether an active nucleus contributes to the lines, `(n,)`.
 
-    >>> is_star_forming(np.array([10.5, 10.5]), np.array([0.3, -1.4])).tolist()
-    [True, False]
+    >>> is_star_forming(np.full(3, 10.5), np.array([0.3, 0.3, -1.4]), [0, 1, 0]).tolist()
+    [True, False, False]
     """
-    return np.asarray(log_sfr) - log_stellar_mass > STAR_FORMING["log_ssfr_min"]
+    forming = np.asarray(log_sfr) - log_stellar_mass > STAR_FORMING["log_ssfr_min"]
+    return forming & ~np.asarray(active, dtype=bool)
 
 
 def check_size(n_galaxies: int, seed: int) -> None:
@@ -219,7 +225,7 @@ def candidates(
     stars = _make_stars(rng, g)
     fluxes = _shine(rng, g, stars)
     table = pd.DataFrame(_observe(rng, g, fluxes))
-    star_forming = is_star_forming(g.m, g.s)
+    star_forming = is_star_forming(g.m, g.s, g.active)
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
     # Rounded, so that a processor's last bit never makes another survey.
@@ -231,8 +237,10 @@ def candidates(
 def _draw_galaxies(rng, n: int, magnitude_limit: float) -> SimpleNamespace:
     """What the relations say of `n` galaxies; each attribute is `(n,)`."""
     redshift, m, red = _draw_redshift_and_mass(rng, n, magnitude_limit)
-    green = red & (rng.uniform(size=n) < GREEN_VALLEY["share"])
-    sequence = np.where(green, 1, np.where(red, 2, 0))
+    u = rng.uniform(size=n)
+    green = red & (u < GREEN_VALLEY["share"])
+    quiescent = red & (u > GREEN_VALLEY["share"] + GREEN_VALLEY["dusty"])
+    sequence = np.where(green, 1, np.where(quiescent, 2, 0))
 
     def by_sequence(main, green, quiescent):
         return np.choose(sequence, [main, green, quiescent])
@@ -277,8 +285,12 @@ def _draw_galaxies(rng, n: int, magnitude_limit: float) -> SimpleNamespace:
             + QUIESCENT_HISTORIES["scatter"] * rng.normal(size=n)
         ).clip(QUIESCENT_HISTORIES["start_min"], QUIESCENT_HISTORIES["start_max"]),
     )
+    share = ACTIVE_NUCLEI["share"] / (
+        1 + np.exp((ACTIVE_NUCLEI["middle"] - m) / ACTIVE_NUCLEI["width"])
+    )
     return SimpleNamespace(
         sequence=sequence,
+        active=rng.uniform(size=n) < share,
         redshift=redshift,
         m=m,
         s=s,
@@ -404,7 +416,8 @@ def _observe(rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray]) -> dict[str
     ebv = np.minimum(ebv, GALACTIC_EXTINCTION["ebv_max"])
     errors = magnitude_error(total, ebv, radii["disc_radius"])
     drawn = np.hypot(errors, [PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in BANDS])
-    magnitudes = 22.5 - 2.5 * np.log10(total) + drawn * rng.normal(size=(n, len(BANDS)))
+    magnitudes = 22.5 - 2.5 * np.log10(total) + [ZERO_POINTS[band] for band in BANDS]
+    magnitudes += drawn * rng.normal(size=magnitudes.shape)
     truth = dict(zip(PROPERTY_NAMES, (g.m, g.s, g.oh, g.dn4000, g.a_v), strict=True))
     return {
         "ra": rng.uniform(120, 240, n),
@@ -425,6 +438,7 @@ def _observe(rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray]) -> dict[str
         **_shapes(rng, g),
         "bulge_mass_fraction": g.bulge,
         "sequence": g.sequence.astype(float),
+        "active": g.active.astype(float),
         "log_sfr_history": g.s_history,
     }
 
@@ -598,7 +612,7 @@ def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np
 
     dimmed = flux * 10 ** (-0.4 * np.multiply.outer(ebv, each(GALACTIC_EXTINCTION, "")))
     sky = 10 ** (0.4 * (22.5 - each(FRAMES, "sky_")))
-    area = (np.pi * (PHOTOMETRIC_ERRORS["area"] * radius) ** 2 + 10)[:, None]
+    area = np.pi * np.multiply.outer(radius, each(PHOTOMETRIC_ERRORS, "area_")) ** 2 + 10
     photons = np.sqrt((dimmed + area * sky) / each(FRAMES, "gain_")) / dimmed
     return 2.5 / np.log(10) * photons
 
