@@ -110,6 +110,7 @@ def simulate_catalogue(
     validation: float = 0.1,
     test: float = 0.1,
     magnitude_limit: float = MAGNITUDE_LIMIT,
+    inclined_dust: bool = True,
 ) -> pd.DataFrame:
     """Catalogue of simulated galaxies as SDSS would select them.
 
@@ -124,6 +125,7 @@ def simulate_catalogue(
         validation: fraction of galaxies for validation.
         test: fraction of galaxies for the test split.
         magnitude_limit: faintest observed r magnitude.
+        inclined_dust: attenuation depends on inclination; without, a control experiment.
 
     Returns:
         A row a galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
@@ -137,7 +139,9 @@ def simulate_catalogue(
     check_size(n_galaxies, seed)
     if population not in POPULATIONS:
         raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
-    batches = (candidates(seed, batch, population, magnitude_limit) for batch in _count())
+    batches = (
+        candidates(seed, batch, population, magnitude_limit, inclined_dust) for batch in _count()
+    )
     table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     if population == "parent":
         table["object_id"] = table["object_id"].str.replace("sim-", "sim-parent-")
@@ -208,6 +212,7 @@ def candidates(
     batch: int,
     population: str = "star-forming",
     magnitude_limit: float = MAGNITUDE_LIMIT,
+    inclined_dust: bool = True,
 ) -> pd.DataFrame:
     """The galaxies brighter than the limit among one batch of candidates.
 
@@ -216,6 +221,7 @@ def candidates(
         batch: number of the batch.
         population: see `simulate_catalogue`.
         magnitude_limit: faintest observed r magnitude.
+        inclined_dust: attenuation depends on inclination.
 
     Returns:
         As `simulate_catalogue`, without `object_id` and `split`.
@@ -223,7 +229,7 @@ def candidates(
     rng = np.random.default_rng([seed, 1, batch])
     g = _draw_galaxies(rng, BATCH_SIZE, magnitude_limit)
     stars = _make_stars(rng, g)
-    fluxes = _shine(rng, g, stars)
+    fluxes = _shine(rng, g, stars, inclined_dust)
     table = pd.DataFrame(_observe(rng, g, fluxes))
     star_forming = is_star_forming(g.m, g.s, g.active)
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
@@ -303,9 +309,7 @@ def _draw_galaxies(rng, n: int, magnitude_limit: float) -> SimpleNamespace:
         + IONISATION["b"] * log_z_young
         + IONISATION["scatter"] * rng.normal(size=n),
         bulge=by_sequence(bulge, early_bulge, early_bulge),
-        dust=by_sequence(
-            mean_attenuation(m), QUIESCENT_DUST["green"], QUIESCENT_DUST["quiescent"]
-        ),
+        dust=by_sequence(mean_attenuation(m), QUIESCENT_DUST["green"], QUIESCENT_DUST["quiescent"]),
         dust_scatter=by_sequence(
             ATTENUATION_MASS["log_scatter"], *[QUIESCENT_DUST["log_scatter"]] * 2
         ),
@@ -364,12 +368,15 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
     )
 
 
-def _shine(rng, g: SimpleNamespace, stars: SimpleNamespace) -> dict[str, np.ndarray]:
+def _shine(
+    rng, g: SimpleNamespace, stars: SimpleNamespace, inclined_dust: bool
+) -> dict[str, np.ndarray]:
     """Fluxes `(n, 5)` in nanomaggies of each part through its dust; sets `g.a_v`, `g.dn4000`."""
     templates, n = load_templates(), len(g.m)
     mean = g.dust * 10 ** (g.dust_scatter * rng.normal(size=n))
+    blind = (g.sequence == 2) | (not inclined_dust)
     a_disc, a_bulge = (
-        mean * np.where(g.sequence == 2, 1.0, inclination_factor(g.cosine, part))
+        mean * np.where(blind, 1.0, inclination_factor(g.cosine, part))
         for part in ("disc", "bulge")
     )
     mu = BIRTH_CLOUDS["mu"] + BIRTH_CLOUDS["scatter"] * rng.normal(size=n)

@@ -94,7 +94,7 @@ ACTIVE_NUCLEI = Relation(
     "share of galaxies with active nuclei or composite lines: share/(1 + exp(−(m − middle)/width))",
     {"share": 0.85, "middle": 10.7, "width": 0.2},
     "none",
-    ("Kauffmann2003b", "Brinchmann2004"),
+    ("KauffmannAGN2003", "Brinchmann2004"),
     "Rounded: almost none below m = 10, most above m = 11, a quarter of emission-line galaxies.",
 )
 HISTORIES = Relation(
@@ -106,9 +106,9 @@ HISTORIES = Relation(
         "start_max": 0.97,
         "log_recent_min": 8.0,
         "log_recent_max": 9.0,
-        "flicker": 0.15,
+        "flicker": 0.25,
     },
-    "0.15 dex between the last 10 Myr and the last 100 Myr",
+    "0.25 dex between the last 10 Myr and the last 100 Myr",
     ("Carnall2019",),
     "The last 100 Myr and the stellar mass are scaled to the drawn values exactly.",
 )
@@ -362,7 +362,7 @@ PHOTOMETRIC_ERRORS = Relation(
 ZERO_POINTS = Relation(
     "Photometric zero points",
     "magnitude = AB magnitude of the templates + offset",
-    {"u": 0.030, "g": -0.027, "r": 0.0, "i": 0.003, "z": 0.022},
+    {"u": 0.035, "g": -0.015, "r": 0.0, "i": 0.003, "z": 0.022},
     "none",
     ("Blanton2007",),
     "What SDSS magnitudes lack to AB (0.05 in u−g) and what is left of the templates' errors: "
