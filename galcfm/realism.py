@@ -1,24 +1,58 @@
 """Is a simulated survey like a real one? Comparisons of catalogues and of cutouts.
 
-What this room measures needs a real sample, which is never part of the repository: the book shows
-results that were stored in `data/published/`.
+What this room measures needs real galaxies, which are never part of the repository: the book shows
+results that were stored in `data/published/`. `python -m galcfm.realism GALAXIES [CUTOUTS]` makes
+them again; GALAXIES is `data/test/gst_tests_small.fits` of the kcorrect package, 10,000 SDSS
+galaxies, CUTOUTS a folder of SkyServer's 128×128 JPEG cutouts.
 """
 
+import argparse
 from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from galcfm.images import decode_jpeg
+from galcfm.paths import data_folder, write_json
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.survey import provenance
+
 __all__ = [
+    "MAIN_GALAXY_SAMPLE",
     "colours",
+    "compare_catalogues",
+    "compare_cutouts",
+    "compare_percentiles",
     "cutout_statistics",
     "fit_zero_points",
     "match",
+    "match_radius",
     "percentile_offsets",
+    "read_real_galaxies",
     "resample_cutout",
     "two_sample_auc",
 ]
+
+
+# Percentiles of 657,057 galaxies of the Main Galaxy Sample in the MPA-JHU catalogue of data release
+# 8, rounded, at 10, 25, 50, 75 and 90 %; the abundances are those of its 147,799 star-forming ones.
+PERCENTILES = ("10", "25", "50", "75", "90")
+MAIN_GALAXY_SAMPLE = {
+    column: dict(zip(PERCENTILES, values, strict=True))
+    for column, values in {
+        "log_stellar_mass": (9.752, 10.281, 10.702, 11.026, 11.272),
+        "log_sfr": (-1.442, -1.130, -0.511, 0.192, 0.580),
+        "oxygen_abundance": (8.589, 8.777, 8.950, 9.052, 9.110),
+        "dn4000": (1.236, 1.354, 1.634, 1.863, 1.952),
+        "a_v": (0.057, 0.229, 0.484, 0.885, 1.329),
+        "redshift": (0.042, 0.068, 0.100, 0.139, 0.178),
+    }.items()
+}
+BRIGHT = (15.0, 16.3)  # r: there the 2MASS match of the real galaxies is complete
+REDSHIFTS = (0.02, 0.2)
 
 
 def colours(magnitudes: np.ndarray) -> np.ndarray:
@@ -148,55 +182,225 @@ def cutout_statistics(images: np.ndarray) -> pd.DataFrame:
     """What simple measurements say of cutouts, a row a cutout.
 
     Arguments:
-        images: uint8 `(n, 128, 128, 3)`, channels i, r, g.
+        images: uint8 `(n, h, h, 3)`, channels i, r, g.
 
     Returns:
-        `sky` and `noise`, the level and the scatter of the corners in the mean of the channels
-        (median, and half the distance of the 16th and 84th percentile); `sky_red` and
-        `sky_blue` of the first and last channel; `texture`, the scatter of the difference of
-        neighbouring pixels there; `centre`, the mean of the central 8×8 pixels; `red_blue`,
-        the difference of the first and last channel there; `radius`, that of half the light
-        above the sky, pixels; `axis_ratio` of its second moments; `bright`, the share of
-        pixels above 60.
+        `sky` and `noise`, the median of the border in the mean of the channels and its scatter
+        (half the distance of the 16th and 84th percentile); `sky_red`, `sky_blue`, the median of
+        the first and last channel there; `texture`, the scatter between neighbouring pixels
+        there; `centre`, the mean of the central 8×8 pixels; `red_blue`, the first less the last
+        channel there; `red`, `blue`, the first and last channel over the middle one in the whole
+        galaxy; `radius` of half the light, pixels; `axis_ratio` of the second moments; `bright`,
+        the share of pixels above 60.
     """
-    n, size = len(images), images.shape[1]
-    edge = size // 6
+    size = images.shape[1]
+    edge = size // 8
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     distance = np.hypot(x, y)
+    border = np.maximum(np.abs(x), np.abs(y)) > size / 2 - edge
     rings = np.argsort(distance, axis=None)
+    core = np.s_[size // 2 - 4 : size // 2 + 4, size // 2 - 4 : size // 2 + 4]
     rows = []
     for image in images:
-        grey = image.astype(float).mean(axis=-1)
-        corners = np.s_[[0, 0, -edge, -edge], [0, -edge, 0, -edge]]
-        patches = [
-            image[r : r + edge if r >= 0 else None, c : c + edge if c >= 0 else None]
-            for r, c in zip(*corners, strict=True)
-        ]
-        # The emptiest corner: neighbours are no sky.
-        patch = min(patches, key=lambda p: p.mean()).astype(float)
-        flat = patch.mean(axis=-1)
-        low, sky, high = np.percentile(flat, [16, 50, 84])
-        light = np.maximum(grey - sky, 0)
-        light[light < 3 * max((high - low) / 2, 1)] = 0
+        pixels = image.astype(float)
+        grey = pixels.mean(axis=-1)
+        low, sky, high = np.percentile(grey[border], [16, 50, 84])
+        noise = (high - low) / 2
+        steps = np.diff(grey, axis=1)[border[:, 1:] & border[:, :-1]]
+        light = np.where(grey > sky + 3 * max(noise, 1), grey - sky, 0)
         label, _ = ndimage.label(light > 0)
         light[label != label[size // 2, size // 2]] = 0
         total = max(light.sum(), 1e-9)
-        curve = light.ravel()[rings].cumsum() / total
-        moments = [(light * p).sum() / total for p in (x * x, y * y, x * y)]
-        trace, split = moments[0] + moments[1], np.hypot(moments[0] - moments[1], 2 * moments[2])
-        core = image[size // 2 - 4 : size // 2 + 4, size // 2 - 4 : size // 2 + 4].astype(float)
+        half = np.searchsorted(light.ravel()[rings].cumsum(), 0.5 * total)
+        xx, yy, xy = ((light * p).sum() / total for p in (x * x, y * y, x * y))
+        split = np.hypot(xx - yy, 2 * xy)
+        red, middle, blue = (pixels * (light > 0)[..., None]).sum(axis=(0, 1))
         rows.append(
             {
                 "sky": sky,
-                "noise": (high - low) / 2,
-                "sky_red": np.median(patch[..., 0]),
-                "sky_blue": np.median(patch[..., 2]),
-                "texture": np.diff(flat, axis=1).std(),
-                "centre": core.mean(),
-                "red_blue": core[..., 0].mean() - core[..., 2].mean(),
-                "radius": distance.ravel()[rings][np.searchsorted(curve, 0.5).clip(0, size**2 - 1)],
-                "axis_ratio": np.sqrt(max(trace - split, 0) / max(trace + split, 1e-9)),
+                "noise": noise,
+                "sky_red": np.median(pixels[border, 0]),
+                "sky_blue": np.median(pixels[border, 2]),
+                "texture": np.subtract(*np.percentile(steps, [84, 16])) / 2,
+                "centre": pixels[core].mean(),
+                "red_blue": pixels[core][..., 0].mean() - pixels[core][..., 2].mean(),
+                "red": red / max(middle, 1),
+                "blue": blue / max(middle, 1),
+                "radius": distance.ravel()[rings][min(half, size**2 - 1)],
+                "axis_ratio": np.sqrt(max(xx + yy - split, 0) / max(xx + yy + split, 1e-9)),
                 "bright": (grey > 60).mean(),
             }
         )
-    return pd.DataFrame(rows, index=range(n))
+    return pd.DataFrame(rows)
+
+
+def match_radius(images: np.ndarray, radii: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Cutouts enlarged to half-light radii drawn from `radii`, never made smaller.
+
+    Collections of cutouts are often scaled to the galaxy; what noise and sky look like then
+    depends on the enlargement.
+
+    Arguments:
+        images: uint8 `(n, h, h, 3)`.
+        radii: of the sample to be like, pixels, `(m,)`.
+        seed: of the draw.
+    """
+    wanted = np.random.default_rng(seed).choice(radii, len(images))
+    zooms = np.maximum(wanted / cutout_statistics(images)["radius"].clip(1), 1)
+    return np.stack([resample_cutout(*pair) for pair in zip(images, zooms, strict=True)])
+
+
+def read_real_galaxies(path: Path | str) -> pd.DataFrame:
+    """Bright real galaxies of kcorrect's test file: `mag_*`, `magerr_*` and `redshift`.
+
+    Model magnitudes with the Galaxy's extinction removed, 15 < r < 16.3, 0.02 < z < 0.2.
+    """
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        data = hdus[1].data
+        flux, weight, extinction = (
+            np.array(data[name], dtype=float)
+            for name in ("MODELFLUX", "MODELFLUX_IVAR", "EXTINCTION")
+        )
+        redshift = np.array(data["Z"], dtype=float)
+    good = (flux > 0).all(axis=1) & (weight > 0).all(axis=1)
+    flux, weight, extinction = flux[good], weight[good], extinction[good]
+    table = pd.DataFrame(22.5 - 2.5 * np.log10(flux) - extinction, columns=list(MAGNITUDES))
+    table[list(MAGNITUDE_ERRORS)] = 2.5 / np.log(10) / np.sqrt(weight) / flux
+    table["redshift"] = redshift[good]
+    kept = table["mag_r"].between(*BRIGHT) & table["redshift"].between(*REDSHIFTS)
+    return table[kept].reset_index(drop=True)
+
+
+def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame, seed: int = 11) -> dict:
+    """Colours, errors and redshifts of two samples, matched in r and redshift.
+
+    The real galaxies are split at random: the simulation's zero points were fitted to the first
+    half, and colours are judged on the second. Zero points fitted anew to the first half are
+    tried on the second too.
+
+    Arguments:
+        real: `mag_*`, `magerr_*` and `redshift` of real galaxies.
+        simulated: the same of simulated ones.
+        seed: of the split and the matching.
+    """
+    first = np.random.default_rng(seed).uniform(size=len(real)) < 0.5
+    halves = {}
+    for name, rows in (("fitted", first), ("judged", ~first)):
+        part = real[rows]
+        a, b = match(
+            part[["mag_r", "redshift"]].to_numpy(),
+            simulated[["mag_r", "redshift"]].to_numpy(),
+            (4, 8),
+            seed,
+        )
+        halves[name] = part.iloc[a], simulated.iloc[b]
+    colour = {
+        name: [colours(t[list(MAGNITUDES)].to_numpy()) for t in pair]
+        for name, pair in halves.items()
+    }
+    zero_points = fit_zero_points(*colour["fitted"])
+    a, b = halves["judged"]
+    result = {
+        "colour_auc": {name: two_sample_auc(*pair) for name, pair in colour.items()},
+        "zero_points": dict(zip(COLOURS, zero_points.tolist(), strict=True)),
+        "colours": {
+            kind: {
+                name: np.percentile(values[:, k], [5, 16, 50, 84, 95]).round(4).tolist()
+                for k, name in enumerate(COLOURS)
+            }
+            for kind, values in zip(("real", "simulated"), colour["judged"], strict=True)
+        },
+        "magnitude_errors": {
+            band: {"real": float(a[c].median()), "simulated": float(b[c].median())}
+            for band, c in zip(BANDS, MAGNITUDE_ERRORS, strict=True)
+        },
+        "redshift": {
+            kind: np.percentile(t["redshift"], [10, 25, 50, 75, 90]).round(4).tolist()
+            for kind, t in (("real", real), ("simulated", simulated))
+        },
+    }
+    result["colour_auc"]["judged, zero points fitted anew"] = two_sample_auc(
+        colour["judged"][0], colour["judged"][1] + zero_points
+    )
+    for errors in result["magnitude_errors"].values():
+        errors["ratio"] = errors["simulated"] / errors["real"]
+    return result
+
+
+COLOURS = ("u−g", "g−r", "r−i", "i−z")
+
+
+def compare_percentiles(parent: pd.DataFrame) -> dict:
+    """Percentiles of a simulated parent catalogue beside those of `MAIN_GALAXY_SAMPLE`."""
+    return {
+        column: percentile_offsets(parent[column], published).round(4).to_dict("index")
+        for column, published in MAIN_GALAXY_SAMPLE.items()
+    }
+
+
+def compare_cutouts(real: np.ndarray, simulated: np.ndarray) -> dict:
+    """Medians of `cutout_statistics` of real and simulated cutouts, at the same radii.
+
+    Arguments:
+        real: uint8 `(n, 128, 128, 3)`.
+        simulated: uint8 `(m, 128, 128, 3)`, not yet enlarged.
+    """
+    real = cutout_statistics(real)
+    simulated = cutout_statistics(match_radius(simulated, real["radius"].to_numpy()))
+    result = {
+        "n_real": len(real),
+        "n_simulated": len(simulated),
+        "statistics": {
+            column: {
+                "real": real[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "simulated": simulated[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "auc": round(two_sample_auc(real[[column]], simulated[[column]])["auc"], 3),
+            }
+            for column in real
+        },
+    }
+    for name, columns in {
+        "all": list(real),
+        "shape": ["radius", "axis_ratio", "bright", "centre"],
+        "background": ["sky", "noise", "texture"],
+        "colour": ["red", "blue"],
+    }.items():
+        result[f"auc_{name}"] = two_sample_auc(real[columns], simulated[columns])
+    return result
+
+
+def main() -> None:
+    from galcfm.simulate import render, simulate_catalogue
+
+    parser = argparse.ArgumentParser(prog="python -m galcfm.realism", description=__doc__)
+    parser.add_argument("galaxies", type=Path, help="gst_tests_small.fits of kcorrect")
+    parser.add_argument("cutouts", type=Path, nargs="?", help="folder of JPEG cutouts")
+    arguments = parser.parse_args()
+    folder = data_folder() / "published"
+    origin = {
+        "command": "python -m galcfm.realism GALAXIES CUTOUTS",
+        "date": str(date.today()),
+        "made": provenance(),
+    }
+    bright = simulate_catalogue(12000, 21, population="parent", magnitude_limit=BRIGHT[1])
+    bright = bright[bright["mag_r"] > BRIGHT[0]]
+    parent = simulate_catalogue(20000, 22, population="parent")
+    write_json(
+        folder / "realism.json",
+        {
+            "catalogues": compare_catalogues(read_real_galaxies(arguments.galaxies), bright),
+            "percentiles": compare_percentiles(parent),
+        }
+        | origin,
+    )
+    if arguments.cutouts:
+        files = sorted(arguments.cutouts.glob("*.jpg"))
+        real = np.stack([decode_jpeg(file.read_bytes()) for file in files])
+        simulated = render(simulate_catalogue(len(real), 23), 23)
+        write_json(folder / "realism_cutouts.json", compare_cutouts(real, simulated) | origin)
+
+
+if __name__ == "__main__":
+    main()

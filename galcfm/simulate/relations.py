@@ -255,8 +255,8 @@ ATTENUATION_CURVE = Relation(
     },
     "0.15 in δ",
     ("Salim2018", "Salim2020", "Noll2009", "Calzetti2000"),
-    "δ from S at the A_V of the disc, held between −0.9 and 0.3. b is 0.05 below theirs (ours, from "
-    "real colours).",
+    "δ from S at the A_V of the disc, held between −0.9 and 0.3. b is 0.05 below theirs (ours, "
+    "from real colours).",
 )
 BIRTH_CLOUDS = Relation(
     "Birth clouds",
