@@ -1,5 +1,9 @@
 """The simulated survey: its physics, its statistics, and that it can be made again."""
 
+import signal
+import subprocess
+import sys
+
 import galsim
 import numpy as np
 import pytest
@@ -298,7 +302,7 @@ def test_percentiles_of_the_parent_are_those_of_the_main_galaxy_sample(parent):
 
 def test_a_brighter_limit_makes_a_brighter_sample():
     bright = simulate_catalogue(200, 0, population="parent", magnitude_limit=16.3)
-    assert 15.8 < bright["mag_r"].median() < bright["mag_r"].max() < 16.3
+    assert 15.5 < bright["mag_r"].median() < bright["mag_r"].max() < 16.3
 
 
 def test_dust_can_be_made_blind_to_inclination(catalogue):
@@ -307,7 +311,7 @@ def test_dust_can_be_made_blind_to_inclination(catalogue):
     def trend(table):
         return np.corrcoef(table["inclination"], table["a_v_true"])[0, 1]
 
-    assert trend(catalogue) > 0.4
+    assert trend(catalogue) > 0.3
     assert abs(trend(without)) < 0.15
 
 
@@ -436,6 +440,55 @@ def test_processes_and_size_do_not_change_the_survey(tmp_path):
     for name in ("catalogue.parquet", "images.npy"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert len(again) == 70
+
+
+KILLED = """
+import sys
+from galcfm.simulate import making
+render, made = making.render, []
+def slow(rows, seed):
+    made.append(len(rows))
+    if len(made) == 3:
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+    return render(rows, seed)
+making.render = slow
+making.simulate_survey(sys.argv[1], 140, 5, processes=1, progress=False)
+"""
+
+
+def test_an_interrupted_survey_goes_on_where_it_was(tmp_path, monkeypatch):
+    folder, whole = tmp_path / "killed", tmp_path / "whole"
+    done = subprocess.run([sys.executable, "-c", KILLED, folder], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not folder.exists()
+    rendered = []
+
+    def counting(rows, seed):
+        rendered.append(len(rows))
+        return render(rows, seed)
+
+    monkeypatch.setattr("galcfm.simulate.making.render", counting)
+    simulate_survey(folder, 140, 5, processes=1, progress=False)
+    assert rendered == [12]
+    simulate_survey(whole, 140, 5, processes=1, progress=False)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in whole.iterdir())
+    for name in ("catalogue.parquet", "images.npy"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_what_another_seed_left_is_not_used(tmp_path, monkeypatch):
+    def fail(rows, seed):
+        if rows.index[0] > 0:
+            raise KeyboardInterrupt
+        return np.full((len(rows), 128, 128, 3), 7, np.uint8)
+
+    monkeypatch.setattr("galcfm.simulate.making.render", fail)
+    with pytest.raises(KeyboardInterrupt):
+        simulate_survey(tmp_path / "s", 70, 5, processes=1, progress=False)
+    monkeypatch.setattr("galcfm.simulate.making.render", render)
+    found = simulate_survey(tmp_path / "s", 70, 6, processes=1, progress=False)
+    assert not (found.images[:64] == 7).all(axis=(1, 2, 3)).any()
 
 
 def test_disk_space_is_checked_first(tmp_path):
