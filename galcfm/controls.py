@@ -18,7 +18,7 @@ import torch
 
 from galcfm.flow import ConditionalFlow
 from galcfm.networks import VelocityNetwork
-from galcfm.paths import data_folder, replacing, write_json
+from galcfm.paths import data_folder, published_folder, replacing, write_json
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import provenance
 
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     results = run(
-        data_folder() / "published" / "controls.json",
+        published_folder() / "controls.json",
         data_folder() / "cache",
         {"survey": 40000, "blind": 40000, "stamps": 12000},
         n_test=4000,

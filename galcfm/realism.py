@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import ndimage
 
 from galcfm.images import decode_jpeg
-from galcfm.paths import data_folder, write_json
+from galcfm.paths import published_folder, write_json
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import provenance
 
@@ -378,7 +378,7 @@ def main() -> None:
     parser.add_argument("galaxies", type=Path, help="gst_tests_small.fits of kcorrect")
     parser.add_argument("cutouts", type=Path, nargs="?", help="folder of JPEG cutouts")
     arguments = parser.parse_args()
-    folder = data_folder() / "published"
+    folder = published_folder()
     origin = {
         "command": "python -m galcfm.realism GALAXIES CUTOUTS",
         "date": str(date.today()),
