@@ -375,7 +375,7 @@ def _identity(posterior, survey, settings, warm_start) -> dict:
         "magnitudes_sum": float(survey.magnitudes.sum()),
         "warm_start": None
         if warm_start is None
-        else float(sum(p.double().sum() for p in warm_start.parameters())),
+        else float(sum(p.detach().double().sum() for p in warm_start.parameters())),
     }
 
 
