@@ -11,6 +11,7 @@ where the path has :math:`1 + \sigma^2`. `ConditionalFlow.log_prob` is the exact
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -114,9 +115,9 @@ class ConditionalFlow(nn.Module):
         """Places of noise `x_0 (n, S, d)` after each RK4 step, `(steps + 1, n, S, d)`."""
         prepared = self.network.prepare(condition).unsqueeze(1)
         places = [x_0.to(prepared)]
-        for step in range(steps):
+        for times in pairwise(_equal_times(steps)):
             places.append(places[-1].clone())
-            self._rk4(places[-1], prepared, step / steps, (step + 1) / steps, 1)
+            self._rk4(places[-1], prepared, times)
         return torch.stack(places)
 
     @torch.inference_mode()
@@ -142,10 +143,11 @@ class ConditionalFlow(nn.Module):
                 f"x_1 is {tuple(x_1.shape)} but there are {condition.shape[0]} conditions and "
                 f"{self.dim} dimensions: (n, {self.dim}) or (n, S, {self.dim}) is needed"
             )
+        times = _crowded_times(steps)[::-1]
         log_prob = torch.empty(x_1.shape[:-1], dtype=x_1.dtype)
         for rows, columns, prepared in self._blocks(condition, x_1.shape[1]):
             x = x_1[rows, columns].to(prepared, copy=True)
-            integral = self._rk4(x, prepared, 1.0, 0.0, steps, True)
+            integral = self._rk4(x, prepared, times, True)
             log_prob[rows, columns] = (_log_normal(x) + integral).to(log_prob)
         return log_prob.squeeze(1) if squeeze else log_prob
 
@@ -155,6 +157,7 @@ class ConditionalFlow(nn.Module):
             raise ValueError(f"x_0 is {tuple(x_0.shape)}: {shape} is needed")
         if seeds is not None and len(seeds) != shape[0]:
             raise ValueError(f"{len(seeds)} seeds for {shape[0]} conditions: one each is needed")
+        times = _equal_times(steps)
         x_1 = torch.empty(shape, dtype=condition.dtype)
         log_prob = torch.empty(shape[:2], dtype=condition.dtype) if with_log_prob else None
         for rows, columns, prepared in self._blocks(condition, n_samples):
@@ -168,7 +171,7 @@ class ConditionalFlow(nn.Module):
                     else standard_normal(seeds[rows], n_samples, self.dim)
                 )
             x, start = (noise[:, columns].to(prepared, copy=True) for _ in range(2))
-            integral = self._rk4(x, prepared, 0.0, 1.0, steps, with_log_prob)
+            integral = self._rk4(x, prepared, times, with_log_prob)
             x_1[rows, columns] = x.to(x_1)
             if with_log_prob:
                 log_prob[rows, columns] = (_log_normal(start) - integral).to(log_prob)
@@ -188,24 +191,21 @@ class ConditionalFlow(nn.Module):
             for column in range(0, n_samples, n_columns):
                 yield rows, slice(column, column + n_columns), prepared
 
-    def _rk4(self, x, prepared, t_start, t_end, steps, with_divergence=False):
-        r"""Carry `x` in place to `t_end`; :math:`\int \nabla \cdot v\, \mathrm dt` if wanted.
+    def _rk4(self, x, prepared, times, with_divergence=False):
+        r"""Carry `x` in place through `times`; :math:`\int \nabla \cdot v\, \mathrm dt` if wanted.
 
         The divergence is evaluated where the steps begin and end, not at their stages: along the
         path it is a smooth function of time, which a spline through those values integrates to
         higher order than the path itself has, for a quarter of the evaluations.
         """
-        if steps < 1:
-            raise ValueError(f"steps is {steps}: at least one Runge-Kutta step is needed")
         velocity = self.network.bind(prepared, x.shape[1])
-        h = (t_end - t_start) / steps
         k, place, total = (torch.empty_like(x) for _ in range(3))
         divergence = integral = None
         if with_divergence:
             divergence, integral = (x.new_zeros(x.shape[:-1]) for _ in range(2))
-            weights = _quadrature_weights(steps) * (t_end - t_start)
-        for step in range(steps):
-            t = t_start + step * h
+            weights = _quadrature_weights(times)
+        for step, (t, t_next) in enumerate(pairwise(times)):
+            h = t_next - t
             velocity(t, x, k, divergence)
             if with_divergence:
                 integral.add_(divergence, alpha=weights[step])
@@ -217,15 +217,30 @@ class ConditionalFlow(nn.Module):
             velocity(t + h, torch.add(x, k, alpha=h, out=place), k)
             x.add_(total.add_(k), alpha=h / 6)
         if with_divergence:
-            velocity(t_end, x, k, divergence)
-            integral.add_(divergence, alpha=weights[steps])
+            velocity(times[-1], x, k, divergence)
+            integral.add_(divergence, alpha=weights[-1])
         return integral
 
 
-def _quadrature_weights(steps: int) -> np.ndarray:
-    """Weights `(steps + 1,)` of equidistant values over [0, 1]: the integral of their spline."""
-    spline = make_interp_spline(np.linspace(0, 1, steps + 1), np.eye(steps + 1), k=min(steps, 4))
-    return spline.integrate(0, 1)
+def _equal_times(steps: int) -> np.ndarray:
+    """Times from 0 to 1 of equal steps, `(steps + 1,)`."""
+    if steps < 1:
+        raise ValueError(f"steps is {steps}: at least one Runge-Kutta step is needed")
+    return np.linspace(0, 1, steps + 1)
+
+
+def _crowded_times(steps: int) -> np.ndarray:
+    """Times from 0 to 1 that crowd at both ends, where the divergence changes fastest."""
+    u = _equal_times(steps)
+    return u / 2 + (1 - np.cos(np.pi * u)) / 4
+
+
+def _quadrature_weights(times: np.ndarray) -> np.ndarray:
+    """Weights of values at `times`, whose sum is the integral of their quartic spline."""
+    sign = np.sign(times[-1] - times[0])
+    t = times * sign
+    spline = make_interp_spline(t, np.eye(len(t)), k=min(len(t) - 1, 4))
+    return sign * spline.integrate(t[0], t[-1])
 
 
 def standard_normal(seeds, n_samples: int, dim: int) -> Tensor:
