@@ -20,7 +20,11 @@ from torch import Tensor, nn
 
 from galcfm.networks import VelocityField
 
-__all__ = ["ConditionalFlow", "standard_normal"]
+__all__ = ["FAST_STEPS", "ConditionalFlow", "standard_normal"]
+
+# Steps with which the trained models of the book are within 1e-5 of float64 and many steps, in
+# units of the training split's spread, and their log-densities within 1e-3 nat; 100 is the paper's.
+FAST_STEPS = 12
 
 # Rows (galaxies times samples) integrated at once: a CPU core each as many as keep the activations
 # of a layer within its cache, a GPU as many as fill the card.
@@ -126,7 +130,7 @@ class ConditionalFlow(nn.Module):
 
         :math:`\log p(x_1) = \log \mathcal N(x_0; 0, I) - \int_0^1 \nabla \cdot v(t, x_t)\,
         \mathrm dt`, integrated backwards by RK4 with the full divergence (Chen et al. 2018):
-        no trace estimate, no noise.
+        no trace estimate, no noise. The steps are shorter at both ends of time.
 
         Arguments:
             x_1: `(n, d)` or `(n, S, d)`.

@@ -109,12 +109,12 @@ def densities(network, condition_dim: int) -> dict:
         return lambda x_1, condition: ode(condition[None], **tolerances).log_prob(x_1)
 
     return {
-        "flow_matching RK4": {n: meta("rk4", 1 / n) for n in (6, 8, 12)},
+        "flow_matching RK4": {n: meta("rk4", 1 / n) for n in (12, 14, 16)},
         "flow_matching dopri5": {
-            e: meta("dopri5", None, atol=e, rtol=e) for e in (1e-3, 1e-4, 1e-5)
+            e: meta("dopri5", None, atol=e, rtol=e) for e in (1e-5, 3e-6)
         },
-        "zuko": {e: zuko(atol=e, rtol=e) for e in (1e-3, 1e-4, 1e-5)},
-        "sbi": {"default": sbi(), 1e-4: sbi(atol=1e-4, rtol=1e-4)},
+        "zuko": {e: zuko(atol=e, rtol=e) for e in (1e-5, 3e-6)},
+        "sbi": {"default": sbi()},
     }
 
 
