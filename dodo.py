@@ -169,6 +169,37 @@ def task_test():
     return {"actions": [(run, [BIN / "pytest"])], "uptodate": [False]}
 
 
+PEERS = Path(sys.prefix) / "peers"
+
+
+def install_peers() -> bool:
+    """Install what the benchmarks compare with where only they look for it."""
+    remove(PEERS)
+    requirements = ROOT / "requirements-peers.txt"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    return run(*pip, "--target", PEERS, "--requirement", requirements)
+
+
+def benchmark() -> bool:
+    environment = os.environ | {"PYTHONPATH": str(PEERS)}
+    script = ROOT / "tests" / "benchmarks" / "run.py"
+    return run(sys.executable, script, "--profile", PROFILE, env=environment)
+
+
+def task_peers():
+    """Install the libraries that the benchmarks compare with."""
+    return {
+        "actions": [install_peers],
+        "file_dep": [ROOT / "requirements-peers.txt"],
+        "targets": [PEERS / "sbi" / "__init__.py"],
+    }
+
+
+def task_bench():
+    """Time the sampler, the densities and the training beside other libraries."""
+    return {"actions": [benchmark], "task_dep": ["peers"], "uptodate": [False]}
+
+
 def task_lint():
     """Check style, and that notebooks are in step, without outputs and with stable cell ids."""
     return {

@@ -11,18 +11,24 @@ where the path has :math:`1 + \sigma^2`. `ConditionalFlow.log_prob` is the exact
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy.interpolate import make_interp_spline
 from torch import Tensor, nn
 
 from galcfm.networks import VelocityField
 
-__all__ = ["ConditionalFlow", "standard_normal"]
+__all__ = ["FAST_STEPS", "ConditionalFlow", "standard_normal"]
 
-# Rows (galaxies times samples) integrated at once, so that the activations of a layer stay within
-# the cache of a CPU core; a GPU wants blocks that fill the card.
-BLOCK_ROWS = {"cpu": 2048, "cuda": 1 << 20}
+# Steps with which the trained models of the book are within 1e-5 of float64 and many steps, in
+# units of the training split's spread, and their log-densities within 1e-3 nat; 100 is the paper's.
+FAST_STEPS = 12
+
+# Rows (galaxies times samples) integrated at once: a CPU core each as many as keep the activations
+# of a layer within its cache, a GPU as many as fill the card.
+BLOCK_ROWS = {"cpu": 512, "cuda": 1 << 20}
 
 
 class ConditionalFlow(nn.Module):
@@ -113,9 +119,9 @@ class ConditionalFlow(nn.Module):
         """Places of noise `x_0 (n, S, d)` after each RK4 step, `(steps + 1, n, S, d)`."""
         prepared = self.network.prepare(condition).unsqueeze(1)
         places = [x_0.to(prepared)]
-        for step in range(steps):
-            start, end = step / steps, (step + 1) / steps
-            places.append(self._rk4(places[-1], prepared, start, end, 1, False)[0])
+        for times in pairwise(_equal_times(steps)):
+            places.append(places[-1].clone())
+            self._rk4(places[-1], prepared, times)
         return torch.stack(places)
 
     @torch.inference_mode()
@@ -124,7 +130,7 @@ class ConditionalFlow(nn.Module):
 
         :math:`\log p(x_1) = \log \mathcal N(x_0; 0, I) - \int_0^1 \nabla \cdot v(t, x_t)\,
         \mathrm dt`, integrated backwards by RK4 with the full divergence (Chen et al. 2018):
-        no trace estimate, no noise.
+        no trace estimate, no noise. The steps are shorter at both ends of time.
 
         Arguments:
             x_1: `(n, d)` or `(n, S, d)`.
@@ -141,10 +147,12 @@ class ConditionalFlow(nn.Module):
                 f"x_1 is {tuple(x_1.shape)} but there are {condition.shape[0]} conditions and "
                 f"{self.dim} dimensions: (n, {self.dim}) or (n, S, {self.dim}) is needed"
             )
+        times = _crowded_times(steps)[::-1]
         log_prob = torch.empty(x_1.shape[:-1], dtype=x_1.dtype)
-        for block, prepared in self._blocks(condition, x_1.shape[1], True):
-            x_0, integral = self._rk4(x_1[block].to(prepared), prepared, 1.0, 0.0, steps, True)
-            log_prob[block] = (_log_normal(x_0) + integral).to(log_prob)
+        for rows, columns, prepared in self._blocks(condition, x_1.shape[1]):
+            x = x_1[rows, columns].to(prepared, copy=True)
+            integral = self._rk4(x, prepared, times, True)
+            log_prob[rows, columns] = (_log_normal(x) + integral).to(log_prob)
         return log_prob.squeeze(1) if squeeze else log_prob
 
     def _integrate_from_noise(self, condition, n_samples, steps, x_0, seeds, with_log_prob):
@@ -153,56 +161,90 @@ class ConditionalFlow(nn.Module):
             raise ValueError(f"x_0 is {tuple(x_0.shape)}: {shape} is needed")
         if seeds is not None and len(seeds) != shape[0]:
             raise ValueError(f"{len(seeds)} seeds for {shape[0]} conditions: one each is needed")
-        if x_0 is None:
-            x_0 = (
-                torch.randn(shape) if seeds is None else standard_normal(seeds, n_samples, self.dim)
-            )
+        times = _equal_times(steps)
         x_1 = torch.empty(shape, dtype=condition.dtype)
         log_prob = torch.empty(shape[:2], dtype=condition.dtype) if with_log_prob else None
-        for block, prepared in self._blocks(condition, n_samples, with_log_prob):
-            start = x_0[block].to(prepared)
-            x, integral = self._rk4(start, prepared, 0.0, 1.0, steps, with_log_prob)
-            x_1[block] = x.to(x_1)
+        for rows, columns, prepared in self._blocks(condition, n_samples):
+            # Noise is drawn for some galaxies at a time, so that it takes no memory of its own.
+            if x_0 is not None:
+                noise = x_0[rows]
+            elif columns.start == 0:
+                noise = (
+                    torch.randn(len(prepared), n_samples, self.dim)
+                    if seeds is None
+                    else standard_normal(seeds[rows], n_samples, self.dim)
+                )
+            x, start = (noise[:, columns].to(prepared, copy=True) for _ in range(2))
+            integral = self._rk4(x, prepared, times, with_log_prob)
+            x_1[rows, columns] = x.to(x_1)
             if with_log_prob:
-                log_prob[block] = (_log_normal(start) - integral).to(log_prob)
+                log_prob[rows, columns] = (_log_normal(start) - integral).to(log_prob)
         return x_1, log_prob
 
-    def _blocks(self, condition, n_samples, with_divergence):
-        """Blocks (galaxies, samples) that fit the cache, with the galaxies' prepared condition."""
+    def _blocks(self, condition, n_samples):
+        """Rows, columns (of galaxies, samples) and prepared conditions of blocks that fit."""
         budget = BLOCK_ROWS[condition.device.type]
-        if with_divergence:
-            # Each row carries its value and `dim` tangents.
-            budget //= 1 + self.dim
-        n_columns = max(1, min(n_samples, budget))
-        n_rows = max(1, budget // n_columns)
+        if condition.device.type == "cpu":
+            budget *= torch.get_num_threads()
+        n_parts = max(1, math.ceil(n_samples / budget))
+        n_columns = math.ceil(n_samples / n_parts)
+        n_rows = max(1, budget // max(1, n_columns))
         for row in range(0, condition.shape[0], n_rows):
             rows = slice(row, row + n_rows)
             prepared = self.network.prepare(condition[rows]).unsqueeze(1)
             for column in range(0, n_samples, n_columns):
-                yield (rows, slice(column, column + n_columns)), prepared
+                yield rows, slice(column, column + n_columns), prepared
 
-    def _rk4(self, x, prepared, t_start, t_end, steps, with_divergence):
-        r"""End point and :math:`\int \nabla \cdot v\, \mathrm dt` from `t_start` to `t_end`."""
-        if steps < 1:
-            raise ValueError(f"steps is {steps}: at least one Runge-Kutta step is needed")
-        h = (t_end - t_start) / steps
-        integral = torch.zeros(x.shape[:-1], dtype=x.dtype, device=x.device)
+    def _rk4(self, x, prepared, times, with_divergence=False):
+        r"""Carry `x` in place through `times`; :math:`\int \nabla \cdot v\, \mathrm dt` if wanted.
 
-        def evaluate(t, x):
-            t = torch.full((1,), t, dtype=x.dtype, device=x.device)
+        The divergence is evaluated where the steps begin and end, not at their stages: along the
+        path it is a smooth function of time, which a spline through those values integrates to
+        higher order than the path itself has, for a quarter of the evaluations.
+        """
+        velocity = self.network.bind(prepared, x.shape[1])
+        k, place, total = (torch.empty_like(x) for _ in range(3))
+        divergence = integral = None
+        if with_divergence:
+            divergence, integral = (x.new_zeros(x.shape[:-1]) for _ in range(2))
+            weights = _quadrature_weights(times)
+        for step, (t, t_next) in enumerate(pairwise(times)):
+            h = t_next - t
+            velocity(t, x, k, divergence)
             if with_divergence:
-                return self.network.evaluate_with_divergence(t, x, prepared)
-            return self.network.evaluate(t, x, prepared), 0.0
+                integral.add_(divergence, alpha=weights[step])
+            total.copy_(k)
+            velocity(t + h / 2, torch.add(x, k, alpha=h / 2, out=place), k)
+            total.add_(k, alpha=2)
+            velocity(t + h / 2, torch.add(x, k, alpha=h / 2, out=place), k)
+            total.add_(k, alpha=2)
+            velocity(t + h, torch.add(x, k, alpha=h, out=place), k)
+            x.add_(total.add_(k), alpha=h / 6)
+        if with_divergence:
+            velocity(times[-1], x, k, divergence)
+            integral.add_(divergence, alpha=weights[-1])
+        return integral
 
-        for step in range(steps):
-            t = t_start + step * h
-            k_1, d_1 = evaluate(t, x)
-            k_2, d_2 = evaluate(t + h / 2, x + h / 2 * k_1)
-            k_3, d_3 = evaluate(t + h / 2, x + h / 2 * k_2)
-            k_4, d_4 = evaluate(t + h, x + h * k_3)
-            x = x + h / 6 * (k_1 + 2 * (k_2 + k_3) + k_4)
-            integral = integral + h / 6 * (d_1 + 2 * (d_2 + d_3) + d_4)
-        return x, integral
+
+def _equal_times(steps: int) -> np.ndarray:
+    """Times from 0 to 1 of equal steps, `(steps + 1,)`."""
+    if steps < 1:
+        raise ValueError(f"steps is {steps}: at least one Runge-Kutta step is needed")
+    return np.linspace(0, 1, steps + 1)
+
+
+def _crowded_times(steps: int) -> np.ndarray:
+    """Times from 0 to 1 that crowd at both ends, where the divergence changes fastest."""
+    u = _equal_times(steps)
+    return u / 2 + (1 - np.cos(np.pi * u)) / 4
+
+
+def _quadrature_weights(times: np.ndarray) -> np.ndarray:
+    """Weights of values at `times`, whose sum is the integral of their quartic spline."""
+    sign = np.sign(times[-1] - times[0])
+    t = times * sign
+    spline = make_interp_spline(t, np.eye(len(t)), k=min(len(t) - 1, 4))
+    return sign * spline.integrate(t[0], t[-1])
 
 
 def standard_normal(seeds, n_samples: int, dim: int) -> Tensor:

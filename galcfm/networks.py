@@ -3,6 +3,7 @@
 The defaults are the sizes of the paper (arXiv 2512.05078, section 2); everything is an argument.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -48,6 +49,33 @@ class VelocityField(nn.Module):
             )
             divergence = divergence + tangent[..., k]
         return velocity, divergence
+
+    def bind(self, prepared: Tensor, n_samples: int) -> Callable[..., None]:
+        """The velocity of one block of galaxies as a function that an integrator calls repeatedly.
+
+        The function takes `t`, a number, `x (n, n_samples, d)`, and writes to its third argument
+        the velocity `(n, n_samples, d)` and to its fourth, where given, the divergence
+        `(n, n_samples)`. A subclass may replace it by one that reuses its memory from call to
+        call; it is never differentiated.
+
+        Arguments:
+            prepared: what `prepare` made of the conditions of the block, `(n, 1, ...)`.
+            n_samples: samples a galaxy.
+        """
+
+        def velocity(t: float, x: Tensor, out: Tensor, divergence: Tensor | None = None) -> None:
+            time = torch.full((1,), t, dtype=x.dtype, device=x.device)
+            if divergence is None:
+                out.copy_(self.evaluate(time, x, prepared))
+            else:
+                for target, value in zip(
+                    (out, divergence),
+                    self.evaluate_with_divergence(time, x, prepared),
+                    strict=True,
+                ):
+                    target.copy_(value)
+
+        return velocity
 
     def forward(self, t: Tensor, x: Tensor, condition: Tensor) -> Tensor:
         """Velocity `(..., d)` at `t (..., 1)`, `x (..., d)` under `condition (..., c)`."""
@@ -109,6 +137,99 @@ class VelocityNetwork(VelocityField):
             h, slope = _silu_and_slope(layer(h))
             tangents = functional.linear(tangents, layer.weight) * slope.unsqueeze(-2)
         return self.output(h), (tangents * self.output.weight).sum((-2, -1))
+
+    def bind(self, prepared: Tensor, n_samples: int) -> Callable[..., None]:
+        """The velocity of one block of galaxies, in memory that is allocated once."""
+        return _BoundNetwork(self, prepared, n_samples)
+
+
+class _BoundNetwork:
+    r"""A `VelocityNetwork` on the samples of some galaxies, every product written in place.
+
+    With :math:`W_x` the columns of the first weight that :math:`x` meets, :math:`W_o` the output
+    weight, :math:`s_l` the slopes of the activations and three hidden layers, the divergence is
+
+    .. math:: \sum_k \big[\mathrm{diag}(W_{o,k}) W_3\big]^T s_3 \cdot
+        s_2 \cdot \big[W_2\, \mathrm{diag}(W_{x,k})\big] s_1,
+
+    the tangents carried forwards to the last layer but one, where they meet the output weights
+    carried backwards: two products a direction whose bracketed matrices are made once.
+
+    Arguments:
+        network: the network.
+        prepared: the condition's share of its first layer, `(n, 1, width)`.
+        n_samples: samples a galaxy.
+    """
+
+    def __init__(self, network: VelocityNetwork, prepared: Tensor, n_samples: int):
+        self.network, self.prepared = network, prepared
+        n, width, dim = len(prepared), prepared.shape[-1], network.dim
+        self.shape = (n, n_samples, width)
+        first = network.hidden[0].weight
+        self.time_weight, self.weight = first[:, 0], first[:, 1 : 1 + dim].T
+        self.layers = [(layer.weight.T, layer.bias) for layer in network.hidden[1:]]
+        self.shift = torch.empty_like(prepared)
+        # Two buffers in turn hold the input and the output of a layer.
+        self.buffers = prepared.new_empty(2, n * n_samples, width)
+        self.slopes: Tensor | None = None
+
+    def __call__(self, t: float, x: Tensor, out: Tensor, divergence: Tensor | None = None) -> None:
+        """Write the velocity, and where wanted the divergence, of `x (n, n_samples, d)`."""
+        h, spare = self.buffers
+        torch.add(self.prepared, self.time_weight, alpha=t, out=self.shift)
+        h.view(self.shape).copy_(self.shift)
+        h.addmm_(x.view(-1, x.shape[-1]), self.weight)
+        if divergence is not None and self.slopes is None:
+            self._allocate_tangents()
+        for depth, (weight, bias) in enumerate(self.layers):
+            self._activate(h, depth, divergence is not None)
+            torch.addmm(bias, h, weight, out=spare)
+            h, spare = spare, h
+        self._activate(h, len(self.layers), divergence is not None)
+        output = self.network.output
+        torch.addmm(output.bias, h, output.weight.T, out=out.view(-1, out.shape[-1]))
+        if divergence is not None:
+            torch.sum(self._trace(h, spare), -1, out=divergence.view(-1))
+
+    def _activate(self, h: Tensor, depth: int, with_slope: bool) -> None:
+        if not with_slope:
+            functional.silu(h, inplace=True)
+            return
+        # h = z s and its slope s + h - h s, where s is the logistic function of z.
+        slope = torch.sigmoid(h, out=self.slopes[depth])
+        h.mul_(slope)
+        slope.addcmul_(h, slope, value=-1).add_(h)
+
+    def _allocate_tangents(self) -> None:
+        self.slopes = self.buffers.new_empty(len(self.layers) + 1, *self.buffers.shape[1:])
+        self.total = torch.empty_like(self.buffers[0])
+        output = self.network.output.weight
+        if not self.layers:
+            self.forward = self.backward = None
+            return
+        # The first layer's tangents are the rows of `weight`, the last layer's the output's.
+        self.forward = self.weight.unsqueeze(-1) * self.layers[0][0]
+        last = self.layers[-1][0].T if len(self.layers) > 1 else None
+        self.backward = None if last is None else output.unsqueeze(-1) * last
+
+    def _trace(self, a: Tensor, b: Tensor) -> Tensor:
+        """Terms `(rows, width)` whose sum is the divergence; `a` and `b` are overwritten."""
+        output, total = self.network.output.weight, self.total
+        if self.forward is None:
+            return torch.mul(self.slopes[0], (self.weight * output).sum(0), out=total)
+        total.zero_()
+        for k, start in enumerate(self.forward):
+            torch.mm(self.slopes[0], start, out=a)
+            for depth, (weight, _) in enumerate(self.layers[1:-1], start=1):
+                a.mul_(self.slopes[depth])
+                torch.mm(a, weight, out=b)
+                a, b = b, a
+            if self.backward is None:
+                total.addcmul_(a, output[k])
+            else:
+                torch.mm(self.slopes[-1], self.backward[k], out=b)
+                total.addcmul_(a, b)
+        return total.mul_(self.slopes[-1 if self.backward is None else -2])
 
 
 def _silu_and_slope(z: Tensor) -> tuple[Tensor, Tensor]:

@@ -240,8 +240,10 @@ class Posterior(nn.Module):
         """`sample` for conditions `(n, c)` that `encode` gave."""
         names = range(len(condition)) if object_id is None else object_id
         seeds = galaxy_seeds(names, seed)
-        x_1 = self.flow.sample(condition.to(self.device), n_samples, steps, seeds=seeds)
-        return self.to_physical(x_1)
+        samples = self.flow.sample(condition.to(self.device), n_samples, steps, seeds=seeds)
+        for block in samples.split(1024):  # in place, because a large survey's samples are large
+            block.copy_(self.to_physical(block))
+        return samples
 
     def sample_with_log_prob(
         self, condition, object_id, n_samples: int, steps: int, seed: int

@@ -49,6 +49,8 @@ class TrainingSettings:
         average_decay: decay of the exponential moving average of the weights, which is then what
             is validated and kept; 0 for none.
         augment: random rotations by 90° and reflections of the images.
+        half_precision: the encoder computes its convolutions in bfloat16; weights, statistics and
+            the flow stay float32.
         seed: of initial weights, order, noise and augmentation.
     """
 
@@ -61,6 +63,7 @@ class TrainingSettings:
     draws_per_galaxy: int = 1
     average_decay: float = 0.0
     augment: bool = False
+    half_precision: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -180,7 +183,9 @@ class _Loop:
         optimiser = torch.optim.AdamW(
             posterior.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self.module, self.optimiser = fabric.setup(_FlowLoss(posterior), optimiser)
+        self.module, self.optimiser = fabric.setup(
+            _FlowLoss(posterior, settings.half_precision), optimiser
+        )
         self.average = None
         if settings.average_decay:
             self.average = AveragedModel(
@@ -306,14 +311,17 @@ class _Loop:
 class _FlowLoss(nn.Module):
     """The loss as one module call, which is what Fabric wraps."""
 
-    def __init__(self, posterior: Posterior):
+    def __init__(self, posterior: Posterior, half_precision: bool = False):
         super().__init__()
         self.posterior = posterior
+        self.half_precision = half_precision
 
     def forward(self, theta, f_phot, images, t, x_0, epsilon) -> Tensor:
         condition = f_phot
         if images is not None:
-            condition = torch.cat([self.posterior.encoder(images), f_phot], 1)
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision):
+                f_img = self.posterior.encoder(images)
+            condition = torch.cat([f_img.to(f_phot), f_phot], 1)
         return self.posterior.flow.loss(theta, condition, t, x_0, epsilon)
 
 

@@ -1,5 +1,6 @@
 """The flow against closed forms and independent integrators."""
 
+import copy
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from scipy import stats
 from scipy.integrate import solve_ivp
 
-from galcfm.flow import ConditionalFlow
+from galcfm.flow import BLOCK_ROWS, FAST_STEPS, ConditionalFlow, standard_normal
 from galcfm.networks import VelocityField, VelocityNetwork
 
 
@@ -233,3 +234,85 @@ def test_errors_name_the_shapes():
         flow.sample(torch.zeros(2, 2), 3, steps=0)
     with pytest.raises(ValueError, match="5 dimensions"):
         flow.log_prob(torch.zeros(2, 4), torch.zeros(2, 2))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_the_network_in_place_is_the_network(depth, dtype, tolerance):
+    """What integrates, in memory allocated once, is the velocity that was trained."""
+    network = VelocityNetwork(dim=5, condition_dim=7, width=32, depth=depth).to(dtype)
+    prepared = network.prepare(torch.randn(3, 7, dtype=dtype)).unsqueeze(1)
+    bound = network.bind(prepared, 11)
+    general = VelocityField.bind(network, prepared, 11)
+    for t in (0.0, 0.4, 1.0):
+        x = torch.randn(3, 11, 5, dtype=dtype)
+        found, expected = ((torch.empty_like(x), torch.empty(3, 11, dtype=dtype)) for _ in "ab")
+        with torch.inference_mode():
+            bound(t, x, *found)
+            general(t, x, *expected)
+            for ours, theirs in zip(found, expected, strict=True):
+                torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=tolerance)
+            bound(t, x, found[0].zero_())
+            torch.testing.assert_close(found[0], expected[0], atol=tolerance, rtol=tolerance)
+
+
+@pytest.fixture(scope="module")
+def trained_flow():
+    """A flow with the sharp, curved velocities of a trained network: a ring of radius c."""
+    generator = torch.Generator().manual_seed(2)
+    torch.manual_seed(2)
+    flow = ConditionalFlow(VelocityNetwork(dim=2, condition_dim=1, width=32, depth=3))
+    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
+    for _ in range(300):
+        radius = 0.5 + torch.rand(256, 1, generator=generator)
+        angle = torch.rand(256, 1, generator=generator) * math.pi
+        x_1 = radius * torch.cat([angle.cos(), angle.sin()], 1)
+        x_0, epsilon = torch.randn(2, 4, 256, 2, generator=generator)
+        loss = flow.loss(x_1, radius, torch.rand(4, 256, 1, generator=generator), x_0, epsilon)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return flow
+
+
+def test_error_of_the_fast_setting(trained_flow):
+    """Samples and log-densities of few float32 steps, against many in float64."""
+    condition = torch.tensor([[0.7], [1.2]])
+    x_0 = torch.randn(2, 200, 2, generator=torch.Generator().manual_seed(3))
+    few = trained_flow.sample(condition, 200, FAST_STEPS, x_0=x_0)
+    density = trained_flow.log_prob(few, condition, FAST_STEPS)
+    _, alongside = trained_flow.sample_with_log_prob(condition, 200, FAST_STEPS, x_0=x_0)
+    exact = copy.deepcopy(trained_flow).double()
+    many = exact.sample(condition.double(), 200, 200, x_0=x_0.double())
+    reference = exact.log_prob(few.double(), condition.double(), 200)
+    assert (few - many).abs().max() < 1e-3
+    assert (density - reference).abs().max() < 1e-2
+    assert (alongside - reference).abs().max() < 1e-2
+
+
+def test_both_densities_converge_to_one_another(trained_flow):
+    condition = torch.tensor([[0.7], [1.2]]).double()
+    flow = copy.deepcopy(trained_flow).double()
+    x_1, log_prob = flow.sample_with_log_prob(condition, 50, 100, seeds=[1, 2])
+    torch.testing.assert_close(flow.log_prob(x_1, condition, 100), log_prob, atol=1e-6, rtol=0)
+
+
+def test_memory_does_not_grow_with_the_number_of_galaxies(monkeypatch):
+    """No tensor but the results is larger than a block, and noise is drawn block by block."""
+    rows = []
+    bind = VelocityNetwork.bind
+
+    def watched(self, prepared, n_samples):
+        rows.append(len(prepared) * n_samples)
+        return bind(self, prepared, n_samples)
+
+    def noise(seeds, n_samples, dim):
+        rows.append(len(seeds) * n_samples)
+        return standard_normal(seeds, n_samples, dim)
+
+    monkeypatch.setattr(VelocityNetwork, "bind", watched)
+    monkeypatch.setattr("galcfm.flow.standard_normal", noise)
+    flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=2, width=8))
+    flow.sample(torch.zeros(3000, 2), 10, 1, seeds=range(3000))
+    assert max(rows) <= BLOCK_ROWS["cpu"] * torch.get_num_threads()
+    assert sum(rows) == 2 * 30_000
