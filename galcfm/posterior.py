@@ -166,7 +166,7 @@ class Posterior(nn.Module):
 
     # Inference
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, magnitudes, images=None, *, redshift=None, progress: bool = False) -> Tensor:
         """Condition [f_img, f_phot] of each galaxy, float32 `(n, c)` on the CPU.
 
