@@ -949,7 +949,7 @@ def control_gains(experiments: Mapping, *, source: str) -> Figure:
     axes.axvline(0, color=COLOURS["truth"], lw=1)
     axes.set_yticks(rows, [result["question"] for result in experiments.values()])
     axes.set(
-        xlabel="gain over photometry alone [nat], ± 2 standard errors",
+        xlabel="gain over photometry [nat] ± 2 standard errors",
         ylim=(-0.6, len(experiments) - 0.4),
     )
     axes.grid(axis="x", alpha=0.25)
@@ -996,9 +996,17 @@ def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figu
     for k, rows in enumerate(offsets.values()):
         x = k + width * (np.arange(len(rows)) - (len(rows) - 1) / 2)
         axes.bar(x, [r["offset"] for r in rows.values()], 0.8 * width, color=COLOURS["image"])
-        for place, percentile in zip(x, rows, strict=True):
+        for place, (percentile, row) in zip(x, rows.items(), strict=True):
+            # On the other side of the line than the bar.
+            below = row["offset"] > 0
             axes.annotate(
-                percentile, (place, 0), (0, 2), textcoords="offset points", ha="center", fontsize=7
+                percentile,
+                (place, 0),
+                (0, -2 if below else 2),
+                textcoords="offset points",
+                ha="center",
+                va="top" if below else "bottom",
+                fontsize=7,
             )
     axes.axhline(0, color=COLOURS["truth"], lw=1)
     axes.set_xticks(range(len(offsets)), [names[column] for column in offsets], fontsize=11)

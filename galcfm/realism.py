@@ -38,7 +38,8 @@ __all__ = [
 
 
 # Percentiles of 657,057 galaxies of the Main Galaxy Sample in the MPA-JHU catalogue of data release
-# 8, rounded, at 10, 25, 50, 75 and 90 %; the abundances are those of its 147,799 star-forming ones.
+# 8, rounded, at 10, 25, 50, 75 and 90 %, as the galaxy-manifold project lists them on GitHub; the
+# abundances are those of its 147,799 star-forming galaxies.
 PERCENTILES = ("10", "25", "50", "75", "90")
 MAIN_GALAXY_SAMPLE = {
     column: dict(zip(PERCENTILES, values, strict=True))

@@ -44,7 +44,7 @@ realism, cutouts, controls = (
     json.loads((published / f"{name}.json").read_text())
     for name in ("realism", "realism_cutouts", "controls")
 )
-both = "real and simulated galaxies"
+both = "SDSS and simulated galaxies"
 
 # %% [markdown]
 # ## Colours, errors, redshifts
@@ -121,8 +121,9 @@ for name in ("shape", "colour", "background", "all"):
 # simulation away:
 #
 # - **Colour.** Real cutouts are redder: relative to the middle channel their
-#   red is 16 % higher and their blue 14 % lower, in the sky as in galaxies.
-#   So SkyServer's own factors differ from the recipe used here.
+#   red is 16 % higher and their blue 14 % lower, and their sky too has less
+#   blue than red. As catalogued colours agree, the factors that SkyServer
+#   gives the bands seem to differ from those of the recipe used here.
 # - **Background.** The sky of ours is a count too high and their noise a
 #   quarter too low; real noise has structure on larger scales, and faint
 #   neighbours and scattered light that ours lack.

@@ -1,10 +1,13 @@
 """Comparisons with real galaxies, on small samples that are made up."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from galcfm import controls, realism
+from galcfm import controls, figures, realism, tables
+from galcfm.paths import published_folder
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 
 
@@ -151,3 +154,55 @@ def test_finished_experiments_are_not_repeated(tmp_path, rng, monkeypatch):
     # Photometry and the feature for "a", the interrupted "b", then "b" with its photometry.
     assert asked == [5, 6, 6, 5, 6]
     assert [r["gain"] for r in results["experiments"].values()] == [1, 1]
+
+
+# Stored results --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published():
+    return {
+        name: json.loads((published_folder() / f"{name}.json").read_text())
+        for name in ("realism", "realism_cutouts", "controls")
+    }
+
+
+def test_stored_results_say_how_they_were_made(published):
+    for result in published.values():
+        assert {"command", "date", "made"} <= set(result)
+        assert result["made"]["commit"]
+
+
+def test_the_survey_is_as_real_as_the_book_says(published):
+    catalogues = published["realism"]["catalogues"]
+    assert catalogues["colour_auc"]["judged"]["auc"] <= 0.70
+    for errors in catalogues["magnitude_errors"].values():
+        assert 0.8 < errors["ratio"] < 1.2
+    gains = {
+        k: (r["gain"], r["standard_error"]) for k, r in published["controls"]["experiments"].items()
+    }
+    assert gains["stamp_flux"][0] < 0.03
+    assert gains["shuffled"][0] < 2 * gains["shuffled"][1]
+    assert abs(gains["inclination_blind"][0]) < 3 * gains["inclination_blind"][1]
+    assert gains["inclination"][0] > 5 * gains["inclination"][1]
+    assert gains["oracle"][0] > 0
+
+
+def test_stored_results_can_be_shown(published):
+    realism_results, experiments = published["realism"], published["controls"]["experiments"]
+    source = "made up"
+    for figure in (
+        figures.colour_comparison(realism_results["catalogues"]["colours"], source=source),
+        figures.percentile_offsets(realism_results["percentiles"], allowed=0.15, source=source),
+        figures.control_gains(experiments, source=source),
+    ):
+        figure.canvas.draw()
+        assert source in [text.get_text() for text in figure.texts]
+        assert all(axes.get_xlabel() or axes.get_ylabel() for axes in figure.axes)
+    assert len(tables.control_gains(experiments)) == len(experiments)
+    assert list(tables.percentiles(realism_results["percentiles"])) == [
+        f"{p} %" for p in realism.PERCENTILES
+    ]
+    errors = tables.magnitude_errors(realism_results["catalogues"]["magnitude_errors"])
+    assert list(errors.index) == list("ugriz")
+    assert "noise" in tables.cutout_statistics(published["realism_cutouts"]["statistics"]).index
