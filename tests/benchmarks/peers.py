@@ -110,9 +110,7 @@ def densities(network, condition_dim: int) -> dict:
 
     return {
         "flow_matching RK4": {n: meta("rk4", 1 / n) for n in (12, 14, 16)},
-        "flow_matching dopri5": {
-            e: meta("dopri5", None, atol=e, rtol=e) for e in (1e-5, 3e-6)
-        },
+        "flow_matching dopri5": {e: meta("dopri5", None, atol=e, rtol=e) for e in (1e-5, 3e-6)},
         "zuko": {e: zuko(atol=e, rtol=e) for e in (1e-5, 3e-6)},
         "sbi": {"default": sbi()},
     }
