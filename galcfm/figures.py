@@ -30,17 +30,21 @@ from scipy.stats import binom, gaussian_kde, norm
 from galcfm.metrics import coverage, rank_statistics, wasserstein
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
+from galcfm.sampling import samples_array
 
 __all__ = [
     "COLOURS",
     "calibration",
+    "colour_comparison",
     "contact_sheet",
+    "control_gains",
     "dust_age",
     "galaxy_corner",
     "how_fast",
     "method_schematic",
     "model_comparison",
     "pathways",
+    "percentile_offsets",
     "posterior_mean_distributions",
     "save",
     "scaling_relations",
@@ -122,10 +126,7 @@ def aligned(truth, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarra
     samples = {}
     for model in posteriors_in_order(posteriors):
         dataset = posteriors[model]
-        flat = [dataset[name].stack(sample=("chain", "draw")) for name in PROPERTY_NAMES]
-        samples[model] = np.stack(
-            [variable.transpose("object_id", "sample").values for variable in flat], axis=-1
-        )
+        samples[model] = samples_array(dataset)
         if len(samples[model]) != len(values):
             raise ValueError(
                 f"the {model} posterior holds {len(samples[model])} galaxies and truth "
@@ -634,6 +635,11 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
     models = posteriors_in_order(dict.fromkeys(history["model"]))
     figure = new_figure(8, 3.6, source)
     grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    losses = history[["train_loss", "validation_loss"]].to_numpy()
+    low, high = losses.min(), np.quantile(losses, 0.9)
+    if high > low:
+        # The first epochs of a cold start would squeeze all that follows into a line.
+        grid[0].set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
     for axes, model in zip(grid, models, strict=True):
         table = history[history["model"] == model].sort_values("epoch")
         best = table.loc[table["validation_loss"].idxmin()]
@@ -917,6 +923,88 @@ def wasserstein_chart(distances: pd.DataFrame, *, source: str) -> Figure:
     axes.set_xlim(left=0)
     axes.grid(axis="x", alpha=0.25)
     figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+@styled
+def control_gains(experiments: Mapping, *, source: str) -> Figure:
+    """Gain in log-density by each control's features, with its standard error.
+
+    Arguments:
+        experiments: those of `controls.json`: `question`, `gain` and `standard_error` [nat], by
+            name.
+        source: what the galaxies are.
+    """
+    figure = new_figure(7, 0.8 + 0.42 * len(experiments), source)
+    axes = figure.subplots()
+    rows = np.arange(len(experiments))[::-1]
+    for row, result in zip(rows, experiments.values(), strict=True):
+        axes.errorbar(
+            result["gain"],
+            row,
+            xerr=2 * result["standard_error"],
+            fmt="o",
+            color=COLOURS["image"],
+            capsize=3,
+        )
+    axes.axvline(0, color=COLOURS["truth"], lw=1)
+    axes.set_yticks(rows, [result["question"] for result in experiments.values()])
+    axes.set(
+        xlabel="gain over photometry alone [nat], ± 2 standard errors",
+        ylim=(-0.6, len(experiments) - 0.4),
+    )
+    axes.grid(axis="x", alpha=0.25)
+    return figure
+
+
+@styled
+def colour_comparison(colours: Mapping, *, source: str) -> Figure:
+    """Colours of real and simulated galaxies: 5, 16, 50, 84 and 95 %.
+
+    Arguments:
+        colours: the five percentiles [mag] of each colour, in `real` and in `simulated`.
+        source: what the galaxies are.
+    """
+    names = list(colours["real"])
+    figure = new_figure(7, 2.6, source)
+    looks = {"real": COLOURS["truth"], "simulated": COLOURS["image"]}
+    for axes, name in zip(figure.subplots(1, len(names)), names, strict=True):
+        for row, (kind, colour) in enumerate(looks.items()):
+            low, start, middle, end, high = colours[kind][name]
+            axes.plot([low, high], [-row, -row], color=colour, lw=1)
+            axes.plot([start, end], [-row, -row], color=colour, lw=5, alpha=0.5)
+            axes.plot(middle, -row, "o", color=colour)
+        axes.set_yticks([0, -1], list(looks) if axes.get_subplotspec().is_first_col() else [])
+        axes.set(xlabel=f"${name.replace('−', '-')}$ [mag]", ylim=(-1.6, 0.6))
+        axes.grid(axis="x", alpha=0.25)
+    return figure
+
+
+@styled
+def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figure:
+    """Percentiles of simulated properties less the real ones.
+
+    Arguments:
+        offsets: `offset` in standard deviations of the real galaxies, by column and percentile.
+        allowed: half-width of the shaded band.
+        source: what the galaxies are.
+    """
+    figure = new_figure(7, 3.4, source)
+    axes = figure.subplots()
+    axes.axhspan(-allowed, allowed, color=LIGHT, alpha=0.25, lw=0)
+    names = {p.name: LABELS[p.name].split(" [")[0] for p in PROPERTIES} | {"redshift": "$z$"}
+    width = 0.14
+    for k, rows in enumerate(offsets.values()):
+        x = k + width * (np.arange(len(rows)) - (len(rows) - 1) / 2)
+        axes.bar(x, [r["offset"] for r in rows.values()], 0.8 * width, color=COLOURS["image"])
+        for place, percentile in zip(x, rows, strict=True):
+            axes.annotate(
+                percentile, (place, 0), (0, 2), textcoords="offset points", ha="center", fontsize=7
+            )
+    axes.axhline(0, color=COLOURS["truth"], lw=1)
+    axes.set_xticks(range(len(offsets)), [names[column] for column in offsets], fontsize=11)
+    axes.set_ylabel("simulated − real [standard deviations]")
+    axes.grid(axis="y", alpha=0.25)
     return figure
 
 

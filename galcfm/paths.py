@@ -15,6 +15,7 @@ from pathlib import Path
 
 __all__ = [
     "data_folder",
+    "published_folder",
     "replacing",
     "repository_root",
     "require_disk_space",
@@ -31,8 +32,13 @@ def repository_root() -> Path:
 
 
 def data_folder() -> Path:
-    """Folder that holds `surveys/`, `runs/`, `cache/` and `published/`."""
+    """Folder that holds `surveys/`, `runs/` and `cache/`."""
     return Path(os.environ.get("GALCFM_DATA", repository_root() / "data")).resolve()
+
+
+def published_folder() -> Path:
+    """Folder of the small results that are kept in the repository, wherever `GALCFM_DATA` is."""
+    return repository_root() / "data" / "published"
 
 
 def survey_folder(name: str) -> Path:

@@ -320,7 +320,7 @@ class Posterior(nn.Module):
                 "draw": np.arange(n_samples // N_CHAINS),
                 "object_id": survey.object_id.astype(str),
             },
-            attrs={"steps": steps, "seed": seed, "survey": survey.name},
+            attrs={"steps": steps, "seed": seed, "survey": Path(survey.name).name},
         )
 
     @property

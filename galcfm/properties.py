@@ -38,6 +38,12 @@ class Property:
     plausible: tuple[float, float]
     paper_symbol: str
 
+    @property
+    def symbol_with_unit(self) -> str:
+        """Short name for tables, e.g. `A_V [mag]`; logarithms are in dex."""
+        scale = self.unit.split("(")[0]
+        return self.paper_symbol if scale == "1" else f"{self.paper_symbol} [{scale}]"
+
 
 PROPERTIES = (
     Property(

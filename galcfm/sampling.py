@@ -41,7 +41,11 @@ def load_posteriors(path: Path | str):
 
 def samples_array(posteriors) -> np.ndarray:
     """Samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
-    stacked = np.stack([posteriors[name].to_numpy() for name in PROPERTY_NAMES], -1)
+    columns = [
+        posteriors[name].transpose("chain", "draw", "object_id").to_numpy()
+        for name in PROPERTY_NAMES
+    ]
+    stacked = np.stack(columns, -1)
     return stacked.reshape(-1, *stacked.shape[2:]).swapaxes(0, 1)
 
 

@@ -76,7 +76,7 @@ def assign_split(object_id, validation: float, test: float) -> np.ndarray:
         Array `(n,)` of `"train"`, `"validation"` or `"test"`.
 
     >>> assign_split(["a", "b", "c", "d"], validation=0.1, test=0.1).tolist()
-    ['train', 'train', 'train', 'train']
+    ['train', 'train', 'validation', 'test']
     """
     if validation <= 0 or test <= 0 or validation + test >= 1:
         raise ValueError(
@@ -254,22 +254,47 @@ class SurveyWriter:
     Arguments:
         folder: where the survey goes.
         n_images: number of images; 0 for a catalogue without cutouts.
+        identity: what the images are made from, as JSON content. Images that an interrupted
+            writer of the same identity left are kept; without it nothing is.
 
     Attributes:
         images: writable memory map `(n_images, 128, 128, 3)`, uint8; `None` without images.
         partial: the temporary folder; other processes may open `partial / "images.npy"`.
+        done: what `note_done` was told, by an interrupted writer too.
     """
 
-    def __init__(self, folder: Path | str, n_images: int):
+    def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
         self.folder = Path(folder)
         self.partial = self.folder.with_name(f".{self.folder.name}.partial")
+        self.images, self.done = None, set()
+        path, shape = self.partial / "images.npy", (n_images, *IMAGE_SHAPE)
+        if identity is not None and self._left(identity) and path.exists():
+            lines = (self.partial / "done.txt").read_text().split("\n")
+            # The last line may have been cut short.
+            self.done = {int(line) for line in lines[:-1]}
+            (self.partial / "done.txt").write_text("".join(f"{k}\n" for k in sorted(self.done)))
+            self.images = np.lib.format.open_memmap(path, "r+")
+            return
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
-        self.images = None
         if n_images:
-            self.images = np.lib.format.open_memmap(
-                self.partial / "images.npy", "w+", np.uint8, (n_images, *IMAGE_SHAPE)
-            )
+            self.images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+        if identity is not None:
+            (self.partial / "done.txt").touch()
+            write_json(self.partial / "identity.json", identity)
+
+    def _left(self, identity: dict) -> bool:
+        try:
+            return json.loads((self.partial / "identity.json").read_text()) == identity
+        except (OSError, json.JSONDecodeError):
+            return False
+
+    @staticmethod
+    def note_done(partial: Path, block: int) -> None:
+        """Remember that a block of images is on disk, so that it need not be made again."""
+        # Several processes may append: a line this short is written whole.
+        with (partial / "done.txt").open("a") as file:
+            file.write(f"{block}\n")
 
     def finish(self, catalogue: pd.DataFrame, parameters: dict) -> None:
         """Validate, describe and put the survey in place.
@@ -298,6 +323,8 @@ class SurveyWriter:
             },
         )
         self.images = None
+        for name in ("identity.json", "done.txt"):
+            (self.partial / name).unlink(missing_ok=True)
         for path in (self.partial / name for name in files):
             _remember(path, files[path.name]["sha256"])
         if self.folder.exists():

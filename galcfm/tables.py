@@ -9,7 +9,11 @@ from galcfm.properties import PROPERTIES
 __all__ = [
     "calibration_gap",
     "comparison",
+    "control_gains",
+    "cutout_statistics",
     "information",
+    "magnitude_errors",
+    "percentiles",
     "point_estimates",
     "relations",
     "wasserstein",
@@ -130,15 +134,72 @@ def relations(all_relations: Sequence) -> pd.DataFrame:
     ).set_index("gives")
 
 
+def control_gains(experiments: Mapping[str, dict]) -> pd.DataFrame:
+    """Gain of each control over photometry alone [nat], a row an experiment.
+
+    Arguments:
+        experiments: those of `controls.json`.
+    """
+    return pd.DataFrame(
+        {
+            "given beside the photometry": result["question"],
+            "gain": _with_error(result["gain"], result["standard_error"], 3, "+"),
+            "galaxies": result["n_test"],
+            "trainings": result["trainings"],
+        }
+        for result in experiments.values()
+    ).set_index("given beside the photometry")
+
+
+def magnitude_errors(errors: Mapping[str, dict]) -> pd.DataFrame:
+    """Median quoted magnitude errors of real and simulated galaxies, a row a band.
+
+    Arguments:
+        errors: `real`, `simulated` and `ratio` by band.
+    """
+    return pd.DataFrame.from_dict(errors, orient="index").rename_axis("band").round(4)
+
+
+def percentiles(columns: Mapping[str, dict]) -> pd.DataFrame:
+    """Percentiles of real and simulated galaxies, a row a property, a column a percentile.
+
+    Arguments:
+        columns: `real` and `simulated` by property and percentile.
+    """
+    return pd.DataFrame(
+        {
+            column: {
+                f"{percentile} %": f"{row['real']:.2f} / {row['simulated']:.2f}"
+                for percentile, row in rows.items()
+            }
+            for column, rows in columns.items()
+        }
+    ).T.rename_axis("real / simulated")
+
+
+def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
+    """Medians of simple measurements on real and simulated cutouts, a row a measurement.
+
+    Arguments:
+        statistics: the 10, 50 and 90 % of `real` and `simulated`, and the `auc`.
+    """
+    return pd.DataFrame.from_dict(
+        {
+            name: {
+                "real": row["real"][1],
+                "simulated": row["simulated"][1],
+                "AUC": row["auc"],
+            }
+            for name, row in statistics.items()
+        },
+        orient="index",
+    ).round(2)
+
+
 def _by_property(results, section: str, columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            (model, label): {
-                f"{p.paper_symbol} [{p.unit}]" if p.unit != "1" else p.paper_symbol: result[
-                    section
-                ][p.name][key]
-                for p in PROPERTIES
-            }
+            (model, label): {p.symbol_with_unit: result[section][p.name][key] for p in PROPERTIES}
             for model, result in results.items()
             for key, label in columns.items()
         }

@@ -144,7 +144,7 @@ def train(
     posterior.to(fabric.device).eval()
     posterior.metadata = {
         "settings": asdict(settings),
-        "survey": survey.name,
+        "survey": Path(survey.name).name,
         "n_train": len(parts["train"]),
         "n_validation": len(parts["validation"]),
         "best_epoch": loop.best_epoch,
@@ -383,7 +383,7 @@ def _identity(posterior, survey, settings, warm_start) -> dict:
         "magnitudes_sum": float(survey.magnitudes.sum()),
         "warm_start": None
         if warm_start is None
-        else float(sum(p.double().sum() for p in warm_start.parameters())),
+        else float(sum(p.detach().double().sum() for p in warm_start.parameters())),
     }
 
 

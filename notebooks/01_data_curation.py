@@ -38,6 +38,7 @@ seed = 1  # of everything random in the survey
 # %%
 # %matplotlib inline
 import pandas as pd
+from IPython.display import display
 
 from galcfm import figures, paths, runs, tables
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
@@ -71,8 +72,9 @@ catalogue["split"].value_counts().to_frame("galaxies")
 # %% [markdown]
 # The relations, with the source of each coefficient ({doc}`../bibliography`):
 
-# %%
-tables.relations(RELATIONS)
+# %% tags=["full-width"]
+with pd.option_context("display.max_colwidth", None):
+    display(tables.relations(RELATIONS))
 
 # %% [markdown]
 # ## What was drawn

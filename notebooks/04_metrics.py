@@ -163,9 +163,6 @@ figures.truth_recovery(chosen.catalogue, posteriors, source="simulated survey")
 # %% mystnb={"figure": {"caption": "Calibration on the simulated test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated, above it if the posterior is too wide).", "name": "fig-coverage"}}
 figures.calibration(chosen.catalogue, posteriors, source="simulated survey")
 
-# %% [markdown]
-# ## Numbers for the other pages
-
 # %% tags=["remove-cell"]
 for name, result in results.items():
     for kind in ("kde", "exact"):

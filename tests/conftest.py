@@ -4,6 +4,7 @@ import os
 
 # Plots never open windows, and two test workers do not fight over the cores.
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd

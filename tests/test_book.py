@@ -108,7 +108,7 @@ def test_the_metrics_are_the_golden_ones(copy):
         for kind in ("kde", "exact")
     }
     golden = json.loads(GOLDEN.read_text())
-    assert found == pytest.approx(golden, abs=0.05)
+    assert found == pytest.approx(golden, abs=0.05, rel=0.01)
 
 
 def test_a_failed_notebook_names_the_cell(copy):

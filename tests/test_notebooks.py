@@ -127,3 +127,9 @@ def test_notebooks_hold_no_machinery():
 def _parameters_cell(name):
     cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
     return next(c for c in cells if "parameters" in c["metadata"].get("tags", ()))
+
+
+def test_every_room_is_in_the_reference():
+    text = (ROOT / "book" / "api.md").read_text()
+    rooms = [p.stem for p in (ROOT / "galcfm").iterdir() if not p.name.startswith(("_", "."))]
+    assert [r for r in rooms if f".. automodule:: galcfm.{r}\n" not in text] == []

@@ -1,5 +1,9 @@
 """The simulated survey: its physics, its statistics, and that it can be made again."""
 
+import signal
+import subprocess
+import sys
+
 import galsim
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from galcfm.simulate import (
     LATENTS,
     MAGNITUDE_LIMIT,
     RELATIONS,
+    is_star_forming,
     population,
     render,
     rendering,
@@ -28,6 +33,11 @@ def templates():
 @pytest.fixture(scope="module")
 def catalogue():
     return simulate_catalogue(1500, seed=0)
+
+
+@pytest.fixture(scope="module")
+def parent():
+    return simulate_catalogue(1500, seed=0, population="parent")
 
 
 @pytest.fixture
@@ -245,10 +255,69 @@ def test_errors_are_those_that_were_stated(catalogue):
     medians = [catalogue.loc[bright, f"magerr_{band}"].median() for band in BANDS]
     for found, (low, high) in zip(
         medians,
-        ((0.05, 0.1), (0.02, 0.025), (0.02, 0.025), (0.02, 0.025), (0.03, 0.045)),
+        ((0.03, 0.06), (0.004, 0.009), (0.003, 0.008), (0.003, 0.008), (0.01, 0.025)),
         strict=True,
     ):
         assert low < found < high
+
+
+def test_the_survey_is_the_star_forming_part_of_the_parent(catalogue, parent):
+    kept = is_star_forming(
+        parent["log_stellar_mass_true"], parent["log_sfr_true"], parent["active"]
+    )
+    assert (parent["oxygen_abundance"].isna() == ~kept).all()
+    subset = parent[kept].reset_index(drop=True)
+    columns = [c for c in catalogue if c not in ("object_id", "split")]
+    assert catalogue.iloc[: len(subset)][columns].equals(subset[columns])
+    assert 0.25 < kept.mean() < 0.45
+    assert not set(parent["object_id"]) & set(catalogue["object_id"])
+
+
+def test_types_of_the_parent_population_differ_as_they_should(parent):
+    main, green, quiescent = (parent[parent["sequence"] == k] for k in (0, 1, 2))
+    rates = [
+        (t["log_sfr_true"] - t["log_stellar_mass_true"]).median() for t in (main, green, quiescent)
+    ]
+    assert -10.4 < rates[0] < -9.6
+    assert -11.4 < rates[1] < -10.6
+    assert -12.3 < rates[2] < -11.6
+    colour = [(t["mag_g"] - t["mag_r"]).median() for t in (main, green, quiescent)]
+    assert colour[0] + 0.15 < colour[1] < colour[2]
+    assert main["dn4000_true"].median() + 0.4 < quiescent["dn4000_true"].median() < 2.0
+    assert quiescent["bulge_mass_fraction"].median() > 2 * main["bulge_mass_fraction"].median()
+    assert quiescent["a_v_true"].median() < 0.25
+
+
+def test_percentiles_of_the_parent_are_those_of_the_main_galaxy_sample(parent):
+    # MPA-JHU DR8, 10, 50 and 90 %; A_V is another quantity there.
+    for column, expected in {
+        "log_stellar_mass": (9.75, 10.70, 11.27),
+        "log_sfr": (-1.44, -0.51, 0.58),
+        "dn4000": (1.24, 1.63, 1.95),
+    }.items():
+        deviation = (expected[2] - expected[0]) / 2.563
+        found = np.percentile(parent[column], [10, 50, 90])
+        assert np.abs(found - expected).max() < 0.3 * deviation, column
+
+
+def test_a_brighter_limit_makes_a_brighter_sample():
+    bright = simulate_catalogue(200, 0, population="parent", magnitude_limit=16.3)
+    assert 15.5 < bright["mag_r"].median() < bright["mag_r"].max() < 16.3
+
+
+def test_dust_can_be_made_blind_to_inclination(catalogue):
+    without = simulate_catalogue(400, 0, inclined_dust=False)
+
+    def trend(table):
+        return np.corrcoef(table["inclination"], table["a_v_true"])[0, 1]
+
+    assert trend(catalogue) > 0.3
+    assert abs(trend(without)) < 0.15
+
+
+def test_an_unknown_population_is_refused():
+    with pytest.raises(ValueError, match="choose from star-forming, parent"):
+        simulate_catalogue(5, 0, population="all")
 
 
 def test_label_errors_can_be_left_out(catalogue):
@@ -371,6 +440,55 @@ def test_processes_and_size_do_not_change_the_survey(tmp_path):
     for name in ("catalogue.parquet", "images.npy"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     assert len(again) == 70
+
+
+KILLED = """
+import sys
+from galcfm.simulate import making
+render, made = making.render, []
+def slow(rows, seed):
+    made.append(len(rows))
+    if len(made) == 3:
+        import os, signal
+        os.kill(os.getpid(), signal.SIGKILL)
+    return render(rows, seed)
+making.render = slow
+making.simulate_survey(sys.argv[1], 140, 5, processes=1, progress=False)
+"""
+
+
+def test_an_interrupted_survey_goes_on_where_it_was(tmp_path, monkeypatch):
+    folder, whole = tmp_path / "killed", tmp_path / "whole"
+    done = subprocess.run([sys.executable, "-c", KILLED, folder], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not folder.exists()
+    rendered = []
+
+    def counting(rows, seed):
+        rendered.append(len(rows))
+        return render(rows, seed)
+
+    monkeypatch.setattr("galcfm.simulate.making.render", counting)
+    simulate_survey(folder, 140, 5, processes=1, progress=False)
+    assert rendered == [12]
+    simulate_survey(whole, 140, 5, processes=1, progress=False)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in whole.iterdir())
+    for name in ("catalogue.parquet", "images.npy"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_what_another_seed_left_is_not_used(tmp_path, monkeypatch):
+    def fail(rows, seed):
+        if rows.index[0] > 0:
+            raise KeyboardInterrupt
+        return np.full((len(rows), 128, 128, 3), 7, np.uint8)
+
+    monkeypatch.setattr("galcfm.simulate.making.render", fail)
+    with pytest.raises(KeyboardInterrupt):
+        simulate_survey(tmp_path / "s", 70, 5, processes=1, progress=False)
+    monkeypatch.setattr("galcfm.simulate.making.render", render)
+    found = simulate_survey(tmp_path / "s", 70, 6, processes=1, progress=False)
+    assert not (found.images[:64] == 7).all(axis=(1, 2, 3)).any()
 
 
 def test_disk_space_is_checked_first(tmp_path):

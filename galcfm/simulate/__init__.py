@@ -6,7 +6,12 @@
 """
 
 from galcfm.simulate.making import simulate_survey
-from galcfm.simulate.population import LATENTS, MAGNITUDE_LIMIT, simulate_catalogue
+from galcfm.simulate.population import (
+    LATENTS,
+    MAGNITUDE_LIMIT,
+    is_star_forming,
+    simulate_catalogue,
+)
 from galcfm.simulate.relations import RELATIONS, Relation
 from galcfm.simulate.rendering import render
 
@@ -15,6 +20,7 @@ __all__ = [
     "MAGNITUDE_LIMIT",
     "RELATIONS",
     "Relation",
+    "is_star_forming",
     "render",
     "simulate_catalogue",
     "simulate_survey",

@@ -1,10 +1,12 @@
 """A whole simulated survey on disk, over all cores."""
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import count
 from multiprocessing import get_context
@@ -43,7 +45,7 @@ def simulate_survey(
 
     The same seed gives the same survey whatever the number of processes, and the first `n`
     galaxies of a larger one. A survey that `folder` holds already is opened, if it was made with
-    the same parameters.
+    the same parameters; one that was interrupted goes on where it was.
 
     Arguments:
         folder: where the survey goes.
@@ -96,8 +98,7 @@ def simulate_survey(
             raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
     load_templates()  # made here once, not by each worker
 
-    writer = SurveyWriter(folder, n_galaxies)
-    images = writer.partial / "images.npy"
+    writer = SurveyWriter(folder, n_galaxies, {"parameters": parameters, "code": _code()})
     ahead = 2 * processes
     with _workers(processes) as pool:
         with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
@@ -106,9 +107,11 @@ def simulate_survey(
                 _reporting(batches, bar), n_galaxies, seed, label_errors, validation, test
             )
         with tqdm(total=n_galaxies, desc="images", unit="gal", disable=not progress) as bar:
+            bar.update(min(BLOCK * len(writer.done), n_galaxies))
             blocks = (
-                (images, start, table.iloc[start : start + BLOCK], seed)
+                (writer.partial, start, table.iloc[start : start + BLOCK], seed)
                 for start in range(0, n_galaxies, BLOCK)
+                if start not in writer.done
             )
             for n in _in_order(pool, _render_block, blocks, ahead):
                 bar.update(n)
@@ -116,10 +119,22 @@ def simulate_survey(
     return Survey.load(folder)
 
 
-def _render_block(path: Path, start: int, rows, seed: int) -> int:
-    images = np.load(path, mmap_mode="r+")
+def _code() -> str:
+    """Digest of the code that draws and renders: with another one, images are made anew."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*here.glob("*.py"), here.parent / "images.py"]):
+        digest.update(path.read_bytes())
+    for package in ("numpy", "scipy", "galsim", "pillow"):
+        digest.update(version(package).encode())
+    return digest.hexdigest()
+
+
+def _render_block(partial: Path, start: int, rows, seed: int) -> int:
+    images = np.load(partial / "images.npy", mmap_mode="r+")
     images[start : start + len(rows)] = render(rows, seed)
     images.flush()
+    SurveyWriter.note_done(partial, start)
     return len(rows)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate.relations import (
+    ACTIVE_NUCLEI,
     ATTENUATION_CURVE,
     ATTENUATION_INCLINATION,
     ATTENUATION_MASS,
@@ -21,9 +22,12 @@ from galcfm.simulate.relations import (
     BULGES,
     CLUSTERING,
     DISC_SHAPES,
+    EARLY_BULGES,
+    EARLY_SIZES,
     FRAMES,
     FUNDAMENTAL_METALLICITY,
     GALACTIC_EXTINCTION,
+    GREEN_VALLEY,
     HISTORIES,
     IONISATION,
     LABEL_ERRORS,
@@ -31,9 +35,15 @@ from galcfm.simulate.relations import (
     MASS_FUNCTION,
     MASS_METALLICITY,
     PHOTOMETRIC_ERRORS,
+    QUIESCENT_DUST,
+    QUIESCENT_HISTORIES,
+    QUIESCENT_METALLICITY,
+    QUIESCENT_RATES,
     SIZES,
+    STAR_FORMING,
     STELLAR_METALLICITY,
     YOUNG_METALLICITY,
+    ZERO_POINTS,
 )
 from galcfm.simulate.spectra import (
     birth_cloud_curve,
@@ -48,6 +58,7 @@ __all__ = [
     "LATENTS",
     "MAGNITUDE_LIMIT",
     "candidates",
+    "is_star_forming",
     "magnitude_error",
     "simulate_catalogue",
     "star_formation_history",
@@ -57,8 +68,8 @@ MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
 REDSHIFT_RANGE = (0.02, 0.2)
 BATCH_SIZE = 512
 RECENT = 0.999e8  # yr: bins that start before this make up the last 100 Myr
-# No star-forming galaxy is brighter in r for its mass; fainter candidates are not drawn at all.
-LOG_MASS_TO_LIGHT_MIN = -0.75
+# No blue or red galaxy is brighter in r for its mass; fainter candidates are not drawn at all.
+LOG_MASS_TO_LIGHT_MIN = {"blue": -0.75, "red": -0.35}
 SUN_R = 4.65  # absolute AB magnitude (Willmer 2018, ApJS 236, 47)
 RENDERED_BANDS = ("g", "r", "i")
 
@@ -81,39 +92,79 @@ LATENTS = {
     "pitch_angle": "pitch angle of the arms, degrees",
     "seeing": "FWHM of the point spread function in r, arcsec",
     "bulge_mass_fraction": "share of the stellar mass in the bulge",
+    "active": "1 with an active nucleus, which contributes to the emission lines, else 0",
+    "sequence": "0 on the main sequence, 1 in the green valley, 2 quiescent",
     "log_sfr_history": "log SFR of the smooth history, before the recent burst or lull",
 }
+
+
+POPULATIONS = ("star-forming", "parent")
 
 
 def simulate_catalogue(
     n_galaxies: int,
     seed: int,
     *,
+    population: str = "star-forming",
     label_errors: bool = True,
     validation: float = 0.1,
     test: float = 0.1,
+    magnitude_limit: float = MAGNITUDE_LIMIT,
+    inclined_dust: bool = True,
 ) -> pd.DataFrame:
-    """Catalogue of simulated star-forming galaxies as SDSS would select them.
+    """Catalogue of simulated galaxies as SDSS would select them.
 
     Arguments:
         n_galaxies: number of galaxies, at least 1.
         seed: the first `n` galaxies of a seed are the same whatever `n_galaxies`.
+        population: `"star-forming"`, those that `is_star_forming` keeps of the parent population,
+            or `"parent"`, all galaxies. The gas of the others has no measured abundance, so
+            theirs is NaN.
         label_errors: add errors typical of the MPA-JHU catalogue to the five properties;
             `<property>_true` is without them in any case.
         validation: fraction of galaxies for validation.
         test: fraction of galaxies for the test split.
+        magnitude_limit: faintest observed r magnitude.
+        inclined_dust: attenuation depends on inclination; without, a control experiment.
 
     Returns:
         A row a galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
         `<property>_true` and the columns of `LATENTS`.
 
     Raises:
-        ValueError: `n_galaxies` or `seed` is not positive, or the fractions are not sensible.
+        ValueError: `n_galaxies` or `seed` is not positive, the population is unknown, or the
+            fractions are not sensible.
         FileNotFoundError: see `galcfm.simulate.spectra.load_templates`.
     """
     check_size(n_galaxies, seed)
-    batches = (candidates(seed, batch) for batch in _count())
-    return assemble(batches, n_galaxies, seed, label_errors, validation, test)
+    if population not in POPULATIONS:
+        raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
+    batches = (
+        candidates(seed, batch, population, magnitude_limit, inclined_dust) for batch in _count()
+    )
+    table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
+    if population == "parent":
+        table["object_id"] = table["object_id"].str.replace("sim-", "sim-parent-")
+    return table
+
+
+def is_star_forming(log_stellar_mass, log_sfr, active) -> np.ndarray:
+    """Whether a galaxy belongs to the survey: it forms stars, and its lines come from that alone.
+
+    Its specific star formation rate exceeds 10^−10.8/yr, the upper edge of the green valley
+    (Salim 2014, SerAJ 189, 1), and it has no active nucleus. That stands for the emission-line
+    classification of real samples (Baldwin, Phillips & Terlevich 1981, PASP 93, 5).
+
+    Arguments:
+        log_stellar_mass: log10 of M☉, without measurement errors, `(n,)`.
+        log_sfr: log10 of M☉/yr, without measurement errors, `(n,)`.
+        active: whether an active nucleus contributes to the lines, `(n,)`.
+
+    >>> is_star_forming(np.full(3, 10.5), np.array([0.3, 0.3, -1.4]), [0, 1, 0]).tolist()
+    [True, False, False]
+    """
+    forming = np.asarray(log_sfr) - log_stellar_mass > STAR_FORMING["log_ssfr_min"]
+    return forming & ~np.asarray(active, dtype=bool)
 
 
 def check_size(n_galaxies: int, seed: int) -> None:
@@ -156,59 +207,120 @@ def assemble(
     return table
 
 
-def candidates(seed: int, batch: int) -> pd.DataFrame:
+def candidates(
+    seed: int,
+    batch: int,
+    population: str = "star-forming",
+    magnitude_limit: float = MAGNITUDE_LIMIT,
+    inclined_dust: bool = True,
+) -> pd.DataFrame:
     """The galaxies brighter than the limit among one batch of candidates.
 
     Arguments:
         seed: seed of the survey.
         batch: number of the batch.
+        population: see `simulate_catalogue`.
+        magnitude_limit: faintest observed r magnitude.
+        inclined_dust: attenuation depends on inclination.
 
     Returns:
         As `simulate_catalogue`, without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
-    g = _draw_galaxies(rng, BATCH_SIZE)
+    g = _draw_galaxies(rng, BATCH_SIZE, magnitude_limit)
     stars = _make_stars(rng, g)
-    fluxes = _shine(rng, g, stars)
+    fluxes = _shine(rng, g, stars, inclined_dust)
     table = pd.DataFrame(_observe(rng, g, fluxes))
+    star_forming = is_star_forming(g.m, g.s, g.active)
+    for column in ("oxygen_abundance", "oxygen_abundance_true"):
+        table.loc[~star_forming, column] = np.nan
     # Rounded, so that a processor's last bit never makes another survey.
     table = table.round(6)
-    return table[table["mag_r"] < MAGNITUDE_LIMIT]
+    kept = table["mag_r"] < magnitude_limit
+    return table[kept & star_forming if population == "star-forming" else kept]
 
 
-def _draw_galaxies(rng, n: int) -> SimpleNamespace:
+def _draw_galaxies(rng, n: int, magnitude_limit: float) -> SimpleNamespace:
     """What the relations say of `n` galaxies; each attribute is `(n,)`."""
-    redshift, m = _draw_redshift_and_mass(rng, n)
+    redshift, m, red = _draw_redshift_and_mass(rng, n, magnitude_limit)
+    u = rng.uniform(size=n)
+    green = red & (u < GREEN_VALLEY["share"])
+    quiescent = red & (u > GREEN_VALLEY["share"] + GREEN_VALLEY["dusty"])
+    sequence = np.where(green, 1, np.where(quiescent, 2, 0))
+
+    def by_sequence(main, green, quiescent):
+        return np.choose(sequence, [main, green, quiescent])
+
     lasting, recent = MAIN_SEQUENCE["scatter"] * np.sqrt([2 / 3, 1 / 3])
     s_main = MAIN_SEQUENCE["slope"] * m + MAIN_SEQUENCE["intercept"]
     s_history = s_main + lasting * rng.normal(size=n)
     s = s_history + recent * rng.normal(size=n)
-    s = np.minimum(s, m + MAIN_SEQUENCE["log_ssfr_max"])
+    s_green = s_main - rng.uniform(GREEN_VALLEY["depth_min"], GREEN_VALLEY["depth_max"], n)
+    s_quiescent = m + QUIESCENT_RATES["log_ssfr"] + QUIESCENT_RATES["slope"] * (m - 10.5)
+    s_quiescent = s_quiescent + QUIESCENT_RATES["scatter"] * rng.normal(size=n)
+    s = by_sequence(np.minimum(s, m + MAIN_SEQUENCE["log_ssfr_max"]), s_green, s_quiescent)
+    s_history = by_sequence(s_history, (s_main + s_green) / 2, s_quiescent)
 
-    oh = mass_metallicity(m, s) + MASS_METALLICITY["scatter"] * rng.normal(size=n)
+    # Galaxies that have left the main sequence have the gas they had on it.
+    s_gas = by_sequence(s, s_main, s_main)
+    oh = mass_metallicity(m, s_gas) + np.interp(m, *_nodes(MASS_METALLICITY)) * rng.normal(size=n)
     log_z_young = oh - YOUNG_METALLICITY["solar_oh"] - YOUNG_METALLICITY["scale_offset"]
-    nodes = [(float(k), v) for k, v in STELLAR_METALLICITY.coefficients.items() if k[0].isdigit()]
-    log_z_old = (
-        np.interp(m, *np.transpose(nodes))
-        + STELLAR_METALLICITY["oh_residual"] * (oh - mass_metallicity(m, s_main))
-        + STELLAR_METALLICITY["scatter"] * rng.normal(size=n)
+    residual = STELLAR_METALLICITY["oh_residual"] * (oh - mass_metallicity(m, s_main))
+    z_scatter = rng.normal(size=n)
+    log_z_main, log_z_quiescent = (
+        np.interp(m, *_nodes(relation)) + relation["scatter"] * z_scatter
+        for relation in (STELLAR_METALLICITY, QUIESCENT_METALLICITY)
     )
+    log_z_main = log_z_main + residual
+    log_z_old = by_sequence(log_z_main, (log_z_main + log_z_quiescent) / 2, log_z_quiescent)
     log_z_young = np.minimum(log_z_young, YOUNG_METALLICITY["max"])
     log_bulge = BULGES["log_median"] + BULGES["slope"] * (m - 10.5)
+    b_scatter = rng.normal(size=n)
+    early_bulge = (
+        by_sequence(0, EARLY_BULGES["green"], EARLY_BULGES["quiescent"])
+        + EARLY_BULGES["slope"] * (m - 10.5)
+        + EARLY_BULGES["scatter"] * b_scatter
+    ).clip(EARLY_BULGES["min"], EARLY_BULGES["max"])
+    bulge = np.minimum(10 ** (log_bulge + BULGES["scatter"] * b_scatter), BULGES["max"])
+    start = by_sequence(
+        rng.uniform(HISTORIES["start_min"], HISTORIES["start_max"], n),
+        rng.uniform(HISTORIES["start_min"], HISTORIES["start_max"], n),
+        (
+            QUIESCENT_HISTORIES["start"]
+            + QUIESCENT_HISTORIES["slope"] * (m - 11)
+            + QUIESCENT_HISTORIES["scatter"] * rng.normal(size=n)
+        ).clip(QUIESCENT_HISTORIES["start_min"], QUIESCENT_HISTORIES["start_max"]),
+    )
+    share = ACTIVE_NUCLEI["share"] / (
+        1 + np.exp((ACTIVE_NUCLEI["middle"] - m) / ACTIVE_NUCLEI["width"])
+    )
     return SimpleNamespace(
+        sequence=sequence,
+        active=rng.uniform(size=n) < share,
         redshift=redshift,
         m=m,
         s=s,
         s_history=s_history,
+        start=start,
         oh=oh,
         log_z_young=log_z_young,
         log_z_old=np.minimum(log_z_old, YOUNG_METALLICITY["max"]),
         log_u=IONISATION["a"]
         + IONISATION["b"] * log_z_young
         + IONISATION["scatter"] * rng.normal(size=n),
-        bulge=np.minimum(10 ** (log_bulge + BULGES["scatter"] * rng.normal(size=n)), BULGES["max"]),
+        bulge=by_sequence(bulge, early_bulge, early_bulge),
+        dust=by_sequence(mean_attenuation(m), QUIESCENT_DUST["green"], QUIESCENT_DUST["quiescent"]),
+        dust_scatter=by_sequence(
+            ATTENUATION_MASS["log_scatter"], *[QUIESCENT_DUST["log_scatter"]] * 2
+        ),
         cosine=rng.uniform(0, 1, n),
     )
+
+
+def _nodes(relation) -> np.ndarray:
+    """Values of a relation that is a table, `(2, k)`: those coefficients named by a number."""
+    pairs = [(float(k), v) for k, v in relation.coefficients.items() if k[0].isdigit()]
+    return np.transpose(pairs)
 
 
 def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
@@ -222,7 +334,7 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
         young, templates.living_fraction(g.log_z_young), templates.living_fraction(g.log_z_old)
     )
     start = np.interp(g.redshift, templates.redshift, templates.age_of_universe)
-    start = start * rng.uniform(HISTORIES["start_min"], HISTORIES["start_max"], n)
+    start = start * g.start
     formed = star_formation_history(
         edges,
         living,
@@ -256,12 +368,17 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
     )
 
 
-def _shine(rng, g: SimpleNamespace, stars: SimpleNamespace) -> dict[str, np.ndarray]:
+def _shine(
+    rng, g: SimpleNamespace, stars: SimpleNamespace, inclined_dust: bool
+) -> dict[str, np.ndarray]:
     """Fluxes `(n, 5)` in nanomaggies of each part through its dust; sets `g.a_v`, `g.dn4000`."""
     templates, n = load_templates(), len(g.m)
-    mean = mean_attenuation(g.m) * 10 ** (ATTENUATION_MASS["log_scatter"] * rng.normal(size=n))
-    a_disc = mean * inclination_factor(g.cosine, "disc")
-    a_bulge = mean * inclination_factor(g.cosine, "bulge")
+    mean = g.dust * 10 ** (g.dust_scatter * rng.normal(size=n))
+    blind = (g.sequence == 2) | (not inclined_dust)
+    a_disc, a_bulge = (
+        mean * np.where(blind, 1.0, inclination_factor(g.cosine, part))
+        for part in ("disc", "bulge")
+    )
     mu = BIRTH_CLOUDS["mu"] + BIRTH_CLOUDS["scatter"] * rng.normal(size=n)
     a_clouds = mean * (1 / mu.clip(BIRTH_CLOUDS["mu_min"], BIRTH_CLOUDS["mu_max"]) - 1)
     delta = curve_slope(a_disc) + ATTENUATION_CURVE["scatter"] * rng.normal(size=n)
@@ -305,7 +422,9 @@ def _observe(rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray]) -> dict[str
     )
     ebv = np.minimum(ebv, GALACTIC_EXTINCTION["ebv_max"])
     errors = magnitude_error(total, ebv, radii["disc_radius"])
-    magnitudes = 22.5 - 2.5 * np.log10(total) + errors * rng.normal(size=(n, len(BANDS)))
+    drawn = np.hypot(errors, [PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in BANDS])
+    magnitudes = 22.5 - 2.5 * np.log10(total) + [ZERO_POINTS[band] for band in BANDS]
+    magnitudes += drawn * rng.normal(size=magnitudes.shape)
     truth = dict(zip(PROPERTY_NAMES, (g.m, g.s, g.oh, g.dn4000, g.a_v), strict=True))
     return {
         "ra": rng.uniform(120, 240, n),
@@ -325,39 +444,58 @@ def _observe(rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray]) -> dict[str
         **radii,
         **_shapes(rng, g),
         "bulge_mass_fraction": g.bulge,
+        "sequence": g.sequence.astype(float),
+        "active": g.active.astype(float),
         "log_sfr_history": g.s_history,
     }
 
 
 @cache
-def _redshift_and_mass_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Redshifts, cumulative counts of candidates, masses, cumulative mass function."""
-    templates = load_templates()
+def _redshift_and_mass_tables(magnitude_limit: float) -> tuple[np.ndarray, ...]:
+    """Redshifts, cumulative counts of candidates `(2, z)`, masses, cumulative mass functions
+    `(2, m)`; blue galaxies first, then red ones."""
+    templates, c = load_templates(), MASS_FUNCTION
     redshift = np.linspace(*REDSHIFT_RANGE, 361)
-    log_mass = np.linspace(MASS_FUNCTION["log_m_min"], MASS_FUNCTION["log_m_max"], 2001)
-    x = 10 ** (log_mass - MASS_FUNCTION["log_m_star"])
-    numbers = np.cumsum(x ** (MASS_FUNCTION["alpha"] + 1) * np.exp(-x))
-    numbers /= numbers[-1]
+    log_mass = np.linspace(c["log_m_min"], c["log_m_max"], 2001)
+    x = 10 ** (log_mass - c["log_m_star"])
+    blue = c["blue_phi"] * x ** (c["blue_alpha"] + 1)
+    red = c["red_phi_1"] * x ** (c["red_alpha_1"] + 1) + c["red_phi_2"] * x ** (
+        c["red_alpha_2"] + 1
+    )
+    numbers = np.cumsum([blue, red] * np.exp(-x), axis=1)
     volume = np.interp(redshift, templates.redshift, templates.volume)
-    density = volume * (1 - np.interp(_mass_limit(redshift), log_mass, numbers))
-    counts = np.append(0, np.cumsum((density[1:] + density[:-1]) / 2))
-    return redshift, counts / counts[-1], log_mass, numbers
+    above = [
+        total[-1] - np.interp(_mass_limit(redshift, colour, magnitude_limit), log_mass, total)
+        for colour, total in zip(("blue", "red"), numbers, strict=True)
+    ]
+    density = volume * np.array(above)
+    middle = (density[:, 1:] + density[:, :-1]) / 2
+    counts = np.concatenate([np.zeros((2, 1)), middle.cumsum(axis=1)], axis=1)
+    return redshift, counts, log_mass, numbers / numbers[:, -1:]
 
 
-def _mass_limit(redshift: np.ndarray) -> np.ndarray:
-    """Log mass below which no galaxy is brighter than the limit."""
+def _mass_limit(
+    redshift: np.ndarray, colour: str = "blue", magnitude_limit: float = MAGNITUDE_LIMIT
+) -> np.ndarray:
+    """Log mass below which no blue or red galaxy is brighter than the limit."""
     templates = load_templates()
     distance = np.interp(redshift, templates.redshift, templates.luminosity_distance)
-    absolute = MAGNITUDE_LIMIT - 5 * np.log10(distance) - 25
-    return 0.4 * (SUN_R - absolute) + LOG_MASS_TO_LIGHT_MIN
+    absolute = magnitude_limit - 5 * np.log10(distance) - 25
+    return 0.4 * (SUN_R - absolute) + LOG_MASS_TO_LIGHT_MIN[colour]
 
 
-def _draw_redshift_and_mass(rng, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Redshifts by volume and masses by the mass function, above `_mass_limit`."""
-    redshift, counts, log_mass, numbers = _redshift_and_mass_tables()
-    z = np.interp(rng.uniform(size=n), counts, redshift)
-    floor = np.interp(_mass_limit(z), log_mass, numbers)
-    return z, np.interp(floor + (1 - floor) * rng.uniform(size=n), numbers, log_mass)
+def _draw_redshift_and_mass(rng, n: int, magnitude_limit: float) -> tuple[np.ndarray, ...]:
+    """Redshifts by volume, masses by the mass function above `_mass_limit`, and who is red."""
+    redshift, counts, log_mass, numbers = _redshift_and_mass_tables(magnitude_limit)
+    red = rng.uniform(size=n) < counts[1, -1] / counts[:, -1].sum()
+    u_redshift, u_mass = rng.uniform(size=(2, n))
+    z, m = np.empty(n), np.empty(n)
+    for k, colour in enumerate(("blue", "red")):
+        of = red == bool(k)
+        z[of] = np.interp(u_redshift[of], counts[k] / counts[k, -1], redshift)
+        floor = np.interp(_mass_limit(z[of], colour, magnitude_limit), log_mass, numbers[k])
+        m[of] = np.interp(floor + (1 - floor) * u_mass[of], numbers[k], log_mass)
+    return z, m, red
 
 
 def mass_metallicity(m: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -465,7 +603,7 @@ def _delayed_exponent(rate: np.ndarray) -> np.ndarray:
 
 
 def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Standard deviation of the observed magnitudes: a floor and photon noise.
+    """Standard deviation of the observed magnitudes by photon noise.
 
     Arguments:
         flux: ugriz in nanomaggies, Galactic extinction removed, `(n, 5)`.
@@ -481,24 +619,32 @@ def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np
 
     dimmed = flux * 10 ** (-0.4 * np.multiply.outer(ebv, each(GALACTIC_EXTINCTION, "")))
     sky = 10 ** (0.4 * (22.5 - each(FRAMES, "sky_")))
-    area = (np.pi * (2 * radius) ** 2 + 10)[:, None]
+    area = np.pi * np.multiply.outer(radius, each(PHOTOMETRIC_ERRORS, "area_")) ** 2 + 10
     photons = np.sqrt((dimmed + area * sky) / each(FRAMES, "gain_")) / dimmed
-    return np.hypot(each(PHOTOMETRIC_ERRORS, "floor_"), 2.5 / np.log(10) * photons)
+    return 2.5 / np.log(10) * photons
 
 
 def _radii(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
     """Sizes in arcsec: Shen et al. (2003, MNRAS 343, 978)."""
     templates, n = load_templates(), len(g.m)
     x = 10**g.m / SIZES["m0"]
-    kpc = SIZES["gamma"] * 10 ** (g.m * SIZES["alpha"])
-    kpc *= (1 + x) ** (SIZES["beta"] - SIZES["alpha"])
+    late = SIZES["gamma"] * 10 ** (g.m * SIZES["alpha"])
+    late *= SIZES["circular_to_major"] * (1 + x) ** (SIZES["beta"] - SIZES["alpha"])
+    early = EARLY_SIZES["circular_to_major"] * EARLY_SIZES["b"] * 10 ** (g.m * EARLY_SIZES["a"])
     scatter = SIZES["sigma_2"] + (SIZES["sigma_1"] - SIZES["sigma_2"]) / (1 + x**2)
-    kpc *= SIZES["circular_to_major"] * np.exp(scatter * rng.normal(size=n))
+    deviation = np.exp(scatter * rng.normal(size=n))
+    # A green-valley galaxy is still a disc, half-way to the size of an early type.
+    kpc = np.choose(g.sequence, [late, np.sqrt(late * early), early * EARLY_SIZES["disc"]])
     distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
-    arcsec = np.degrees(kpc / (distance * 1e3) * (1 + g.redshift) ** 2) * 3600
-    scale_length = arcsec / 1.678
+    to_arcsec = np.degrees((1 + g.redshift) ** 2 / (distance * 1e3)) * 3600
+    arcsec = kpc * deviation * to_arcsec
     ratio = BULGE_SHAPES["radius_ratio"] * np.exp(BULGE_SHAPES["scatter"] * rng.normal(size=n))
-    return {"disc_radius": arcsec, "bulge_radius": (ratio * scale_length).clip(0.05, arcsec)}
+    bulge = np.where(
+        g.sequence == 2,
+        early * EARLY_SIZES["bulge"] * deviation * to_arcsec,
+        ratio * arcsec / 1.678,
+    )
+    return {"disc_radius": arcsec, "bulge_radius": bulge.clip(0.05, arcsec)}
 
 
 def _shapes(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
@@ -507,6 +653,7 @@ def _shapes(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
     q = BULGE_SHAPES["q"]
     scatter = DISC_SHAPES["ln_ellipticity_scatter"] * rng.normal(size=n)
     classical = rng.uniform(size=n) < BULGE_SHAPES["de_vaucouleurs_share"]
+    classical |= g.sequence == 2
     return {
         "bulge_axis_ratio": np.sqrt(q**2 * (1 - cosine**2) + cosine**2),
         "bulge_index": np.where(classical, 4.0, 2.0),

