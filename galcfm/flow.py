@@ -77,7 +77,7 @@ class ConditionalFlow(nn.Module):
         velocity = self.network.evaluate(t, self.path(x_0, x_1, t, epsilon), prepared)
         return (velocity - (x_1 - x_0)).square().mean()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample(
         self,
         condition: Tensor,
@@ -101,7 +101,7 @@ class ConditionalFlow(nn.Module):
         """
         return self._integrate_from_noise(condition, n_samples, steps, x_0, seeds, False)[0]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample_with_log_prob(
         self,
         condition: Tensor,
@@ -114,7 +114,7 @@ class ConditionalFlow(nn.Module):
         """Draws as `sample` gives them, and their exact log-density `(n, n_samples)` in nat."""
         return self._integrate_from_noise(condition, n_samples, steps, x_0, seeds, True)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def trajectories(self, condition: Tensor, x_0: Tensor, steps: int = 100) -> Tensor:
         """Places of noise `x_0 (n, S, d)` after each RK4 step, `(steps + 1, n, S, d)`."""
         prepared = self.network.prepare(condition).unsqueeze(1)
@@ -124,7 +124,7 @@ class ConditionalFlow(nn.Module):
             self._rk4(places[-1], prepared, times)
         return torch.stack(places)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def log_prob(self, x_1: Tensor, condition: Tensor, steps: int = 100) -> Tensor:
         r"""Exact log-density of the flow in nat, by the instantaneous change of variables.
 

@@ -8,7 +8,7 @@ from conftest import toy_survey
 
 from galcfm import Posterior, training
 from galcfm.posterior import ModelError
-from galcfm.training import TrainingError, TrainingSettings, _Data, _FlowLoss, _rotate, train
+from galcfm.training import TrainingError, TrainingSettings, _Data, _FlowLoss, train
 
 SMALL = {"width": 32, "depth": 2}
 ENCODER = {"n_features": 8, "widths": [4, 8], "crop": 128, "bin_factor": 8}
