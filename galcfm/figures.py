@@ -40,6 +40,7 @@ __all__ = [
     "control_gains",
     "dust_age",
     "galaxy_corner",
+    "how_fast",
     "method_schematic",
     "model_comparison",
     "pathways",
@@ -1158,6 +1159,41 @@ def method_schematic(image: np.ndarray, magnitudes: np.ndarray, *, source: str) 
     label(6.8, 3.55, r"noise $\theta_0$")
     label(8.07, 3.55, r"$\mathrm{d}\theta_t/\mathrm{d}t = v_\phi$")
     label(9.4, 3.55, r"posterior $\theta_1$", color=blue)
+    return figure
+
+
+@styled
+def how_fast(results: Mapping) -> Figure:
+    """Show error against time of each solver, and time against the number of galaxies.
+
+    Arguments:
+        results: what `make bench` writes to `data/published/benchmarks.json`.
+    """
+    figure = new_figure(11, 4, results["machine"]["processor"])
+    axes = figure.subplots(1, 3)
+    for panel, part, label in (
+        (axes[0], "sampling_image", "Largest error of a sample [spreads]"),
+        (axes[1], "density", "Largest error of a log-density [nat]"),
+    ):
+        rows = pd.DataFrame(results[part]["solvers"])
+        for k, (solver, group) in enumerate(rows.groupby("solver", sort=False)):
+            group = group.sort_values("seconds")
+            style = {"color": COLOURS["image"], "lw": 2} if solver == "galcfm" else {"lw": 1}
+            panel.loglog(
+                group["seconds"], group["max_error"], marker="osv^D<"[k % 6], label=solver, **style
+            )
+        panel.axhline(results[part]["tolerance"], color=LIGHT, ls=":")
+        n_draws = results[part]["galaxies"] * results[part]["samples"]
+        panel.set(xlabel=f"Seconds for {n_draws:,} draws", ylabel=label)
+        panel.legend(fontsize=7)
+    rows = pd.DataFrame(results["scaling"]["rows"])
+    axes[2].loglog(
+        rows["galaxies"], rows["seconds"], "o-", color=COLOURS["image"], label="measured"
+    )
+    line = rows["seconds"].iloc[-1] * rows["galaxies"] / rows["galaxies"].iloc[-1]
+    axes[2].loglog(rows["galaxies"], line, ":", color=LIGHT, label="proportional")
+    axes[2].set(xlabel="Galaxies", ylabel="Seconds")
+    axes[2].legend()
     return figure
 
 

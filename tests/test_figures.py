@@ -236,3 +236,18 @@ def test_save_writes_pdf_and_png(tmp_path):
     written = sorted((tmp_path / "figures").iterdir())
     assert [path.name for path in written] == ["chart.pdf", "chart.png"]
     assert [path.read_bytes()[:4] for path in written] == [b"%PDF", b"\x89PNG"]
+
+
+def test_how_fast_draws_what_the_benchmarks_write():
+    solvers = [
+        {"solver": name, "setting": "8", "seconds": 0.1, "max_error": 1e-5}
+        for name in ("galcfm", "zuko")
+    ]
+    part = {"solvers": solvers, "tolerance": 1e-4, "galaxies": 1, "samples": 1000}
+    results = {
+        "machine": {"processor": "a processor"},
+        "sampling_image": part,
+        "density": part,
+        "scaling": {"rows": [{"galaxies": n, "seconds": n / 100} for n in (10, 100)]},
+    }
+    assert len(figures.how_fast(results).axes) == 3

@@ -8,7 +8,7 @@ from conftest import toy_survey
 
 from galcfm import Posterior, training
 from galcfm.posterior import ModelError
-from galcfm.training import TrainingError, TrainingSettings, train
+from galcfm.training import TrainingError, TrainingSettings, _Data, _FlowLoss, train
 
 SMALL = {"width": 32, "depth": 2}
 ENCODER = {"n_features": 8, "widths": [4, 8], "crop": 128, "bin_factor": 8}
@@ -179,3 +179,16 @@ def test_impossible_settings_are_refused():
         TrainingSettings(schedule="linear")
     with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
         TrainingSettings(average_decay=1.0)
+
+
+def test_half_precision_is_the_encoders_alone(survey):
+    posterior = model(image=True).eval()
+    data = _Data(posterior, survey, torch.device("cpu"))
+    draws = torch.rand(2, len(survey), 1), *torch.randn(2, 2, len(survey), 5)
+    full, half = (
+        _FlowLoss(posterior, half_precision)(data.theta, data.f_phot, data.images, *draws)
+        for half_precision in (False, True)
+    )
+    assert half.dtype == torch.float32
+    assert full != half
+    torch.testing.assert_close(full, half, rtol=0.01, atol=0)
