@@ -192,6 +192,10 @@ def read_table(path: Path | str):
             return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)
         from astropy.table import Table
 
+        # astropy would open whatever address stands there.
+        elsewhere = rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b"
+        if form == "votable" and re.search(elsewhere, path.read_bytes()):
+            raise ValueError("its data are in another file; write them into this one")
         return Table.read(path, format=form)
     except ImportError:
         raise
