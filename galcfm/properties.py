@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BANDS",
+    "EXTINCTION",
     "MAGNITUDES",
     "MAGNITUDE_ERRORS",
     "PROPERTIES",
@@ -98,3 +99,7 @@ PROPERTY_NAMES = tuple(p.name for p in PROPERTIES)
 BANDS = ("u", "g", "r", "i", "z")
 MAGNITUDES = tuple(f"mag_{band}" for band in BANDS)
 MAGNITUDE_ERRORS = tuple(f"magerr_{band}" for band in BANDS)
+
+# Galactic extinction in magnitudes for E(B-V) = 1 on the scale of Schlegel et al. (1998):
+# Schlafly & Finkbeiner (2011, ApJ 737, 103), table 6, SDSS filters, R_V = 3.1.
+EXTINCTION = {"u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698, "z": 1.263}

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -98,6 +99,7 @@ class Survey:
             catalogue without cutouts.
         parameters: how the survey was made; any JSON content.
         name: what error messages call it, e.g. its folder.
+        rejected: rows that `from_table` could not use: `row`, `object_id` and `reason`.
 
     Raises:
         SurveyError: see `validate`.
@@ -107,6 +109,7 @@ class Survey:
     images: np.ndarray | None = None
     parameters: dict = field(default_factory=dict)
     name: str = "survey"
+    rejected: pd.DataFrame | None = None
 
     def __post_init__(self):
         self.catalogue = self.catalogue.reset_index(drop=True)
@@ -222,6 +225,82 @@ class Survey:
             images = np.load(folder / "images.npy", mmap_mode="r")
         catalogue = pd.read_parquet(folder / "catalogue.parquet")
         return cls(catalogue, images, description["parameters"], str(folder))
+
+    @classmethod
+    def from_table(
+        cls,
+        table,
+        columns: Mapping[str, str | None] | None = None,
+        *,
+        unit: str,
+        total: bool,
+        dereddened: bool,
+        cutouts=None,
+        pixel_scale: float | None = None,
+        strict: bool = False,
+    ) -> "Survey":
+        """Make a survey of your own galaxies.
+
+        Rows that cannot be used are left out and listed in `.rejected` with the reason: values
+        that are missing, coded as missing (-9999 and its kin) or not plausible, fluxes that are
+        not positive, cutouts that are missing or wrong, and identifiers that occur twice.
+
+        Example:
+            ::
+
+                survey = Survey.from_table(
+                    "my_galaxies.fits",
+                    {"object_id": "ID", "ebv": "EBV", "redshift": "Z"}
+                    | {f"mag_{band}": f"FLUX_{band.upper()}" for band in "ugriz"},
+                    unit="nanomaggy", total=True, dereddened=False,
+                    cutouts="my_cutouts", pixel_scale=0.396,
+                )
+                print(survey.rejected)
+                survey.save("data/surveys/mine")
+                posteriors = Posterior.load("data/runs/quick/image").infer(survey)
+
+        Arguments:
+            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, a DataFrame, or an astropy
+                Table.
+            columns: name in the survey to name in the table; `"flux[2]"` is an element of a
+                column of vectors. Columns not named here are taken if the table has them under
+                the survey's own name; `None` leaves one out. `object_id` and `mag_u` … `mag_z`
+                (magnitudes or fluxes) are needed. `ra`, `dec` [deg], `redshift`, `ebv`,
+                `magerr_u` … `magerr_z` (in the unit of the fluxes), the five properties, their
+                `<property>_err`, `a_v_balmer` and `split` may be there; `split` is otherwise
+                assigned.
+            unit: of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
+                (SDSS's own zero points differ by -0.04 mag in u and 0.02 mag in z).
+            total: declares that they measure whole galaxies: model, Petrosian or Sérsic, not
+                aperture or fibre fluxes, which are refused.
+            dereddened: whether the extinction by the Galaxy is already removed; if not, it is
+                removed with `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the
+                coefficients of Schlafly & Finkbeiner (2011, ApJ 737, 103).
+            cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, a row a galaxy; or a
+                folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits (nanomaggies a
+                pixel, or as BUNIT says). Characters that a file name cannot have are
+                percent-encoded: a%2Fb.jpg is the cutout of a/b.
+            pixel_scale: of the cutouts [arcsec/pixel]; their middle is resampled to 0.396.
+            strict: refuse the table if any row cannot be used.
+
+        Raises:
+            SurveyError: the table cannot be read, lacks a column or has one of a wrong kind, no
+                row can be used, or, with `strict`, some cannot.
+        """
+        # That room needs this one.
+        from galcfm.intake import take_in
+
+        catalogue, images, rejected, parameters, name = take_in(
+            table,
+            columns,
+            unit=unit,
+            total=total,
+            dereddened=dereddened,
+            cutouts=cutouts,
+            pixel_scale=pixel_scale,
+            strict=strict,
+        )
+        return cls(catalogue, images, parameters, name, rejected)
 
 
 def read_description(folder: Path | str) -> dict:

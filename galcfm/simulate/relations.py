@@ -7,6 +7,8 @@ formation rate in solar masses a year.
 
 from dataclasses import dataclass
 
+from galcfm.properties import EXTINCTION
+
 __all__ = ["RELATIONS", "Relation"]
 
 
@@ -396,11 +398,7 @@ GALACTIC_EXTINCTION = Relation(
     "Galactic extinction",
     "A_x = c_x E(B−V); E(B−V) log-normal, median 0.03",
     {
-        "u": 4.239,
-        "g": 3.303,
-        "r": 2.285,
-        "i": 1.698,
-        "z": 1.263,
+        **EXTINCTION,
         "ebv_median": 0.03,
         "ebv_scatter": 0.5,
         "ebv_max": 0.3,

@@ -1,0 +1,307 @@
+"""The SDSS catalogue: the paper's galaxies, by SQL from the Catalog Archive Server.
+
+The cuts in `SQL_CUTS` are made and counted by the server, plate by plate; those that follow are
+made here, by `select_galaxies`. Each constant stands beside its source.
+"""
+
+import hashlib
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from galcfm.paths import replacing, write_json
+from galcfm.properties import BANDS, EXTINCTION, PROPERTIES
+from galcfm.survey import assign_split
+
+__all__ = [
+    "AB_OFFSET",
+    "LINE_ERROR_FACTOR",
+    "SQL_CUTS",
+    "CatalogueError",
+    "balmer_attenuation",
+    "fetch_catalogue",
+    "is_star_forming",
+    "select_galaxies",
+]
+
+DATA_RELEASE = 17
+PAPER_GALAXIES = 106_800
+# SQL Search: 600 s and 500,000 rows a query, longer answers are cut off without a word, and 60
+# queries a minute (http://skyserver.sdss3.org/dr8/en/help/docs/limits.asp).
+PLATES = (266, 2974)
+PLATES_A_QUERY = 100
+SECONDS_BETWEEN_QUERIES = 1.1
+TIMEOUT = 660
+
+# Names and meaning of the columns: https://skyserver.sdss.org/dr17/en/help/browser/browser.aspx.
+# Target bits TARGET_GALAXY, _BIG and _BRIGHT_CORE (64, 128, 256) are the Main Galaxy Sample
+# (Strauss et al. 2002, AJ 124, 1810), the redshifts those of Kauffmann et al. (2003, MNRAS 346,
+# 1055), section 2.
+SQL_CUTS = (
+    ("spectra with MPA-JHU measurements", "1 = 1"),
+    ("Main Galaxy Sample target", "(s.legacy_target1 & 448) > 0"),
+    ("best spectrum of its position", "s.sciencePrimary = 1"),
+    ("redshift without warning", "s.zWarning = 0"),
+    ("measurements reliable", "f.reliable = 1"),
+    ("petroMag_r - extinction_r < 17.77", "p.petroMag_r - p.extinction_r < 17.77"),
+    ("0.02 < z < 0.3", "s.z > 0.02 AND s.z < 0.3"),
+)
+LINES = ("h_alpha", "h_beta", "oiii_5007", "nii_6584")
+COLUMNS = {
+    "objID": "p.objID",
+    "ra": "p.ra",
+    "dec": "p.dec",
+    "z": "s.z",
+    "sn_median": "f.sn_median",
+    "ebv": "f.e_bv_sfd",
+    "bptclass": "e.bptclass",
+    "d4000_n": "i.d4000_n",
+    "d4000_n_err": "i.d4000_n_err",
+    # Optical depth in V that dims the stars, A_V / 1.086, of the best fit of four metallicities.
+    "tauv_cont": "i.tauv_cont",
+}
+COLUMNS |= {f"modelFlux_{band}": f"p.modelFlux_{band}" for band in BANDS}
+COLUMNS |= {f"modelFluxIvar_{band}": f"p.modelFluxIvar_{band}" for band in BANDS}
+COLUMNS |= {
+    f"{name}_p{percentile}": f"e.{name}_p{percentile}"
+    for name in ("lgm_tot", "sfr_tot", "oh")
+    for percentile in (16, 50, 84)
+}
+COLUMNS |= {f"{line}_{what}": f"l.{line}_{what}" for line in LINES for what in ("flux", "flux_err")}
+TABLES = """
+FROM SpecObjAll AS s
+JOIN PhotoObjAll AS p ON p.objID = s.bestObjID
+JOIN galSpecInfo AS f ON f.specObjID = s.specObjID
+JOIN galSpecIndx AS i ON i.specObjID = s.specObjID
+JOIN galSpecLine AS l ON l.specObjID = s.specObjID
+JOIN galSpecExtra AS e ON e.specObjID = s.specObjID
+WHERE s.plate BETWEEN {first} AND {last}
+"""
+
+# m_AB - m_SDSS: https://www.sdss.org/dr17/algorithms/fluxcal, "Conversion from SDSS ugriz
+# magnitudes to AB ugriz magnitudes".
+AB_OFFSET = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
+# What repeat observations say the errors of line fluxes must be multiplied by:
+# https://wwwmpa.mpa-garching.mpg.de/SDSS/DR7/raw_data.html; Juneau et al. (2014, ApJ 788, 88).
+LINE_ERROR_FACTOR = {"h_alpha": 2.473, "h_beta": 1.882, "oiii_5007": 1.566, "nii_6584": 2.039}
+# Brinchmann et al. (2004, MNRAS 351, 1151), section 2.
+LINE_SIGNAL_TO_NOISE = 3.0
+# A_V = 2.5 log10(e) tau.
+MAGNITUDES_PER_TAU = 1.086
+# Case B, 10^4 K, 100 cm^-3: Osterbrock & Ferland (2006), table 4.2.
+CASE_B = 2.86
+
+
+class CatalogueError(RuntimeError):
+    """A catalogue that cannot be fetched, in one sentence; pieces that are there are kept."""
+
+
+def queries(first: int, last: int) -> tuple[str, str]:
+    """SQL for the plates `first` to `last`: the counts after each cut, and the galaxies."""
+    tables = TABLES.format(first=first, last=last)
+    counts, so_far = [], []
+    for k, (_, condition) in enumerate(SQL_CUTS):
+        so_far.append(f"({condition})")
+        counts.append(f"SUM(CASE WHEN {' AND '.join(so_far)} THEN 1 ELSE 0 END) AS n_{k}")
+    columns = ",\n".join(f"{column} AS {name}" for name, column in COLUMNS.items())
+    return (
+        "SELECT " + ",\n".join(counts) + tables,
+        f"SELECT {columns}{tables}AND " + "\nAND ".join(so_far),
+    )
+
+
+def fetch_catalogue(
+    folder: Path | str, *, server: str | None = None, attempts: int = 5, progress: bool = True
+) -> tuple[pd.DataFrame, list[int]]:
+    """Fetch the galaxies that pass `SQL_CUTS`, in pieces of 100 plates.
+
+    Each piece is kept in `folder` once its number of rows is what the server counted, so that
+    calling again after an interruption fetches only what is missing.
+
+    Arguments:
+        folder: where the pieces go.
+        server: address of a SkyServer; astroquery's own by default.
+        attempts: for each query, with growing waits.
+        progress: show a bar.
+
+    Returns:
+        A row a spectrum with the names of `COLUMNS`, and the counts after each cut of `SQL_CUTS`.
+
+    Raises:
+        CatalogueError: the server cannot be reached, gives no table, or cuts answers off.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces, counts = [], []
+    starts = range(PLATES[0], PLATES[1] + 1, PLATES_A_QUERY)
+    for first in tqdm(starts, desc="catalogue", unit="piece", disable=not progress):
+        last = min(first + PLATES_A_QUERY - 1, PLATES[1])
+        sql = queries(first, last)
+        # Pieces of another query are not those of this one.
+        key = hashlib.sha256("".join(sql).encode()).hexdigest()[:12]
+        path = folder / f"plates-{first:04d}-{last:04d}-{key}.parquet"
+        done = path.with_suffix(".json")
+        if not done.exists():
+            answer = _ask(sql[0], [f"n_{k}" for k in range(len(SQL_CUTS))], server, attempts)
+            n = [0 if pd.isna(v) else int(v) for v in answer.iloc[0]] if len(answer) else []
+            n = n or [0] * len(SQL_CUTS)
+            rows = _ask(sql[1], list(COLUMNS), server, attempts)
+            if len(rows) != n[-1]:
+                raise CatalogueError(
+                    f"plates {first} to {last}: {len(rows)} galaxies came but the server counts "
+                    f"{n[-1]}: the answer was cut off; run again, pieces in {folder} are kept"
+                )
+            with replacing(path) as temporary:
+                rows.to_parquet(temporary, index=False)
+            write_json(done, {"counts": n, "sql": sql[1]})
+        pieces.append(pd.read_parquet(path))
+        counts.append(json.loads(done.read_text())["counts"])
+    rows = pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
+    return rows, np.sum(counts, axis=0).tolist()
+
+
+def _ask(sql: str, columns: list[str], server: str | None, attempts: int) -> pd.DataFrame:
+    """Answer to one query, with the columns that it must have."""
+    from astroquery.sdss import SDSS, conf
+
+    reason = ""
+    for attempt in range(attempts):
+        time.sleep(SECONDS_BETWEEN_QUERIES * 2**attempt)
+        try:
+            with (
+                conf.set_temp("skyserver_baseurl", server or conf.skyserver_baseurl),
+                warnings.catch_warnings(),
+            ):
+                # astropy on columns without a value, and requests on addresses without https.
+                warnings.simplefilter("ignore")
+                table = SDSS.query_sql(sql, timeout=TIMEOUT, data_release=DATA_RELEASE, cache=False)
+        # Networks, servers and the readers of their answers fail in dozens of kinds.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            continue
+        if table is None:
+            return pd.DataFrame(columns=columns, dtype=float)
+        # SQL servers differ in the case of names.
+        names = {name.lower(): name for name in table.colnames}
+        if all(name.lower() in names for name in columns):
+            frame = table.to_pandas()
+            return frame[[names[name.lower()] for name in columns]].set_axis(columns, axis=1)
+        reason = f"the answer is no table of galaxies but begins with {table.colnames[:1]}"
+    raise CatalogueError(
+        f"{server or 'SkyServer'} gives no answer to the catalogue query ({reason}): check the "
+        "network, or wait; pieces that are there are kept, and running again continues"
+    )
+
+
+def is_star_forming(rows: pd.DataFrame) -> np.ndarray:
+    """Below the line of Kauffmann et al. (2003, MNRAS 346, 1055), eq. 1, boolean `(n,)`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = np.log10((rows["nii_6584_flux"] / rows["h_alpha_flux"]).to_numpy(dtype=float))
+        y = np.log10((rows["oiii_5007_flux"] / rows["h_beta_flux"]).to_numpy(dtype=float))
+        # Right of its asymptote the line means nothing.
+        return (x < 0.05) & (y < 0.61 / (x - 0.05) + 1.3)
+
+
+def balmer_attenuation(h_alpha, h_beta) -> np.ndarray:
+    """Attenuation in V of the emission lines from the Balmer decrement [mag].
+
+    Case B and the Milky Way's extinction curve of O'Donnell (1994, ApJ 422, 158), R_V = 3.1, from
+    the package dust_extinction. Noise may make it negative.
+    """
+    from astropy import units as u
+    from dust_extinction.parameter_averages import O94
+
+    # In vacuum, Angstrom.
+    k_alpha, k_beta = O94(Rv=3.1)([6564.61, 4862.68] * u.AA)
+    ratio = np.asarray(h_alpha, dtype=float) / np.asarray(h_beta, dtype=float)
+    return 2.5 * np.log10(ratio / CASE_B) / (k_beta - k_alpha)
+
+
+def select_galaxies(
+    rows: pd.DataFrame, counts: list[int], *, sky_blocks: float | None = None, balmer: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the survey's catalogue of the rows of `fetch_catalogue`, counting each cut.
+
+    Arguments:
+        rows: from `fetch_catalogue`.
+        counts: the server's, from there.
+        sky_blocks: split by blocks of the sky with this side [deg], not galaxy by galaxy.
+        balmer: add `a_v_balmer`, the attenuation of the emission lines.
+
+    Returns:
+        The catalogue, with the columns of a survey, and a table of the cuts: `cut`, `galaxies`
+        and, in its last row, the paper's number.
+    """
+    steps = list(zip((name for name, _ in SQL_CUTS), counts, strict=True))
+
+    def keep(name, mask):
+        nonlocal rows
+        rows = rows[np.asarray(mask)]
+        steps.append((name, len(rows)))
+
+    rows = rows.sort_values("sn_median", ascending=False, kind="stable")
+    keep("one spectrum a galaxy", ~rows["objID"].duplicated())
+    rows = rows.sort_values("objID", kind="stable")
+    photometry = [f"{what}_{b}" for what in ("modelFlux", "modelFluxIvar") for b in BANDS]
+    keep("flux and its error in all bands", (rows[photometry] > 0).all(axis=1))
+    strong = [
+        rows[f"{line}_flux"]
+        > LINE_SIGNAL_TO_NOISE * LINE_ERROR_FACTOR[line] * rows[f"{line}_flux_err"]
+        for line in LINES
+    ]
+    measured = [rows[f"{line}_flux_err"] > 0 for line in LINES]
+    keep("four lines at 3 sigma, errors rescaled", np.all(strong + measured, axis=0))
+    keep("star-forming (Kauffmann et al. 2003)", is_star_forming(rows))
+
+    def catalogue_of(rows):
+        columns = {
+            "object_id": rows["objID"].astype("int64").astype(str),
+            "ra": rows["ra"],
+            "dec": rows["dec"],
+            "redshift": rows["z"],
+            "ebv": rows["ebv"],
+        }
+        for band in BANDS:
+            flux = rows[f"modelFlux_{band}"]
+            columns[f"mag_{band}"] = (
+                22.5 - 2.5 * np.log10(flux) + AB_OFFSET[band] - EXTINCTION[band] * rows["ebv"]
+            )
+        for band in BANDS:
+            flux, ivar = rows[f"modelFlux_{band}"], rows[f"modelFluxIvar_{band}"]
+            columns[f"magerr_{band}"] = 2.5 / np.log(10) / (flux * np.sqrt(ivar))
+        for name, theirs in (
+            ("log_stellar_mass", "lgm_tot"),
+            ("log_sfr", "sfr_tot"),
+            ("oxygen_abundance", "oh"),
+        ):
+            columns[name] = rows[f"{theirs}_p50"]
+            columns[f"{name}_err"] = (rows[f"{theirs}_p84"] - rows[f"{theirs}_p16"]) / 2
+        columns["dn4000"], columns["dn4000_err"] = rows["d4000_n"], rows["d4000_n_err"]
+        columns["a_v"] = MAGNITUDES_PER_TAU * rows["tauv_cont"]
+        return pd.DataFrame(columns)
+
+    catalogue = catalogue_of(rows)
+    sane = np.all(
+        [catalogue[p.name].between(*p.plausible) for p in PROPERTIES]
+        + [catalogue[c].between(0, 5) for c in catalogue if c.endswith("_err")]
+        + [catalogue["ebv"].between(0, 2)],
+        axis=0,
+    )
+    keep("five properties with plausible values and errors", sane)
+    catalogue = catalogue[sane].reset_index(drop=True)
+    if balmer:
+        catalogue["a_v_balmer"] = balmer_attenuation(rows["h_alpha_flux"], rows["h_beta_flux"])
+    steps.append(("of these, bptclass 1 (star-forming)", int((rows["bptclass"] == 1).sum())))
+    if sky_blocks is None:
+        names = catalogue["object_id"]
+    else:
+        blocks = (catalogue[["ra", "dec"]] // sky_blocks).astype(int)
+        names = [f"{ra} {dec}" for ra, dec in blocks.itertuples(index=False)]
+    catalogue["split"] = assign_split(names, validation=0.1, test=0.1)
+    steps.append(("paper", PAPER_GALAXIES))
+    return catalogue, pd.DataFrame(steps, columns=["cut", "galaxies"])

@@ -1,0 +1,482 @@
+"""Anyone's tables and cutouts: what becomes a survey, and the reason for each row refused."""
+
+import re
+import string
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from galcfm.images import encode_jpeg, lupton_rgb
+from galcfm.properties import BANDS, EXTINCTION, MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey import Survey, SurveyError
+
+DECLARED = {"unit": "AB", "total": True, "dereddened": True}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.fixture
+def frame(survey):
+    return survey.catalogue.head(8).drop(columns="split")
+
+
+@pytest.fixture
+def pictures(rng):
+    return rng.integers(0, 255, (8, 128, 128, 3), dtype=np.uint8)
+
+
+def reasons(survey):
+    return dict(zip(survey.rejected["row"], survey.rejected["reason"], strict=True))
+
+
+# Formats
+
+
+@pytest.mark.parametrize("ending", ["fits", "parquet", "csv", "ecsv", "vot"])
+def test_every_format_gives_the_same_survey(frame, tmp_path, ending):
+    astropy_table = pytest.importorskip("astropy.table")
+    frame["object_id"] = [1237648704043942146 + k for k in range(8)]
+    path = tmp_path / f"mine.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(path)
+    elif ending == "csv":
+        # Answers of SkyServer begin with a comment.
+        path.write_text("#Table1\n" + frame.to_csv(index=False))
+    else:
+        form = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}[ending]
+        astropy_table.Table.from_pandas(frame).write(path, format=form)
+    survey = Survey.from_table(path, **DECLARED)
+    assert survey.object_id.tolist() == [str(1237648704043942146 + k) for k in range(8)]
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], rtol=1e-6)
+    np.testing.assert_allclose(survey.properties, frame[list(PROPERTY_NAMES)], rtol=1e-6)
+    assert survey.rejected.empty
+    survey.save(tmp_path / "saved")
+    again = Survey.load(tmp_path / "saved")
+    pd.testing.assert_frame_equal(again.catalogue, survey.catalogue)
+    assert again.parameters["source"] == str(path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    for name, content in (
+        ("a.fits", b"SIMPLE  = no"),
+        ("a.parquet", b"PAR1"),
+        ("a.csv", b"\xff\xfe\x00"),
+        ("a.csv", b""),
+        ("a.ecsv", b"# %ECSV 1.0\n# ---\n"),
+        ("a.vot", b"<html>"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SurveyError, match=rf"{re.escape(name)} cannot be read"):
+            Survey.from_table(tmp_path / name, **DECLARED)
+    with pytest.raises(SurveyError, match="is missing"):
+        Survey.from_table(tmp_path / "b.csv", **DECLARED)
+    with pytest.raises(SurveyError, match="ending is unknown"):
+        Survey.from_table(tmp_path / "b.pickle", **DECLARED)
+    with pytest.raises(SurveyError, match="list is no table"):
+        Survey.from_table([1, 2], **DECLARED)
+
+
+def test_a_votable_cannot_fetch_its_data_from_elsewhere(tmp_path):
+    pytest.importorskip("astropy")
+    (tmp_path / "a.vot").write_text(
+        '<VOTABLE version="1.3"><RESOURCE><TABLE><FIELD name="a" datatype="int"/><DATA><BINARY>'
+        f'<STREAM href="file://{tmp_path}/b"/></BINARY></DATA></TABLE></RESOURCE></VOTABLE>'
+    )
+    with pytest.raises(SurveyError, match="its data are in another file"):
+        Survey.from_table(tmp_path / "a.vot", **DECLARED)
+
+
+# Photometry
+
+
+@pytest.mark.parametrize(("unit", "zero"), [("nanomaggy", 22.5), ("Jy", 8.9)])
+def test_fluxes_become_magnitudes(frame, unit, zero):
+    fluxes = 10 ** (0.4 * (zero - frame[list(MAGNITUDES)]))
+    table = frame.assign(**{f"flux_{b}": fluxes[f"mag_{b}"] for b in BANDS}).drop(
+        columns=list(MAGNITUDES)
+    )
+    table = table.assign(**{f"err_{b}": 0.01 * fluxes[f"mag_{b}"] for b in BANDS})
+    columns = {f"mag_{b}": f"flux_{b}" for b in BANDS} | {f"magerr_{b}": f"err_{b}" for b in BANDS}
+    declared = DECLARED | {"unit": unit}
+    survey = Survey.from_table(table, columns, **declared)
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], atol=1e-3)
+    np.testing.assert_allclose(survey.catalogue["magerr_g"], 0.010857, atol=1e-6)
+    table.loc[2, "flux_z"] = -0.3
+    table.loc[5, "flux_u"] = 0.0
+    survey = Survey.from_table(table, columns, **declared)
+    assert reasons(survey) == {
+        2: f"mag_z (column 'flux_z') is -0.3 {unit}: a flux must be positive and finite",
+        5: f"mag_u (column 'flux_u') is 0 {unit}: a flux must be positive and finite",
+    }
+    assert survey.object_id.tolist() == frame["object_id"].drop([2, 5]).tolist()
+
+
+def test_galactic_extinction_is_removed_where_it_is_not(frame):
+    survey = Survey.from_table(frame, unit="AB", total=True, dereddened=False)
+    expected = frame[list(MAGNITUDES)] - np.outer(frame["ebv"], list(EXTINCTION.values()))
+    np.testing.assert_allclose(survey.magnitudes, expected)
+    with pytest.raises(SurveyError, match="map a column to ebv"):
+        Survey.from_table(frame.drop(columns="ebv"), unit="AB", total=True, dereddened=False)
+
+
+def test_apertures_and_unknown_units_are_refused(frame):
+    with pytest.raises(SurveyError, match="total fluxes"):
+        Survey.from_table(frame, unit="AB", total=False, dereddened=True)
+    with pytest.raises(SurveyError, match="choose from AB, nanomaggy, Jy"):
+        Survey.from_table(frame, unit="Vega", total=True, dereddened=True)
+    with pytest.raises(SurveyError, match="the unit Jy cannot be right"):
+        Survey.from_table(frame.assign(mag_u=1e9), unit="Jy", total=True, dereddened=True)
+
+
+def test_units_of_the_table_itself_count(frame):
+    u = pytest.importorskip("astropy.units")
+    from astropy.table import QTable
+
+    table = QTable.from_pandas(frame)
+    for name in MAGNITUDES:
+        table[name] = 3631e3 * 10 ** (-0.4 * frame[name].to_numpy()) * u.mJy
+    table["ra"] = frame["ra"].to_numpy() / 15 * u.hourangle
+    survey = Survey.from_table(table, unit="Jy", total=True, dereddened=True)
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], atol=1e-6)
+    np.testing.assert_allclose(survey.catalogue["ra"], frame["ra"])
+    with pytest.raises(SurveyError, match="'mag_u' for mag_u is in 'mJy', not in AB"):
+        Survey.from_table(table, **DECLARED)
+    for name in MAGNITUDES:
+        table[name] = frame[name].to_numpy() * u.ABmag
+    np.testing.assert_allclose(
+        Survey.from_table(table, **DECLARED).magnitudes, frame[list(MAGNITUDES)]
+    )
+
+
+# Columns
+
+
+def test_columns_of_vectors_have_elements(frame, tmp_path):
+    Table = pytest.importorskip("astropy.table").Table
+    table = Table.from_pandas(frame.drop(columns=list(MAGNITUDES)))
+    table["flux"] = 10 ** (0.4 * (22.5 - frame[list(MAGNITUDES)].to_numpy())).astype(">f4")
+    table.write(tmp_path / "a.fits")
+    columns = {f"mag_{band}": f"flux[{k}]" for k, band in enumerate(BANDS)}
+    declared = DECLARED | {"unit": "nanomaggy"}
+    survey = Survey.from_table(tmp_path / "a.fits", columns, **declared)
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], atol=1e-5)
+    with pytest.raises(SurveyError, match=r"'flux\[5\]' is past"):
+        Survey.from_table(tmp_path / "a.fits", columns | {"mag_z": "flux[5]"}, **declared)
+    with pytest.raises(SurveyError, match=r"shape \(8, 5\).*flux\[0\]"):
+        Survey.from_table(tmp_path / "a.fits", columns | {"mag_z": "flux"}, **declared)
+
+
+def test_wrong_columns_are_named_with_the_remedy(frame):
+    def refused(message, table=frame, columns=None):
+        with pytest.raises(SurveyError, match=message):
+            Survey.from_table(table, columns, **DECLARED)
+
+    refused("has no mag_u: map", frame.drop(columns="mag_u"))
+    refused("has no column 'mag_y'", columns={"mag_u": "mag_y"})
+    refused("do you mean 'redshift'", columns={"redshif": "z"})
+    refused("but no a_v: a survey has all five", frame.drop(columns="a_v"))
+    refused("but no magerr_g", frame.assign(magerr_u=0.1))
+    refused("two columns are called 'mag_u'", pd.concat([frame, frame[["mag_u"]]], axis=1))
+    refused("numbers are needed for mag_u", frame.assign(mag_u=True))
+    refused("numbers are needed for ra", frame.assign(ra=pd.Timestamp("2020-01-01")))
+    refused("lose digits", frame.assign(object_id=1.2376e18))
+    refused("holds no rows", frame.head(0))
+
+
+def test_only_magnitudes_and_names_are_needed(frame, tmp_path):
+    table = frame[["object_id", *MAGNITUDES]]
+    survey = Survey.from_table(table, **DECLARED)
+    assert survey.images is None
+    assert np.isnan(survey.redshift).all()
+    assert set(survey.catalogue["split"]) <= {"train", "validation", "test"}
+    survey.save(tmp_path / "bare")
+    assert len(Survey.load(tmp_path / "bare")) == 8
+    # A column that the table has is judged unless it is left out.
+    table = frame.assign(redshift=-9999.0)
+    with pytest.raises(SurveyError, match="code for a missing value"):
+        Survey.from_table(table, **DECLARED)
+    assert len(Survey.from_table(table, {"redshift": None}, **DECLARED)) == 8
+
+
+# Rows
+
+
+def test_rows_that_cannot_be_used_are_listed_with_reasons(frame):
+    table = frame.astype({"mag_g": object})
+    table.loc[0, "mag_u"] = np.nan
+    table.loc[1, "dn4000"] = -9999
+    table.loc[2, "mag_g"] = "bright"
+    table.loc[3, "object_id"] = ""
+    table.loc[4, "object_id"] = table.loc[7, "object_id"] = table.loc[6, "object_id"]
+    table.loc[4, "mag_r"] = 99.0
+    table.loc[4, "a_v"] = np.inf
+    survey = Survey.from_table(table, **DECLARED)
+    assert survey.object_id.tolist() == [frame["object_id"][5], frame["object_id"][6]]
+    assert reasons(survey) == {
+        0: "mag_u has no value",
+        1: "dn4000 is -9999, a code for a missing value",
+        2: "mag_g is 'bright', not a number",
+        3: "no object_id (column 'object_id')",
+        4: "mag_r is 99, a code for a missing value; a_v is inf, outside [-3, 8]",
+        7: f"object_id {frame['object_id'][6]!r} occurs twice: row 6 is used",
+    }
+    assert survey.parameters["rejected"] == 6
+    with pytest.raises(SurveyError, match=r"6 of 8 rows.*row 0 .*mag_u has no value"):
+        Survey.from_table(table, strict=True, **DECLARED)
+
+
+def test_identifiers_keep_all_digits_and_zeros(frame, tmp_path):
+    table = frame.assign(object_id=[f"00{k}" for k in range(8)])
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert Survey.from_table(tmp_path / "a.csv", **DECLARED).object_id[3] == "003"
+    ids = pd.array([1237648704043942146, None, *range(6)], dtype="Int64")
+    frame.assign(object_id=ids).to_parquet(tmp_path / "a.parquet")
+    survey = Survey.from_table(tmp_path / "a.parquet", **DECLARED)
+    assert survey.object_id[0] == "1237648704043942146"
+    assert list(reasons(survey)) == [1]
+
+
+# Cutouts
+
+
+def test_cutouts_of_the_right_scale_are_kept_as_they_are(frame, pictures, tmp_path):
+    survey = Survey.from_table(frame, cutouts=pictures, pixel_scale=0.396127, **DECLARED)
+    np.testing.assert_array_equal(survey.images, pictures)
+    pictures[4] = 7
+    frame.loc[1, "mag_u"] = -9999
+    survey = Survey.from_table(frame, cutouts=pictures, pixel_scale=0.396, **DECLARED)
+    np.testing.assert_array_equal(survey.images, pictures[[0, 2, 3, 5, 6, 7]])
+    assert reasons(survey)[4] == "cutout: blank"
+    survey.save(tmp_path / "mine")
+    np.testing.assert_array_equal(Survey.load(tmp_path / "mine").images, survey.images)
+
+
+def test_cutouts_of_another_scale_are_resampled(frame):
+    y, x = np.mgrid[:256, :256] - 127.5
+    # A galaxy of 5″ on pixels of half the size.
+    profile = 200 * np.exp(-np.hypot(y, x) * 0.198 / 5)
+    fine = np.repeat(profile[None, :, :, None], 8, 0).repeat(3, 3).astype(np.uint8)
+    survey = Survey.from_table(frame, cutouts=fine, pixel_scale=0.198, **DECLARED)
+    y, x = np.mgrid[:128, :128] - 63.5
+    expected = 200 * np.exp(-np.hypot(y, x) * 0.396 / 5)
+    assert np.abs(survey.images[0, :, :, 1] - expected).mean() < 1
+    with pytest.raises(SurveyError, match=r"cover 25\.6 arcsec, 50\.7 are needed"):
+        Survey.from_table(frame, cutouts=fine, pixel_scale=0.1, **DECLARED)
+
+
+def test_a_folder_of_jpeg_and_png(frame, pictures, tmp_path):
+    from PIL import Image
+
+    ids = frame["object_id"].tolist()
+    ids[3] = "NGC 1/2"
+    frame["object_id"] = ids
+    for name, picture in zip(ids[:3], pictures, strict=False):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    (tmp_path / "NGC%201%2F2.jpg").write_bytes(encode_jpeg(pictures[3]))
+    (tmp_path / f"{ids[4]}.jpg").write_bytes(encode_jpeg(pictures[4])[:900])
+    (tmp_path / f"{ids[5]}.jpg").write_bytes(b"<html>")
+    Image.fromarray(pictures[6, :, :, 0]).save(tmp_path / f"{ids[6]}.png")
+    survey = Survey.from_table(frame, cutouts=tmp_path, pixel_scale=0.396, **DECLARED)
+    assert survey.object_id.tolist() == ids[:4]
+    np.testing.assert_array_equal(survey.images[:3], pictures[:3])
+    found = reasons(survey)
+    assert "not a readable JPEG" in found[4]
+    assert "not a readable JPEG" in found[5]
+    assert "mode L" in found[6]
+    assert f"has no {ids[7]}.jpg" in found[7]
+
+
+@pytest.mark.parametrize("unit", ["nanomaggy", "Jy", None])
+def test_a_folder_of_fits_bands(frame, rng, tmp_path, unit):
+    fits = pytest.importorskip("astropy.io.fits")
+    bands = {b: rng.normal(0.1, 0.05, (128, 128)).astype(np.float32) for b in "irg"}
+    name = frame["object_id"][0]
+    for band, plane in bands.items():
+        stored = plane * (3631e-9 if unit == "Jy" else 1)
+        hdu = fits.PrimaryHDU(stored)
+        if unit:
+            hdu.header["BUNIT"] = unit
+        hdu.writeto(tmp_path / f"{name}_{band}.fits")
+    fits.PrimaryHDU(stored).writeto(tmp_path / f"{frame['object_id'][1]}_i.fits")
+    survey = Survey.from_table(frame, cutouts=tmp_path, pixel_scale=0.396, **DECLARED)
+    expected = lupton_rgb(*(plane[::-1] for plane in bands.values()))
+    assert np.abs(survey.images[0].astype(int) - expected).max() <= 1
+    assert len(survey) == 1
+    assert "has no" in reasons(survey)[1]
+
+
+def test_fits_bands_keep_their_surface_brightness(frame, tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    y, x = np.mgrid[:256, :256] - 127.5
+    plane = np.exp(-np.hypot(y, x) * 0.198 / 5)
+    for band in "irg":
+        # A pixel of half the size holds a quarter of the flux.
+        fits.PrimaryHDU(plane / 4).writeto(tmp_path / f"{frame['object_id'][0]}_{band}.fits")
+    survey = Survey.from_table(frame, cutouts=tmp_path, pixel_scale=0.198, **DECLARED)
+    y, x = np.mgrid[:128, :128] - 63.5
+    expected = lupton_rgb(*3 * [np.exp(-np.hypot(y, x) * 0.396 / 5)])
+    assert np.abs(survey.images[0].astype(int) - expected).mean() < 1
+
+
+def test_no_file_outside_the_folder_is_read(frame, pictures, tmp_path):
+    from PIL import Image
+
+    outside = tmp_path / "secret.png"
+    Image.fromarray(pictures[0]).save(outside)
+    folder = tmp_path / "cutouts"
+    folder.mkdir()
+    (folder / "linked.png").symlink_to(outside)
+    absolute = str(outside.with_suffix(""))
+    names = ["../secret", absolute, "linked", "..", ".", "a\0b", "~", "x/../../secret"]
+    frame["object_id"] = names
+    with pytest.raises(SurveyError, match="8 of 8 rows cannot be used"):
+        Survey.from_table(frame, cutouts=folder, pixel_scale=0.396, **DECLARED)
+
+
+def test_wrong_stacks_of_cutouts_are_refused(frame, pictures):
+    def refused(message, cutouts, scale=0.396):
+        with pytest.raises(SurveyError, match=message):
+            Survey.from_table(frame, cutouts=cutouts, pixel_scale=scale, **DECLARED)
+
+    refused("7 cutouts for 8 rows", pictures[:7])
+    refused("cutouts are float64", pictures / 255)
+    refused("cutouts are uint8", pictures[..., :2])
+    refused("pixel_scale is None", pictures, None)
+    refused("is no folder", "nowhere")
+
+
+# Tables thrown at it
+
+CELLS = st.one_of(
+    st.floats(width=32),
+    st.sampled_from([-9999, -9999.0, -99, 99.0, 0, -1, 17.3, 18, np.nan, np.inf, 1e300, 2**70]),
+    st.sampled_from([None, pd.NA, pd.NaT, "", "17.2", "NaN", "--", b"17.1", b"\xff", True, 1j, []]),
+    st.text(max_size=5),
+)
+NAMES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(["a/b", "../../x", "C:\\x", "日本語", "é", "é", "a\0", "\ud800", ".", ""]),
+    st.sampled_from([None, np.nan, 5, 2**63, 1237648704043942146, 1.0, b"\xff", pd.NA]),
+)
+GOOD = {
+    "redshift": st.floats(0.01, 0.3),
+    "ebv": st.floats(0, 0.5),
+    **dict.fromkeys(MAGNITUDES, st.floats(10, 25)),
+    **dict(
+        zip(
+            PROPERTY_NAMES,
+            [st.floats(8, 11), st.floats(-2, 2), st.floats(8, 9), st.floats(1, 2), st.floats(0, 2)],
+            strict=True,
+        )
+    ),
+}
+CASTS = [
+    None, ">f8", ">f4", "f2", "Float64", "float64[pyarrow]", "category", "string", "S12", "complex",
+    "bool", ">i4", "Int32", "datetime64[s]", "timedelta64[s]",
+]  # fmt: skip
+
+
+@st.composite
+def tables(draw):
+    n = draw(st.integers(0, 6))
+    frame = {"object_id": draw(st.lists(NAMES, min_size=n, max_size=n))}
+    for name, good in GOOD.items():
+        cells = draw(st.sampled_from([good, good, good, good, good | CELLS]))
+        frame[name] = draw(st.lists(cells, min_size=n, max_size=n))
+    frame = pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in frame.items()})
+    for name in draw(st.sets(st.sampled_from(list(GOOD)), max_size=2)):
+        cast = draw(st.sampled_from(CASTS))
+        if cast is None:
+            frame = frame.drop(columns=name)
+            continue
+        try:
+            if cast in ("category", "string") or "Int" in cast or "Fl" in cast or "pya" in cast:
+                frame[name] = frame[name].astype(cast)
+            else:
+                frame[name] = pd.Series(frame[name].to_numpy().astype(cast).tolist(), dtype=object)
+                frame[name] = frame[name].to_numpy().astype(cast)
+        except Exception:
+            # Not every content can be cast; the column then stays as it was.
+            pass
+    return frame
+
+
+def _is_usable(survey, n, folder):
+    assert 0 < len(survey) <= n
+    assert len(survey) + len(survey.rejected) == n
+    assert survey.rejected["reason"].str.len().gt(0).all()
+    survey.validate()
+    survey.save(folder / "house" / "survey")
+    assert len(Survey.load(folder / "house" / "survey")) == len(survey)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    frame=tables(),
+    unit=st.sampled_from(["AB", "AB", "nanomaggy", "Jy"]),
+    dereddened=st.booleans(),
+    ending=st.sampled_from(["", "", "fits", "parquet", "csv", "ecsv", "vot"]),
+    with_cutouts=st.booleans(),
+)
+def test_any_table_gives_a_survey_or_a_clear_error(
+    tmp_path_factory, frame, unit, dereddened, ending, with_cutouts
+):
+    folder = tmp_path_factory.mktemp("thrown")
+    (folder / "house").mkdir()
+    table = frame
+    if ending:
+        table = folder / f"mine.{ending}"
+        try:
+            if ending == "csv":
+                frame.to_csv(table, index=False)
+            elif ending == "parquet":
+                frame.to_parquet(table)
+            else:
+                from astropy.table import Table
+
+                form = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}[ending]
+                plain = frame.apply(pd.to_numeric, errors="coerce").astype(">f8")
+                plain["object_id"] = [f"{k}é".encode()[:3].decode() for k in range(len(frame))]
+                Table.from_pandas(plain).write(table, format=form)
+        except Exception:
+            # Some content cannot be written in every format.
+            table = frame
+    cutouts = None
+    if with_cutouts:
+        cutouts = np.random.default_rng(0).integers(0, 255, (len(frame), 130, 131, 3), np.uint8)
+    try:
+        survey = Survey.from_table(
+            table,
+            unit=unit,
+            total=True,
+            dereddened=dereddened,
+            cutouts=cutouts,
+            pixel_scale=0.396 if with_cutouts else None,
+        )
+    except SurveyError:
+        return
+    _is_usable(survey, len(frame), folder)
+    written = {p.name for p in folder.iterdir()}
+    assert written <= {"house", f"mine.{ending}"}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=st.text(alphabet=string.printable + "é\0", max_size=200), lines=st.integers(0, 3))
+def test_any_text_is_refused_with_the_file_named(tmp_path_factory, text, lines):
+    path = tmp_path_factory.mktemp("text") / "mine.csv"
+    header = ",".join(["object_id", *MAGNITUDES]) + "\n" + "a,18,17,16,15,14\n" * lines
+    path.write_text(header + text)
+    try:
+        survey = Survey.from_table(path, **DECLARED)
+    except SurveyError as refusal:
+        error = refusal
+    else:
+        assert survey.object_id[0] == "a" or lines == 0
+        return
+    assert "mine.csv" in str(error)

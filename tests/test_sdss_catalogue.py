@@ -1,0 +1,293 @@
+"""The SDSS catalogue: the SQL runs, each cut cuts, and numbers are in the survey's units."""
+
+import sqlite3
+import threading
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galcfm.properties import BANDS, EXTINCTION
+from galcfm.sdss import catalogue as room
+from galcfm.sdss.catalogue import (
+    CatalogueError,
+    balmer_attenuation,
+    fetch_catalogue,
+    is_star_forming,
+    select_galaxies,
+)
+from galcfm.survey import Survey
+
+
+def spectra(n, seed=0):
+    """Spectra that pass every cut, with the names of the server's tables."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "specObjID": 299489676975171584 + np.arange(n),
+            "objID": 1237648704043942146 + np.arange(n),
+            "plate": rng.integers(266, 600, n),
+            "legacy_target1": rng.choice([64, 64 + 32, 128, 256 + 2], n),
+            "sciencePrimary": 1,
+            "zWarning": 0,
+            "reliable": 1,
+            "z": rng.uniform(0.03, 0.2, n),
+            "petroMag_r": rng.uniform(15, 17.7, n),
+            "extinction_r": 0.1,
+            "ra": rng.uniform(0, 360, n),
+            "dec": rng.uniform(-5, 60, n),
+            "sn_median": rng.uniform(5, 30, n),
+            "e_bv_sfd": 0.04,
+            "bptclass": 1,
+            "d4000_n": 1.3,
+            "d4000_n_err": 0.02,
+            "tauv_cont": rng.uniform(-0.2, 1.5, n),
+            "h_alpha_flux": 300.0,
+            "h_beta_flux": 80.0,
+            "oiii_5007_flux": 60.0,
+            "nii_6584_flux": 90.0,
+        }
+    )
+    for line in room.LINES:
+        frame[f"{line}_flux_err"] = 3.0
+    for band in BANDS:
+        frame[f"modelFlux_{band}"] = rng.uniform(50, 500, n)
+        frame[f"modelFluxIvar_{band}"] = 4.0
+    for name, value in (("lgm_tot", 10.2), ("sfr_tot", 0.1), ("oh", 8.9)):
+        for percentile, shift in ((16, -0.08), (50, 0), (84, 0.1)):
+            frame[f"{name}_p{percentile}"] = value + shift
+    return frame
+
+
+TABLES = {
+    "SpecObjAll": [
+        "specObjID",
+        "objID",
+        "plate",
+        "legacy_target1",
+        "sciencePrimary",
+        "zWarning",
+        "z",
+    ],
+    "PhotoObjAll": [
+        "objID",
+        "ra",
+        "dec",
+        "petroMag_r",
+        "extinction_r",
+        "modelFlux",
+        "modelFluxIvar",
+    ],
+    "galSpecInfo": ["specObjID", "reliable", "sn_median", "e_bv_sfd"],
+    "galSpecIndx": ["specObjID", "d4000_n", "d4000_n_err", "tauv_cont"],
+    "galSpecLine": ["specObjID", *room.LINES],
+    "galSpecExtra": ["specObjID", "bptclass", "lgm_tot", "sfr_tot", "oh_p"],
+}
+
+
+class Archive:
+    """Speaks the format of SkyServer's SQL search: #Table1, then CSV; runs the SQL in SQLite."""
+
+    def __init__(self, frame):
+        self.lock = threading.Lock()
+        self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        for table, names in TABLES.items():
+            columns = [c for c in frame if any(c == n or c.startswith(f"{n}_") for n in names)]
+            if table == "galSpecExtra":
+                columns += [c for c in frame if c.startswith("oh_p")]
+            part = frame[columns].drop_duplicates(columns[0])
+            if table == "SpecObjAll":
+                part = part.rename(columns={"objID": "bestObjID"})
+            part.to_sql(table, self.database, index=False)
+        self.queries, self.answers = [], []
+
+    def __enter__(self):
+        archive = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                assert urlsplit(self.path).path == "/dr17/en/tools/search/x_results.aspx"
+                query = parse_qs(urlsplit(self.path).query)
+                assert query["format"] == ["csv"]
+                body = archive.answer(query["cmd"][0])
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, sql):
+        with self.lock:
+            self.queries.append(sql)
+            if self.answers:
+                answer = self.answers.pop(0)
+                if isinstance(answer, str):
+                    return answer
+            table = pd.read_sql(sql, self.database)
+            if self.answers is None:
+                table = table.head(1)
+        return "#Table1\n" + table.to_csv(index=False, na_rep="null")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    pytest.importorskip("astroquery.sdss")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(room, "SECONDS_BETWEEN_QUERIES", 0.001)
+    monkeypatch.setattr(room, "PLATES", (266, 600))
+
+
+def test_each_cut_of_the_server_cuts_and_is_counted(quick, tmp_path):
+    frame = spectra(200)
+    for row, change in enumerate(
+        [
+            {"legacy_target1": 32},
+            {"sciencePrimary": 0},
+            {"zWarning": 4},
+            {"reliable": 0},
+            {"petroMag_r": 17.88},
+            {"z": 0.31},
+        ]
+    ):
+        frame.loc[row, list(change)] = list(change.values())
+    with Archive(frame) as archive:
+        rows, counts = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        assert counts == [200, 199, 198, 197, 196, 195, 194]
+        assert len(rows) == 194
+        assert sorted(rows["objID"]) == frame["objID"][6:].tolist()
+        n = len(archive.queries)
+        assert n == 2 * 4
+        # Pieces that are there are not fetched again.
+        again, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        assert len(archive.queries) == n
+        pd.testing.assert_frame_equal(rows, again)
+    catalogue, cuts = select_galaxies(rows, counts)
+    assert len(catalogue) == 194
+    assert cuts["galaxies"].tolist()[-3:] == [194, 194, 106_800]
+
+
+def test_a_server_in_trouble_is_asked_again(quick, tmp_path):
+    with Archive(spectra(50)) as archive:
+        archive.answers = [
+            "<!DOCTYPE html><html><body>maintenance</body></html>",
+            '[{"error_message": "Maximum 60 queries allowed per minute."}]',
+        ]
+        rows, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        assert len(rows) == 50
+
+
+def test_no_answer_ends_in_a_sentence_and_goes_on_later(quick, tmp_path):
+    with Archive(spectra(50)) as archive:
+        archive.answers = [None] * 4 + ["<html></html>"] * 2
+        with pytest.raises(CatalogueError, match=r"gives no answer .*running again continues"):
+            fetch_catalogue(tmp_path, server=archive.address, attempts=2, progress=False)
+        n = len(archive.queries)
+        rows, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        assert len(rows) == 50
+        assert len(archive.queries) == n + 4
+    with pytest.raises(CatalogueError, match="check the network"):
+        fetch_catalogue(tmp_path / "b", server=archive.address, attempts=1, progress=False)
+
+
+def test_an_answer_that_is_cut_off_is_noticed(quick, tmp_path):
+    with Archive(spectra(50)) as archive:
+        archive.answers = None
+        with pytest.raises(CatalogueError, match="the answer was cut off"):
+            fetch_catalogue(tmp_path, server=archive.address, progress=False)
+
+
+def plain(frame):
+    """Rows as they come from the server."""
+    return pd.DataFrame(
+        {name: frame[column.split(".")[1]] for name, column in room.COLUMNS.items()}
+    )
+
+
+def test_numbers_come_in_the_units_of_a_survey(tmp_path):
+    frame = spectra(20)
+    frame.loc[0, "tauv_cont"] = -0.1
+    catalogue, _ = select_galaxies(plain(frame), [20] * len(room.SQL_CUTS))
+    Survey(catalogue).save(tmp_path / "a")
+    flux = frame["modelFlux_u"].to_numpy()
+    expected = 22.5 - 2.5 * np.log10(flux) - 0.04 - EXTINCTION["u"] * 0.04
+    np.testing.assert_allclose(catalogue["mag_u"], expected)
+    expected = 22.5 - 2.5 * np.log10(frame["modelFlux_z"]) + 0.02 - EXTINCTION["z"] * 0.04
+    np.testing.assert_allclose(catalogue["mag_z"], expected)
+    np.testing.assert_allclose(catalogue["magerr_u"], 1.0857362 / (flux * 2), rtol=1e-6)
+    np.testing.assert_allclose(catalogue["a_v"], 1.086 * frame["tauv_cont"])
+    assert catalogue["a_v"][0] < 0
+    np.testing.assert_allclose(catalogue["log_sfr"], 0.1)
+    np.testing.assert_allclose(catalogue["log_sfr_err"], 0.09)
+    assert catalogue["object_id"][0] == "1237648704043942146"
+
+
+def test_each_cut_made_here_cuts_and_is_counted():
+    frame = spectra(30)
+    # A second, noisier spectrum of the same galaxy.
+    frame.loc[0, "objID"] = frame.loc[1, "objID"]
+    frame.loc[[0, 1], "sn_median"] = [5, 6]
+    frame.loc[2, "modelFlux_u"] = -1
+    # 4 sigma by the formal errors, 2 by those of repeats.
+    frame.loc[3, "nii_6584_flux"] = 12
+    frame.loc[4, "oiii_5007_flux"] = 400
+    frame.loc[5, "oh_p50"] = -9999
+    frame.loc[6, "lgm_tot_p84"] = -9999
+    frame.loc[7, "bptclass"] = 3
+    catalogue, cuts = select_galaxies(plain(frame), [30] * len(room.SQL_CUTS))
+    assert cuts["galaxies"].tolist()[len(room.SQL_CUTS) :] == [29, 28, 27, 26, 24, 23, 106_800]
+    assert set(catalogue["object_id"]) == set(frame["objID"][[1, *range(7, 30)]].astype(str))
+
+
+def test_no_galaxy_is_no_error():
+    catalogue, cuts = select_galaxies(plain(spectra(3)).head(0), [0] * len(room.SQL_CUTS))
+    assert len(catalogue) == 0
+    assert cuts["galaxies"].tolist()[:-1] == [0] * (len(cuts) - 1)
+
+
+def test_star_forming_galaxies_lie_below_the_line():
+    ratios = np.array([[-0.5, -0.2], [-0.5, 0.3], [0.2, -1.0], [-0.1, -3.0], [-1.5, 0.8]])
+    rows = pd.DataFrame(
+        {
+            "nii_6584_flux": 10 ** ratios[:, 0],
+            "h_alpha_flux": 1.0,
+            "oiii_5007_flux": 10 ** ratios[:, 1],
+            "h_beta_flux": 1.0,
+        }
+    )
+    assert is_star_forming(rows).tolist() == [True, False, False, True, True]
+    rows["h_beta_flux"] = [1.0, 0.0, -1.0, np.nan, 1.0]
+    assert is_star_forming(rows).tolist() == [True, False, False, False, True]
+
+
+def test_the_balmer_decrement_gives_an_attenuation():
+    pytest.importorskip("dust_extinction")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        a_v = balmer_attenuation([2.86, 3.86, 2.5], [1.0, 1.0, 1.0])
+        np.testing.assert_allclose(a_v[:2], [0, 0.883], atol=0.01)
+        assert a_v[2] < 0
+        frame = spectra(5)
+        catalogue, _ = select_galaxies(plain(frame), [5] * len(room.SQL_CUTS), balmer=True)
+    assert catalogue["a_v_balmer"].between(0.5, 1).all()
+
+
+def test_blocks_of_the_sky_stay_in_one_split():
+    catalogue, _ = select_galaxies(
+        plain(spectra(3000)), [3000] * len(room.SQL_CUTS), sky_blocks=10.0
+    )
+    blocks = (catalogue[["ra", "dec"]] // 10).astype(int).astype(str).agg("-".join, axis=1)
+    assert (catalogue.groupby(blocks)["split"].nunique() == 1).all()
+    assert catalogue["split"].nunique() == 3
