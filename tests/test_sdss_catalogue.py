@@ -9,8 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pandas as pd
 import pytest
+from skyserver import SkyServer, cutout, position
 
+from galcfm.images import decode_jpeg
 from galcfm.properties import BANDS, EXTINCTION
+from galcfm.sdss import Ledger, download_cutouts, make_survey
 from galcfm.sdss import catalogue as room
 from galcfm.sdss.catalogue import (
     CatalogueError,
@@ -249,6 +252,23 @@ def test_each_cut_made_here_cuts_and_is_counted():
     catalogue, cuts = select_galaxies(plain(frame), [30] * len(room.SQL_CUTS))
     assert cuts["galaxies"].tolist()[len(room.SQL_CUTS) :] == [29, 28, 27, 26, 24, 23, 106_800]
     assert set(catalogue["object_id"]) == set(frame["objID"][[1, *range(7, 30)]].astype(str))
+
+
+def test_catalogue_and_cutouts_make_a_survey(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    frame = spectra(50)
+    frame["ra"], frame["dec"] = zip(*map(position, range(50)), strict=True)
+    catalogue, cuts = select_galaxies(plain(frame), [50] * len(room.SQL_CUTS))
+    with SkyServer() as server, Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.enrol(catalogue)
+        download_cutouts(ledger, service=server.address, rate=1e4, progress=False)
+        parameters = {"kind": "sdss", "cuts": cuts.to_dict("list")}
+        assert make_survey(catalogue, ledger, tmp_path / "sdss", parameters).empty
+    survey = Survey.load(tmp_path / "sdss")
+    assert survey.parameters == parameters
+    assert survey.properties.shape == (50, 5)
+    np.testing.assert_array_equal(survey.images[7], decode_jpeg(cutout(7)))
 
 
 def test_no_galaxy_is_no_error():

@@ -44,27 +44,28 @@ def fetch(path, catalogue, server, **options):
 
 CONCURRENCY = 16
 CHILD = """
-import resource, sys
+import sys
 import pandas as pd
+import psutil
 from galcfm.sdss import Ledger, download_cutouts, make_survey
 
 table, path, service, folder = sys.argv[1:]
 catalogue = pd.read_parquet(table)
 
 def memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return psutil.Process().memory_info().rss / 2**20
 
 with Ledger(path) as ledger:
-    peak = []
+    used = []
     for n in (400, len(catalogue)):
         ledger.enrol(catalogue.head(n))
         download_cutouts(
             ledger, service=service, concurrency=%d, rate=1e4, timeout=3, backoff=0.01,
             max_attempts=8, progress=False,
         )
-        peak.append(memory())
+        used.append(memory())
     left_out = make_survey(catalogue, ledger, folder, {"kind": "sdss"})
-    print(peak[1] - peak[0], len(left_out))
+    print(used[1] - used[0], len(left_out))
 """
 
 
