@@ -968,7 +968,7 @@ def colour_comparison(colours: Mapping, *, source: str) -> Figure:
     names = list(colours["real"])
     figure = new_figure(7, 2.6, source)
     looks = {"real": COLOURS["truth"], "simulated": COLOURS["image"]}
-    for axes, name in zip(figure.subplots(1, len(names)), names, strict=True):
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for row, (kind, colour) in enumerate(looks.items()):
             low, start, middle, end, high = colours[kind][name]
             axes.plot([low, high], [-row, -row], color=colour, lw=1)
@@ -989,11 +989,11 @@ def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figu
         allowed: half-width of the shaded band.
         source: what the galaxies are.
     """
-    figure = new_figure(7, 3.4, source)
+    figure = new_figure(9, 3.8, source)
     axes = figure.subplots()
     axes.axhspan(-allowed, allowed, color=LIGHT, alpha=0.25, lw=0)
     names = {p.name: LABELS[p.name].split(" [")[0] for p in PROPERTIES} | {"redshift": "$z$"}
-    width = 0.14
+    width = 0.18
     for k, rows in enumerate(offsets.values()):
         x = k + width * (np.arange(len(rows)) - (len(rows) - 1) / 2)
         axes.bar(x, [r["offset"] for r in rows.values()], 0.8 * width, color=COLOURS["image"])
@@ -1007,7 +1007,7 @@ def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figu
                 textcoords="offset points",
                 ha="center",
                 va="top" if below else "bottom",
-                fontsize=7,
+                fontsize=9,
             )
     axes.axhline(0, color=COLOURS["truth"], lw=1)
     axes.set_xticks(range(len(offsets)), [names[column] for column in offsets], fontsize=11)

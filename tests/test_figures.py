@@ -68,8 +68,15 @@ def make_figures(n, with_images=True):
         {"photometry": 0.2, "image": 0.1, "floor": 0.05}, index=list(PROPERTY_NAMES)
     )
     both = (catalogue, posteriors)
+    spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
+    offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
+    gains = {"oracle": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
     return {
         "calibration": lambda: figures.calibration(*both, source=SOURCE),
+        "colour_comparison": lambda: figures.colour_comparison(
+            {"real": spread, "simulated": spread}, source=SOURCE
+        ),
+        "control_gains": lambda: figures.control_gains(gains, source=SOURCE),
         "contact_sheet": lambda: figures.contact_sheet(catalogue[few], images[few], source=SOURCE),
         "dust_age": lambda: figures.dust_age(*both, source=SOURCE),
         "galaxy_corner": lambda: figures.galaxy_corner(*both, shown, galaxy=0, source=SOURCE),
@@ -79,6 +86,9 @@ def make_figures(n, with_images=True):
         "model_comparison": lambda: figures.model_comparison(per_model, per_model, source=SOURCE),
         "pathways": lambda: figures.pathways(
             paths, ("dn4000", "a_v"), truth=(1.3, 0.5), source=SOURCE
+        ),
+        "percentile_offsets": lambda: figures.percentile_offsets(
+            offsets, allowed=0.15, source=SOURCE
         ),
         "posterior_mean_distributions": lambda: figures.posterior_mean_distributions(
             *both, source=SOURCE
@@ -112,6 +122,8 @@ def draw(make):
 # The labels that must appear on axes, with their units.
 EXPECTED = {
     "calibration": ["Nominal coverage", "Rank of truth [fraction]"],
+    "colour_comparison": ["$g-r$ [mag]", "simulated"],
+    "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],
     "contact_sheet": ["$A_V$ [mag]", "Redshift"],
     "dust_age": ["$D_n(4000)$", "$A_V$ [mag]"],
     "galaxy_corner": ["$A_V$ [mag]", figures.LABELS["log_sfr"]],
@@ -121,6 +133,7 @@ EXPECTED = {
         r"$D_{\mathrm{KL}}$, photometry model [nat]",
     ],
     "pathways": ["$D_n(4000)$", "Image model\n$A_V$ [mag]"],
+    "percentile_offsets": ["simulated − real [standard deviations]", "$A_V$"],
     "posterior_mean_distributions": list(figures.LABELS.values()),
     "scaling_relations": [figures.LABELS["log_stellar_mass"], figures.LABELS["log_sfr"]],
     "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *figures.LABELS.values()],
