@@ -56,9 +56,11 @@ both = "SDSS and simulated galaxies"
 # colours is asked which galaxy is real; an area under its curve (AUC) of 0.5
 # is guessing, 1 is certainty.
 #
-# The simulation's zero points, the correction of the templates of old stars
-# and a few numbers that `RELATIONS` calls ours were chosen on one half of
-# these galaxies, and the survey uses them. The other half judges:
+# The zero points and the correction of the templates of old stars were fitted
+# on one half of these galaxies, and the survey uses them. The other half
+# judges, though not as a stranger: dust, ages, metallicities and the areas of
+# photometric errors, where `RELATIONS` calls them ours, were chosen with all
+# of these galaxies in view. Galaxies never looked at would be a fairer judge.
 
 # %%
 catalogues = realism["catalogues"]

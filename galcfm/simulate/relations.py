@@ -370,7 +370,7 @@ ZERO_POINTS = Relation(
     "none",
     ("Blanton2007",),
     "What SDSS magnitudes lack to AB (0.05 in u−g) and what is left of the templates' errors: "
-    "fitted to the median colours of one half of the bright real galaxies, judged on the other.",
+    "fitted to the median colours of one half of the bright real galaxies.",
 )
 FRAMES = Relation(
     "SDSS frames",
