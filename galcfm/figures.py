@@ -24,7 +24,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Polygon
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from scipy.stats import binom, gaussian_kde, norm
 
 from galcfm.metrics import coverage, rank_statistics, wasserstein
@@ -1185,6 +1185,7 @@ def how_fast(results: Mapping) -> Figure:
         panel.axhline(results[part]["tolerance"], color=LIGHT, ls=":")
         n_draws = results[part]["galaxies"] * results[part]["samples"]
         panel.set(xlabel=f"Seconds for {n_draws:,} draws", ylabel=label)
+        panel.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
         panel.legend(fontsize=7)
     rows = pd.DataFrame(results["scaling"]["rows"])
     axes[2].loglog(

@@ -210,11 +210,11 @@ def memory() -> dict:
         command = [sys.executable, __file__, "--memory", str(n)]
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
         rows.append({"galaxies": n, "mebibytes": float(answer.stdout)})
-    return {"samples": 100, "width": 64, "rows": rows}
+    return {"samples": 100, "width": 32, "rows": rows}
 
 
 def print_memory(n: int) -> None:
-    flow = ConditionalFlow(VelocityNetwork(5, 5, width=64))
+    flow = ConditionalFlow(VelocityNetwork(5, 5, width=32))
     flow.sample(torch.zeros(1000, 5), 100, 1, seeds=range(1000))
     condition = torch.zeros(n, 5)
     before = peak_mebibytes()
