@@ -146,7 +146,8 @@ EXPECTED = {
 
 
 def test_every_figure_is_tested():
-    assert set(EXPECTED) | {"COLOURS", "save"} == set(figures.__all__)
+    # The last is of machines, not galaxies, and has a test of its own.
+    assert set(EXPECTED) | {"COLOURS", "save", "how_fast"} == set(figures.__all__)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
