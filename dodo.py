@@ -132,6 +132,7 @@ def build_book() -> bool:
 def task_notebook():
     """Run the notebooks that are out of date."""
     inputs: list[Path] = []
+    earlier = None
     for notebook in runs.NOTEBOOKS:
         chapter = RUN / "chapters" / f"{notebook}.ipynb"
         yield {
@@ -144,7 +145,10 @@ def task_notebook():
                 *inputs,
             ],
             "targets": [chapter, *output_files(notebook)],
+            # In order, also where one does not read what the one before it leaves.
+            "task_dep": [f"notebook:{PROFILE}/{earlier}"] if earlier else [],
         }
+        earlier = notebook
         inputs += output_files(notebook)
 
 
