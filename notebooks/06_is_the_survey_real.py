@@ -88,7 +88,7 @@ figures.percentile_offsets(realism["percentiles"], allowed=0.15, source=both)
 tables.percentiles(realism["percentiles"])
 
 # %% [markdown]
-# What lies outside the band, and why:
+# Outside the band, with a likely reason that nobody has tested here:
 #
 # - $A_V$. The catalogue's optical depth comes from a fit to the spectrum in
 #   a 3″ fibre and reaches values that fits to photometry from the
