@@ -34,7 +34,7 @@ OUTPUTS = {
     "03_posterior_sampling": ("posteriors_photometry.nc", "posteriors_image.nc", "densities.npz"),
     "04_metrics": ("metrics.json",),
     "05_figures": ("figures",),
-    "06_is_the_survey_real": (),
+    "09_is_the_survey_real": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)
 
@@ -173,7 +173,7 @@ def _record_path(folder: Path, notebook: str) -> Path:
 
 def _record(notebook: str, parameters: Mapping) -> dict:
     # Figures change nothing that a notebook leaves for the next one.
-    rooms = [path for path in rooms_of(notebook) if path.name != "figures.py"]
+    rooms = [path for path in rooms_of(notebook) if path.parent.name != "figures"]
     code = hashlib.sha256(b"".join(path.read_bytes() for path in rooms)).hexdigest()
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode()).hexdigest()
     return {

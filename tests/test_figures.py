@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from galcfm import figures
+from galcfm.figures import method, models, style
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 
 SOURCE = "simulated survey"
@@ -56,14 +57,14 @@ def make_figures(n, with_images=True):
     """Name and maker of each figure for `n` galaxies."""
     catalogue, posteriors, images = make_data(n)
     rng = np.random.default_rng(8)
-    per_model = {m: rng.normal(k, 1, n) for k, m in enumerate(figures.MODELS)}
+    per_model = {m: rng.normal(k, 1, n) for k, m in enumerate(style.MODELS)}
     few, shown = slice(0, min(n, 6)), images if with_images else None
     history = pd.DataFrame(
-        [(m, epoch, 1 / epoch, 1.1 / epoch) for m in figures.MODELS for epoch in range(1, 6)],
+        [(m, epoch, 1 / epoch, 1.1 / epoch) for m in style.MODELS for epoch in range(1, 6)],
         columns=["model", "epoch", "train_loss", "validation_loss"],
     )
     steps = np.linspace(0, 1, 11)[:, None, None]
-    paths = {m: 1.3 + steps * rng.normal(size=(11, n, 2)) for m in figures.MODELS}
+    paths = {m: 1.3 + steps * rng.normal(size=(11, n, 2)) for m in style.MODELS}
     distances = pd.DataFrame(
         {"photometry": 0.2, "image": 0.1, "floor": 0.05}, index=list(PROPERTY_NAMES)
     )
@@ -126,7 +127,7 @@ EXPECTED = {
     "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],
     "contact_sheet": ["$A_V$ [mag]", "Redshift"],
     "dust_age": ["$D_n(4000)$", "$A_V$ [mag]"],
-    "galaxy_corner": ["$A_V$ [mag]", figures.LABELS["log_sfr"]],
+    "galaxy_corner": ["$A_V$ [mag]", style.LABELS["log_sfr"]],
     "method_schematic": ["AB mag", "time $t$"],
     "model_comparison": [
         r"$\Delta \log p$, image model [nat]",
@@ -134,11 +135,11 @@ EXPECTED = {
     ],
     "pathways": ["$D_n(4000)$", "Image model\n$A_V$ [mag]"],
     "percentile_offsets": ["simulated − real [standard deviations]", "$A_V$"],
-    "posterior_mean_distributions": list(figures.LABELS.values()),
-    "scaling_relations": [figures.LABELS["log_stellar_mass"], figures.LABELS["log_sfr"]],
-    "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *figures.LABELS.values()],
+    "posterior_mean_distributions": list(style.LABELS.values()),
+    "scaling_relations": [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
+    "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *style.LABELS.values()],
     "training_curves": ["Epoch", "Flow-matching loss [dimensionless]"],
-    "truth_recovery": list(figures.LABELS.values()),
+    "truth_recovery": list(style.LABELS.values()),
     "wasserstein_chart": [
         "Wasserstein distance of posterior means [standard deviations of the truth]"
     ],
@@ -197,7 +198,7 @@ def test_calibrated_posteriors_stay_within_the_band():
 def test_numbered_galaxies_are_distinct_and_ordered_by_mass():
     catalogue, _, _ = make_data(100)
     truth = catalogue[list(PROPERTY_NAMES)].to_numpy()
-    rows = figures.spread_galaxies(truth, 6)
+    rows = models.spread_galaxies(truth, 6)
     assert len(set(rows.tolist())) == 6
     assert (np.diff(truth[rows, 0]) > 0).all()
 
@@ -210,7 +211,7 @@ def test_win_rate_counts_galaxies():
 
 def test_schematic_flow_ends_on_its_mixture():
     """The drawn trajectories are those of the exact velocity: their end has the right mean."""
-    _, paths, (heights, _, posterior) = figures.schematic_flow(2000, 60)
+    _, paths, (heights, _, posterior) = method.schematic_flow(2000, 60)
     step = heights[1] - heights[0]
     assert paths[-1].mean() == pytest.approx((heights * posterior).sum() * step, abs=0.01)
     assert (np.diff(paths[-1]) > 0).all()

@@ -38,7 +38,7 @@ from myst_nb import glue
 from galcfm import figures, paths, runs, tables
 from galcfm.survey import Survey
 
-folder = runs.open_run("06_is_the_survey_real", globals())
+folder = runs.open_run("09_is_the_survey_real", globals())
 published = paths.published_folder()
 realism, cutouts, controls = (
     json.loads((published / f"{name}.json").read_text())

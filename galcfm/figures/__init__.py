@@ -1,0 +1,56 @@
+"""The figures of the book: one function a figure.
+
+Each function returns a `matplotlib.figure.Figure` that pyplot does not know of, so nothing has to
+be closed and nothing is shown by itself. In a notebook, `%matplotlib inline` displays it; to a
+file, `figure.savefig(path)` writes it. Colours are fixed and colour-blind safe: truth dark grey,
+photometry model orange, image model blue. `source` is printed in the figure's upper right corner
+and says what the galaxies are, e.g. `"simulated survey"` or `"SDSS"`.
+
+Posteriors are passed as `{"photometry": dataset, "image": dataset}`, each an `xarray.Dataset`
+with a variable a property of dimensions `chain`, `draw`, `object_id`, in physical units. Truths
+are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the same galaxies.
+"""
+
+from galcfm.figures.method import how_fast, method_schematic
+from galcfm.figures.models import (
+    calibration,
+    dust_age,
+    galaxy_corner,
+    model_comparison,
+    pathways,
+    posterior_mean_distributions,
+    scaling_relations,
+    training_curves,
+    truth_recovery,
+    wasserstein_chart,
+)
+from galcfm.figures.style import COLOURS, save
+from galcfm.figures.surveys import (
+    colour_comparison,
+    contact_sheet,
+    control_gains,
+    percentile_offsets,
+    survey_overview,
+)
+
+__all__ = [
+    "COLOURS",
+    "calibration",
+    "colour_comparison",
+    "contact_sheet",
+    "control_gains",
+    "dust_age",
+    "galaxy_corner",
+    "how_fast",
+    "method_schematic",
+    "model_comparison",
+    "pathways",
+    "percentile_offsets",
+    "posterior_mean_distributions",
+    "save",
+    "scaling_relations",
+    "survey_overview",
+    "training_curves",
+    "truth_recovery",
+    "wasserstein_chart",
+]

@@ -1,0 +1,219 @@
+"""What the figures share: colours, sizes, checks of their input, and the parts they draw with."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy.stats import gaussian_kde
+
+from galcfm.paths import replacing
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.sampling import samples_array
+
+COLOURS = {"truth": "#333333", "photometry": "#E69F00", "image": "#0072B2"}
+TITLES = {"truth": "Truth", "photometry": "Photometry model", "image": "Image model"}
+MODELS = ("photometry", "image")
+LIGHT = "#9a9a9a"
+BAND_COLOURS = ("#CC79A7", "#0072B2", "#009E73", "#E69F00", "#D55E00")
+STYLE = {
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "axes.titlesize": 11,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "savefig.dpi": 150,
+}
+# DejaVu Sans draws \star no larger than a dot.
+LABELS = {p.name: p.label.replace(r"\star", r"\bigstar") for p in PROPERTIES}
+# Density contours need no more galaxies than this, and their time grows with the number.
+KDE_GALAXIES = 3000
+KDE_FEWEST = 20
+
+
+def styled(function):
+    """Let a figure function draw with the book's fonts and lines, and leave `rcParams` alone."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        with rc_context(STYLE):
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(width: float, height: float, source: str) -> Figure:
+    """Empty figure of this size [inch] with the source in its upper right corner."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    strip = 0.22 / height
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - strip))
+    tag(figure, source)
+    return figure
+
+
+def tag(figure: Figure, source: str) -> None:
+    """Print the source of the galaxies in the upper right corner."""
+    figure.text(
+        0.995, 0.995, source, ha="right", va="top", fontsize=9, style="italic", color="#666666"
+    )
+
+
+def truth_array(truth) -> np.ndarray:
+    """True properties `(n, 5)`, from an array or from the columns of a catalogue."""
+    if isinstance(truth, pd.DataFrame):
+        truth = truth[list(PROPERTY_NAMES)]
+    values = np.asarray(truth, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(PROPERTIES) or len(values) == 0:
+        raise ValueError(f"truth has shape {values.shape}, expected (n, 5) with n at least 1")
+    return values
+
+
+def aligned(truth, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """True properties `(n, 5)` and samples `(n, S, 5)` a model, of the same galaxies.
+
+    Raises:
+        ValueError: a model is unknown, or truth and a posterior do not hold the same galaxies.
+    """
+    values = truth_array(truth)
+    samples = {}
+    for model in posteriors_in_order(posteriors):
+        dataset = posteriors[model]
+        samples[model] = samples_array(dataset)
+        if len(samples[model]) != len(values):
+            raise ValueError(
+                f"the {model} posterior holds {len(samples[model])} galaxies and truth "
+                f"{len(values)}: select the same ones"
+            )
+        if isinstance(truth, pd.DataFrame) and "object_id" in truth:
+            ours, theirs = truth["object_id"].to_numpy(), dataset["object_id"].values
+            if not (ours.astype(str) == theirs.astype(str)).all():
+                raise ValueError(
+                    f"the {model} posterior and truth hold different galaxies, or the same in "
+                    "another order: select by object_id"
+                )
+    return values, samples
+
+
+def posteriors_in_order(models: Mapping) -> list[str]:
+    """The known models among the keys, photometry first."""
+    unknown = set(models) - set(MODELS)
+    if unknown or not models:
+        raise ValueError(f"models are called {sorted(models)}, expected {' and '.join(MODELS)}")
+    return [model for model in MODELS if model in models]
+
+
+def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
+    """Axis limits that hold the central `inside` percent of all values, with a margin."""
+    pooled = np.concatenate([np.ravel(v) for v in values])
+    low, high = np.nanpercentile(pooled, [50 - inside / 2, 50 + inside / 2])
+    margin = 0.08 * (high - low) or 0.5
+    return float(low - margin), float(high + margin)
+
+
+def density(
+    axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, *, filled=True, masses=(0.5, 0.9)
+) -> None:
+    """Draw contours that enclose these fractions of the points, filled or as lines.
+
+    With fewer than 20 points there is nothing to estimate a density from, and the points
+    themselves are drawn: dots for filled contours, crosses for lines.
+    """
+    if len(x) < KDE_FEWEST:
+        axes.plot(x, y, "o" if filled else "x", ms=5, color=colour, zorder=3)
+        return
+    kde = gaussian_kde(np.stack([x, y])[:, :KDE_GALAXIES])
+    grid_x = np.linspace(*axes.get_xlim(), 70)
+    grid_y = np.linspace(*axes.get_ylim(), 70)
+    height = kde(np.stack(np.meshgrid(grid_x, grid_y)).reshape(2, -1)).reshape(70, 70)
+    at_points = kde(kde.dataset)
+    levels = np.quantile(at_points, 1 - np.sort(masses)[::-1])
+    if filled:
+        axes.scatter(x, y, s=3, color=colour, alpha=0.35, lw=0, rasterized=True, zorder=1)
+        axes.contourf(
+            grid_x,
+            grid_y,
+            height,
+            [*levels, np.inf],
+            colors=[colour] * len(levels),
+            alpha=0.35,
+            zorder=2,
+        )
+    axes.contour(
+        grid_x,
+        grid_y,
+        height,
+        levels,
+        colors=colour,
+        linewidths=1.2,
+        zorder=4,
+        linestyles="solid" if filled else "dashed",
+    )
+
+
+def histogram(axes: Axes, values: np.ndarray, bins, colour: str, *, filled=False, **options):
+    """Draw a normalised histogram, as a line or filled."""
+    weights = np.full(len(values), 1 / len(values))
+    kind = (
+        {"histtype": "stepfilled", "alpha": 0.25, "lw": 0}
+        if filled
+        else {"histtype": "step", "lw": 1.6}
+    )
+    axes.hist(values, bins, weights=weights, color=colour, **kind, **options)
+
+
+def cutout(axes: Axes, image: np.ndarray, number: int | None = None) -> None:
+    """Show a uint8 cutout without axes, with a number in its corner."""
+    axes.imshow(image, interpolation="lanczos")
+    axes.set_axis_off()
+    if number is not None:
+        axes.text(
+            0.06,
+            0.94,
+            str(number),
+            transform=axes.transAxes,
+            color="white",
+            va="top",
+            fontsize=10,
+            fontweight="bold",
+        )
+
+
+def model_legend(figure_or_axes, models, *, truth: str | None = None, **options) -> None:
+    """Legend with a line a model, and one for the truth."""
+    lines = [Line2D([], [], color=COLOURS[m], lw=2, label=TITLES[m]) for m in models]
+    if truth:
+        lines.insert(0, Line2D([], [], color=COLOURS["truth"], lw=2, label=truth))
+    figure_or_axes.legend(handles=lines, **options)
+
+
+def text_colour(kind: str) -> str:
+    """Colour of text about the truth or a model: orange is darkened to be readable on white."""
+    return "#8a5f00" if kind == "photometry" else COLOURS[kind]
+
+
+def require_images(images, n: int) -> None:
+    """Raise `ValueError` unless there are `n` colour cutouts."""
+    if images.ndim != 4 or images.shape[-1] != 3 or len(images) != n:
+        raise ValueError(f"images have shape {images.shape}, expected ({n}, height, width, 3)")
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Write a figure as PDF and as PNG beside it, whole or not at all.
+
+    Arguments:
+        figure: the figure.
+        path: file name without ending.
+    """
+    for ending in (".pdf", ".png"):
+        with replacing(f"{path}{ending}") as temporary:
+            figure.savefig(temporary, dpi=200)

@@ -1,0 +1,197 @@
+"""What a survey holds, and how it compares with the sky."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from galcfm.figures.style import (
+    BAND_COLOURS,
+    COLOURS,
+    LABELS,
+    LIGHT,
+    cutout,
+    histogram,
+    limits,
+    new_figure,
+    require_images,
+    styled,
+)
+from galcfm.properties import BANDS, PROPERTIES
+
+
+@styled
+def contact_sheet(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
+    """Show cutouts with redshift, r magnitude and the five properties below each.
+
+    Arguments:
+        catalogue: the galaxies to show, a row each, at most 24.
+        images: their cutouts, uint8 `(n, 128, 128, 3)`.
+        source: what the galaxies are.
+    """
+    n = len(catalogue)
+    if not 1 <= n <= 24:
+        raise ValueError(f"a contact sheet holds 1 to 24 galaxies, not {n}: select fewer rows")
+    require_images(images, n)
+    columns = min(n, 4)
+    rows = -(-n // columns)
+    figure = new_figure(2.05 * columns, 3.1 * rows + 0.25, source)
+    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[2, 1.1] * rows)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    numbers = {"redshift": "Redshift", "mag_r": "$r$ [AB mag]"} | LABELS
+    for k, (image, (_, galaxy)) in enumerate(zip(images, catalogue.iterrows(), strict=True)):
+        row, column = divmod(k, columns)
+        cutout(grid[2 * row, column], image)
+        for line, (name, label) in enumerate(numbers.items()):
+            number = f"{galaxy[name]:.{3 if name == 'redshift' else 2}f}".replace("-", "−")
+            for x, text, align in ((0.02, label, "left"), (0.98, number, "right")):
+                grid[2 * row + 1, column].text(
+                    x, 0.98 - 0.152 * line, text, ha=align, va="top", fontsize=9
+                )
+    return figure
+
+
+@styled
+def survey_overview(catalogue: pd.DataFrame, *, source: str) -> Figure:
+    """Show a survey: redshifts, magnitudes, colours and the five properties.
+
+    Arguments:
+        catalogue: `redshift`, `mag_u` … `mag_z` [AB mag] and the properties, a row a galaxy.
+        source: what the galaxies are.
+    """
+    figure = new_figure(8.6, 7.6, source)
+    grid = figure.subplots(3, 3)
+    magnitude = {band: catalogue[f"mag_{band}"].to_numpy() for band in BANDS}
+    one_dimensional = [("redshift", "Redshift"), *LABELS.items()]
+    positions = [(0, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+    for (row, column), (name, label) in zip(positions, one_dimensional, strict=True):
+        axes, values = grid[row, column], catalogue[name].to_numpy()
+        histogram(
+            axes,
+            values,
+            np.linspace(*limits(values, inside=99.8), 41),
+            COLOURS["truth"],
+            filled=True,
+        )
+        axes.set(xlabel=label, ylabel="Fraction of galaxies")
+        axes.text(
+            0.97,
+            0.95,
+            f"median {np.median(values):.2f}",
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=9,
+        )
+        # Room for the median above the histogram.
+        axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
+    bins = np.linspace(*limits(*magnitude.values(), inside=99.8), 61)
+    for band, colour in zip(BANDS, BAND_COLOURS, strict=True):
+        histogram(grid[0, 1], magnitude[band], bins, colour)
+        grid[0, 1].plot([], [], color=colour, lw=2, label=f"${band}$")
+    grid[0, 1].set(xlabel="Magnitude [AB mag]", ylabel="Fraction of galaxies")
+    grid[0, 1].legend(loc="upper left", handlelength=1)
+    colours = {pair: magnitude[pair[0]] - magnitude[pair[1]] for pair in ("ug", "gr")}
+    planes = (
+        (grid[0, 2], colours["gr"], colours["ug"], "$g - r$ [mag]", "$u - g$ [mag]"),
+        (grid[1, 0], magnitude["r"], colours["gr"], "$r$ [AB mag]", "$g - r$ [mag]"),
+    )
+    for axes, x, y, label_x, label_y in planes:
+        window = (*limits(x, inside=99.8), *limits(y, inside=99.8))
+        axes.hexbin(
+            x, y, gridsize=35, extent=window, mincnt=1, cmap="Greys", bins="log", vmin=0.3, lw=0.1
+        )
+        axes.set(xlabel=label_x, ylabel=label_y)
+    return figure
+
+
+@styled
+def control_gains(experiments: Mapping, *, source: str) -> Figure:
+    """Gain in log-density by each control's features, with its standard error.
+
+    Arguments:
+        experiments: those of `controls.json`: `question`, `gain` and `standard_error` [nat], by
+            name.
+        source: what the galaxies are.
+    """
+    figure = new_figure(7, 0.8 + 0.42 * len(experiments), source)
+    axes = figure.subplots()
+    rows = np.arange(len(experiments))[::-1]
+    for row, result in zip(rows, experiments.values(), strict=True):
+        axes.errorbar(
+            result["gain"],
+            row,
+            xerr=2 * result["standard_error"],
+            fmt="o",
+            color=COLOURS["image"],
+            capsize=3,
+        )
+    axes.axvline(0, color=COLOURS["truth"], lw=1)
+    axes.set_yticks(rows, [result["question"] for result in experiments.values()])
+    axes.set(
+        xlabel="gain over photometry [nat] ± 2 standard errors",
+        ylim=(-0.6, len(experiments) - 0.4),
+    )
+    axes.grid(axis="x", alpha=0.25)
+    return figure
+
+
+@styled
+def colour_comparison(colours: Mapping, *, source: str) -> Figure:
+    """Colours of real and simulated galaxies: 5, 16, 50, 84 and 95 %.
+
+    Arguments:
+        colours: the five percentiles [mag] of each colour, in `real` and in `simulated`.
+        source: what the galaxies are.
+    """
+    names = list(colours["real"])
+    figure = new_figure(7, 2.6, source)
+    looks = {"real": COLOURS["truth"], "simulated": COLOURS["image"]}
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for row, (kind, colour) in enumerate(looks.items()):
+            low, start, middle, end, high = colours[kind][name]
+            axes.plot([low, high], [-row, -row], color=colour, lw=1)
+            axes.plot([start, end], [-row, -row], color=colour, lw=5, alpha=0.5)
+            axes.plot(middle, -row, "o", color=colour)
+        axes.set_yticks([0, -1], list(looks) if axes.get_subplotspec().is_first_col() else [])
+        axes.set(xlabel=f"${name.replace('−', '-')}$ [mag]", ylim=(-1.6, 0.6))
+        axes.grid(axis="x", alpha=0.25)
+    return figure
+
+
+@styled
+def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figure:
+    """Percentiles of simulated properties less the real ones.
+
+    Arguments:
+        offsets: `offset` in standard deviations of the real galaxies, by column and percentile.
+        allowed: half-width of the shaded band.
+        source: what the galaxies are.
+    """
+    figure = new_figure(9, 3.8, source)
+    axes = figure.subplots()
+    axes.axhspan(-allowed, allowed, color=LIGHT, alpha=0.25, lw=0)
+    names = {p.name: LABELS[p.name].split(" [")[0] for p in PROPERTIES} | {"redshift": "$z$"}
+    width = 0.18
+    for k, rows in enumerate(offsets.values()):
+        x = k + width * (np.arange(len(rows)) - (len(rows) - 1) / 2)
+        axes.bar(x, [r["offset"] for r in rows.values()], 0.8 * width, color=COLOURS["image"])
+        for place, (percentile, row) in zip(x, rows.items(), strict=True):
+            # On the other side of the line than the bar.
+            below = row["offset"] > 0
+            axes.annotate(
+                percentile,
+                (place, 0),
+                (0, -2 if below else 2),
+                textcoords="offset points",
+                ha="center",
+                va="top" if below else "bottom",
+                fontsize=9,
+            )
+    axes.axhline(0, color=COLOURS["truth"], lw=1)
+    axes.set_xticks(range(len(offsets)), [names[column] for column in offsets], fontsize=11)
+    axes.set_ylabel("simulated − real [standard deviations]")
+    axes.grid(axis="y", alpha=0.25)
+    return figure
