@@ -145,12 +145,13 @@ class Archive:
         return "#Table1\n" + table.to_csv(index=False, na_rep="null")
 
 
+FEW = (266, 600)
+
+
 @pytest.fixture
 def quick(monkeypatch):
-    pytest.importorskip("astroquery.sdss")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(room, "SECONDS_BETWEEN_QUERIES", 0.001)
-    monkeypatch.setattr(room, "PLATES", (266, 600))
 
 
 def test_each_cut_of_the_server_cuts_and_is_counted(quick, tmp_path):
@@ -167,14 +168,14 @@ def test_each_cut_of_the_server_cuts_and_is_counted(quick, tmp_path):
     ):
         frame.loc[row, list(change)] = list(change.values())
     with Archive(frame) as archive:
-        rows, counts = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        rows, counts = fetch_catalogue(tmp_path, server=archive.address, plates=FEW, progress=False)
         assert counts == [200, 199, 198, 197, 196, 195, 194]
         assert len(rows) == 194
         assert sorted(rows["objID"]) == frame["objID"][6:].tolist()
         n = len(archive.queries)
         assert n == 2 * 4
         # Pieces that are there are not fetched again.
-        again, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        again, _ = fetch_catalogue(tmp_path, server=archive.address, plates=FEW, progress=False)
         assert len(archive.queries) == n
         pd.testing.assert_frame_equal(rows, again)
     catalogue, cuts = select_galaxies(rows, counts)
@@ -188,7 +189,7 @@ def test_a_server_in_trouble_is_asked_again(quick, tmp_path):
             "<!DOCTYPE html><html><body>maintenance</body></html>",
             '[{"error_message": "Maximum 60 queries allowed per minute."}]',
         ]
-        rows, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        rows, _ = fetch_catalogue(tmp_path, server=archive.address, plates=FEW, progress=False)
         assert len(rows) == 50
 
 
@@ -196,20 +197,20 @@ def test_no_answer_ends_in_a_sentence_and_goes_on_later(quick, tmp_path):
     with Archive(spectra(50)) as archive:
         archive.answers = [None] * 4 + ["<html></html>"] * 2
         with pytest.raises(CatalogueError, match=r"gives no answer .*running again continues"):
-            fetch_catalogue(tmp_path, server=archive.address, attempts=2, progress=False)
+            fetch_catalogue(tmp_path, server=archive.address, plates=FEW, attempts=2, progress=False)
         n = len(archive.queries)
-        rows, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        rows, _ = fetch_catalogue(tmp_path, server=archive.address, plates=FEW, progress=False)
         assert len(rows) == 50
         assert len(archive.queries) == n + 4
     with pytest.raises(CatalogueError, match="check the network"):
-        fetch_catalogue(tmp_path / "b", server=archive.address, attempts=1, progress=False)
+        fetch_catalogue(tmp_path / "b", server=archive.address, plates=FEW, attempts=1, progress=False)
 
 
 def test_an_answer_that_is_cut_off_is_noticed(quick, tmp_path):
     with Archive(spectra(50)) as archive:
         archive.answers = None
         with pytest.raises(CatalogueError, match="the answer was cut off"):
-            fetch_catalogue(tmp_path, server=archive.address, progress=False)
+            fetch_catalogue(tmp_path, server=archive.address, plates=FEW, progress=False)
 
 
 def plain(frame):
@@ -255,7 +256,6 @@ def test_each_cut_made_here_cuts_and_is_counted():
 
 
 def test_catalogue_and_cutouts_make_a_survey(tmp_path, monkeypatch):
-    pytest.importorskip("aiohttp")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     frame = spectra(50)
     frame["ra"], frame["dec"] = zip(*map(position, range(50)), strict=True)
@@ -266,7 +266,8 @@ def test_catalogue_and_cutouts_make_a_survey(tmp_path, monkeypatch):
         parameters = {"kind": "sdss", "cuts": cuts.to_dict("list")}
         assert make_survey(catalogue, ledger, tmp_path / "sdss", parameters).empty
     survey = Survey.load(tmp_path / "sdss")
-    assert survey.parameters == parameters
+    assert survey.parameters == parameters | {"left_out": []}
+    assert survey.source == "SDSS"
     assert survey.properties.shape == (50, 5)
     np.testing.assert_array_equal(survey.images[7], decode_jpeg(cutout(7)))
 
@@ -293,7 +294,6 @@ def test_star_forming_galaxies_lie_below_the_line():
 
 
 def test_the_balmer_decrement_gives_an_attenuation():
-    pytest.importorskip("dust_extinction")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         a_v = balmer_attenuation([2.86, 3.86, 2.5], [1.0, 1.0, 1.0])

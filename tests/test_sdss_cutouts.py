@@ -18,7 +18,6 @@ from galcfm.images import decode_jpeg
 from galcfm.sdss import DownloadError, Ledger, download_cutouts, make_survey
 from galcfm.survey import Survey, SurveyError
 
-pytest.importorskip("aiohttp")
 QUICK = {"rate": 1e4, "backoff": 0.01, "progress": False}
 
 
@@ -241,7 +240,8 @@ def test_a_full_disk_ends_in_a_sentence_and_a_usable_ledger(tmp_path):
     assert 0 < repeated <= 8
 
 
-def test_a_ledger_in_use_or_of_another_kind_is_refused(tmp_path):
+def test_a_ledger_in_use_or_of_another_kind_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("galcfm.sdss.cutouts.LOCK_WAIT", 0.1)
     with (
         Ledger(tmp_path / "a.db"),
         pytest.raises(DownloadError, match="another download is using it"),
@@ -275,6 +275,15 @@ def test_no_cutout_at_all_is_no_survey(tmp_path):
         fetch(tmp_path / "a.db", galaxies(2), server)
     with Ledger(tmp_path / "a.db") as ledger, pytest.raises(SurveyError, match="has no cutout"):
         make_survey(galaxies(2), ledger, tmp_path / "survey", {})
+
+
+def test_what_another_survey_left_waiting_is_not_fetched(tmp_path):
+    with Ledger(tmp_path / "a.db") as ledger:
+        ledger.enrol(galaxies(40))
+    with SkyServer() as server:
+        counts, _ = fetch(tmp_path / "a.db", galaxies(7), server)
+        assert counts == {"good": 7, "failed": 0, "waiting": 0}
+        assert sorted(server.good()) == list(range(7))
 
 
 def test_a_running_loop_as_in_a_notebook_is_no_obstacle(tmp_path):
