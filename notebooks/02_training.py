@@ -25,7 +25,7 @@
 # the properties themselves, the prior against which information is measured.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 features = "r_and_colours"  # photometric features; the paper's: "magnitudes"
@@ -148,12 +148,12 @@ image = train(
     warm_start=photometry if warm_start else None,
 )
 
-# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the simulated survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
+# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
 history = pd.concat(
     pd.read_csv(folder / name / "training.csv").assign(model=name)
     for name in ("photometry", "image")
 )
-figures.training_curves(history, source="simulated survey")
+figures.training_curves(history, source=galaxies.source)
 
 # %%
 trained = {"prior": prior, "photometry": photometry, "image": image}
