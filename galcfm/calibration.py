@@ -15,6 +15,7 @@ run and under variants of their training, and writes `data/published/calibration
 import argparse
 import hashlib
 import json
+import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,8 @@ __all__ = [
 QUANTITIES = ("hpd", "tarp", *PROPERTY_NAMES)
 CONFIDENCE = 0.95
 COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
-MODELS = ("photometry", "image")
+MODELS = ("prior", "photometry", "image")
+DRAWS_AGAINST_PRIOR = 8
 N_GALAXIES, SEED = 5000, 606
 
 
@@ -177,66 +179,69 @@ def departure(ranks, n_draws: int) -> float:
 
 def rank_galaxies(
     models: Sequence[Posterior],
+    prior: Posterior,
     survey: Survey,
     *,
     n_draws: int,
     steps: int = FAST_STEPS,
     seed: int = 0,
     progress: bool = True,
-) -> dict[str, tuple[pd.DataFrame, np.ndarray]]:
+) -> pd.DataFrame:
     r"""Ranks of each galaxy's properties under a model or the mean density of several.
 
     Arguments:
         models: one model, or the members of an ensemble.
+        prior: an unconditional flow, the model with features `"none"`.
         survey: galaxies with known properties.
         n_draws: draws a galaxy, shared among the members.
         steps: Runge-Kutta steps.
-        seed: of the draws, and of the errors of `"smoothed"`.
+        seed: of the draws and reference points.
         progress: show a progress bar.
 
     Returns:
-        For the properties as `"measured"`, and `"smoothed"` with the flow's own
-        :math:`\mathcal N(0, \sigma^2)` added: ranks by `QUANTITIES`, a row a galaxy, and the
-        log-density [nat] at these properties, `(n,)`.
+        A row a galaxy: the ranks by `QUANTITIES`; `hpd_smoothed`, that of the properties with
+        the flow's own :math:`\mathcal N(0, \sigma^2)` added; `log_prob` and `log_prior` of the
+        properties [nat]; and `below_prior`, the share of some draws that are less dense under the
+        posterior than under the prior.
     """
-    rng = np.random.default_rng(seed)
-    measured = survey.properties
+    truth = survey.properties
     scale = models[0].property_std.cpu().numpy()
-    width = models[0].architecture["sigma"] * scale
-    truths = {"measured": measured, "smoothed": measured + width * rng.normal(size=measured.shape)}
-    references = reference_points(measured, seed)
+    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    smoothed = truth + models[0].architecture["sigma"] * scale * noise
+    references = reference_points(truth, seed)
     conditions = [model.encode_survey(survey, progress) for model in models]
+    nothing = prior.encode(survey.magnitudes)
     counts = np.bincount(np.arange(n_draws) % len(models))
-    found = {name: ([], []) for name in truths}
+    some = slice(None, None, math.ceil(n_draws / DRAWS_AGAINST_PRIOR))
+    found = []
     with tqdm(total=len(survey), desc="ranking", unit="galaxy", disable=not progress) as bar:
         for start in range(0, len(survey), 64):
             rows = slice(start, start + 64)
             here = [condition[rows] for condition in conditions]
             draws, log_prob = _draw(models, here, survey.object_id[rows], counts, steps, seed)
-            for name, truth in truths.items():
-                at_truth = _mean_log_prob(
+            at_truth, at_smoothed = (
+                _mean_log_prob(
                     [
-                        m.log_prob_from(truth[rows], c, steps)
+                        m.log_prob_from(theta[rows], c, steps)
                         for m, c in zip(models, here, strict=True)
                     ]
                 )
-                ranks, densities = found[name]
-                by_property = rank_statistics(draws, truth[rows])
-                scaled = (x / scale for x in (draws, truth[rows], references[rows]))
-                ranks.append(
-                    np.column_stack(
-                        [hpd_ranks(log_prob, at_truth), tarp_ranks(*scaled), by_property]
-                    )
-                )
-                densities.append(at_truth)
+                for theta in (truth, smoothed)
+            )
+            prior_at_draws = prior.log_prob_from(draws[:, some], nothing[rows], steps).numpy()
+            scaled = (x / scale for x in (draws, truth[rows], references[rows]))
+            columns = {
+                "hpd": hpd_ranks(log_prob, at_truth),
+                "tarp": tarp_ranks(*scaled),
+                **dict(zip(PROPERTY_NAMES, rank_statistics(draws, truth[rows]).T, strict=True)),
+                "hpd_smoothed": hpd_ranks(log_prob, at_smoothed),
+                "log_prob": at_truth,
+                "log_prior": prior.log_prob_from(truth[rows], nothing[rows], steps).numpy(),
+                "below_prior": np.mean(log_prob[:, some] < prior_at_draws, axis=1),
+            }
+            found.append(pd.DataFrame(columns))
             bar.update(len(draws))
-    return {
-        name: (
-            pd.DataFrame(np.concatenate(ranks), columns=list(QUANTITIES)),
-            np.concatenate(densities),
-        )
-        for name, (ranks, densities) in found.items()
-    }
+    return pd.concat(found, ignore_index=True)
 
 
 def _draw(models, conditions, object_id, counts, steps, seed) -> tuple[np.ndarray, np.ndarray]:
@@ -306,15 +311,16 @@ RECIPES = {
     "photometry_paper": Recipe(
         "the paper's training", "photometry", PAPER, {"features": "magnitudes"}
     ),
-    "photometry_plain_weights": Recipe(
-        "weights not averaged", "photometry", {"average_decay": 0.0}
-    ),
-    "photometry_sharp": Recipe("path without width, σ = 0", "photometry", {}, {"sigma": 0.0}),
-    "photometry_ensemble": Recipe("mean of three trainings", "photometry", members=3),
+    "photometry_ensemble": Recipe("mean density of three trainings", "photometry", members=3),
     "photometry_more": Recipe(
         "60,000 galaxies", "photometry", {"max_epochs": 15}, n_galaxies=75_000
     ),
-    "image_ensemble": Recipe("mean of two trainings", "image", members=2),
+    "photometry_sharp": Recipe("path without width, σ = 0", "photometry", {}, {"sigma": 0.0}),
+    "photometry_longer": Recipe("twice the epochs", "photometry", {"max_epochs": 120}),
+    "photometry_deeper": Recipe(
+        "five hidden layers, not three", "photometry", {}, {"network": {"width": 256, "depth": 5}}
+    ),
+    "image_ensemble": Recipe("mean density of two trainings", "image", members=2),
 }
 
 
@@ -367,7 +373,7 @@ def run(
     galaxies: Survey,
     recipes: Mapping[str, Recipe] = RECIPES,
     *,
-    n_draws: int = 63,
+    n_draws: int = 31,
     progress: bool = True,
 ) -> dict:
     """Rank `galaxies` under each recipe; those that `path` holds for these models are kept.
@@ -382,6 +388,7 @@ def run(
         progress: show progress bars.
     """
     ranks_path = path.with_suffix(".parquet")
+    prior = Posterior.load(folder / "prior")
     results, table = {"recipes": {}}, galaxies.catalogue[list(COVARIATES)].astype(np.float32)
     identity = {
         "run": folder.name,
@@ -399,10 +406,9 @@ def run(
     for name, recipe in recipes.items():
         if name in results["recipes"]:
             continue
-        start = time.monotonic()
         members = members_of(recipe, folder, survey, progress)
-        trained = time.monotonic()
-        found = rank_galaxies(members, galaxies, n_draws=n_draws, progress=progress)
+        start = time.monotonic()
+        found = rank_galaxies(members, prior, galaxies, n_draws=n_draws, progress=progress)
         results["recipes"][name] = {
             "label": recipe.label,
             "model": recipe.model,
@@ -410,16 +416,14 @@ def run(
             "members": len(members),
             "n_train": members[0].metadata["n_train"],
             "best_epochs": [member.metadata["best_epoch"] for member in members],
-            "mean_log_prob": float(found["measured"][1].mean()),
-            "training_seconds": round(trained - start, 1),
-            "ranking_seconds": round(time.monotonic() - trained, 1),
+            "training_seconds": round(sum(m.metadata["seconds"] for m in members), 1),
+            "ranking_seconds": round(time.monotonic() - start, 1),
         }
-        for kind, (ranks, log_prob) in found.items():
-            ranks = ranks if kind == "measured" else ranks[["hpd"]]
-            for column in ranks:
-                table[f"{name}/{kind}/{column}"] = ranks[column].to_numpy(np.uint8)
-            if kind == "measured":
-                table[f"{name}/log_prob"] = log_prob.astype(np.float32)
+        ranks = dict.fromkeys((*QUANTITIES, "hpd_smoothed"), np.uint8)
+        for column, values in found.astype(ranks).items():
+            if column not in ranks:
+                values = values.astype(np.float32)
+            table[f"{name}/{column}"] = values
         results |= {
             "command": f"python -m galcfm.calibration --run {folder.name}",
             "date": str(date.today()),

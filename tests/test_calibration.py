@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import chi2
 
 from galcfm import calibration
 from galcfm.calibration import (
@@ -73,8 +74,6 @@ def test_a_shifted_posterior_fails_in_its_property():
 
 def test_hpd_coverage_is_that_of_chi_squared():
     """A posterior narrower by f holds the truth in its 68 % region as often as chi² says."""
-    from scipy.stats import chi2
-
     levels, shares = rank_shares(gaussian_ranks(narrower=0.8)["hpd"], S)
     expected = chi2.cdf(0.8**2 * chi2.ppf(levels, D), D)
     np.testing.assert_allclose(shares, expected, atol=0.04)
@@ -119,32 +118,49 @@ def small_model(seed):
     return Posterior("magnitudes", network={"width": 16})
 
 
-def test_an_ensemble_of_one_model_twice_is_that_model(survey):
-    some = survey.select(range(8))
-    model = small_model(0)
-    for one, two in zip(
-        rank_galaxies([model], some, n_draws=6, progress=False).values(),
-        rank_galaxies([model, model], some, n_draws=6, progress=False).values(),
-        strict=True,
-    ):
-        assert list(one[0]) == list(calibration.QUANTITIES)
-        np.testing.assert_allclose(one[1], two[1], atol=1e-5)
+def ranked(models, survey):
+    prior = Posterior("none", network={"width": 16})
+    return rank_galaxies(models, prior, survey, n_draws=6, progress=False)
+
+
+def test_an_ensemble_of_one_model_twice_has_its_density(survey):
+    some, model = survey.select(range(8)), small_model(0)
+    one, two = ranked([model], some), ranked([model, model], some)
+    assert set(calibration.QUANTITIES) < set(one)
+    np.testing.assert_allclose(one["log_prob"], two["log_prob"], atol=1e-5)
 
 
 def test_an_ensemble_has_the_mean_density(survey):
-    some = survey.select(range(8))
-    models = [small_model(0), small_model(1)]
-    _, found = rank_galaxies(models, some, n_draws=6, progress=False)["measured"]
+    some, models = survey.select(range(8)), [small_model(0), small_model(1)]
     each = [m.log_prob(some.properties, some.magnitudes, steps=12).numpy() for m in models]
+    found = ranked(models, some)["log_prob"]
     np.testing.assert_allclose(found, np.logaddexp(*each) - np.log(2), atol=1e-4)
+
+
+def test_draws_are_held_against_the_prior(survey):
+    """A model that ignores its data is its own prior."""
+    model = Posterior("none", network={"width": 16})
+    found = rank_galaxies([model], model, survey, n_draws=8, progress=False)
+    np.testing.assert_allclose(found["log_prob"], found["log_prior"], atol=1e-5)
+    # An untrained flow is close to N(0, 1): half as wide it is denser where r² < 10 ln 2 / 3.
+    narrow = Posterior("none", network={"width": 16})
+    narrow.load_state_dict(model.state_dict())
+    narrow.property_std /= 2
+    found = rank_galaxies([model], narrow, survey, n_draws=8, progress=False)["below_prior"]
+    assert found.mean() == pytest.approx(chi2.cdf(10 * np.log(2) / 3, 5), abs=0.05)
 
 
 @pytest.fixture
 def trained(survey, tmp_path):
     folder = tmp_path / "run"
     settings = TrainingSettings(max_epochs=1, seed=3)
-    for name, encoder in (("photometry", None), ("image", {"widths": [4], "n_features": 4})):
-        model = Posterior("r_and_colours", encoder=encoder, network={"width": 8})
+    pictures = {"widths": [4], "n_features": 4, "bin_factor": 8}
+    for name, features, encoder in (
+        ("prior", "none", None),
+        ("photometry", "r_and_colours", None),
+        ("image", "r_and_colours", pictures),
+    ):
+        model = Posterior(features, encoder=encoder, network={"width": 8})
         train(model, survey, folder / name, settings, progress=False)
     return folder
 
@@ -167,7 +183,7 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     second, table = run(recipes)
     assert second["recipes"]["photometry"] == first["recipes"]["photometry"]
     assert second["recipes"]["two"]["members"] == 2
-    assert table["two/measured/hpd"].between(0, 7).all()
+    assert table["two/hpd"].between(0, 7).all()
     assert len(list((trained / "variants").iterdir())) == 2
     for key in ("command", "date", "machine", "made"):
         assert second[key]
