@@ -8,6 +8,7 @@ from conftest import toy_survey
 
 from galcfm import Posterior, training
 from galcfm.posterior import ModelError
+from galcfm.survey import Survey
 from galcfm.training import TrainingError, TrainingSettings, _Data, _FlowLoss, train
 
 SMALL = {"width": 32, "depth": 2}
@@ -233,3 +234,37 @@ def test_half_precision_is_the_encoders_alone(survey):
     assert half.dtype == torch.float32
     assert full != half
     torch.testing.assert_close(full, half, rtol=0.01, atol=0)
+
+
+def test_weights_draw_the_galaxies_of_another_population(survey, tmp_path):
+    """Galaxies of weight zero are never learned from: their properties may be anything."""
+    weights = (survey.catalogue["mag_r"] < 17).to_numpy(float)
+    settings = TrainingSettings(max_epochs=2, seed=5)
+    start = train(model(), survey, tmp_path / "start", settings, progress=False)
+    spoilt = survey.catalogue.copy()
+    spoilt.loc[weights == 0, "log_sfr"] = 3.0
+    tuned = [
+        train(
+            model(),
+            Survey(table, survey.images),
+            tmp_path / name,
+            settings,
+            warm_start=start,
+            weights=weights,
+            progress=False,
+        ).state_dict()
+        for name, table in (("sound", survey.catalogue), ("spoilt", spoilt))
+    ]
+    assert all(torch.equal(tuned[0][key], tuned[1][key]) for key in tuned[0])
+    assert any(not torch.equal(tuned[0][key], value) for key, value in start.state_dict().items())
+    with pytest.raises(TrainingError, match="weights"):
+        train(model(), survey, tmp_path / "sound", settings, warm_start=start, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [(np.ones(3), "one a galaxy is needed"), (-np.ones(120), "row 0 is -1.0 .120 such rows")],
+)
+def test_bad_weights_are_refused(survey, tmp_path, weights, message):
+    with pytest.raises(TrainingError, match=message):
+        train(model(), survey, tmp_path, TrainingSettings(), weights=weights, progress=False)
