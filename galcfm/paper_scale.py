@@ -1,11 +1,10 @@
 """The paper's sizes on a GPU, in commands that each end within a time limit.
 
-    python -m galcfm.paper_scale STAGE [--recipe tuned] [--limit-seconds 570] [--rehearse]
-
-The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `train`,
-`throughput`, `sample` and `summarise`, in this order. A stage that reaches its limit leaves a
-checkpoint and exits with code 75: call it again until the code is 0. `--rehearse` does it all small
-on any computer. No notebook and nothing of the book is needed.
+`python -m galcfm.paper_scale STAGE [--recipe tuned] [--limit-seconds 570] [--rehearse]`. The stages
+are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `train`, `throughput`, `sample`
+and `summarise`, in this order. A stage that reaches its limit leaves a checkpoint and exits with
+code 75: call it again until the code is 0. `--rehearse` does it all small on any computer. No
+notebook and nothing of the book is needed.
 """
 
 import argparse

@@ -51,16 +51,15 @@ def gains(survey: Survey, folder: Path, seed: int, recipe: str = "quick", **chan
     }
 
 
-def summary(seeds: dict, oracle: float | None = None) -> dict:
+def summary(seeds: dict) -> dict:
     """Mean gain over seeds and galaxies, and its standard error.
 
     Arguments:
         seeds: results of `gains` by seed.
-        oracle: gain in nat by the true morphology, of which the mean gain is a share.
 
     Returns:
         `gain` and `standard_error` in nat; the latter holds the spread of the galaxies, whose
-        gains are averaged over the seeds first, and that of the trainings. `share_of_oracle`.
+        gains are averaged over the seeds first, and that of the trainings.
     """
     table = np.array([seeds[seed]["gain"] for seed in seeds])
     means = table.mean(axis=1)
@@ -73,7 +72,6 @@ def summary(seeds: dict, oracle: float | None = None) -> dict:
         "gain": float(means.mean()),
         "standard_error": error,
         "spread_over_trainings": spread,
-        "share_of_oracle": None if oracle is None else float(means.mean() / oracle),
     }
 
 
@@ -102,12 +100,7 @@ def run(survey_name: str, folder: Path, path: Path, seeds, recipe: str = "quick"
         for file in sorted(folder.glob("seed-*.json"))
     }
     known = {seed: found for seed, found in known.items() if found["survey_sha256"] == sums}
-    controls = published_folder() / "controls.json"
-    oracle = None
-    if controls.exists():
-        oracle = json.loads(controls.read_text())["experiments"]["oracle"]["gain"]
-    results = summary(known, oracle) | {
-        "oracle_gain": oracle,
+    results = summary(known) | {
         "command": "python -m galcfm.seeds",
         "date": str(date.today()),
         "survey": survey_name,

@@ -13,9 +13,8 @@ def test_the_error_holds_galaxies_and_trainings():
     n, offsets = 4000, {"1": 0.1, "2": 0.2, "3": 0.3}
     of_galaxies = rng.normal(size=n)
     table = {k: {"gain": of_galaxies - of_galaxies.mean() + b} for k, b in offsets.items()}
-    found = seeds.summary(table, oracle=0.4)
+    found = seeds.summary(table)
     assert found["gain"] == pytest.approx(0.2)
-    assert found["share_of_oracle"] == pytest.approx(0.5)
     assert found["gain_of_seeds"] == pytest.approx(offsets)
     # Galaxies: 1/√4000; trainings: standard deviation 0.1 over √3.
     expected = np.hypot(of_galaxies.std(ddof=1) / np.sqrt(n), 0.1 / np.sqrt(3))

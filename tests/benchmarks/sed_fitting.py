@@ -62,7 +62,7 @@ def fit(observed: np.ndarray, redshift: float, seed: int) -> dict:
     prior = Prior()
     for name, limits in PRIORS.items():
         prior.add_parameter(name, dist=limits)
-    # A tenth of a magnitude's tenth for what the model leaves out, as such fits allow for.
+    # 0.02 mag for what the model leaves out, as such fits allow for.
     errors = np.hypot([PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in "ugriz"], 0.02)
 
     def log_likelihood(parameters):
@@ -83,9 +83,7 @@ def fit(observed: np.ndarray, redshift: float, seed: int) -> dict:
 def fit_some(survey: Survey, n: int) -> dict:
     """Fits of the first `n` galaxies."""
     load_templates()
-    rows = [
-        fit(survey.magnitudes[k], float(survey.redshift[k]), seed=k) for k in range(n)
-    ]
+    rows = [fit(survey.magnitudes[k], float(survey.redshift[k]), seed=k) for k in range(n)]
     return {
         "sampler": f"nautilus {version('nautilus-sampler')}",
         "live_points": N_LIVE,
