@@ -34,8 +34,6 @@ seed = 1  # of the bootstrap
 
 # %%
 # %matplotlib inline
-import json
-
 import pandas as pd
 from myst_nb import glue
 
@@ -108,28 +106,6 @@ figures.model_comparison(
     {name: r["galaxies"]["delta_log_p"]["kde"] for name, r in results.items()},
     {name: r["galaxies"]["d_kl"]["kde"] for name, r in results.items()},
     source=test.source,
-)
-
-# %% [markdown]
-# ## Three seeds
-#
-# One training is one draw of weights, order and noise. `python -m
-# galcfm.seeds` repeats both trainings with three seeds, with the recipe of the
-# profile `quick`, and judges each pair by the exact density at the truth of
-# every test galaxy of that survey. The two controls, small flows given a few
-# numbers beside the photometry, bound what can be hoped for: six simple
-# measurements on the cutout, and the true radius, inclination and bulge
-# fraction, which no picture of this resolution shows exactly. What the image
-# model lacks of the first is the training's budget; the step from the first
-# to the second is the pictures' resolution and noise.
-
-# %%
-published = {
-    name: json.loads((paths.published_folder() / f"{name}.json").read_text())
-    for name in ("training_seeds", "controls")
-}
-tables.training_seeds(
-    published["training_seeds"], published["controls"]["experiments"]
 )
 
 # %% [markdown]
