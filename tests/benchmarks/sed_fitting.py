@@ -48,12 +48,14 @@ def magnitudes(parameters: dict, redshift: float) -> np.ndarray:
     old[:, 0] = 0
     newborn = templates.stellar_spectrum(formed - old, log_z)
     newborn = newborn + templates.nebular_spectrum(formed[:, 0], log_z, np.full(n, -3.0))
-    wavelength, dimming = templates.wavelength, -0.4 * p["a_v"][:, None]
-    through_disc = 10 ** (dimming * diffuse_curve(wavelength, np.zeros(1)))
-    extra = 1 / BIRTH_CLOUDS["mu"] - 1
-    through_clouds = through_disc * 10 ** (dimming * extra * birth_cloud_curve(wavelength))
+    wavelength = templates.wavelength
+    dimming = (-0.4 * np.log(10) * p["a_v"][:, None]).astype(np.float32)
+    diffuse = diffuse_curve(wavelength, np.zeros(1)).astype(np.float32)
+    clouds = (1 / BIRTH_CLOUDS["mu"] - 1) * birth_cloud_curve(wavelength)
+    through_disc = np.exp(dimming * diffuse)
+    through_clouds = np.exp(dimming * (diffuse + clouds.astype(np.float32)))
     spectra = templates.stellar_spectrum(old, log_z) * through_disc + newborn * through_clouds
-    flux = templates.fluxes(spectra[:, None], np.full(n, redshift))[:, 0]
+    flux = templates.fluxes(spectra[None], np.array([redshift]))[0]
     return 22.5 - 2.5 * np.log10(flux) + [ZERO_POINTS[band] for band in "ugriz"]
 
 
