@@ -26,6 +26,16 @@ def test_a_survey_without_images(survey, tmp_path):
     assert Survey.load(tmp_path / "toy").images is None
 
 
+def test_a_survey_says_what_it_is(survey):
+    def source(**parameters):
+        return Survey(survey.catalogue, parameters=parameters).select([0]).source
+
+    assert source(kind="simulated") == "simulated survey"
+    assert source(kind="sdss") == "SDSS"
+    assert source(kind="table", source="/home/me/nsa.fits") == "nsa.fits"
+    assert source() == "unknown survey"
+
+
 def test_splits_cover_the_survey_without_overlap(survey):
     parts = [survey.split(name) for name in ("train", "validation", "test")]
     ids = [set(part.object_id) for part in parts]
