@@ -4,6 +4,7 @@
 the units of `galcfm.properties`, or listed with the reason.
 """
 
+import contextlib
 import difflib
 import gzip
 import os
@@ -76,17 +77,21 @@ def take_in(
     Raises:
         SurveyError: as `Survey.from_table`.
     """
-    if unit not in UNITS:
+    if str(unit) not in UNITS:
         raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
     if not total:
         raise SurveyError(
             "the models are trained on total fluxes and would take the light outside an aperture "
             "for a fainter galaxy: map model, Petrosian or Sérsic fluxes and pass total=True"
         )
-    if cutouts is not None and not (pixel_scale and 0 < pixel_scale < 60):
-        raise SurveyError(
-            f"pixel_scale is {pixel_scale}: give the arcsec per pixel of the cutouts, e.g. 0.396"
-        )
+    try:
+        pixel_scale = None if cutouts is None else float(pixel_scale)
+    except (TypeError, ValueError):
+        pixel_scale = np.nan
+    if cutouts is not None and not 0 < pixel_scale < 60:
+        raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
+    if not isinstance(columns, Mapping | None):
+        raise SurveyError("columns must map names of a survey to names of the table")
     source = _Source(table)
     chosen = _choose_columns(source, columns or {})
     if not dereddened and "ebv" not in chosen:
@@ -160,7 +165,7 @@ def take_in(
         "columns": {name: str(column) for name, column in chosen.items()},
         "unit": unit,
         "dereddened": bool(dereddened),
-        "pixel_scale": None if pixel_scale is None else float(pixel_scale),
+        "pixel_scale": pixel_scale,
         "rows": n,
         "rejected": len(rejected),
     }
@@ -268,6 +273,10 @@ class _Source:
             mask = getattr(data, "mask", None)
             data = np.asarray(getattr(data, "unmasked", data))
             data = data if mask is None else np.ma.MaskedArray(data, mask)
+        if index is not None and data.ndim == 1 and data.dtype == object:
+            # Vectors as Parquet, and FITS of variable length, have them.
+            with contextlib.suppress(TypeError, ValueError):
+                data = np.array([np.asarray(vector, np.float64) for vector in data])
         if data.dtype.names or data.ndim != (1 if index is None else 2):
             example = f"; one element of it is {name}[0]" if data.ndim == 2 else ""
             raise SurveyError(

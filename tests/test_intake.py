@@ -199,6 +199,7 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("numbers are needed for ra", frame.assign(ra=pd.Timestamp("2020-01-01")))
     refused("lose digits", frame.assign(object_id=1.2376e18))
     refused("holds no rows", frame.head(0))
+    refused("columns must map", columns=["mag_u"])
 
 
 def test_only_magnitudes_and_names_are_needed(frame, tmp_path):
@@ -354,7 +355,8 @@ def test_wrong_stacks_of_cutouts_are_refused(frame, pictures):
     refused("7 cutouts for 8 rows", pictures[:7])
     refused("cutouts are float64", pictures / 255)
     refused("cutouts are uint8", pictures[..., :2])
-    refused("pixel_scale is None", pictures, None)
+    for scale in (None, "fine", 0, np.nan, 0.4 * u.arcsec):
+        refused("pixel_scale must be the arcsec", pictures, scale)
     refused("is no folder", "nowhere")
 
 
@@ -416,6 +418,18 @@ def test_an_atlas_with_vectors_of_fluxes(tmp_path, as_what):
     ):
         with pytest.raises(SurveyError, match=message):
             Survey.from_table(table, NSA | {"mag_u": name}, **NANOMAGGIES)
+
+
+def test_vectors_in_parquet(tmp_path):
+    columns = real_catalogue()
+    frame = pd.DataFrame({"NSAID": columns["NSAID"].tolist(), "NMGY": columns["NMGY"].tolist()})
+    frame.to_parquet(tmp_path / "nsa.parquet")
+    wanted = {name: NSA[name] for name in ("object_id", *MAGNITUDES)}
+    survey = Survey.from_table(tmp_path / "nsa.parquet", wanted, **NANOMAGGIES)
+    np.testing.assert_allclose(survey.magnitudes, 22.5 - 2.5 * np.log10(columns["NMGY"][:, 2:]))
+    frame.loc[2, "NMGY"] = None
+    with pytest.raises(SurveyError, match=r"'NMGY' has shape \(6,\)"):
+        Survey.from_table(frame, wanted, **NANOMAGGIES)
 
 
 def test_a_linear_mass_is_recognised(frame):
