@@ -1,8 +1,6 @@
 """The profile sdss against a local SkyServer: killed while it downloads, resumed, to posteriors."""
 
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -86,7 +84,7 @@ def test_a_download_that_is_killed_goes_on_to_posteriors(copy):
         assert child.wait(20) == -signal.SIGKILL
         child.communicate()
         assert not (copy / "data" / "surveys" / "sdss" / "survey.json").exists()
-        child = doit(copy, "notebook:sdss/05_figures")
+        child = doit(copy, "notebook:sdss/03_posterior_sampling")
         output, errors = child.communicate(timeout=400)
         assert child.returncode == 0, output[-3000:] + errors[-6000:]
         good = server.good()
@@ -103,10 +101,6 @@ def test_a_download_that_is_killed_goes_on_to_posteriors(copy):
     samples = samples_array(load_posteriors(run / "posteriors_image.nc"))
     assert samples.shape[1:] == (200, len(PROPERTY_NAMES))
     assert np.isfinite(samples).all()
-    for path in sorted((run / "chapters").glob("*.ipynb")):
-        cells = json.loads(path.read_text())["cells"]
-        code = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-        assert not re.search(r'source="', code.replace('source="sdss"', "")), path.name
 
 
 def test_trouble_ends_in_one_sentence(copy):
