@@ -334,10 +334,14 @@ class _Source:
             wanted = u.Jy if flux_unit == "Jy" else 1e-9 * photometric.maggy
         if str(unit).lower() in ("nmgy", "nanomaggy", "nanomaggies"):
             unit = 1e-9 * photometric.maggy
-        if wanted == u.mag and unit == u.ABmag:
+        if unit == u.dimensionless_unscaled or (wanted == u.mag and unit == u.ABmag):
             return 1.0
         try:
-            return float(u.Unit(unit).to(wanted))
+            factor = float(u.Unit(unit).to(wanted))
+            # astropy takes magnitudes for fluxes of their own, and dex for magnitudes.
+            if factor <= 0 or isinstance(unit, u.function.FunctionUnitBase):
+                raise u.UnitConversionError
+            return factor
         except (u.UnitsError, TypeError, ValueError) as error:
             raise SurveyError(
                 f"{self.name}: column {column!r} for {name} is in {str(unit)!r}, not in "

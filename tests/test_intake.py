@@ -160,6 +160,10 @@ def test_units_of_the_table_itself_count(frame):
     np.testing.assert_allclose(survey.catalogue["ra"], frame["ra"])
     with pytest.raises(SurveyError, match="'mag_u' for mag_u is in 'mJy', not in AB"):
         Survey.from_table(table, **DECLARED)
+    for odd, unit in ((u.dex(u.one), "AB"), (u.STmag, "AB"), (u.ABmag, "Jy"), (u.dex, "AB")):
+        table["mag_u"] = frame["mag_u"].to_numpy() * odd
+        with pytest.raises(SurveyError, match=f"'mag_u' for mag_u is in .*, not in {unit}"):
+            Survey.from_table(table, unit=unit, total=True, dereddened=True)
     for name in MAGNITUDES:
         table[name] = frame[name].to_numpy() * u.ABmag
     np.testing.assert_allclose(
