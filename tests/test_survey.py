@@ -122,8 +122,13 @@ def test_unusable_content_is_refused(survey):
         Survey(survey.catalogue, survey.images[:100])
 
 
-def test_an_unfinished_survey_leaves_the_old_one(survey, tmp_path):
+def test_an_unfinished_survey_leaves_the_old_one(survey, tmp_path, monkeypatch):
     survey.save(tmp_path / "toy")
+    # What this process left half done does not lock it out, by whatever path.
+    unfinished = SurveyWriter(tmp_path / "toy", 10)
+    monkeypatch.chdir(tmp_path)
+    survey.save("toy")
+    assert unfinished.done == set()
     writer = SurveyWriter(tmp_path / "toy", 10)
     with pytest.raises(SurveyError):
         writer.finish(survey.catalogue, {})
