@@ -41,11 +41,11 @@ MODELS = {
     "photometry": {"use_redshift": False},
     "photometry_redshift": {"use_redshift": True},
 }
-N_GALAXIES, SEED = 120_000, 61
+N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(
     learning_rate=1e-3,
     batch_size=512,
-    max_epochs=30,
+    max_epochs=24,
     schedule="cosine",
     draws_per_galaxy=4,
     average_decay=0.998,
