@@ -34,7 +34,7 @@
 profile = "quick"  # folder of the run: smoke, quick or paper
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
-n_galaxies = 5000  # real galaxies read; not in the paper
+n_real = 5000  # real galaxies read, of 10,000; not in the paper
 n_samples = 200  # draws a galaxy; the paper's 1,000
 steps = 12  # Runge-Kutta steps; the paper's 100
 seed = 1  # of the noise
@@ -63,7 +63,7 @@ folder = runs.open_run("10_tried_on_the_sky", globals())
 # %%
 bands = ("u", "g", "r", "i", "z")
 galaxies = Survey.from_table(
-    sky.real_galaxies().iloc[:n_galaxies],
+    sky.real_galaxies().iloc[:n_real],
     {f"mag_{band}": f"flux_{band}" for band in bands}
     | {f"magerr_{band}": f"error_{band}" for band in bands},
     unit="nanomaggy",
@@ -163,7 +163,7 @@ for name in models:
         glue(f"{name}_{number}", float(value), display=False)
 comparison.round(3)
 
-# %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}}
+# %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians of models trained on simulated galaxies, less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}}
 figures.mass_differences(
     {
         "Redshift told": found["photometry_redshift"],
