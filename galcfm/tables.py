@@ -11,6 +11,7 @@ __all__ = [
     "comparison",
     "control_gains",
     "cutout_statistics",
+    "explanations",
     "information",
     "magnitude_errors",
     "percentiles",
@@ -176,6 +177,12 @@ def percentiles(columns: Mapping[str, dict]) -> pd.DataFrame:
             for column, rows in columns.items()
         }
     ).T.rename_axis("real / simulated")
+
+
+def explanations(reasons: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Offsets of the percentiles of one column under each reason of `try_explanations`."""
+    table = pd.DataFrame(reasons).T.map("{:+.2f}".format)
+    return table.rename(columns="{} %".format).rename_axis("offset in standard deviations")
 
 
 def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
