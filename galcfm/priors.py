@@ -136,7 +136,8 @@ def reweight(samples, log_ratio: LogRatio) -> Reweighted:
 def effective_sample_size(weights) -> np.ndarray:
     r"""Number of equal weights that would be as good: :math:`(\sum w)^2 / \sum w^2`.
 
-    Kong (1992). Equal weights have all of them, a single one that is not zero has 1.
+    Kong, Liu & Wong (1994, JASA 89, 278). Equal weights have all of them, a single one that is
+    not zero has 1.
 
     Arguments:
         weights: not negative, `(..., S)`.

@@ -32,6 +32,14 @@ from galcfm.figures.surveys import (
     percentile_offsets,
     survey_overview,
 )
+from galcfm.figures.trust import (
+    degeneracies,
+    departures,
+    gain_tail,
+    label_errors,
+    other_prior,
+    rank_bands,
+)
 
 __all__ = [
     "COLOURS",
@@ -39,14 +47,20 @@ __all__ = [
     "colour_comparison",
     "contact_sheet",
     "control_gains",
+    "degeneracies",
+    "departures",
     "dust_age",
+    "gain_tail",
     "galaxy_corner",
     "how_fast",
+    "label_errors",
     "method_schematic",
     "model_comparison",
+    "other_prior",
     "pathways",
     "percentile_offsets",
     "posterior_mean_distributions",
+    "rank_bands",
     "save",
     "scaling_relations",
     "survey_overview",
