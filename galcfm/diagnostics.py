@@ -3,13 +3,15 @@
 Pure functions of arrays, beside `galcfm.metrics`.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from galcfm.metrics import LogDensities
 from galcfm.properties import PROPERTY_NAMES
 
-__all__ = ["degeneracy", "label_error_size", "shares_below_zero"]
+__all__ = ["degeneracy", "label_error_size", "outliers_by_recipe", "shares_below_zero"]
 
 
 def shares_below_zero(densities: LogDensities) -> dict:
@@ -77,3 +79,32 @@ def degeneracy(samples, scale) -> dict[str, np.ndarray]:
         "length": np.sqrt(values[:, 1]),
         "width": np.sqrt(values[:, 0]),
     }
+
+
+def outliers_by_recipe(recipes: Mapping[str, dict], galaxies: pd.DataFrame) -> pd.DataFrame:
+    r"""Negative Δlog p under each recipe of `galcfm.calibration`, by model and label.
+
+    Arguments:
+        recipes: those of `calibration.json`.
+        galaxies: `calibration.parquet`.
+
+    Returns:
+        DataFrame with the share `below zero`, the share `expected` from draws, their `difference`
+        and its `error` (over galaxies), the `lowest 0.1 %` quantile and `mean` of Δlog p [nat].
+    """
+    rows = {}
+    for name, recipe in recipes.items():
+        log_prob, log_prior, expected = (
+            galaxies[f"{name}/{column}"].to_numpy(np.float64)
+            for column in ("log_prob", "log_prior", "below_prior")
+        )
+        below = log_prob < log_prior
+        rows[recipe["model"], recipe["label"]] = {
+            "below zero": below.mean(),
+            "expected": expected.mean(),
+            "difference": (below - expected).mean(),
+            "error": (below - expected).std(ddof=1) / np.sqrt(len(below)),
+            "lowest 0.1 %": np.quantile(log_prob - log_prior, 0.001),
+            "mean": (log_prob - log_prior).mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
