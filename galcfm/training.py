@@ -116,7 +116,7 @@ def train(
         weights = _checked_weights(weights, survey)
     identity = _identity(posterior, survey, settings, warm_start, weights)
     checkpoint = _read_checkpoint(folder, identity)
-    if checkpoint is not None and checkpoint["finished"]:
+    if checkpoint is not None and checkpoint["finished"] and (folder / "model.json").exists():
         return Posterior.load(folder)
     parts = {name: survey.split(name) for name in ("train", "validation")}
     for name, part in parts.items():
@@ -156,6 +156,7 @@ def train(
             _write_checkpoint(folder, loop.state() | {"identity": identity})
     posterior.load_state_dict(loop.best_weights)
     posterior.to(fabric.device).eval()
+    posterior.fit_range(parts["train"], parts["validation"])
     posterior.metadata = {
         "settings": asdict(settings),
         "survey": Path(survey.name).name,
@@ -178,8 +179,8 @@ class _Data:
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
         self.weights = None if weights is None else torch.from_numpy(weights)
         self.theta = posterior.standardise_properties(survey.properties).to(device)
-        redshift = survey.redshift if posterior.use_redshift else None
-        self.f_phot = posterior.standardise_features(survey.magnitudes, redshift).to(device)
+        conditions = posterior.survey_conditions(survey)
+        self.f_phot = posterior.standardise_features(survey.magnitudes, **conditions).to(device)
         self.images = None
         if posterior.uses_images:
             self.images = torch.from_numpy(np.ascontiguousarray(survey.images)).to(device)

@@ -54,6 +54,23 @@ def test_a_killed_training_resumes_to_the_same_result(
     pd.testing.assert_frame_equal(*losses)
 
 
+def test_training_killed_before_its_model_was_written_writes_it(survey, tmp_path, monkeypatch):
+    settings = TrainingSettings(**QUICK)
+    whole = train(model(), survey, tmp_path / "whole", settings, progress=False)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Posterior, "fit_range", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(model(), survey, tmp_path / "killed", settings, progress=False)
+    monkeypatch.undo()
+    resumed = train(model(), survey, tmp_path / "killed", settings, progress=False)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    files = [sorted(path.name for path in (tmp_path / k).iterdir()) for k in ("whole", "killed")]
+    assert files[0] == files[1]
+
+
 def test_finished_training_returns_at_once(survey, tmp_path, monkeypatch):
     settings = TrainingSettings(**QUICK)
     first = train(model(), survey, tmp_path, settings, progress=False)
@@ -141,6 +158,30 @@ def test_both_models_learn_what_they_see(tmp_path):
     # Exact: 4 × ½ ln 5 + ½ ln(0.21/0.17) = 3.3 nat from magnitudes, ½ ln(0.17/0.01) = 1.4 more.
     assert 2.6 < log_p["photometry"] - log_p["prior"] < 3.6
     assert 0.7 < log_p["image"] - log_p["photometry"] < 1.7
+
+
+def test_a_redshift_narrows_what_depends_on_it(tmp_path):
+    """Mass of this toy is a magnitude plus ten times the redshift plus noise of 0.1."""
+    survey = toy_survey(1500, seed=2, images=False)
+    noise = np.random.default_rng(0).normal(size=len(survey))
+    survey.catalogue["log_stellar_mass"] = (
+        0.2 * survey.catalogue["mag_r"] + 10 * survey.catalogue["redshift"] + 5 + 0.1 * noise
+    )
+    settings = TrainingSettings(
+        learning_rate=3e-3, batch_size=64, max_epochs=25, draws_per_galaxy=4, schedule="cosine"
+    )
+    test = survey.split("test")
+    error = {}
+    for known in (False, True):
+        posterior = train(
+            model(use_redshift=known), survey, tmp_path / str(known), settings, progress=False
+        )
+        given = {"redshift": test.redshift} if known else {}
+        samples = posterior.sample(test.magnitudes, n_samples=100, steps=12, **given)
+        error[known] = np.std((samples.mean(1).numpy() - test.properties)[:, 0])
+    # Exact: the spread of 10 z is 0.52, and with z only the noise is left.
+    assert error[False] > 0.4
+    assert error[True] < 0.15
 
 
 def test_augmentation_is_a_symmetry_of_the_square():
