@@ -311,7 +311,7 @@ def run(path: Path, folder: Path, survey: Survey, *, shift: float = 0.15, progre
     """
     from galcfm.simulate.relations import MAIN_SEQUENCE
 
-    scatter = MAIN_SEQUENCE["scatter"] / np.sqrt(3)
+    scatter = float(MAIN_SEQUENCE["scatter"] / np.sqrt(3))
     weights = burst_weights(survey.catalogue, shift, scatter)
     base = Posterior.load(folder / "photometry")
     settings = base.metadata["settings"] | {"learning_rate": 3e-4, "max_epochs": 15}

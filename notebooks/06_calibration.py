@@ -144,3 +144,10 @@ figures.departures(
 # %%
 compared = calibration.compare_recipes(stored["recipes"], galaxies, n_draws)
 compared.round(2)
+
+# %% tags=["remove-cell"]
+for name, row in overall.items():
+    for test, value in row.items():
+        glue(f"{name}_{test}_departure", value)
+    glue(f"{name}_departure", row.max())
+glue("n_calibration", float(len(galaxies)))

@@ -33,6 +33,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from myst_nb import glue
 
 from galcfm import diagnostics, figures, metrics, paths, runs, sampling
@@ -76,8 +77,8 @@ pd.DataFrame(
     }
 ).T
 
-# %% mystnb={"figure": {"caption": "Share of simulated test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}}
-figures.gain_tail(gain, draws, source="simulated survey")
+# %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}}
+figures.gain_tail(gain, draws, source=test.source)
 
 # %% [markdown]
 # ## Who they are
@@ -85,13 +86,13 @@ figures.gain_tail(gain, draws, source="simulated survey")
 # The eight test galaxies with the lowest $\Delta\log p$ under the image
 # model, from the lowest on:
 
-# %% mystnb={"figure": {"caption": "The eight test galaxies of the simulated survey with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}}
+# %% mystnb={"figure": {"caption": "The eight test galaxies with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}}
 lowest = np.argsort(gain["image"])[:8]
 worst = test.select(lowest)
 figures.contact_sheet(
     worst.catalogue.assign(delta_log_p=gain["image"][lowest]),
     worst.images,
-    source="simulated survey",
+    source=test.source,
 )
 
 # %% [markdown]
@@ -100,21 +101,29 @@ figures.contact_sheet(
 # the galaxy or the catalogue did.
 
 # %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each simulated test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}}
-size = diagnostics.label_error_size(test.catalogue)
-figures.label_errors(size, gain, source="simulated survey")
+simulated = "a_v_true" in test.catalogue
+if simulated:
+    size = diagnostics.label_error_size(test.catalogue)
+    display(figures.label_errors(size, gain, source=test.source))
 
 # %%
-typical = np.median(size)
-pd.DataFrame(
-    {
-        name: {
-            "all galaxies": typical,
-            "negative Δlog p": np.median(size[values < 0]),
-            "lowest 1 %": np.median(size[values < np.quantile(values, 0.01)]),
-        }
-        for name, values in gain.items()
-    }
-).T.rename_axis("median size of the label errors").round(2)
+if simulated:
+    display(
+        pd.DataFrame(
+            {
+                name: {
+                    "all galaxies": np.median(size),
+                    "negative Δlog p": np.median(size[values < 0]),
+                    "lowest 1 %": np.median(
+                        size[values <= np.quantile(values, 0.01)]
+                    ),
+                }
+                for name, values in gain.items()
+            }
+        )
+        .T.rename_axis("median size of the label errors")
+        .round(2)
+    )
 
 # %% [markdown]
 # ## Outliers that only the kernel estimate makes
@@ -172,7 +181,7 @@ remedies.round(3)
 # longest axis of a posterior has a direction and a length. A correlation
 # below zero means that more dust is traded for younger or poorer stars.
 
-# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each simulated galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}}
+# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}}
 scale = galaxies.split("train").properties.std(axis=0)
 samples = {
     name: sampling.samples_array(
@@ -192,7 +201,7 @@ for plane, names in planes.items():
         model: diagnostics.degeneracy(values[..., columns], scale[columns])
         for model, values in samples.items()
     }
-figures.degeneracies(found, source="simulated survey")
+figures.degeneracies(found, source=test.source)
 
 # %%
 pd.DataFrame(
@@ -207,3 +216,13 @@ pd.DataFrame(
         for model, result in by_model.items()
     }
 ).T.round(2)
+
+# %% tags=["remove-cell"]
+for name, values in gain.items():
+    glue(f"{name}_below_zero", 100 * np.mean(values < 0))
+    glue(f"{name}_expected_below_zero", 100 * shares[name]["expected"])
+    kernel = both[name]["kde"]
+    glue(f"{name}_below_zero_kde", 100 * np.mean(kernel < 0))
+    dust_age = next(iter(found.values()))[name]
+    glue(f"{name}_dust_age_correlation", np.median(dust_age["correlation"]))
+    glue(f"{name}_dust_age_length", np.median(dust_age["length"]))

@@ -98,7 +98,7 @@ poorer = priors.relation_ratio(
     old=(relation, scatter),
 )
 
-# %% mystnb={"figure": {"caption": "Masses of the simulated training galaxies, and of the population with a steeper mass function (left); the effective share of the posterior draws of each test galaxy under the latter (right).", "name": "fig-other-prior"}}
+# %% mystnb={"figure": {"caption": "Masses of the training galaxies, and of the population with a steeper mass function (left); the effective share of the posterior draws of each test galaxy under the latter (right).", "name": "fig-other-prior"}}
 effective = {
     name: priors.reweight(draws, steeper).effective_sample_size
     for name, draws in samples.items()
@@ -109,7 +109,7 @@ figures.other_prior(
     effective,
     n_draws,
     names=("the survey", "steeper mass function"),
-    source="simulated survey",
+    source=galaxies.source,
 )
 
 # %% [markdown]
