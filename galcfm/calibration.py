@@ -50,6 +50,7 @@ __all__ = [
     "Recipe",
     "band",
     "compare_recipes",
+    "covariates_under",
     "departure",
     "departures",
     "deviations",
@@ -58,6 +59,7 @@ __all__ = [
     "members_of",
     "rank_galaxies",
     "rank_shares",
+    "ranks_under",
     "reference_points",
     "run",
     "tarp_ranks",
@@ -216,6 +218,27 @@ def departures(
         },
         orient="index",
     )
+
+
+def ranks_under(recipe: str, galaxies: pd.DataFrame) -> pd.DataFrame:
+    """Ranks by `QUANTITIES` under a recipe, a row a galaxy.
+
+    Arguments:
+        recipe: name among those of `calibration.json`.
+        galaxies: `calibration.parquet`.
+    """
+    return galaxies[[f"{recipe}/{q}" for q in QUANTITIES]].set_axis(list(QUANTITIES), axis=1)
+
+
+def covariates_under(recipe: str, galaxies: pd.DataFrame) -> pd.DataFrame:
+    """Stellar mass as the recipe's posteriors have it, redshift and magnitude, a row a galaxy.
+
+    Arguments:
+        recipe: name among those of `calibration.json`.
+        galaxies: `calibration.parquet`.
+    """
+    mass = galaxies[f"{recipe}/mass"].rename("log_stellar_mass")
+    return pd.concat([mass, galaxies[["redshift", "mag_r"]]], axis=1)
 
 
 def compare_recipes(recipes: Mapping[str, dict], galaxies: pd.DataFrame, n_draws: int):

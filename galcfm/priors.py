@@ -41,6 +41,7 @@ __all__ = [
     "burst_weights",
     "density_ratio",
     "effective_sample_size",
+    "fitted_relation",
     "judge",
     "relation_ratio",
     "reweight",
@@ -214,6 +215,19 @@ def relation_ratio(
         return -0.5 * ((theta[..., i] - relation(theta[..., j])) / scatter) ** 2 - np.log(scatter)
 
     return lambda theta: log_density(theta, *new) - log_density(theta, *old)
+
+
+def fitted_relation(theta, y: str, x: str) -> tuple[Callable, float]:
+    """Parabola through a population and the scatter about it, as `relation_ratio` takes them.
+
+    Arguments:
+        theta: properties, `(n, 5)`.
+        y: name of the property that the relation gives.
+        x: name of the property that it depends on.
+    """
+    x, y = (theta[:, PROPERTY_NAMES.index(name)] for name in (x, y))
+    relation = np.poly1d(np.polyfit(x, y, 2))
+    return relation, float(np.std(y - relation(x)))
 
 
 def density_ratio(log_density: Callable, prior, *, steps: int) -> LogRatio:

@@ -48,14 +48,6 @@ stored = json.loads(published.read_text())
 galaxies = pd.read_parquet(published.with_suffix(".parquet"))
 n_draws = stored["identity"]["n_draws"]
 models = ("photometry", "image")
-
-
-def ranks_under(recipe):
-    tests = list(calibration.QUANTITIES)
-    columns = [f"{recipe}/{test}" for test in tests]
-    return galaxies[columns].set_axis(tests, axis=1)
-
-
 print(f"{len(galaxies)} galaxies, {n_draws} draws of each")
 print(f"models of the {stored['identity']['run']} run; {stored['machine']}")
 print(f"{stored['command']}, {stored['date']}")
@@ -83,7 +75,7 @@ print(f"{stored['command']}, {stored['date']}")
 # leaves it slightly would be no surprise.
 
 # %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus what a calibrated model has, for 5,000 simulated galaxies that no model has seen. Inside the grey band along its whole length in 95 % of cases if calibrated.", "name": "fig-calibration"}}
-ranks = {model: ranks_under(model) for model in models}
+ranks = {model: calibration.ranks_under(model, galaxies) for model in models}
 low, high = calibration.band(len(galaxies), n_draws)
 levels = np.arange(1, n_draws + 1) / (n_draws + 1)
 figures.rank_bands(
@@ -116,16 +108,14 @@ pd.DataFrame(overall).T.round(2)
 # there says what spectroscopy would add.
 
 
-# %%
-def covariates(model):
-    known = {"log_stellar_mass": galaxies[f"{model}/mass"]}
-    return pd.DataFrame(known | dict(galaxies[["redshift", "mag_r"]].items()))
-
-
-# %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for 1,000 galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}}
+# %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for 1,000 simulated galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}}
 figures.departures(
     {
-        model: calibration.departures(ranks[model], n_draws, covariates(model))
+        model: calibration.departures(
+            ranks[model],
+            n_draws,
+            calibration.covariates_under(model, galaxies),
+        )
         for model in models
     },
     source="simulated survey",
@@ -148,6 +138,6 @@ compared.round(2)
 # %% tags=["remove-cell"]
 for name, row in overall.items():
     for test, value in row.items():
-        glue(f"{name}_{test}_departure", value)
-    glue(f"{name}_departure", row.max())
+        glue(f"{name}_{test}_departure", float(value))
+    glue(f"{name}_departure", float(row.max()))
 glue("n_calibration", float(len(galaxies)))

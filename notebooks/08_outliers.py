@@ -100,7 +100,7 @@ figures.contact_sheet(
 # their measurement errors. So it can be asked whether the posterior missed
 # the galaxy or the catalogue did.
 
-# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each simulated test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}}
+# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}}
 simulated = "a_v_true" in test.catalogue
 if simulated:
     size = diagnostics.label_error_size(test.catalogue)
@@ -163,7 +163,7 @@ pd.DataFrame(
 # [Calibration](06_calibration.ipynb) also records $\Delta\log p$ under each
 # variant of the training. If outliers were a failing of capacity, training or
 # luck, then a deeper network, more epochs or the mean of several trainings
-# would have fewer of them than expected from their draws.
+# would bring their share down to what is expected from the draws.
 
 # %%
 published = paths.published_folder() / "calibration.json"
@@ -219,10 +219,13 @@ pd.DataFrame(
 
 # %% tags=["remove-cell"]
 for name, values in gain.items():
-    glue(f"{name}_below_zero", 100 * np.mean(values < 0))
-    glue(f"{name}_expected_below_zero", 100 * shares[name]["expected"])
-    kernel = both[name]["kde"]
-    glue(f"{name}_below_zero_kde", 100 * np.mean(kernel < 0))
     dust_age = next(iter(found.values()))[name]
-    glue(f"{name}_dust_age_correlation", np.median(dust_age["correlation"]))
-    glue(f"{name}_dust_age_length", np.median(dust_age["length"]))
+    numbers = {
+        "below_zero": 100 * np.mean(values < 0),
+        "expected_below_zero": 100 * shares[name]["expected"],
+        "below_zero_kde": 100 * np.mean(both[name]["kde"] < 0),
+        "dust_age_correlation": np.median(dust_age["correlation"]),
+        "dust_age_length": np.median(dust_age["length"]),
+    }
+    for key, number in numbers.items():
+        glue(f"{name}_{key}", float(number))

@@ -199,6 +199,12 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     assert second["recipes"]["photometry"] == first["recipes"]["photometry"]
     assert second["recipes"]["two"]["members"] == 2
     assert table["two/hpd"].between(0, 7).all()
+    ranks = calibration.ranks_under("two", table)
+    assert list(ranks) == list(calibration.QUANTITIES)
+    assert (ranks["a_v"] == table["two/a_v"]).all()
+    assert list(calibration.covariates_under("two", table)) == list(calibration.COVARIATES)
+    compared = calibration.compare_recipes(second["recipes"], table, 7)
+    assert compared.loc[("image", "two"), "hpd"] == departure(table["two/hpd"], 7)
     assert len(list((trained / "variants").iterdir())) == 2
     for key in ("command", "date", "machine", "made"):
         assert second[key]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from galcfm.diagnostics import degeneracy, label_error_size, shares_below_zero
+from galcfm.diagnostics import degeneracy, label_error_size, outliers_by_recipe, shares_below_zero
 from galcfm.metrics import LogDensities
 from galcfm.properties import PROPERTY_NAMES
 
@@ -67,3 +67,19 @@ def test_the_longest_axis_is_found(angle):
     np.testing.assert_allclose(found["width"], 0.25, rtol=0.01)
     expected = np.corrcoef(samples[0].T)[0, 1]
     assert found["correlation"][0] == pytest.approx(expected)
+
+
+def test_outliers_are_counted_by_recipe():
+    galaxies = pd.DataFrame(
+        {
+            "one/log_prob": [-1.0, 2.0, 3.0, 0.0],
+            "one/log_prior": 0.5,
+            "one/below_prior": [0.25, 0.25, 0.5, 0.0],
+        }
+    )
+    recipes = {"one": {"model": "image", "label": "as ever"}}
+    row = outliers_by_recipe(recipes, galaxies).loc[("image", "as ever")]
+    assert row["below zero"] == 0.5
+    assert row["expected"] == 0.25
+    assert row["difference"] == 0.25
+    assert row["mean"] == 0.5

@@ -83,7 +83,7 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
                 f"{value:.1f}",
                 ha="center",
                 va="center",
-                fontsize=8,
+                fontsize=9,
                 color="white" if value > 2 else "black",
                 fontweight="bold" if value > 1 else "normal",
             )
