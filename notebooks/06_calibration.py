@@ -74,7 +74,7 @@ print(f"{stored['command']}, {stored['date']}")
 # of two models, none of which is independent of the others, one line that
 # leaves it slightly would be no surprise.
 
-# %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus what a calibrated model has, for 5,000 simulated galaxies that no model has seen. Inside the grey band along its whole length in 95 % of cases if calibrated.", "name": "fig-calibration"}}
+# %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus what a calibrated model has, for simulated galaxies that no model has seen. Inside the grey band along its whole length in 95 % of cases if calibrated.", "name": "fig-calibration"}}
 ranks = {model: calibration.ranks_under(model, galaxies) for model in models}
 low, high = calibration.band(len(galaxies), n_draws)
 levels = np.arange(1, n_draws + 1) / (n_draws + 1)
@@ -108,7 +108,7 @@ pd.DataFrame(overall).T.round(2)
 # there says what spectroscopy would add.
 
 
-# %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for 1,000 simulated galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}}
+# %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for a fifth of the simulated galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}}
 figures.departures(
     {
         model: calibration.departures(

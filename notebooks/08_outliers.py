@@ -217,10 +217,38 @@ pd.DataFrame(
     }
 ).T.round(2)
 
+# %% [markdown]
+# What of $A_V$ do the models recover? The share of its variance that the
+# posterior mean explains, beside the most that any method could, which the
+# measurement errors of $A_V$ itself set. The controls of
+# [Is the survey real?](09_is_the_survey_real.ipynb) say what more a picture
+# could give: the gain in $\log p$ of $A_V$ by the true inclination, and of
+# all five properties by true size, inclination and bulge fraction.
+
+# %%
+column = PROPERTY_NAMES.index("a_v")
+variance = test.properties[:, column].var()
+explained = {
+    name: results[name]["point_estimates"]["a_v"]["r2"] for name in gain
+}
+if simulated:
+    noise = np.mean(np.square(test.catalogue["a_v_err"]))
+    explained["most that is possible"] = 1 - noise / variance
+print(pd.Series(explained).round(3).to_string())
+controls = json.loads((paths.published_folder() / "controls.json").read_text())
+for name in ("inclination", "oracle"):
+    control = controls["experiments"][name]
+    glue(f"{name}_gain", control["gain"], display=False)
+    print(
+        f"{control['question']}: {control['gain']:+.3f} "
+        f"± {control['standard_error']:.3f} nat"
+    )
+
 # %% tags=["remove-cell"]
 for name, values in gain.items():
     dust_age = next(iter(found.values()))[name]
     numbers = {
+        "a_v_explained": 100 * explained[name],
         "below_zero": 100 * np.mean(values < 0),
         "expected_below_zero": 100 * shares[name]["expected"],
         "below_zero_kde": 100 * np.mean(both[name]["kde"] < 0),
