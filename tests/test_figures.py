@@ -79,6 +79,8 @@ def make_figures(n, with_images=True):
     departures = {m: pd.DataFrame(rng.uniform(0, 2, (9, 7)), bins, tests) for m in style.MODELS}
     axis = {"correlation": rng.uniform(-1, 1, n), "length": rng.uniform(0, 1, n)}
     planes = {"$A_V$, $D_n(4000)$": dict.fromkeys(style.MODELS, axis)}
+    spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
+    masses = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
     return {
         "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),
         "departures": lambda: figures.departures(departures, source=SOURCE),
@@ -96,6 +98,13 @@ def make_figures(n, with_images=True):
         ),
         "rank_bands": lambda: figures.rank_bands(
             deviations, (np.full(9, -0.02), np.full(9, 0.02)), source=SOURCE
+        ),
+        "cutout_comparison": lambda: figures.cutout_comparison(spreads, source=SOURCE),
+        "mass_differences": lambda: figures.mass_differences(
+            masses, rng.normal(10, 1, n), source=SOURCE
+        ),
+        "outside_shares": lambda: figures.outside_shares(
+            rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}, level=0.01, source=SOURCE
         ),
         "calibration": lambda: figures.calibration(*both, source=SOURCE),
         "colour_comparison": lambda: figures.colour_comparison(
@@ -152,6 +161,9 @@ EXPECTED = {
     "label_errors": ["Size of the label errors [standard deviations]"],
     "other_prior": ["Effective share of the draws", style.LABELS["log_stellar_mass"]],
     "rank_bands": ["Rank of truth [fraction]", "all: density (HPD)", "$A_V$"],
+    "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
+    "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],
+    "outside_shares": ["share flagged as out of range", "colour"],
     "calibration": ["Nominal coverage", "Rank of truth [fraction]"],
     "colour_comparison": ["$g-r$ [mag]", "simulated"],
     "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],

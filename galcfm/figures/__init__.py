@@ -24,6 +24,7 @@ from galcfm.figures.models import (
     truth_recovery,
     wasserstein_chart,
 )
+from galcfm.figures.sky import cutout_comparison, mass_differences, outside_shares
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import (
     colour_comparison,
@@ -47,6 +48,7 @@ __all__ = [
     "colour_comparison",
     "contact_sheet",
     "control_gains",
+    "cutout_comparison",
     "degeneracies",
     "departures",
     "dust_age",
@@ -54,9 +56,11 @@ __all__ = [
     "galaxy_corner",
     "how_fast",
     "label_errors",
+    "mass_differences",
     "method_schematic",
     "model_comparison",
     "other_prior",
+    "outside_shares",
     "pathways",
     "percentile_offsets",
     "posterior_mean_distributions",
