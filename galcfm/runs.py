@@ -37,6 +37,7 @@ OUTPUTS = {
     "06_calibration": (),
     "08_outliers": (),
     "09_is_the_survey_real": (),
+    "10_tried_on_the_sky": (),
     "11_other_priors": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)
