@@ -192,7 +192,7 @@ def density(flow, condition) -> dict:
     }
 
 
-def sed_fitting(models: dict, survey: Survey, n: int = 3) -> dict:
+def sed_fitting(models: dict, survey: Survey, n: int = 2) -> dict:
     """Seconds a galaxy of a fit by nested sampling, and of our posteriors with as many draws."""
     import sed_fitting as fits
 
