@@ -35,7 +35,7 @@ profile = "quick"  # folder of the run: smoke, quick or paper
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_real = 5000  # real galaxies read, of 10,000; not in the paper
-n_samples = 200  # draws a galaxy; the paper's 1,000
+n_samples = 100  # draws a galaxy; the paper's 1,000
 steps = 12  # Runge-Kutta steps; the paper's 100
 seed = 1  # of the noise
 
