@@ -3,6 +3,7 @@
 Use it through make (`make book PROFILE=quick`), or from the environment: `doit profile=quick book`.
 """
 
+import contextlib
 import logging
 import os
 import shutil
@@ -82,10 +83,10 @@ def execute(notebook: str) -> None:
     # What a notebook writes to stderr, its progress bars, comes as warnings of Papermill's logger.
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     os.environ.setdefault("TQDM_MININTERVAL", "5")
-    runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
     chapter = RUN / "chapters" / f"{notebook}.ipynb"
     with paths.replacing(chapter) as temporary:
         try:
+            runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
             papermill.execute_notebook(
                 ROOT / "notebooks" / f"{notebook}.ipynb",
                 temporary,
@@ -96,12 +97,16 @@ def execute(notebook: str) -> None:
             )
         except papermill.PapermillExecutionError as error:
             failed = RUN / "failed" / f"{notebook}.ipynb"
-            failed.parent.mkdir(exist_ok=True)
-            shutil.copy(temporary, failed)
+            with contextlib.suppress(OSError):  # of a full disk
+                failed.parent.mkdir(exist_ok=True)
+                shutil.copy(temporary, failed)
             raise SystemExit(
                 f"galcfm: notebooks/{notebook}.ipynb failed in cell [{error.exec_count}]: "
                 f"{error.ename}: {error.evalue}\nThe notebook with its traceback: {failed}"
             ) from None
+        # Another process is at it, or the disk is full.
+        except (runs.RunError, OSError) as error:
+            raise SystemExit(f"galcfm: notebooks/{notebook}.ipynb: {error}") from None
 
 
 def run(*command, **options) -> bool:

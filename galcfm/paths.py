@@ -5,6 +5,7 @@ that a notebook finds its data from `notebooks/` as from the root. `GALCFM_DATA`
 folder for surveys and runs; an installed package without a repository uses `./data`.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -13,8 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 __all__ = [
     "data_folder",
+    "download_folder",
+    "full_disk_in_a_sentence",
+    "hold",
+    "let_go",
     "published_folder",
     "replacing",
     "repository_root",
@@ -39,6 +46,11 @@ def data_folder() -> Path:
 def published_folder() -> Path:
     """Folder of the small results that are kept in the repository, wherever `GALCFM_DATA` is."""
     return repository_root() / "data" / "published"
+
+
+def download_folder(name: str) -> Path:
+    """Folder of what came over the network, which nothing here ever deletes."""
+    return data_folder() / "downloads" / name
 
 
 def survey_folder(name: str) -> Path:
@@ -84,3 +96,49 @@ def require_disk_space(folder: Path | str, n_bytes: int) -> None:
             f"{folder} needs {n_bytes / 1e9:.1f} GB but {existing} has {free / 1e9:.1f} GB free: "
             "free some space, or set GALCFM_DATA to a folder on a larger disk"
         )
+
+
+@contextmanager
+def full_disk_in_a_sentence(path: Path | str) -> Iterator[None]:
+    """Turn the error of a disk, quota or file size at its limit into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(
+            f"{path} cannot be written ({os.strerror(error.errno)}): free some space, or set "
+            "GALCFM_DATA to a folder on a larger disk; running again continues"
+        ) from error
+
+
+# A process that was killed may leave a kernel that ends itself a moment later.
+LOCK_WAIT = 5.0  # s
+_held: dict[Path, FileLock] = {}
+
+
+def hold(path: Path, refusal: Exception) -> None:
+    """Lock `path` for this process until `let_go`, or until the process ends, however it ends.
+
+    Raises:
+        Exception: `refusal`, when another process holds it.
+    """
+    if path in _held:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=LOCK_WAIT)
+    except Timeout:
+        raise refusal from None
+    except NotImplementedError:
+        # Some network disks know no locks.
+        return
+    _held[path] = lock
+
+
+def let_go(path: Path) -> None:
+    """Release a lock of `hold`, and remove its file."""
+    if path in _held:
+        path.unlink(missing_ok=True)
+        _held.pop(path).release()

@@ -9,7 +9,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as arrays_bytes
 from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
@@ -17,8 +20,9 @@ from tqdm import tqdm
 
 from galcfm.flow import ConditionalFlow
 from galcfm.networks import ImageEncoder, VelocityNetwork
+from galcfm.novelty import LEVEL, TrainingRange, reference_rows
 from galcfm.paths import replacing, write_json
-from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey, provenance
 
 __all__ = ["FEATURES", "ModelError", "Posterior", "default_device", "galaxy_seeds"]
@@ -39,6 +43,16 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _photometry(name: str, values) -> np.ndarray:
+    """Values in five bands as float64 `(n, 5)`."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(BANDS):
+        raise ModelError(
+            f"{name} are {values.shape}: (n, {len(BANDS)}) in {', '.join(BANDS)} needed"
+        )
+    return values
+
+
 def galaxy_seeds(object_id, seed: int) -> np.ndarray:
     """Seed of each galaxy's noise, from `seed` and `object_id` alone, uint64 `(n,)`."""
     return np.array(
@@ -57,6 +71,7 @@ class Posterior(nn.Module):
         features: photometric features: `"magnitudes"` (u, g, r, i, z), `"r_and_colours"` (r, u−g,
             g−r, r−i, i−z) or `"none"` (the prior: an unconditional flow).
         use_redshift: the spectroscopic redshift is a further feature.
+        use_magnitude_errors: the logarithms of the five magnitude errors are further features.
         encoder: keyword arguments of `ImageEncoder`; `None` for a model without images.
         network: keyword arguments of `VelocityNetwork` (`width`, `depth`).
         sigma: width of the flow's path, in standardised units.
@@ -72,6 +87,8 @@ class Posterior(nn.Module):
         encoder: dict | None = None,
         network: dict | None = None,
         sigma: float = 0.05,
+        *,
+        use_magnitude_errors: bool = False,
     ):
         super().__init__()
         if features not in FEATURES:
@@ -79,14 +96,19 @@ class Posterior(nn.Module):
         self.architecture = {
             "features": features,
             "use_redshift": use_redshift,
+            "use_magnitude_errors": use_magnitude_errors,
             "encoder": encoder,
             "network": network or {},
             "sigma": sigma,
         }
         self.features = features
         self.use_redshift = use_redshift
+        self.use_magnitude_errors = use_magnitude_errors
         self.metadata: dict = {}
-        n_photometric = (0 if features == "none" else len(BANDS)) + use_redshift
+        # Where the training galaxies lie, by part of the condition: `fit_range`.
+        self.ranges: dict[str, TrainingRange] = {}
+        n_photometric = 0 if features == "none" else len(BANDS)
+        n_photometric += use_redshift + len(BANDS) * use_magnitude_errors
         n_properties = len(PROPERTIES)
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
         n_image = 0 if self.encoder is None else self.encoder.n_features
@@ -110,39 +132,70 @@ class Posterior(nn.Module):
 
     # Standardisation
 
-    def raw_features(self, magnitudes, redshift=None) -> np.ndarray:
+    def raw_features(self, magnitudes, redshift=None, magnitude_errors=None) -> np.ndarray:
         """Photometric features before standardisation, `(n, f)`, float64.
 
         Raises:
-            ModelError: the input has a wrong shape, is not finite, or a redshift is missing.
+            ModelError: the input has a wrong shape or is not finite, or the model was trained with
+                redshifts or magnitude errors and they are missing.
         """
-        magnitudes = np.asarray(magnitudes, dtype=np.float64)
-        if magnitudes.ndim != 2 or magnitudes.shape[1] != len(BANDS):
-            raise ModelError(
-                f"magnitudes are {magnitudes.shape}: (n, {len(BANDS)}) in {', '.join(BANDS)} needed"
-            )
+        magnitudes = _photometry("magnitudes", magnitudes)
         if self.features == "magnitudes":
-            columns = list(magnitudes.T)
+            blocks = [magnitudes]
         elif self.features == "r_and_colours":
-            columns = [magnitudes[:, BANDS.index("r")], *-np.diff(magnitudes).T]
+            blocks = [magnitudes[:, [BANDS.index("r")]], -np.diff(magnitudes)]
         else:
-            columns = []
+            blocks = [magnitudes[:, :0]]
         if self.use_redshift:
             if redshift is None:
                 raise ModelError("this model was trained with redshifts: give redshift (n,)")
-            columns.append(np.asarray(redshift, dtype=np.float64))
-        raw = np.stack(columns, 1) if columns else np.empty((len(magnitudes), 0))
+            redshift = np.asarray(redshift, dtype=np.float64)
+            if redshift.shape != magnitudes.shape[:1]:
+                raise ModelError(
+                    f"redshift is {redshift.shape} for {len(magnitudes)} galaxies: (n,) needed"
+                )
+            blocks.append(redshift[:, None])
+        if self.use_magnitude_errors:
+            if magnitude_errors is None:
+                raise ModelError(
+                    "this model was trained with magnitude errors: give magnitude_errors (n, 5)"
+                )
+            errors = _photometry("magnitude_errors", magnitude_errors)
+            if errors.shape != magnitudes.shape:
+                raise ModelError(f"{len(errors)} rows of errors for {len(magnitudes)} galaxies")
+            blocks.append(np.log10(np.where(errors > 0, errors, np.nan)))
+        raw = np.concatenate(blocks, 1)
         bad = ~np.isfinite(raw).all(1)
         if bad.any():
             raise ModelError(
-                f"row {int(np.flatnonzero(bad)[0])}: a magnitude or redshift is not finite "
-                f"({bad.sum()} such rows): remove these galaxies"
+                f"row {int(np.flatnonzero(bad)[0])}: a magnitude or redshift is not finite, or a "
+                f"magnitude error not positive ({bad.sum()} such rows): remove these galaxies"
             )
         return raw
 
-    def standardise_features(self, magnitudes, redshift=None) -> Tensor:
+    def survey_conditions(self, survey: Survey) -> dict[str, np.ndarray | None]:
+        """What the model uses of a survey beside magnitudes and images, as `encode` takes it.
+
+        Raises:
+            ModelError: the model was trained with magnitude errors, which the survey lacks.
+        """
+        errors = None
+        if self.use_magnitude_errors:
+            missing = [name for name in MAGNITUDE_ERRORS if name not in survey.catalogue]
+            if missing:
+                raise ModelError(
+                    f"this model was trained with magnitude errors, but the catalogue of "
+                    f"{survey.name} lacks {', '.join(missing)}: add them, or use a model without"
+                )
+            errors = survey.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(dtype=np.float64)
+        return {
+            "redshift": survey.redshift if self.use_redshift else None,
+            "magnitude_errors": errors,
+        }
+
+    def standardise_features(self, magnitudes, redshift=None, magnitude_errors=None) -> Tensor:
         """Photometric features f_phot, standardised, float32 `(n, f)` on the CPU."""
-        raw = torch.from_numpy(self.raw_features(magnitudes, redshift))
+        raw = torch.from_numpy(self.raw_features(magnitudes, redshift, magnitude_errors))
         return ((raw - self.feature_mean.cpu()) / self.feature_std.cpu()).float()
 
     def standardise_properties(self, theta) -> Tensor:
@@ -156,7 +209,7 @@ class Posterior(nn.Module):
         outside = set(survey.catalogue["split"]) - {"train"}
         if outside:
             raise ModelError(f"standardisation is fitted on the training split, not on {outside}")
-        raw = self.raw_features(survey.magnitudes, survey.redshift)
+        raw = self.raw_features(survey.magnitudes, **self.survey_conditions(survey))
         for name, values in (("feature", raw), ("property", survey.properties)):
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values.mean(0)))
             getattr(self, f"{name}_std").copy_(torch.from_numpy(values.std(0)))
@@ -167,7 +220,15 @@ class Posterior(nn.Module):
     # Inference
 
     @torch.no_grad()
-    def encode(self, magnitudes, images=None, *, redshift=None, progress: bool = False) -> Tensor:
+    def encode(
+        self,
+        magnitudes,
+        images=None,
+        *,
+        redshift=None,
+        magnitude_errors=None,
+        progress: bool = False,
+    ) -> Tensor:
         """Condition [f_img, f_phot] of each galaxy, float32 `(n, c)` on the CPU.
 
         Arguments:
@@ -175,12 +236,13 @@ class Posterior(nn.Module):
             images: uint8 `(n, 128, 128, 3)`, channels i, r, g; needed by an image model and
                 refused by a photometry model.
             redshift: `(n,)`, for a model trained with redshifts.
+            magnitude_errors: standard deviations `(n, 5)`, for a model trained with them.
             progress: show a progress bar over the images.
 
         Raises:
             ModelError: the input does not fit the model.
         """
-        condition = self.standardise_features(magnitudes, redshift)
+        condition = self.standardise_features(magnitudes, redshift, magnitude_errors)
         if not self.uses_images:
             if images is not None:
                 raise ModelError("this is a photometry model: it takes no images")
@@ -206,7 +268,7 @@ class Posterior(nn.Module):
         return self.encode(
             survey.magnitudes,
             survey.images if self.uses_images else None,
-            redshift=survey.redshift if self.use_redshift else None,
+            **self.survey_conditions(survey),
             progress=progress,
         )
 
@@ -216,6 +278,7 @@ class Posterior(nn.Module):
         images=None,
         *,
         redshift=None,
+        magnitude_errors=None,
         object_id=None,
         n_samples: int = 1000,
         steps: int = 100,
@@ -227,13 +290,15 @@ class Posterior(nn.Module):
         do not matter; without `object_id` its row number stands in.
 
         Arguments:
-            magnitudes, images, redshift: as `encode` takes them.
+            magnitudes, images, redshift, magnitude_errors: as `encode` takes them.
             object_id: identifiers, `(n,)`.
             n_samples: samples a galaxy.
             steps: Runge-Kutta steps.
             seed: seed of the noise.
         """
-        condition = self.encode(magnitudes, images, redshift=redshift)
+        condition = self.encode(
+            magnitudes, images, redshift=redshift, magnitude_errors=magnitude_errors
+        )
         return self.sample_from(condition, object_id, n_samples, steps, seed)
 
     def sample_from(self, condition, object_id, n_samples, steps, seed) -> Tensor:
@@ -256,19 +321,28 @@ class Posterior(nn.Module):
         return self.to_physical(x_1), log_prob - self._log_volume
 
     def log_prob(
-        self, theta, magnitudes, images=None, *, redshift=None, steps: int = 100
+        self,
+        theta,
+        magnitudes,
+        images=None,
+        *,
+        redshift=None,
+        magnitude_errors=None,
+        steps: int = 100,
     ) -> Tensor:
         """Exact log-density of the posterior at `theta`, per physical unit, in nat.
 
         Arguments:
             theta: properties, `(n, 5)` or `(n, S, 5)`.
-            magnitudes, images, redshift: as `encode` takes them.
+            magnitudes, images, redshift, magnitude_errors: as `encode` takes them.
             steps: Runge-Kutta steps.
 
         Returns:
             `(n,)` or `(n, S)`, float32 on the CPU.
         """
-        condition = self.encode(magnitudes, images, redshift=redshift)
+        condition = self.encode(
+            magnitudes, images, redshift=redshift, magnitude_errors=magnitude_errors
+        )
         return self.log_prob_from(theta, condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
@@ -290,7 +364,8 @@ class Posterior(nn.Module):
         Samples are independent; they are arranged as 4 chains because ArviZ expects chains.
 
         Returns:
-            `xarray.Dataset` with a variable a property, dimensions (chain, draw, object_id).
+            `xarray.Dataset` with a variable a property, dimensions (chain, draw, object_id), and
+            what `out_of_range` says as coordinates along object_id.
         """
         import xarray
 
@@ -319,9 +394,72 @@ class Posterior(nn.Module):
                 "chain": np.arange(N_CHAINS),
                 "draw": np.arange(n_samples // N_CHAINS),
                 "object_id": survey.object_id.astype(str),
+                **{
+                    name: ("object_id", column.to_numpy())
+                    for name, column in self.out_of_range_from(condition).items()
+                },
             },
             attrs={"steps": steps, "seed": seed, "survey": Path(survey.name).name},
         )
+
+    # Out of range
+
+    def fit_range(self, training: Survey, held_out: Survey) -> None:
+        """Remember where training galaxies lie, so that `out_of_range` can compare others.
+
+        Arguments:
+            training: the training split, or some of it.
+            held_out: galaxies like these that were not trained on, usually the validation split.
+        """
+        known, others = (
+            self._parts(self.encode_survey(survey.select(reference_rows(len(survey)))))
+            for survey in (training, held_out)
+        )
+        self.ranges = {part: TrainingRange.fit(known[part], others[part]) for part in known}
+
+    def out_of_range(
+        self, magnitudes, images=None, *, redshift=None, magnitude_errors=None, level: float = LEVEL
+    ) -> pd.DataFrame:
+        """How unlike the training galaxies each galaxy is, in photometry and in its image.
+
+        Photometry means all photometric features of the model, redshift and magnitude errors
+        included where it uses them; an image is compared by what the encoder makes of it. Outside
+        the range of its training a model extrapolates, and its posteriors mean little.
+
+        Arguments:
+            magnitudes, images, redshift, magnitude_errors: as `encode` takes them.
+            level: share of galaxies like those of the training set that may be flagged.
+
+        Returns:
+            A row a galaxy: `photometry_p`, the share of held-out galaxies that lie at least as
+            far out; `photometry_outside`, the flag; for an image model also `image_p` and
+            `image_outside`.
+
+        Raises:
+            ModelError: the input does not fit the model, or the model knows no range.
+        """
+        if not self.ranges:
+            raise ModelError("this model does not know its training range: train it again")
+        condition = self.encode(
+            magnitudes, images, redshift=redshift, magnitude_errors=magnitude_errors
+        )
+        return self.out_of_range_from(condition, level)
+
+    def out_of_range_from(self, condition: Tensor, level: float = LEVEL) -> pd.DataFrame:
+        """`out_of_range` for conditions `(n, c)` that `encode` gave."""
+        columns = {}
+        for part, features in self._parts(condition).items():
+            if part in self.ranges:
+                known = self.ranges[part]
+                share = known.share_farther(features)
+                columns |= {f"{part}_p": share, f"{part}_outside": known.is_outside(share, level)}
+        return pd.DataFrame(columns)
+
+    def _parts(self, condition: Tensor) -> dict[str, np.ndarray]:
+        """The parts of the condition `[f_img, f_phot]` that are not empty."""
+        n_image = condition.shape[1] - len(self.feature_mean)
+        parts = {"photometry": condition[:, n_image:], "image": condition[:, :n_image]}
+        return {part: x.numpy() for part, x in parts.items() if x.shape[1]}
 
     @property
     def _log_volume(self) -> float:
@@ -334,10 +472,17 @@ class Posterior(nn.Module):
     # On disk
 
     def save(self, folder: Path | str) -> None:
-        """Write `model.safetensors` and `model.json` to `folder`."""
+        """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`."""
         folder = Path(folder)
         with replacing(folder / "model.safetensors") as temporary:
             temporary.write_bytes(safetensors_bytes(self.state_dict()))
+        arrays = {
+            f"{part}.{name}": array
+            for part, known in self.ranges.items()
+            for name, array in vars(known).items()
+        }
+        with replacing(folder / "range.safetensors") as temporary:
+            temporary.write_bytes(arrays_bytes(arrays))
         write_json(
             folder / "model.json",
             {
@@ -384,6 +529,12 @@ class Posterior(nn.Module):
         try:
             posterior = cls(**description["architecture"])
             posterior.load_state_dict(load_file(folder / "model.safetensors"))
+            if (folder / "range.safetensors").exists():
+                parts: dict[str, dict] = {}
+                for name, array in load_arrays(folder / "range.safetensors").items():
+                    part, _, field = name.partition(".")
+                    parts.setdefault(part, {})[field] = array
+                posterior.ranges = {part: TrainingRange(**fields) for part, fields in parts.items()}
         except (TypeError, RuntimeError) as error:
             raise ModelError(
                 f"{folder / 'model.safetensors'} and the architecture in model.json do not "

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from galcfm.paths import repository_root, run_folder, survey_folder, write_json
+from galcfm.paths import hold, let_go, repository_root, run_folder, survey_folder, write_json
 from galcfm.survey import provenance
 
 __all__ = [
@@ -86,7 +86,7 @@ def open_run(notebook: str, variables: Mapping) -> Path:
 
     Raises:
         RunError: the profile or a parameter is unknown, the notebook before this one has not
-            run, or the run was made with other parameters.
+            run, the run was made with other parameters, or another process is at it.
     """
     defaults = parameter_defaults(notebook)
     injected = [cell for cell in variables.get("In", ()) if cell.startswith("# Parameters\n")]
@@ -106,6 +106,7 @@ def open_run(notebook: str, variables: Mapping) -> Path:
                 f"{folder} was made with another {', '.join(changed)}: name another run "
                 f"(-p run NAME), or delete the folder"
             )
+    _lock(folder, notebook)
     write_json(path, record)
     return folder
 
@@ -114,6 +115,9 @@ def discard_outdated(notebook: str, profile: str, parameters: Mapping) -> None:
     """Remove what a notebook left in a run when its parameters or the code have changed since.
 
     What was made with the same parameters and code stays, so that interrupted work resumes.
+
+    Raises:
+        RunError: another process is at it.
     """
     folder = run_folder(profile, parameters["run"])
     path = _record_path(folder, notebook)
@@ -122,6 +126,7 @@ def discard_outdated(notebook: str, profile: str, parameters: Mapping) -> None:
     before, now = json.loads(path.read_text()), _record(notebook, parameters)
     if all(before[k] == now[k] for k in ("parameters", "code")):
         return
+    lock = _lock(folder, notebook)
     for output in (folder / name for name in OUTPUTS[notebook]):
         if output.is_dir():
             shutil.rmtree(output)
@@ -130,6 +135,8 @@ def discard_outdated(notebook: str, profile: str, parameters: Mapping) -> None:
     if notebook == "01_data_curation":
         shutil.rmtree(survey_folder(before["parameters"]["survey"]), ignore_errors=True)
     path.unlink()
+    # The notebook takes it in a process of its own.
+    let_go(lock)
 
 
 def rooms_of(notebook: str) -> list[Path]:
@@ -169,6 +176,18 @@ def _assignments(source: str) -> dict:
 
 def _record_path(folder: Path, notebook: str) -> Path:
     return folder / "parameters" / f"{notebook}.json"
+
+
+def _lock(folder: Path, notebook: str) -> Path:
+    lock = _record_path(folder, notebook).with_suffix(".lock")
+    hold(
+        lock,
+        RunError(
+            f"another process runs {notebook} in {folder}: wait for it, stop it, or name another "
+            "run (-p run NAME)"
+        ),
+    )
+    return lock
 
 
 def _record(notebook: str, parameters: Mapping) -> dict:

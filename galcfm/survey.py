@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from galcfm.images import IMAGE_SHAPE
-from galcfm.paths import repository_root, write_json
+from galcfm.paths import full_disk_in_a_sentence, hold, let_go, repository_root, write_json
 from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 
 __all__ = [
@@ -38,6 +38,7 @@ SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")
 REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
 HASHED_FILES = ("catalogue.parquet", "images.npy")
+IMAGES_A_BLOCK = 256
 
 
 class SurveyError(ValueError):
@@ -138,6 +139,14 @@ class Survey:
         """The five properties in the order and units of `galcfm.properties`, `(n, 5)`."""
         return self.catalogue[list(PROPERTY_NAMES)].to_numpy(dtype=np.float64)
 
+    @property
+    def source(self) -> str:
+        """What its figures say it is: `simulated survey`, `SDSS`, or the name of your table."""
+        kind = self.parameters.get("kind", "unknown")
+        if kind == "table":
+            return Path(self.parameters["source"]).name
+        return {"simulated": "simulated survey", "sdss": "SDSS"}.get(kind, f"{kind} survey")
+
     def split(self, name: str) -> "Survey":
         """The galaxies of one split: `"train"`, `"validation"` or `"test"`."""
         if name not in SPLITS:
@@ -198,8 +207,8 @@ class Survey:
         """Write the survey to `folder`, whole or not at all; an existing survey is replaced."""
         writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
         if self.images is not None:
-            for start in range(0, len(self), 1024):
-                writer.images[start : start + 1024] = self.images[start : start + 1024]
+            for start in range(0, len(self), IMAGES_A_BLOCK):
+                writer.put(writer.partial, start, self.images[start : start + IMAGES_A_BLOCK])
         writer.finish(self.catalogue, self.parameters)
 
     @classmethod
@@ -337,27 +346,48 @@ class SurveyWriter:
             writer of the same identity left are kept; without it nothing is.
 
     Attributes:
-        images: writable memory map `(n_images, 128, 128, 3)`, uint8; `None` without images.
-        partial: the temporary folder; other processes may open `partial / "images.npy"`.
+        images: memory map `(n_images, 128, 128, 3)`, uint8, of what `put` has written; `None`
+            without images.
+        partial: the temporary folder, by which other processes `put` images too.
         done: what `note_done` was told, by an interrupted writer too.
+
+    Raises:
+        SurveyError: another process is writing this survey.
+        OSError: the disk is too small.
     """
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
         self.folder = Path(folder)
         self.partial = self.folder.with_name(f".{self.folder.name}.partial")
         self.images, self.done = None, set()
+        self._lock = self.folder.with_name(f".{self.folder.name}.lock")
+        hold(
+            self._lock,
+            SurveyError(f"another process is making {self.folder}: wait for it, or stop it"),
+        )
         path, shape = self.partial / "images.npy", (n_images, *IMAGE_SHAPE)
         if identity is not None and self._left(identity) and path.exists():
             lines = (self.partial / "done.txt").read_text().split("\n")
             # The last line may have been cut short.
             self.done = {int(line) for line in lines[:-1]}
             (self.partial / "done.txt").write_text("".join(f"{k}\n" for k in sorted(self.done)))
-            self.images = np.lib.format.open_memmap(path, "r+")
+            self.images = np.load(path, mmap_mode="r")
             return
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         if n_images:
-            self.images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+            try:
+                with full_disk_in_a_sentence(path):
+                    np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+                    # Takes the space now: later, it could run out after hours of work.
+                    if hasattr(os, "posix_fallocate"):
+                        with path.open("r+b") as file:
+                            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError:
+                shutil.rmtree(self.partial)
+                let_go(self._lock)
+                raise
+            self.images = np.load(path, mmap_mode="r")
         if identity is not None:
             (self.partial / "done.txt").touch()
             write_json(self.partial / "identity.json", identity)
@@ -367,6 +397,21 @@ class SurveyWriter:
             return json.loads((self.partial / "identity.json").read_text()) == identity
         except (OSError, json.JSONDecodeError):
             return False
+
+    @staticmethod
+    def put(partial: Path, start: int, images: np.ndarray) -> None:
+        """Write images from row `start` on.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        path = partial / "images.npy"
+        target = np.load(path, mmap_mode="r")
+        # By a write: through a memory map, a full disk kills the process without a word.
+        with full_disk_in_a_sentence(path), path.open("r+b") as file:
+            file.seek(target.offset + start * int(np.prod(target.shape[1:])))
+            file.write(np.ascontiguousarray(images, dtype=np.uint8))
+            os.fsync(file.fileno())
 
     @staticmethod
     def note_done(partial: Path, block: int) -> None:
@@ -380,10 +425,16 @@ class SurveyWriter:
 
         Raises:
             SurveyError: the content is not valid; nothing is put in place then.
+            OSError: the disk is full.
         """
+        try:
+            with full_disk_in_a_sentence(self.folder):
+                self._finish(catalogue, parameters)
+        finally:
+            let_go(self._lock)
+
+    def _finish(self, catalogue: pd.DataFrame, parameters: dict) -> None:
         Survey(catalogue, self.images, parameters, str(self.folder))
-        if self.images is not None:
-            self.images.flush()
         catalogue.to_parquet(self.partial / "catalogue.parquet", index=False)
         files = {
             path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}

@@ -83,6 +83,7 @@ def train(
     settings: TrainingSettings,
     *,
     warm_start: Posterior | None = None,
+    weights: np.ndarray | None = None,
     progress: bool = True,
 ) -> Posterior:
     """Train `posterior` on the training split and keep its best validation epoch.
@@ -96,8 +97,11 @@ def train(
         survey: the whole survey; only its `train` and `validation` splits are read.
         folder: where the model goes.
         settings: how to train.
-        warm_start: a trained photometry model with the same features and network width, whose
-            flow the image model starts from, its image columns zero.
+        warm_start: a trained model to start from: one of the same architecture, whose weights and
+            standardisation are taken as they are; or, for an image model, a photometry model with
+            the same features and network width, whose flow it takes, its image columns zero.
+        weights: how often each galaxy of the survey is drawn, relative to the others, `(n,)`, not
+            negative: training for another prior. None for once an epoch.
         progress: show a progress bar.
 
     Returns:
@@ -105,12 +109,14 @@ def train(
 
     Raises:
         TrainingError: `folder` holds a run with other settings, data or architecture, a split is
-            empty, or the loss is not finite.
+            empty, the weights are not usable, or the loss is not finite.
     """
     folder = Path(folder)
-    identity = _identity(posterior, survey, settings, warm_start)
+    if weights is not None:
+        weights = _checked_weights(weights, survey)
+    identity = _identity(posterior, survey, settings, warm_start, weights)
     checkpoint = _read_checkpoint(folder, identity)
-    if checkpoint is not None and checkpoint["finished"]:
+    if checkpoint is not None and checkpoint["finished"] and (folder / "model.json").exists():
         return Posterior.load(folder)
     parts = {name: survey.split(name) for name in ("train", "validation")}
     for name, part in parts.items():
@@ -120,7 +126,15 @@ def train(
     torch.manual_seed(settings.seed)
     _initialise(posterior, parts["train"], warm_start)
     fabric = Fabric(accelerator=default_device().type, devices=1)
-    data = {name: _Data(posterior, part, fabric.device) for name, part in parts.items()}
+    data = {
+        name: _Data(
+            posterior,
+            part,
+            fabric.device,
+            None if weights is None else weights[survey.catalogue["split"].to_numpy() == name],
+        )
+        for name, part in parts.items()
+    }
     loop = _Loop(fabric, posterior, settings, data)
     if checkpoint is not None:
         loop.restore(checkpoint)
@@ -142,6 +156,7 @@ def train(
             _write_checkpoint(folder, loop.state() | {"identity": identity})
     posterior.load_state_dict(loop.best_weights)
     posterior.to(fabric.device).eval()
+    posterior.fit_range(parts["train"], parts["validation"])
     posterior.metadata = {
         "settings": asdict(settings),
         "survey": Path(survey.name).name,
@@ -161,16 +176,23 @@ def train(
 class _Data:
     """A split as tensors on the device: images stay uint8 and are decoded by the encoder."""
 
-    def __init__(self, posterior: Posterior, survey: Survey, device: torch.device):
+    def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
+        self.weights = None if weights is None else torch.from_numpy(weights)
         self.theta = posterior.standardise_properties(survey.properties).to(device)
-        redshift = survey.redshift if posterior.use_redshift else None
-        self.f_phot = posterior.standardise_features(survey.magnitudes, redshift).to(device)
+        conditions = posterior.survey_conditions(survey)
+        self.f_phot = posterior.standardise_features(survey.magnitudes, **conditions).to(device)
         self.images = None
         if posterior.uses_images:
             self.images = torch.from_numpy(np.ascontiguousarray(survey.images)).to(device)
 
     def __len__(self) -> int:
         return len(self.theta)
+
+    def drawn(self, generator: torch.Generator) -> Tensor:
+        """As many row numbers as there are rows: each once, or drawn by the weights."""
+        if self.weights is None:
+            return torch.randperm(len(self), generator=generator)
+        return torch.multinomial(self.weights, len(self), True, generator=generator)
 
 
 class _Loop:
@@ -208,7 +230,7 @@ class _Loop:
     def run_epoch(self) -> None:
         started = time.perf_counter()
         settings, data = self.settings, self.data["train"]
-        order = torch.randperm(len(data), generator=_generator(settings.seed, 0, self.epoch))
+        order = data.drawn(_generator(settings.seed, 0, self.epoch))
         self.model.train()
         total = 0.0
         for rows in order.split(settings.batch_size):
@@ -261,8 +283,10 @@ class _Loop:
             ):
                 mine.copy_(theirs)
         data, total = self.data["validation"], 0.0
-        rows_of_blocks = torch.arange(len(data)).split(256)
-        for block, rows in enumerate(rows_of_blocks):
+        rows_of_all = torch.arange(len(data))
+        if data.weights is not None:
+            rows_of_all = data.drawn(_generator(self.settings.seed, 3, 0))
+        for block, rows in enumerate(rows_of_all.split(256)):
             generator = _generator(self.settings.seed, 2, block)
             draws = _draws(32, len(rows), self.model.flow.dim, generator)
             total += module(*self._batch(data, rows, draws, generator, False)).item() * len(rows)
@@ -329,6 +353,9 @@ def _initialise(posterior: Posterior, survey: Survey, warm_start: Posterior | No
     for module in posterior.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
+    if warm_start is not None and warm_start.architecture == posterior.architecture:
+        posterior.load_state_dict(warm_start.state_dict())
+        return
     posterior.fit_standardisation(survey)
     if warm_start is None:
         return
@@ -373,7 +400,22 @@ def _rotate(images: Tensor, generator: torch.Generator) -> Tensor:
     return turned
 
 
-def _identity(posterior, survey, settings, warm_start) -> dict:
+def _checked_weights(weights, survey: Survey) -> np.ndarray:
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != (len(survey),):
+        raise TrainingError(
+            f"weights are {weights.shape} for {len(survey)} galaxies: one a galaxy is needed"
+        )
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        raise TrainingError(
+            f"weights: row {int(np.flatnonzero(bad)[0])} is {weights[bad][0]} ({bad.sum()} such "
+            "rows): they must be finite and not negative"
+        )
+    return weights
+
+
+def _identity(posterior, survey, settings, warm_start, weights) -> dict:
     """What a checkpoint must agree with to be resumed."""
     return {
         "architecture": posterior.architecture,
@@ -384,6 +426,7 @@ def _identity(posterior, survey, settings, warm_start) -> dict:
         "warm_start": None
         if warm_start is None
         else float(sum(p.detach().double().sum() for p in warm_start.parameters())),
+        "weights": None if weights is None else float(weights @ np.arange(1, len(weights) + 1)),
     }
 
 

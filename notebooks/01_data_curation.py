@@ -21,18 +21,24 @@
 # The paper learns from 106,800 bright star-forming galaxies of the SDSS Main
 # Galaxy Sample: five magnitudes, a 128×128 gri cutout, and five properties
 # measured from the spectrum. This chapter makes the sample that the other
-# chapters use: a *simulated* survey with the same selection, built from
-# published relations, stellar population models and rendered images. Nothing
-# in it is real, and each figure says so.
+# chapters use. By default that is a *simulated* survey with the same
+# selection, built from published relations, stellar population models and
+# rendered images, in which nothing is real. With `source = "sdss"`, as in the
+# profile `sdss`, it downloads the real galaxies. Each figure says what its
+# galaxies are.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
-n_galaxies = 12000  # galaxies; the paper has 106,800
+source = "simulated"  # of the galaxies; the paper's: "sdss"
+n_galaxies = 12000  # galaxies, 0 for all of SDSS; the paper has 106,800
 validation_fraction = 0.10  # share of galaxies; the paper's is 0.10
 test_fraction = 0.15  # share of galaxies; the paper's is 0.10
-label_errors = True  # measurement errors on the properties, as spectra have
+label_errors = True  # measurement errors on simulated properties
+plates = [266, 2974]  # of SDSS, first and last; these are all of them
+cutouts_per_second = 10.0  # asked of SkyServer, at most
+skyserver = "https://skyserver.sdss.org"  # address of SkyServer
 seed = 1  # of everything random in the survey
 
 # %%
@@ -42,6 +48,7 @@ from IPython.display import display
 
 from galcfm import figures, paths, runs, tables
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.sdss import download_survey
 from galcfm.simulate import RELATIONS, simulate_survey
 
 folder = runs.open_run("01_data_curation", globals())
@@ -49,32 +56,64 @@ folder = runs.open_run("01_data_curation", globals())
 # %% [markdown]
 # ## The survey
 #
-# A galaxy is drawn from a stellar mass function and the volume of its
-# redshift, gets a star formation rate, a metallicity, a size and dust from
-# published relations with their scatter, and a star formation history that
-# adds up to its mass and rate. Stellar population and nebular models turn
-# the history into spectra of bulge, disc and star-forming knots; filters
+# *Simulated.* A galaxy is drawn from a stellar mass function and the volume
+# of its redshift, gets a star formation rate, a metallicity, a size and dust
+# from published relations with their scatter, and a star formation history
+# that adds up to its mass and rate. Stellar population and nebular models
+# turn the history into spectra of bulge, disc and star-forming knots; filters
 # turn the spectra into magnitudes. Galaxies whose observed magnitude passes
-# $r < 17.77$ stay. See {doc}`../data` for definitions and file formats.
+# $r < 17.77$ stay.
+#
+# *SDSS.* SQL asks SkyServer for the galaxies that pass the cuts, a hundred
+# plates at a time, and for a cutout of each. What has come is never asked for
+# again: a download that was interrupted goes on when this chapter is run
+# again.
+#
+# See {doc}`../data` for definitions, cuts and file formats.
 
 # %%
-galaxies = simulate_survey(
-    paths.survey_folder(survey),
-    n_galaxies,
-    seed,
-    validation=validation_fraction,
-    test=test_fraction,
-    label_errors=label_errors,
-)
+folder_of_survey = paths.survey_folder(survey)
+if source == "simulated":
+    galaxies = simulate_survey(
+        folder_of_survey,
+        n_galaxies,
+        seed,
+        validation=validation_fraction,
+        test=test_fraction,
+        label_errors=label_errors,
+    )
+elif source == "sdss":
+    galaxies = download_survey(
+        folder_of_survey,
+        n_galaxies,
+        seed,
+        validation=validation_fraction,
+        test=test_fraction,
+        plates=plates,
+        rate=cutouts_per_second,
+        server=skyserver,
+    )
+else:
+    raise ValueError(f"source is {source!r}: give 'simulated' or 'sdss'")
 catalogue = galaxies.catalogue
 catalogue["split"].value_counts().to_frame("galaxies")
 
 # %% [markdown]
-# The relations, with the source of each coefficient ({doc}`../bibliography`):
+# What the galaxies were made of or chosen by: for simulated ones the
+# relations, with the source of each coefficient ({doc}`../bibliography`); for
+# those of SDSS the cuts, with the number of galaxies left after each, and
+# the paper's number.
 
 # %% tags=["full-width"]
 with pd.option_context("display.max_colwidth", None):
-    display(tables.relations(RELATIONS))
+    if source == "simulated":
+        display(tables.relations(RELATIONS))
+    else:
+        display(pd.DataFrame(galaxies.parameters["cuts"]).set_index("cut"))
+        left_out = len(galaxies.parameters["left_out"])
+        print(
+            f"{len(galaxies)} with a cutout, {left_out} without a usable one"
+        )
 
 # %% [markdown]
 # ## What was drawn
@@ -83,12 +122,12 @@ with pd.option_context("display.max_colwidth", None):
 # away, small ones only nearby. That is why magnitudes alone already say much
 # about mass once colours fix the mass-to-light ratio.
 
-# %% mystnb={"figure": {"caption": "The simulated survey: redshift, magnitude, colours and the five properties. The flux limit at r = 17.77 cuts the magnitudes sharply and ties stellar mass to redshift.", "name": "fig-survey"}}
-figures.survey_overview(catalogue, source="simulated survey")
+# %% mystnb={"figure": {"caption": "The survey: redshift, magnitude, colours and the five properties. The flux limit at r = 17.77 cuts the magnitudes sharply and ties stellar mass to redshift.", "name": "fig-survey"}}
+figures.survey_overview(catalogue, source=galaxies.source)
 
 # %% [markdown]
-# Percentiles of the five properties, as a catalogue would give them (with
-# measurement errors where `label_errors` is set):
+# Percentiles of the five properties, as a catalogue gives them: measured
+# values, not true ones, unless a simulation has `label_errors` switched off:
 
 # %%
 table = catalogue[list(PROPERTY_NAMES)].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -98,16 +137,17 @@ table.T.round(2).join(units)
 # %% [markdown]
 # ## The pictures
 #
-# Each cutout is rendered with GalSim from the components' fluxes, blurred by
+# A cutout of SDSS is the JPEG that SkyServer sends. A simulated one is
+# rendered with GalSim from the components' fluxes, blurred by
 # the atmosphere, given sky and photon noise, turned into colour by the recipe
 # of the SDSS SkyServer, and stored through a JPEG round trip as the real ones
 # are. Its noise-free flux equals the *catalogued* flux of that band, noise
 # included: the picture shows where the light is, and is not a second
 # photometer that would undo the catalogue's noise.
 
-# %% mystnb={"figure": {"caption": "Simulated gri cutouts of 12 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}}
-shown = catalogue.sample(12, random_state=seed)
+# %% mystnb={"figure": {"caption": "gri cutouts of 12 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}}
+shown = catalogue.sample(min(12, len(catalogue)), random_state=seed)
 shown = shown.sort_values("log_stellar_mass")
 figures.contact_sheet(
-    shown, galaxies.images[shown.index], source="simulated survey"
+    shown, galaxies.images[shown.index], source=galaxies.source
 )

@@ -25,10 +25,12 @@
 # the properties themselves, the prior against which information is measured.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 features = "r_and_colours"  # photometric features; the paper's: "magnitudes"
+use_redshift = False  # as a further feature; the paper's False
+use_magnitude_errors = False  # as further features; the paper's False
 sigma = 0.05  # width of the path, standardised units; the paper's 0.05
 width = 256  # of the velocity network's layers; the paper's 256
 depth = 3  # hidden layers of the velocity network; the paper's 3
@@ -66,7 +68,9 @@ galaxies = Survey.load(paths.survey_folder(survey))
 #
 # The velocity network takes time, the point in property space and the
 # condition; the condition is the standardised photometry, preceded in the
-# image model by what the convolutional encoder makes of the cutout.
+# image model by what the convolutional encoder makes of the cutout. With
+# `use_redshift` or `use_magnitude_errors` both models are also told the
+# spectroscopic redshift or the errors of the magnitudes.
 
 # %%
 network = {"width": width, "depth": depth}
@@ -76,12 +80,15 @@ encoder = {
     "crop": image_crop,
     "bin_factor": image_bin,
 }
+sees = {
+    "features": features,
+    "use_redshift": use_redshift,
+    "use_magnitude_errors": use_magnitude_errors,
+}
 models = {
     "prior": Posterior("none", network=network, sigma=sigma),
-    "photometry": Posterior(features, network=network, sigma=sigma),
-    "image": Posterior(
-        features, encoder=encoder, network=network, sigma=sigma
-    ),
+    "photometry": Posterior(**sees, network=network, sigma=sigma),
+    "image": Posterior(**sees, encoder=encoder, network=network, sigma=sigma),
 }
 pd.Series(
     {
@@ -141,12 +148,12 @@ image = train(
     warm_start=photometry if warm_start else None,
 )
 
-# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the simulated survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
+# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
 history = pd.concat(
     pd.read_csv(folder / name / "training.csv").assign(model=name)
     for name in ("photometry", "image")
 )
-figures.training_curves(history, source="simulated survey")
+figures.training_curves(history, source=galaxies.source)
 
 # %%
 trained = {"prior": prior, "photometry": photometry, "image": image}

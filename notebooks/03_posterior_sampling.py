@@ -25,7 +25,7 @@
 # exact log-densities that the metrics need.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_posteriors = 500  # test galaxies with stored samples; the paper's 1,000
@@ -61,7 +61,7 @@ print(f"{len(test)} test galaxies, {len(chosen)} of them sampled")
 # For one galaxy, the paths of 200 draws in the plane of $D_n(4000)$ and
 # $A_V$. The noise is the same for both models; the velocity differs.
 
-# %% mystnb={"figure": {"caption": "Paths of 200 draws of one simulated galaxy from noise (start) to posterior (end), in the plane of Dn(4000) and A_V, for both models. The straight paths of the training become curved where many of them cross.", "name": "fig-trajectories"}}
+# %% mystnb={"figure": {"caption": "Paths of 200 draws of one galaxy from noise (start) to posterior (end), in the plane of Dn(4000) and A_V, for both models. The straight paths of the training become curved where many of them cross.", "name": "fig-trajectories"}}
 plane = ("dn4000", "a_v")
 columns = [PROPERTY_NAMES.index(name) for name in plane]
 first = test.select([0])
@@ -72,7 +72,7 @@ figures.pathways(
     },
     plane,
     truth=first.properties[0, columns],
-    source="simulated survey",
+    source=test.source,
 )
 
 # %% [markdown]
@@ -137,7 +137,7 @@ sampling.save_densities(densities, folder / "densities.npz")
 # %% [markdown]
 # ## One galaxy's posterior
 
-# %% mystnb={"figure": {"caption": "Posterior of one simulated test galaxy under both models, with its true (measured) properties and its cutout.", "name": "fig-corner"}}
+# %% mystnb={"figure": {"caption": "Posterior of one test galaxy under both models, with its true (measured) properties and its cutout.", "name": "fig-corner"}}
 posteriors = {
     name: sampling.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in models
@@ -147,5 +147,5 @@ figures.galaxy_corner(
     posteriors,
     chosen.images,
     galaxy=0,
-    source="simulated survey",
+    source=test.source,
 )

@@ -27,7 +27,7 @@
 # as the paper does, and from the exact density of the flow.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 seed = 1  # of the bootstrap
@@ -101,11 +101,11 @@ tables.calibration_gap(results)
 # %%
 tables.comparison(comparison)
 
-# %% mystnb={"figure": {"caption": "Information of the image against the photometry model for each simulated test galaxy, by kernel density estimates as in the paper: \u0394log p (left) and D_KL (right). Above the diagonal the image model does better.", "name": "fig-delta-log-p"}}
+# %% mystnb={"figure": {"caption": "Information of the image against the photometry model for each test galaxy, by kernel density estimates as in the paper: \u0394log p (left) and D_KL (right). Above the diagonal the image model does better.", "name": "fig-delta-log-p"}}
 figures.model_comparison(
     {name: r["galaxies"]["delta_log_p"]["kde"] for name, r in results.items()},
     {name: r["galaxies"]["d_kl"]["kde"] for name, r in results.items()},
-    source="simulated survey",
+    source=test.source,
 )
 
 # %% [markdown]
@@ -120,7 +120,7 @@ figures.model_comparison(
 # %%
 tables.wasserstein(results)
 
-# %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth on the simulated survey, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}}
+# %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}}
 distances = pd.DataFrame(
     {
         name: {
@@ -134,11 +134,11 @@ distances["floor"] = [
     results["image"]["wasserstein_standardised"][p]["floor"]
     for p in PROPERTY_NAMES
 ]
-figures.wasserstein_chart(distances, source="simulated survey")
+figures.wasserstein_chart(distances, source=test.source)
 
-# %% mystnb={"figure": {"caption": "Distributions of posterior means and of the truth over the simulated test galaxies. Where the data say little, the means crowd around the middle.", "name": "fig-posterior-means"}}
+# %% mystnb={"figure": {"caption": "Distributions of posterior means and of the truth over the test galaxies. Where the data say little, the means crowd around the middle.", "name": "fig-posterior-means"}}
 figures.posterior_mean_distributions(
-    chosen.catalogue, posteriors, source="simulated survey"
+    chosen.catalogue, posteriors, source=test.source
 )
 
 # %% [markdown]
@@ -150,8 +150,8 @@ figures.posterior_mean_distributions(
 # %%
 tables.point_estimates(results)
 
-# %% mystnb={"figure": {"caption": "Posterior mean against measured value for the simulated test galaxies, photometry and image model. Measurement errors of the labels are part of the scatter.", "name": "fig-recovery"}}
-figures.truth_recovery(chosen.catalogue, posteriors, source="simulated survey")
+# %% mystnb={"figure": {"caption": "Posterior mean against measured value for the test galaxies, photometry and image model. Measurement errors of the labels are part of the scatter.", "name": "fig-recovery"}}
+figures.truth_recovery(chosen.catalogue, posteriors, source=test.source)
 
 # %% [markdown]
 # ## Calibration
@@ -160,8 +160,8 @@ figures.truth_recovery(chosen.catalogue, posteriors, source="simulated survey")
 # among a galaxy's draws, which are uniform when the posterior is calibrated,
 # and the share of truths inside central credible intervals.
 
-# %% mystnb={"figure": {"caption": "Calibration on the simulated test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated, above it if the posterior is too wide).", "name": "fig-coverage"}}
-figures.calibration(chosen.catalogue, posteriors, source="simulated survey")
+# %% mystnb={"figure": {"caption": "Calibration on the test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated, above it if the posterior is too wide).", "name": "fig-coverage"}}
+figures.calibration(chosen.catalogue, posteriors, source=test.source)
 
 # %% tags=["remove-cell"]
 for name, result in results.items():
@@ -180,4 +180,5 @@ for metric in ("delta_log_p", "d_kl"):
     wins = comparison[metric]["kde"]["wins"]["win_rate"]
     glue(f"win_rate_{metric}", 100 * wins)
 glue("n_test", float(len(test)))
+glue("source", test.source)
 glue("n_metrics", float(len(chosen)))

@@ -18,11 +18,11 @@
 # %% [markdown]
 # # The paper's figures
 #
-# The figures of the paper, made from this run's posteriors on the simulated
-# survey. Each is also written as PDF and PNG to the run's `figures` folder.
+# The figures of the paper, made from this run's posteriors. Each is also
+# written as PDF and PNG to the run's `figures` folder.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 galaxies_shown = [0, 1, 2]  # rows of the sampled galaxies in corner plots
@@ -51,14 +51,14 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 # Each point is a test galaxy. In the paper 81.5 % of the galaxies have the
 # higher $\Delta\log p$ and 96.5 % the higher $D_\mathrm{KL}$ with the image.
 
-# %% mystnb={"figure": {"caption": "\u0394log p and D_KL of the image model against the photometry model, simulated survey, from the exact density of the flow where the paper uses kernel estimates. The diagonal is equality.", "name": "fig-paper-metrics"}}
+# %% mystnb={"figure": {"caption": "\u0394log p and D_KL of the image model against the photometry model, from the exact density of the flow where the paper uses kernel estimates. The diagonal is equality.", "name": "fig-paper-metrics"}}
 figure = figures.model_comparison(
     {
         name: results[name]["galaxies"]["delta_log_p"]["exact"]
         for name in posteriors
     },
     {name: results[name]["galaxies"]["d_kl"]["exact"] for name in posteriors},
-    source="simulated survey",
+    source=test.source,
 )
 figures.save(figure, folder / "figures" / "model_comparison")
 figure
@@ -70,9 +70,9 @@ figure
 # measured properties have them and as the posterior means of the two models
 # recover them.
 
-# %% mystnb={"figure": {"caption": "Mass-metallicity, star formation rate-mass and star formation rate-metallicity planes of the simulated test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies.", "name": "fig-scaling-relations"}}
+# %% mystnb={"figure": {"caption": "Mass-metallicity, star formation rate-mass and star formation rate-metallicity planes of the test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies.", "name": "fig-scaling-relations"}}
 figure = figures.scaling_relations(
-    chosen.catalogue, posteriors, chosen.images, source="simulated survey"
+    chosen.catalogue, posteriors, chosen.images, source=test.source
 )
 figures.save(figure, folder / "figures" / "scaling_relations")
 figure
@@ -85,10 +85,8 @@ figure
 # image helps where it shows what colours cannot, such as the inclination of a
 # disc.
 
-# %% mystnb={"figure": {"caption": "The plane of dust attenuation and age indicator for the simulated test galaxies: measured values and the posteriors of the two models.", "name": "fig-dust-age"}}
-figure = figures.dust_age(
-    chosen.catalogue, posteriors, source="simulated survey"
-)
+# %% mystnb={"figure": {"caption": "The plane of dust attenuation and age indicator for the test galaxies: measured values and the posteriors of the two models.", "name": "fig-dust-age"}}
+figure = figures.dust_age(chosen.catalogue, posteriors, source=test.source)
 figures.save(figure, folder / "figures" / "dust_age")
 figure
 
@@ -102,7 +100,7 @@ for galaxy in galaxies_shown:
         posteriors,
         chosen.images,
         galaxy=galaxy,
-        source="simulated survey",
+        source=test.source,
     )
     figures.save(figure, folder / "figures" / f"corner_{galaxy}")
     display(figure)

@@ -22,10 +22,11 @@
 # simulation against real galaxies, says where it fails, and shows what a
 # picture may and may not tell in it. The real galaxies are not part of this
 # book: their numbers come from stored results that two commands make again,
-# `python -m galcfm.realism` and `python -m galcfm.controls`.
+# `python -m galcfm.realism` and `python -m galcfm.controls`. The sheet of
+# cutouts shows this run's own survey; with the profile `sdss` those are real.
 
 # %% tags=["parameters"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
@@ -132,12 +133,12 @@ for name in ("shape", "colour", "background", "all"):
 # - **Centres.** Those of ours range from fainter to brighter.
 # - **Structure.** No bars, rings, dust lanes or companions.
 
-# %% mystnb={"figure": {"caption": "Twelve cutouts of the simulated survey of this run, in order of stellar mass.", "name": "fig-real-sheet"}}
+# %% mystnb={"figure": {"caption": "Twelve cutouts of this run's own survey, in order of stellar mass.", "name": "fig-real-sheet"}}
 galaxies = Survey.load(paths.survey_folder(survey))
-shown = galaxies.catalogue.sample(12, random_state=1)
+shown = galaxies.catalogue.sample(min(12, len(galaxies)), random_state=1)
 shown = shown.sort_values("log_stellar_mass")
 figures.contact_sheet(
-    shown, galaxies.images[shown.index], source="simulated survey"
+    shown, galaxies.images[shown.index], source=galaxies.source
 )
 
 # %% [markdown]

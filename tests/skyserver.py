@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import sqlite3
 import struct
 import threading
 import time
@@ -10,8 +11,11 @@ from functools import lru_cache
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pandas as pd
 
 from galcfm.images import encode_jpeg
+from galcfm.properties import BANDS
+from galcfm.sdss.catalogue import LINES
 
 FAULTS = ("429", "500", "reset", "stall", "cut", "damaged", "size", "html")
 PAGE = b"<!DOCTYPE html><html><body>The service is under maintenance.</body></html>"
@@ -29,6 +33,101 @@ def position(k: int) -> tuple[float, float]:
     return k / 100, 1.0
 
 
+def spectra(n, seed=0):
+    """Spectra that pass every cut, with the names of the server's tables."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "specObjID": 299489676975171584 + np.arange(n),
+            "objID": 1237648704043942146 + np.arange(n),
+            "plate": rng.integers(266, 600, n),
+            "legacy_target1": rng.choice([64, 64 + 32, 128, 256 + 2], n),
+            "sciencePrimary": 1,
+            "zWarning": 0,
+            "reliable": 1,
+            "z": rng.uniform(0.03, 0.2, n),
+            "petroMag_r": rng.uniform(15, 17.7, n),
+            "extinction_r": 0.1,
+            "ra": rng.uniform(0, 360, n),
+            "dec": rng.uniform(-5, 60, n),
+            "sn_median": rng.uniform(5, 30, n),
+            "e_bv_sfd": 0.04,
+            "bptclass": 1,
+            "d4000_n": 1.3,
+            "d4000_n_err": 0.02,
+            "tauv_cont": rng.uniform(-0.2, 1.5, n),
+            "h_alpha_flux": 300.0,
+            "h_beta_flux": 80.0,
+            "oiii_5007_flux": 60.0,
+            "nii_6584_flux": 90.0,
+        }
+    )
+    for line in LINES:
+        frame[f"{line}_flux_err"] = 3.0
+    for band in BANDS:
+        frame[f"modelFlux_{band}"] = rng.uniform(50, 500, n)
+        frame[f"modelFluxIvar_{band}"] = 4.0
+    for name, value in (("lgm_tot", 10.2), ("sfr_tot", 0.1), ("oh", 8.9)):
+        for percentile, shift in ((16, -0.08), (50, 0), (84, 0.1)):
+            frame[f"{name}_p{percentile}"] = value + shift
+    return frame
+
+
+TABLES = {
+    "SpecObjAll": [
+        "specObjID",
+        "objID",
+        "plate",
+        "legacy_target1",
+        "sciencePrimary",
+        "zWarning",
+        "z",
+    ],
+    "PhotoObjAll": [
+        "objID",
+        "ra",
+        "dec",
+        "petroMag_r",
+        "extinction_r",
+        "modelFlux",
+        "modelFluxIvar",
+    ],
+    "galSpecInfo": ["specObjID", "reliable", "sn_median", "e_bv_sfd"],
+    "galSpecIndx": ["specObjID", "d4000_n", "d4000_n_err", "tauv_cont"],
+    "galSpecLine": ["specObjID", *LINES],
+    "galSpecExtra": ["specObjID", "bptclass", "lgm_tot", "sfr_tot", "oh_p"],
+}
+
+
+class Archive:
+    """Speaks the format of SkyServer's SQL search: #Table1, then CSV; runs the SQL in SQLite."""
+
+    def __init__(self, frame):
+        self.lock = threading.Lock()
+        self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        for table, names in TABLES.items():
+            columns = [c for c in frame if any(c == n or c.startswith(f"{n}_") for n in names)]
+            if table == "galSpecExtra":
+                columns += [c for c in frame if c.startswith("oh_p")]
+            part = frame[columns].drop_duplicates(columns[0])
+            if table == "SpecObjAll":
+                part = part.rename(columns={"objID": "bestObjID"})
+            part.to_sql(table, self.database, index=False)
+        self.queries, self.answers = [], []
+
+    def answer(self, sql):
+        with self.lock:
+            self.queries.append(sql)
+            if self.answers:
+                answer = self.answers.pop(0)
+                if isinstance(answer, str):
+                    return answer
+            table = pd.read_sql(sql, self.database)
+            if self.answers is None:
+                table = table.head(1)
+        return "#Table1\n" + table.to_csv(index=False, na_rep="null")
+
+
 class SkyServer:
     """Answers for galaxies by position, in a thread.
 
@@ -37,13 +136,15 @@ class SkyServer:
             requests alone, and a galaxy has 4 faults at most.
         faults: galaxy to the fault that it always has.
         retry_after: what 429 asks for.
+        archive: answers SQL.
 
     Attributes:
         log: `(time, galaxy, fault or "good")` of each request, in order.
     """
 
-    def __init__(self, share=0.0, faults=None, retry_after="0.05"):
+    def __init__(self, share=0.0, faults=None, retry_after="0.05", archive=None):
         self.share, self.faults, self.retry_after = share, faults or {}, retry_after
+        self.archive = archive
         self.log, self.count, self.under_way, self.most_under_way = [], {}, 0, 0
 
     def __enter__(self):
@@ -70,8 +171,12 @@ class SkyServer:
         self.loop.close()
 
     @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/dr17/SkyServerWS/ImgCutout/getjpeg"
+        return f"{self.base}/dr17/SkyServerWS/ImgCutout/getjpeg"
 
     def good(self) -> list[int]:
         """Galaxies that got a good answer, in order."""
@@ -101,10 +206,15 @@ class SkyServer:
             writer.close()
 
     async def _answer(self, head, writer):
-        query = {
-            name: values[0]
-            for name, values in parse_qs(urlsplit(head.split()[1].decode()).query).items()
-        }
+        where = urlsplit(head.split()[1].decode())
+        query = {name: values[0] for name, values in parse_qs(where.query).items()}
+        if "cmd" in query:
+            assert where.path == "/dr17/en/tools/search/x_results.aspx"
+            assert query["format"] == "csv"
+            body = self.archive.answer(query["cmd"]).encode()
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            return
+        assert where.path == "/dr17/SkyServerWS/ImgCutout/getjpeg"
         assert (query["scale"], query["width"], query["height"]) == ("0.396", "128", "128")
         k = round(float(query["ra"]) * 100)
         what = self._fault(k)

@@ -133,7 +133,7 @@ def test_a_failed_notebook_names_the_cell(copy):
 def test_unknown_profiles_and_parameters_end_in_one_sentence(copy):
     result = doit(copy, "profile=hasty", "book")
     assert result.returncode != 0
-    assert "no profile called 'hasty': choose from paper, quick, smoke" in result.stderr
+    assert "no profile called 'hasty': choose from paper, quick, sdss, smoke" in result.stderr
     assert "Traceback" not in result.stderr
     path = copy / "notebooks" / "parameters" / "smoke" / "02_training.yaml"
     text = path.read_text()

@@ -63,7 +63,10 @@ def test_every_figure_has_name_caption_and_source(path):
         if figure:
             assert figure["name"].startswith("fig-")
             assert len(figure["caption"]) > 40
-            assert "simulated" in figure["caption"].lower() or "source=" not in cell.source
+            # A figure of the run's survey says itself whether that is simulated or real.
+            simulated = "simulated" in figure["caption"].lower()
+            assert ".source" in cell.source or simulated or "source=" not in cell.source
+            assert not (".source" in cell.source and simulated)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,16 +1,19 @@
 """The posterior: standardisation, determinism, disk format, refusals."""
 
+import copy
 import json
 
 import arviz
 import numpy as np
 import pytest
 import torch
+from conftest import toy_survey
 from safetensors.torch import load_file, save_file
+from scipy.stats import betabinom
 
-from galcfm import Posterior, sampling
+from galcfm import Posterior, Survey, sampling
 from galcfm.posterior import ModelError, galaxy_seeds
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 
 SMALL = {"width": 32, "depth": 2}
 ENCODER = {"n_features": 8, "widths": [4, 8], "crop": 128, "bin_factor": 8}
@@ -50,6 +53,133 @@ def test_redshift_is_a_feature_when_asked_for(survey):
     assert model.encode(survey.magnitudes, redshift=survey.redshift).shape[1] == 6
     with pytest.raises(ModelError, match="trained with redshifts"):
         model.encode(survey.magnitudes)
+
+
+def with_errors(survey, scale=1.0):
+    errors = scale * np.exp(np.random.default_rng(0).normal(size=(len(survey), 5)))
+    catalogue = survey.catalogue.assign(**dict(zip(MAGNITUDE_ERRORS, errors.T, strict=True)))
+    return Survey(catalogue, survey.images, name="with errors"), errors
+
+
+def test_magnitude_errors_are_features_when_asked_for(survey, tmp_path):
+    survey, errors = with_errors(survey)
+    model = Posterior(use_redshift=True, use_magnitude_errors=True, network=SMALL)
+    model.fit_standardisation(survey.split("train"))
+    known = {"redshift": survey.redshift, "magnitude_errors": errors}
+    condition = model.encode(survey.magnitudes, **known)
+    torch.testing.assert_close(condition, model.encode_survey(survey))
+    logs = np.log10(errors)
+    train = (survey.catalogue["split"] == "train").to_numpy()
+    expected = (logs - logs[train].mean(0)) / logs[train].std(0)
+    np.testing.assert_allclose(condition[:, 6:], expected, rtol=1e-4, atol=1e-5)
+
+    model.save(tmp_path)
+    again = Posterior.load(tmp_path)
+    for call in (
+        lambda m, **k: m.sample(survey.magnitudes, n_samples=3, steps=2, **k),
+        lambda m, **k: m.log_prob(survey.properties, survey.magnitudes, steps=2, **k),
+    ):
+        one = call(model, **known)
+        torch.testing.assert_close(one, call(again, **known))
+        other = call(model, **known | {"magnitude_errors": 2 * errors})
+        assert (one - other).abs().max() > 1e-4
+        with pytest.raises(ModelError, match="trained with magnitude errors"):
+            call(model, redshift=survey.redshift)
+    assert again.infer(survey, n_samples=4, steps=2, progress=False).sizes["object_id"] == 120
+
+
+def test_wrong_conditions_are_refused(survey):
+    survey, errors = with_errors(survey)
+    model = Posterior(use_redshift=True, use_magnitude_errors=True, network=SMALL)
+
+    def encode(redshift=survey.redshift, errors=errors):
+        model.encode(survey.magnitudes, redshift=redshift, magnitude_errors=errors)
+
+    for value in (0.0, -1.0, np.nan, np.inf):
+        broken = errors.copy()
+        broken[5, 3] = value
+        with pytest.raises(ModelError, match=r"row 5: .* magnitude error not positive"):
+            encode(errors=broken)
+    with pytest.raises(ModelError, match=r"magnitude_errors are \(120, 4\)"):
+        encode(errors=errors[:, :4])
+    with pytest.raises(ModelError, match="3 rows of errors for 120"):
+        encode(errors=errors[:3])
+    with pytest.raises(ModelError, match=r"redshift is \(119,\) for 120"):
+        encode(redshift=survey.redshift[1:])
+    bare = Survey(survey.catalogue.drop(columns="magerr_i"), name="bare")
+    for call in (model.encode_survey, model.infer):
+        with pytest.raises(ModelError, match="catalogue of bare lacks magerr_i"):
+            call(bare)
+
+
+def test_a_model_from_before_magnitude_errors_loads(posterior, survey, tmp_path):
+    posterior.save(tmp_path)
+    path = tmp_path / "model.json"
+    description = json.loads(path.read_text())
+    del description["architecture"]["use_magnitude_errors"]
+    path.write_text(json.dumps(description))
+    (tmp_path / "range.safetensors").unlink()
+    old = Posterior.load(tmp_path)
+    magnitudes, images = inputs(posterior, survey)
+    torch.testing.assert_close(old.encode(magnitudes, images), posterior.encode(magnitudes, images))
+    with pytest.raises(ModelError, match="does not know its training range"):
+        old.out_of_range(magnitudes, images)
+
+
+@pytest.fixture(scope="module")
+def ranged(posterior):
+    """A model that knows its range, and the galaxies that it has not seen."""
+    galaxies = toy_survey(1000, seed=5, images=posterior.uses_images)
+    model = copy.deepcopy(posterior)
+    model.fit_range(galaxies.split("train"), galaxies.split("validation"))
+    return model, galaxies.split("test")
+
+
+def test_out_of_range_fires_on_what_was_not_trained_on(ranged, tmp_path):
+    model, test = ranged
+    model.save(tmp_path)
+    model = Posterior.load(tmp_path)
+    magnitudes, images = inputs(model, test)
+    found = model.out_of_range(magnitudes, images)
+    parts = ["photometry", "image"] if images is not None else ["photometry"]
+    assert list(found) == [f"{part}_{what}" for part in parts for what in ("p", "outside")]
+    n_held_out = len(model.ranges["photometry"].held_out)
+    for part in parts:
+        expected = found[f"{part}_p"] <= max(0.01, 1 / (n_held_out + 1))
+        assert (found[f"{part}_outside"] == expected).all()
+        # Held-out galaxies are flagged no more often than stated, but for chance.
+        rank = n_held_out + 1
+        limit = betabinom.ppf(0.9999, len(test), 0.01 * rank, 0.99 * rank)
+        assert found[f"{part}_outside"].sum() <= limit
+
+    redder = magnitudes + np.array([2.0, 0, 0, 0, 0])
+    assert model.out_of_range(redder, images)["photometry_outside"].mean() > 0.9
+    assert model.out_of_range(magnitudes, images, level=0.5)["photometry_outside"].mean() > 0.3
+    if images is None:
+        return
+    # The toy's pictures are grey and nearly flat.
+    noise = np.random.default_rng(0).integers(0, 255, images.shape, dtype=np.uint8)
+    red = images.copy()
+    red[..., 1:] = 0
+    for strange in (noise, red):
+        flags = model.out_of_range(magnitudes, strange)
+        assert flags["image_outside"].mean() > 0.9
+        assert flags["photometry_p"].equals(found["photometry_p"])
+
+
+def test_infer_says_what_is_out_of_range(ranged, tmp_path):
+    model, test = ranged
+    posteriors = model.infer(test, n_samples=4, steps=2, progress=False)
+    expected = model.out_of_range(*inputs(model, test))
+    for name, column in expected.items():
+        np.testing.assert_array_equal(posteriors[name], column)
+        assert posteriors[name].dims == ("object_id",)
+    sampling.save_posteriors(posteriors, tmp_path / "posteriors.nc")
+    # Coordinates, so that ArviZ summarises the properties alone.
+    read = arviz.from_netcdf(tmp_path / "posteriors.nc")
+    assert list(read.posterior.data_vars) == list(PROPERTY_NAMES)
+    assert (read.posterior["photometry_p"].to_numpy() == expected["photometry_p"]).all()
+    assert len(arviz.summary(read)) == 5 * len(test)
 
 
 def test_samples_do_not_depend_on_company(posterior, survey):

@@ -1,6 +1,8 @@
 """Runs: parameters are noted, checked, and never mixed; files are whole or not there."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -83,6 +85,27 @@ def test_changed_code_makes_results_outdated(data, monkeypatch):
     monkeypatch.setattr(runs, "rooms_of", lambda notebook: [])
     runs.discard_outdated("02_training", "quick", parameters)
     assert not (folder / "image").exists()
+
+
+def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
+    make_survey()
+    monkeypatch.setattr(paths, "LOCK_WAIT", 0.1)
+    code = (
+        "import sys; from galcfm import runs;"
+        "runs.open_run('02_training', runs.parameter_defaults('02_training'));"
+        "print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(RunError, match="another process runs 02_training in"):
+            runs.open_run("02_training", variables("02_training"))
+        with pytest.raises(RunError, match="another process runs 02_training in"):
+            runs.discard_outdated("02_training", "quick", variables("02_training", width=8))
+        other.kill()
+    runs.discard_outdated("02_training", "quick", variables("02_training", width=8))
+    runs.open_run("02_training", variables("02_training"))
 
 
 def test_notebooks_depend_on_the_rooms_they_use():

@@ -1,18 +1,14 @@
 """The SDSS catalogue: the SQL runs, each cut cuts, and numbers are in the survey's units."""
 
-import sqlite3
-import threading
 import warnings
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
 import pytest
-from skyserver import SkyServer, cutout, position
+from skyserver import Archive, SkyServer, cutout, position, spectra
 
 from galcfm.images import decode_jpeg
-from galcfm.properties import BANDS, EXTINCTION
+from galcfm.properties import EXTINCTION
 from galcfm.sdss import Ledger, download_cutouts, make_survey
 from galcfm.sdss import catalogue as room
 from galcfm.sdss.catalogue import (
@@ -24,133 +20,13 @@ from galcfm.sdss.catalogue import (
 )
 from galcfm.survey import Survey
 
-
-def spectra(n, seed=0):
-    """Spectra that pass every cut, with the names of the server's tables."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "specObjID": 299489676975171584 + np.arange(n),
-            "objID": 1237648704043942146 + np.arange(n),
-            "plate": rng.integers(266, 600, n),
-            "legacy_target1": rng.choice([64, 64 + 32, 128, 256 + 2], n),
-            "sciencePrimary": 1,
-            "zWarning": 0,
-            "reliable": 1,
-            "z": rng.uniform(0.03, 0.2, n),
-            "petroMag_r": rng.uniform(15, 17.7, n),
-            "extinction_r": 0.1,
-            "ra": rng.uniform(0, 360, n),
-            "dec": rng.uniform(-5, 60, n),
-            "sn_median": rng.uniform(5, 30, n),
-            "e_bv_sfd": 0.04,
-            "bptclass": 1,
-            "d4000_n": 1.3,
-            "d4000_n_err": 0.02,
-            "tauv_cont": rng.uniform(-0.2, 1.5, n),
-            "h_alpha_flux": 300.0,
-            "h_beta_flux": 80.0,
-            "oiii_5007_flux": 60.0,
-            "nii_6584_flux": 90.0,
-        }
-    )
-    for line in room.LINES:
-        frame[f"{line}_flux_err"] = 3.0
-    for band in BANDS:
-        frame[f"modelFlux_{band}"] = rng.uniform(50, 500, n)
-        frame[f"modelFluxIvar_{band}"] = 4.0
-    for name, value in (("lgm_tot", 10.2), ("sfr_tot", 0.1), ("oh", 8.9)):
-        for percentile, shift in ((16, -0.08), (50, 0), (84, 0.1)):
-            frame[f"{name}_p{percentile}"] = value + shift
-    return frame
-
-
-TABLES = {
-    "SpecObjAll": [
-        "specObjID",
-        "objID",
-        "plate",
-        "legacy_target1",
-        "sciencePrimary",
-        "zWarning",
-        "z",
-    ],
-    "PhotoObjAll": [
-        "objID",
-        "ra",
-        "dec",
-        "petroMag_r",
-        "extinction_r",
-        "modelFlux",
-        "modelFluxIvar",
-    ],
-    "galSpecInfo": ["specObjID", "reliable", "sn_median", "e_bv_sfd"],
-    "galSpecIndx": ["specObjID", "d4000_n", "d4000_n_err", "tauv_cont"],
-    "galSpecLine": ["specObjID", *room.LINES],
-    "galSpecExtra": ["specObjID", "bptclass", "lgm_tot", "sfr_tot", "oh_p"],
-}
-
-
-class Archive:
-    """Speaks the format of SkyServer's SQL search: #Table1, then CSV; runs the SQL in SQLite."""
-
-    def __init__(self, frame):
-        self.lock = threading.Lock()
-        self.database = sqlite3.connect(":memory:", check_same_thread=False)
-        for table, names in TABLES.items():
-            columns = [c for c in frame if any(c == n or c.startswith(f"{n}_") for n in names)]
-            if table == "galSpecExtra":
-                columns += [c for c in frame if c.startswith("oh_p")]
-            part = frame[columns].drop_duplicates(columns[0])
-            if table == "SpecObjAll":
-                part = part.rename(columns={"objID": "bestObjID"})
-            part.to_sql(table, self.database, index=False)
-        self.queries, self.answers = [], []
-
-    def __enter__(self):
-        archive = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                assert urlsplit(self.path).path == "/dr17/en/tools/search/x_results.aspx"
-                query = parse_qs(urlsplit(self.path).query)
-                assert query["format"] == ["csv"]
-                body = archive.answer(query["cmd"][0])
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *exception):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def answer(self, sql):
-        with self.lock:
-            self.queries.append(sql)
-            if self.answers:
-                answer = self.answers.pop(0)
-                if isinstance(answer, str):
-                    return answer
-            table = pd.read_sql(sql, self.database)
-            if self.answers is None:
-                table = table.head(1)
-        return "#Table1\n" + table.to_csv(index=False, na_rep="null")
+FEW = (266, 600)
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    pytest.importorskip("astroquery.sdss")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(room, "SECONDS_BETWEEN_QUERIES", 0.001)
-    monkeypatch.setattr(room, "PLATES", (266, 600))
 
 
 def test_each_cut_of_the_server_cuts_and_is_counted(quick, tmp_path):
@@ -166,16 +42,16 @@ def test_each_cut_of_the_server_cuts_and_is_counted(quick, tmp_path):
         ]
     ):
         frame.loc[row, list(change)] = list(change.values())
-    with Archive(frame) as archive:
-        rows, counts = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+    with SkyServer(archive=Archive(frame)) as server:
+        rows, counts = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
         assert counts == [200, 199, 198, 197, 196, 195, 194]
         assert len(rows) == 194
         assert sorted(rows["objID"]) == frame["objID"][6:].tolist()
-        n = len(archive.queries)
+        n = len(server.archive.queries)
         assert n == 2 * 4
         # Pieces that are there are not fetched again.
-        again, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
-        assert len(archive.queries) == n
+        again, _ = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
+        assert len(server.archive.queries) == n
         pd.testing.assert_frame_equal(rows, again)
     catalogue, cuts = select_galaxies(rows, counts)
     assert len(catalogue) == 194
@@ -183,33 +59,33 @@ def test_each_cut_of_the_server_cuts_and_is_counted(quick, tmp_path):
 
 
 def test_a_server_in_trouble_is_asked_again(quick, tmp_path):
-    with Archive(spectra(50)) as archive:
-        archive.answers = [
+    with SkyServer(archive=Archive(spectra(50))) as server:
+        server.archive.answers = [
             "<!DOCTYPE html><html><body>maintenance</body></html>",
             '[{"error_message": "Maximum 60 queries allowed per minute."}]',
         ]
-        rows, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+        rows, _ = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
         assert len(rows) == 50
 
 
 def test_no_answer_ends_in_a_sentence_and_goes_on_later(quick, tmp_path):
-    with Archive(spectra(50)) as archive:
-        archive.answers = [None] * 4 + ["<html></html>"] * 2
+    with SkyServer(archive=Archive(spectra(50))) as server:
+        server.archive.answers = [None] * 4 + ["<html></html>"] * 2
         with pytest.raises(CatalogueError, match=r"gives no answer .*running again continues"):
-            fetch_catalogue(tmp_path, server=archive.address, attempts=2, progress=False)
-        n = len(archive.queries)
-        rows, _ = fetch_catalogue(tmp_path, server=archive.address, progress=False)
+            fetch_catalogue(tmp_path, server=server.base, plates=FEW, attempts=2, progress=False)
+        n = len(server.archive.queries)
+        rows, _ = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
         assert len(rows) == 50
-        assert len(archive.queries) == n + 4
+        assert len(server.archive.queries) == n + 4
     with pytest.raises(CatalogueError, match="check the network"):
-        fetch_catalogue(tmp_path / "b", server=archive.address, attempts=1, progress=False)
+        fetch_catalogue(tmp_path / "b", server=server.base, plates=FEW, attempts=1, progress=False)
 
 
 def test_an_answer_that_is_cut_off_is_noticed(quick, tmp_path):
-    with Archive(spectra(50)) as archive:
-        archive.answers = None
+    with SkyServer(archive=Archive(spectra(50))) as server:
+        server.archive.answers = None
         with pytest.raises(CatalogueError, match="the answer was cut off"):
-            fetch_catalogue(tmp_path, server=archive.address, progress=False)
+            fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
 
 
 def plain(frame):
@@ -255,7 +131,6 @@ def test_each_cut_made_here_cuts_and_is_counted():
 
 
 def test_catalogue_and_cutouts_make_a_survey(tmp_path, monkeypatch):
-    pytest.importorskip("aiohttp")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     frame = spectra(50)
     frame["ra"], frame["dec"] = zip(*map(position, range(50)), strict=True)
@@ -266,7 +141,8 @@ def test_catalogue_and_cutouts_make_a_survey(tmp_path, monkeypatch):
         parameters = {"kind": "sdss", "cuts": cuts.to_dict("list")}
         assert make_survey(catalogue, ledger, tmp_path / "sdss", parameters).empty
     survey = Survey.load(tmp_path / "sdss")
-    assert survey.parameters == parameters
+    assert survey.parameters == parameters | {"left_out": []}
+    assert survey.source == "SDSS"
     assert survey.properties.shape == (50, 5)
     np.testing.assert_array_equal(survey.images[7], decode_jpeg(cutout(7)))
 
@@ -293,7 +169,6 @@ def test_star_forming_galaxies_lie_below_the_line():
 
 
 def test_the_balmer_decrement_gives_an_attenuation():
-    pytest.importorskip("dust_extinction")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         a_v = balmer_attenuation([2.86, 3.86, 2.5], [1.0, 1.0, 1.0])

@@ -18,7 +18,6 @@ from galcfm.images import decode_jpeg
 from galcfm.sdss import DownloadError, Ledger, download_cutouts, make_survey
 from galcfm.survey import Survey, SurveyError
 
-pytest.importorskip("aiohttp")
 QUICK = {"rate": 1e4, "backoff": 0.01, "progress": False}
 
 
@@ -241,7 +240,8 @@ def test_a_full_disk_ends_in_a_sentence_and_a_usable_ledger(tmp_path):
     assert 0 < repeated <= 8
 
 
-def test_a_ledger_in_use_or_of_another_kind_is_refused(tmp_path):
+def test_a_ledger_in_use_or_of_another_kind_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("galcfm.sdss.cutouts.LOCK_WAIT", 0.1)
     with (
         Ledger(tmp_path / "a.db"),
         pytest.raises(DownloadError, match="another download is using it"),
@@ -277,6 +277,15 @@ def test_no_cutout_at_all_is_no_survey(tmp_path):
         make_survey(galaxies(2), ledger, tmp_path / "survey", {})
 
 
+def test_what_another_survey_left_waiting_is_not_fetched(tmp_path):
+    with Ledger(tmp_path / "a.db") as ledger:
+        ledger.enrol(galaxies(40))
+    with SkyServer() as server:
+        counts, _ = fetch(tmp_path / "a.db", galaxies(7), server)
+        assert counts == {"good": 7, "failed": 0, "waiting": 0}
+        assert sorted(server.good()) == list(range(7))
+
+
 def test_a_running_loop_as_in_a_notebook_is_no_obstacle(tmp_path):
     async def cell(server):
         return fetch(tmp_path / "a.db", galaxies(5), server)[0]
@@ -296,3 +305,84 @@ def test_progress_shows_rate_and_time_left(tmp_path, capsys):
 def test_settings_must_be_positive(tmp_path):
     with Ledger(tmp_path / "a.db") as ledger, pytest.raises(ValueError, match="rate is 0"):
         download_cutouts(ledger, rate=0)
+
+
+# Disks and locks, in processes of their own
+
+LIMITED = """
+import resource
+import sys
+import pandas as pd
+from galcfm import paths
+from galcfm.sdss import Ledger, download_cutouts, make_survey
+
+what, table, path, service, folder, limit = sys.argv[1:]
+catalogue = pd.read_parquet(table)
+# Files larger than this cannot be written: as on a full disk, a write fails half-way.
+size = (int(limit), resource.RLIM_INFINITY)
+if what == "ledger":
+    resource.setrlimit(resource.RLIMIT_FSIZE, size)
+with Ledger(path) as ledger:
+    ledger.enrol(catalogue)
+    download_cutouts(ledger, service=service, rate=1e4, backoff=0.01, progress=False)
+    resource.setrlimit(resource.RLIMIT_FSIZE, size)
+    make_survey(catalogue, ledger, folder, {"kind": "sdss"})
+"""
+
+
+def limited(what, catalogue, server, tmp_path, limit):
+    catalogue.to_parquet(tmp_path / "catalogue.parquet")
+    names = [tmp_path / "catalogue.parquet", tmp_path / "a.db", server.address, tmp_path / "survey"]
+    command = [sys.executable, "-c", LIMITED, what, *map(str, names), str(limit)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return result.returncode, result.stderr.strip().split("\n")[-1]
+
+
+def test_a_disk_that_fills_during_the_download(tmp_path):
+    catalogue = galaxies(200)
+    with SkyServer() as server:
+        code, sentence = limited("ledger", catalogue, server, tmp_path, 300_000)
+        assert code == 1
+        assert "DownloadError: the ledger" in sentence
+        assert "free some space" in sentence
+        with Ledger(tmp_path / "a.db") as ledger:
+            kept = ledger.counts()["good"]
+        assert 0 < kept < 200
+        counts, _ = fetch(tmp_path / "a.db", catalogue, server)
+        assert counts["good"] == 200
+        assert len(server.good()) <= 200 + 8
+
+
+@pytest.mark.parametrize("limit", [100_000, 1_000_000])
+def test_a_disk_that_fills_while_images_are_derived(tmp_path, limit):
+    catalogue = galaxies(100)
+    with SkyServer() as server:
+        code, sentence = limited("images", catalogue, server, tmp_path, limit)
+        assert code == 1
+        assert "OSError:" in sentence
+        assert "images.npy cannot be written (File too large): free some space" in sentence
+        assert not (tmp_path / "survey").exists()
+        code, sentence = limited("images", catalogue, server, tmp_path, 10**9)
+        assert code == 0, sentence
+        assert len(server.good()) == 100
+    assert len(Survey.load(tmp_path / "survey")) == 100
+
+
+def test_two_processes_do_not_write_one_survey(tmp_path, monkeypatch):
+    monkeypatch.setattr("galcfm.paths.LOCK_WAIT", 0.1)
+    survey = toy_survey(3)
+    code = (
+        "import sys; from galcfm.survey import SurveyWriter;"
+        "writer = SurveyWriter(sys.argv[1], 2); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "a")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(SurveyError, match="another process is making"):
+            survey.save(tmp_path / "a")
+        other.kill()
+    survey.save(tmp_path / "a")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]

@@ -8,6 +8,7 @@ from conftest import toy_survey
 
 from galcfm import Posterior, training
 from galcfm.posterior import ModelError
+from galcfm.survey import Survey
 from galcfm.training import TrainingError, TrainingSettings, _Data, _FlowLoss, train
 
 SMALL = {"width": 32, "depth": 2}
@@ -51,6 +52,23 @@ def test_a_killed_training_resumes_to_the_same_result(
     histories = [pd.read_csv(tmp_path / k / "training.csv") for k in ("whole", "killed")]
     losses = [h[["epoch", "train_loss", "validation_loss"]] for h in histories]
     pd.testing.assert_frame_equal(*losses)
+
+
+def test_training_killed_before_its_model_was_written_writes_it(survey, tmp_path, monkeypatch):
+    settings = TrainingSettings(**QUICK)
+    whole = train(model(), survey, tmp_path / "whole", settings, progress=False)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Posterior, "fit_range", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(model(), survey, tmp_path / "killed", settings, progress=False)
+    monkeypatch.undo()
+    resumed = train(model(), survey, tmp_path / "killed", settings, progress=False)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    files = [sorted(path.name for path in (tmp_path / k).iterdir()) for k in ("whole", "killed")]
+    assert files[0] == files[1]
 
 
 def test_finished_training_returns_at_once(survey, tmp_path, monkeypatch):
@@ -142,6 +160,30 @@ def test_both_models_learn_what_they_see(tmp_path):
     assert 0.7 < log_p["image"] - log_p["photometry"] < 1.7
 
 
+def test_a_redshift_narrows_what_depends_on_it(tmp_path):
+    """Mass of this toy is a magnitude plus ten times the redshift plus noise of 0.1."""
+    survey = toy_survey(1500, seed=2, images=False)
+    noise = np.random.default_rng(0).normal(size=len(survey))
+    survey.catalogue["log_stellar_mass"] = (
+        0.2 * survey.catalogue["mag_r"] + 10 * survey.catalogue["redshift"] + 5 + 0.1 * noise
+    )
+    settings = TrainingSettings(
+        learning_rate=3e-3, batch_size=64, max_epochs=25, draws_per_galaxy=4, schedule="cosine"
+    )
+    test = survey.split("test")
+    error = {}
+    for known in (False, True):
+        posterior = train(
+            model(use_redshift=known), survey, tmp_path / str(known), settings, progress=False
+        )
+        given = {"redshift": test.redshift} if known else {}
+        samples = posterior.sample(test.magnitudes, n_samples=100, steps=12, **given)
+        error[known] = np.std((samples.mean(1).numpy() - test.properties)[:, 0])
+    # Exact: the spread of 10 z is 0.52, and with z only the noise is left.
+    assert error[False] > 0.4
+    assert error[True] < 0.15
+
+
 def test_augmentation_is_a_symmetry_of_the_square():
     images = torch.arange(16 * 9).reshape(16, 3, 3, 1).to(torch.uint8)
     turned = training._rotate(images, torch.Generator().manual_seed(0))
@@ -192,3 +234,37 @@ def test_half_precision_is_the_encoders_alone(survey):
     assert half.dtype == torch.float32
     assert full != half
     torch.testing.assert_close(full, half, rtol=0.01, atol=0)
+
+
+def test_weights_draw_the_galaxies_of_another_population(survey, tmp_path):
+    """Galaxies of weight zero are never learned from: their properties may be anything."""
+    weights = (survey.catalogue["mag_r"] < 17).to_numpy(float)
+    settings = TrainingSettings(max_epochs=2, seed=5)
+    start = train(model(), survey, tmp_path / "start", settings, progress=False)
+    spoilt = survey.catalogue.copy()
+    spoilt.loc[weights == 0, "log_sfr"] = 3.0
+    tuned = [
+        train(
+            model(),
+            Survey(table, survey.images),
+            tmp_path / name,
+            settings,
+            warm_start=start,
+            weights=weights,
+            progress=False,
+        ).state_dict()
+        for name, table in (("sound", survey.catalogue), ("spoilt", spoilt))
+    ]
+    assert all(torch.equal(tuned[0][key], tuned[1][key]) for key in tuned[0])
+    assert any(not torch.equal(tuned[0][key], value) for key, value in start.state_dict().items())
+    with pytest.raises(TrainingError, match="weights"):
+        train(model(), survey, tmp_path / "sound", settings, warm_start=start, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [(np.ones(3), "one a galaxy is needed"), (-np.ones(120), "row 0 is -1.0 .120 such rows")],
+)
+def test_bad_weights_are_refused(survey, tmp_path, weights, message):
+    with pytest.raises(TrainingError, match=message):
+        train(model(), survey, tmp_path, TrainingSettings(), weights=weights, progress=False)

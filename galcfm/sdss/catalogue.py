@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import replacing, write_json
+from galcfm.paths import full_disk_in_a_sentence, replacing, write_json
 from galcfm.properties import BANDS, EXTINCTION, PROPERTIES
 from galcfm.survey import assign_split
 
@@ -29,6 +29,7 @@ __all__ = [
     "select_galaxies",
 ]
 
+SKYSERVER = "https://skyserver.sdss.org"
 DATA_RELEASE = 17
 PAPER_GALAXIES = 106_800
 # SQL Search: 600 s and 500,000 rows a query, longer answers are cut off without a word, and 60
@@ -38,7 +39,9 @@ PLATES_A_QUERY = 100
 SECONDS_BETWEEN_QUERIES = 1.1
 TIMEOUT = 660
 
-# Names and meaning of the columns: https://skyserver.sdss.org/dr17/en/help/browser/browser.aspx.
+# Names and meaning of the columns: https://skyserver.sdss.org/dr17/en/help/browser/browser.aspx;
+# those of the MPA-JHU tables were checked against schema/sql/galSpecTables.sql of
+# https://github.com/sciserver/sqlloader, from which the archive is built.
 # Target bits TARGET_GALAXY, _BIG and _BRIGHT_CORE (64, 128, 256) are the Main Galaxy Sample
 # (Strauss et al. 2002, AJ 124, 1810), the redshifts those of Kauffmann et al. (2003, MNRAS 346,
 # 1055), section 2.
@@ -88,6 +91,7 @@ WHERE s.plate BETWEEN {first} AND {last}
 AB_OFFSET = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
 # What repeat observations say the errors of line fluxes must be multiplied by:
 # https://wwwmpa.mpa-garching.mpg.de/SDSS/DR7/raw_data.html; Juneau et al. (2014, ApJ 788, 88).
+# Quoted from memory of these: no copy was at hand to check the digits against.
 LINE_ERROR_FACTOR = {"h_alpha": 2.473, "h_beta": 1.882, "oiii_5007": 1.566, "nii_6584": 2.039}
 # Brinchmann et al. (2004, MNRAS 351, 1151), section 2.
 LINE_SIGNAL_TO_NOISE = 3.0
@@ -116,7 +120,12 @@ def queries(first: int, last: int) -> tuple[str, str]:
 
 
 def fetch_catalogue(
-    folder: Path | str, *, server: str | None = None, attempts: int = 5, progress: bool = True
+    folder: Path | str,
+    *,
+    plates: tuple[int, int] = PLATES,
+    server: str = SKYSERVER,
+    attempts: int = 5,
+    progress: bool = True,
 ) -> tuple[pd.DataFrame, list[int]]:
     """Fetch the galaxies that pass `SQL_CUTS`, in pieces of 100 plates.
 
@@ -125,7 +134,8 @@ def fetch_catalogue(
 
     Arguments:
         folder: where the pieces go.
-        server: address of a SkyServer; astroquery's own by default.
+        plates: the first and the last plate; the default holds the whole sample.
+        server: address of a SkyServer.
         attempts: for each query, with growing waits.
         progress: show a bar.
 
@@ -134,13 +144,16 @@ def fetch_catalogue(
 
     Raises:
         CatalogueError: the server cannot be reached, gives no table, or cuts answers off.
+        OSError: the disk is full.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if plates[0] > plates[1]:
+        raise CatalogueError(f"there are no plates from {plates[0]} to {plates[1]}")
     pieces, counts = [], []
-    starts = range(PLATES[0], PLATES[1] + 1, PLATES_A_QUERY)
+    starts = range(plates[0], plates[1] + 1, PLATES_A_QUERY)
     for first in tqdm(starts, desc="catalogue", unit="piece", disable=not progress):
-        last = min(first + PLATES_A_QUERY - 1, PLATES[1])
+        last = min(first + PLATES_A_QUERY - 1, plates[1])
         sql = queries(first, last)
         # Pieces of another query are not those of this one.
         key = hashlib.sha256("".join(sql).encode()).hexdigest()[:12]
@@ -156,16 +169,17 @@ def fetch_catalogue(
                     f"plates {first} to {last}: {len(rows)} galaxies came but the server counts "
                     f"{n[-1]}: the answer was cut off; run again, pieces in {folder} are kept"
                 )
-            with replacing(path) as temporary:
-                rows.to_parquet(temporary, index=False)
-            write_json(done, {"counts": n, "sql": sql[1]})
+            with full_disk_in_a_sentence(path):
+                with replacing(path) as temporary:
+                    rows.to_parquet(temporary, index=False)
+                write_json(done, {"counts": n, "sql": sql[1]})
         pieces.append(pd.read_parquet(path))
         counts.append(json.loads(done.read_text())["counts"])
     rows = pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
     return rows, np.sum(counts, axis=0).tolist()
 
 
-def _ask(sql: str, columns: list[str], server: str | None, attempts: int) -> pd.DataFrame:
+def _ask(sql: str, columns: list[str], server: str, attempts: int) -> pd.DataFrame:
     """Answer to one query, with the columns that it must have."""
     from astroquery.sdss import SDSS, conf
 
@@ -174,7 +188,7 @@ def _ask(sql: str, columns: list[str], server: str | None, attempts: int) -> pd.
         time.sleep(SECONDS_BETWEEN_QUERIES * 2**attempt)
         try:
             with (
-                conf.set_temp("skyserver_baseurl", server or conf.skyserver_baseurl),
+                conf.set_temp("skyserver_baseurl", server),
                 warnings.catch_warnings(),
             ):
                 # astropy on columns without a value, and requests on addresses without https.
@@ -193,7 +207,7 @@ def _ask(sql: str, columns: list[str], server: str | None, attempts: int) -> pd.
             return frame[[names[name.lower()] for name in columns]].set_axis(columns, axis=1)
         reason = f"the answer is no table of galaxies but begins with {table.colnames[:1]}"
     raise CatalogueError(
-        f"{server or 'SkyServer'} gives no answer to the catalogue query ({reason}): check the "
+        f"{server} gives no answer to the catalogue query ({reason}): check the "
         "network, or wait; pieces that are there are kept, and running again continues"
     )
 
@@ -223,13 +237,21 @@ def balmer_attenuation(h_alpha, h_beta) -> np.ndarray:
 
 
 def select_galaxies(
-    rows: pd.DataFrame, counts: list[int], *, sky_blocks: float | None = None, balmer: bool = False
+    rows: pd.DataFrame,
+    counts: list[int],
+    *,
+    validation: float = 0.1,
+    test: float = 0.1,
+    sky_blocks: float | None = None,
+    balmer: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the survey's catalogue of the rows of `fetch_catalogue`, counting each cut.
 
     Arguments:
         rows: from `fetch_catalogue`.
         counts: the server's, from there.
+        validation: fraction of galaxies for validation.
+        test: fraction of galaxies for the test split.
         sky_blocks: split by blocks of the sky with this side [deg], not galaxy by galaxy.
         balmer: add `a_v_balmer`, the attenuation of the emission lines.
 
@@ -302,6 +324,6 @@ def select_galaxies(
     else:
         blocks = (catalogue[["ra", "dec"]] // sky_blocks).astype(int)
         names = [f"{ra} {dec}" for ra, dec in blocks.itertuples(index=False)]
-    catalogue["split"] = assign_split(names, validation=0.1, test=0.1)
+    catalogue["split"] = assign_split(names, validation, test)
     steps.append(("paper", PAPER_GALAXIES))
     return catalogue, pd.DataFrame(steps, columns=["cut", "galaxies"])

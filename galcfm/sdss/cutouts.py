@@ -17,17 +17,19 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, decode_jpeg, verify_jpeg
-from galcfm.paths import require_disk_space
-from galcfm.survey import SurveyError, SurveyWriter
+from galcfm.paths import LOCK_WAIT, require_disk_space
+from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
+from galcfm.survey import IMAGES_A_BLOCK, SurveyError, SurveyWriter
 
 __all__ = ["CUTOUT_SERVICE", "DownloadError", "Ledger", "download_cutouts", "make_survey"]
 
 # "Image Cutout" in https://skyserver.sdss.org/dr17/en/help/docs/api.aspx
-CUTOUT_SERVICE = "https://skyserver.sdss.org/dr17/SkyServerWS/ImgCutout/getjpeg"
+CUTOUT_SERVICE = f"{SKYSERVER}/dr{DATA_RELEASE}/SkyServerWS/ImgCutout/getjpeg"
 # What one galaxy takes: the JPEG with its ledger entry, and the pixels.
 JPEG_BYTES, PIXEL_BYTES = 10_000, 128 * 128 * 3
 LARGEST_ANSWER = 2_000_000
@@ -42,7 +44,10 @@ CREATE TABLE IF NOT EXISTS cutouts (
     sha256 TEXT, bytes INTEGER, reason TEXT, service TEXT
 );
 CREATE TABLE IF NOT EXISTS jpegs (cutout INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TEMP TABLE wanted (object_id TEXT PRIMARY KEY NOT NULL);
 """
+# What a larger survey left waiting is not this one's concern.
+WANTED = "(object_id IN wanted OR NOT EXISTS (SELECT 1 FROM wanted))"
 
 
 class DownloadError(RuntimeError):
@@ -83,7 +88,7 @@ class Ledger:
         with self._in_a_sentence():
             # Downloads in a notebook run in a thread of their own, one at a time.
             self.connection = sqlite3.connect(
-                self.path, timeout=1, isolation_level=None, check_same_thread=False
+                self.path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False
             )
             try:
                 # Exclusive: two downloads never fetch the same cutouts; WAL: a kill at any
@@ -91,6 +96,7 @@ class Ledger:
                 self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self.connection.execute("PRAGMA journal_mode = WAL")
                 self.connection.execute("PRAGMA synchronous = NORMAL")
+                self.connection.execute("PRAGMA temp_store = MEMORY")
                 self.connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             except BaseException:
                 self.connection.close()
@@ -137,6 +143,8 @@ class Ledger:
     def enrol(self, catalogue: pd.DataFrame) -> None:
         """Add the galaxies of `catalogue` (`object_id`, `ra`, `dec` [deg]) that are not there yet.
 
+        From then on this object counts and downloads only what was enrolled through it.
+
         Raises:
             DownloadError: a galaxy is there at another position.
         """
@@ -152,6 +160,9 @@ class Ledger:
             connection.executemany(
                 "INSERT OR IGNORE INTO cutouts (object_id, ra, dec) VALUES (?, ?, ?)", rows
             )
+            connection.executemany(
+                "INSERT OR IGNORE INTO wanted VALUES (?)", ((row[0],) for row in rows)
+            )
             for row in rows:
                 (known,) = connection.execute(
                     "SELECT ABS(ra - ?2) + ABS(dec - ?3) < 1e-6 FROM cutouts WHERE object_id = ?1",
@@ -166,7 +177,9 @@ class Ledger:
     def counts(self) -> dict[str, int]:
         """Number of cutouts by status: `good`, `failed` and `waiting`."""
         with self._in_a_sentence():
-            found = self.connection.execute("SELECT status, COUNT(*) FROM cutouts GROUP BY status")
+            found = self.connection.execute(
+                f"SELECT status, COUNT(*) FROM cutouts WHERE {WANTED} GROUP BY status"
+            )
             return {"good": 0, "failed": 0, "waiting": 0} | dict(found.fetchall())
 
     def waiting(self) -> Iterator[tuple[int, float, float]]:
@@ -176,7 +189,7 @@ class Ledger:
             with self._in_a_sentence():
                 rows = self.connection.execute(
                     "SELECT rowid, ra, dec FROM cutouts WHERE status = 'waiting' AND rowid > ? "
-                    "ORDER BY rowid LIMIT 256",
+                    f"AND {WANTED} ORDER BY rowid LIMIT 256",
                     (last,),
                 ).fetchall()
             if not rows:
@@ -470,7 +483,7 @@ def make_survey(
         catalogue: with all columns of a survey, see `galcfm.Survey`.
         ledger: after `download_cutouts`.
         folder: where the survey goes.
-        parameters: how the catalogue was made; any JSON content.
+        parameters: how the catalogue was made; any JSON content. The galaxies left out are added.
 
     Returns:
         The galaxies left out: `object_id`, `attempts`, `reason`.
@@ -478,6 +491,7 @@ def make_survey(
     Raises:
         DownloadError: cutouts are still missing, or the ledger is damaged.
         SurveyError: no cutout is there, or the catalogue is not valid.
+        OSError: the disk is full.
     """
     known = ledger.table().set_index("object_id")
     known = known.reindex(catalogue["object_id"].astype(str))
@@ -492,9 +506,12 @@ def make_survey(
         raise SurveyError(f"{ledger.path} has no cutout of these galaxies: no survey is made")
     require_disk_space(Path(folder).parent, int(good.sum()) * PIXEL_BYTES)
     chosen = catalogue[good].reset_index(drop=True)
-    writer = SurveyWriter(folder, len(chosen))
-    for row, object_id in enumerate(chosen["object_id"]):
-        writer.images[row] = decode_jpeg(ledger.jpeg(object_id))
-    writer.finish(chosen, parameters)
     left_out = known.loc[~good, ["attempts", "reason"]].reset_index(names="object_id")
-    return left_out.astype({"attempts": int})
+    left_out = left_out.astype({"attempts": int})
+    writer = SurveyWriter(folder, len(chosen))
+    names = chosen["object_id"].tolist()
+    for start in range(0, len(names), IMAGES_A_BLOCK):
+        block = [decode_jpeg(ledger.jpeg(name)) for name in names[start : start + IMAGES_A_BLOCK]]
+        writer.put(writer.partial, start, np.stack(block))
+    writer.finish(chosen, parameters | {"left_out": left_out.to_dict("records")})
+    return left_out

@@ -131,9 +131,7 @@ def code_digest() -> str:
 
 
 def _render_block(partial: Path, start: int, rows, seed: int) -> int:
-    images = np.load(partial / "images.npy", mmap_mode="r+")
-    images[start : start + len(rows)] = render(rows, seed)
-    images.flush()
+    SurveyWriter.put(partial, start, render(rows, seed))
     SurveyWriter.note_done(partial, start)
     return len(rows)
 

@@ -1,0 +1,473 @@
+r"""Calibration: do posteriors contain the truth as often as they say?
+
+Three tests share one form: the rank of the truth among a galaxy's draws by some order, which is
+uniform over :math:`0 … S` when the posterior is calibrated.
+
+- Simulation-based calibration orders draws by one property (Talts et al. 2018, arXiv 1804.06788).
+- Highest-density regions order them by their density, which looks at all properties together.
+- TARP orders them by their distance to a reference point (Lemos et al. 2023, arXiv 2302.03026).
+
+`python -m galcfm.calibration` simulates galaxies for this alone, ranks them under the models of a
+run and under variants of their training, and writes `data/published/calibration.json` and
+`calibration.parquet`; called again, it goes on where it was stopped.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from galcfm.flow import FAST_STEPS
+from galcfm.metrics import rank_statistics
+from galcfm.paths import (
+    data_folder,
+    published_folder,
+    replacing,
+    run_folder,
+    survey_folder,
+    write_json,
+)
+from galcfm.posterior import Posterior
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey, provenance
+from galcfm.training import TrainingSettings, train
+
+__all__ = [
+    "QUANTITIES",
+    "RECIPES",
+    "Recipe",
+    "band",
+    "departure",
+    "hpd_ranks",
+    "machine",
+    "members_of",
+    "rank_galaxies",
+    "rank_shares",
+    "reference_points",
+    "run",
+    "tarp_ranks",
+]
+
+QUANTITIES = ("hpd", "tarp", *PROPERTY_NAMES)
+CONFIDENCE = 0.95
+COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
+MODELS = ("prior", "photometry", "image")
+DRAWS_AGAINST_PRIOR = 8
+N_GALAXIES, SEED = 5000, 606
+
+
+# ---------------------------------------------------------------------------------------------
+# Ranks, and how far they may be from uniform
+
+
+def hpd_ranks(log_prob, log_prob_truth) -> np.ndarray:
+    r"""Number of a galaxy's draws that are denser than the truth.
+
+    Divided by :math:`S`, the level of the smallest highest-density region that holds the truth.
+
+    Arguments:
+        log_prob: log-density of the draws, `(n, S)`.
+        log_prob_truth: log-density of the truth, `(n,)`.
+
+    Returns:
+        Integers from 0 to :math:`S`, `(n,)`; high ones are truths in the outskirts.
+
+    >>> hpd_ranks([[-1.0, -2.0, -5.0]], [-3.0])
+    array([2])
+    """
+    return np.sum(np.asarray(log_prob) > np.asarray(log_prob_truth)[:, None], axis=1)
+
+
+def tarp_ranks(samples, truth, references) -> np.ndarray:
+    r"""Number of a galaxy's draws that are nearer to its reference point than the truth is.
+
+    Arguments:
+        samples: posterior draws `(n, S, d)`, scaled so that distances mean something.
+        truth: `(n, d)`.
+        references: a point a galaxy, chosen without looking at its truth, `(n, d)`.
+
+    Returns:
+        Integers from 0 to :math:`S`, `(n,)`.
+
+    >>> tarp_ranks([[[1.0], [2.0], [5.0]]], [[3.0]], [[0.0]])
+    array([2])
+    """
+    samples, truth, references = (np.asarray(x) for x in (samples, truth, references))
+    distance = np.linalg.norm(samples - references[:, None], axis=2)
+    return np.sum(distance < np.linalg.norm(truth - references, axis=1)[:, None], axis=1)
+
+
+def reference_points(truth, seed: int = 0) -> np.ndarray:
+    """Reference points of `tarp_ranks`: the truth of another galaxy, drawn at random.
+
+    Arguments:
+        truth: `(n, d)`.
+        seed: of the order.
+    """
+    return np.roll(np.random.default_rng(seed).permutation(truth), 1, axis=0)
+
+
+def rank_shares(ranks, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
+    r"""Share of galaxies whose rank is at most j, beside the share when uniform.
+
+    Arguments:
+        ranks: integers from 0 to `n_draws`, `(n,)`.
+        n_draws: draws a galaxy, :math:`S`.
+
+    Returns:
+        :math:`(j + 1) / (S + 1)` for j from 0 to :math:`S - 1`, and what was found, each `(S,)`.
+
+    >>> rank_shares([0, 1, 1, 2], n_draws=2)
+    (array([0.33333333, 0.66666667]), array([0.25, 0.75]))
+    """
+    ranks = np.asarray(ranks)
+    if ranks.size == 0 or ranks.min() < 0 or ranks.max() > n_draws:
+        raise ValueError(f"ranks among {n_draws} draws lie between 0 and {n_draws}, and are some")
+    counts = np.bincount(ranks, minlength=n_draws + 1)[:-1]
+    return np.arange(1, n_draws + 1) / (n_draws + 1), np.cumsum(counts) / len(ranks)
+
+
+@cache
+def band(n_galaxies: int, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shares between which 95 % of calibrated models stay with *all* of their rank shares.
+
+    The simultaneous band of Säilynoja et al. (2022, Statistics and Computing 32, 32), by ArviZ.
+
+    Arguments:
+        n_galaxies: number of galaxies.
+        n_draws: draws a galaxy.
+
+    Returns:
+        Lower and upper limits at the levels of `rank_shares`, each `(n_draws,)`.
+    """
+    from arviz.stats.ecdf_utils import ecdf_confidence_band
+
+    levels = np.arange(1, n_draws + 1) / (n_draws + 1)
+    return ecdf_confidence_band(n_galaxies, levels, levels, prob=CONFIDENCE, method="optimized")
+
+
+def departure(ranks, n_draws: int) -> float:
+    """Largest deviation of the rank shares from uniform, in half-widths of the `band`.
+
+    Up to 1 the ranks are inside the band.
+
+    Arguments:
+        ranks: integers from 0 to `n_draws`, `(n,)`.
+        n_draws: draws a galaxy.
+    """
+    levels, found = rank_shares(ranks, n_draws)
+    low, high = band(len(ranks), n_draws)
+    allowed = np.where(found > levels, high - levels, levels - low)
+    return float(np.max(np.abs(found - levels) / allowed))
+
+
+# ---------------------------------------------------------------------------------------------
+# Galaxies under a model
+
+
+def rank_galaxies(
+    models: Sequence[Posterior],
+    prior: Posterior,
+    survey: Survey,
+    *,
+    n_draws: int,
+    steps: int = FAST_STEPS,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    r"""Ranks of each galaxy's properties under a model or the mean density of several.
+
+    Arguments:
+        models: one model, or the members of an ensemble.
+        prior: an unconditional flow, the model with features `"none"`.
+        survey: galaxies with known properties.
+        n_draws: draws a galaxy, shared among the members.
+        steps: Runge-Kutta steps.
+        seed: of the draws and reference points.
+        progress: show a progress bar.
+
+    Returns:
+        A row a galaxy: the ranks by `QUANTITIES`; `hpd_smoothed`, that of the properties with
+        the flow's own :math:`\mathcal N(0, \sigma^2)` added; `log_prob` and `log_prior` of the
+        properties [nat]; and `below_prior`, the share of some draws that are less dense under the
+        posterior than under the prior.
+    """
+    truth = survey.properties
+    scale = models[0].property_std.cpu().numpy()
+    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    smoothed = truth + models[0].architecture["sigma"] * scale * noise
+    references = reference_points(truth, seed)
+    conditions = [model.encode_survey(survey, progress) for model in models]
+    nothing = prior.encode(survey.magnitudes)
+    counts = np.bincount(np.arange(n_draws) % len(models))
+    some = slice(None, None, math.ceil(n_draws / DRAWS_AGAINST_PRIOR))
+    found = []
+    with tqdm(total=len(survey), desc="ranking", unit="galaxy", disable=not progress) as bar:
+        for start in range(0, len(survey), 64):
+            rows = slice(start, start + 64)
+            here = [condition[rows] for condition in conditions]
+            draws, log_prob = _draw(models, here, survey.object_id[rows], counts, steps, seed)
+            at_truth, at_smoothed = (
+                _mean_log_prob(
+                    [
+                        m.log_prob_from(theta[rows], c, steps)
+                        for m, c in zip(models, here, strict=True)
+                    ]
+                )
+                for theta in (truth, smoothed)
+            )
+            prior_at_draws = prior.log_prob_from(draws[:, some], nothing[rows], steps).numpy()
+            scaled = (x / scale for x in (draws, truth[rows], references[rows]))
+            columns = {
+                "hpd": hpd_ranks(log_prob, at_truth),
+                "tarp": tarp_ranks(*scaled),
+                **dict(zip(PROPERTY_NAMES, rank_statistics(draws, truth[rows]).T, strict=True)),
+                "hpd_smoothed": hpd_ranks(log_prob, at_smoothed),
+                "log_prob": at_truth,
+                "log_prior": prior.log_prob_from(truth[rows], nothing[rows], steps).numpy(),
+                "below_prior": np.mean(log_prob[:, some] < prior_at_draws, axis=1),
+            }
+            found.append(pd.DataFrame(columns))
+            bar.update(len(draws))
+    return pd.concat(found, ignore_index=True)
+
+
+def _draw(models, conditions, object_id, counts, steps, seed) -> tuple[np.ndarray, np.ndarray]:
+    """Draws `(m, S, 5)` of the mean of the models' densities, and its log `(m, S)`."""
+    draws, log_prob = [], []
+    for k, model in enumerate(models):
+        x, own = model.sample_with_log_prob(
+            conditions[k], object_id, int(counts[k]), steps, seed + k
+        )
+        draws.append(x.numpy())
+        log_prob.append(
+            _mean_log_prob(
+                [
+                    own if j == k else other.log_prob_from(x, conditions[j], steps)
+                    for j, other in enumerate(models)
+                ]
+            )
+        )
+    return np.concatenate(draws, axis=1), np.concatenate(log_prob, axis=1)
+
+
+def _mean_log_prob(log_prob: list[torch.Tensor]) -> np.ndarray:
+    return (torch.stack(log_prob).double().logsumexp(0) - np.log(len(log_prob))).numpy()
+
+
+# ---------------------------------------------------------------------------------------------
+# The models of a run and variants of their training
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to get a posterior, as a change to that of the run.
+
+    Arguments:
+        label: in words, as tables show it.
+        model: `"photometry"` or `"image"`, whose training it varies.
+        settings: changed training settings.
+        architecture: changed arguments of `Posterior`.
+        members: trainings with other seeds, the run's own among them, whose densities are averaged.
+        n_galaxies: galaxies of a catalogue without cutouts to train on instead of the run's survey.
+    """
+
+    label: str
+    model: str
+    settings: dict = field(default_factory=dict)
+    architecture: dict = field(default_factory=dict)
+    members: int = 1
+    n_galaxies: int = 0
+
+    @property
+    def is_the_runs_own(self) -> bool:
+        """Whether the model of the run is the first member."""
+        return not (self.settings or self.architecture or self.n_galaxies)
+
+
+PAPER = {
+    "learning_rate": 5e-5,
+    "batch_size": 64,
+    "max_epochs": 200,
+    "schedule": "constant",
+    "draws_per_galaxy": 1,
+    "average_decay": 0.0,
+}
+RECIPES = {
+    "photometry": Recipe("this book's training", "photometry"),
+    "image": Recipe("this book's training", "image"),
+    "photometry_paper": Recipe(
+        "the paper's training", "photometry", PAPER, {"features": "magnitudes"}
+    ),
+    "photometry_ensemble": Recipe("mean density of three trainings", "photometry", members=3),
+    "photometry_more": Recipe(
+        "60,000 galaxies", "photometry", {"max_epochs": 15}, n_galaxies=75_000
+    ),
+    "photometry_sharp": Recipe("path without width, σ = 0", "photometry", {}, {"sigma": 0.0}),
+    "photometry_longer": Recipe("twice the epochs", "photometry", {"max_epochs": 120}),
+    "photometry_deeper": Recipe(
+        "five hidden layers, not three", "photometry", {}, {"network": {"width": 256, "depth": 5}}
+    ),
+    "image_ensemble": Recipe("mean density of two trainings", "image", members=2),
+}
+
+
+def members_of(recipe: Recipe, folder: Path, survey: Survey, progress: bool = True) -> list:
+    """The models of a recipe, trained where that has not been done.
+
+    Arguments:
+        recipe: see `RECIPES`.
+        folder: of the run; what is trained goes to its `variants`.
+        survey: of the run.
+        progress: show progress bars.
+    """
+    base = Posterior.load(folder / recipe.model)
+    settings = base.metadata["settings"]
+    if recipe.n_galaxies:
+        survey = catalogue_survey(recipe.n_galaxies)
+    members = [base] if recipe.is_the_runs_own else []
+    for k in range(len(members), recipe.members):
+        changes = {**recipe.settings, "seed": settings["seed"] + k}
+        name = _digest([recipe.model, recipe.architecture, changes, recipe.n_galaxies])
+        warm_start = Posterior.load(folder / "photometry") if recipe.model == "image" else None
+        members.append(
+            train(
+                Posterior(**{**base.architecture, **recipe.architecture}),
+                survey,
+                folder / "variants" / f"{recipe.model}-{name}",
+                TrainingSettings(**{**settings, **changes}),
+                warm_start=warm_start,
+                progress=progress,
+            )
+        )
+    return members
+
+
+def catalogue_survey(n_galaxies: int, seed: int = 607) -> Survey:
+    """Simulated galaxies without cutouts, made once and kept in the cache."""
+    path = data_folder() / "cache" / f"catalogue-{n_galaxies}-{seed}.parquet"
+    if not path.exists():
+        from galcfm.simulate import simulate_catalogue
+
+        with replacing(path) as temporary:
+            simulate_catalogue(n_galaxies, seed).to_parquet(temporary)
+    return Survey(pd.read_parquet(path), name=path.name)
+
+
+def run(
+    path: Path,
+    folder: Path,
+    survey: Survey,
+    galaxies: Survey,
+    recipes: Mapping[str, Recipe] = RECIPES,
+    *,
+    n_draws: int = 31,
+    progress: bool = True,
+) -> dict:
+    """Rank `galaxies` under each recipe; those that `path` holds for these models are kept.
+
+    Arguments:
+        path: JSON file of the results; the ranks go to a Parquet file beside it.
+        folder: of the run.
+        survey: that the run was trained on.
+        galaxies: simulated for this, never trained on.
+        recipes: what to judge.
+        n_draws: draws a galaxy, at most 255.
+        progress: show progress bars.
+    """
+    ranks_path = path.with_suffix(".parquet")
+    prior = Posterior.load(folder / "prior")
+    results, table = {"recipes": {}}, galaxies.catalogue[list(COVARIATES)].astype(np.float32)
+    identity = {
+        "run": folder.name,
+        "n_galaxies": len(galaxies),
+        "n_draws": n_draws,
+        "galaxies": _digest(galaxies.properties.tolist()),
+        "models": _digest(
+            [(folder / name / "model.safetensors").read_bytes().hex() for name in MODELS]
+        ),
+    }
+    if path.exists():
+        before = json.loads(path.read_text())
+        if before["identity"] == identity:
+            results, table = before, pd.read_parquet(ranks_path)
+    for name, recipe in recipes.items():
+        if name in results["recipes"]:
+            continue
+        members = members_of(recipe, folder, survey, progress)
+        start = time.monotonic()
+        found = rank_galaxies(members, prior, galaxies, n_draws=n_draws, progress=progress)
+        results["recipes"][name] = {
+            "label": recipe.label,
+            "model": recipe.model,
+            "sigma": members[0].architecture["sigma"],
+            "members": len(members),
+            "n_train": members[0].metadata["n_train"],
+            "best_epochs": [member.metadata["best_epoch"] for member in members],
+            "training_seconds": round(sum(m.metadata["seconds"] for m in members), 1),
+            "ranking_seconds": round(time.monotonic() - start, 1),
+        }
+        ranks = dict.fromkeys((*QUANTITIES, "hpd_smoothed"), np.uint8)
+        for column, values in found.astype(ranks).items():
+            if column not in ranks:
+                values = values.astype(np.float32)
+            table[f"{name}/{column}"] = values
+        results |= {
+            "command": f"python -m galcfm.calibration --run {folder.name}",
+            "date": str(date.today()),
+            "machine": machine(),
+            "identity": identity,
+            "references": "measured properties of another galaxy, distances in units of the "
+            "training split's spread",
+            "made": provenance(),
+        }
+        with replacing(ranks_path) as temporary:
+            table.to_parquet(temporary, index=False)
+        write_json(path, results)
+    return results
+
+
+def machine() -> str:
+    """Name of the processor, and threads in use."""
+    description = Path("/proc/cpuinfo")
+    lines = description.read_text().splitlines() if description.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads"
+
+
+def _digest(content) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def main() -> None:
+    from galcfm.simulate import simulate_survey
+
+    parser = argparse.ArgumentParser(prog="python -m galcfm.calibration", description=__doc__)
+    parser.add_argument("--run", default="quick", help="whose models are judged")
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES))
+    arguments = parser.parse_args()
+    folder = run_folder(arguments.run)
+    trained_on = Posterior.load(folder / "photometry").metadata["survey"]
+    run(
+        published_folder() / "calibration.json",
+        folder,
+        Survey.load(survey_folder(trained_on)),
+        simulate_survey(survey_folder("calibration"), N_GALAXIES, SEED),
+        {name: RECIPES[name] for name in arguments.recipes},
+    )
+
+
+if __name__ == "__main__":
+    main()

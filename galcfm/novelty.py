@@ -1,0 +1,106 @@
+"""Is a galaxy like those that a model was trained on? A number between 0 and 1.
+
+A flow answers whatever it is asked, also about a galaxy unlike all that it was trained on.
+`TrainingRange` compares the features that a model sees of a galaxy with those of training
+galaxies; held-out galaxies say how unusual the result is.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+__all__ = ["LEVEL", "TrainingRange", "reference_rows"]
+
+LEVEL = 0.01  # share of galaxies like those of the training set that is flagged
+N_NEIGHBOURS = 20
+N_DIRECTIONS = 32
+# Directions in which features vary less, relative to the widest one, hold rounding errors.
+SMALLEST_SPREAD = 1e-5
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    r"""Where training galaxies lie in a space of features, and how densely.
+
+    Features are rotated to their principal directions, the widest 32 of them, and scaled to unit
+    variance. The measure is a local outlier factor (Breunig et al. 2000, Proc. ACM SIGMOD, 93):
+    the distance to the 20th nearest training galaxy over the mean of the same distance of these
+    20 neighbours. It is about 1 inside, whether galaxies lie densely or sparsely there, and grows
+    across an edge, such as that of a magnitude limit.
+
+    Arguments:
+        centre: mean of the training features, `(f,)`.
+        directions: from features to scaled principal directions, `(f, k)`.
+        points: training galaxies, `(m, k)`.
+        spacing: distance of each to its 20th nearest neighbour, `(m,)`.
+        held_out: the factor of held-out galaxies, in ascending order, `(h,)`.
+    """
+
+    centre: np.ndarray
+    directions: np.ndarray
+    points: np.ndarray
+    spacing: np.ndarray
+    held_out: np.ndarray
+
+    @classmethod
+    def fit(cls, training: np.ndarray, held_out: np.ndarray) -> "TrainingRange":
+        """Describe training features `(n, f)`, calibrated on those of held-out galaxies `(h, f)`.
+
+        Raises:
+            ValueError: there are fewer than two training galaxies or none held out.
+        """
+        training, held_out = (np.asarray(x, np.float64) for x in (training, held_out))
+        if len(training) < 2 or len(held_out) < 1:
+            raise ValueError(
+                f"{len(training)} training and {len(held_out)} held-out galaxies: at least two "
+                "and one are needed"
+            )
+        centre = training.mean(0)
+        _, spread, axes = np.linalg.svd(training - centre, full_matrices=False)
+        spread = spread / np.sqrt(len(training))
+        kept = np.flatnonzero(spread > SMALLEST_SPREAD * spread[0])[:N_DIRECTIONS]
+        # In row order: safetensors writes the bytes as they lie.
+        directions = np.ascontiguousarray(axes[kept].T / spread[kept])
+        points = (training - centre) @ directions
+        # A training galaxy is its own nearest neighbour.
+        spacing = _neighbours(points, points, 1 + N_NEIGHBOURS)[0]
+        arrays = (np.float32(x) for x in (centre, directions, points, spacing, []))
+        found = cls(*arrays)
+        return replace(found, held_out=np.float32(np.sort(found.outlier_factor(held_out))))
+
+    def outlier_factor(self, features: np.ndarray) -> np.ndarray:
+        """Local outlier factor of features `(n, f)`, `(n,)`: about 1 inside, larger outside."""
+        points = (np.asarray(features, np.float64) - self.centre) @ self.directions
+        distance, neighbours = _neighbours(self.points, points, N_NEIGHBOURS)
+        return distance / self.spacing[neighbours].mean(1).clip(1e-12)
+
+    def share_farther(self, features: np.ndarray) -> np.ndarray:
+        """Share of galaxies like those of the training set that lie at least as far out, `(n,)`.
+
+        A conformal p-value (Bates et al. 2023, Ann. Statist. 51, 149): for galaxies like those of
+        the training set, any value between 0 and 1 is equally likely. The smallest possible one
+        is 1 / (h + 1).
+        """
+        n = len(self.held_out)
+        nearer = np.searchsorted(self.held_out, np.float32(self.outlier_factor(features)))
+        return (1 + n - nearer) / (1 + n)
+
+    def is_outside(self, share_farther: np.ndarray, level: float = LEVEL) -> np.ndarray:
+        """Whether galaxies of these shares are flagged, `(n,)`.
+
+        So is a share `level` of galaxies like those of the training set. Where the held-out
+        galaxies are too few for that, those are that lie farther out than all of them.
+        """
+        return share_farther <= max(level, 1 / (1 + len(self.held_out)))
+
+
+def reference_rows(n: int) -> np.ndarray:
+    """Row numbers of those of `n` galaxies that a range is made of: at most 5,000, evenly."""
+    return np.linspace(0, n - 1, min(n, 5000)).astype(int)
+
+
+def _neighbours(tree: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distance to the kth nearest of `tree (m, d)`, `(n,)`, and which the k are, `(n, k)`."""
+    distances, rows = cKDTree(tree).query(points, range(1, 1 + min(k, len(tree))), workers=-1)
+    return distances[:, -1], rows

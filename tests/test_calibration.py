@@ -1,0 +1,192 @@
+"""Ranks of posteriors that are known to be right, too narrow or shifted."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import chi2
+
+from galcfm import calibration
+from galcfm.calibration import (
+    band,
+    departure,
+    hpd_ranks,
+    rank_galaxies,
+    rank_shares,
+    reference_points,
+    tarp_ranks,
+)
+from galcfm.metrics import rank_statistics
+from galcfm.posterior import Posterior
+from galcfm.training import TrainingSettings, train
+
+N, S, D = 2000, 63, 3
+
+
+def gaussian_ranks(narrower=1.0, shift=0.0):
+    """Ranks of a linear Gaussian model: truth N(0, 1), data with noise 0.5; all three tests."""
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(N, D))
+    data = truth + 0.5 * rng.normal(size=(N, D))
+    mean, std = data / 1.25 + shift, np.sqrt(0.2) * narrower
+    draws = mean[:, None] + std * rng.normal(size=(N, S, D))
+
+    def log_prob(x, mean):
+        return -0.5 * np.sum(((x - mean) / std) ** 2, axis=-1)
+
+    return {
+        "hpd": hpd_ranks(log_prob(draws, mean[:, None]), log_prob(truth, mean)),
+        "tarp": tarp_ranks(draws, truth, reference_points(truth)),
+        "first": rank_statistics(draws, truth)[:, 0],
+    }
+
+
+def test_an_exact_posterior_is_inside_the_band():
+    for name, ranks in gaussian_ranks().items():
+        assert departure(ranks, S) < 1, name
+        levels, found = rank_shares(ranks, S)
+        np.testing.assert_allclose(found, levels, atol=0.05)
+
+
+def test_too_narrow_a_posterior_fails_on_the_right_side():
+    found = gaussian_ranks(narrower=0.8)
+    for name, ranks in found.items():
+        assert departure(ranks, S) > 1.5, name
+    levels, shares = rank_shares(found["hpd"], S)
+    assert (shares < levels).all(), "the truth lies outside the regions too often"
+    levels, shares = rank_shares(found["first"], S)
+    assert shares[5] > levels[5]
+    assert shares[-6] < levels[-6]
+
+
+def test_too_wide_a_posterior_fails_on_the_other_side():
+    levels, shares = rank_shares(gaussian_ranks(narrower=1.25)["hpd"], S)
+    assert (shares > levels).all()
+
+
+def test_a_shifted_posterior_fails_in_its_property():
+    levels, shares = rank_shares(gaussian_ranks(shift=0.15)["first"], S)
+    assert (shares > levels).all(), "draws lie above the truth"
+    assert departure(gaussian_ranks(shift=0.15)["first"], S) > 2
+
+
+def test_hpd_coverage_is_that_of_chi_squared():
+    """A posterior narrower by f holds the truth in its 68 % region as often as chi² says."""
+    levels, shares = rank_shares(gaussian_ranks(narrower=0.8)["hpd"], S)
+    expected = chi2.cdf(0.8**2 * chi2.ppf(levels, D), D)
+    np.testing.assert_allclose(shares, expected, atol=0.04)
+
+
+def test_tarp_is_that_of_its_authors():
+    tarp = pytest.importorskip("tarp")
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=(500, D))
+    draws = 0.3 + 0.7 * rng.normal(size=(500, S, D))
+    references = reference_points(truth)
+    ranks = tarp_ranks(draws, truth, references)
+    theirs, level = tarp.get_tarp_coverage(
+        draws.transpose(1, 0, 2), truth, references=references, num_alpha_bins=S
+    )
+    # Theirs is a histogram between the lowest and the highest share.
+    ours = [np.mean(ranks / S < edge) for edge in level[1:-1]]
+    np.testing.assert_allclose(theirs[1:-1], ours, atol=1e-12)
+
+
+def test_the_band_holds_95_percent_of_calibrated_models():
+    rng = np.random.default_rng(4)
+    outside = [departure(rng.integers(0, 32, 300), 31) > 1 for _ in range(1000)]
+    assert np.mean(outside) == pytest.approx(0.05, abs=0.02)
+    low, high = band(300, 31)
+    assert (low < high).all()
+
+
+def test_reference_points_never_are_the_galaxy_s_own():
+    truth = np.arange(50.0)[:, None]
+    points = reference_points(truth, seed=3)
+    assert sorted(points[:, 0]) == sorted(truth[:, 0])
+
+
+def test_ranks_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="lie between 0 and 7"):
+        rank_shares([8], n_draws=7)
+
+
+def small_model(seed):
+    torch.manual_seed(seed)
+    return Posterior("magnitudes", network={"width": 16})
+
+
+def ranked(models, survey):
+    prior = Posterior("none", network={"width": 16})
+    return rank_galaxies(models, prior, survey, n_draws=6, progress=False)
+
+
+def test_an_ensemble_of_one_model_twice_has_its_density(survey):
+    some, model = survey.select(range(8)), small_model(0)
+    one, two = ranked([model], some), ranked([model, model], some)
+    assert set(calibration.QUANTITIES) < set(one)
+    np.testing.assert_allclose(one["log_prob"], two["log_prob"], atol=1e-5)
+
+
+def test_an_ensemble_has_the_mean_density(survey):
+    some, models = survey.select(range(8)), [small_model(0), small_model(1)]
+    each = [m.log_prob(some.properties, some.magnitudes, steps=12).numpy() for m in models]
+    found = ranked(models, some)["log_prob"]
+    np.testing.assert_allclose(found, np.logaddexp(*each) - np.log(2), atol=1e-4)
+
+
+def test_draws_are_held_against_the_prior(survey):
+    """A model that ignores its data is its own prior."""
+    model = Posterior("none", network={"width": 16})
+    found = rank_galaxies([model], model, survey, n_draws=8, progress=False)
+    np.testing.assert_allclose(found["log_prob"], found["log_prior"], atol=1e-5)
+    # An untrained flow is close to N(0, 1): half as wide it is denser where r² < 10 ln 2 / 3.
+    narrow = Posterior("none", network={"width": 16})
+    narrow.load_state_dict(model.state_dict())
+    narrow.property_std /= 2
+    found = rank_galaxies([model], narrow, survey, n_draws=8, progress=False)["below_prior"]
+    assert found.mean() == pytest.approx(chi2.cdf(10 * np.log(2) / 3, 5), abs=0.05)
+
+
+@pytest.fixture
+def trained(survey, tmp_path):
+    folder = tmp_path / "run"
+    settings = TrainingSettings(max_epochs=1, seed=3)
+    pictures = {"widths": [4], "n_features": 4, "bin_factor": 8}
+    for name, features, encoder in (
+        ("prior", "none", None),
+        ("photometry", "r_and_colours", None),
+        ("image", "r_and_colours", pictures),
+    ):
+        model = Posterior(features, encoder=encoder, network={"width": 8})
+        train(model, survey, folder / name, settings, progress=False)
+    return folder
+
+
+def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_path, monkeypatch):
+    path = tmp_path / "published" / "calibration.json"
+    some = survey.select(range(6))
+    recipes = {
+        "photometry": calibration.Recipe("own", "photometry"),
+        "two": calibration.Recipe("two", "image", {"batch_size": 32}, members=2),
+    }
+
+    def run(names):
+        chosen = {name: recipes[name] for name in names}
+        calibration.run(path, trained, survey, some, chosen, n_draws=7, progress=False)
+        return json.loads(path.read_text()), pd.read_parquet(path.with_suffix(".parquet"))
+
+    first, _ = run(["photometry"])
+    monkeypatch.setattr(calibration, "machine", lambda: "another")
+    second, table = run(recipes)
+    assert second["recipes"]["photometry"] == first["recipes"]["photometry"]
+    assert second["recipes"]["two"]["members"] == 2
+    assert table["two/hpd"].between(0, 7).all()
+    assert len(list((trained / "variants").iterdir())) == 2
+    for key in ("command", "date", "machine", "made"):
+        assert second[key]
+    (trained / "image" / "model.safetensors").write_bytes(b"another")
+    third, _ = run(["photometry"])
+    assert list(third["recipes"]) == ["photometry"]
