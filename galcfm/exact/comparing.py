@@ -5,7 +5,6 @@ Each stage leaves its result in a folder of the cache and is not repeated where 
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
