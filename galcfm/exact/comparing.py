@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 from scipy.stats import gaussian_kde
 from tqdm import tqdm
 
@@ -145,7 +146,7 @@ class ExactPosterior:
         """Independent runs of the sampler as one, each with the same total weight."""
         return ExactPosterior(
             np.concatenate([part.properties for part in parts]),
-            np.concatenate([np.log(part.weights) for part in parts]),
+            np.concatenate([part.log_weights - logsumexp(part.log_weights) for part in parts]),
         )
 
 
