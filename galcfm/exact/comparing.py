@@ -57,14 +57,14 @@ class Plan:
         seed: of everything.
     """
 
-    n_galaxies: int = 128
+    n_galaxies: int = 100
     runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
-    n_particles: int = 1500
-    moves: int = 8
-    last_moves: int = 40
-    kept: int = 3
+    n_particles: int = 3000
+    moves: int = 10
+    last_moves: int = 60
+    kept: int = 2
     n_rows: int = 220_000
     many_epochs: int = 12
     n_draws: int = 1000

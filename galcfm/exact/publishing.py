@@ -106,7 +106,7 @@ def publish(plan: Plan, cache: Path, folder: Path, progress: bool = True) -> dic
     Returns:
         What `summarise` says, with where it comes from.
     """
-    started = time.monotonic()
+    started, made = time.monotonic(), provenance()
     work = Work(plan, cache, progress)
     emulator = work.emulator()
     survey = work.catalogue()
@@ -125,7 +125,7 @@ def publish(plan: Plan, cache: Path, folder: Path, progress: bool = True) -> dic
         "date": str(date.today()),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(time.monotonic() - started),
-        "made": provenance(),
+        "made": made,
     }
     for name, content in {"exact_posteriors": table, "exact_draws": draws}.items():
         with replacing(folder / f"{name}.parquet") as temporary:
