@@ -22,7 +22,6 @@ from galcfm.paths import replacing
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.runs import parameter_defaults
-from galcfm.simulate.making import code_digest
 from galcfm.simulate.population import MAGNITUDE_LIMIT, simulate_catalogue
 from galcfm.simulate.relations import LABEL_ERRORS
 from galcfm.survey import Survey
@@ -31,7 +30,15 @@ from galcfm.training import TrainingSettings, train
 __all__ = ["ExactPosterior", "Plan", "Work", "classifier_accuracy", "compare", "label_errors"]
 
 SCREEN = 0.6  # mag beyond the limit: some thirty times the emulator's error
-CODE = ("latents.py", "emulator.py", "sampler.py")
+# The code on which stored results depend, beside the notebooks' parameters.
+CODE = (
+    "simulate/population.py",
+    "simulate/relations.py",
+    "simulate/spectra.py",
+    "exact/latents.py",
+    "exact/emulator.py",
+    "exact/sampler.py",
+)
 STEPS = 50  # Runge-Kutta steps of the flows
 
 
@@ -190,8 +197,8 @@ class Work:
     """
 
     def __init__(self, plan: Plan, cache: Path, progress: bool = True):
-        here = Path(__file__).parent
-        code = [code_digest(), *((here / name).read_text() for name in CODE)]
+        package = Path(__file__).parent.parent
+        code = [(package / name).read_text() for name in CODE]
         identity = json.dumps([asdict(plan), self.parameters(plan), code], sort_keys=True)
         self.plan, self.progress = plan, progress
         self.folder = cache / f"exact-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

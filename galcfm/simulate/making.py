@@ -22,7 +22,7 @@ from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
 from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
 
-__all__ = ["code_digest", "simulate_survey"]
+__all__ = ["simulate_survey"]
 
 BLOCK = 64  # galaxies rendered by one task
 BYTES_A_ROW = 1000  # of the catalogue, generously
@@ -98,7 +98,7 @@ def simulate_survey(
             raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
     load_templates()  # made here once, not by each worker
 
-    writer = SurveyWriter(folder, n_galaxies, {"parameters": parameters, "code": code_digest()})
+    writer = SurveyWriter(folder, n_galaxies, {"parameters": parameters, "code": _code()})
     ahead = 2 * processes
     with _workers(processes) as pool:
         with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
@@ -119,7 +119,7 @@ def simulate_survey(
     return Survey.load(folder)
 
 
-def code_digest() -> str:
+def _code() -> str:
     """Digest of the code that draws and renders: with another one, images are made anew."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
