@@ -178,6 +178,24 @@ def task_test():
     return {"actions": [(run, [BIN / "pytest"])], "uptodate": [False]}
 
 
+# Results too slow for each build of the book: they are kept in data/published, and each command
+# goes on where it was stopped.
+PUBLISHED = {
+    "controls": ["-m", "galcfm.controls"],
+    "exact": ["-m", "galcfm.exact"],
+}
+
+
+def task_published():
+    """Make the stored results that need no real galaxies."""
+    for name, arguments in PUBLISHED.items():
+        yield {
+            "name": name,
+            "actions": [(run, [sys.executable, *arguments])],
+            "uptodate": [False],
+        }
+
+
 PEERS = Path(sys.prefix) / "peers"
 
 

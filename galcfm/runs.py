@@ -34,6 +34,7 @@ OUTPUTS = {
     "03_posterior_sampling": ("posteriors_photometry.nc", "posteriors_image.nc", "densities.npz"),
     "04_metrics": ("metrics.json",),
     "05_figures": ("figures",),
+    "07_exact_posteriors": (),
     "09_is_the_survey_real": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)

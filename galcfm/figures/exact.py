@@ -78,14 +78,13 @@ def exact_gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) ->
         mean = gaps[model].mean()
         error = gaps[model].std(ddof=1) / np.sqrt(len(table))
         right.axvline(mean, color=colour, lw=1.2, ls=line)
-        right.plot([], [], color=colour, ls=line, label=f"{names[model]}\n{mean:.2f} ± {error:.2f}")
+        text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}"
+        right.plot([], [], color=colour, ls=line, marker=marker, label=text)
     left.axhline(0, color=COLOURS["truth"], lw=1)
     left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact less flow [nat]", ylim=reach)
     right.set(xlabel="exact less flow [nat]", ylabel="share of galaxies", xlim=reach)
     right.axvline(0, color=COLOURS["truth"], lw=1)
-    low, high = right.get_ylim()
-    right.set_ylim(low, 1.45 * high)
-    right.legend(loc="upper right", title="mean gap")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
