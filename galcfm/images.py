@@ -1,4 +1,4 @@
-"""Galaxy cutouts: SkyServer's colour recipe, JPEG, and what makes a cutout usable.
+"""Galaxy cutouts: the colour recipe of SDSS, JPEG, and what makes a cutout usable.
 
 A cutout is a uint8 array `(128, 128, 3)` with channels i, r, g (shown as red, green, blue) at
 0.396 arcsec/pixel.
@@ -11,10 +11,8 @@ import numpy as np
 __all__ = [
     "IMAGE_SHAPE",
     "PIXEL_SCALE",
-    "RGB_OFFSET",
-    "RGB_Q",
+    "RGB_NONLINEARITY",
     "RGB_SCALES",
-    "RGB_STRETCH",
     "decode_jpeg",
     "encode_jpeg",
     "lupton_rgb",
@@ -24,26 +22,24 @@ __all__ = [
 IMAGE_SHAPE = (128, 128, 3)
 PIXEL_SCALE = 0.396  # arcsec
 
-# SkyServer's constants: factors for i, r and g, and an offset in nanomaggies per pixel. The stretch
-# is quoted as 0.2311; only divided by a pixel's area in arcsec² does it give the sky level (3 of
-# 255), the noise and the central brightness of real cutouts, and so it is used.
-RGB_SCALES = (1.0, 1.5, 2.5)
-RGB_OFFSET = 0.02
-RGB_STRETCH = 0.2311 / PIXEL_SCALE**2
-RGB_Q = 4.6227
+# The colour pictures of SDSS frames (sdss_frame_jpg of the photoop pipeline, which calls idlutils'
+# djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
+RGB_SCALES = (2.0, 2.6, 3.6)
+RGB_NONLINEARITY = 2.25
 JPEG_QUALITY = 92
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
-    r"""Colour image of three bands by the recipe of SkyServer.
+    r"""Colour image of three bands by the recipe of SDSS frames.
 
-    The inputs :math:`i`, :math:`1.5 r` and :math:`2.5 g`, each plus 0.02 nanomaggies, share one
-    asinh stretch of their mean, so that colour does not depend on brightness (Lupton et al.
-    2004, PASP 116, 133); the result is that of `astropy.visualization.make_lupton_rgb` with
-    `minimum=0, stretch=RGB_STRETCH, Q=RGB_Q`, for whole stacks of images.
+    The inputs :math:`2 i`, :math:`2.6 r` and :math:`3.6 g`, nothing where they are negative, share
+    one asinh stretch of their sum, so that colour does not depend on brightness (Lupton et al.
+    2004, PASP 116, 133): with :math:`R = i' + r' + g'` each is multiplied by
+    :math:`\operatorname{asinh}(2.25 R) / (2.25 R)`, and a pixel in which one exceeds 1 is divided
+    by it.
 
     Arguments:
-        i: sky-subtracted image in nanomaggies per pixel, :math:`(*, h, w)`.
+        i: sky-subtracted image in nanomaggies per pixel of 0.396 arcsec, :math:`(*, h, w)`.
         r: as `i`.
         g: as `i`.
 
@@ -51,19 +47,12 @@ def lupton_rgb(i, r, g) -> np.ndarray:
         uint8 :math:`(*, h, w, 3)`, channels i, r, g.
     """
     rgb = np.stack([i, r, g], axis=-1) * np.asarray(RGB_SCALES, dtype=np.result_type(i))
-    rgb += RGB_OFFSET
-    intensity = rgb.mean(axis=-1, keepdims=True)
-    slope = 0.1 * 255 / np.arcsinh(0.1 * RGB_Q)
-    positive = np.maximum(intensity, 1e-12)
-    rgb *= np.where(
-        intensity > 0, np.arcsinh(positive * (RGB_Q / RGB_STRETCH)) * slope / positive, 0
-    )
     np.maximum(rgb, 0, out=rgb)
-    brightest = rgb.max(axis=-1, keepdims=True)
-    # In this order a saturated channel is exactly 255.
-    rgb /= np.maximum(brightest, 255)
-    rgb *= 255
-    return rgb.astype(np.uint8)
+    stretched = np.maximum(RGB_NONLINEARITY * rgb.sum(axis=-1, keepdims=True), 1e-12)
+    rgb *= np.arcsinh(stretched) / stretched
+    rgb /= np.maximum(rgb.max(axis=-1, keepdims=True), 1)
+    rgb *= 256
+    return np.minimum(rgb, 255, out=rgb).astype(np.uint8)
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:

@@ -68,7 +68,7 @@ __all__ = [
 ]
 
 MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
-REDSHIFT_RANGE = (0.02, 0.2)
+REDSHIFT_RANGE = (0.02, 0.3)
 BATCH_SIZE = 512
 RECENT = 0.999e8  # yr: bins that start before this make up the last 100 Myr
 # No blue or red galaxy is brighter in r for its mass; fainter candidates are not drawn at all.
@@ -494,7 +494,7 @@ def _redshift_and_mass_tables(magnitude_limit: float) -> tuple[np.ndarray, ...]:
     """Redshifts, cumulative counts of candidates `(2, z)`, masses, cumulative mass functions
     `(2, m)`; blue galaxies first, then red ones."""
     templates, c = load_templates(), MASS_FUNCTION
-    redshift = np.linspace(*REDSHIFT_RANGE, 361)
+    redshift = np.linspace(*REDSHIFT_RANGE, 561)
     log_mass = np.linspace(c["log_m_min"], c["log_m_max"], 2001)
     x = 10 ** (log_mass - c["log_m_star"])
     blue = c["blue_phi"] * x ** (c["blue_alpha"] + 1)

@@ -54,7 +54,7 @@ MASS_FUNCTION = Relation(
     ("Peng2010", "Baldry2012"),
     "φ in 10⁻³ Mpc⁻³, those of Peng et al.; Baldry et al. have 30 % fewer blue galaxies. M* of "
     "10.67 is raised by 0.03 from Chabrier to Kroupa and by 0.06 to the scale of the MPA-JHU "
-    "masses (ours). No evolution to z = 0.2. Blue galaxies are on the main sequence.",
+    "masses (ours). No evolution to z = 0.3. Blue galaxies are on the main sequence.",
 )
 MAIN_SEQUENCE = Relation(
     "Main sequence of star formation",
@@ -278,11 +278,12 @@ SIZES = Relation(
         "m0": 3.98e10,
         "sigma_1": 0.47,
         "sigma_2": 0.34,
-        "circular_to_major": 1.2,
+        "circular_to_major": 1.4,
     },
     "0.47 to 0.34 in ln R",
     ("Shen2003",),
-    "1.2: circular apertures on discs of random inclination give smaller radii (ours).",
+    "1.4 brings the half-light radius of a galaxy in circular apertures, bulge and inclination "
+    "included, to theirs (ours, measured on stamps).",
 )
 EARLY_SIZES = Relation(
     "Half-light radius of early types",

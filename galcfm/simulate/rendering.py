@@ -5,7 +5,7 @@ one sum a band. Pixel noise comes last, and then SkyServer's colours and JPEG.
 """
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
 from galcfm.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.population import RENDERED_BANDS
@@ -24,8 +24,9 @@ STAMP = 128  # pixels
 PADDED = 192  # the Fourier grid is larger, so that little light wraps around
 STEP = 2 * np.pi / (PADDED * PIXEL_SCALE)
 N_KNOTS, N_ARM_POINTS = 40, 120
-# Bilinear weight of the neighbouring pixel whose noise is that of the mean over random shifts.
-RESAMPLING = 0.5 - np.sqrt(1 / 12)
+# Two bilinear interpolations (bands onto one grid, frames onto the cutout), the mean over random
+# shifts.
+INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
 PSF_RATIOS = tuple(FRAMES[f"seeing_{band}"] / FRAMES["seeing_r"] for band in RENDERED_BANDS)
 
 
@@ -158,7 +159,7 @@ def draw_neighbours(row, rng: np.random.Generator) -> np.ndarray:
 
 
 def add_noise(stamps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Photon noise of objects and sky, as sky-subtracted SDSS frames have it.
+    """Photon noise of objects and sky, as sky-subtracted SDSS frames have it, interpolated.
 
     Gaussian, which a sky of hundreds of electrons a pixel makes indistinguishable from Poisson.
 
@@ -172,11 +173,10 @@ def add_noise(stamps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         dtype=np.float32,
     )
     variance = (stamps + (sky * PIXEL_SCALE**2)[:, None, None]) / gain[:, None, None]
-    noise = rng.standard_normal(np.add(stamps.shape, (0, 1, 1)), dtype=np.float32)
-    # SkyServer interpolates between the pixels of the frame.
-    noise = (1 - RESAMPLING) * noise[:, 1:] + RESAMPLING * noise[:, :-1]
-    noise = (1 - RESAMPLING) * noise[:, :, 1:] + RESAMPLING * noise[:, :, :-1]
-    return stamps + np.sqrt(variance) * noise
+    frames = stamps + np.sqrt(variance) * rng.standard_normal(stamps.shape, dtype=np.float32)
+    for axis in (1, 2):
+        frames = ndimage.convolve1d(frames, INTERPOLATION, axis=axis, mode="nearest")
+    return frames
 
 
 def _young_stars(row, rng) -> tuple[np.ndarray, ...]:

@@ -22,11 +22,11 @@ from galcfm.simulate.relations import ATTENUATION_CURVE, BIRTH_CLOUDS, OLD_STARS
 
 __all__ = ["Templates", "birth_cloud_curve", "diffuse_curve", "dn4000", "load_templates"]
 
-VERSION = 2
-WAVELENGTH_RANGE = (2400.0, 11600.0)
-N_PIXELS = 1440
+VERSION = 3
+WAVELENGTH_RANGE = (2250.0, 11600.0)
+N_PIXELS = 1500
 N_SHIFTS = 16  # filters are tabulated this many times finer than the spectra
-REDSHIFTS = np.linspace(0.015, 0.205, 191)
+REDSHIFTS = np.linspace(0.015, 0.305, 291)
 BIRTH_TIME = 1e7  # yr
 AGE_EDGES = np.concatenate(
     [[0.0], 10 ** np.linspace(7.0, 8.0, 6), 10 ** np.linspace(8.0, 10.14, 24)[1:]]
@@ -190,9 +190,12 @@ def birth_cloud_curve(wavelength) -> np.ndarray:
 def old_star_correction(wavelength) -> np.ndarray:
     """Factor on the spectra of old stars, which the templates have too red in g−r.
 
-    See `OLD_STARS`; Maraston et al. (2009, MNRAS 394, L107).
+    See `OLD_STARS`; Maraston et al. (2009, MNRAS 394, L107). It is level across the 4000 Å break,
+    whose strength the templates have right (Kauffmann et al. 2003, MNRAS 341, 33).
     """
-    x = (np.asarray(wavelength) - OLD_STARS["centre"]) / OLD_STARS["width"]
+    wavelength = np.asarray(wavelength)
+    level = np.where((wavelength > 3850) & (wavelength < 4100), 3975, wavelength)
+    x = (level - OLD_STARS["centre"]) / OLD_STARS["width"]
     return 1 + OLD_STARS["excess"] * np.exp(-0.5 * x**2)
 
 
