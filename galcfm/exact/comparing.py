@@ -68,9 +68,9 @@ class Plan:
     runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
-    n_particles: int = 3000
-    moves: int = 10
-    last_moves: int = 60
+    n_particles: int = 2000
+    moves: int = 8
+    last_moves: int = 40
     kept: int = 2
     n_rows: int = 220_000
     many_epochs: int = 12
@@ -199,7 +199,9 @@ class Work:
     def __init__(self, plan: Plan, cache: Path, progress: bool = True):
         package = Path(__file__).parent.parent
         code = [(package / name).read_text() for name in CODE]
-        identity = json.dumps([asdict(plan), self.parameters(plan), code], sort_keys=True)
+        # More galaxies, or more draws of them, discard nothing.
+        stored = {k: v for k, v in asdict(plan).items() if k not in ("n_galaxies", "n_draws")}
+        identity = json.dumps([stored, self.parameters(plan), code], sort_keys=True)
         self.plan, self.progress = plan, progress
         self.folder = cache / f"exact-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
