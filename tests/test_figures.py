@@ -148,7 +148,10 @@ EXPECTED = {
     "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],
     "contact_sheet": ["$A_V$ [mag]", "Redshift"],
     "dust_age": ["$D_n(4000)$", "$A_V$ [mag]"],
+    "exact_gaps": ["exact less flow [nat]", "share of galaxies"],
+    "exact_marginals": [*style.LABELS.values(), "measured value"],
     "galaxy_corner": ["$A_V$ [mag]", style.LABELS["log_sfr"]],
+    "information_bars": ["information on $A_V$ [nat] ± 2 standard errors", "exact posterior"],
     "method_schematic": ["AB mag", "time $t$"],
     "model_comparison": [
         r"$\Delta \log p$, image model [nat]",

@@ -68,9 +68,9 @@ class Plan:
     runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
-    n_particles: int = 2000
-    moves: int = 8
-    last_moves: int = 40
+    n_particles: int = 1500
+    moves: int = 6
+    last_moves: int = 30
     kept: int = 2
     n_rows: int = 220_000
     many_epochs: int = 12
@@ -283,7 +283,7 @@ class Work:
         return Survey(pd.read_parquet(path))
 
     def many(self, light: Light) -> Survey:
-        """A survey of the galaxies of `rows`, with noise, a twentieth of them for validation."""
+        """A survey of the galaxies of `rows`, with noise, one in fifty for validation."""
         kept, magnitudes = self._seen(light, 2)
         truth = light.properties[kept]
         labels = truth + label_errors() * self.rng(4).standard_normal(truth.shape)
@@ -291,7 +291,7 @@ class Work:
         table[list(PROPERTY_NAMES)] = labels
         table["object_id"] = [f"row-{k}" for k in range(len(table))]
         table[["ra", "dec", "redshift", "ebv"]] = np.nan
-        table["split"] = np.where(np.arange(len(table)) % 20 == 0, "validation", "train")
+        table["split"] = np.where(np.arange(len(table)) % 50 == 0, "validation", "train")
         return Survey(table)
 
     def flows(self, survey: Survey, light: Light) -> dict[str, Posterior]:

@@ -76,7 +76,7 @@ def exact_gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) ->
         left.scatter(table["exact"], shown, s=16, c=colour, marker=marker, lw=1, alpha=0.8)
         histogram(right, shown, bins, colour, ls=line)
         mean = gaps[model].mean()
-        error = gaps[model].std(ddof=1) / np.sqrt(len(table))
+        error = gaps[model].std() / np.sqrt(len(table))
         right.axvline(mean, color=colour, lw=1.2, ls=line)
         text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}"
         right.plot([], [], color=colour, ls=line, marker=marker, label=text)
