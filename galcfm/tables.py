@@ -215,6 +215,7 @@ def exact_information(result: Mapping) -> pd.DataFrame:
         rows[p.symbol_with_unit] = {
             "spread of the prior": f"{numbers['prior_std']:.3f}",
             "of the exact posterior": f"{numbers['posterior_std']:.3f}",
+            "true values about its mean, in its spreads": f"{numbers['scatter_of_truth']:.2f}",
             "variance explained": f"{numbers['explained']['mean']:.0%}",
             "information: exact": _mean_and_error(gain["exact"]),
             "flow": _mean_and_error(gain["book"]),

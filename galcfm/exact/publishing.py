@@ -85,6 +85,9 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
             | {"known": _mean(norm.logpdf(at, truth, errors[j]) - prior)},
             "prior_std": float(np.sqrt(variance)),
             "posterior_std": float(np.sqrt((table[f"{name}_std"] ** 2).mean())),
+            "scatter_of_truth": float(
+                np.sqrt((((truth - table[f"{name}_mean"]) / table[f"{name}_std"]) ** 2).mean())
+            ),
             "explained": _mean(1 - table[f"{name}_std"] ** 2 / variance),
             "width_ratio": {
                 model: _mean(table[f"{name}_width_{model}"] / table[f"{name}_width_exact"])
