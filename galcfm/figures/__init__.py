@@ -25,6 +25,7 @@ from galcfm.figures.models import (
     truth_recovery,
     wasserstein_chart,
 )
+from galcfm.figures.sky import cutout_comparison, mass_differences, outside_shares
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import (
     colour_comparison,
@@ -40,14 +41,17 @@ __all__ = [
     "colour_comparison",
     "contact_sheet",
     "control_gains",
+    "cutout_comparison",
     "dust_age",
     "exact_gaps",
     "exact_marginals",
     "galaxy_corner",
     "how_fast",
     "information_bars",
+    "mass_differences",
     "method_schematic",
     "model_comparison",
+    "outside_shares",
     "pathways",
     "percentile_offsets",
     "posterior_mean_distributions",
