@@ -68,9 +68,9 @@ class Plan:
     runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
-    n_particles: int = 1500
-    moves: int = 6
-    last_moves: int = 30
+    n_particles: int = 3000
+    moves: int = 10
+    last_moves: int = 60
     kept: int = 2
     n_rows: int = 220_000
     many_epochs: int = 12
@@ -382,10 +382,6 @@ def compare(
         row = {"object_id": survey.object_id[k], "mag_r": survey.magnitudes[k, 2]}
         row["exact"] = whole.log_prob(labels[k], widths)
         row["exact_unsmoothed"] = whole.log_prob(labels[k], errors)
-        order = rng.permutation(len(whole.log_weights))
-        for half, rows in zip("ab", np.array_split(order, 2), strict=True):
-            part = ExactPosterior(whole.properties[rows], whole.log_weights[rows])
-            row[f"exact_half_{half}"] = part.log_prob(labels[k], widths)
         for number, run in enumerate(runs):
             row[f"exact_run_{number}"] = run.log_prob(labels[k], widths)
             row[f"effective_{number}"] = run.effective_size

@@ -42,7 +42,8 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
         Means in nat with standard errors by bootstrap over galaxies.
     """
     errors = label_errors()
-    halves = table[["exact_half_a", "exact_half_b"]].mean(axis=1)
+    # A run is half of the particles, and the only half that shares no ancestors with the other.
+    halves = table[["exact_run_0", "exact_run_1"]].mean(axis=1)
     brute = table[table["brute_effective"] >= BRUTE_FORCE]
     z = []
     for name in PROPERTY_NAMES:
