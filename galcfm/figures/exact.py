@@ -32,6 +32,8 @@ def exact_marginals(
     grid = figure.subplots(len(galaxies), len(PROPERTY_NAMES), sharex="col", squeeze=False)
     for column, name in enumerate(PROPERTY_NAMES):
         low, high = limits(draws[name].to_numpy())
+        measured = rows[f"{name}_label"]
+        low, high = min(low, measured.min() - 0.02), max(high, measured.max() + 0.02)
         bins = np.linspace(low, high, 41)
         for axes, galaxy in zip(grid[:, column], galaxies, strict=True):
             part = draws[draws["object_id"] == galaxy].groupby("posterior")[name]
@@ -78,10 +80,11 @@ def exact_gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) ->
         mean = gaps[model].mean()
         error = gaps[model].std() / np.sqrt(len(table))
         right.axvline(mean, color=colour, lw=1.2, ls=line)
-        text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}"
+        text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}".replace("-", "−")
         right.plot([], [], color=colour, ls=line, marker=marker, label=text)
     left.axhline(0, color=COLOURS["truth"], lw=1)
-    left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact less flow [nat]", ylim=reach)
+    edge = 1.05 * np.abs(reach).max()
+    left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact less flow [nat]", ylim=(-edge, edge))
     right.set(xlabel="exact less flow [nat]", ylabel="share of galaxies", xlim=reach)
     right.axvline(0, color=COLOURS["truth"], lw=1)
     figure.legend(loc="outside lower center", ncols=2)
