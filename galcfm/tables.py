@@ -165,7 +165,7 @@ def exact_checks(result: Mapping) -> pd.DataFrame:
         "galaxies": result["n_galaxies"],
         "effective particles a run, median": round(sampler["effective_size"]),
         "effective particles a run, smallest": round(sampler["smallest_effective_size"]),
-        "all particles less halves [nat]": _mean_and_error(sampler["halving"], 3),
+        "both runs less one [nat]": _mean_and_error(sampler["halving"], 3),
         "first run less second [nat]": _mean_and_error(sampler["between_runs"], 3),
         "scatter of that difference [nat]": f"{sampler['scatter_between_runs']:.2f}",
         "galaxies with importance sampling": brute["n_galaxies"],
@@ -192,6 +192,11 @@ def exact_gaps(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
             "mean log p [nat]": _mean_and_error(result["log_density"][model]),
             "below the exact one [nat]": (
                 _mean_and_error(result["gap"][model]) if model in result["gap"] else ""
+            ),
+            "extrapolated [nat]": (
+                _mean_and_error(result["extrapolated_gap"][model])
+                if model in result["extrapolated_gap"]
+                else ""
             ),
             "classifier accuracy": _mean_and_error(result["c2st"][model], 3),
         }

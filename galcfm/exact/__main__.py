@@ -11,7 +11,7 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = replace(exact.Plan(), n_galaxies=arguments.galaxies)
     result = exact.publish(plan, data_folder() / "cache", published_folder())
-    for name, gap in result["gap"].items():
+    for name, gap in result["extrapolated_gap"].items():
         print(f"{name:6} {gap['mean']:.3f} ± {gap['standard_error']:.3f} nat below the exact one")
 
 

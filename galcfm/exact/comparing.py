@@ -68,9 +68,9 @@ class Plan:
     runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
-    n_particles: int = 3000
-    moves: int = 10
-    last_moves: int = 60
+    n_particles: int = 1500
+    moves: int = 6
+    last_moves: int = 30
     kept: int = 2
     n_rows: int = 220_000
     many_epochs: int = 12
