@@ -3,9 +3,9 @@
 #   make book [PROFILE=quick]   run the notebooks and build the book into _build/html
 #   make test                   run the tests
 #   make bench [PROFILE=quick]  time the sampler beside other libraries; needs that profile's models
+#   make published              make the heavy results in data/published: hours; resumes
 #   make lint                   check style and that notebooks are in step
 #   make sync                   bring the .py and .ipynb of each notebook in step
-#   make published             make the stored results of data/published again, about an hour
 #   make wipe [PROFILE=quick]   remove what a profile made: its run and its survey
 
 PYTHON ?= python3
@@ -14,9 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := book
-.PHONY: book test bench lint sync published wipe
+.PHONY: book test bench published lint sync wipe
 
-book test bench lint sync published wipe: $(VENV)/.installed
+book test bench published lint sync wipe: $(VENV)/.installed
 	@$(BIN)/doit --verbosity 2 profile=$(PROFILE) $@
 
 $(VENV)/.installed: requirements.txt pyproject.toml

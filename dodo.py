@@ -178,24 +178,6 @@ def task_test():
     return {"actions": [(run, [BIN / "pytest"])], "uptodate": [False]}
 
 
-# Results too slow for each build of the book: they are kept in data/published, and each command
-# goes on where it was stopped.
-PUBLISHED = {
-    "controls": ["-m", "galcfm.controls"],
-    "exact": ["-m", "galcfm.exact"],
-}
-
-
-def task_published():
-    """Make the stored results that need no real galaxies."""
-    for name, arguments in PUBLISHED.items():
-        yield {
-            "name": name,
-            "actions": [(run, [sys.executable, *arguments])],
-            "uptodate": [False],
-        }
-
-
 PEERS = Path(sys.prefix) / "peers"
 
 
@@ -225,6 +207,26 @@ def task_peers():
 def task_bench():
     """Time the sampler, the densities and the training beside other libraries."""
     return {"actions": [benchmark], "task_dep": ["peers"], "uptodate": [False]}
+
+
+# Heavy results kept in the repository: what the notebooks only read. Each command resumes.
+PUBLISHED = {
+    "calibration": ["-m", "galcfm.calibration", "--run", PROFILE],
+    "controls": ["-m", "galcfm.controls"],
+    "exact": ["-m", "galcfm.exact"],
+    "priors": ["-m", "galcfm.priors", "--run", PROFILE],
+}
+
+
+def task_published():
+    """Make the heavy results that the chapters read, from a profile's models: hours."""
+    for name, command in PUBLISHED.items():
+        yield {
+            "name": name,
+            "actions": [(run, [sys.executable, *command])],
+            "task_dep": [f"notebook:{PROFILE}/03_posterior_sampling"],
+            "uptodate": [False],
+        }
 
 
 def task_lint():

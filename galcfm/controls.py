@@ -6,6 +6,7 @@ flows and writes `data/published/controls.json`; called again, it goes on where 
 """
 
 import argparse
+import copy
 import json
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn import functional
 
 from galcfm.flow import ConditionalFlow
 from galcfm.networks import VelocityNetwork
@@ -102,20 +104,25 @@ def log_probabilities(
     properties: np.ndarray,
     *,
     n_test: int,
-    n_steps: int = 3000,
+    start: ConditionalFlow | None = None,
+    n_steps: int = 1500,
     batch_size: int = 512,
     width: int = 96,
     seed: int = 0,
     device: str = "cpu",
-) -> np.ndarray:
+) -> tuple[np.ndarray, ConditionalFlow]:
     """Log-density in nat of the true properties of the last `n_test` galaxies.
 
     A flow is trained on the galaxies before them: AdamW with a cosine schedule, averaged weights.
+    With `start` it goes on from that flow, to which new columns are nothing at first, and the
+    weights that a tenth of the training galaxies, held back, like best are kept, those of `start`
+    among them: columns that tell nothing then change nothing.
 
     Arguments:
         features: the condition, `(n, c)`.
         properties: `(n, d)`.
         n_test: galaxies judged on.
+        start: flow on the first columns of `features`, from an earlier call.
         n_steps: training steps.
         batch_size: galaxies a step.
         width: of the three hidden layers.
@@ -123,22 +130,40 @@ def log_probabilities(
         device: where to train.
 
     Returns:
-        Per standardised unit, which cancels in a difference; `(n_test,)`.
+        Per standardised unit, which cancels in a difference, `(n_test,)`; and the flow.
     """
+    n_train = len(features) - n_test
     condition, theta = (
-        torch.tensor(_standardised(x, len(x) - n_test), dtype=torch.float32, device=device)
+        torch.tensor(_standardised(x, n_train), dtype=torch.float32, device=device)
         for x in (features, properties)
     )
+    held_back = slice(n_train - n_train // 10, n_train)
     torch.manual_seed(seed)
-    n_train, dim = len(theta) - n_test, theta.shape[1]
+    dim = theta.shape[1]
     flow = ConditionalFlow(VelocityNetwork(dim, condition.shape[1], width)).to(device)
+    if start is not None:
+        weights = start.state_dict()
+        first = next(name for name in weights if name.endswith("hidden.0.weight"))
+        weights[first] = functional.pad(
+            weights[first], (0, flow.state_dict()[first].shape[1] - weights[first].shape[1])
+        )
+        flow.load_state_dict(weights)
     averaged = torch.optim.swa_utils.AveragedModel(
-        flow, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
+        flow,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998 if start is None else 0.99),
     )
-    optimiser = torch.optim.AdamW(flow.parameters(), lr=2e-3, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(
+        flow.parameters(), lr=2e-3 if start is None else 1e-3, weight_decay=1e-4
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
-    for _ in range(n_steps):
-        rows = torch.randint(n_train, (batch_size,), device=device)
+
+    def liking():
+        return averaged.module.log_prob(theta[held_back], condition[held_back], steps=20).mean()
+
+    if start is not None:
+        best, kept = liking(), copy.deepcopy(averaged.module.state_dict())
+    for step in range(1, n_steps + 1):
+        rows = torch.randint(held_back.start, (batch_size,), device=device)
         t = torch.rand(1, batch_size, 1, device=device)
         noise = torch.randn(2, batch_size, dim, device=device)
         loss = flow.loss(theta[rows], condition[rows], t, noise[:1], noise[1:])
@@ -147,8 +172,15 @@ def log_probabilities(
         optimiser.step()
         schedule.step()
         averaged.update_parameters(flow)
-    found = averaged.module.log_prob(theta[-n_test:], condition[-n_test:], steps=40)
-    return found.cpu().double().numpy()
+        if start is not None and step % max(n_steps // 5, 1) == 0:
+            likes = liking()
+            if likes > best:
+                best, kept = likes, copy.deepcopy(averaged.module.state_dict())
+    trained = averaged.module
+    if start is not None:
+        trained.load_state_dict(kept)
+    found = trained.log_prob(theta[-n_test:], condition[-n_test:], steps=40)
+    return found.cpu().double().numpy(), trained
 
 
 def _standardised(x: np.ndarray, n_train: int) -> np.ndarray:
@@ -171,8 +203,8 @@ def gain(
         experiment: what to ask.
         n_test: galaxies judged on.
         seeds: trainings of each flow.
-        baselines: log-densities by photometry alone that were found before, by sample,
-            properties and seed; new ones are added.
+        baselines: what photometry alone gave before, a flow to start from and log-densities, by
+            sample, properties and seed; new ones are added.
         settings: of `log_probabilities`.
 
     Returns:
@@ -188,13 +220,17 @@ def gain(
     differences = []
     for seed in range(seeds):
 
-        def density(features, seed=seed):
-            return log_probabilities(features, properties, n_test=n_test, seed=seed, **settings)
+        def train(features, start=None, seed=seed):
+            return log_probabilities(
+                features, properties, n_test=n_test, start=start, seed=seed, **settings
+            )
 
         key = experiment.sample, experiment.properties, seed
         if key not in baselines:
-            baselines[key] = density(photometry)
-        differences.append(density(np.c_[photometry, extra]) - baselines[key])
+            _, start = train(photometry)
+            baselines[key] = start, train(photometry, start)[0]
+        start, alone = baselines[key]
+        differences.append(train(np.c_[photometry, extra], start)[0] - alone)
     means = np.mean(differences, axis=1)
     spread = float(means.std(ddof=1)) if seeds > 1 else 0.0
     over_galaxies = np.mean(differences, axis=0).std(ddof=1) / np.sqrt(n_test)

@@ -34,6 +34,7 @@ __all__ = [
     "percentile_offsets",
     "read_real_galaxies",
     "resample_cutout",
+    "try_explanations",
     "two_sample_auc",
 ]
 
@@ -344,6 +345,67 @@ def compare_percentiles(parent: pd.DataFrame) -> dict:
     }
 
 
+def try_explanations(parent: pd.DataFrame, fibre: pd.DataFrame, seed: int = 0) -> dict:
+    """What possible reasons for an offset of the percentiles close of it, one at a time.
+
+    Arguments:
+        parent: simulated parent catalogue.
+        fibre: the same, its properties within a fibre.
+        seed: of errors that are drawn.
+
+    Returns:
+        By column and reason, as `compare_percentiles` by column.
+    """
+    deviates = np.random.default_rng(seed).normal(size=len(parent))
+    a_v = parent["a_v_true"].to_numpy()
+    columns = {
+        "a_v": {
+            "as it is": parent["a_v"],
+            "errors of 0.4 mag": a_v + 0.4 * deviates,
+            "stars behind the dust of the gas": 2 * a_v + 0.2 * deviates,
+            "both": 2 * a_v + 0.4 * deviates,
+        },
+        "oxygen_abundance": {
+            "as it is": parent["oxygen_abundance"],
+            "in the fibre": fibre["oxygen_abundance"],
+            "[O III] seen at 3 sigma": parent["oxygen_abundance"][_oxygen_line_seen(parent)],
+        },
+        "dn4000": {"as it is": parent["dn4000"], "in the fibre": fibre["dn4000"]},
+    }
+    return {
+        column: {
+            reason: percentile_offsets(values, MAIN_GALAXY_SAMPLE[column])["offset"]
+            .round(3)
+            .to_dict()
+            for reason, values in reasons.items()
+        }
+        for column, reasons in columns.items()
+    }
+
+
+def _oxygen_line_seen(catalogue: pd.DataFrame) -> np.ndarray:
+    """Whether [O III] 5007 in the fibre is three times its error, 2e-17 erg/s/cm².
+
+    Hα by the star formation rate (Kennicutt & Evans 2012, ARA&A 50, 531), [O III]/Hβ by the
+    abundance (Maiolino et al. 2008, A&A 488, 463), the dust of the gas twice that of the stars.
+    """
+    from galcfm.simulate.population import fraction_within
+    from galcfm.simulate.spectra import MEGAPARSEC, load_templates
+
+    templates = load_templates()
+    distance = np.interp(catalogue["redshift"], templates.redshift, templates.luminosity_distance)
+    x = catalogue["oxygen_abundance_true"].to_numpy() - 8.69
+    line = 0.1549 - 1.5031 * x - 0.9790 * x**2 - 0.0297 * x**3
+    # 4.60/4.05: Calzetti's curve at Hβ against V.
+    dimming = -0.4 * 2 * catalogue["a_v_true"].to_numpy() * 4.60 / 4.05
+    luminosity = catalogue["log_sfr_true"].to_numpy() + 41.27 - np.log10(2.86) + line + dimming
+    share = fraction_within(
+        1.5 / np.hypot(catalogue["disc_radius"].to_numpy(), 0.66), np.array(1.0)
+    )
+    flux = share * 10 ** (luminosity - np.log10(4 * np.pi) - 2 * np.log10(distance * MEGAPARSEC))
+    return flux > 3 * 2e-17
+
+
 def compare_cutouts(real: np.ndarray, simulated: np.ndarray) -> dict:
     """Medians of `cutout_statistics` of real and simulated cutouts, at the same radii.
 
@@ -390,12 +452,15 @@ def main() -> None:
     }
     bright = simulate_catalogue(12000, 21, population="parent", magnitude_limit=BRIGHT[1])
     bright = bright[bright["mag_r"] > BRIGHT[0]]
-    parent = simulate_catalogue(20000, 22, population="parent")
+    parent, fibre = (
+        simulate_catalogue(20000, 22, population="parent", fibre=within) for within in (False, True)
+    )
     write_json(
         folder / "realism.json",
         {
             "catalogues": compare_catalogues(read_real_galaxies(arguments.galaxies), bright),
             "percentiles": compare_percentiles(parent),
+            "explanations": try_explanations(parent, fibre),
         }
         | origin,
     )

@@ -316,6 +316,32 @@ def test_dust_can_be_made_blind_to_inclination(catalogue):
     assert abs(trend(without)) < 0.15
 
 
+def test_a_fibre_sees_the_middle(catalogue):
+    inside = simulate_catalogue(400, 0, fibre=True)
+    whole = catalogue.iloc[:400]
+    same = [c for c in catalogue if not c.startswith(("dn4000", "oxygen_abundance"))]
+    same.remove("split")
+    assert inside[same].equals(whole[same])
+    # Bulges are old: the break is stronger in the middle, most of all in large galaxies.
+    step = inside["dn4000_true"] - whole["dn4000_true"]
+    assert step.median() > 0.005
+    large = whole["disc_radius"] > whole["disc_radius"].median()
+    assert step[large].median() > step[~large].median()
+    oxygen = inside["oxygen_abundance_true"] - whole["oxygen_abundance_true"]
+    assert oxygen.between(-0.05, 0.1).all()
+    assert oxygen[large].median() > 0.03
+
+
+def test_light_within_a_radius_is_that_of_galsim():
+    for index in (1.0, 2.0, 4.0):
+        profile = galsim.Sersic(index, half_light_radius=1.0)
+        radius = np.linspace(0, 0.6, 1001)[1:]
+        light = np.array([profile.xValue(r, 0) for r in radius])
+        expected = np.trapezoid(2 * np.pi * radius * light, radius)
+        found = population.fraction_within(np.array([0.6]), np.array([index]))[0]
+        assert found == pytest.approx(expected, abs=0.01)
+
+
 def test_an_unknown_population_is_refused():
     with pytest.raises(ValueError, match="choose from star-forming, parent"):
         simulate_catalogue(5, 0, population="all")

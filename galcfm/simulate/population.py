@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammainc, gammaincinv
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate.relations import (
@@ -24,6 +25,7 @@ from galcfm.simulate.relations import (
     DISC_SHAPES,
     EARLY_BULGES,
     EARLY_SIZES,
+    FIBRE,
     FRAMES,
     FUNDAMENTAL_METALLICITY,
     GALACTIC_EXTINCTION,
@@ -47,6 +49,7 @@ from galcfm.simulate.relations import (
 )
 from galcfm.simulate.spectra import (
     birth_cloud_curve,
+    break_weights,
     diffuse_curve,
     dn4000,
     load_templates,
@@ -114,6 +117,7 @@ def simulate_catalogue(
     test: float = 0.1,
     magnitude_limit: float = MAGNITUDE_LIMIT,
     inclined_dust: bool = True,
+    fibre: bool = False,
 ) -> pd.DataFrame:
     """Catalogue of simulated galaxies as SDSS would select them.
 
@@ -129,6 +133,7 @@ def simulate_catalogue(
         test: fraction of galaxies for the test split.
         magnitude_limit: faintest observed r magnitude.
         inclined_dust: attenuation depends on inclination; without, a control experiment.
+        fibre: Dn(4000) and O/H are those within a fibre of 3 arcsec, not of the whole galaxy.
 
     Returns:
         A row a galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
@@ -143,7 +148,8 @@ def simulate_catalogue(
     if population not in POPULATIONS:
         raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
     batches = (
-        candidates(seed, batch, population, magnitude_limit, inclined_dust) for batch in _count()
+        candidates(seed, batch, population, magnitude_limit, inclined_dust, fibre)
+        for batch in _count()
     )
     table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     if population == "parent":
@@ -216,6 +222,7 @@ def candidates(
     population: str = "star-forming",
     magnitude_limit: float = MAGNITUDE_LIMIT,
     inclined_dust: bool = True,
+    fibre: bool = False,
 ) -> pd.DataFrame:
     """The galaxies brighter than the limit among one batch of candidates.
 
@@ -225,13 +232,14 @@ def candidates(
         population: see `simulate_catalogue`.
         magnitude_limit: faintest observed r magnitude.
         inclined_dust: attenuation depends on inclination.
+        fibre: see `simulate_catalogue`.
 
     Returns:
         As `simulate_catalogue`, without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
     g, fluxes, seen = before_noise(rng, BATCH_SIZE, magnitude_limit, inclined_dust)
-    table = pd.DataFrame(_observe(rng, g, fluxes, seen))
+    table = pd.DataFrame(_observe(rng, g, fluxes, seen, fibre))
     star_forming = is_star_forming(g.m, g.s, g.active)
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
@@ -399,7 +407,11 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
 def _shine(
     rng, g: SimpleNamespace, stars: SimpleNamespace, inclined_dust: bool
 ) -> dict[str, np.ndarray]:
-    """Fluxes `(n, 5)` in nanomaggies of each part through its dust; sets `g.a_v`, `g.dn4000`."""
+    """Fluxes `(n, 5)` in nanomaggies of each part through its dust.
+
+    Sets `g.a_v`, `g.dn4000`, and `g.break_light`, what bulge and disc add to either side of the
+    4000 Å break, `(n, 2)` each.
+    """
     templates, n = load_templates(), len(g.m)
     mean = g.dust * 10 ** (g.dust_scatter * rng.normal(size=n))
     blind = (g.sequence == 2) | (not inclined_dust)
@@ -427,6 +439,8 @@ def _shine(
     unattenuated = (stars.bulge + stars.disc + stars.arms + stars.newborn) @ visual
     g.a_v = -2.5 * np.log10((starlight @ visual) / unattenuated)
     g.dn4000 = dn4000(templates.wavelength, starlight)
+    sides = break_weights(templates.wavelength)
+    g.break_light = bulge @ sides, (disc + arms + newborn) @ sides
 
     youngest = newborn + stars.nebulae * through_clouds
     share = CLUSTERING["knot_share"]
@@ -459,11 +473,13 @@ def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
 
 
 def _observe(
-    rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray], seen: SimpleNamespace
+    rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray], seen: SimpleNamespace, fibre: bool
 ) -> dict[str, np.ndarray]:
     """Columns of the catalogue: sizes and shapes, noisy photometry, noisy labels."""
     n, total = len(g.m), sum(fluxes.values())
     magnitudes = seen.magnitudes + seen.drawn * rng.normal(size=total.shape)
+    if fibre:
+        _look_through_fibre(g, seen.radii)
     truth = true_properties(g)
     return {
         "ra": rng.uniform(120, 240, n),
@@ -487,6 +503,32 @@ def _observe(
         "active": g.active.astype(float),
         "log_sfr_history": g.s_history,
     }
+
+
+def _look_through_fibre(g: SimpleNamespace, radii: dict[str, np.ndarray]) -> None:
+    """Make `g.dn4000` and `g.oh` those within a fibre: see `FIBRE`."""
+    seeing = FRAMES["seeing_r"] / 2
+    q = np.hypot(g.cosine, DISC_SHAPES["thickness"] * np.sqrt(1 - g.cosine**2))
+    disc = np.hypot(radii["disc_radius"] * np.sqrt(q), seeing)
+    bulge = np.hypot(radii["bulge_radius"], seeing)
+    index = np.where(g.sequence == 2, 4.0, 2.0)
+    shares = (
+        fraction_within(FIBRE["radius"] / bulge, index),
+        fraction_within(FIBRE["radius"] / disc, np.ones(len(disc))),
+    )
+    above, below = sum(
+        share[:, None] * light for share, light in zip(shares, g.break_light, strict=True)
+    ).T
+    g.dn4000 = above / below
+    # Mean radius of an exponential disc's light within x scale lengths, in scale lengths.
+    x = 1.678 * FIBRE["radius"] / disc
+    mean = 2 * gammainc(3, x) / gammainc(2, x)
+    g.oh = g.oh + FIBRE["oh_slope"] * (mean / 1.678 - 1)
+
+
+def fraction_within(radius: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Share of the light of a Sérsic profile within `radius` half-light radii, `(n,)`."""
+    return gammainc(2 * index, gammaincinv(2 * index, 0.5) * radius ** (1 / index))
 
 
 @cache

@@ -437,6 +437,16 @@ LABEL_ERRORS = Relation(
     "Typical of the MPA-JHU catalogue.",
 )
 
+FIBRE = Relation(
+    "Properties in a fibre, where asked for",
+    "Dn(4000) of the light within the aperture; O/H + slope · (r/R − 1), r the mean radius of the "
+    "disc's light within it, R the half-light radius",
+    {"radius": 1.5, "oh_slope": -0.10},
+    "none",
+    ("York2000", "Sanchez2014"),
+    "Aperture in arcsec. Bulge and disc are circularised and widened by half the seeing (ours).",
+)
+
 RELATIONS = (
     MASS_FUNCTION,
     MAIN_SEQUENCE,
@@ -471,4 +481,5 @@ RELATIONS = (
     GALACTIC_EXTINCTION,
     COUNTS,
     LABEL_ERRORS,
+    FIBRE,
 )

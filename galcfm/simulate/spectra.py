@@ -219,10 +219,14 @@ def dn4000(wavelength: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
     Returns:
         The ratio, `(*,)`.
     """
-    f_nu = spectrum * wavelength**2
-    return (f_nu @ window_weights(wavelength, 4000, 4100)) / (
-        f_nu @ window_weights(wavelength, 3850, 3950)
-    )
+    above, below = np.moveaxis(spectrum @ break_weights(wavelength), -1, 0)
+    return above / below
+
+
+def break_weights(wavelength: np.ndarray) -> np.ndarray:
+    """Weights that give the mean F_ν above and below the 4000 Å break of F_λ, `(p, 2)`."""
+    windows = (4000, 4100), (3850, 3950)
+    return np.stack([window_weights(wavelength, *w) * wavelength**2 for w in windows], axis=1)
 
 
 def _grid_folder() -> Path | None:
