@@ -91,16 +91,17 @@ def train_models(
         )
     }
     image = {key: p[key] for key in ("augment", "encoder_batch", "half_precision")}
+    sees = {key: p[key] for key in ("features", "use_redshift", "use_magnitude_errors")}
     plan = {
-        "prior": ("none", None, p["prior_max_epochs"], {}),
-        "photometry": (p["features"], None, p["photometry_max_epochs"], {}),
-        "image": (p["features"], encoder, p["max_epochs"], image),
+        "prior": ({"features": "none"}, p["prior_max_epochs"], {}),
+        "photometry": (sees, p["photometry_max_epochs"], {}),
+        "image": (sees | {"encoder": encoder}, p["max_epochs"], image),
     }
     models: dict[str, Posterior] = {}
     for name in names or plan:
-        features, encoder, max_epochs, further = plan[name]
+        model, max_epochs, further = plan[name]
         models[name] = train(
-            Posterior(features, encoder=encoder, network=network, sigma=p["sigma"]),
+            Posterior(**model, network=network, sigma=p["sigma"]),
             survey,
             Path(folder) / name,
             TrainingSettings(max_epochs=max_epochs, **common, **further),

@@ -72,7 +72,7 @@ def fit(observed: np.ndarray, redshift: float, seed: int) -> dict:
         return -0.5 * (residual**2).sum(-1)
 
     started = time.perf_counter()
-    sampler = Sampler(prior, log_likelihood, n_live=N_LIVE, vectorized=True, seed=seed)
+    sampler = Sampler(prior, log_likelihood, n_live=N_LIVE, n_networks=0, vectorized=True, seed=seed)
     sampler.run(n_eff=N_EFFECTIVE)
     return {
         "seconds": time.perf_counter() - started,
