@@ -213,6 +213,7 @@ def task_bench():
 PUBLISHED = {
     "calibration": ["-m", "galcfm.calibration", "--run", PROFILE],
     "controls": ["-m", "galcfm.controls"],
+    "exact": ["-m", "galcfm.exact"],
     "priors": ["-m", "galcfm.priors", "--run", PROFILE],
 }
 

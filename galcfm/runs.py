@@ -35,6 +35,7 @@ OUTPUTS = {
     "04_metrics": ("metrics.json",),
     "05_figures": ("figures",),
     "06_calibration": (),
+    "07_exact_posteriors": (),
     "08_outliers": (),
     "09_is_the_survey_real": (),
     "10_tried_on_the_sky": (),

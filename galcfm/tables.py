@@ -11,6 +11,9 @@ __all__ = [
     "comparison",
     "control_gains",
     "cutout_statistics",
+    "exact_checks",
+    "exact_gaps",
+    "exact_information",
     "explanations",
     "information",
     "magnitude_errors",
@@ -151,6 +154,86 @@ def control_gains(experiments: Mapping[str, dict]) -> pd.DataFrame:
         }
         for result in experiments.values()
     ).set_index("given beside the photometry")
+
+
+def exact_checks(result: Mapping) -> pd.DataFrame:
+    """How far the exact posteriors agree with themselves and with the prior's own examples.
+
+    Arguments:
+        result: of `galcfm.exact.summarise`.
+    """
+    sampler, brute = result["sampler"], result["sampler"]["brute_force"]
+    rows = {
+        "galaxies": result["n_galaxies"],
+        "effective particles a run, median": round(sampler["effective_size"]),
+        "effective particles a run, smallest": round(sampler["smallest_effective_size"]),
+        "both runs less one [nat]": _mean_and_error(sampler["halving"], 3),
+        "first run less second [nat]": _mean_and_error(sampler["between_runs"], 3),
+        "scatter of that difference [nat]": f"{sampler['scatter_between_runs']:.2f}",
+        "galaxies with importance sampling": brute["n_galaxies"],
+    }
+    if brute["n_galaxies"]:
+        rows |= {
+            "effective galaxies there, median": round(brute["effective_size"]),
+            "importance sampling less exact [nat]": _mean_and_error(brute["log_density"], 3),
+            "difference of means, in its errors": f"{brute['z_mean']:+.2f} ± {brute['z_std']:.2f}",
+        }
+    return pd.Series(rows, name="value").to_frame()
+
+
+def exact_gaps(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
+    """Log-density, gap and classifier accuracy of each posterior, and the flows' widths.
+
+    Arguments:
+        result: of `galcfm.exact.summarise`.
+        names: what the posteriors are called.
+    """
+    rows = {}
+    for model, name in names.items():
+        rows[name] = {
+            "mean log p [nat]": _mean_and_error(result["log_density"][model]),
+            "below the exact one [nat]": (
+                _mean_and_error(result["gap"][model]) if model in result["gap"] else ""
+            ),
+            "extrapolated [nat]": (
+                _mean_and_error(result["extrapolated_gap"][model])
+                if model in result["extrapolated_gap"]
+                else ""
+            ),
+            "classifier accuracy": _mean_and_error(result["c2st"][model], 3),
+        }
+        for p in PROPERTIES:
+            ratio = result["properties"][p.name]["width_ratio"].get(model)
+            width = "1" if ratio is None else f"{ratio['mean']:.2f}"
+            rows[name][f"width of {p.paper_symbol}"] = width
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def exact_information(result: Mapping) -> pd.DataFrame:
+    """Information on each property [nat], and how narrow the exact posterior is.
+
+    Arguments:
+        result: of `galcfm.exact.summarise`.
+    """
+    rows = {}
+    for p in PROPERTIES:
+        numbers = result["properties"][p.name]
+        gain = numbers["information"]
+        rows[p.symbol_with_unit] = {
+            "spread of the prior": f"{numbers['prior_std']:.3f}",
+            "of the exact posterior": f"{numbers['posterior_std']:.3f}",
+            "true values about its mean, in its spreads": f"{numbers['scatter_of_truth']:.2f}",
+            "variance explained": f"{numbers['explained']['mean']:.0%}",
+            "information: exact": _mean_and_error(gain["exact"]),
+            "flow": _mean_and_error(gain["book"]),
+            "flow, many": _mean_and_error(gain["many"]),
+            "true value known": _mean_and_error(gain["known"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _mean_and_error(value: Mapping[str, float], digits: int = 2) -> str:
+    return _with_error(value["mean"], value["standard_error"], digits)
 
 
 def magnitude_errors(errors: Mapping[str, dict]) -> pd.DataFrame:

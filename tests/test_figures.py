@@ -69,6 +69,19 @@ def make_figures(n, with_images=True):
         {"photometry": 0.2, "image": 0.1, "floor": 0.05}, index=list(PROPERTY_NAMES)
     )
     both = (catalogue, posteriors)
+    names = {"exact": "exact posterior", "book": "flow", "many": "flow, more galaxies"}
+    exact = catalogue.add_suffix("_label")[[f"{name}_label" for name in PROPERTY_NAMES]]
+    exact = exact.assign(object_id=catalogue["object_id"], mag_r=catalogue["mag_r"])
+    exact[list(names)] = rng.normal(size=(n, 3))
+    draws = pd.concat(
+        [
+            pd.DataFrame(rng.normal(CENTRE, SPREAD, (50, 5)), columns=list(PROPERTY_NAMES)).assign(
+                object_id=galaxy, posterior=name
+            )
+            for galaxy in catalogue["object_id"][few]
+            for name in names
+        ]
+    )
     spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
     offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
     gains = {"oracle": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
@@ -111,6 +124,14 @@ def make_figures(n, with_images=True):
             {"real": spread, "simulated": spread}, source=SOURCE
         ),
         "control_gains": lambda: figures.control_gains(gains, source=SOURCE),
+        "exact_gaps": lambda: figures.exact_gaps(exact, names, source=SOURCE),
+        "exact_marginals": lambda: figures.exact_marginals(draws, exact, names, source=SOURCE),
+        "information_bars": lambda: figures.information_bars(
+            {name: {"mean": 0.3, "standard_error": 0.1} for name in names.values()},
+            "$A_V$",
+            ceiling=names["many"],
+            source=SOURCE,
+        ),
         "contact_sheet": lambda: figures.contact_sheet(catalogue[few], images[few], source=SOURCE),
         "dust_age": lambda: figures.dust_age(*both, source=SOURCE),
         "galaxy_corner": lambda: figures.galaxy_corner(*both, shown, galaxy=0, source=SOURCE),
@@ -169,7 +190,10 @@ EXPECTED = {
     "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],
     "contact_sheet": ["$A_V$ [mag]", "Redshift"],
     "dust_age": ["$D_n(4000)$", "$A_V$ [mag]"],
+    "exact_gaps": ["exact less flow [nat]", "share of galaxies"],
+    "exact_marginals": [*style.LABELS.values(), "measured value"],
     "galaxy_corner": ["$A_V$ [mag]", style.LABELS["log_sfr"]],
+    "information_bars": ["information on $A_V$ [nat] ± 2 standard errors", "exact posterior"],
     "method_schematic": ["AB mag", "time $t$"],
     "model_comparison": [
         r"$\Delta \log p$, image model [nat]",

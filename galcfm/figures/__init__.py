@@ -11,6 +11,7 @@ with a variable a property of dimensions `chain`, `draw`, `object_id`, in physic
 are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the same galaxies.
 """
 
+from galcfm.figures.exact import exact_gaps, exact_marginals, information_bars
 from galcfm.figures.method import how_fast, method_schematic
 from galcfm.figures.models import (
     calibration,
@@ -52,9 +53,12 @@ __all__ = [
     "degeneracies",
     "departures",
     "dust_age",
+    "exact_gaps",
+    "exact_marginals",
     "gain_tail",
     "galaxy_corner",
     "how_fast",
+    "information_bars",
     "label_errors",
     "mass_differences",
     "method_schematic",

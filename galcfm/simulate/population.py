@@ -60,11 +60,14 @@ from galcfm.survey import assign_split
 __all__ = [
     "LATENTS",
     "MAGNITUDE_LIMIT",
+    "before_noise",
     "candidates",
+    "draw_galaxies",
     "is_star_forming",
     "magnitude_error",
     "simulate_catalogue",
     "star_formation_history",
+    "true_properties",
 ]
 
 MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
@@ -235,10 +238,8 @@ def candidates(
         As `simulate_catalogue`, without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
-    g = _draw_galaxies(rng, BATCH_SIZE, magnitude_limit)
-    stars = _make_stars(rng, g)
-    fluxes = _shine(rng, g, stars, inclined_dust)
-    table = pd.DataFrame(_observe(rng, g, fluxes, fibre))
+    g, fluxes, seen = before_noise(rng, BATCH_SIZE, magnitude_limit, inclined_dust)
+    table = pd.DataFrame(_observe(rng, g, fluxes, seen, fibre))
     star_forming = is_star_forming(g.m, g.s, g.active)
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
@@ -248,7 +249,29 @@ def candidates(
     return table[kept & star_forming if population == "star-forming" else kept]
 
 
-def _draw_galaxies(rng, n: int, magnitude_limit: float) -> SimpleNamespace:
+def before_noise(
+    rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT, inclined_dust: bool = True
+) -> tuple[SimpleNamespace, dict[str, np.ndarray], SimpleNamespace]:
+    """Galaxies of all types, the fluxes of their parts, and what a photometer sees on average.
+
+    Arguments:
+        rng: whose `uniform` and `normal` are drawn from.
+        n: number of galaxies.
+        magnitude_limit: galaxies that are too faint for it whatever their stars are not drawn.
+        inclined_dust: attenuation depends on inclination.
+
+    Returns:
+        The galaxies of `draw_galaxies` with their `a_v` and `dn4000`; fluxes in nanomaggies by
+        part, `(n, 5)`; and `magnitudes` without noise, the standard deviations `drawn` of the
+        noise and `errors` that are quoted, `(n, 5)`, with `radii` and `ebv`.
+    """
+    g = draw_galaxies(rng, n, magnitude_limit)
+    stars = _make_stars(rng, g)
+    fluxes = _shine(rng, g, stars, inclined_dust)
+    return g, fluxes, _look(rng, g, sum(fluxes.values()))
+
+
+def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> SimpleNamespace:
     """What the relations say of `n` galaxies; each attribute is `(n,)`."""
     redshift, m, red = _draw_redshift_and_mass(rng, n, magnitude_limit)
     u = rng.uniform(size=n)
@@ -323,6 +346,11 @@ def _draw_galaxies(rng, n: int, magnitude_limit: float) -> SimpleNamespace:
         ),
         cosine=rng.uniform(0, 1, n),
     )
+
+
+def true_properties(g: SimpleNamespace) -> dict[str, np.ndarray]:
+    """The five properties of galaxies of `before_noise`, without measurement errors."""
+    return dict(zip(PROPERTY_NAMES, (g.m, g.s, g.oh, g.dn4000, g.a_v), strict=True))
 
 
 def _nodes(relation) -> np.ndarray:
@@ -426,31 +454,40 @@ def _shine(
     return {part: fluxes[:, k] for k, part in enumerate(parts)}
 
 
-def _observe(
-    rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray], fibre: bool
-) -> dict[str, np.ndarray]:
-    """Columns of the catalogue: sizes and shapes, noisy photometry, noisy labels."""
-    n = len(g.m)
-    total = sum(fluxes.values())
+def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
+    """Sizes, Galactic extinction, magnitudes before noise and their errors."""
     radii = _radii(rng, g)
-    if fibre:
-        _look_through_fibre(g, radii)
     ebv = GALACTIC_EXTINCTION["ebv_median"] * np.exp(
-        GALACTIC_EXTINCTION["ebv_scatter"] * rng.normal(size=n)
+        GALACTIC_EXTINCTION["ebv_scatter"] * rng.normal(size=len(total))
     )
     ebv = np.minimum(ebv, GALACTIC_EXTINCTION["ebv_max"])
     errors = magnitude_error(total, ebv, radii["disc_radius"])
-    drawn = np.hypot(errors, [PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in BANDS])
-    magnitudes = 22.5 - 2.5 * np.log10(total) + [ZERO_POINTS[band] for band in BANDS]
-    magnitudes += drawn * rng.normal(size=magnitudes.shape)
-    truth = dict(zip(PROPERTY_NAMES, (g.m, g.s, g.oh, g.dn4000, g.a_v), strict=True))
+    calibration = [PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in BANDS]
+    return SimpleNamespace(
+        radii=radii,
+        ebv=ebv,
+        errors=errors,
+        drawn=np.hypot(errors, calibration),
+        magnitudes=22.5 - 2.5 * np.log10(total) + [ZERO_POINTS[band] for band in BANDS],
+    )
+
+
+def _observe(
+    rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray], seen: SimpleNamespace, fibre: bool
+) -> dict[str, np.ndarray]:
+    """Columns of the catalogue: sizes and shapes, noisy photometry, noisy labels."""
+    n, total = len(g.m), sum(fluxes.values())
+    magnitudes = seen.magnitudes + seen.drawn * rng.normal(size=total.shape)
+    if fibre:
+        _look_through_fibre(g, seen.radii)
+    truth = true_properties(g)
     return {
         "ra": rng.uniform(120, 240, n),
         "dec": np.degrees(np.arcsin(rng.uniform(0, np.sin(np.radians(60)), n))),
         "redshift": g.redshift,
-        "ebv": ebv,
+        "ebv": seen.ebv,
         **{name: magnitudes[:, b] for b, name in enumerate(MAGNITUDES)},
-        **{name: errors[:, b] for b, name in enumerate(MAGNITUDE_ERRORS)},
+        **{name: seen.errors[:, b] for b, name in enumerate(MAGNITUDE_ERRORS)},
         **{k: v + LABEL_ERRORS[k] * rng.normal(size=n) for k, v in truth.items()},
         **{f"{k}_err": np.full(n, LABEL_ERRORS[k]) for k in truth},
         **{f"{k}_true": v for k, v in truth.items()},
@@ -459,7 +496,7 @@ def _observe(
             for part in ("bulge", "arm", "knot")
             for band in RENDERED_BANDS
         },
-        **radii,
+        **seen.radii,
         **_shapes(rng, g),
         "bulge_mass_fraction": g.bulge,
         "sequence": g.sequence.astype(float),

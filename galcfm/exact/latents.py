@@ -1,0 +1,105 @@
+"""The simulator as a function of standard normal numbers.
+
+What the simulator draws from a random generator are its latents: redshift, mass, dust and all else
+that a galaxy's light depends on. `Replay` hands it given numbers instead, so the simulator is a
+deterministic function of a vector whose prior is N(0, I), without a second copy of it.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.simulate.population import (
+    before_noise,
+    draw_galaxies,
+    is_star_forming,
+    true_properties,
+)
+
+__all__ = ["Light", "Replay", "n_latents", "shine", "star_forming"]
+
+BLOCK = 512  # galaxies simulated at once: their spectra stay in the processor's cache
+
+
+class Replay:
+    """Stands in for a random generator: its draws are the columns of a matrix, in order.
+
+    Arguments:
+        x: standard normal numbers, `(n, d)`; a uniform draw is their cumulative probability.
+
+    >>> rng = Replay(np.zeros((2, 3)))
+    >>> rng.normal(size=2).tolist(), rng.uniform(2, 4, 2).tolist(), rng.used
+    ([0.0, 0.0], [3.0, 3.0], 2)
+    """
+
+    def __init__(self, x: np.ndarray):
+        self.x = x
+        self.used = 0
+
+    def normal(self, size) -> np.ndarray:
+        """The next columns; `size` is `n` or `(k, n)`."""
+        columns = self.x[:, self.used : self.used + np.prod(size) // len(self.x)].T
+        self.used += len(columns)
+        return columns.reshape(size)
+
+    def uniform(self, low=0.0, high=1.0, size=None) -> np.ndarray:
+        """The next columns as uniform numbers between `low` and `high`."""
+        return low + (high - low) * ndtr(self.normal(size))
+
+
+class Light(NamedTuple):
+    """Galaxies and what a photometer sees of them on average.
+
+    Arguments:
+        properties: without measurement errors, `(n, 5)`.
+        magnitudes: without noise, `(n, 5)`.
+        errors: standard deviations of the noise, mag, `(n, 5)`.
+    """
+
+    properties: np.ndarray
+    magnitudes: np.ndarray
+    errors: np.ndarray
+
+
+@cache
+def n_latents() -> int:
+    """How many numbers a galaxy's light takes."""
+    replay = Replay(np.zeros((1, 1000)))
+    before_noise(replay, 1)
+    return replay.used
+
+
+def shine(x: np.ndarray) -> Light:
+    """Simulate galaxies.
+
+    Arguments:
+        x: standard normal numbers, `(n, n_latents())`.
+    """
+    parts = []
+    for start in range(0, len(x), BLOCK):
+        block = x[start : start + BLOCK]
+        g, _, seen = before_noise(Replay(block), len(block))
+        truth = true_properties(g)
+        properties = np.stack([truth[name] for name in PROPERTY_NAMES], axis=1)
+        parts.append((properties, seen.magnitudes, seen.drawn))
+    return Light(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def star_forming(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether galaxies belong to the survey, and what the relations say of them.
+
+    Arguments:
+        x: standard normal numbers, `(n, n_latents())`.
+
+    Returns:
+        Boolean `(n,)`, and `(n, k)`: all that `draw_galaxies` says, log10 of the redshift, and
+        the numbers that it has not used.
+    """
+    replay = Replay(x)
+    g = draw_galaxies(replay, len(x))
+    said = np.stack([*vars(g).values(), np.log10(g.redshift)], axis=1, dtype=float)
+    rest = x[:, replay.used :]
+    return is_star_forming(g.m, g.s, g.active), np.concatenate([said, rest], axis=1)

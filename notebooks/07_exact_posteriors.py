@@ -1,0 +1,194 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The exact posterior
+#
+# How good could any method be that sees five magnitudes and nothing else? For
+# real galaxies nobody knows. For the simulated survey the answer can be
+# computed: the simulator is its own prior, and the noise of its photometry is
+# known. This chapter computes the exact posterior of some galaxies of the
+# test split, holds the photometry flow against it, and asks how much of what
+# an image adds photometry could have had.
+#
+# The results are stored; `python -m galcfm.exact` makes them again.
+
+# %% tags=["parameters"]
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+
+# %%
+# %matplotlib inline
+import json
+
+import pandas as pd
+from myst_nb import glue
+
+from galcfm import figures, paths, runs, tables
+from galcfm.sampling import load_densities
+
+folder = runs.open_run("07_exact_posteriors", globals())
+published = paths.published_folder()
+exact = json.loads((published / "exact_posteriors.json").read_text())
+controls = json.loads((published / "controls.json").read_text())
+table = pd.read_parquet(published / "exact_posteriors.parquet")
+draws = pd.read_parquet(published / "exact_draws.parquet")
+source = "simulated survey"
+n_book, n_many = (exact["trained_on"][name] for name in ("book", "many"))
+names = {
+    "exact": "exact posterior",
+    "book": f"flow, {n_book:,} galaxies",
+    "many": f"flow, {n_many:,} galaxies",
+}
+
+# %% [markdown]
+# ## How it is computed
+#
+# Everything that the simulator draws at random on the way to a galaxy's light
+# (redshift, mass, star formation, metals, dust, inclination and so on) is
+# handed to it as a vector $x$ of standard normal numbers instead. So the
+# prior is $\mathcal N(0, I)$, without a second copy of the simulator, and the
+# likelihood is the noise: normal in each magnitude, with a standard deviation
+# that depends on the galaxy. The rule of what counts as star-forming is part
+# of the prior. The limit in $r$ is not: it is on the observed magnitude, which
+# passed. Redshift is unknown, as it is to the flow.
+#
+# Tempered sequential Monte Carlo {cite:p}`DelMoral2006` draws particles, and
+# since a hundred thousand spectra a galaxy would be slow, it searches with an
+# emulator, a small network that imitates the simulator's photometry. The
+# simulator judges: each last particle is simulated and weighted with the ratio
+# of the two likelihoods, so an error of the emulator costs particles, not
+# truth.
+#
+# The flow learns *measured* properties, whose errors are known, and its path
+# blurs them by another $\sigma = 0.05$ standard deviations. What it should
+# find is therefore the exact posterior blurred by a normal kernel $K$,
+#
+# $$p(\theta_* \mid D) = \sum_i w_i K(\theta_* - \theta_i),$$
+#
+# and both are judged at the measured properties $\theta_*$ of each galaxy.
+
+# %% [markdown]
+# ## Can it be trusted?
+#
+# Two independent runs a galaxy, each half of all particles; what both say
+# less what one says, because the logarithm of a mean of few particles is too
+# low on average; and importance sampling from the prior, with neither sampler
+# nor emulator, for the galaxies of which the prior has enough examples.
+# Particles of one run share ancestors, so the runs differ by more than their
+# effective numbers suggest, and it is this difference that counts.
+
+# %%
+tables.exact_checks(exact)
+
+# %% [markdown]
+# ## The flow beside it
+#
+# The book's photometry model, trained as in the second chapter, and the same
+# network trained on many more galaxies, catalogue only. What the second gains
+# on the first is what finite data cost; what it lacks to the exact posterior
+# is the model's own error.
+
+# %% mystnb={"figure": {"caption": "Posteriors of four galaxies of the simulated survey given five magnitudes: the exact one, and two flows.", "name": "fig-exact-marginals"}}
+figures.exact_marginals(draws, table, names, source=source)
+
+# %% mystnb={"figure": {"caption": "Log-density at the measured properties, exact less flow, for each simulated galaxy: against the exact one (left; values beyond the frame lie near its edge) and as a histogram (right).", "name": "fig-exact-gaps"}}
+figures.exact_gaps(table, names, source=source)
+
+# %%
+tables.exact_gaps(exact, names)
+
+# %%
+gap = exact["extrapolated_gap"]["book"]
+glue("exact_gap", gap["mean"], display=False)
+glue("exact_gap_error", gap["standard_error"], display=False)
+
+# %% [markdown]
+# The flow is as good as exact. Its mean log-density differs from the exact one
+# by less than the error of the comparison, and twenty times as many galaxies
+# change that by no more. A perfect posterior is never beaten on average: that
+# the flow seems to win is the price of finite particles. It halves when the
+# particles double, so the column *extrapolated* adds once more what both runs
+# have over one. The flows are a few percent wider than the particles.
+#
+# The classifier two-sample test {cite:p}`LopezPaz2017` asks how often a
+# classifier tells a draw of the flow from an exact one: 0.5 is guessing. The
+# row of the exact posterior says how often it tells the two runs apart, which
+# a sampler without error would bring to 0.5: the flows are hardly easier to
+# tell from a run than another run is.
+
+# %% [markdown]
+# ## What an image adds
+#
+# The image model of this run has another log-density at the measured
+# properties than its photometry model. Could a better photometric method have
+# had some of that gain? No more than the gap between the exact posterior and
+# the flow.
+
+# %%
+densities = load_densities(folder / "densities.npz")
+image_gain = (
+    densities["image"].posterior_truth
+    - densities["photometry"].posterior_truth
+).mean()
+pd.Series(
+    {
+        "image over photometry, this run": image_gain,
+        "exact over flow, photometry": gap["mean"],
+        "its standard error": gap["standard_error"],
+    },
+    name="mean log p [nat]",
+).to_frame().round(3)
+
+# %% [markdown]
+# ## How much of each property is there
+#
+# Information on a property is the mean gain in its log-density over the
+# prior. The last column of the table is what knowing the true value would give:
+# the errors of the measured properties allow no more. The galaxies are the
+# same in all columns, so columns differ by far less than their errors.
+
+# %%
+tables.exact_information(exact)
+
+# %% mystnb={"figure": {"caption": "Information on A_V in the simulated survey: by photometry exactly, by the flows, and with the inclination beside it. No method can pass the dashed line, because A_V is measured with an error.", "name": "fig-exact-dust"}}
+dust = exact["properties"]["a_v"]["information"]
+inclination = controls["experiments"]["inclination"]
+information = {
+    "exact posterior, photometry": dust["exact"],
+    names["book"]: dust["book"],
+    names["many"]: dust["many"],
+    "exact posterior and true inclination": {
+        "mean": dust["exact"]["mean"] + inclination["gain"],
+        "standard_error": dust["exact"]["standard_error"],
+    },
+    "true value known": dust["known"],
+}
+figures.information_bars(
+    information, "$A_V$", ceiling="true value known", source=source
+)
+
+# %% [markdown]
+# Five magnitudes hold about half of all that can be known of a measured
+# $A_V$: the exact posterior is half as wide as the prior. The flow has all of
+# it. So when $A_V$ is the property that a model recovers worst, that is not
+# the model: dust is confused with age and metals, and its measured value has
+# an error two thirds of the prior's spread. What a perfect
+# knowledge of the inclination adds is a tenth of this (the bar is the sum of
+# the exact information and of the gain in the chapter on realism, where it was
+# measured for a flow), so an encoder of pictures has little to find there.

@@ -1,0 +1,198 @@
+"""The exact posterior: against closed forms, the simulator itself, and a run that was killed."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import ndtri
+from scipy.stats import multivariate_normal
+
+from galcfm import exact
+from galcfm.exact import comparing, latents, sampler
+from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.simulate import population
+
+PLAN = exact.Plan(
+    n_galaxies=2,
+    n_bank=3000,
+    emulator_steps=60,
+    n_particles=60,
+    moves=2,
+    last_moves=4,
+    kept=2,
+    n_rows=100,
+    many_epochs=1,
+    n_draws=60,
+    book=(
+        ("01_data_curation", "n_galaxies", 40),
+        ("02_training", "photometry_max_epochs", 1),
+        ("02_training", "width", 16),
+    ),
+)
+
+
+class Recorder:
+    """A random generator that notes its draws as standard normal numbers."""
+
+    def __init__(self, seed):
+        self.rng, self.columns = np.random.default_rng(seed), []
+
+    def normal(self, size):
+        values = self.rng.normal(size=size)
+        self.columns += list(np.atleast_2d(values))
+        return values
+
+    def uniform(self, low=0.0, high=1.0, size=None):
+        values = self.rng.uniform(size=size)
+        self.columns += list(ndtri(np.atleast_2d(values)))
+        return low + (high - low) * values
+
+
+def test_replayed_latents_are_the_simulators_galaxies():
+    recorder = Recorder([5, 1, 0])
+    g, _, seen = population.before_noise(recorder, population.BATCH_SIZE)
+    x = np.stack(recorder.columns, axis=1)
+    assert x.shape[1] == exact.n_latents()
+    light = exact.shine(x)
+    np.testing.assert_allclose(light.magnitudes, seen.magnitudes, atol=1e-5)
+    np.testing.assert_allclose(light.errors, seen.drawn, rtol=1e-5)
+    np.testing.assert_allclose(light.properties[:, 4], g.a_v, atol=1e-5)
+    forming = latents.star_forming(x)[0]
+    # The catalogue of the same seed is these galaxies with noise, where it is bright enough.
+    table = population.candidates(5, 0)
+    rows = [int(np.abs(g.m - m).argmin()) for m in table["log_stellar_mass_true"]]
+    truth = table[[f"{name}_true" for name in PROPERTY_NAMES]].to_numpy()
+    np.testing.assert_allclose(light.properties[rows], truth, atol=1e-5)
+    assert len(rows) > 10
+    assert forming[rows].all()
+    noise = (table[list(MAGNITUDES)] - light.magnitudes[rows]) / light.errors[rows]
+    assert 0.85 < noise.to_numpy().std() < 1.15
+
+
+def test_galaxies_do_not_depend_on_their_block():
+    x = np.random.default_rng(0).standard_normal((latents.BLOCK + 3, exact.n_latents()))
+    whole, part = exact.shine(x), exact.shine(x[-5:])
+    for values, others in zip(whole, part, strict=True):
+        np.testing.assert_allclose(values[-5:], others, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """y = A x + noise with a normal prior on x: its posterior is normal, and known."""
+    rng = np.random.default_rng(3)
+    a, noise = rng.normal(size=(3, 6)), 0.1
+    y = a @ rng.normal(size=6) + noise * rng.normal(size=3)
+    covariance = np.linalg.inv(np.eye(6) + a.T @ a / noise**2)
+    mean = covariance @ a.T @ y / noise**2
+
+    def log_likelihood(x):
+        return -0.5 * ((y - x @ a.T) ** 2).sum(axis=1) / noise**2
+
+    return log_likelihood, mean, covariance
+
+
+def test_particles_of_a_linear_simulator_have_its_closed_form(linear):
+    log_likelihood, mean, covariance = linear
+    x = sampler.temper(log_likelihood, 2000, 6, np.random.default_rng(0), kept=2)
+    assert x.shape == (4000, 6)
+    std = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((x.mean(axis=0) - mean) / std, 0, atol=0.12)
+    np.testing.assert_allclose(x.std(axis=0) / std, 1, atol=0.06)
+    # Blurred by a kernel, their density is a normal distribution too.
+    widths = np.ones(6)
+    points = np.random.default_rng(1).multivariate_normal(mean, covariance, 20)
+    found = sampler.kernel_log_density(points, x, np.zeros(len(x)), widths)
+    known = multivariate_normal(mean, covariance + np.eye(6)).logpdf(points)
+    np.testing.assert_allclose(found, known, atol=0.1)
+
+
+def test_weights_undo_a_wrong_likelihood(linear):
+    log_likelihood, mean, covariance = linear
+
+    def wrong(x):
+        return 0.7 * log_likelihood(x)
+
+    x = sampler.temper(wrong, 3000, 6, np.random.default_rng(0))
+    log_weights = log_likelihood(x) - wrong(x)
+    posterior = exact.ExactPosterior(x, log_weights)
+    assert 500 < posterior.effective_size < 3000
+    found, std = posterior.moments()
+    np.testing.assert_allclose((found - mean) / np.sqrt(np.diag(covariance)), 0, atol=0.15)
+    np.testing.assert_allclose(std / np.sqrt(np.diag(covariance)), 1, atol=0.1)
+
+
+def test_a_rule_of_the_prior_is_kept():
+    x = sampler.temper(
+        lambda x: np.where(x[:, 0] > 1, 0.0, -np.inf), 3000, 2, np.random.default_rng(0)
+    )
+    assert (x[:, 0] > 1).all()
+    # The mean of a standard normal number above 1.
+    assert x[:, 0].mean() == pytest.approx(1.525, abs=0.04)
+    with pytest.raises(RuntimeError, match="no particle"):
+        sampler.temper(lambda x: np.full(len(x), -np.inf), 10, 2, np.random.default_rng(0))
+
+
+def test_classifier_tells_shifted_draws_and_not_equal_ones():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 1000, 5))
+    assert abs(exact.classifier_accuracy(a, b) - 0.5) < 0.05
+    # Two normal distributions d apart are told with probability Φ(d/2).
+    assert exact.classifier_accuracy(a, b + np.eye(5)[0]) == pytest.approx(0.69, abs=0.03)
+    assert exact.classifier_accuracy(a, 1.5 * b) > 0.6
+
+
+def test_joined_runs_weigh_the_same():
+    runs = [
+        exact.ExactPosterior(np.full((n, 5), value), np.full(n, level))
+        for n, value, level in ((10, 0.0, 5.0), (30, 1.0, -80.0))
+    ]
+    mean, _ = exact.ExactPosterior.joined(runs).moments()
+    np.testing.assert_allclose(mean, 0.5)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exact")
+    result = exact.publish(PLAN, folder / "cache", folder / "published", progress=False)
+    return folder, result
+
+
+def test_the_command_resumes_and_changes_nothing(published, monkeypatch):
+    folder, _ = published
+    first = pd.read_parquet(folder / "published" / "exact_posteriors.parquet")
+    (cache,) = (folder / "cache").iterdir()
+    particles = sorted((cache / "particles").iterdir())
+    assert len(particles) == PLAN.n_galaxies * PLAN.runs
+    particles[1].unlink()
+    drawn = []
+    sample = exact.ExactPosterior.sample
+    monkeypatch.setattr(
+        comparing.ExactPosterior, "sample", lambda *a: drawn.append(1) or sample(*a)
+    )
+    monkeypatch.setattr(comparing, "train_emulator", None)
+    exact.publish(PLAN, folder / "cache", folder / "again", progress=False)
+    assert len(drawn) == 1
+    again = pd.read_parquet(folder / "again" / "exact_posteriors.parquet")
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_published_numbers_name_their_origin(published):
+    folder, result = published
+    stored = json.loads((folder / "published" / "exact_posteriors.json").read_text())
+    assert stored == json.loads(json.dumps(result))
+    assert {"command", "date", "machine", "made", "plan", "trained_on"} <= set(stored)
+    table = pd.read_parquet(folder / "published" / "exact_posteriors.parquet")
+    assert len(table) == PLAN.n_galaxies
+    gap = (table["exact"] - table["book"]).mean()
+    assert stored["gap"]["book"]["mean"] == pytest.approx(gap, abs=1e-5)
+    draws = pd.read_parquet(folder / "published" / "exact_draws.parquet")
+    assert set(draws["posterior"]) == {"exact", "book", "many"}
+
+
+def test_another_plan_or_simulator_has_another_folder(tmp_path, monkeypatch):
+    folder = exact.Work(PLAN, tmp_path).folder
+    assert exact.Work(replace(PLAN, seed=8), tmp_path).folder != folder
+    monkeypatch.setattr(comparing, "CODE", comparing.CODE[1:])
+    assert exact.Work(PLAN, tmp_path).folder != folder
