@@ -84,7 +84,7 @@ def verify_jpeg(data: bytes) -> None:
     """Check that the bytes are a whole 128×128 colour JPEG with something on it.
 
     Raises:
-        ValueError: says what is wrong: no JPEG, cut short, of another size, grey, or blank.
+        ValueError: says what is wrong: no JPEG, cut short, of another size, grey, blank, or no sky.
     """
     from PIL import Image
 
@@ -98,3 +98,5 @@ def verify_jpeg(data: bytes) -> None:
         raise ValueError(f"the JPEG is {width}×{height} pixels, a 128×128 cutout is needed")
     if np.ptp(pixels) < 8:
         raise ValueError("the JPEG is blank: the survey has no image at this position")
+    if (pixels == pixels[:, :, :1]).all():
+        raise ValueError("the JPEG has no colour at all, as pictures of error messages have")

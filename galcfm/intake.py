@@ -4,11 +4,14 @@
 the units of `galcfm.properties`, or listed with the reason.
 """
 
+import contextlib
 import difflib
-import io
+import gzip
 import os
 import re
+import warnings
 from collections.abc import Mapping
+from io import BytesIO, StringIO
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,7 +34,6 @@ __all__ = ["FORMATS", "UNITS", "read_cutout", "read_table", "take_in"]
 FORMATS = {
     ".fits": "fits",
     ".fit": "fits",
-    ".fits.gz": "fits",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".csv": "csv",
@@ -56,6 +58,7 @@ MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9,
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
 LARGEST_CUTOUT = 4096
+SMALLEST_TURN = 0.02  # rad
 
 
 def take_in(
@@ -74,17 +77,21 @@ def take_in(
     Raises:
         SurveyError: as `Survey.from_table`.
     """
-    if unit not in UNITS:
+    if str(unit) not in UNITS:
         raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
     if not total:
         raise SurveyError(
             "the models are trained on total fluxes and would take the light outside an aperture "
             "for a fainter galaxy: map model, Petrosian or Sérsic fluxes and pass total=True"
         )
-    if cutouts is not None and not (pixel_scale and 0 < pixel_scale < 60):
-        raise SurveyError(
-            f"pixel_scale is {pixel_scale}: give the arcsec per pixel of the cutouts, e.g. 0.396"
-        )
+    try:
+        pixel_scale = None if cutouts is None else float(pixel_scale)
+    except (TypeError, ValueError):
+        pixel_scale = np.nan
+    if cutouts is not None and not 0 < pixel_scale < 60:
+        raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
+    if not isinstance(columns, Mapping | None):
+        raise SurveyError("columns must map names of a survey to names of the table")
     source = _Source(table)
     chosen = _choose_columns(source, columns or {})
     if not dereddened and "ebv" not in chosen:
@@ -103,6 +110,8 @@ def take_in(
             reasons[row].append(f"no object_id (column {chosen['object_id']!r})")
         elif not _is_unicode(name):
             reasons[row].append("object_id is not valid text")
+        elif re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", name):
+            reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
     values = {"object_id": object_id}
     for name, column in chosen.items():
         if name not in ("object_id", "split"):
@@ -156,7 +165,7 @@ def take_in(
         "columns": {name: str(column) for name, column in chosen.items()},
         "unit": unit,
         "dereddened": bool(dereddened),
-        "pixel_scale": None if pixel_scale is None else float(pixel_scale),
+        "pixel_scale": pixel_scale,
         "rows": n,
         "rejected": len(rejected),
     }
@@ -169,15 +178,18 @@ def take_in(
 def read_table(path: Path | str):
     """Table in a file, as an astropy `Table` (FITS, ECSV, VOTable) or a DataFrame (Parquet, CSV).
 
-    The ending says the format, see `FORMATS`. CSV is kept as text, so that long identifiers keep
-    their digits; lines that start with # above the header are skipped, as in answers of SkyServer.
+    The ending says the format, see `FORMATS`; all but Parquet may be packed by gzip (.gz). CSV is
+    kept as text, so that long identifiers keep their digits; lines that start with # above the
+    header are skipped, as in answers of SkyServer.
 
     Raises:
         SurveyError: the file is missing, of another format, or cannot be read.
     """
     path = Path(path)
-    form = next((f for ending, f in FORMATS.items() if path.name.lower().endswith(ending)), None)
-    if form is None:
+    name = path.name.lower()
+    packed = name.endswith(".gz")
+    form = FORMATS.get(Path(name.removesuffix(".gz")).suffix)
+    if form is None or (packed and form == "parquet"):
         raise SurveyError(f"{path}: this ending is unknown; use one of {', '.join(FORMATS)}")
     if not path.is_file():
         raise SurveyError(f"{path} is missing or not a file: check the path")
@@ -185,18 +197,20 @@ def read_table(path: Path | str):
         if form == "parquet":
             # Integers with gaps stay integers: as floats, identifiers would lose digits.
             return pd.read_parquet(path, dtype_backend="numpy_nullable")
-        if form == "csv":
-            text = path.read_text(encoding="utf-8-sig")
-            while text.startswith("#"):
-                text = text.partition("\n")[2]
-            return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)
         from astropy.table import Table
 
+        if form == "fits":
+            return Table.read(path, format=form)
+        content = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
+        if form == "csv":
+            text = content.decode("utf-8-sig")
+            while text.startswith("#"):
+                text = text.partition("\n")[2]
+            return pd.read_csv(StringIO(text), dtype=str, keep_default_na=False, index_col=False)
         # astropy would open whatever address stands there.
-        elsewhere = rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b"
-        if form == "votable" and re.search(elsewhere, path.read_bytes()):
+        if form == "votable" and re.search(rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b", content):
             raise ValueError("its data are in another file; write them into this one")
-        return Table.read(path, format=form)
+        return Table.read(BytesIO(content) if form == "votable" else content.decode(), format=form)
     except ImportError:
         raise
     # Readers raise dozens of kinds, none of which names the file.
@@ -216,6 +230,11 @@ class _Source:
         if isinstance(table, str | os.PathLike):
             self.name = str(table)
             table = read_table(table)
+        if isinstance(table, np.ndarray) and table.dtype.names:
+            # What `astropy.io.fits` gives of a table.
+            from astropy.table import Table
+
+            table = Table(table)
         if isinstance(table, pd.DataFrame):
             self.names = list(table.columns)
         elif hasattr(table, "colnames"):
@@ -254,6 +273,10 @@ class _Source:
             mask = getattr(data, "mask", None)
             data = np.asarray(getattr(data, "unmasked", data))
             data = data if mask is None else np.ma.MaskedArray(data, mask)
+        if index is not None and data.ndim == 1 and data.dtype == object:
+            # Vectors as Parquet, and FITS of variable length, have them.
+            with contextlib.suppress(TypeError, ValueError):
+                data = np.array([np.asarray(vector, np.float64) for vector in data])
         if data.dtype.names or data.ndim != (1 if index is None else 2):
             example = f"; one element of it is {name}[0]" if data.ndim == 2 else ""
             raise SurveyError(
@@ -311,10 +334,14 @@ class _Source:
             wanted = u.Jy if flux_unit == "Jy" else 1e-9 * photometric.maggy
         if str(unit).lower() in ("nmgy", "nanomaggy", "nanomaggies"):
             unit = 1e-9 * photometric.maggy
-        if wanted == u.mag and unit == u.ABmag:
+        if unit == u.dimensionless_unscaled or (wanted == u.mag and unit == u.ABmag):
             return 1.0
         try:
-            return float(u.Unit(unit).to(wanted))
+            factor = float(u.Unit(unit).to(wanted))
+            # astropy takes magnitudes for fluxes of their own, and dex for magnitudes.
+            if factor <= 0 or isinstance(unit, u.function.FunctionUnitBase):
+                raise u.UnitConversionError
+            return factor
         except (u.UnitsError, TypeError, ValueError) as error:
             raise SurveyError(
                 f"{self.name}: column {column!r} for {name} is in {str(unit)!r}, not in "
@@ -327,28 +354,32 @@ class _Source:
         data, _ = self._column(column)
         mask = np.ma.getmaskarray(data)
         data = np.ma.getdata(data)
-        if data.dtype.kind == "f":
-            whole = data[~mask & np.isfinite(data)]
-            if (whole != np.round(whole)).any() or (np.abs(whole) >= 2**53).any():
-                raise SurveyError(
-                    f"{self.name}: column {column!r} holds floats, in which long identifiers lose "
-                    "digits: give them as integers or text"
-                )
-            mask = mask | ~np.isfinite(data)
-            data = np.where(mask, 0, data).astype(np.int64)
-        elif data.dtype.kind not in "iuOSU":
+        if data.dtype.kind not in "iufOSU":
             raise SurveyError(
                 f"{self.name}: column {column!r} holds {data.dtype}, text or integers are needed"
             )
         texts = []
         for value, gone in zip(data.tolist(), mask, strict=True):
-            if gone or value is None or value is pd.NA or value != value:
+            no_value = gone or value is None or value is pd.NA or value is pd.NaT
+            if no_value or (isinstance(value, float) and value != value):
                 texts.append("")
             elif isinstance(value, bytes):
                 # A byte that is no UTF-8 becomes a surrogate, which makes the row unusable.
                 texts.append(value.decode("utf-8", "surrogateescape").strip())
-            else:
+            elif isinstance(value, float):
+                if not value.is_integer() or abs(value) >= 2**53:
+                    raise SurveyError(
+                        f"{self.name}: column {column!r} holds floats, in which long identifiers "
+                        "lose digits: give them as integers or text"
+                    )
+                texts.append(str(int(value)))
+            elif isinstance(value, str | int | np.integer) and not isinstance(value, bool):
                 texts.append(str(value).strip())
+            else:
+                raise SurveyError(
+                    f"{self.name}: column {column!r} holds a {type(value).__name__}, text or "
+                    "integers are needed"
+                )
         return texts
 
 
@@ -383,7 +414,9 @@ def _choose_columns(source: _Source, columns: Mapping[str, str | None]) -> dict[
         if column is None:
             continue
         if not isinstance(column, str) or not source.has(column):
-            near = difflib.get_close_matches(str(column), [str(n) for n in source.names], 3, 0.5)
+            lower = {str(n).lower(): str(n) for n in source.names}
+            near = difflib.get_close_matches(str(column).lower(), lower, 3, 0.5)
+            near = [lower[n] for n in near]
             raise SurveyError(
                 f"{source.name} has no column {column!r}, which columns maps to {name}"
                 + (f": do you mean {', '.join(map(repr, near))}?" if near else "")
@@ -393,7 +426,9 @@ def _choose_columns(source: _Source, columns: Mapping[str, str | None]) -> dict[
     if missing:
         raise SurveyError(
             f"{source.name} has no {', '.join(missing)}: map columns of yours to them, e.g. "
-            f"columns={{{missing[0]!r}: 'its name in the table'}}"
+            f"columns={{{missing[0]!r}: 'its name in the table'}}; it has "
+            + ", ".join(map(str, source.names[:20]))
+            + (" …" if len(source.names) > 20 else "")
         )
     properties = [name for name in PROPERTY_NAMES if name in chosen]
     if properties and len(properties) < len(PROPERTY_NAMES):
@@ -436,6 +471,8 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
             reason = f"is {value:g}: it must be positive and finite"
         else:
             reason = f"is {value:g}, outside [{0 if low < 1e-300 and low > 0 else low:g}, {high:g}]"
+            if name.startswith("log_") and value > 1e4:
+                reason += ": its logarithm is needed"
         reasons[row].append(f"{label} {reason}")
     return np.where(bad, np.nan, values)
 
@@ -462,7 +499,8 @@ def _is_unicode(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    # Nor do files take control characters.
+    return not re.search(r"[\x00-\x1f\x7f]", text)
 
 
 # Cutouts
@@ -476,7 +514,13 @@ def _collect_cutouts(cutouts, pixel_scale, object_id, reasons, where) -> np.ndar
         def read(row):
             return folder.cutout(object_id[row], pixel_scale)
     else:
-        stack = cutouts if isinstance(cutouts, np.ndarray) else np.asarray(cutouts)
+        try:
+            stack = cutouts if isinstance(cutouts, np.ndarray) else np.asarray(cutouts)
+        except (ValueError, TypeError) as error:
+            raise SurveyError(
+                "the cutouts are no array: give uint8 (n, height, width, 3), or a folder where "
+                "their sizes differ"
+            ) from error
         if stack.ndim != 4 or stack.shape[3] != 3 or stack.dtype != np.uint8:
             raise SurveyError(
                 f"the cutouts are {stack.dtype} {stack.shape}: uint8 (n, height, width, 3) with "
@@ -518,7 +562,8 @@ def read_cutout(path: Path | str, pixel_scale: float) -> np.ndarray:
                     f"{picture.size[0]}×{picture.size[1]} pixels are too many: "
                     f"{LARGEST_CUTOUT} a side at most"
                 )
-            if picture.mode not in ("RGB", "RGBA"):
+            # P: of a palette, which may hold colours.
+            if picture.mode not in ("RGB", "RGBA", "P"):
                 raise ValueError(f"has mode {picture.mode}, a colour (RGB) picture is needed")
             pixels = np.array(picture.convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -529,6 +574,8 @@ def read_cutout(path: Path | str, pixel_scale: float) -> np.ndarray:
 def _checked(pixels: np.ndarray) -> np.ndarray:
     if np.ptp(pixels) < 8:
         raise ValueError("blank")
+    if (pixels == pixels[:, :, :1]).all():
+        raise ValueError("grey: its three channels are the same, a colour picture is needed")
     return pixels
 
 
@@ -571,7 +618,8 @@ class _Folder:
         for entry in os.scandir(self.folder):
             # A link out of the folder is not followed.
             if entry.is_file() and Path(entry.path).resolve().is_relative_to(inside):
-                self.files[entry.name] = Path(entry.path)
+                name = Path(entry.name)
+                self.files[name.stem + name.suffix.lower()] = Path(entry.path)
 
     def find(self, object_id: str, ending: str) -> Path | None:
         return self.files.get(object_id + ending) or self.files.get(
@@ -589,19 +637,28 @@ class _Folder:
         bands = {band: self.find(object_id, f"_{band}.fits") for band in "irg"}
         absent = [band for band, path in bands.items() if path is None]
         if len(absent) == 3:
+            cube = self.find(object_id, ".fits")
             raise ValueError(
                 f"{self.folder} has no {object_id}.jpg, .png or {object_id}_i.fits, _r and _g"
+                + (f"; split {cube.name} into these" if cube else "")
             )
         if absent:
             raise ValueError(f"{self.folder} has no {object_id}_{absent[0]}.fits")
         # Interpolation keeps the surface brightness; the recipe wants the flux of an SDSS pixel.
         area = (PIXEL_SCALE / pixel_scale) ** 2
-        planes = [area * _fitted(_fits_band(path), pixel_scale) for path in bands.values()]
+        planes = [
+            area * _fitted(_fits_band(path, pixel_scale), pixel_scale) for path in bands.values()
+        ]
+        if not np.isfinite(planes).all():
+            raise ValueError(f"{bands['i'].name} or its other bands have pixels without a value")
         return _checked(lupton_rgb(*planes))
 
 
-def _fits_band(path: Path) -> np.ndarray:
-    """Image in the first extension that has one, nanomaggies a pixel, first row on top."""
+def _fits_band(path: Path, pixel_scale: float) -> np.ndarray:
+    """Image in the first extension that has one, nanomaggies a pixel, north up and east left.
+
+    Without a celestial WCS the first row is taken to be in the south, the first column in the east.
+    """
     from astropy import units as u
     from astropy.io import fits
 
@@ -612,17 +669,59 @@ def _fits_band(path: Path) -> np.ndarray:
                 raise ValueError(f"{path.name} holds no image of two dimensions")
             if max(plane.shape) > LARGEST_CUTOUT:
                 raise ValueError(f"{path.name} is larger than {LARGEST_CUTOUT} pixels a side")
-            data, unit = np.asarray(plane.data, np.float32), plane.header.get("BUNIT", "")
+            data, header = np.asarray(plane.data, np.float32), plane.header
     except (OSError, TypeError, KeyError, fits.VerifyError) as error:
         raise ValueError(f"{path.name} is not readable FITS") from error
-    if not np.isfinite(data).all():
-        raise ValueError(f"{path.name} has pixels without a value")
-    if unit.strip().lower() not in ("", "nanomaggy", "nanomaggies", "nmgy"):
+    unit = re.sub(r"\s*(/\s*pix(el)?|pix(el)?\^?-1)$", "", str(header.get("BUNIT", "")).strip())
+    if unit.lower() not in ("", "nanomaggy", "nanomaggies", "nmgy"):
         try:
             data = data * np.float32(u.Unit(unit).to(u.Jy) / 3631e-9)
         except (u.UnitsError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{path.name} is in {unit!r}: nanomaggies or Jy a pixel are needed"
             ) from error
+    try:
+        data = _north_up(data, header, pixel_scale)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
     # FITS counts rows from the bottom, pictures from the top.
     return np.ascontiguousarray(data[::-1])
+
+
+def _north_up(data: np.ndarray, header, pixel_scale: float) -> np.ndarray:
+    """The image turned, or mirrored, until rows run north and columns west; NaN outside it."""
+    from astropy.wcs import WCS
+    from scipy.ndimage import affine_transform
+
+    with warnings.catch_warnings():
+        # astropy about headers of older conventions, which it corrects.
+        warnings.simplefilter("ignore")
+        try:
+            wcs = WCS(header)
+        # Any header may come, and its parser raises what it likes.
+        except Exception as error:
+            raise ValueError("its world coordinates cannot be read") from error
+    if not wcs.has_celestial:
+        return data
+    # Steps to the east and north for a step along columns and rows, in pixels of `pixel_scale`.
+    steps = wcs.celestial.pixel_scale_matrix * 3600 / pixel_scale
+    own_scales = np.linalg.svd(steps, compute_uv=False)
+    if not (np.abs(own_scales - 1) < 0.02).all():
+        raise ValueError(
+            f"its header says {own_scales[0] * pixel_scale:.3f} × "
+            f"{own_scales[1] * pixel_scale:.3f} arcsec a pixel, not {pixel_scale:g}"
+        )
+    # Rows and columns of the image for a step north and a step west.
+    turn = np.linalg.inv(steps)[::-1] @ [[0, -1], [1, 0]]
+    nearest = np.round(turn)
+    centre = (np.array(data.shape) - 1) / 2
+    if np.abs(turn - nearest).max() < SMALLEST_TURN:
+        # By quarters of a turn no pixel is touched.
+        if nearest[0, 0] == 0:
+            data, nearest = data.T, nearest[::-1]
+        return data[:: int(nearest[0, 0]), :: int(nearest[1, 1])]
+    if not np.isfinite(data).all():
+        raise ValueError("it has pixels without a value, and cannot be turned north up")
+    return affine_transform(
+        data, turn, centre - turn @ centre, order=3, mode="constant", cval=np.nan
+    )

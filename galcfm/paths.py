@@ -123,10 +123,11 @@ def hold(path: Path, refusal: Exception) -> None:
     Raises:
         Exception: `refusal`, when another process holds it.
     """
+    path = path.absolute()
     if path in _held:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(timeout=LOCK_WAIT)
     except Timeout:
@@ -139,6 +140,7 @@ def hold(path: Path, refusal: Exception) -> None:
 
 def let_go(path: Path) -> None:
     """Release a lock of `hold`, and remove its file."""
+    path = path.absolute()
     if path in _held:
         path.unlink(missing_ok=True)
         _held.pop(path).release()

@@ -18,6 +18,7 @@ from scipy import ndimage
 from galcfm.images import decode_jpeg
 from galcfm.paths import published_folder, write_json
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.sdss.catalogue import AB_OFFSET
 from galcfm.survey import provenance
 
 __all__ = [
@@ -255,7 +256,8 @@ def match_radius(images: np.ndarray, radii: np.ndarray, seed: int = 0) -> np.nda
 def read_real_galaxies(path: Path | str) -> pd.DataFrame:
     """Bright real galaxies of kcorrect's test file: `mag_*`, `magerr_*` and `redshift`.
 
-    Model magnitudes with the Galaxy's extinction removed, 15 < r < 16.3, 0.02 < z < 0.2.
+    Model magnitudes on the AB system, the Galaxy's extinction removed, 15 < r < 16.3 and
+    0.02 < z < 0.2.
     """
     from astropy.io import fits
 
@@ -269,6 +271,7 @@ def read_real_galaxies(path: Path | str) -> pd.DataFrame:
     good = (flux > 0).all(axis=1) & (weight > 0).all(axis=1)
     flux, weight, extinction = flux[good], weight[good], extinction[good]
     table = pd.DataFrame(22.5 - 2.5 * np.log10(flux) - extinction, columns=list(MAGNITUDES))
+    table[list(MAGNITUDES)] += [AB_OFFSET[band] for band in BANDS]
     table[list(MAGNITUDE_ERRORS)] = 2.5 / np.log(10) / np.sqrt(weight) / flux
     table["redshift"] = redshift[good]
     kept = table["mag_r"].between(*BRIGHT) & table["redshift"].between(*REDSHIFTS)

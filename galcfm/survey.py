@@ -269,8 +269,8 @@ class Survey:
                 posteriors = Posterior.load("data/runs/quick/image").infer(survey)
 
         Arguments:
-            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, a DataFrame, or an astropy
-                Table.
+            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not, a
+                DataFrame, an astropy Table, or a structured array.
             columns: name in the survey to name in the table; `"flux[2]"` is an element of a
                 column of vectors. Columns not named here are taken if the table has them under
                 the survey's own name; `None` leaves one out. `object_id` and `mag_u` … `mag_z`
@@ -287,8 +287,9 @@ class Survey:
                 coefficients of Schlafly & Finkbeiner (2011, ApJ 737, 103).
             cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, a row a galaxy; or a
                 folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits (nanomaggies a
-                pixel, or as BUNIT says). Characters that a file name cannot have are
-                percent-encoded: a%2Fb.jpg is the cutout of a/b.
+                pixel, or as BUNIT says; turned north up by their WCS). Pictures are north up, east
+                left. Characters that a file name cannot have are percent-encoded: a%2Fb.jpg is
+                the cutout of a/b.
             pixel_scale: of the cutouts [arcsec/pixel]; their middle is resampled to 0.396.
             strict: refuse the table if any row cannot be used.
 

@@ -10,9 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import Survey, assign_split
+
+# The same examples each time, however slow the machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 def toy_survey(n: int, seed: int = 0, *, images: bool = True) -> Survey:

@@ -72,7 +72,16 @@ def make_figures(n, with_images=True):
     spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
     offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
     gains = {"oracle": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
+    spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
+    masses = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
     return {
+        "cutout_comparison": lambda: figures.cutout_comparison(spreads, source=SOURCE),
+        "mass_differences": lambda: figures.mass_differences(
+            masses, rng.normal(10, 1, n), source=SOURCE
+        ),
+        "outside_shares": lambda: figures.outside_shares(
+            rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}, level=0.01, source=SOURCE
+        ),
         "calibration": lambda: figures.calibration(*both, source=SOURCE),
         "colour_comparison": lambda: figures.colour_comparison(
             {"real": spread, "simulated": spread}, source=SOURCE
@@ -122,6 +131,9 @@ def draw(make):
 
 # The labels that must appear on axes, with their units.
 EXPECTED = {
+    "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
+    "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],
+    "outside_shares": ["share flagged as out of range", "colour"],
     "calibration": ["Nominal coverage", "Rank of truth [fraction]"],
     "colour_comparison": ["$g-r$ [mag]", "simulated"],
     "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],

@@ -1,16 +1,29 @@
 """Anyone's tables and cutouts: what becomes a survey, and the reason for each row refused."""
 
+import gzip
 import re
 import string
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import MaskedColumn, QTable, Table
+from astropy.time import Time
+from astropy.utils.masked import Masked
+from astropy.wcs import WCS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from scipy.ndimage import map_coordinates
 
 from galcfm.images import encode_jpeg, lupton_rgb
 from galcfm.properties import BANDS, EXTINCTION, MAGNITUDES, PROPERTY_NAMES
+from galcfm.sdss import Ledger, make_survey
+from galcfm.simulate import rendering
 from galcfm.survey import Survey, SurveyError
 
 DECLARED = {"unit": "AB", "total": True, "dereddened": True}
@@ -38,19 +51,23 @@ def reasons(survey):
 # Formats
 
 
-@pytest.mark.parametrize("ending", ["fits", "parquet", "csv", "ecsv", "vot"])
+@pytest.mark.parametrize(
+    "ending", ["fits", "parquet", "csv", "ecsv", "vot", "fits.gz", "csv.gz", "ecsv.gz", "vot.gz"]
+)
 def test_every_format_gives_the_same_survey(frame, tmp_path, ending):
-    astropy_table = pytest.importorskip("astropy.table")
     frame["object_id"] = [1237648704043942146 + k for k in range(8)]
-    path = tmp_path / f"mine.{ending}"
+    path = tmp_path / f"mine.{ending.removesuffix('.gz')}"
     if ending == "parquet":
         frame.to_parquet(path)
-    elif ending == "csv":
+    elif ending.startswith("csv"):
         # Answers of SkyServer begin with a comment.
         path.write_text("#Table1\n" + frame.to_csv(index=False))
     else:
-        form = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}[ending]
-        astropy_table.Table.from_pandas(frame).write(path, format=form)
+        form = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}[path.suffix[1:]]
+        Table.from_pandas(frame).write(path, format=form)
+    if ending.endswith(".gz"):
+        path = tmp_path / f"mine.{ending}"
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
     survey = Survey.from_table(path, **DECLARED)
     assert survey.object_id.tolist() == [str(1237648704043942146 + k) for k in range(8)]
     np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], rtol=1e-6)
@@ -83,7 +100,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 
 def test_a_votable_cannot_fetch_its_data_from_elsewhere(tmp_path):
-    pytest.importorskip("astropy")
     (tmp_path / "a.vot").write_text(
         '<VOTABLE version="1.3"><RESOURCE><TABLE><FIELD name="a" datatype="int"/><DATA><BINARY>'
         f'<STREAM href="file://{tmp_path}/b"/></BINARY></DATA></TABLE></RESOURCE></VOTABLE>'
@@ -135,9 +151,6 @@ def test_apertures_and_unknown_units_are_refused(frame):
 
 
 def test_units_of_the_table_itself_count(frame):
-    u = pytest.importorskip("astropy.units")
-    from astropy.table import QTable
-
     table = QTable.from_pandas(frame)
     for name in MAGNITUDES:
         table[name] = 3631e3 * 10 ** (-0.4 * frame[name].to_numpy()) * u.mJy
@@ -147,6 +160,10 @@ def test_units_of_the_table_itself_count(frame):
     np.testing.assert_allclose(survey.catalogue["ra"], frame["ra"])
     with pytest.raises(SurveyError, match="'mag_u' for mag_u is in 'mJy', not in AB"):
         Survey.from_table(table, **DECLARED)
+    for odd, unit in ((u.dex(u.one), "AB"), (u.STmag, "AB"), (u.ABmag, "Jy"), (u.dex, "AB")):
+        table["mag_u"] = frame["mag_u"].to_numpy() * odd
+        with pytest.raises(SurveyError, match=f"'mag_u' for mag_u is in .*, not in {unit}"):
+            Survey.from_table(table, unit=unit, total=True, dereddened=True)
     for name in MAGNITUDES:
         table[name] = frame[name].to_numpy() * u.ABmag
     np.testing.assert_allclose(
@@ -158,7 +175,6 @@ def test_units_of_the_table_itself_count(frame):
 
 
 def test_columns_of_vectors_have_elements(frame, tmp_path):
-    Table = pytest.importorskip("astropy.table").Table
     table = Table.from_pandas(frame.drop(columns=list(MAGNITUDES)))
     table["flux"] = 10 ** (0.4 * (22.5 - frame[list(MAGNITUDES)].to_numpy())).astype(">f4")
     table.write(tmp_path / "a.fits")
@@ -187,6 +203,7 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("numbers are needed for ra", frame.assign(ra=pd.Timestamp("2020-01-01")))
     refused("lose digits", frame.assign(object_id=1.2376e18))
     refused("holds no rows", frame.head(0))
+    refused("columns must map", columns=["mag_u"])
 
 
 def test_only_magnitudes_and_names_are_needed(frame, tmp_path):
@@ -262,6 +279,7 @@ def test_cutouts_of_another_scale_are_resampled(frame):
     # A galaxy of 5″ on pixels of half the size.
     profile = 200 * np.exp(-np.hypot(y, x) * 0.198 / 5)
     fine = np.repeat(profile[None, :, :, None], 8, 0).repeat(3, 3).astype(np.uint8)
+    fine[..., 0] //= 2
     survey = Survey.from_table(frame, cutouts=fine, pixel_scale=0.198, **DECLARED)
     y, x = np.mgrid[:128, :128] - 63.5
     expected = 200 * np.exp(-np.hypot(y, x) * 0.396 / 5)
@@ -271,8 +289,6 @@ def test_cutouts_of_another_scale_are_resampled(frame):
 
 
 def test_a_folder_of_jpeg_and_png(frame, pictures, tmp_path):
-    from PIL import Image
-
     ids = frame["object_id"].tolist()
     ids[3] = "NGC 1/2"
     frame["object_id"] = ids
@@ -294,7 +310,6 @@ def test_a_folder_of_jpeg_and_png(frame, pictures, tmp_path):
 
 @pytest.mark.parametrize("unit", ["nanomaggy", "Jy", None])
 def test_a_folder_of_fits_bands(frame, rng, tmp_path, unit):
-    fits = pytest.importorskip("astropy.io.fits")
     bands = {b: rng.normal(0.1, 0.05, (128, 128)).astype(np.float32) for b in "irg"}
     name = frame["object_id"][0]
     for band, plane in bands.items():
@@ -312,7 +327,6 @@ def test_a_folder_of_fits_bands(frame, rng, tmp_path, unit):
 
 
 def test_fits_bands_keep_their_surface_brightness(frame, tmp_path):
-    fits = pytest.importorskip("astropy.io.fits")
     y, x = np.mgrid[:256, :256] - 127.5
     plane = np.exp(-np.hypot(y, x) * 0.198 / 5)
     for band in "irg":
@@ -325,8 +339,6 @@ def test_fits_bands_keep_their_surface_brightness(frame, tmp_path):
 
 
 def test_no_file_outside_the_folder_is_read(frame, pictures, tmp_path):
-    from PIL import Image
-
     outside = tmp_path / "secret.png"
     Image.fromarray(pictures[0]).save(outside)
     folder = tmp_path / "cutouts"
@@ -347,8 +359,289 @@ def test_wrong_stacks_of_cutouts_are_refused(frame, pictures):
     refused("7 cutouts for 8 rows", pictures[:7])
     refused("cutouts are float64", pictures / 255)
     refused("cutouts are uint8", pictures[..., :2])
-    refused("pixel_scale is None", pictures, None)
+    for scale in (None, "fine", 0, np.nan, 0.4 * u.arcsec):
+        refused("pixel_scale must be the arcsec", pictures, scale)
     refused("is no folder", "nowhere")
+
+
+# What surveys really publish
+
+
+def real_catalogue(n=6):
+    """Columns, types and missing values as the NASA-Sloan Atlas and MPA-JHU have them."""
+    rng = np.random.default_rng(1)
+    flux = 10 ** (0.4 * (22.5 - rng.uniform(15, 18, (n, 7)))).astype(">f4")
+    return {
+        "IAUNAME": np.array([f"J{k:06d}.00+000000.0" for k in range(n)], "S19"),
+        "NSAID": np.arange(n, dtype=">i4"),
+        "SDSS_OBJID": 1237648704043942146 + np.arange(n, dtype=">i8"),
+        "RA": rng.uniform(0, 360, n),
+        "DEC": rng.uniform(-5, 60, n),
+        "Z": rng.uniform(0.02, 0.05, n).astype(">f4"),
+        "NMGY": flux,
+        "NMGY_IVAR": 1 / (0.02 * flux) ** 2,
+        "MASS": np.full(n, 3e10, ">f4"),
+        "DFLAGS": np.zeros((n, 5, 2), ">i2"),
+    }
+
+
+NSA = {"object_id": "NSAID", "ra": "RA", "dec": "DEC", "redshift": "Z"}
+NSA |= {f"mag_{band}": f"NMGY[{k}]" for k, band in enumerate(BANDS, 2)}
+NANOMAGGIES = {"unit": "nanomaggy", "total": True, "dereddened": True}
+
+
+@pytest.mark.parametrize("as_what", ["fits", "records", "Table", "QTable"])
+def test_an_atlas_with_vectors_of_fluxes(tmp_path, as_what):
+    columns = real_catalogue()
+    columns["NMGY"][1, 2] = -0.7
+    columns["NMGY"][2, 4] = np.nan
+    columns["Z"][3] = -9999
+    table = Table(columns)
+    if as_what == "fits":
+        table["NMGY"].unit = "nanomaggies"
+        table.write(tmp_path / "nsa.fits.gz")
+        table = tmp_path / "nsa.fits.gz"
+    elif as_what == "records":
+        table.write(tmp_path / "nsa.fits")
+        table = fits.getdata(tmp_path / "nsa.fits")
+    elif as_what == "QTable":
+        table = QTable(table)
+        table["NMGY"] = Masked(table["NMGY"], mask=np.isnan(table["NMGY"])) * u.nmgy
+    survey = Survey.from_table(table, NSA, **NANOMAGGIES)
+    assert survey.object_id.tolist() == ["0", "4", "5"]
+    expected = 22.5 - 2.5 * np.log10(columns["NMGY"][[0, 4, 5], 2:])
+    np.testing.assert_allclose(survey.magnitudes, expected, rtol=1e-6)
+    found = reasons(survey)
+    assert "mag_u (column 'NMGY[2]') is -0.7 nanomaggy" in found[1]
+    assert "mag_r (column 'NMGY[4]') has no value" in found[2]
+    assert "redshift (column 'Z') is -9999, a code" in found[3]
+    for name, message in (
+        ("DFLAGS", r"shape \(6, 5, 2\)"),
+        ("nmgy[2]", r"do you mean 'NMGY'"),
+        ("IAUNAME", "8 of 8|6 of 6 rows"),
+    ):
+        with pytest.raises(SurveyError, match=message):
+            Survey.from_table(table, NSA | {"mag_u": name}, **NANOMAGGIES)
+
+
+def test_vectors_in_parquet(tmp_path):
+    columns = real_catalogue()
+    frame = pd.DataFrame({"NSAID": columns["NSAID"].tolist(), "NMGY": columns["NMGY"].tolist()})
+    frame.to_parquet(tmp_path / "nsa.parquet")
+    wanted = {name: NSA[name] for name in ("object_id", *MAGNITUDES)}
+    survey = Survey.from_table(tmp_path / "nsa.parquet", wanted, **NANOMAGGIES)
+    np.testing.assert_allclose(survey.magnitudes, 22.5 - 2.5 * np.log10(columns["NMGY"][:, 2:]))
+    frame.loc[2, "NMGY"] = None
+    with pytest.raises(SurveyError, match=r"'NMGY' has shape \(6,\)"):
+        Survey.from_table(frame, wanted, **NANOMAGGIES)
+
+
+def test_a_linear_mass_is_recognised(frame):
+    with pytest.raises(SurveyError, match=r"is 3e\+10, outside .*its logarithm is needed"):
+        Survey.from_table(frame.assign(log_stellar_mass=3e10), **DECLARED)
+
+
+def test_every_kind_of_identifier(frame):
+    def ids(values):
+        return Survey.from_table(frame.assign(object_id=values), **DECLARED)
+
+    big = 1237648704043942146
+    assert ids(np.arange(big, big + 8)).object_id[7] == str(big + 7)
+    assert ids(np.arange(8, dtype=np.uint64) + np.uint64(2**63)).object_id[1] == str(2**63 + 1)
+    assert ids(np.arange(8.0)).object_id[7] == "7"
+    assert ids([f"é{k} 日本" for k in range(8)]).object_id[3] == "é3 日本"
+    assert ids(pd.Categorical(list("abcdefgh"))).object_id[2] == "c"
+    for lossy in (np.arange(big, big + 8).astype(float), [None, float(big), *range(6)]):
+        with pytest.raises(SurveyError, match="lose digits"):
+            ids(pd.Series(lossy, dtype=None if isinstance(lossy, np.ndarray) else object))
+    assert ids(pd.Series([0.0, 1, "2", b"3", *range(4, 8)], dtype=object)).object_id[0] == "0"
+    with pytest.raises(SurveyError, match="holds a ndarray, text or integers are needed"):
+        ids(pd.Series([np.arange(3)] * 8))
+    with pytest.raises(SurveyError, match="holds datetime64"):
+        ids(pd.date_range("2020", periods=8))
+    found = reasons(ids(["1.23765E+18", "a\nb", "a\0", " ", None, "x", "x", "y"]))
+    assert "a spreadsheet has lost its digits" in found[0]
+    assert "not valid text" in found[1]
+    assert "not valid text" in found[2]
+    assert "no object_id" in found[3]
+    assert "no object_id" in found[4]
+    assert "'x' occurs twice: row 5 is used" in found[6]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        SkyCoord(np.arange(8), np.arange(8), unit="deg"),
+        Time(np.arange(8) + 2451545.0, format="jd"),
+        np.array([[{"a": 1}]] * 8, dtype=object)[:, 0],
+        MaskedColumn(np.arange(8.0), mask=[True] * 8),
+        np.full(8, 1 + 2j),
+    ],
+    ids=["SkyCoord", "Time", "dicts", "masked", "complex"],
+)
+def test_columns_of_odd_kinds_are_refused_in_a_sentence(frame, column):
+    table = QTable.from_pandas(frame)
+    table["odd"] = column
+    for name in ("mag_u", "object_id", "ra"):
+        with pytest.raises(SurveyError):
+            Survey.from_table(table, {name: "odd"}, strict=True, **DECLARED)
+
+
+def test_masked_magnitudes_with_units(frame):
+    table = QTable.from_pandas(frame)
+    for name in MAGNITUDES:
+        values = frame[name].to_numpy() << u.mag
+        table[name] = Masked(values, mask=np.arange(8) == 5)
+    survey = Survey.from_table(table, **DECLARED)
+    assert list(reasons(survey)) == [5]
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)].drop(5))
+
+
+# What pictures people have
+
+
+def test_pictures_of_every_mode(frame, pictures, tmp_path):
+    ids = frame["object_id"].tolist()
+    colour = Image.fromarray(pictures[0])
+    colour.convert("RGBA").save(tmp_path / f"{ids[0]}.PNG")
+    colour.convert("P").save(tmp_path / f"{ids[1]}.png")
+    colour.save(tmp_path / f"{ids[2]}.JPEG")
+    Image.fromarray(pictures[3, :, :, 0].astype(np.uint16) * 257).save(tmp_path / f"{ids[3]}.png")
+    colour.convert("L").convert("RGB").save(tmp_path / f"{ids[4]}.png")
+    colour.convert("CMYK").save(tmp_path / f"{ids[5]}.jpg")
+    colour.resize((40, 40)).save(tmp_path / f"{ids[6]}.png")
+    survey = Survey.from_table(frame, cutouts=tmp_path, pixel_scale=0.396, **DECLARED)
+    assert survey.object_id.tolist() == ids[:3]
+    np.testing.assert_array_equal(survey.images[0], pictures[0])
+    found = reasons(survey)
+    assert "mode I;16" in found[3]
+    assert "its three channels are the same" in found[4]
+    assert "mode CMYK" in found[5]
+    assert "40×40 pixels of 0.396 arcsec cover 15.8 arcsec, 50.7 are needed" in found[6]
+    assert "has no" in found[7]
+
+
+def test_ragged_pictures_are_refused(frame, pictures):
+    ragged = [*pictures[:7], pictures[7, :100]]
+    with pytest.raises(SurveyError, match="the cutouts are no array"):
+        Survey.from_table(frame, cutouts=ragged, pixel_scale=0.396, **DECLARED)
+
+
+def sky(east, north, size=160):
+    """Galaxy in the middle and a red star so many arcsec to the east and north of it: i, r, g.
+
+    Rows run north and columns west, as in FITS files of a survey.
+    """
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    galaxy = np.exp(-np.hypot(x, y) / 8)
+    star = np.exp(-((x * 0.396 + east) ** 2 + (y * 0.396 - north) ** 2) / 2)
+    return [galaxy + 3 * star, galaxy + star, 0.6 * galaxy + 0.1 * star]
+
+
+def star_of(image):
+    """Row and column where red most exceeds blue."""
+    excess = image[..., 0].astype(int) - image[..., 2]
+    return np.unravel_index(excess.argmax(), excess.shape)
+
+
+def with_wcs(plane, turn, mirrored=False, scale=0.396):
+    """The same sky in pixels turned by so many degrees, and perhaps mirrored."""
+    size = len(plane)
+    angle = np.radians(turn)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if mirrored:
+        rotation = rotation @ np.diag([-1, 1])
+    # Pixel of the turned image to pixel of the plane, x and y.
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    x, y = rotation @ [x.ravel(), y.ravel()] + (size - 1) / 2
+    turned = map_coordinates(plane, [y, x], order=3, mode="nearest").reshape(size, size)
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval, wcs.wcs.crpix = [150, 2], [(size + 1) / 2] * 2
+    wcs.wcs.cd = np.diag([-scale, scale]) / 3600 @ rotation
+    return fits.PrimaryHDU(turned.astype(np.float32), wcs.to_header())
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turn", [0, 90, 180, 270, 33])
+def test_fits_bands_are_turned_north_up(frame, tmp_path, turn, mirrored):
+    planes = sky(east=15, north=10, size=200)
+    for band, plane in zip("irg", planes, strict=True):
+        hdu = with_wcs(plane, turn, mirrored)
+        hdu.writeto(tmp_path / f"{frame['object_id'][0]}_{band}.fits")
+    survey = Survey.from_table(frame, cutouts=tmp_path, pixel_scale=0.396, **DECLARED)
+    straight = lupton_rgb(*(plane[::-1][36:-36, 36:-36] for plane in planes))
+    difference = np.abs(survey.images[0].astype(int) - straight)
+    assert difference.max() <= (1 if turn != 33 else 12)
+    # North-east is the upper left.
+    row, column = star_of(survey.images[0])
+    assert (row, column) == pytest.approx((63.5 - 10 / 0.396, 63.5 - 15 / 0.396), abs=2)
+
+
+def test_fits_bands_that_cannot_be_turned_or_have_another_scale(frame, tmp_path):
+    def reason(hdus, scale=0.396):
+        for band, hdu in zip("irg", hdus, strict=True):
+            path = tmp_path / f"{frame['object_id'][0]}_{band}.fits"
+            hdu.writeto(path, overwrite=True)
+        with pytest.raises(SurveyError) as refusal:
+            Survey.from_table(frame.head(1), cutouts=tmp_path, pixel_scale=scale, **DECLARED)
+        return str(refusal.value)
+
+    planes = sky(15, 10)
+    assert "header says 0.396 × 0.396 arcsec a pixel, not 0.3" in reason(
+        [with_wcs(p, 0) for p in planes], 0.3
+    )
+    small = [p[16:-16, 16:-16] for p in planes]
+    assert "pixels without a value" in reason([with_wcs(p, 45) for p in small])
+    broken = [with_wcs(p, 0) for p in planes]
+    for hdu in broken:
+        hdu.header["PC1_1"] = hdu.header["PC1_2"] = 0.0
+    assert "cannot be used" in reason(broken)
+    for hdu in (hdus := [with_wcs(p, 0) for p in planes]):
+        hdu.header["BUNIT"] = "counts"
+    assert "is in 'counts': nanomaggies or Jy a pixel" in reason(hdus)
+    Path(tmp_path / f"{frame['object_id'][0]}_i.fits").rename(
+        tmp_path / f"{frame['object_id'][0]}.fits"
+    )
+    with pytest.raises(SurveyError, match=r"has no .*_i\.fits"):
+        Survey.from_table(frame.head(1), cutouts=tmp_path, pixel_scale=0.396, **DECLARED)
+
+
+def test_real_and_simulated_cutouts_are_alike(frame, tmp_path, monkeypatch):
+    """One sky through FITS bands, a JPEG on disk, SkyServer's ledger and the simulation."""
+    name = frame["object_id"][0]
+    planes = [p[16:-16, 16:-16] for p in sky(east=15, north=10)]
+    picture = lupton_rgb(*(p[::-1] for p in planes))
+    images = {}
+    folder = tmp_path / "jpeg"
+    folder.mkdir()
+    (folder / f"{name}.jpg").write_bytes(encode_jpeg(picture))
+    images["jpeg"] = Survey.from_table(
+        frame.head(1), cutouts=folder, pixel_scale=0.396, **DECLARED
+    ).images[0]
+    for band, plane in zip("irg", planes, strict=True):
+        with_wcs(plane, 0).writeto(tmp_path / f"{name}_{band}.fits")
+    images["fits"] = Survey.from_table(
+        frame.head(1), cutouts=tmp_path, pixel_scale=0.396, **DECLARED
+    ).images[0]
+    with Ledger(tmp_path / "a.db") as ledger:
+        ledger.enrol(frame.head(1))
+        ledger.record(1, "good", None, "here", encode_jpeg(picture))
+        catalogue = frame.head(1).assign(split="test")
+        make_survey(catalogue, ledger, tmp_path / "sdss", {"kind": "sdss"})
+    images["sdss"] = Survey.load(tmp_path / "sdss").images[0]
+    # The simulation draws g, r, i with the first row on top.
+    stamps = np.stack([p[::-1] for p in planes[::-1]]).astype(np.float32)
+    monkeypatch.setattr(rendering, "draw_galaxy", lambda row, rng: stamps)
+    monkeypatch.setattr(rendering, "draw_neighbours", lambda row, rng: 0)
+    images["simulated"] = rendering.render_galaxy({}, np.random.default_rng(0))
+    for name, image in images.items():
+        assert image.dtype == np.uint8, name
+        assert image.shape == (128, 128, 3), name
+        row, column = star_of(image)
+        assert (row, column) == pytest.approx((38.2, 25.6), abs=2), name
+        assert image[row, column, 0] > image[row, column, 1] > image[row, column, 2], name
+        assert np.abs(image.astype(int) - picture).mean() < 6, name
 
 
 # Tables thrown at it
@@ -416,16 +709,19 @@ def _is_usable(survey, n, folder):
     assert len(Survey.load(folder / "house" / "survey")) == len(survey)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     frame=tables(),
     unit=st.sampled_from(["AB", "AB", "nanomaggy", "Jy"]),
     dereddened=st.booleans(),
     ending=st.sampled_from(["", "", "fits", "parquet", "csv", "ecsv", "vot"]),
     with_cutouts=st.booleans(),
+    column_unit=st.sampled_from(
+        [None, None, "mag", "mJy", "nanomaggies", "adu", "nonsense", "dex"]
+    ),
 )
 def test_any_table_gives_a_survey_or_a_clear_error(
-    tmp_path_factory, frame, unit, dereddened, ending, with_cutouts
+    tmp_path_factory, frame, unit, dereddened, ending, with_cutouts, column_unit
 ):
     folder = tmp_path_factory.mktemp("thrown")
     (folder / "house").mkdir()
@@ -438,12 +734,13 @@ def test_any_table_gives_a_survey_or_a_clear_error(
             elif ending == "parquet":
                 frame.to_parquet(table)
             else:
-                from astropy.table import Table
-
                 form = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}[ending]
                 plain = frame.apply(pd.to_numeric, errors="coerce").astype(">f8")
                 plain["object_id"] = [f"{k}é".encode()[:3].decode() for k in range(len(frame))]
-                Table.from_pandas(plain).write(table, format=form)
+                made = Table.from_pandas(plain)
+                for name in {"mag_u", "ra", "ebv"} & set(made.colnames):
+                    made[name].unit = column_unit
+                made.write(table, format=form)
         except Exception:
             # Some content cannot be written in every format.
             table = frame
@@ -466,7 +763,7 @@ def test_any_table_gives_a_survey_or_a_clear_error(
     assert written <= {"house", f"mine.{ending}"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(text=st.text(alphabet=string.printable + "é\0", max_size=200), lines=st.integers(0, 3))
 def test_any_text_is_refused_with_the_file_named(tmp_path_factory, text, lines):
     path = tmp_path_factory.mktemp("text") / "mine.csv"

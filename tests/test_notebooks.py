@@ -120,6 +120,16 @@ def test_profiles_hold_the_papers_setting():
     assert {k: values[k] for k in expected} == expected
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_profile_sdss_is_the_papers_with_other_galaxies(name):
+    paper, sdss = (
+        yaml.safe_load((ROOT / "notebooks" / "parameters" / p / f"{name}.yaml").read_text())
+        for p in ("paper", "sdss")
+    )
+    changes = {"profile": "sdss", "survey": "sdss", "source": "sdss", "n_galaxies": 0}
+    assert sdss == paper | {k: v for k, v in changes.items() if k in paper}
+
+
 def test_notebooks_hold_no_machinery():
     """A function or class in a notebook is out of reach of the tests."""
     for name in NAMES:

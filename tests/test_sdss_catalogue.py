@@ -9,7 +9,7 @@ from skyserver import Archive, SkyServer, cutout, position, spectra
 
 from galcfm.images import decode_jpeg
 from galcfm.properties import EXTINCTION
-from galcfm.sdss import Ledger, download_cutouts, make_survey
+from galcfm.sdss import Ledger, download_cutouts, download_survey, make_survey
 from galcfm.sdss import catalogue as room
 from galcfm.sdss.catalogue import (
     CatalogueError,
@@ -18,7 +18,7 @@ from galcfm.sdss.catalogue import (
     is_star_forming,
     select_galaxies,
 )
-from galcfm.survey import Survey
+from galcfm.survey import Survey, SurveyError
 
 FEW = (266, 600)
 
@@ -145,6 +145,40 @@ def test_catalogue_and_cutouts_make_a_survey(tmp_path, monkeypatch):
     assert survey.source == "SDSS"
     assert survey.properties.shape == (50, 5)
     np.testing.assert_array_equal(survey.images[7], decode_jpeg(cutout(7)))
+
+
+def test_a_survey_from_nothing_but_an_address(quick, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    frame = spectra(40)
+    frame["ra"], frame["dec"] = zip(*map(position, range(40)), strict=True)
+    with SkyServer(faults={3: "404"}, archive=Archive(frame)) as server:
+
+        def download(name, n_galaxies, **options):
+            options = {"plates": FEW, "rate": 1e4, "server": f"{server.base}/"} | options
+            return download_survey(tmp_path / name, n_galaxies, progress=False, **options)
+
+        few = download("a", 10, validation=0.2, test=0.3)
+        assert few.source == "SDSS"
+        assert len(server.log) == 10
+        queries = len(server.archive.queries)
+        download("a", 10, validation=0.2, test=0.3)
+        more = download("b", 25)
+        assert set(few.object_id) <= set(more.object_id)
+        every = download("c", 0)
+        assert len(every) == 39
+        (left_out,) = every.parameters["left_out"]
+        assert left_out["object_id"] == str(frame["objID"][3])
+        assert "HTTP 404" in left_out["reason"]
+        assert pd.DataFrame(every.parameters["cuts"])["galaxies"].tolist()[:2] == [40, 40]
+        # Nothing was asked for twice.
+        assert len(server.log) == 40
+        assert len(server.archive.queries) == queries
+        with pytest.raises(SurveyError, match="name another survey, or delete the folder"):
+            download("a", 11, validation=0.2, test=0.3)
+        with pytest.raises(SurveyError, match="no galaxy of plates 900 to 901"):
+            download("d", 0, plates=[900, 901])
+    with pytest.raises(ValueError, match="n_galaxies is -1"):
+        download_survey(tmp_path / "e", -1)
 
 
 def test_no_galaxy_is_no_error():

@@ -7,6 +7,7 @@ import sys
 import galsim
 import numpy as np
 import pytest
+from speclite import filters
 
 from galcfm.paths import repository_root
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
@@ -59,7 +60,6 @@ def history(templates, age):
 @pytest.mark.parametrize("redshift", [0.021, 0.083, 0.297])
 @pytest.mark.parametrize("age", [5e6, 3e8, 8e9])
 def test_photometry_agrees_with_speclite(templates, redshift, age):
-    filters = pytest.importorskip("speclite.filters")
     import astropy.units as u
 
     formed = 1e10 * history(templates, age)

@@ -26,6 +26,16 @@ def test_a_survey_without_images(survey, tmp_path):
     assert Survey.load(tmp_path / "toy").images is None
 
 
+def test_a_survey_says_what_it_is(survey):
+    def source(**parameters):
+        return Survey(survey.catalogue, parameters=parameters).select([0]).source
+
+    assert source(kind="simulated") == "simulated survey"
+    assert source(kind="sdss") == "SDSS"
+    assert source(kind="table", source="/home/me/nsa.fits") == "nsa.fits"
+    assert source() == "unknown survey"
+
+
 def test_splits_cover_the_survey_without_overlap(survey):
     parts = [survey.split(name) for name in ("train", "validation", "test")]
     ids = [set(part.object_id) for part in parts]
@@ -112,8 +122,13 @@ def test_unusable_content_is_refused(survey):
         Survey(survey.catalogue, survey.images[:100])
 
 
-def test_an_unfinished_survey_leaves_the_old_one(survey, tmp_path):
+def test_an_unfinished_survey_leaves_the_old_one(survey, tmp_path, monkeypatch):
     survey.save(tmp_path / "toy")
+    # What this process left half done does not lock it out, by whatever path.
+    unfinished = SurveyWriter(tmp_path / "toy", 10)
+    monkeypatch.chdir(tmp_path)
+    survey.save("toy")
+    assert unfinished.done == set()
     writer = SurveyWriter(tmp_path / "toy", 10)
     with pytest.raises(SurveyError):
         writer.finish(survey.catalogue, {})

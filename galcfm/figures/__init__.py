@@ -24,6 +24,7 @@ from galcfm.figures.models import (
     truth_recovery,
     wasserstein_chart,
 )
+from galcfm.figures.sky import cutout_comparison, mass_differences, outside_shares
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import (
     colour_comparison,
@@ -39,11 +40,14 @@ __all__ = [
     "colour_comparison",
     "contact_sheet",
     "control_gains",
+    "cutout_comparison",
     "dust_age",
     "galaxy_corner",
     "how_fast",
+    "mass_differences",
     "method_schematic",
     "model_comparison",
+    "outside_shares",
     "pathways",
     "percentile_offsets",
     "posterior_mean_distributions",

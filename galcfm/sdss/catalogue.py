@@ -161,8 +161,8 @@ def fetch_catalogue(
         done = path.with_suffix(".json")
         if not done.exists():
             answer = _ask(sql[0], [f"n_{k}" for k in range(len(SQL_CUTS))], server, attempts)
-            n = [0 if pd.isna(v) else int(v) for v in answer.iloc[0]] if len(answer) else []
-            n = n or [0] * len(SQL_CUTS)
+            # The sum over no spectra is null.
+            n = answer.apply(pd.to_numeric, errors="coerce").sum().astype(int).tolist()
             rows = _ask(sql[1], list(COLUMNS), server, attempts)
             if len(rows) != n[-1]:
                 raise CatalogueError(

@@ -76,7 +76,7 @@ def download_survey(
             )
         return Survey.load(folder)
 
-    downloads = download_folder("sdss")
+    downloads, server = download_folder("sdss"), server.rstrip("/")
     rows, counts = fetch_catalogue(
         downloads / "catalogue", plates=tuple(plates), server=server, progress=progress
     )
@@ -90,7 +90,7 @@ def download_survey(
         ledger.enrol(catalogue)
         download_cutouts(
             ledger,
-            service=CUTOUT_SERVICE.replace(SKYSERVER, server.rstrip("/")),
+            service=CUTOUT_SERVICE.replace(SKYSERVER, server),
             rate=rate,
             progress=progress,
         )

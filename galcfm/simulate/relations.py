@@ -367,11 +367,11 @@ PHOTOMETRIC_ERRORS = Relation(
 ZERO_POINTS = Relation(
     "Photometric zero points",
     "magnitude = AB magnitude of the templates + offset",
-    {"u": 0.025, "g": -0.015, "r": 0.0, "i": 0.003, "z": 0.022},
+    {"u": -0.015, "g": -0.015, "r": 0.0, "i": 0.003, "z": 0.042},
     "none",
     ("Blanton2007",),
-    "What SDSS magnitudes lack to AB (0.05 in u−g) and what is left of the templates' errors: "
-    "fitted to the median colours of one half of the bright real galaxies.",
+    "What is left of the templates' errors: fitted to the median colours of one half of the bright "
+    "real galaxies, whose magnitudes were put on the AB system (−0.04 in u, 0.02 in z) before.",
 )
 FRAMES = Relation(
     "SDSS frames",
