@@ -3,6 +3,7 @@
 #   make book [PROFILE=quick]   run the notebooks and build the book into _build/html
 #   make test                   run the tests
 #   make bench [PROFILE=quick]  time the sampler beside other libraries; needs that profile's models
+#   make published              make the heavy results in data/published: hours; resumes
 #   make lint                   check style and that notebooks are in step
 #   make sync                   bring the .py and .ipynb of each notebook in step
 #   make wipe [PROFILE=quick]   remove what a profile made: its run and its survey
@@ -13,9 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := book
-.PHONY: book test bench lint sync wipe
+.PHONY: book test bench published lint sync wipe
 
-book test bench lint sync wipe: $(VENV)/.installed
+book test bench published lint sync wipe: $(VENV)/.installed
 	@$(BIN)/doit --verbosity 2 profile=$(PROFILE) $@
 
 $(VENV)/.installed: requirements.txt pyproject.toml

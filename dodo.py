@@ -209,6 +209,25 @@ def task_bench():
     return {"actions": [benchmark], "task_dep": ["peers"], "uptodate": [False]}
 
 
+# Heavy results kept in the repository: what the notebooks only read. Each command resumes.
+PUBLISHED = {
+    "calibration": ["-m", "galcfm.calibration", "--run", PROFILE],
+    "controls": ["-m", "galcfm.controls"],
+    "priors": ["-m", "galcfm.priors", "--run", PROFILE],
+}
+
+
+def task_published():
+    """Make the heavy results that the chapters read, from a profile's models: hours."""
+    for name, command in PUBLISHED.items():
+        yield {
+            "name": name,
+            "actions": [(run, [sys.executable, *command])],
+            "task_dep": [f"notebook:{PROFILE}/03_posterior_sampling"],
+            "uptodate": [False],
+        }
+
+
 def task_lint():
     """Check style, and that notebooks are in step, without outputs and with stable cell ids."""
     return {

@@ -49,12 +49,17 @@ __all__ = [
     "RECIPES",
     "Recipe",
     "band",
+    "compare_recipes",
+    "covariates_under",
     "departure",
+    "departures",
+    "deviations",
     "hpd_ranks",
     "machine",
     "members_of",
     "rank_galaxies",
     "rank_shares",
+    "ranks_under",
     "reference_points",
     "run",
     "tarp_ranks",
@@ -63,6 +68,7 @@ __all__ = [
 QUANTITIES = ("hpd", "tarp", *PROPERTY_NAMES)
 CONFIDENCE = 0.95
 COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
+MASS = PROPERTY_NAMES.index("log_stellar_mass")
 MODELS = ("prior", "photometry", "image")
 DRAWS_AGAINST_PRIOR = 8
 N_GALAXIES, SEED = 5000, 606
@@ -158,6 +164,18 @@ def band(n_galaxies: int, n_draws: int) -> tuple[np.ndarray, np.ndarray]:
     return ecdf_confidence_band(n_galaxies, levels, levels, prob=CONFIDENCE, method="optimized")
 
 
+def deviations(ranks: pd.DataFrame, n_draws: int) -> pd.DataFrame:
+    """Rank shares minus uniform ones, a row a level, a column each column of `ranks`.
+
+    Arguments:
+        ranks: integers from 0 to `n_draws`, a row a galaxy.
+        n_draws: draws a galaxy.
+    """
+    shares = {name: rank_shares(ranks[name], n_draws) for name in ranks}
+    levels = np.arange(1, n_draws + 1) / (n_draws + 1)
+    return pd.DataFrame({name: found - levels for name, (_, found) in shares.items()}, levels)
+
+
 def departure(ranks, n_draws: int) -> float:
     """Largest deviation of the rank shares from uniform, in half-widths of the `band`.
 
@@ -171,6 +189,81 @@ def departure(ranks, n_draws: int) -> float:
     low, high = band(len(ranks), n_draws)
     allowed = np.where(found > levels, high - levels, levels - low)
     return float(np.max(np.abs(found - levels) / allowed))
+
+
+def departures(
+    ranks: pd.DataFrame, n_draws: int, covariates: pd.DataFrame | None = None, n_bins: int = 5
+) -> pd.DataFrame:
+    """`departure` of each column of ranks, of all galaxies or in bins of covariates.
+
+    Arguments:
+        ranks: integers from 0 to `n_draws`, a row a galaxy.
+        n_draws: draws a galaxy.
+        covariates: columns to bin the same galaxies by, a row a galaxy.
+        n_bins: bins of equally many galaxies.
+
+    Returns:
+        A row named `"all"`; or a row a bin, by the column's name and the bin's number from 1.
+    """
+    bins = {"all": slice(None)}
+    if covariates is not None:
+        bins = {}
+        for name, values in covariates.items():
+            order = np.argsort(values.to_numpy(), kind="stable")
+            bins |= {(name, k): rows for k, rows in enumerate(np.array_split(order, n_bins), 1)}
+    return pd.DataFrame.from_dict(
+        {
+            name: {column: departure(ranks[column].to_numpy()[rows], n_draws) for column in ranks}
+            for name, rows in bins.items()
+        },
+        orient="index",
+    )
+
+
+def ranks_under(recipe: str, galaxies: pd.DataFrame) -> pd.DataFrame:
+    """Ranks by `QUANTITIES` under a recipe, a row a galaxy.
+
+    Arguments:
+        recipe: name among those of `calibration.json`.
+        galaxies: `calibration.parquet`.
+    """
+    return galaxies[[f"{recipe}/{q}" for q in QUANTITIES]].set_axis(list(QUANTITIES), axis=1)
+
+
+def covariates_under(recipe: str, galaxies: pd.DataFrame) -> pd.DataFrame:
+    """Stellar mass as the recipe's posteriors have it, redshift and magnitude, a row a galaxy.
+
+    Arguments:
+        recipe: name among those of `calibration.json`.
+        galaxies: `calibration.parquet`.
+    """
+    mass = galaxies[f"{recipe}/mass"].rename("log_stellar_mass")
+    return pd.concat([mass, galaxies[["redshift", "mag_r"]]], axis=1)
+
+
+def compare_recipes(recipes: Mapping[str, dict], galaxies: pd.DataFrame, n_draws: int):
+    """Calibration and quality of each recipe, a row a recipe, by model and label.
+
+    Arguments:
+        recipes: those of `calibration.json`.
+        galaxies: `calibration.parquet`.
+        n_draws: draws a galaxy.
+
+    Returns:
+        DataFrame of the `departure` of each test and of `hpd_smoothed`; `mean log p` of the truth
+        [nat] and its `error`; and galaxies `trained on`.
+    """
+    tests = (*QUANTITIES, "hpd_smoothed")
+    rows = {}
+    for name, recipe in recipes.items():
+        log_prob = galaxies[f"{name}/log_prob"].astype(float)
+        rows[recipe["model"], recipe["label"]] = {
+            **{test: departure(galaxies[f"{name}/{test}"], n_draws) for test in tests},
+            "mean log p": log_prob.mean(),
+            "error": log_prob.sem(),
+            "trained on": recipe["n_train"],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -202,7 +295,8 @@ def rank_galaxies(
         A row a galaxy: the ranks by `QUANTITIES`; `hpd_smoothed`, that of the properties with
         the flow's own :math:`\mathcal N(0, \sigma^2)` added; `log_prob` and `log_prior` of the
         properties [nat]; and `below_prior`, the share of some draws that are less dense under the
-        posterior than under the prior.
+        posterior than under the prior; and `mass`, the mean of truth and draws, which is a fair
+        estimate to bin by: truth and draws enter it alike.
     """
     truth = survey.properties
     scale = models[0].property_std.cpu().numpy()
@@ -237,6 +331,7 @@ def rank_galaxies(
                 "hpd_smoothed": hpd_ranks(log_prob, at_smoothed),
                 "log_prob": at_truth,
                 "log_prior": prior.log_prob_from(truth[rows], nothing[rows], steps).numpy(),
+                "mass": np.mean(np.c_[draws[..., MASS], truth[rows, MASS]], axis=1),
                 "below_prior": np.mean(log_prob[:, some] < prior_at_draws, axis=1),
             }
             found.append(pd.DataFrame(columns))

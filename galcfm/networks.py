@@ -4,7 +4,7 @@ The defaults are the sizes of the paper (arXiv 2512.05078, section 2); everythin
 """
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor, nn
@@ -278,7 +278,7 @@ class ImageEncoder(nn.Module):
                 nn.Sequential(
                     nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
                     nn.BatchNorm2d(n_out),
-                    nn.SiLU(inplace=True),
+                    nn.SiLU(),
                     nn.AvgPool2d(2),
                 )
                 for n_in, n_out in pairwise(channels)
@@ -288,8 +288,12 @@ class ImageEncoder(nn.Module):
         same = widths[-1] == n_features
         self.head = nn.Identity() if same else nn.Linear(widths[-1], n_features)
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Crop, bin and standardise uint8 images `(n, H, W, 3)` to float `(n, 3, h, w)`."""
+    def bin(self, images: Tensor) -> Tensor:
+        """Crop uint8 images `(n, H, W, 3)` and add up their bins, integers `(n, h, w, 3)`.
+
+        Exact, and done once for a training: turning and mirroring the result is turning and
+        mirroring the images.
+        """
         top, left = (images.shape[1] - self.crop) // 2, (images.shape[2] - self.crop) // 2
         if top < 0 or left < 0:
             raise ValueError(
@@ -297,21 +301,37 @@ class ImageEncoder(nn.Module):
                 f"model's crop of {self.crop}"
             )
         images = images[:, top : top + self.crop, left : left + self.crop]
-        # The (n, H, W, 3) memory of the survey is already what channels_last convolutions want.
-        x = images.permute(0, 3, 1, 2).to(self.pixel_mean.dtype)
-        if self.bin_factor > 1:
-            x = functional.avg_pool2d(x, self.bin_factor)
-        x = (x - self.pixel_mean[:, None, None]) / self.pixel_std[:, None, None]
-        return x.contiguous(memory_format=torch.channels_last)
+        k = self.bin_factor
+        if k == 1:
+            return images
+        dtype = torch.int16 if 255 * k**2 < 1 << 15 else torch.int32
+        total = torch.zeros_like(images[:, ::k, ::k], dtype=dtype)
+        for row, column in product(range(k), range(k)):
+            total += images[:, row::k, column::k]
+        return total
+
+    def prepare(self, binned: Tensor) -> Tensor:
+        """Standardise what `bin` gave to float `(n, 3, h, w)`."""
+        h, w = binned.shape[1:3]
+        # A row of pixels at a time: three channels are too few for the processor's vectors.
+        scale = (1 / (self.pixel_std * self.bin_factor**2)).repeat(w)
+        shift = (self.pixel_mean / self.pixel_std).repeat(w)
+        x = binned.reshape(-1, h, 3 * w).to(shift.dtype).mul_(scale).sub_(shift)
+        # The (n, h, w, 3) memory is already what channels_last convolutions want.
+        return x.view(-1, h, w, 3).permute(0, 3, 1, 2)
 
     def standardise(self, images: Tensor) -> None:
         """Set mean and standard deviation of each channel from images of the training split."""
         self.pixel_mean.zero_()
         self.pixel_std.fill_(1)
-        x = self.prepare(images)
+        x = self.prepare(self.bin(images))
         self.pixel_mean.copy_(x.mean((0, 2, 3)))
         self.pixel_std.copy_(x.std((0, 2, 3)).clamp_min(1e-3))
 
+    def encode(self, binned: Tensor) -> Tensor:
+        """Features `(n, n_features)` of what `bin` gave."""
+        return self.head(self.blocks(self.prepare(binned)).mean((2, 3)))
+
     def forward(self, images: Tensor) -> Tensor:
         """Features `(n, n_features)` of uint8 images `(n, H, W, 3)`."""
-        return self.head(self.blocks(self.prepare(images)).mean((2, 3)))
+        return self.encode(self.bin(images))

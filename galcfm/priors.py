@@ -18,21 +18,34 @@ history, cannot be weighted in draws; `galcfm.training.train` takes weights of t
 galaxies instead, of which `python -m galcfm.priors` shows an example.
 """
 
+import argparse
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
 import numpy as np
 
+from galcfm.calibration import machine
+from galcfm.flow import FAST_STEPS
+from galcfm.paths import published_folder, run_folder, survey_folder, write_json
+from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey, provenance
+from galcfm.training import TrainingSettings, train
 
 __all__ = [
     "CollapsedWeightsWarning",
     "Reweighted",
+    "burst_weights",
     "density_ratio",
     "effective_sample_size",
+    "fitted_relation",
+    "judge",
     "relation_ratio",
     "reweight",
+    "run",
     "schechter_ratio",
 ]
 
@@ -136,7 +149,8 @@ def reweight(samples, log_ratio: LogRatio) -> Reweighted:
 def effective_sample_size(weights) -> np.ndarray:
     r"""Number of equal weights that would be as good: :math:`(\sum w)^2 / \sum w^2`.
 
-    Kong (1992). Equal weights have all of them, a single one that is not zero has 1.
+    Kong, Liu & Wong (1994, JASA 89, 278). Equal weights have all of them, a single one that is
+    not zero has 1.
 
     Arguments:
         weights: not negative, `(..., S)`.
@@ -203,6 +217,19 @@ def relation_ratio(
     return lambda theta: log_density(theta, *new) - log_density(theta, *old)
 
 
+def fitted_relation(theta, y: str, x: str) -> tuple[Callable, float]:
+    """Parabola through a population and the scatter about it, as `relation_ratio` takes them.
+
+    Arguments:
+        theta: properties, `(n, 5)`.
+        y: name of the property that the relation gives.
+        x: name of the property that it depends on.
+    """
+    x, y = (theta[:, PROPERTY_NAMES.index(name)] for name in (x, y))
+    relation = np.poly1d(np.polyfit(x, y, 2))
+    return relation, float(np.std(y - relation(x)))
+
+
 def density_ratio(log_density: Callable, prior, *, steps: int) -> LogRatio:
     r"""Ratio of any density to the population's own, as the unconditional flow knows it.
 
@@ -222,3 +249,136 @@ def density_ratio(log_density: Callable, prior, *, steps: int) -> LogRatio:
         return log_density(theta) - old.double().numpy().reshape(theta.shape[:-1])
 
     return log_ratio
+
+
+# ---------------------------------------------------------------------------------------------
+# Checks in the new population, and a prior on what is not among the properties
+
+
+def judge(samples, truth, log_ratio: LogRatio) -> dict:
+    r"""Is the reweighted posterior the better one where its prior holds?
+
+    Known galaxies of the old population, each counted :math:`r(\theta_*)` times, are galaxies of
+    the new one. Over these the posterior under the right prior has the higher mean log-density.
+
+    Arguments:
+        samples: posterior draws under the old prior, physical units, `(n, S, d)`.
+        truth: properties, `(n, d)`.
+        log_ratio: see `reweight`.
+
+    Returns:
+        `gain` in mean log-density [nat] and its `standard_error`; `bias_old` and `bias_new`, mean
+        of posterior mean minus truth, `(d,)`, and `bias_error`; the median `effective_share` of
+        the draws, and `effective_galaxies`, that of the known galaxies.
+    """
+    truth = np.asarray(truth, dtype=np.float64)
+    result = reweight(samples, log_ratio)
+    at_truth = np.asarray(log_ratio(truth), dtype=np.float64)
+    weights = np.exp(at_truth - at_truth.max())
+    residuals = result.samples.mean(axis=1) - truth, result.mean - truth
+    gain, gain_error = _weighted_mean(at_truth - result.log_mean_ratio, weights)
+    (old, _), (new, bias_error) = (_weighted_mean(x, weights) for x in residuals)
+    return {
+        "gain": float(gain),
+        "standard_error": float(gain_error),
+        "bias_old": old,
+        "bias_new": new,
+        "bias_error": bias_error,
+        "effective_share": float(np.median(result.effective_sample_size) / result.samples.shape[1]),
+        "effective_galaxies": float(effective_sample_size(weights)),
+    }
+
+
+def _weighted_mean(values, weights):
+    """Mean over the first axis, and its standard error."""
+    weights = weights / weights.sum()
+    mean = np.tensordot(weights, values, 1)
+    return mean, np.sqrt(np.tensordot(weights**2, (values - mean) ** 2, 1))
+
+
+def burst_weights(catalogue, shift: float, scatter: float) -> np.ndarray:
+    r"""Weights that raise the recent star formation of main-sequence galaxies over their past.
+
+    In the simulation the rate of today is that of the smooth history times a burst or lull,
+    :math:`\delta \sim \mathcal N(0, s^2)` dex. The weights make it
+    :math:`\mathcal N(\text{shift}, s^2)`; other galaxies keep the weight 1.
+
+    Arguments:
+        catalogue: of a simulated survey.
+        shift: mean of the new :math:`\delta` [dex].
+        scatter: :math:`s` [dex].
+    """
+    delta = catalogue["log_sfr_true"] - catalogue["log_sfr_history"]
+    ratio = np.exp((shift * delta - shift**2 / 2) / scatter**2)
+    return np.where(catalogue["sequence"] == 0, ratio, 1.0)
+
+
+def run(path: Path, folder: Path, survey: Survey, *, shift: float = 0.15, progress=True) -> dict:
+    """Fine-tune a run's photometry model for a prior with more recent bursts, and judge it.
+
+    Arguments:
+        path: JSON file of the result.
+        folder: of the run; the fine-tuned model goes to its `variants`, and resumes there.
+        survey: simulated, that the run was trained on.
+        shift: of the bursts [dex].
+        progress: show a progress bar.
+    """
+    from galcfm.simulate.relations import MAIN_SEQUENCE
+
+    scatter = float(MAIN_SEQUENCE["scatter"] / np.sqrt(3))
+    weights = burst_weights(survey.catalogue, shift, scatter)
+    base = Posterior.load(folder / "photometry")
+    settings = base.metadata["settings"] | {"learning_rate": 3e-4, "max_epochs": 15}
+    tuned = train(
+        Posterior(**base.architecture),
+        survey,
+        folder / "variants" / "photometry-bursts",
+        TrainingSettings(**settings),
+        warm_start=base,
+        weights=weights,
+        progress=progress,
+    )
+    rows = np.flatnonzero(survey.catalogue["split"] == "test")
+    test, weights = survey.select(rows), weights[rows]
+    log_prob, residual = {}, {}
+    for name, model in (("before", base), ("after", tuned)):
+        condition = model.encode_survey(test)
+        log_prob[name] = model.log_prob_from(test.properties, condition, FAST_STEPS).numpy()
+        draws = model.sample_from(condition, test.object_id, 100, FAST_STEPS, 0).numpy()
+        residual[name] = draws.mean(axis=1) - test.properties
+    gain, error = _weighted_mean((log_prob["after"] - log_prob["before"]).astype(float), weights)
+    bias = {name: _weighted_mean(x, weights) for name, x in residual.items()}
+    result = {
+        "shift": shift,
+        "scatter": scatter,
+        "effective_galaxies": float(effective_sample_size(weights)),
+        "n_test": len(test),
+        "gain": float(gain),
+        "standard_error": float(error),
+        "bias": {
+            p: {name: float(mean[k]) for name, (mean, _) in bias.items()}
+            | {"standard_error": float(bias["after"][1][k])}
+            for k, p in enumerate(PROPERTY_NAMES)
+        },
+        "seconds": tuned.metadata["seconds"],
+        "command": f"python -m galcfm.priors --run {folder.name}",
+        "date": str(date.today()),
+        "machine": machine(),
+        "made": provenance(),
+    }
+    write_json(path, result)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m galcfm.priors", description=run.__doc__.splitlines()[0]
+    )
+    parser.add_argument("--run", default="quick", help="whose photometry model is fine-tuned")
+    folder = run_folder(parser.parse_args().run)
+    trained_on = Posterior.load(folder / "photometry").metadata["survey"]
+    run(published_folder() / "priors.json", folder, Survey.load(survey_folder(trained_on)))
+
+
+if __name__ == "__main__":
+    main()

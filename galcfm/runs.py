@@ -34,7 +34,11 @@ OUTPUTS = {
     "03_posterior_sampling": ("posteriors_photometry.nc", "posteriors_image.nc", "densities.npz"),
     "04_metrics": ("metrics.json",),
     "05_figures": ("figures",),
+    "06_calibration": (),
+    "08_outliers": (),
     "09_is_the_survey_real": (),
+    "10_tried_on_the_sky": (),
+    "11_other_priors": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)
 

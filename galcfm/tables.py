@@ -17,6 +17,7 @@ __all__ = [
     "percentiles",
     "point_estimates",
     "relations",
+    "training_seeds",
     "wasserstein",
 ]
 
@@ -211,6 +212,34 @@ def _by_property(results, section: str, columns: Mapping[str, str]) -> pd.DataFr
             for key, label in columns.items()
         }
     )
+
+
+def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
+    """What the image adds over photometry [nat], training by training, beside two controls.
+
+    Arguments:
+        results: `training_seeds.json`, of `galcfm.seeds`.
+        experiments: those of `controls.json`, of `galcfm.controls`.
+    """
+    oracle = experiments["oracle"]["gain"]
+    gains = {
+        f"image model, seed {seed}": (gain, f"{gain:+.3f}")
+        for seed, gain in results["gain_of_seeds"].items()
+    }
+    gains |= {
+        name: (found["gain"], _with_error(found["gain"], found["standard_error"], 3, "+"))
+        for name, found in {
+            "image model, all seeds": results,
+            "control: six measurements on the cutout": experiments["picture"],
+            "control: true morphology": experiments["oracle"],
+        }.items()
+    }
+    return pd.DataFrame(
+        {
+            name: {"gain [nat]": text, "of the true morphology's": f"{gain / oracle:.0%}"}
+            for name, (gain, text) in gains.items()
+        }
+    ).T
 
 
 def _with_error(value: float, error: float, digits: int = 2, sign: str = "") -> str:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from galcfm.networks import ImageEncoder
 from galcfm.paths import replacing
 from galcfm.posterior import ModelError, Posterior, default_device
 from galcfm.survey import Survey
@@ -49,6 +50,9 @@ class TrainingSettings:
         average_decay: decay of the exponential moving average of the weights, which is then what
             is validated and kept; 0 for none.
         augment: random rotations by 90° and reflections of the images.
+        encoder_batch: galaxies of a batch that pass through the networks at once, over which batch
+            normalisation takes its statistics; their gradients add up. 0 for the whole batch;
+            about 32 let a processor keep the activations in its cache.
         half_precision: the encoder computes its convolutions in bfloat16; weights, statistics and
             the flow stay float32.
         seed: of initial weights, order, noise and augmentation.
@@ -63,6 +67,7 @@ class TrainingSettings:
     draws_per_galaxy: int = 1
     average_decay: float = 0.0
     augment: bool = False
+    encoder_batch: int = 0
     half_precision: bool = False
     seed: int = 0
 
@@ -72,6 +77,8 @@ class TrainingSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
         if self.schedule not in ("constant", "cosine"):
             raise ValueError(f"schedule is {self.schedule!r}: use 'constant' or 'cosine'")
+        if self.encoder_batch < 0:
+            raise ValueError(f"encoder_batch is {self.encoder_batch}: it must not be negative")
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"average_decay is {self.average_decay}: it must be in [0, 1)")
 
@@ -174,7 +181,7 @@ def train(
 
 
 class _Data:
-    """A split as tensors on the device: images stay uint8 and are decoded by the encoder."""
+    """A split as tensors on the device; images stay integers, which the encoder standardises."""
 
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
         self.weights = None if weights is None else torch.from_numpy(weights)
@@ -183,7 +190,7 @@ class _Data:
         self.f_phot = posterior.standardise_features(survey.magnitudes, **conditions).to(device)
         self.images = None
         if posterior.uses_images:
-            self.images = torch.from_numpy(np.ascontiguousarray(survey.images)).to(device)
+            self.images = _binned(posterior.encoder, survey.images, device)
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -193,6 +200,17 @@ class _Data:
         if self.weights is None:
             return torch.randperm(len(self), generator=generator)
         return torch.multinomial(self.weights, len(self), True, generator=generator)
+
+
+def _binned(encoder: ImageEncoder, images: np.ndarray, device: torch.device) -> Tensor:
+    """What the encoder's `bin` makes of all images, on the device."""
+    block, binned = 256, None
+    for start in range(0, len(images), block):
+        part = encoder.bin(torch.from_numpy(np.array(images[start : start + block])).to(device))
+        if binned is None:
+            binned = part.new_empty(len(images), *part.shape[1:])
+        binned[start : start + block] = part
+    return binned
 
 
 class _Loop:
@@ -232,19 +250,20 @@ class _Loop:
         settings, data = self.settings, self.data["train"]
         order = data.drawn(_generator(settings.seed, 0, self.epoch))
         self.model.train()
-        total = 0.0
+        total = torch.zeros((), device=self.fabric.device)
         for rows in order.split(settings.batch_size):
             for group in self.optimiser.param_groups:
                 group["lr"] = self._learning_rate()
             generator = _generator(settings.seed, 1, self.step)
             draws = _draws(settings.draws_per_galaxy, len(rows), self.model.flow.dim, generator)
-            loss = self.module(*self._batch(data, rows, draws, generator, settings.augment))
             self.optimiser.zero_grad()
-            self.fabric.backward(loss)
+            for part in self._parts(*self._batch(data, rows, draws, generator, settings.augment)):
+                loss = self.module(*part) * (len(part[0]) / len(rows))
+                self.fabric.backward(loss)
+                total += loss.detach() * len(rows)
             self.optimiser.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
-            total += loss.item() * len(rows)
             self.step += 1
         validation_loss = self._validate()
         if not math.isfinite(validation_loss):
@@ -260,7 +279,7 @@ class _Loop:
         self.history.append(
             {
                 "epoch": self.epoch,
-                "train_loss": total / len(data),
+                "train_loss": total.item() / len(data),
                 "validation_loss": validation_loss,
                 "learning_rate": self.optimiser.param_groups[0]["lr"],
                 "seconds": time.perf_counter() - started,
@@ -299,6 +318,18 @@ class _Loop:
         if images is not None and augment:
             images = _rotate(images, generator)
         return data.theta[rows], data.f_phot[rows], images, *(x.to(device) for x in draws)
+
+    def _parts(self, theta, f_phot, images, *draws):
+        """A batch in parts of `encoder_batch` galaxies."""
+        size = self.settings.encoder_batch or len(theta)
+        for start in range(0, len(theta), size):
+            rows = slice(start, start + size)
+            yield (
+                theta[rows],
+                f_phot[rows],
+                None if images is None else images[rows],
+                *(x[:, rows] for x in draws),
+            )
 
     def _learning_rate(self) -> float:
         peak, done = self.settings.learning_rate, (self.step + 1) / self.n_steps
@@ -344,7 +375,7 @@ class _FlowLoss(nn.Module):
         condition = f_phot
         if images is not None:
             with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision):
-                f_img = self.posterior.encoder(images)
+                f_img = self.posterior.encoder.encode(images)
             condition = torch.cat([f_img.to(f_phot), f_phot], 1)
         return self.posterior.flow.loss(theta, condition, t, x_0, epsilon)
 

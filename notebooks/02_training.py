@@ -45,6 +45,7 @@ max_epochs = 16  # of the image model, at most; the paper stops early
 patience = 10  # epochs without improvement before stopping
 learning_rate = 1e-3  # of AdamW; the paper's 5e-5
 batch_size = 128  # galaxies a step; the paper's 64
+encoder_batch = 32  # images encoded at once; the paper's: the whole batch, 0
 schedule = "cosine"  # of the learning rate; the paper's "constant"
 draws_per_galaxy = 8  # draws of time and noise a galaxy; the paper's 1
 average_decay = 0.99  # of the moving average of weights; the paper's 0
@@ -119,7 +120,10 @@ settings = {
     "prior": TrainingSettings(max_epochs=prior_max_epochs, **common),
     "photometry": TrainingSettings(max_epochs=photometry_max_epochs, **common),
     "image": TrainingSettings(
-        max_epochs=max_epochs, augment=augment, **common
+        max_epochs=max_epochs,
+        augment=augment,
+        encoder_batch=encoder_batch,
+        **common,
     ),
 }
 

@@ -108,6 +108,21 @@ def test_reference_points_never_are_the_galaxy_s_own():
     assert sorted(points[:, 0]) == sorted(truth[:, 0])
 
 
+def test_departures_are_found_in_the_bin_where_they_are():
+    rng = np.random.default_rng(7)
+    x = rng.uniform(size=2000)
+    ranks = rng.integers(0, 16, 2000)
+    ranks[x < 0.25] //= 2
+    table = pd.DataFrame({"hpd": ranks})
+    found = calibration.departures(table, 15, pd.DataFrame({"x": x}), n_bins=4)["hpd"]
+    assert (found > 1).tolist() == [True, False, False, False]
+    assert found.index.tolist() == [("x", 1), ("x", 2), ("x", 3), ("x", 4)]
+    assert calibration.departures(table, 15).loc["all", "hpd"] == departure(ranks, 15)
+    deviation = calibration.deviations(table, 15)["hpd"]
+    assert deviation.index[0] == 1 / 16
+    np.testing.assert_allclose(deviation + deviation.index, rank_shares(ranks, 15)[1])
+
+
 def test_ranks_out_of_range_are_refused():
     with pytest.raises(ValueError, match="lie between 0 and 7"):
         rank_shares([8], n_draws=7)
@@ -184,6 +199,12 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     assert second["recipes"]["photometry"] == first["recipes"]["photometry"]
     assert second["recipes"]["two"]["members"] == 2
     assert table["two/hpd"].between(0, 7).all()
+    ranks = calibration.ranks_under("two", table)
+    assert list(ranks) == list(calibration.QUANTITIES)
+    assert (ranks["a_v"] == table["two/a_v"]).all()
+    assert list(calibration.covariates_under("two", table)) == list(calibration.COVARIATES)
+    compared = calibration.compare_recipes(second["recipes"], table, 7)
+    assert compared.loc[("image", "two"), "hpd"] == departure(table["two/hpd"], 7)
     assert len(list((trained / "variants").iterdir())) == 2
     for key in ("command", "date", "machine", "made"):
         assert second[key]

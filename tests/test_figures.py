@@ -72,9 +72,33 @@ def make_figures(n, with_images=True):
     spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
     offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
     gains = {"oracle": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
+    tests = ["hpd", "tarp", *PROPERTY_NAMES]
+    levels = np.linspace(0.1, 0.9, 9)
+    deviations = {m: pd.DataFrame(rng.normal(0, 0.01, (9, 7)), levels, tests) for m in style.MODELS}
+    bins = pd.MultiIndex.from_product([["log_stellar_mass", "redshift", "mag_r"], [1, 2, 3]])
+    departures = {m: pd.DataFrame(rng.uniform(0, 2, (9, 7)), bins, tests) for m in style.MODELS}
+    axis = {"correlation": rng.uniform(-1, 1, n), "length": rng.uniform(0, 1, n)}
+    planes = {"$A_V$, $D_n(4000)$": dict.fromkeys(style.MODELS, axis)}
     spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
     masses = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
     return {
+        "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),
+        "departures": lambda: figures.departures(departures, source=SOURCE),
+        "gain_tail": lambda: figures.gain_tail(per_model, per_model, source=SOURCE),
+        "label_errors": lambda: figures.label_errors(
+            rng.uniform(0, 2, n), per_model, source=SOURCE
+        ),
+        "other_prior": lambda: figures.other_prior(
+            catalogue["log_stellar_mass"],
+            np.ones(n),
+            {m: rng.uniform(10, 100, n) for m in style.MODELS},
+            100,
+            names=("old", "new"),
+            source=SOURCE,
+        ),
+        "rank_bands": lambda: figures.rank_bands(
+            deviations, (np.full(9, -0.02), np.full(9, 0.02)), source=SOURCE
+        ),
         "cutout_comparison": lambda: figures.cutout_comparison(spreads, source=SOURCE),
         "mass_differences": lambda: figures.mass_differences(
             masses, rng.normal(10, 1, n), source=SOURCE
@@ -131,6 +155,12 @@ def draw(make):
 
 # The labels that must appear on axes, with their units.
 EXPECTED = {
+    "degeneracies": ["Correlation in the posterior", "Longest axis [population's spread]"],
+    "departures": ["deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"],
+    "gain_tail": [r"$\Delta \log p$ [nat]", "own draws"],
+    "label_errors": ["Size of the label errors [standard deviations]"],
+    "other_prior": ["Effective share of the draws", style.LABELS["log_stellar_mass"]],
+    "rank_bands": ["Rank of truth [fraction]", "all: density (HPD)", "$A_V$"],
     "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
     "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],
     "outside_shares": ["share flagged as out of range", "colour"],

@@ -36,7 +36,7 @@ def test_crop_and_bin_keep_the_centre():
     images = torch.zeros(1, 128, 128, 3, dtype=torch.uint8)
     images[:, 63:65, 63:65] = torch.tensor([200, 100, 50], dtype=torch.uint8)
     encoder = ImageEncoder(crop=64, bin_factor=2, widths=(4, 4))
-    x = encoder.prepare(images) * 255
+    x = encoder.prepare(encoder.bin(images)) * 255
     assert x.shape == (1, 3, 32, 32)
     torch.testing.assert_close(x.sum((2, 3)), torch.tensor([[200.0, 100.0, 50.0]]))
     torch.testing.assert_close(x[0, :, 15:17, 15:17].sum((1, 2)), x.sum((2, 3))[0])
@@ -46,7 +46,7 @@ def test_standardised_pixels_have_unit_spread():
     images = torch.randint(0, 255, (8, 128, 128, 3), dtype=torch.uint8)
     encoder = ImageEncoder(crop=64, widths=(4, 4))
     encoder.standardise(images)
-    x = encoder.prepare(images)
+    x = encoder.prepare(encoder.bin(images))
     torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(x.std((0, 2, 3)), torch.ones(3), atol=1e-4, rtol=0)
 

@@ -1,14 +1,18 @@
 """Another prior: a linear Gaussian model, where the posterior under it is known."""
 
+import json
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from galcfm import priors
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
+from galcfm.training import TrainingSettings, train
 
 NOISE = 0.6
 CENTRE = np.array([10.0, 0.0, 8.8, 1.3, 0.5])
@@ -134,6 +138,15 @@ def test_ratios_are_those_of_normalised_densities():
     assert level == pytest.approx(8.75, abs=0.002)
 
 
+def test_a_fitted_relation_is_the_one_it_was_drawn_from():
+    rng = np.random.default_rng(2)
+    theta = CENTRE + rng.normal(size=(20_000, 5))
+    theta[:, 1] = 0.1 * (theta[:, 0] - 10) ** 2 + 0.3 * rng.normal(size=20_000)
+    relation, scatter = priors.fitted_relation(theta, "log_sfr", "log_stellar_mass")
+    np.testing.assert_allclose(relation([9, 10, 11]), [0.1, 0, 0.1], atol=0.01)
+    assert scatter == pytest.approx(0.3, rel=0.02)
+
+
 def test_a_ratio_to_the_flow_s_prior():
     torch.manual_seed(0)
     flow = Posterior("none", network={"width": 16})
@@ -141,3 +154,58 @@ def test_a_ratio_to_the_flow_s_prior():
     ratio = priors.density_ratio(lambda x: x[..., 0], flow, steps=8)(theta)
     row = flow.log_prob(theta[1], np.zeros((3, 5)), steps=8).numpy()
     np.testing.assert_allclose(ratio[1], theta[1, :, 0] - row, atol=1e-4)
+
+
+def test_the_reweighted_posterior_is_judged_better_where_its_prior_holds():
+    rng = np.random.default_rng(8)
+    truth = CENTRE + rng.normal(size=(3000, 5))
+    data = truth + NOISE * rng.normal(size=truth.shape)
+    mean, spread = gaussian_posterior(data, CENTRE, np.ones(5))
+    samples = mean[:, None] + spread * rng.normal(size=(3000, 500, 5))
+    found = priors.judge(samples, truth, log_gaussian_ratio)
+    # The old posterior under the new prior is a Gaussian at a mean that is off by `shift`.
+    new_mean, new_std = new_prior()
+    _, new_spread = gaussian_posterior(data, new_mean, new_std)
+    gap = gaussian_posterior(0, CENTRE, np.ones(5))[0] - gaussian_posterior(0, new_mean, new_std)[0]
+    slope = 1 / NOISE**2 * (spread**2 - new_spread**2)
+    at_mean = gap + slope * new_mean
+    expected_bias = at_mean
+    np.testing.assert_allclose(found["bias_old"], expected_bias, atol=0.08)
+    assert np.abs(found["bias_new"] / found["bias_error"]).max() < 4
+    variance = new_std**2 + NOISE**2
+    square = at_mean**2 + slope**2 * variance  # of old minus new posterior mean
+    divergence = np.sum(
+        np.log(spread / new_spread) + (new_spread**2 + square) / (2 * spread**2) - 0.5
+    )
+    assert found["gain"] == pytest.approx(divergence, abs=4 * found["standard_error"])
+    assert 0 < found["effective_share"] < 1
+    assert found["effective_galaxies"] < 3000
+
+
+def test_bursts_are_shifted():
+    rng = np.random.default_rng(9)
+    delta = 0.17 * rng.normal(size=100_000)
+    catalogue = pd.DataFrame(
+        {"log_sfr_true": delta, "log_sfr_history": 0.0, "sequence": rng.integers(0, 2, len(delta))}
+    )
+    weights = priors.burst_weights(catalogue, 0.1, 0.17)
+    main = (catalogue["sequence"] == 0).to_numpy()
+    assert (weights[~main] == 1).all()
+    assert np.average(delta[main], weights=weights[main]) == pytest.approx(0.1, abs=0.005)
+    assert weights[main].mean() == pytest.approx(1, abs=0.01)
+
+
+def test_fine_tuning_resumes_and_is_judged(survey, tmp_path):
+    table = survey.catalogue.assign(
+        log_sfr_true=survey.catalogue["log_sfr"], log_sfr_history=0.0, sequence=0.0
+    )
+    survey = Survey(table)
+    model = Posterior("r_and_colours", network={"width": 8})
+    settings = TrainingSettings(max_epochs=1)
+    train(model, survey, tmp_path / "run" / "photometry", settings, progress=False)
+    path = tmp_path / "priors.json"
+    first = priors.run(path, tmp_path / "run", survey, progress=False)
+    second = priors.run(path, tmp_path / "run", survey, progress=False)
+    assert first["gain"] == second["gain"]
+    assert json.loads(path.read_text())["command"] == "python -m galcfm.priors --run run"
+    assert set(first["bias"]) == set(PROPERTY_NAMES)

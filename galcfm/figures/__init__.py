@@ -33,6 +33,14 @@ from galcfm.figures.surveys import (
     percentile_offsets,
     survey_overview,
 )
+from galcfm.figures.trust import (
+    degeneracies,
+    departures,
+    gain_tail,
+    label_errors,
+    other_prior,
+    rank_bands,
+)
 
 __all__ = [
     "COLOURS",
@@ -41,16 +49,22 @@ __all__ = [
     "contact_sheet",
     "control_gains",
     "cutout_comparison",
+    "degeneracies",
+    "departures",
     "dust_age",
+    "gain_tail",
     "galaxy_corner",
     "how_fast",
+    "label_errors",
     "mass_differences",
     "method_schematic",
     "model_comparison",
+    "other_prior",
     "outside_shares",
     "pathways",
     "percentile_offsets",
     "posterior_mean_distributions",
+    "rank_bands",
     "save",
     "scaling_relations",
     "survey_overview",

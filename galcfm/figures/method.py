@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 from scipy.stats import norm
 
 from galcfm.figures.style import (
@@ -21,6 +21,17 @@ from galcfm.figures.style import (
     text_colour,
 )
 from galcfm.properties import BANDS
+
+# Colour and marker of the solvers that the benchmarks compare.
+SOLVERS = {
+    "galcfm": (COLOURS["image"], "o"),
+    "torchdiffeq RK4": ("#E69F00", "s"),
+    "torchdiffeq dopri5": ("#E69F00", "v"),
+    "flow_matching RK4": ("#009E73", "s"),
+    "flow_matching dopri5": ("#009E73", "v"),
+    "zuko": ("#CC79A7", "D"),
+    "sbi": ("#333333", "<"),
+}
 
 
 def schematic_flow(n_paths: int, n_times: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -176,24 +187,32 @@ def how_fast(results: Mapping) -> Figure:
     Arguments:
         results: what `make bench` writes to `data/published/benchmarks.json`.
     """
-    figure = new_figure(11, 4, results["machine"]["processor"])
+    figure = new_figure(11, 4.4, results["machine"]["processor"])
     axes = figure.subplots(1, 3)
+    handles = {}
     for panel, part, label in (
         (axes[0], "sampling_image", "Largest error of a sample [spreads]"),
         (axes[1], "density", "Largest error of a log-density [nat]"),
     ):
         rows = pd.DataFrame(results[part]["solvers"])
-        for k, (solver, group) in enumerate(rows.groupby("solver", sort=False)):
-            group = group.sort_values("seconds")
-            style = {"color": COLOURS["image"], "lw": 2} if solver == "galcfm" else {"lw": 1}
-            panel.loglog(
-                group["seconds"], group["max_error"], marker="osv^D<"[k % 6], label=solver, **style
-            )
+        for solver, group in rows.groupby("solver", sort=False):
+            colour, marker = SOLVERS[solver]
+            group = group.sort_values("max_error")
+            handles[solver] = panel.loglog(
+                group["seconds"],
+                group["max_error"],
+                color=colour,
+                marker=marker,
+                lw=2 if solver == "galcfm" else 1,
+                label=solver,
+            )[0]
         panel.axhline(results[part]["tolerance"], color=LIGHT, ls=":")
         n_draws = results[part]["galaxies"] * results[part]["samples"]
         panel.set(xlabel=f"Seconds for {n_draws:,} draws", ylabel=label)
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        panel.xaxis.set_major_formatter(FormatStrFormatter("%g"))
         panel.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
-        panel.legend(fontsize=7)
+    figure.legend(handles=handles.values(), loc="outside lower left", ncols=7)
     rows = pd.DataFrame(results["scaling"]["rows"])
     axes[2].loglog(
         rows["galaxies"], rows["seconds"], "o-", color=COLOURS["image"], label="measured"

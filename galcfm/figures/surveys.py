@@ -26,7 +26,8 @@ def contact_sheet(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
     """Show cutouts with redshift, r magnitude and the five properties below each.
 
     Arguments:
-        catalogue: the galaxies to show, a row each, at most 24.
+        catalogue: the galaxies to show, a row each, at most 24. A column `delta_log_p` [nat] is
+            shown where there is one.
         images: their cutouts, uint8 `(n, 128, 128, 3)`.
         source: what the galaxies are.
     """
@@ -41,6 +42,8 @@ def contact_sheet(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
     for axes in grid.ravel():
         axes.set_axis_off()
     numbers = {"redshift": "Redshift", "mag_r": "$r$ [AB mag]"} | LABELS
+    if "delta_log_p" in catalogue:
+        numbers["delta_log_p"] = r"$\Delta \log p$ [nat]"
     for k, (image, (_, galaxy)) in enumerate(zip(images, catalogue.iterrows(), strict=True)):
         row, column = divmod(k, columns)
         cutout(grid[2 * row, column], image)

@@ -1,0 +1,236 @@
+"""Whether the posteriors can be trusted: calibration, outliers, degeneracies, other priors."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from galcfm.figures.style import (
+    COLOURS,
+    LABELS,
+    LIGHT,
+    TITLES,
+    histogram,
+    limits,
+    model_legend,
+    new_figure,
+    posteriors_in_order,
+    styled,
+)
+from galcfm.properties import PROPERTIES
+
+# Without units: panels are wide enough for no more.
+SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
+    p.name: f"${p.symbol}$".replace(r"\star", r"\bigstar") for p in PROPERTIES
+}
+
+
+@styled
+def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> Figure:
+    """Rank shares of each test minus what calibrated posteriors have, with the 95 % band.
+
+    Arguments:
+        deviations: of `calibration.deviations`, a row a level, a column a test, by model.
+        band: lowest and highest deviation inside the band at these levels, each `(L,)`.
+        source: what the galaxies are.
+    """
+    models = posteriors_in_order(deviations)
+    tests = deviations[models[0]]
+    figure = new_figure(10, 5, source)
+    grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
+    for axes, name in zip(grid, tests, strict=False):
+        axes.fill_between(tests.index, *band, color=LIGHT, alpha=0.3, lw=0)
+        axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        for model in models:
+            axes.plot(tests.index, deviations[model][name], color=COLOURS[model], lw=1.8)
+        axes.set_title(SHORT[name], fontsize=10)
+        axes.set(xlim=(0, 1))
+    for axes in grid[3:7]:
+        axes.set_xlabel("Rank of truth [fraction]")
+        axes.tick_params(labelbottom=True)
+    for axes in grid[::4]:
+        axes.set_ylabel("Share below − expected")
+    grid[7].set_axis_off()
+    model_legend(grid[7], models, loc="center")
+    grid[7].text(0.5, 0.2, "grey: 95 % band", ha="center", transform=grid[7].transAxes, fontsize=9)
+    return figure
+
+
+@styled
+def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
+    """Largest deviation from uniform ranks in bins of galaxies, in half-widths of the band.
+
+    Arguments:
+        values: of `calibration.departures`, a row a bin, a column a test, by model.
+        source: what the galaxies are.
+    """
+    models = posteriors_in_order(values)
+    rows = values[models[0]].index
+    figure = new_figure(10, 1.6 + 0.26 * len(rows), source)
+    grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    colours = ListedColormap(["#f2f2f2", "#fdd49e", "#fc8d59", "#b30000"])
+    norm = BoundaryNorm([0, 1, 1.5, 2, 3], colours.N)
+    for axes, model in zip(grid, models, strict=True):
+        table = values[model]
+        shown = axes.imshow(table, cmap=colours, norm=norm, aspect="auto")
+        for i, j in np.ndindex(table.shape):
+            value = table.iloc[i, j]
+            axes.text(
+                j,
+                i,
+                f"{value:.1f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if value > 2 else "black",
+                fontweight="bold" if value > 1 else "normal",
+            )
+        names = [SHORT[name].replace("all: ", "") for name in table]
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+        axes.set_title(TITLES[model], fontsize=10)
+        axes.tick_params(length=0)
+    names = {"log_stellar_mass": SHORT["log_stellar_mass"], "redshift": "$z$", "mag_r": "$r$"}
+    last = max(number for _, number in rows)
+    labels = [
+        names[column] + {1: ": lowest", last: ": highest"}.get(number, f": {number} of {last}")
+        for column, number in rows
+    ]
+    grid[0].set_yticks(range(len(rows)), labels)
+    bar = figure.colorbar(shown, ax=list(grid), pad=0.01, fraction=0.04)
+    bar.set_label("deviation [half-widths of the band]")
+    return figure
+
+
+@styled
+def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
+    """Share of galaxies below each Δlog p: observed, and by the model's own draws.
+
+    Arguments:
+        observed: Δlog p of the truths [nat], `(n,)`, by model.
+        expected: Δlog p of draws [nat], any shape, by model.
+        source: what the galaxies are.
+    """
+    models = posteriors_in_order(observed)
+    figure = new_figure(8, 3.3, source)
+    grid = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    low = min(np.quantile(x, 0.0005) for x in (*observed.values(), *expected.values()))
+    for axes, model in zip(grid, models, strict=True):
+        for values, look, label in (
+            (observed[model], {"lw": 2, "color": COLOURS[model]}, "truth"),
+            (expected[model], {"lw": 1.3, "color": COLOURS["truth"], "ls": "--"}, "own draws"),
+        ):
+            x = np.sort(np.ravel(values))
+            axes.step(x, np.arange(1, len(x) + 1) / len(x), label=label, **look)
+        axes.axvline(0, color=LIGHT, lw=1)
+        axes.set(
+            xlabel=r"$\Delta \log p$ [nat]",
+            yscale="log",
+            xlim=(min(low, -1), max(np.quantile(x, 0.9) for x in observed.values())),
+            ylim=(0.5 / len(observed[model]), 1.2),
+            title=TITLES[model],
+        )
+        axes.legend(loc="upper left")
+    grid[0].set_ylabel("Share of galaxies below")
+    return figure
+
+
+@styled
+def label_errors(size, delta_log_p: Mapping, *, source: str) -> Figure:
+    """Δlog p against the size of the measurement errors of the true properties.
+
+    Arguments:
+        size: of `diagnostics.label_error_size`, `(n,)`.
+        delta_log_p: [nat], `(n,)`, by model.
+        source: what the galaxies are.
+    """
+    models = posteriors_in_order(delta_log_p)
+    figure = new_figure(8, 3.2, source)
+    grid = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, model in zip(grid, models, strict=True):
+        values = np.asarray(delta_log_p[model])
+        axes.scatter(size, values, s=5, color=COLOURS[model], alpha=0.4, lw=0, rasterized=True)
+        axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        axes.set(
+            xlabel="Size of the label errors [standard deviations]",
+            xlim=limits(size, inside=99.9),
+            ylim=limits(*delta_log_p.values(), inside=99.6),
+            title=TITLES[model],
+        )
+    grid[0].set_ylabel(r"$\Delta \log p$ [nat]")
+    return figure
+
+
+@styled
+def degeneracies(found: Mapping[str, Mapping[str, Mapping]], *, source: str) -> Figure:
+    """Correlation and length of posteriors in some planes, galaxy by galaxy.
+
+    Arguments:
+        found: of `diagnostics.degeneracy`, by plane and model; a plane is named by two labels
+            with a comma between them.
+        source: what the galaxies are.
+    """
+    figure = new_figure(3.3 * len(found), 5, source)
+    grid = figure.subplots(2, len(found), sharey="row", squeeze=False)
+    longest = max(np.quantile(r["length"], 0.995) for p in found.values() for r in p.values())
+    for (upper, lower), (plane, by_model) in zip(grid.T, found.items(), strict=True):
+        models = posteriors_in_order(by_model)
+        for model in models:
+            result = by_model[model]
+            histogram(upper, result["correlation"], np.linspace(-1, 1, 41), COLOURS[model])
+            histogram(lower, result["length"], np.linspace(0, longest, 41), COLOURS[model])
+        upper.axvline(0, color=LIGHT, lw=1)
+        upper.set_title(plane, fontsize=10)
+        upper.set(xlabel="Correlation in the posterior", xlim=(-1, 1))
+        lower.set(xlabel="Longest axis [population's spread]", xlim=(0, longest))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("Share of galaxies")
+    model_legend(figure, models, loc="outside upper left", ncols=2)
+    return figure
+
+
+@styled
+def other_prior(
+    masses, weights, effective: Mapping, n_draws: int, *, names: tuple[str, str], source: str
+) -> Figure:
+    """A population of other masses, and how many draws still count under it.
+
+    Arguments:
+        masses: of the training galaxies [dex, M☉], `(n,)`.
+        weights: of these in the new population, `(n,)`.
+        effective: effective sample sizes by model, each `(m,)`.
+        n_draws: draws a galaxy.
+        names: of the old and the new population.
+        source: what the galaxies are.
+    """
+    old, new = names
+    figure = new_figure(8, 3.2, source)
+    left, right = figure.subplots(1, 2)
+    bins = np.linspace(*limits(masses, inside=99.9), 31)
+    left.hist(
+        masses,
+        bins,
+        weights=np.full(len(masses), 1 / len(masses)),
+        color=LIGHT,
+        alpha=0.5,
+        label=old,
+    )
+    left.hist(
+        masses,
+        bins,
+        weights=weights / np.sum(weights),
+        histtype="step",
+        lw=1.8,
+        color="#009E73",
+        label=new,
+    )
+    left.set(xlabel=LABELS["log_stellar_mass"], ylabel="Share of galaxies")
+    left.legend(loc="upper left")
+    for model in posteriors_in_order(effective):
+        histogram(
+            right, np.asarray(effective[model]) / n_draws, np.linspace(0, 1, 31), COLOURS[model]
+        )
+    right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
+    model_legend(right, posteriors_in_order(effective), loc="upper left")
+    return figure

@@ -1,0 +1,259 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Outliers, and dust against age
+#
+# For some galaxies $\Delta\log p$ is negative: the data make the truth *less*
+# likely than the prior does. The paper names them as a weakness. Are they
+# errors of the model, or would an exact posterior have them too?
+
+# %% tags=["parameters"]
+profile = "quick"  # folder of the run: smoke, quick or paper
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+
+# %%
+# %matplotlib inline
+import json
+
+import numpy as np
+import pandas as pd
+from IPython.display import display
+from myst_nb import glue
+
+from galcfm import diagnostics, figures, metrics, paths, runs, sampling
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
+
+folder = runs.open_run("08_outliers", globals())
+galaxies = Survey.load(paths.survey_folder(survey))
+test = galaxies.split("test")
+densities = sampling.load_densities(folder / "densities.npz")
+gain = {
+    name: metrics.information_gain(d.posterior_truth, d.prior_truth)
+    for name, d in densities.items()
+}
+draws = {
+    name: d.posterior_samples - d.prior_samples
+    for name, d in densities.items()
+}
+
+# %% [markdown]
+# ## How many should there be?
+#
+# If a posterior is calibrated, the truth is like one of its own draws. Some
+# draws fall where the prior is denser, so some truths must too: the share of
+# draws with negative $\Delta\log p$ is the share of galaxies to expect. More
+# than that is error; that many is what honest uncertainty looks like.
+
+# %%
+shares = {
+    name: diagnostics.shares_below_zero(d) for name, d in densities.items()
+}
+pd.DataFrame(
+    {
+        name: {
+            "truths below zero": f"{100 * np.mean(gain[name] < 0):.1f} %",
+            "expected from draws": f"{100 * s['expected']:.1f} "
+            f"± {100 * s['expected_standard_error']:.1f} %",
+            "truths": len(gain[name]),
+        }
+        for name, s in shares.items()
+    }
+).T
+
+# %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}}
+figures.gain_tail(gain, draws, source=test.source)
+
+# %% [markdown]
+# ## Who they are
+#
+# The eight test galaxies with the lowest $\Delta\log p$ under the image
+# model, from the lowest on:
+
+# %% mystnb={"figure": {"caption": "The eight test galaxies with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}}
+lowest = np.argsort(gain["image"])[:8]
+worst = test.select(lowest)
+figures.contact_sheet(
+    worst.catalogue.assign(delta_log_p=gain["image"][lowest]),
+    worst.images,
+    source=test.source,
+)
+
+# %% [markdown]
+# The simulated survey keeps what a real one cannot: the properties without
+# their measurement errors. So it can be asked whether the posterior missed
+# the galaxy or the catalogue did.
+
+# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}}
+simulated = "a_v_true" in test.catalogue
+if simulated:
+    size = diagnostics.label_error_size(test.catalogue)
+    display(figures.label_errors(size, gain, source=test.source))
+
+# %%
+if simulated:
+    display(
+        pd.DataFrame(
+            {
+                name: {
+                    "all galaxies": np.median(size),
+                    "negative Δlog p": np.median(size[values < 0]),
+                    "lowest 1 %": np.median(
+                        size[values <= np.quantile(values, 0.01)]
+                    ),
+                }
+                for name, values in gain.items()
+            }
+        )
+        .T.rename_axis("median size of the label errors")
+        .round(2)
+    )
+
+# %% [markdown]
+# ## Outliers that only the kernel estimate makes
+#
+# The paper estimates densities with kernels around 1,000 draws. Beyond the
+# last draw such an estimate falls like a Gaussian of the kernel's width,
+# however slowly the posterior itself fades. The same galaxies, both ways:
+
+# %%
+results = json.loads((folder / "metrics.json").read_text())
+both = {
+    name: {
+        kind: np.array(results[name]["galaxies"]["delta_log_p"][kind])
+        for kind in ("kde", "exact")
+    }
+    for name in gain
+}
+pd.DataFrame(
+    {
+        name: {
+            "galaxies": len(values["kde"]),
+            "below zero, exact": np.mean(
+                values["exact"][: len(values["kde"])] < 0
+            ),
+            "below zero, KDE": np.mean(values["kde"] < 0),
+            "lowest, exact": values["exact"][: len(values["kde"])].min(),
+            "lowest, KDE": values["kde"].min(),
+        }
+        for name, values in both.items()
+    }
+).T.round(3)
+
+# %% [markdown]
+# ## Does a better model remove them?
+#
+# For 5,000 galaxies that no model has seen, the command of
+# [Calibration](06_calibration.ipynb) also records $\Delta\log p$ under each
+# variant of the training. If outliers were a failing of capacity, training or
+# luck, then a deeper network, more epochs or the mean of several trainings
+# would bring their share down to what is expected from the draws.
+
+# %%
+published = paths.published_folder() / "calibration.json"
+recipes = json.loads(published.read_text())["recipes"]
+judged = pd.read_parquet(published.with_suffix(".parquet"))
+remedies = diagnostics.outliers_by_recipe(recipes, judged)
+remedies.round(3)
+
+# %% [markdown]
+# ## Dust against age
+#
+# A galaxy is red because its stars are old, because it is dusty, or because
+# it is rich in metals. How far does each posterior leave that open? In the
+# plane of two properties, each in units of the survey's own spread, the
+# longest axis of a posterior has a direction and a length. A correlation
+# below zero means that more dust is traded for younger or poorer stars.
+
+# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}}
+scale = galaxies.split("train").properties.std(axis=0)
+samples = {
+    name: sampling.samples_array(
+        sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    )
+    for name in ("photometry", "image")
+}
+planes = {
+    "$A_V$, $D_n(4000)$": ("dn4000", "a_v"),
+    r"$A_V$, $12+\log($O/H$)$": ("oxygen_abundance", "a_v"),
+    r"$A_V$, $\log$ SFR": ("log_sfr", "a_v"),
+}
+found = {}
+for plane, names in planes.items():
+    columns = [PROPERTY_NAMES.index(name) for name in names]
+    found[plane] = {
+        model: diagnostics.degeneracy(values[..., columns], scale[columns])
+        for model, values in samples.items()
+    }
+figures.degeneracies(found, source=test.source)
+
+# %%
+pd.DataFrame(
+    {
+        (plane.replace("$", ""), model): {
+            "median correlation": np.median(result["correlation"]),
+            "median angle [deg]": np.median(result["angle"]),
+            "median length": np.median(result["length"]),
+            "median width": np.median(result["width"]),
+        }
+        for plane, by_model in found.items()
+        for model, result in by_model.items()
+    }
+).T.round(2)
+
+# %% [markdown]
+# What of $A_V$ do the models recover? The share of its variance that the
+# posterior mean explains, beside the most that any method could, which the
+# measurement errors of $A_V$ itself set. The controls of
+# [Is the survey real?](09_is_the_survey_real.ipynb) say what more a picture
+# could give: the gain in $\log p$ of $A_V$ by the true inclination, and of
+# all five properties by true size, inclination and bulge fraction.
+
+# %%
+column = PROPERTY_NAMES.index("a_v")
+variance = test.properties[:, column].var()
+explained = {
+    name: results[name]["point_estimates"]["a_v"]["r2"] for name in gain
+}
+if simulated:
+    noise = np.mean(np.square(test.catalogue["a_v_err"]))
+    explained["most that is possible"] = 1 - noise / variance
+print(pd.Series(explained).round(3).to_string())
+controls = json.loads((paths.published_folder() / "controls.json").read_text())
+for name in ("inclination", "oracle"):
+    control = controls["experiments"][name]
+    glue(f"{name}_gain", control["gain"], display=False)
+    print(
+        f"{control['question']}: {control['gain']:+.3f} "
+        f"± {control['standard_error']:.3f} nat"
+    )
+
+# %% tags=["remove-cell"]
+for name, values in gain.items():
+    dust_age = next(iter(found.values()))[name]
+    numbers = {
+        "a_v_explained": 100 * explained[name],
+        "below_zero": 100 * np.mean(values < 0),
+        "expected_below_zero": 100 * shares[name]["expected"],
+        "below_zero_kde": 100 * np.mean(both[name]["kde"] < 0),
+        "dust_age_correlation": np.median(dust_age["correlation"]),
+        "dust_age_length": np.median(dust_age["length"]),
+    }
+    for key, number in numbers.items():
+        glue(f"{name}_{key}", float(number))
