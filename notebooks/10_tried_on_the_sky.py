@@ -175,17 +175,19 @@ figures.mass_differences(
 
 # %% [markdown]
 # From photometry alone the distance is hardly known, and the posterior falls
-# back on the population that the model was trained on: the prior pulls light
-# galaxies up and heavy ones down, most where these bright galaxies differ
-# from the simulated survey. With the redshift that pull is gone, and what
-# remains is the difference between two sets of stellar populations.
+# back on the population that the model was trained on, in which galaxies of
+# such magnitudes are nearer and lighter: the heavier the galaxy, the further
+# its mass is pulled down. With the redshift told that pull is gone, and what
+# remains is the difference between two sets of stellar populations. The
+# masses of kcorrect are no truth, and no test of what spectra would say.
 
 # %% [markdown]
 # ## What the posteriors claim
 #
 # A posterior also states its width. Were kcorrect's masses the truth and the
 # posteriors calibrated, 68 % of them would lie in the central 68 % interval.
-# They are not the truth, so this is a bound on both errors together.
+# With the redshift told more do: both methods see the same fluxes, so they
+# share the errors that the interval allows for.
 
 # %%
 for name, posterior in posteriors.items():
