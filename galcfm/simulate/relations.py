@@ -238,18 +238,19 @@ QUIESCENT_DUST = Relation(
 ATTENUATION_INCLINATION = Relation(
     "Attenuation with inclination",
     "A(i) ∝ 1 + k [1 − cos i]^p, normalised to the mean over random orientations",
-    {"disc_b": 0.99, "disc_power": 2.32, "bulge_b": 2.16, "bulge_power": 2.48, "k_disc": 1.91},
+    {"disc_b": 0.99, "disc_power": 2.32, "bulge_b": 2.16, "bulge_power": 2.48, "k_disc": 1.574},
     "none",
     ("Driver2007",),
-    "k so that A_V rises by 0.86 × 0.99 mag from face-on to edge-on at m = 10.5 (0.86: B to V).",
+    "k so that A_V rises by 0.86 × 0.99 mag from face-on to edge-on at m = 10.5, where the mean is "
+    "0.80 mag (0.86: B to V by λ^−0.7).",
 )
 ATTENUATION_CURVE = Relation(
     "Attenuation curve of the diffuse dust",
     "k(λ) = k_Calzetti(λ) (λ/5500 Å)^δ + bump B; log S = a log A_V + b, S = A_1500/A_V",
     {
         "a": -0.68,
-        "b": 0.374,
-        "calzetti_s": 2.44,
+        "b": 0.396,
+        "calzetti_s": 2.57,
         "bump": 1.7,
         "scatter": 0.15,
         "delta_min": -0.9,
@@ -257,8 +258,9 @@ ATTENUATION_CURVE = Relation(
     },
     "0.15 in δ",
     ("Salim2018", "Salim2020", "Noll2009", "Calzetti2000"),
-    "δ from S at the A_V of the disc, held between −0.9 and 0.3. b is 0.05 below theirs (ours, "
-    "from real colours).",
+    "δ from S at the A_V of the disc, held between −0.9 and 0.3; 2.57 is the S of the curve at "
+    "δ = 0. b is 0.03 below theirs (ours, from real colours). B is that of galaxies of "
+    "intermediate mass, rounded.",
 )
 BIRTH_CLOUDS = Relation(
     "Birth clouds",
@@ -290,8 +292,9 @@ EARLY_SIZES = Relation(
     "R = b M^a kpc; scatter as that of late types",
     {"a": 0.56, "b": 2.88e-6, "bulge": 0.85, "disc": 1.35, "circular_to_major": 1.1},
     "0.47 to 0.34 in ln R",
-    ("Shen2003",),
-    "Bulge and disc have 0.85 and 1.35 times the radius of the whole (ours).",
+    ("Shen2003", "Shen2007"),
+    "b is that of the erratum. Bulge and disc have 0.85 and 1.35 times the radius of the whole "
+    "(ours).",
 )
 EARLY_BULGES = Relation(
     "Bulge-to-total ratio of stellar mass off the main sequence",
@@ -311,7 +314,8 @@ BULGES = Relation(
 )
 BULGE_SHAPES = Relation(
     "Bulge profiles and sizes",
-    "r_e/h = 0.22 ± 0.09; Sérsic n = 4 for 24 % of bulges, 2 for the others; oblate, q = 0.7",
+    "r_e/h = 0.22 ± 0.09; Sérsic n = 4 for the 24 % of bulges above n = 2, 2 for the others; "
+    "oblate, q = 0.7",
     {"radius_ratio": 0.22, "scatter": 0.40, "de_vaucouleurs_share": 0.24, "q": 0.7},
     "0.40 in ln r_e",
     ("MacArthur2003", "Weinzirl2009"),
