@@ -162,15 +162,17 @@ class _BoundNetwork:
     """
 
     def __init__(self, network: VelocityNetwork, prepared: Tensor, n_samples: int):
-        self.network, self.prepared = network, prepared
+        self.prepared = prepared
         n, width, dim = len(prepared), prepared.shape[-1], network.dim
         self.shape = (n, n_samples, width)
         first = network.hidden[0].weight
         self.time_weight, self.weight = first[:, 0], first[:, 1 : 1 + dim].T
         self.layers = [(layer.weight.T, layer.bias) for layer in network.hidden[1:]]
+        self.output = network.output
         self.shift = torch.empty_like(prepared)
         # Two buffers in turn hold the input and the output of a layer.
-        self.buffers = prepared.new_empty(2, n * n_samples, width)
+        self.buffers = tuple(prepared.new_empty(2, n * n_samples, width))
+        self.velocity = prepared.new_empty(dim, n * n_samples)
         self.slopes: Tensor | None = None
 
     def __call__(self, t: float, x: Tensor, out: Tensor, divergence: Tensor | None = None) -> None:
@@ -186,8 +188,9 @@ class _BoundNetwork:
             torch.addmm(bias, h, weight, out=spare)
             h, spare = spare, h
         self._activate(h, len(self.layers), divergence is not None)
-        output = self.network.output
-        torch.addmm(output.bias, h, output.weight.T, out=out.view(-1, out.shape[-1]))
+        # So few columns are multiplied faster as rows.
+        torch.mm(self.output.weight, h.T, out=self.velocity)
+        torch.add(self.velocity.T, self.output.bias, out=out.view(-1, out.shape[-1]))
         if divergence is not None:
             torch.sum(self._trace(h, spare), -1, out=divergence.view(-1))
 
@@ -201,9 +204,9 @@ class _BoundNetwork:
         slope.addcmul_(h, slope, value=-1).add_(h)
 
     def _allocate_tangents(self) -> None:
-        self.slopes = self.buffers.new_empty(len(self.layers) + 1, *self.buffers.shape[1:])
         self.total = torch.empty_like(self.buffers[0])
-        output = self.network.output.weight
+        self.slopes = self.total.new_empty(len(self.layers) + 1, *self.total.shape)
+        output = self.output.weight
         if not self.layers:
             self.forward = self.backward = None
             return
@@ -214,7 +217,7 @@ class _BoundNetwork:
 
     def _trace(self, a: Tensor, b: Tensor) -> Tensor:
         """Terms `(rows, width)` whose sum is the divergence; `a` and `b` are overwritten."""
-        output, total = self.network.output.weight, self.total
+        output, total = self.output.weight, self.total
         if self.forward is None:
             return torch.mul(self.slopes[0], (self.weight * output).sum(0), out=total)
         total.zero_()
