@@ -16,10 +16,9 @@ import argparse
 import hashlib
 import json
 import math
-import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -55,7 +54,6 @@ __all__ = [
     "departures",
     "deviations",
     "hpd_ranks",
-    "machine",
     "members_of",
     "rank_galaxies",
     "rank_shares",
@@ -392,14 +390,8 @@ class Recipe:
         return not (self.settings or self.architecture or self.n_galaxies)
 
 
-PAPER = {
-    "learning_rate": 5e-5,
-    "batch_size": 64,
-    "max_epochs": 200,
-    "schedule": "constant",
-    "draws_per_galaxy": 1,
-    "average_decay": 0.0,
-}
+# The defaults are the paper's.
+PAPER = {name: value for name, value in asdict(TrainingSettings()).items() if name != "seed"}
 RECIPES = {
     "photometry": Recipe("this book's training", "photometry"),
     "image": Recipe("this book's training", "image"),
@@ -466,7 +458,7 @@ def run(
     folder: Path,
     survey: Survey,
     galaxies: Survey,
-    recipes: Mapping[str, Recipe] = RECIPES,
+    recipes: Mapping[str, Recipe],
     *,
     n_draws: int = 31,
     progress: bool = True,
@@ -522,7 +514,6 @@ def run(
         results |= {
             "command": f"python -m galcfm.calibration --run {folder.name}",
             "date": str(date.today()),
-            "machine": machine(),
             "identity": identity,
             "references": "measured properties of another galaxy, distances in units of the "
             "training split's spread",
@@ -532,14 +523,6 @@ def run(
             table.to_parquet(temporary, index=False)
         write_json(path, results)
     return results
-
-
-def machine() -> str:
-    """Name of the processor, and threads in use."""
-    description = Path("/proc/cpuinfo")
-    lines = description.read_text().splitlines() if description.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads"
 
 
 def _digest(content) -> str:

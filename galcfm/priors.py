@@ -27,7 +27,6 @@ from pathlib import Path
 
 import numpy as np
 
-from galcfm.calibration import machine
 from galcfm.flow import FAST_STEPS
 from galcfm.paths import published_folder, run_folder, survey_folder, write_json
 from galcfm.posterior import Posterior
@@ -363,7 +362,6 @@ def run(path: Path, folder: Path, survey: Survey, *, shift: float = 0.15, progre
         "seconds": tuned.metadata["seconds"],
         "command": f"python -m galcfm.priors --run {folder.name}",
         "date": str(date.today()),
-        "machine": machine(),
         "made": provenance(),
     }
     write_json(path, result)

@@ -2,38 +2,24 @@
 
 from pathlib import Path
 
+import yaml
+
+from galcfm.paths import repository_root
 from galcfm.posterior import Posterior
 from galcfm.runs import parameter_defaults
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 
-__all__ = ["RECIPES", "train_models"]
+__all__ = ["RECIPES", "parameters", "train_models"]
 
-PAPER = {
-    "features": "magnitudes",
-    "image_bin": 1,
-    "encoder_widths": [32, 64, 128, 256],
-    "encoder_batch": 0,
-    "warm_start": False,
-    "prior_max_epochs": 200,
-    "photometry_max_epochs": 200,
-    "max_epochs": 200,
-    "learning_rate": 5e-5,
-    "batch_size": 64,
-    "schedule": "constant",
-    "draws_per_galaxy": 1,
-    "average_decay": 0.0,
-    "augment": False,
-}
+NOTEBOOK = "02_training"
 # Changes to the parameters of notebook 02, which are the recipe `quick`.
-RECIPES = {
-    "quick": {},
-    "paper": PAPER,
-    # That of `quick` with the paper's pixels and channels; nine times the galaxies need fewer
-    # epochs, and a GPU larger batches.
+CHANGES = {
+    # The paper's pixels and channels; nine times the galaxies need fewer epochs, and a GPU larger
+    # batches.
     "tuned": {
         "image_bin": 1,
-        "encoder_widths": PAPER["encoder_widths"],
+        "encoder_widths": [32, 64, 128, 256],
         "encoder_batch": 0,
         "batch_size": 256,
         "photometry_max_epochs": 30,
@@ -53,6 +39,20 @@ RECIPES = {
         "batch_size": 32,
     },
 }
+RECIPES = ("quick", "paper", *CHANGES)
+
+
+def parameters(recipe: str) -> dict:
+    """Parameters of notebook 02 under a recipe, and `half_precision`.
+
+    Arguments:
+        recipe: one of `RECIPES`; `"quick"` and `"paper"` are the profiles.
+    """
+    defaults = {"half_precision": False} | parameter_defaults(NOTEBOOK)
+    if recipe != "paper":
+        return defaults | CHANGES.get(recipe, {})
+    path = repository_root() / "notebooks" / "parameters" / "paper" / f"{NOTEBOOK}.yaml"
+    return defaults | yaml.safe_load(path.read_text())
 
 
 def train_models(
@@ -70,7 +70,7 @@ def train_models(
     Returns:
         The models by name.
     """
-    p = {"half_precision": False} | parameter_defaults("02_training") | RECIPES[recipe] | changes
+    p = parameters(recipe) | changes
     network = {"width": p["width"], "depth": p["depth"]}
     encoder = {
         "n_features": p["n_image_features"],

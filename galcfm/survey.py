@@ -30,6 +30,7 @@ __all__ = [
     "SurveyError",
     "SurveyWriter",
     "assign_split",
+    "processor",
     "provenance",
     "read_description",
 ]
@@ -45,8 +46,16 @@ class SurveyError(ValueError):
     """A survey that cannot be used, with the file, row or column and the remedy."""
 
 
+def processor() -> str:
+    """Name of the processor, where the system tells it, and number of its cores."""
+    description = Path("/proc/cpuinfo")
+    lines = description.read_text().splitlines() if description.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
 def provenance() -> dict:
-    """Commit, dirty flag and software versions of the code that is running."""
+    """Commit, dirty flag, software versions and machine of the code that is running."""
 
     def git(*arguments):
         answer = subprocess.run(
@@ -60,6 +69,7 @@ def provenance() -> dict:
         "dirty": None if changes is None else bool(changes),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "numpy", "pandas", "pyarrow")},
+        "machine": processor(),
     }
 
 

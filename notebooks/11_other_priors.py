@@ -173,7 +173,7 @@ print(f"median effective share of the draws: {share:.3f}")
 
 # %%
 stored = json.loads((paths.published_folder() / "priors.json").read_text())
-print(f"{stored['command']}, {stored['date']}, {stored['machine']}")
+print(f"{stored['command']}, {stored['date']}, {stored['made']['machine']}")
 print(f"bursts higher by {stored['shift']} dex")
 print(
     f"{stored['effective_galaxies']:.0f} effective of "

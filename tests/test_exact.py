@@ -182,7 +182,7 @@ def test_published_numbers_name_their_origin(published):
     folder, result = published
     stored = json.loads((folder / "published" / "exact_posteriors.json").read_text())
     assert stored == json.loads(json.dumps(result))
-    assert {"command", "date", "machine", "made", "plan", "trained_on"} <= set(stored)
+    assert {"command", "date", "made", "plan", "trained_on"} <= set(stored)
     table = pd.read_parquet(folder / "published" / "exact_posteriors.parquet")
     assert len(table) == PLAN.n_galaxies
     gap = (table["exact"] - table["book"]).mean()

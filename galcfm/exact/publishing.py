@@ -1,7 +1,5 @@
 """The numbers of the chapter on exact posteriors, from the table of all galaxies."""
 
-import os
-import platform
 import time
 from dataclasses import asdict
 from datetime import date
@@ -131,7 +129,6 @@ def publish(plan: Plan, cache: Path, folder: Path, progress: bool = True) -> dic
         "plan": asdict(plan),
         "command": "python -m galcfm.exact",
         "date": str(date.today()),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(time.monotonic() - started),
         "made": made,
     }

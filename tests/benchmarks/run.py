@@ -28,7 +28,7 @@ from galcfm import figures, metrics, paths
 from galcfm.flow import BLOCK_ROWS, FAST_STEPS, ConditionalFlow
 from galcfm.networks import VelocityNetwork
 from galcfm.posterior import Posterior
-from galcfm.survey import Survey, provenance
+from galcfm.survey import Survey, processor, provenance
 from galcfm.training import TrainingSettings, _Data, _draws, _generator, _Loop
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", 7))
@@ -416,11 +416,8 @@ def table(results: dict) -> str:
 
 
 def machine() -> dict:
-    description = Path("/proc/cpuinfo")
-    lines = description.read_text().splitlines() if description.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "load_before": os.getloadavg()[0],
         "system": platform.platform(),
