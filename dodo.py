@@ -215,6 +215,8 @@ PUBLISHED = {
     "controls": ["-m", "galcfm.controls"],
     "exact": ["-m", "galcfm.exact"],
     "priors": ["-m", "galcfm.priors", "--run", PROFILE],
+    "seeds": ["-m", "galcfm.seeds"],
+    "sky": ["-m", "galcfm.sky"],
 }
 
 

@@ -69,7 +69,8 @@ COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
 MASS = PROPERTY_NAMES.index("log_stellar_mass")
 MODELS = ("prior", "photometry", "image")
 DRAWS_AGAINST_PRIOR = 8
-N_GALAXIES, SEED = 5000, 606
+# Recipes were chosen on other galaxies, those of seed 606.
+N_GALAXIES, SEED = 5000, 608
 
 
 # ---------------------------------------------------------------------------------------------
@@ -398,15 +399,17 @@ RECIPES = {
     "photometry_paper": Recipe(
         "the paper's training", "photometry", PAPER, {"features": "magnitudes"}
     ),
-    "photometry_ensemble": Recipe("mean density of three trainings", "photometry", members=3),
+    "photometry_shorter": Recipe("a quarter of the epochs", "photometry", {"max_epochs": 15}),
     "photometry_more": Recipe(
         "60,000 galaxies", "photometry", {"max_epochs": 15}, n_galaxies=75_000
     ),
+    "photometry_ensemble": Recipe("mean density of three trainings", "photometry", members=3),
     "photometry_sharp": Recipe("path without width, σ = 0", "photometry", {}, {"sigma": 0.0}),
-    "photometry_longer": Recipe("twice the epochs", "photometry", {"max_epochs": 120}),
     "photometry_deeper": Recipe(
         "five hidden layers, not three", "photometry", {}, {"network": {"width": 256, "depth": 5}}
     ),
+    "image_shorter": Recipe("a quarter of the epochs", "image", {"max_epochs": 4}),
+    "image_longer": Recipe("twice the epochs", "image", {"max_epochs": 32}),
     "image_ensemble": Recipe("mean density of two trainings", "image", members=2),
 }
 

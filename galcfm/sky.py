@@ -43,9 +43,9 @@ MODELS = {
 }
 N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(
-    learning_rate=1e-3,
-    batch_size=512,
-    max_epochs=24,
+    learning_rate=1.5e-3,
+    batch_size=256,
+    max_epochs=36,
     schedule="cosine",
     draws_per_galaxy=4,
     average_decay=0.998,

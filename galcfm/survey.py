@@ -63,7 +63,8 @@ def provenance() -> dict:
         )
         return answer.stdout.strip() if answer.returncode == 0 else None
 
-    changes = git("status", "--porcelain", "--untracked-files=no")
+    # Stored results that are being made anew are not code.
+    changes = git("status", "--porcelain", "--untracked-files=no", ":/", ":!/data/published")
     return {
         "commit": git("rev-parse", "HEAD"),
         "dirty": None if changes is None else bool(changes),

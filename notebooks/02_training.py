@@ -43,12 +43,12 @@ prior_max_epochs = 20  # of the unconditional flow, at most; not in the paper
 photometry_max_epochs = 60  # at most; the paper stops early
 max_epochs = 16  # of the image model, at most; the paper stops early
 patience = 10  # epochs without improvement before stopping
-learning_rate = 1e-3  # of AdamW; the paper's 5e-5
-batch_size = 128  # galaxies a step; the paper's 64
+learning_rate = 1.5e-3  # of AdamW; the paper's 5e-5
+batch_size = 64  # galaxies a step; the paper's 64
 encoder_batch = 32  # images encoded at once; the paper's: the whole batch, 0
 schedule = "cosine"  # of the learning rate; the paper's "constant"
 draws_per_galaxy = 8  # draws of time and noise a galaxy; the paper's 1
-average_decay = 0.99  # of the moving average of weights; the paper's 0
+average_decay = 0.995  # of the moving average of weights; the paper's 0
 augment = True  # rotated and mirrored images; not in the paper
 seed = 1  # of weights, order and noise
 

@@ -49,8 +49,8 @@ galaxies = pd.read_parquet(published.with_suffix(".parquet"))
 n_draws = stored["identity"]["n_draws"]
 models = ("photometry", "image")
 print(f"{len(galaxies)} galaxies, {n_draws} draws of each")
-print(f"models of the {stored['identity']['run']} run; {stored['made']['machine']}")
-print(f"{stored['command']}, {stored['date']}")
+print(f"models of the {stored['identity']['run']} run")
+print(f"{stored['command']}, {stored['date']}, {stored['made']['machine']}")
 
 # %% [markdown]
 # ## Three tests

@@ -68,7 +68,7 @@ class Plan:
     runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
-    n_particles: int = 1500
+    n_particles: int = 4000
     moves: int = 6
     last_moves: int = 30
     kept: int = 2
