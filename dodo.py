@@ -84,13 +84,16 @@ def execute(notebook: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     os.environ.setdefault("TQDM_MININTERVAL", "5")
     chapter = RUN / "chapters" / f"{notebook}.ipynb"
+    # The cell that Papermill adds shows the reader what differs from the notebook's own values.
+    defaults = runs.parameter_defaults(notebook)
+    changed = {k: v for k, v in PARAMETERS[notebook].items() if v != defaults[k]}
     with paths.replacing(chapter) as temporary:
         try:
             runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
             papermill.execute_notebook(
                 ROOT / "notebooks" / f"{notebook}.ipynb",
                 temporary,
-                PARAMETERS[notebook],
+                changed,
                 cwd=ROOT / "notebooks",
                 log_output=True,
                 progress_bar=False,

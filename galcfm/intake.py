@@ -58,6 +58,7 @@ MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9,
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
 LARGEST_CUTOUT = 4096
+FEWEST_COLOURS = 20  # galaxies whose colours are compared with those of their cutouts
 SMALLEST_TURN = 0.02  # rad
 
 
@@ -157,6 +158,8 @@ def take_in(
         if name in values:
             values[name] = np.array(values[name], dtype=object)
     catalogue = pd.DataFrame({name: values[name][kept] for name in order if name in values})
+    if images is not None:
+        _warn_of_reversed_channels(catalogue, images, source.name)
     if "split" not in catalogue:
         catalogue["split"] = assign_split(catalogue["object_id"], validation=0.1, test=0.1)
     parameters = {
@@ -545,6 +548,21 @@ def _collect_cutouts(cutouts, pixel_scale, object_id, reasons, where) -> np.ndar
         except ValueError as error:
             reasons[row].append(f"cutout: {error}")
     return images[:n]
+
+
+def _warn_of_reversed_channels(catalogue: pd.DataFrame, images: np.ndarray, where: str) -> None:
+    """Warn where the cutouts get bluer as the magnitudes get redder; a few galaxies cannot say."""
+    if len(images) < FEWEST_COLOURS:
+        return
+    middle = np.s_[:, *(slice(side // 2 - 8, side // 2 + 8) for side in IMAGE_SHAPE[:2])]
+    light = 1 + images[middle].mean(axis=(1, 2))
+    pictured = pd.Series(np.log(light[:, 0] / light[:, 2]))
+    if pictured.corr(catalogue["mag_g"] - catalogue["mag_i"], method="spearman") < -0.5:
+        warnings.warn(
+            f"{where}: galaxies that are red by g − i are blue in their cutouts: are the channels "
+            "in the order g, r, i? They must be i, r, g",
+            stacklevel=4,
+        )
 
 
 def read_cutout(path: Path | str, pixel_scale: float) -> np.ndarray:

@@ -23,7 +23,7 @@ from galcfm.paths import data_folder, published_folder, replacing, survey_folder
 __all__ = ["OUT_OF_TIME", "main"]
 
 OUT_OF_TIME = 75  # exit code: call again (EX_TEMPFAIL of sysexits.h)
-CORE = ("torch", "lightning", "numpy", "scipy", "pandas", "pyarrow", "safetensors", "tqdm")
+CORE = ("torch", "lightning", "numpy", "scipy", "pandas", "pyarrow", "yaml", "safetensors", "tqdm")
 MAX_BYTES = 20 << 20  # of what is published
 SIZES = {
     "n_galaxies": 106_800,  # as notebook 01 has it

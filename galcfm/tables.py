@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from galcfm.properties import PROPERTIES
@@ -11,16 +12,24 @@ __all__ = [
     "comparison",
     "control_gains",
     "cutout_statistics",
+    "degeneracies",
     "exact_checks",
     "exact_gaps",
     "exact_information",
     "explanations",
     "information",
+    "kernel_outliers",
+    "label_errors",
+    "made_by",
     "magnitude_errors",
+    "masses",
+    "other_priors",
+    "outlier_shares",
     "percentiles",
     "point_estimates",
     "relations",
     "training_seeds",
+    "training_variants",
     "wasserstein",
 ]
 
@@ -31,6 +40,17 @@ DENSITIES = {
     "exact_kde_prior": "exact, KDE prior",
 }
 METRICS = {"delta_log_p": "Δlog p", "d_kl": "D_KL"}
+
+
+def made_by(stored: Mapping) -> str:
+    """Command, date, commit and machine of a stored result, in two lines.
+
+    Arguments:
+        stored: content of a JSON file in `data/published/`.
+    """
+    made = stored["made"]
+    commit = (made["commit"] or "unknown")[:7]
+    return f"{stored['command']}\n{stored['date']}, commit {commit}, {made['machine']}"
 
 
 def information(results: Mapping[str, dict]) -> pd.DataFrame:
@@ -236,6 +256,125 @@ def _mean_and_error(value: Mapping[str, float], digits: int = 2) -> str:
     return _with_error(value["mean"], value["standard_error"], digits)
 
 
+def outlier_shares(gain: Mapping[str, np.ndarray], shares: Mapping[str, dict]) -> pd.DataFrame:
+    """Galaxies with negative Δlog p beside the share to expect, a row a model.
+
+    Arguments:
+        gain: Δlog p of all galaxies by model, `(n,)` each.
+        shares: `diagnostics.shares_below_zero` of each model by its name.
+    """
+    rows = {}
+    for model, share in shares.items():
+        below = gain[model] < 0
+        rows[model] = {
+            "truths below zero [%]": _with_error(
+                100 * below.mean(), 100 * below.std() / np.sqrt(len(below)), 1
+            ),
+            "expected from draws [%]": _with_error(
+                100 * share["expected"], 100 * share["expected_standard_error"], 1
+            ),
+            "truths": len(below),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def label_errors(size: np.ndarray, gain: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Median size of the label errors of all galaxies and of outliers, a row a model.
+
+    Arguments:
+        size: `diagnostics.label_error_size`, `(n,)`.
+        gain: Δlog p of the same galaxies by model, `(n,)` each.
+    """
+    rows = {
+        model: {
+            "all galaxies": np.median(size),
+            "negative Δlog p": np.median(size[values < 0]),
+            "lowest 1 %": np.median(size[values <= np.quantile(values, 0.01)]),
+        }
+        for model, values in gain.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis("median size of the label errors").round(2)
+
+
+def kernel_outliers(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Galaxies with negative Δlog p by the exact density and by kernels, a row a model.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name, with `galaxies`.
+    """
+    rows = {}
+    for model, result in results.items():
+        kde = np.array(result["galaxies"]["delta_log_p"]["kde"])
+        exact = np.array(result["galaxies"]["delta_log_p"]["exact"])[: len(kde)]
+        rows[model] = {"galaxies": len(kde)}
+        for kind, values in (("exact", exact), ("KDE", kde)):
+            rows[model] |= {
+                f"below zero, {kind} [%]": f"{100 * np.mean(values < 0):.1f}",
+                f"lowest, {kind} [nat]": f"{values.min():.1f}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def degeneracies(found: Mapping[str, Mapping[str, dict]]) -> pd.DataFrame:
+    """Medians over galaxies of how two properties trade against each other, by plane and model.
+
+    Arguments:
+        found: `diagnostics.degeneracy` by plane and model.
+    """
+    rows = {
+        (plane.replace("$", ""), model): {
+            "median correlation": np.median(result["correlation"]),
+            "median angle [deg]": np.median(result["angle"]),
+            "median length": np.median(result["length"]),
+            "median width": np.median(result["width"]),
+        }
+        for plane, by_model in found.items()
+        for model, result in by_model.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").round(2)
+
+
+def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
+    """Bias and scatter of stellar masses against another method's [dex], by model and galaxies.
+
+    Arguments:
+        compared: `sky.compare_masses` by model and group of galaxies.
+    """
+    rows = {
+        names: {
+            "bias [dex]": f"{found['bias']:+.3f}",
+            "scatter [dex]": f"{found['scatter']:.3f}",
+            "beyond 0.3 dex": f"{found['outliers']:.1%}",
+            "galaxies": found["n"],
+        }
+        for names, found in compared.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def other_priors(judged: Mapping[tuple[str, str], dict], column: Mapping[str, int]) -> pd.DataFrame:
+    """Posteriors under another prior, judged on the galaxies weighted to it, by prior and model.
+
+    Arguments:
+        judged: `priors.judge` by prior and model.
+        column: by prior, the property whose prior has changed.
+    """
+    rows = {}
+    for (prior, model), result in judged.items():
+        k = column[prior]
+        rows[prior, model] = {
+            "gain in log p [nat]": _with_error(result["gain"], result["standard_error"], 3, "+"),
+            "bias, old prior [dex]": f"{result['bias_old'][k]:+.3f}",
+            "bias, new prior [dex]": _with_error(
+                result["bias_new"][k], result["bias_error"][k], 3, "+"
+            ),
+            "effective share of draws": f"{result['effective_share']:.2f}",
+            "effective galaxies": round(result["effective_galaxies"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def magnitude_errors(errors: Mapping[str, dict]) -> pd.DataFrame:
     """Median quoted magnitude errors of real and simulated galaxies, a row a band.
 
@@ -323,6 +462,24 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
             for name, (gain, text) in gains.items()
         }
     ).T
+
+
+def training_variants(variants: Mapping[str, dict]) -> pd.DataFrame:
+    """What changes to the image model add to its own gain [nat], a row a change.
+
+    Arguments:
+        variants: those of `training_seeds.json`, of `galcfm.seeds.compare_variants`.
+    """
+    rows = {
+        name: {
+            "more than the recipe [nat]": _with_error(
+                found["difference"], found["standard_error"], 3, "+"
+            ),
+            "training [s]": round(found["seconds"]),
+        }
+        for name, found in variants.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("one change")
 
 
 def _with_error(value: float, error: float, digits: int = 2, sign: str = "") -> str:

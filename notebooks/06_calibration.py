@@ -40,7 +40,7 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import calibration, figures, paths, runs
+from galcfm import calibration, figures, paths, runs, tables
 
 folder = runs.open_run("06_calibration", globals())
 published = paths.published_folder() / "calibration.json"
@@ -50,7 +50,7 @@ n_draws = stored["identity"]["n_draws"]
 models = ("photometry", "image")
 print(f"{len(galaxies)} galaxies, {n_draws} draws of each")
 print(f"models of the {stored['identity']['run']} run")
-print(f"{stored['command']}, {stored['date']}, {stored['made']['machine']}")
+print(tables.made_by(stored))
 
 # %% [markdown]
 # ## Three tests

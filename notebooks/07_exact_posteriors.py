@@ -55,6 +55,7 @@ names = {
     "book": f"flow, {n_book:,} galaxies",
     "many": f"flow, {n_many:,} galaxies",
 }
+print(tables.made_by(exact))
 
 # %% [markdown]
 # ## How it is computed

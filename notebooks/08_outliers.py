@@ -36,7 +36,7 @@ import pandas as pd
 from IPython.display import display
 from myst_nb import glue
 
-from galcfm import diagnostics, figures, metrics, paths, runs, sampling
+from galcfm import diagnostics, figures, metrics, paths, runs, sampling, tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 
@@ -65,17 +65,7 @@ draws = {
 shares = {
     name: diagnostics.shares_below_zero(d) for name, d in densities.items()
 }
-pd.DataFrame(
-    {
-        name: {
-            "truths below zero": f"{100 * np.mean(gain[name] < 0):.1f} %",
-            "expected from draws": f"{100 * s['expected']:.1f} "
-            f"± {100 * s['expected_standard_error']:.1f} %",
-            "truths": len(gain[name]),
-        }
-        for name, s in shares.items()
-    }
-).T
+tables.outlier_shares(gain, shares)
 
 # %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}}
 figures.gain_tail(gain, draws, source=test.source)
@@ -108,22 +98,7 @@ if simulated:
 
 # %%
 if simulated:
-    display(
-        pd.DataFrame(
-            {
-                name: {
-                    "all galaxies": np.median(size),
-                    "negative Δlog p": np.median(size[values < 0]),
-                    "lowest 1 %": np.median(
-                        size[values <= np.quantile(values, 0.01)]
-                    ),
-                }
-                for name, values in gain.items()
-            }
-        )
-        .T.rename_axis("median size of the label errors")
-        .round(2)
-    )
+    display(tables.label_errors(size, gain))
 
 # %% [markdown]
 # ## Outliers that only the kernel estimate makes
@@ -134,27 +109,7 @@ if simulated:
 
 # %%
 results = json.loads((folder / "metrics.json").read_text())
-both = {
-    name: {
-        kind: np.array(results[name]["galaxies"]["delta_log_p"][kind])
-        for kind in ("kde", "exact")
-    }
-    for name in gain
-}
-pd.DataFrame(
-    {
-        name: {
-            "galaxies": len(values["kde"]),
-            "below zero, exact": np.mean(
-                values["exact"][: len(values["kde"])] < 0
-            ),
-            "below zero, KDE": np.mean(values["kde"] < 0),
-            "lowest, exact": values["exact"][: len(values["kde"])].min(),
-            "lowest, KDE": values["kde"].min(),
-        }
-        for name, values in both.items()
-    }
-).T.round(3)
+tables.kernel_outliers({name: results[name] for name in gain})
 
 # %% [markdown]
 # ## Does a better model remove them?
@@ -167,9 +122,10 @@ pd.DataFrame(
 
 # %%
 published = paths.published_folder() / "calibration.json"
-recipes = json.loads(published.read_text())["recipes"]
+stored = json.loads(published.read_text())
+print(tables.made_by(stored))
 judged = pd.read_parquet(published.with_suffix(".parquet"))
-remedies = diagnostics.outliers_by_recipe(recipes, judged)
+remedies = diagnostics.outliers_by_recipe(stored["recipes"], judged)
 remedies.round(3)
 
 # %% [markdown]
@@ -204,18 +160,7 @@ for plane, names in planes.items():
 figures.degeneracies(found, source=test.source)
 
 # %%
-pd.DataFrame(
-    {
-        (plane.replace("$", ""), model): {
-            "median correlation": np.median(result["correlation"]),
-            "median angle [deg]": np.median(result["angle"]),
-            "median length": np.median(result["length"]),
-            "median width": np.median(result["width"]),
-        }
-        for plane, by_model in found.items()
-        for model, result in by_model.items()
-    }
-).T.round(2)
+tables.degeneracies(found)
 
 # %% [markdown]
 # What of $A_V$ do the models recover? The share of its variance that the
@@ -247,11 +192,12 @@ for name in ("inclination", "oracle"):
 # %% tags=["remove-cell"]
 for name, values in gain.items():
     dust_age = next(iter(found.values()))[name]
+    kernel = results[name]["delta_log_p"]["kde"]
     numbers = {
         "a_v_explained": 100 * explained[name],
         "below_zero": 100 * np.mean(values < 0),
         "expected_below_zero": 100 * shares[name]["expected"],
-        "below_zero_kde": 100 * np.mean(both[name]["kde"] < 0),
+        "below_zero_kde": 100 * kernel["share_below_zero"],
         "dust_age_correlation": np.median(dust_age["correlation"]),
         "dust_age_length": np.median(dust_age["length"]),
     }

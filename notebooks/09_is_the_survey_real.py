@@ -46,6 +46,8 @@ realism, cutouts, controls = (
     for name in ("realism", "realism_cutouts", "controls")
 )
 both = "SDSS and simulated galaxies"
+for stored in (realism, cutouts, controls):
+    print(tables.made_by(stored))
 
 # %% [markdown]
 # ## Colours, errors, redshifts

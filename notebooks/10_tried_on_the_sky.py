@@ -44,10 +44,9 @@ seed = 1  # of the noise
 import json
 
 import numpy as np
-import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, sky
+from galcfm import figures, paths, runs, sky, tables
 from galcfm.novelty import LEVEL
 from galcfm.survey import Survey
 
@@ -99,6 +98,8 @@ print(f"{len(nearby)} galaxies, {blue.sum()} of them star-forming")
 # %%
 models = {name: sky.load_model(name) for name in sky.MODELS}
 told = models["photometry_redshift"]
+for model in models.values():
+    print("{command}, {date}, {survey}".format(**model.metadata))
 outside = told.out_of_range(nearby.magnitudes, redshift=nearby.redshift)
 flag = outside["photometry_outside"].to_numpy()
 shares = {
@@ -150,18 +151,16 @@ groups = {
     "in range": ~flag[blue],
     "in range, not 15 < r < 16.3": ~flag[blue] & ~((r > 15) & (r < 16.3)),
 }
-comparison = pd.DataFrame(
-    {
-        (name, group): sky.compare_masses(found[name][rows], masses[rows])
-        for name in models
-        for group, rows in groups.items()
-    }
-).T.astype({"n": int})
+compared = {
+    (name, group): sky.compare_masses(found[name][rows], masses[rows])
+    for name in models
+    for group, rows in groups.items()
+}
 for name in models:
     for number in ("bias", "scatter"):
-        value = comparison.loc[(name, "in range"), number]
-        glue(f"{name}_{number}", float(value), display=False)
-comparison.round(3)
+        value = compared[name, "in range"][number]
+        glue(f"{name}_{number}", value, display=False)
+tables.masses(compared)
 
 # %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians of models trained on simulated galaxies, less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}}
 figures.mass_differences(

@@ -42,7 +42,7 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, priors, runs, sampling
+from galcfm import figures, paths, priors, runs, sampling, tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import RELATIONS
 from galcfm.survey import Survey
@@ -116,24 +116,14 @@ figures.other_prior(
 # mean minus truth, of the property whose prior has changed.
 
 # %%
-rows = {}
-for change, ratio, k in (
-    ("steeper mass function", steeper, mass),
-    ("fewer metals", poorer, metals),
-):
-    for name, draws in samples.items():
-        result = priors.judge(draws, truth, ratio)
-        rows[change, name] = {
-            "gain in log p [nat]": result["gain"],
-            "error": result["standard_error"],
-            "bias, old prior [dex]": result["bias_old"][k],
-            "bias, new prior [dex]": result["bias_new"][k],
-            "error ": result["bias_error"][k],
-            "effective share of draws": result["effective_share"],
-            "effective galaxies": result["effective_galaxies"],
-        }
-judged = pd.DataFrame.from_dict(rows, orient="index")
-judged.round(3)
+changed = {"steeper mass function": mass, "fewer metals": metals}
+ratios = {"steeper mass function": steeper, "fewer metals": poorer}
+judged = {
+    (change, name): priors.judge(draws, truth, ratio)
+    for change, ratio in ratios.items()
+    for name, draws in samples.items()
+}
+tables.other_priors(judged, changed)
 
 # %% [markdown]
 # ## When weights collapse
@@ -173,7 +163,7 @@ print(f"median effective share of the draws: {share:.3f}")
 
 # %%
 stored = json.loads((paths.published_folder() / "priors.json").read_text())
-print(f"{stored['command']}, {stored['date']}, {stored['made']['machine']}")
+print(tables.made_by(stored))
 print(f"bursts higher by {stored['shift']} dex")
 print(
     f"{stored['effective_galaxies']:.0f} effective of "
@@ -191,13 +181,10 @@ for change, short in (
     ("fewer metals", "poorer"),
 ):
     for name in samples:
-        row = judged.loc[change, name]
-        for key, column in (
-            ("gain", "gain in log p [nat]"),
-            ("share", "effective share of draws"),
-            ("bias_old", "bias, old prior [dex]"),
-            ("bias_new", "bias, new prior [dex]"),
-        ):
-            glue(f"{short}_{key}_{name}", float(row[column]))
+        result, k = judged[change, name], changed[change]
+        glue(f"{short}_gain_{name}", float(result["gain"]))
+        glue(f"{short}_share_{name}", float(result["effective_share"]))
+        for which in ("bias_old", "bias_new"):
+            glue(f"{short}_{which}_{name}", float(result[which][k]))
 glue("bursts_gain", stored["gain"])
 glue("bursts_gain_error", stored["standard_error"])

@@ -3,6 +3,7 @@
 import gzip
 import re
 import string
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,21 @@ def test_identifiers_keep_all_digits_and_zeros(frame, tmp_path):
 
 
 # Cutouts
+
+
+def test_reversed_channels_are_noticed(survey, rng):
+    frame = survey.catalogue.head(40).drop(columns="split")
+    colour = (frame["mag_g"] - frame["mag_i"]).rank().to_numpy()
+    pictures = rng.integers(90, 110, (40, 128, 128, 3), dtype=np.uint8)
+    pictures[..., 0] += colour[:, None, None].astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Survey.from_table(frame, cutouts=pictures, pixel_scale=0.396, **DECLARED)
+        few = {"cutouts": pictures[:19, ..., ::-1], "pixel_scale": 0.396}
+        Survey.from_table(frame.head(19), **few, **DECLARED)
+    with pytest.warns(UserWarning, match="channels in the order g, r, i") as caught:
+        Survey.from_table(frame, cutouts=pictures[..., ::-1], pixel_scale=0.396, **DECLARED)
+    assert caught[0].filename == __file__
 
 
 def test_cutouts_of_the_right_scale_are_kept_as_they_are(frame, pictures, tmp_path):

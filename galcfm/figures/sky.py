@@ -59,7 +59,7 @@ def outside_shares(
         source: what the galaxies are.
     """
     outside = np.asarray(outside)
-    figure = new_figure(4 * len(columns), 3, source)
+    figure = new_figure(2.8 * len(columns), 2.7, source)
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(panels, columns.items(), strict=True):
         _share_along(axes, np.asarray(values), outside)

@@ -295,7 +295,7 @@ class Pictures(Dataset):
         return self.data.theta[row], self.data.f_phot[row], image
 
 
-def training(posterior: Posterior, survey: Survey, n: int = 512, batch_size: int = 128) -> dict:
+def training(posterior: Posterior, survey: Survey, n: int = 512, batch_size: int = 64) -> dict:
     """Images a second of our loop and of a plain float32 DataLoader loop, the same network."""
     survey = survey.select(np.arange(min(n, len(survey))))
     data = _Data(posterior, survey, torch.device("cpu"))

@@ -1,0 +1,81 @@
+"""The tables of the book: their numbers from results small enough to compute by hand."""
+
+import numpy as np
+
+from galcfm import tables
+
+
+def test_a_stored_result_says_where_it_comes_from():
+    stored = {
+        "command": "python -m galcfm.controls",
+        "date": "2026-01-02",
+        "made": {"commit": "0123456789", "machine": "a processor, 2 cores"},
+    }
+    command, origin = tables.made_by(stored).splitlines()
+    assert command == stored["command"]
+    assert origin == "2026-01-02, commit 0123456, a processor, 2 cores"
+    stored["made"]["commit"] = None
+    assert "commit unknown" in tables.made_by(stored)
+
+
+def test_outliers_stand_beside_what_to_expect():
+    gain = {"image": np.array([-1.0, 1.0, 2.0, 3.0])}
+    shares = {"image": {"expected": 0.2, "expected_standard_error": 0.01}}
+    row = tables.outlier_shares(gain, shares).loc["image"]
+    assert row["truths below zero [%]"] == "25.0 ± 21.7"
+    assert row["expected from draws [%]"] == "20.0 ± 1.0"
+    sizes = tables.label_errors(np.array([3.0, 1.0, 1.0, 2.0]), gain).loc["image"]
+    assert sizes.to_list() == [1.5, 3.0, 3.0]
+
+
+def test_kernels_are_compared_on_their_own_galaxies():
+    galaxies = {"delta_log_p": {"kde": [-1.0, 2.0], "exact": [1.0, 2.0, -9.0]}}
+    row = tables.kernel_outliers({"image": {"galaxies": galaxies}}).loc["image"]
+    assert row["galaxies"] == 2
+    assert row["below zero, exact [%]"] == "0.0"
+    assert row["below zero, KDE [%]"] == "50.0"
+    assert row["lowest, KDE [nat]"] == "-1.0"
+
+
+def test_degeneracies_are_medians_over_galaxies():
+    result = {name: np.array([1.0, 2.0, 9.0]) for name in ("correlation", "angle")}
+    result |= {name: np.array([0.1, 0.2, 0.9]) for name in ("length", "width")}
+    table = tables.degeneracies({"$A_V$, age": {"image": result}})
+    assert table.loc[("A_V, age", "image")].to_list() == [2.0, 2.0, 0.2, 0.2]
+
+
+def test_a_prior_is_judged_on_the_property_that_it_changes():
+    judged = {
+        "gain": 0.1,
+        "standard_error": 0.02,
+        "bias_old": np.array([0.5, -0.3]),
+        "bias_new": np.array([0.0, 0.01]),
+        "bias_error": np.array([0.1, 0.02]),
+        "effective_share": 0.8,
+        "effective_galaxies": 99.6,
+    }
+    row = tables.other_priors({("poorer", "image"): judged}, {"poorer": 1}).iloc[0]
+    assert row["gain in log p [nat]"] == "+0.100 ± 0.020"
+    assert row["bias, old prior [dex]"] == "-0.300"
+    assert row["bias, new prior [dex]"] == "+0.010 ± 0.020"
+    assert row["effective galaxies"] == 100
+
+
+def test_masses_and_variants_have_units_and_errors():
+    found = {"bias": -0.0123, "scatter": 0.07, "outliers": 0.25, "n": 8}
+    row = tables.masses({("image", "all"): found}).iloc[0]
+    assert row.to_list() == ["-0.012", "0.070", "25.0%", 8]
+    variant = {"difference": 0.0101, "standard_error": 0.002, "seconds": 99.7}
+    row = tables.training_variants({"wider": variant}).loc["wider"]
+    assert row.to_list() == ["+0.010 ± 0.002", 100]
+
+
+def test_seeds_are_held_against_true_morphology():
+    results = {"gain_of_seeds": {"1": 0.1, "2": 0.2}, "gain": 0.15, "standard_error": 0.05}
+    control = {"gain": 0.3, "standard_error": 0.01}
+    table = tables.training_seeds(results, {"picture": control, "oracle": control})
+    assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
+    share = table["of the true morphology's"]
+    assert share["image model, seed 1"] == "33%"
+    assert share["control: true morphology"] == "100%"
+    assert len(table) == 5
