@@ -36,6 +36,7 @@ n_galaxies = 12000  # galaxies, 0 for all of SDSS; the paper has 106,800
 validation_fraction = 0.10  # share of galaxies; the paper's is 0.10
 test_fraction = 0.15  # share of galaxies; the paper's is 0.10
 label_errors = True  # measurement errors on simulated properties
+fibre = False  # simulated Dn(4000) and O/H within 3 arcsec; the paper's True
 plates = [266, 2974]  # of SDSS, first and last; these are all of them
 cutouts_per_second = 10.0  # asked of SkyServer, at most
 skyserver = "https://skyserver.sdss.org"  # address of SkyServer
@@ -81,6 +82,7 @@ if source == "simulated":
         validation=validation_fraction,
         test=test_fraction,
         label_errors=label_errors,
+        fibre=fibre,
     )
 elif source == "sdss":
     galaxies = download_survey(

@@ -130,9 +130,9 @@ tables.explanations(realism["explanations"]["dn4000"])
 # %% [markdown]
 # - $D_n(4000)$. A fibre of 3″ sees more of the bulge, and the break grows:
 #   this widens the offset. So the simulated middles are too old, or the
-#   youngest galaxies are too few. `simulate_catalogue(..., fibre=True)`
-#   gives both properties in the fibre; the survey has those of the whole
-#   galaxy.
+#   youngest galaxies are too few. The parameter `fibre` of
+#   {doc}`01_data_curation` gives both properties in the fibre; by default
+#   the survey has those of the whole galaxy.
 
 # %% [markdown]
 # ## The pictures

@@ -331,6 +331,14 @@ def test_dust_can_be_made_blind_to_inclination(catalogue):
     assert abs(trend(without)) < 0.15
 
 
+def test_a_survey_can_have_properties_within_a_fibre(tmp_path):
+    survey = simulate_survey(tmp_path, 5, 0, processes=1, fibre=True, progress=False)
+    inside = simulate_catalogue(5, 0, fibre=True)
+    np.testing.assert_array_equal(survey.catalogue["dn4000_true"], inside["dn4000_true"])
+    with pytest.raises(SurveyError, match="made with"):
+        simulate_survey(tmp_path, 5, 0, processes=1, progress=False)
+
+
 def test_a_fibre_sees_the_middle(catalogue):
     inside = simulate_catalogue(400, 0, fibre=True)
     whole = catalogue.iloc[:400]

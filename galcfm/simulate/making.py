@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import require_disk_space
-from galcfm.simulate.population import assemble, candidates, check_size
+from galcfm.simulate.population import MAGNITUDE_LIMIT, assemble, candidates, check_size
 from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
 from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
@@ -39,6 +39,7 @@ def simulate_survey(
     test: float = 0.1,
     processes: int | None = None,
     label_errors: bool = True,
+    fibre: bool = False,
     progress: bool = True,
 ) -> Survey:
     """Simulate a survey, write it to `folder` and open it.
@@ -55,7 +56,7 @@ def simulate_survey(
         test: fraction of galaxies for the test split.
         processes: number of worker processes; by default as many as cores. With 1 the work is
             done here. A script that uses more must have an `if __name__ == "__main__":` guard.
-        label_errors: see `simulate_catalogue`.
+        label_errors, fibre: see `simulate_catalogue`.
         progress: show progress bars.
 
     Returns:
@@ -77,6 +78,7 @@ def simulate_survey(
         "validation": validation,
         "test": test,
         "label_errors": label_errors,
+        "fibre": fibre,
     }
     if (Path(folder) / "survey.json").exists():
         made = read_description(folder)["parameters"]
@@ -102,7 +104,9 @@ def simulate_survey(
     ahead = 2 * processes
     with _workers(processes) as pool:
         with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
-            batches = _in_order(pool, candidates, ((seed, batch) for batch in count()), ahead)
+            wanted = ("star-forming", MAGNITUDE_LIMIT, True, fibre)
+            tasks = ((seed, batch, *wanted) for batch in count())
+            batches = _in_order(pool, candidates, tasks, ahead)
             table = assemble(
                 _reporting(batches, bar), n_galaxies, seed, label_errors, validation, test
             )
