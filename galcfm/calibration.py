@@ -250,16 +250,19 @@ def compare_recipes(recipes: Mapping[str, dict], galaxies: pd.DataFrame, n_draws
 
     Returns:
         DataFrame of the `departure` of each test and of `hpd_smoothed`; `mean log p` of the truth
-        [nat] and its `error`; and galaxies `trained on`.
+        [nat]; its `gain` on the run's own model, galaxy by galaxy, with the `error` of that; and
+        galaxies `trained on`.
     """
     tests = (*QUANTITIES, "hpd_smoothed")
     rows = {}
     for name, recipe in recipes.items():
         log_prob = galaxies[f"{name}/log_prob"].astype(float)
+        gain = log_prob - galaxies.get(f"{recipe['model']}/log_prob", np.nan)
         rows[recipe["model"], recipe["label"]] = {
             **{test: departure(galaxies[f"{name}/{test}"], n_draws) for test in tests},
             "mean log p": log_prob.mean(),
-            "error": log_prob.sem(),
+            "gain": gain.mean(),
+            "error": gain.sem(),
             "trained on": recipe["n_train"],
         }
     return pd.DataFrame.from_dict(rows, orient="index")

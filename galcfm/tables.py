@@ -29,7 +29,6 @@ __all__ = [
     "point_estimates",
     "relations",
     "training_seeds",
-    "training_variants",
     "wasserstein",
 ]
 
@@ -462,24 +461,6 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
             for name, (gain, text) in gains.items()
         }
     ).T
-
-
-def training_variants(variants: Mapping[str, dict]) -> pd.DataFrame:
-    """What changes to the image model add to its own gain [nat], a row a change.
-
-    Arguments:
-        variants: those of `training_seeds.json`, of `galcfm.seeds.compare_variants`.
-    """
-    rows = {
-        name: {
-            "more than the recipe [nat]": _with_error(
-                found["difference"], found["standard_error"], 3, "+"
-            ),
-            "training [s]": round(found["seconds"]),
-        }
-        for name, found in variants.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("one change")
 
 
 def _with_error(value: float, error: float, digits: int = 2, sign: str = "") -> str:

@@ -204,6 +204,8 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     assert list(calibration.covariates_under("two", table)) == list(calibration.COVARIATES)
     compared = calibration.compare_recipes(second["recipes"], table, 7)
     assert compared.loc[("image", "two"), "hpd"] == departure(table["two/hpd"], 7)
+    assert compared.loc[("photometry", "own"), ["gain", "error"]].eq(0).all()
+    assert np.isnan(compared.loc[("image", "two"), "gain"])  # the run's own was not judged
     assert len(list((trained / "variants").iterdir())) == 2
     for key in ("command", "date", "made"):
         assert second[key]

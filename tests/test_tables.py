@@ -61,13 +61,10 @@ def test_a_prior_is_judged_on_the_property_that_it_changes():
     assert row["effective galaxies"] == 100
 
 
-def test_masses_and_variants_have_units_and_errors():
+def test_masses_have_units():
     found = {"bias": -0.0123, "scatter": 0.07, "outliers": 0.25, "n": 8}
     row = tables.masses({("image", "all"): found}).iloc[0]
     assert row.to_list() == ["-0.012", "0.070", "25.0%", 8]
-    variant = {"difference": 0.0101, "standard_error": 0.002, "seconds": 99.7}
-    row = tables.training_variants({"wider": variant}).loc["wider"]
-    assert row.to_list() == ["+0.010 ± 0.002", 100]
 
 
 def test_seeds_are_held_against_true_morphology():
