@@ -26,6 +26,7 @@ LINKCHECKER = (
     "l.linkchecker()"
 )
 INDEX = ROOT / "_build" / "html" / "index.html"
+SPARE_BYTES = 100 << 20
 PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapters" not in p.parts)
 DOIT_CONFIG = {"default_tasks": ["book"], "dep_file": str(ROOT / ".doit.db")}
 
@@ -90,6 +91,8 @@ def execute(notebook: str) -> None:
     with paths.replacing(chapter) as temporary:
         try:
             runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
+            # So that there is room for the notebook and for doit's own notes too.
+            paths.require_disk_space(RUN, SPARE_BYTES)
             papermill.execute_notebook(
                 ROOT / "notebooks" / f"{notebook}.ipynb",
                 temporary,

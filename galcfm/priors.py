@@ -26,6 +26,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from galcfm.flow import FAST_STEPS
 from galcfm.paths import published_folder, run_folder, survey_folder, write_json
@@ -46,6 +47,7 @@ __all__ = [
     "reweight",
     "run",
     "schechter_ratio",
+    "shifted_means",
 ]
 
 LogRatio = Callable[[np.ndarray], np.ndarray]
@@ -286,6 +288,35 @@ def judge(samples, truth, log_ratio: LogRatio) -> dict:
         "effective_share": float(np.median(result.effective_sample_size) / result.samples.shape[1]),
         "effective_galaxies": float(effective_sample_size(weights)),
     }
+
+
+def shifted_means(draws: pd.DataFrame, log_ratio: LogRatio, name: str) -> pd.DataFrame:
+    """Means of one property under both priors, by posterior, a row a galaxy.
+
+    The same weights on draws of the exact posterior say what a flow's should have become.
+
+    Arguments:
+        draws: a row a draw, with the five properties, `object_id` and `posterior`.
+        log_ratio: see `reweight`.
+        name: of the property.
+
+    Returns:
+        For each posterior the mean under the `old` and the `new` prior and the standard `error`
+        of the latter, from its effective number of draws.
+    """
+    k, rows = PROPERTY_NAMES.index(name), {}
+    for (object_id, posterior), part in draws.groupby(["object_id", "posterior"], sort=False):
+        values = part[list(PROPERTY_NAMES)].to_numpy(np.float64)
+        result = reweight(values[None], log_ratio)
+        rows.setdefault(object_id, {}).update(
+            {
+                (posterior, "old"): values[:, k].mean(),
+                (posterior, "new"): result.mean[0, k],
+                (posterior, "error"): result.std[0, k] / np.sqrt(result.effective_sample_size[0]),
+            }
+        )
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
 
 
 def _weighted_mean(values, weights):

@@ -182,6 +182,22 @@ def test_the_reweighted_posterior_is_judged_better_where_its_prior_holds():
     assert found["effective_galaxies"] < 3000
 
 
+def test_draws_of_two_posteriors_move_alike():
+    rng = np.random.default_rng(5)
+    tables = []
+    for posterior, mean in (("exact", 10.0), ("book", 10.1)):
+        values = np.tile(rng.normal(mean, 0.2, (20_000, 1)), 5)
+        table = pd.DataFrame(values, columns=list(PROPERTY_NAMES))
+        tables.append(table.assign(object_id="a", posterior=posterior))
+    # A tilt by 2 a dex moves a Gaussian by 2 σ².
+    moved = priors.shifted_means(pd.concat(tables), lambda x: 2 * x[..., 1], "log_sfr").loc["a"]
+    for posterior, mean in (("exact", 10.0), ("book", 10.1)):
+        assert moved[posterior, "old"] == pytest.approx(mean, abs=0.01)
+        error = moved[posterior, "error"]
+        assert moved[posterior, "new"] == pytest.approx(mean + 0.08, abs=5 * error)
+        assert error == pytest.approx(0.2 / np.sqrt(20_000 * np.exp(-0.16)), rel=0.05)
+
+
 def test_bursts_are_shifted():
     rng = np.random.default_rng(9)
     delta = 0.17 * rng.normal(size=100_000)
