@@ -9,6 +9,8 @@ from galcfm.properties import PROPERTIES
 
 __all__ = [
     "calibration_gap",
+    "calibration_tests",
+    "calibration_variants",
     "comparison",
     "control_gains",
     "cutout_statistics",
@@ -91,6 +93,39 @@ def calibration_gap(results: Mapping[str, dict]) -> pd.DataFrame:
             for model, result in results.items()
         }
     )
+
+
+# How the tests of `galcfm.calibration` are called in tables.
+TESTS = {
+    "hpd": "density",
+    "tarp": "distance",
+    **{p.name: p.paper_symbol for p in PROPERTIES},
+    "hpd_smoothed": "density, smoothed",
+}
+
+
+def calibration_tests(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Largest deviation of each calibration test in half-widths of the band, a row a model.
+
+    Arguments:
+        departures: a row of `calibration.departures` by model.
+    """
+    return pd.DataFrame(departures).T.rename(columns=TESTS).round(2)
+
+
+def calibration_variants(compared: pd.DataFrame) -> pd.DataFrame:
+    """Calibration tests, and gain in log p [nat] over the run's own model, a row a variant.
+
+    Arguments:
+        compared: of `calibration.compare_recipes`.
+    """
+    tests = [name for name in TESTS if name in compared]
+    table = compared[tests].rename(columns=TESTS).round(2)
+    table["gain [nat]"] = [
+        _with_error(gain, error, 3, "+")
+        for gain, error in zip(compared["gain"], compared["error"], strict=True)
+    ]
+    return table.sort_index(level=0, ascending=False, sort_remaining=False, kind="stable")
 
 
 def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:

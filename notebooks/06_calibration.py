@@ -97,7 +97,7 @@ overall = {
 for model, largest in overall.items():
     outside = ", ".join(largest.index[largest > 1]) or "none"
     print(f"outside the band under the {model} model: {outside}")
-pd.DataFrame(overall).T.round(2)
+tables.calibration_tests(overall)
 
 # %% [markdown]
 # ## Among galaxies of one kind
@@ -138,15 +138,13 @@ figures.departures(
 #   time and noise a galaxy, weights that are not averaged, and stops early.
 #   The others are ours, longer or shorter.
 # - *Smoothing.* With a path of width $\sigma = 0.05$ the flow learns the
-#   posterior convolved with a Gaussian of that width. `hpd_smoothed` tests
+#   posterior convolved with a Gaussian of that width. *Density, smoothed* tests
 #   that target: the truth is given the same noise.
 # - *Data, capacity, luck*: more galaxies, a deeper network, several trainings.
 
 # %%
 compared = calibration.compare_recipes(stored["recipes"], galaxies, n_draws)
-compared.round(
-    {c: 3 if c in ("gain", "error") else 2 for c in compared.columns}
-)
+tables.calibration_variants(compared)
 
 # %% [markdown]
 # The run's own models stay inside the band in all tests but one each, which

@@ -1,6 +1,7 @@
 """The tables of the book: their numbers from results small enough to compute by hand."""
 
 import numpy as np
+import pandas as pd
 
 from galcfm import tables
 
@@ -16,6 +17,21 @@ def test_a_stored_result_says_where_it_comes_from():
     assert origin == "2026-01-02, commit 0123456, a processor, 2 cores"
     stored["made"]["commit"] = None
     assert "commit unknown" in tables.made_by(stored)
+
+
+def test_variants_of_a_model_stand_together():
+    rows = {
+        ("photometry", "own"): {"hpd": 1.234, "a_v": 0.5, "gain": 0.0, "error": 0.0},
+        ("image", "own"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.0, "error": 0.0},
+        ("photometry", "deeper"): {"hpd": 0.3, "a_v": 0.5, "gain": 0.01, "error": 0.002},
+    }
+    table = tables.calibration_variants(pd.DataFrame.from_dict(rows, orient="index"))
+    models = ["photometry", "photometry", "image"]
+    assert list(table.index) == list(zip(models, ["own", "deeper", "own"], strict=True))
+    assert table.loc[("photometry", "deeper"), "gain [nat]"] == "+0.010 ± 0.002"
+    assert table.loc[("photometry", "own"), ["density", "A_V"]].to_list() == [1.23, 0.5]
+    tests = tables.calibration_tests({"image": pd.Series({"tarp": 0.456})})
+    assert tests.loc["image", "distance"] == 0.46
 
 
 def test_outliers_stand_beside_what_to_expect():
