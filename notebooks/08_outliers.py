@@ -73,7 +73,7 @@ figures.gain_tail(gain, draws, source=test.source)
 # %% [markdown]
 # Where the two lines lie on each other, a negative $\Delta\log p$ is no
 # failure: that many are what honest uncertainty looks like. In the `quick` run
-# they do so down to about one galaxy in a hundred. Only what lies below that
+# they do so down to a few galaxies in a hundred. Only what lies below that
 # and above the dashed line can be an error.
 
 # %% [markdown]

@@ -135,9 +135,7 @@ tables.other_priors(judged, changed)
 # number of draws leaves.
 
 # %%
-exact_draws = pd.read_parquet(
-    paths.published_folder() / "exact_draws.parquet"
-)
+exact_draws = pd.read_parquet(paths.published_folder() / "exact_draws.parquet")
 moved = priors.shifted_means(
     exact_draws[exact_draws["posterior"].isin(["exact", "book"])],
     steeper,
