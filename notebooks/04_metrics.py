@@ -135,7 +135,7 @@ tables.training_seeds(stored, controls["experiments"])
 # {glue:text}`gain_seeds:.3f` ± {glue:text}`gain_seeds_error:.3f` nat,
 # {glue:text}`gain_share:.0f` % of what true morphology gives. Longer training
 # is not what is missing, as {doc}`06_calibration` shows: twice the epochs add
-# about a hundredth of a nat. That chapter finds that six times as many
+# less than a hundredth of a nat. That chapter finds that six times as many
 # galaxies help the photometry model more than that, so 9,000 training galaxies
 # are the likelier limit. Pixels of half the size and a wider encoder have not
 # been tried here; they are those of the `paper` profile.

@@ -162,8 +162,8 @@ tables.calibration_variants(compared)
 # because the flow is undertrained; a quarter of our epochs shows how that
 # begins. Smoothing and capacity change nothing that matters. Six times as many
 # galaxies are worth {glue:text}`more_gain:.3f` nat to the photometry model,
-# twice the epochs {glue:text}`longer_gain:.3f` nat to the image model: what
-# limits both is data rather than the budget of their training.
+# twice the epochs {glue:text}`longer_gain:.3f` nat to the image model: it is
+# not the budget of the training that limits the models.
 
 # %% tags=["remove-cell"]
 for name, row in overall.items():
