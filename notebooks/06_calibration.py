@@ -154,8 +154,8 @@ tables.calibration_variants(compared)
 # training on a finite number of galaxies. The mean density of three trainings
 # brings the first to {glue:text}`ensemble_mass:.2f`, and 60,000 galaxies bring
 # it to {glue:text}`more_mass:.2f`; the mean density of two trainings brings
-# the second to {glue:text}`ensemble_sfr:.2f`. To average trainings is the
-# remedy, and it raises $\log p$ as well.
+# the second to {glue:text}`ensemble_sfr:.2f`, most of the way. To average
+# trainings is the remedy, and it raises $\log p$ as well.
 #
 # The paper's training misses the band by far
 # ({glue:text}`paper_hpd:.2f` in density). Its posteriors are too narrow

@@ -124,8 +124,8 @@ tables.kernel_outliers({name: results[name] for name in gain})
 
 # %% [markdown]
 # The share of galaxies below zero hardly changes, but the tail does: under
-# kernels the lowest values lie lower, and it is they that make the paper's
-# spread of $\Delta\log p$ wide.
+# kernels the lowest values lie lower, which widens the spread of
+# $\Delta\log p$.
 
 # %% [markdown]
 # ## Does a better model remove them?

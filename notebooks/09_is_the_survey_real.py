@@ -166,7 +166,7 @@ for name in ("shape", "colour", "background", "all"):
 # - **Registration.** In real cutouts the bands are often a fraction of a
 #   pixel apart: galaxies have a red and a blue side.
 # - **Structure.** No bars, rings, dust lanes or companions, and arms that
-#   are hardly seen. Fewer faint red stars.
+#   are hardly seen. Weaker colour gradients. Fewer faint red stars.
 
 # %% mystnb={"figure": {"caption": "Twelve cutouts of this run's own survey, in order of stellar mass.", "name": "fig-real-sheet"}}
 galaxies = Survey.load(paths.survey_folder(survey))
