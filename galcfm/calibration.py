@@ -377,6 +377,8 @@ class Recipe:
         model: `"photometry"` or `"image"`, whose training it varies.
         settings: changed training settings.
         architecture: changed arguments of `Posterior`.
+        encoder: changed arguments of its `ImageEncoder`.
+        warm_start: whether an image model starts from the photometry model of the run.
         members: trainings with other seeds, the run's own among them, whose densities are averaged.
         n_galaxies: galaxies of a catalogue without cutouts to train on instead of the run's survey.
     """
@@ -385,13 +387,16 @@ class Recipe:
     model: str
     settings: dict = field(default_factory=dict)
     architecture: dict = field(default_factory=dict)
+    encoder: dict = field(default_factory=dict)
+    warm_start: bool = True
     members: int = 1
     n_galaxies: int = 0
 
     @property
     def is_the_runs_own(self) -> bool:
         """Whether the model of the run is the first member."""
-        return not (self.settings or self.architecture or self.n_galaxies)
+        changed = self.settings or self.architecture or self.encoder or self.n_galaxies
+        return self.warm_start and not changed
 
 
 # The defaults are the paper's.
@@ -414,6 +419,19 @@ RECIPES = {
     "image_shorter": Recipe("a quarter of the epochs", "image", {"max_epochs": 4}),
     "image_longer": Recipe("twice the epochs", "image", {"max_epochs": 32}),
     "image_ensemble": Recipe("mean density of two trainings", "image", members=2),
+    "image_cold": Recipe("not started from the photometry model", "image", warm_start=False),
+    "image_unturned": Recipe("images neither turned nor mirrored", "image", {"augment": False}),
+    "image_one_draw": Recipe("one draw of time and noise", "image", {"draws_per_galaxy": 1}),
+    "image_centre": Recipe(
+        "central 25″ in pixels of 0.4″", "image", encoder={"crop": 64, "bin_factor": 1}
+    ),
+    "image_finer": Recipe("pixels of 0.4″, not 0.8″", "image", encoder={"bin_factor": 1}),
+    "image_wider": Recipe("encoder twice as wide", "image", encoder={"widths": (32, 64, 128, 256)}),
+    "image_paper_encoder": Recipe(
+        "both, the paper's encoder",
+        "image",
+        encoder={"bin_factor": 1, "widths": (32, 64, 128, 256)},
+    ),
 }
 
 
@@ -431,16 +449,21 @@ def members_of(recipe: Recipe, folder: Path, survey: Survey, progress: bool = Tr
     if recipe.n_galaxies:
         survey = catalogue_survey(recipe.n_galaxies)
     members = [base] if recipe.is_the_runs_own else []
+    architecture = {**base.architecture, **recipe.architecture}
+    if recipe.encoder:
+        architecture["encoder"] = {**architecture["encoder"], **recipe.encoder}
+    warm_start = None
+    if recipe.model == "image" and recipe.warm_start:
+        warm_start = Posterior.load(folder / "photometry")
     for k in range(len(members), recipe.members):
-        changes = {**recipe.settings, "seed": settings["seed"] + k}
-        name = _digest([recipe.model, recipe.architecture, changes, recipe.n_galaxies])
-        warm_start = Posterior.load(folder / "photometry") if recipe.model == "image" else None
+        changed = {**settings, **recipe.settings, "seed": settings["seed"] + k}
+        name = _digest([architecture, changed, recipe.warm_start, recipe.n_galaxies])
         members.append(
             train(
-                Posterior(**{**base.architecture, **recipe.architecture}),
+                Posterior(**architecture),
                 survey,
                 folder / "variants" / f"{recipe.model}-{name}",
-                TrainingSettings(**{**settings, **changes}),
+                TrainingSettings(**changed),
                 warm_start=warm_start,
                 progress=progress,
             )

@@ -180,6 +180,25 @@ def trained(survey, tmp_path):
     return folder
 
 
+def test_variants_change_what_they_say(trained, survey):
+    own = calibration.Recipe("own", "image")
+    finer = calibration.Recipe("finer", "image", encoder={"bin_factor": 4})
+    cold = calibration.Recipe("cold", "image", warm_start=False)
+    (a,), (b,), (c,) = (
+        calibration.members_of(recipe, trained, survey, progress=False)
+        for recipe in (own, finer, cold)
+    )
+    assert own.is_the_runs_own
+    encoders = [model.architecture["encoder"] for model in (a, b)]
+    assert encoders[1] == {**encoders[0], "bin_factor": 4}
+    assert c.architecture == a.architecture
+    # The image columns start from zero when, and only when, the photometry model is the start.
+    weights = [m.flow.network.hidden[0].weight[:, 6:10].abs().max().item() for m in (b, c)]
+    assert weights[0] < 0.01 < weights[1]
+    assert calibration.members_of(cold, trained, survey, progress=False)[0].metadata == c.metadata
+    assert len(list((trained / "variants").iterdir())) == 2
+
+
 def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_path):
     path = tmp_path / "published" / "calibration.json"
     some = survey.select(range(6))
