@@ -196,8 +196,12 @@ def _lock(folder: Path, notebook: str) -> Path:
 
 
 def _record(notebook: str, parameters: Mapping) -> dict:
-    # Figures change nothing that a notebook leaves for the next one.
-    rooms = [path for path in rooms_of(notebook) if path.parent.name != "figures"]
+    # Figures and tables change nothing that a notebook leaves for the next one.
+    rooms = [
+        path
+        for path in rooms_of(notebook)
+        if path.parent.name != "figures" and path.stem != "tables"
+    ]
     code = hashlib.sha256(b"".join(path.read_bytes() for path in rooms)).hexdigest()
     digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode()).hexdigest()
     return {

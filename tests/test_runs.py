@@ -77,14 +77,21 @@ def test_outdated_results_are_discarded_and_others_kept(data):
     runs.open_run("02_training", parameters | {"width": 8})
 
 
-def test_changed_code_makes_results_outdated(data, monkeypatch):
+def test_changed_code_makes_results_outdated_unless_it_only_shows(data, monkeypatch):
     make_survey()
+    names = ("figures/models.py", "tables.py", "training.py")
+    rooms = [data / "galcfm" / name for name in names]
+    rooms[0].parent.mkdir(parents=True)
+    for room in rooms:
+        room.write_text("before")
+    monkeypatch.setattr(runs, "rooms_of", lambda notebook: rooms)
     parameters = variables("02_training")
     folder = runs.open_run("02_training", parameters)
     paths.write_json(folder / "image" / "model.json", {})
-    monkeypatch.setattr(runs, "rooms_of", lambda notebook: [])
-    runs.discard_outdated("02_training", "quick", parameters)
-    assert not (folder / "image").exists()
+    for room, kept in zip(rooms, (True, True, False), strict=True):
+        room.write_text("after")
+        runs.discard_outdated("02_training", "quick", parameters)
+        assert (folder / "image").exists() == kept
 
 
 def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
