@@ -380,7 +380,7 @@ class Recipe:
         encoder: changed arguments of its `ImageEncoder`.
         warm_start: whether an image model starts from the photometry model of the run.
         members: trainings with other seeds, the run's own among them, whose densities are averaged.
-        n_galaxies: galaxies of a catalogue without cutouts to train on instead of the run's survey.
+        n_galaxies: galaxies to simulate and train on instead of the run's survey; 0 for that.
     """
 
     label: str
@@ -419,6 +419,7 @@ RECIPES = {
     "image_shorter": Recipe("a quarter of the epochs", "image", {"max_epochs": 4}),
     "image_longer": Recipe("twice the epochs", "image", {"max_epochs": 32}),
     "image_ensemble": Recipe("mean density of two trainings", "image", members=2),
+    "image_more": Recipe("36,000 galaxies", "image", {"max_epochs": 7}, n_galaxies=45_000),
     "image_cold": Recipe("not started from the photometry model", "image", warm_start=False),
     "image_unturned": Recipe("images neither turned nor mirrored", "image", {"augment": False}),
     "image_one_draw": Recipe("one draw of time and noise", "image", {"draws_per_galaxy": 1}),
@@ -447,7 +448,7 @@ def members_of(recipe: Recipe, folder: Path, survey: Survey, progress: bool = Tr
     base = Posterior.load(folder / recipe.model)
     settings = base.metadata["settings"]
     if recipe.n_galaxies:
-        survey = catalogue_survey(recipe.n_galaxies)
+        survey = other_survey(recipe.n_galaxies, with_images=base.uses_images)
     members = [base] if recipe.is_the_runs_own else []
     architecture = {**base.architecture, **recipe.architecture}
     if recipe.encoder:
@@ -471,12 +472,20 @@ def members_of(recipe: Recipe, folder: Path, survey: Survey, progress: bool = Tr
     return members
 
 
-def catalogue_survey(n_galaxies: int, seed: int = 607) -> Survey:
-    """Simulated galaxies without cutouts, made once and kept in the cache."""
+def other_survey(n_galaxies: int, with_images: bool, seed: int = 607) -> Survey:
+    """Simulated galaxies of the same population, made once and kept.
+
+    Arguments:
+        n_galaxies: how many.
+        with_images: render their cutouts; without them it takes seconds.
+        seed: of the survey.
+    """
+    from galcfm.simulate import simulate_catalogue, simulate_survey
+
+    if with_images:
+        return simulate_survey(survey_folder(f"training-{n_galaxies}"), n_galaxies, seed)
     path = data_folder() / "cache" / f"catalogue-{n_galaxies}-{seed}.parquet"
     if not path.exists():
-        from galcfm.simulate import simulate_catalogue
-
         with replacing(path) as temporary:
             simulate_catalogue(n_galaxies, seed).to_parquet(temporary)
     return Survey(pd.read_parquet(path), name=path.name)
