@@ -161,13 +161,14 @@ figures.training_curves(history, source=galaxies.source)
 
 # %%
 trained = {"prior": prior, "photometry": photometry, "image": image}
-pd.DataFrame(
+pd.DataFrame.from_dict(
     {
         name: {
             "best epoch": model.metadata["best_epoch"],
-            "validation loss": model.metadata["best_validation_loss"],
+            "validation loss": round(model.metadata["best_validation_loss"], 4),
             "seconds": round(model.metadata["seconds"], 1),
         }
         for name, model in trained.items()
-    }
-).T
+    },
+    orient="index",
+)

@@ -92,6 +92,10 @@ figure
 
 # %% [markdown]
 # ## Posteriors of single galaxies
+#
+# Each test galaxy below with its cutout. Contours hold 68 and 95 % of the
+# draws, lines mark the measured values, which have errors of their own; look
+# for blue contours inside the orange ones.
 
 # %%
 for galaxy in galaxies_shown:
