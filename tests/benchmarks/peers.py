@@ -63,10 +63,10 @@ def samplers(network, condition_dim: int) -> dict:
     tolerances = (1e-2, 1e-3, 1e-4, 1e-5)
     return {
         "torchdiffeq RK4": {
-            n: diffeq("rk4", options={"step_size": 1 / n}) for n in (4, 5, 6, 8, 12, 100)
+            n: diffeq("rk4", options={"step_size": 1 / n}) for n in (4, 5, 6, 7, 8, 12, 100)
         },
         "torchdiffeq dopri5": {e: diffeq("dopri5", rtol=e, atol=e) for e in tolerances},
-        "flow_matching RK4": {n: meta("rk4", 1 / n) for n in (4, 5, 6, 8, 12, 100)},
+        "flow_matching RK4": {n: meta("rk4", 1 / n) for n in (4, 5, 6, 7, 8, 12, 100)},
         "flow_matching dopri5": {
             e: meta("dopri5", None, atol=e, rtol=e) for e in (1e-3, 1e-4, 1e-5)
         },

@@ -36,7 +36,7 @@ TOLERANCE = 1e-4  # of samples, standardised, and of log-densities [nat]: "equal
 N_GALAXIES, N_SAMPLES = 1, 1000
 MEMORY_RESOLUTION = 2  # MiB
 ENCODER_BATCH = 32  # of the quick profile's training
-OUR_STEPS = (4, 5, 6, 8, 12, 24)
+OUR_STEPS = (4, 5, 6, 7, 8, 12, 24)
 
 
 def clock(function) -> float:
