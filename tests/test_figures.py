@@ -269,6 +269,23 @@ def test_numbered_galaxies_are_distinct_and_ordered_by_mass():
     assert (np.diff(truth[rows, 0]) > 0).all()
 
 
+def test_variants_stand_by_their_gain():
+    rows = {
+        ("photometry", "this book's training"): (0.0, 0.0),
+        ("photometry", "shorter"): (-0.2, 0.01),
+        ("image", "wider"): (0.02, 0.01),
+        ("image", "this book's training"): (0.0, 0.0),
+        ("image", "cold"): (-0.1, 0.02),
+    }
+    compared = pd.DataFrame.from_dict(rows, orient="index", columns=["gain", "error"])
+    compared.index = pd.MultiIndex.from_tuples(compared.index)
+    figure = draw(lambda: figures.variant_gains(compared, source=SOURCE))
+    photometry, image = figure.axes
+    assert [text.get_text() for text in photometry.get_yticklabels()] == ["shorter"]
+    assert [text.get_text() for text in image.get_yticklabels()] == ["cold", "wider"]
+    np.testing.assert_allclose(np.asarray(image.lines[1].get_xdata(), float), [-0.1, 0.02])
+
+
 def test_win_rate_counts_galaxies():
     values = {"photometry": np.zeros(4), "image": np.array([1.0, 1, 1, -1])}
     figure = draw(lambda: figures.model_comparison(values, values, source=SOURCE))

@@ -41,6 +41,7 @@ from galcfm.figures.trust import (
     label_errors,
     other_prior,
     rank_bands,
+    variant_gains,
 )
 
 __all__ = [
@@ -74,5 +75,6 @@ __all__ = [
     "survey_overview",
     "training_curves",
     "truth_recovery",
+    "variant_gains",
     "wasserstein_chart",
 ]

@@ -104,6 +104,33 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
 
 
 @styled
+def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
+    """Gain of each variant of a training over the book's own, a panel a model.
+
+    Arguments:
+        compared: of `calibration.compare_recipes`, a row a variant.
+        source: what the galaxies are.
+    """
+    tables = {
+        model: compared.loc[model].query("gain != 0").sort_values("gain")
+        for model in posteriors_in_order(dict.fromkeys(compared.index.get_level_values(0)))
+    }
+    figure = new_figure(10, 1.1 + 0.28 * max(map(len, tables.values())), source)
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axes, (model, table) in zip(panels, tables.items(), strict=True):
+        rows = range(len(table))
+        axes.axvline(0, color=COLOURS["truth"], lw=1, ls="--")
+        axes.errorbar(
+            table["gain"], rows, xerr=table["error"], fmt="o", ms=5, color=COLOURS[model]
+        )
+        axes.set_yticks(rows, table.index)
+        axes.set_title(TITLES[model])
+        axes.set_xlabel("Gain in mean log p [nat]")
+        axes.grid(axis="x", color=LIGHT, alpha=0.3)
+    return figure
+
+
+@styled
 def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
     """Share of galaxies below each Δlog p: observed, and by the model's own draws.
 
