@@ -428,11 +428,6 @@ RECIPES = {
     ),
     "image_finer": Recipe("pixels of 0.4″, not 0.8″", "image", encoder={"bin_factor": 1}),
     "image_wider": Recipe("encoder twice as wide", "image", encoder={"widths": (32, 64, 128, 256)}),
-    "image_paper_encoder": Recipe(
-        "both, the paper's encoder",
-        "image",
-        encoder={"bin_factor": 1, "widths": (32, 64, 128, 256)},
-    ),
 }
 
 

@@ -165,10 +165,10 @@ pd.DataFrame.from_dict(
     {
         name: {
             "best epoch": model.metadata["best_epoch"],
-            "validation loss": round(model.metadata["best_validation_loss"], 4),
-            "seconds": round(model.metadata["seconds"], 1),
+            "validation loss": model.metadata["best_validation_loss"],
+            "seconds": model.metadata["seconds"],
         }
         for name, model in trained.items()
     },
     orient="index",
-)
+).round({"validation loss": 4, "seconds": 1})

@@ -133,12 +133,10 @@ tables.training_seeds(stored, controls["experiments"])
 # The seed hardly matters: the trainings differ by far less than the error
 # that the number of test galaxies leaves. The picture is worth
 # {glue:text}`gain_seeds:.3f` ± {glue:text}`gain_seeds_error:.3f` nat,
-# {glue:text}`gain_share:.0f` % of what true morphology gives. Longer training
-# is not what is missing, as {doc}`06_calibration` shows: twice the epochs add
-# less than a hundredth of a nat. That chapter finds that six times as many
-# galaxies help the photometry model more than that, so 9,000 training galaxies
-# are the likelier limit. Pixels of half the size and a wider encoder have not
-# been tried here; they are those of the `paper` profile.
+# {glue:text}`gain_share:.0f` % of what true morphology gives. What is missing is
+# neither longer training, nor smaller pixels, nor a wider encoder, but more
+# galaxies to learn from: variants of the training in {doc}`06_calibration` say
+# by how much.
 
 # %% [markdown]
 # ## The population

@@ -120,9 +120,7 @@ def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
     for axes, (model, table) in zip(panels, tables.items(), strict=True):
         rows = range(len(table))
         axes.axvline(0, color=COLOURS["truth"], lw=1, ls="--")
-        axes.errorbar(
-            table["gain"], rows, xerr=table["error"], fmt="o", ms=5, color=COLOURS[model]
-        )
+        axes.errorbar(table["gain"], rows, xerr=table["error"], fmt="o", ms=5, color=COLOURS[model])
         axes.set_yticks(rows, table.index)
         axes.set_title(TITLES[model])
         axes.set_xlabel("Gain in mean log p [nat]")
