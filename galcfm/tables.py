@@ -117,15 +117,16 @@ def calibration_variants(compared: pd.DataFrame) -> pd.DataFrame:
     """Calibration tests, and gain in log p [nat] over the run's own model, a row a variant.
 
     Arguments:
-        compared: of `calibration.compare_recipes`.
+        compared: of `calibration.compare_recipes`, the variants of one model.
     """
     tests = [name for name in TESTS if name in compared]
     table = compared[tests].rename(columns=TESTS).round(2)
     table["gain [nat]"] = [
-        _with_error(gain, error, 3, "+")
+        # In one line, however narrow the page.
+        _with_error(gain, error, 3, "+").replace(" ", "\N{NO-BREAK SPACE}")
         for gain, error in zip(compared["gain"], compared["error"], strict=True)
     ]
-    return table.sort_index(level=0, ascending=False, sort_remaining=False, kind="stable")
+    return table
 
 
 def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:

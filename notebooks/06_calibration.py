@@ -144,10 +144,18 @@ figures.departures(
 # - *Pictures*: how the image model is started, how many draws of time and noise
 #   an image is worth, whether it is turned and mirrored, its pixels, and the
 #   width of its encoder.
+#
+# The photometry model:
 
 # %%
 compared = calibration.compare_recipes(stored["recipes"], galaxies, n_draws)
-tables.calibration_variants(compared)
+tables.calibration_variants(compared.loc["photometry"])
+
+# %% [markdown]
+# The image model:
+
+# %%
+tables.calibration_variants(compared.loc["image"])
 
 # %% [markdown]
 # The run's own models stay inside the band in all tests but one each, which

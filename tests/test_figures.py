@@ -68,6 +68,18 @@ def make_figures(n, with_images=True):
     distances = pd.DataFrame(
         {"photometry": 0.2, "image": 0.1, "floor": 0.05}, index=list(PROPERTY_NAMES)
     )
+    variants = pd.DataFrame.from_dict(
+        {
+            ("photometry", "this book's training"): (0.0, 0.0),
+            ("photometry", "shorter"): (-0.2, 0.01),
+            ("image", "wider"): (0.02, 0.01),
+            ("image", "this book's training"): (0.0, 0.0),
+            ("image", "cold"): (-0.1, 0.02),
+        },
+        orient="index",
+        columns=["gain", "error"],
+    )
+    variants.index = pd.MultiIndex.from_tuples(variants.index)
     both = (catalogue, posteriors)
     names = {"exact": "exact posterior", "book": "flow", "many": "flow, more galaxies"}
     exact = catalogue.add_suffix("_label")[[f"{name}_label" for name in PROPERTY_NAMES]]
@@ -152,6 +164,7 @@ def make_figures(n, with_images=True):
         "survey_overview": lambda: figures.survey_overview(catalogue, source=SOURCE),
         "training_curves": lambda: figures.training_curves(history, source=SOURCE),
         "truth_recovery": lambda: figures.truth_recovery(*both, source=SOURCE),
+        "variant_gains": lambda: figures.variant_gains(variants, source=SOURCE),
         "wasserstein_chart": lambda: figures.wasserstein_chart(distances, source=SOURCE),
     }
 
@@ -206,6 +219,7 @@ EXPECTED = {
     "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *style.LABELS.values()],
     "training_curves": ["Epoch", "Flow-matching loss [dimensionless]"],
     "truth_recovery": list(style.LABELS.values()),
+    "variant_gains": ["Gain in mean log p [nat]", "wider"],
     "wasserstein_chart": [
         "Wasserstein distance of posterior means [standard deviations of the truth]"
     ],
@@ -270,17 +284,7 @@ def test_numbered_galaxies_are_distinct_and_ordered_by_mass():
 
 
 def test_variants_stand_by_their_gain():
-    rows = {
-        ("photometry", "this book's training"): (0.0, 0.0),
-        ("photometry", "shorter"): (-0.2, 0.01),
-        ("image", "wider"): (0.02, 0.01),
-        ("image", "this book's training"): (0.0, 0.0),
-        ("image", "cold"): (-0.1, 0.02),
-    }
-    compared = pd.DataFrame.from_dict(rows, orient="index", columns=["gain", "error"])
-    compared.index = pd.MultiIndex.from_tuples(compared.index)
-    figure = draw(lambda: figures.variant_gains(compared, source=SOURCE))
-    photometry, image = figure.axes
+    photometry, image = draw(make_figures(6)["variant_gains"]).axes
     assert [text.get_text() for text in photometry.get_yticklabels()] == ["shorter"]
     assert [text.get_text() for text in image.get_yticklabels()] == ["cold", "wider"]
     np.testing.assert_allclose(np.asarray(image.lines[1].get_xdata(), float), [-0.1, 0.02])

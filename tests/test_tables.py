@@ -25,11 +25,11 @@ def test_variants_of_a_model_stand_together():
         ("image", "own"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.0, "error": 0.0},
         ("photometry", "deeper"): {"hpd": 0.3, "a_v": 0.5, "gain": 0.01, "error": 0.002},
     }
-    table = tables.calibration_variants(pd.DataFrame.from_dict(rows, orient="index"))
-    models = ["photometry", "photometry", "image"]
-    assert list(table.index) == list(zip(models, ["own", "deeper", "own"], strict=True))
-    assert table.loc[("photometry", "deeper"), "gain [nat]"] == "+0.010 ± 0.002"
-    assert table.loc[("photometry", "own"), ["density", "A_V"]].to_list() == [1.23, 0.5]
+    compared = pd.DataFrame.from_dict(rows, orient="index")
+    table = tables.calibration_variants(compared.loc["photometry"])
+    assert list(table.index) == ["own", "deeper"]
+    assert table.loc["deeper", "gain [nat]"].split() == ["+0.010", "±", "0.002"]
+    assert table.loc["own", ["density", "A_V"]].to_list() == [1.23, 0.5]
     tests = tables.calibration_tests({"image": pd.Series({"tarp": 0.456})})
     assert tests.loc["image", "distance"] == 0.46
 

@@ -395,7 +395,9 @@ def table(results: dict) -> str:
             (
                 f"Memory beyond results, {row['galaxies']:,} galaxies: MiB",
                 # The system counts pages of threads and caches a little differently each time.
-                row["mebibytes"] if row["mebibytes"] > MEMORY_RESOLUTION else "below 2",
+                row["mebibytes"]
+                if row["mebibytes"] > MEMORY_RESOLUTION
+                else "below\N{NO-BREAK SPACE}2",
             )
             for row in results["memory"]["rows"]
         ),
