@@ -183,8 +183,10 @@ figures.variant_gains(compared, source="simulated survey")
 # %% [markdown]
 # Only more galaxies help much: {glue:text}`more_gain:.3f` nat with six times as
 # many for the photometry model, {glue:text}`image_more_gain:.3f` nat with four
-# times as many for the image model, both in 1.7 times as many steps. Twice the
-# epochs add {glue:text}`longer_gain:.3f` nat, pixels of half the size
+# times as many for the image model, both in 1.7 times as many steps; in density
+# both are a little off the band then ({glue:text}`more_hpd:.2f`,
+# {glue:text}`image_more_hpd:.2f`). Twice the epochs add
+# {glue:text}`longer_gain:.3f` nat, pixels of half the size
 # {glue:text}`finer_gain:+.3f` nat, an encoder of twice the width
 # {glue:text}`wider_gain:+.3f` nat; the central half of the picture in small
 # pixels is as good as the whole in large ones
@@ -214,6 +216,8 @@ for key, row, column in (
     ("ensemble_sfr", ("image", "mean density of two trainings"), "log_sfr"),
     ("paper_hpd", ("photometry", "the paper's training"), "hpd"),
     ("more_gain", ("photometry", "60,000 galaxies"), "gain"),
+    ("more_hpd", ("photometry", "60,000 galaxies"), "hpd"),
+    ("image_more_hpd", ("image", "36,000 galaxies"), "hpd"),
     ("longer_gain", ("image", "twice the epochs"), "gain"),
 ):
     glue(key, float(compared.loc[row, column]))
