@@ -52,7 +52,8 @@ class TrainingSettings:
         augment: random rotations by 90° and reflections of the images.
         encoder_batch: galaxies of a batch that pass through the networks at once, over which batch
             normalisation takes its statistics; their gradients add up. 0 for the whole batch;
-            about 32 let a processor keep the activations in its cache.
+            about 32 at 64×64 pixels, 8 at 128×128, let a processor keep the activations in its
+            cache.
         half_precision: the encoder computes its convolutions in bfloat16; weights, statistics and
             the flow stay float32.
         seed: of initial weights, order, noise and augmentation.
