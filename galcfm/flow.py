@@ -27,8 +27,8 @@ __all__ = ["FAST_STEPS", "ConditionalFlow", "standard_normal"]
 FAST_STEPS = 12
 
 # Runge-Kutta of fourth order with the least bound on its error (Ralston 1962, Math. Comp. 16, 431):
-# nodes, and by how much each velocity counts for the next place; the last row ends the step. With
-# seven to twelve steps the models of the book have about 0.6 of the classical coefficients' error.
+# nodes, and by how much each velocity counts for the next place; the last row ends the step. The
+# published models have less than three quarters of the classical coefficients' error (tested).
 _ROOT = math.sqrt(5)
 _NODES = (0.0, 0.4, (14 - 3 * _ROOT) / 16, 1.0)
 _COEFFICIENTS = (
