@@ -133,10 +133,11 @@ tables.training_seeds(stored, controls["experiments"])
 # The seed hardly matters: the trainings differ by far less than the error
 # that the number of test galaxies leaves. The picture is worth
 # {glue:text}`gain_seeds:.3f` ± {glue:text}`gain_seeds_error:.3f` nat,
-# {glue:text}`gain_share:.0f` % of what true morphology gives. What is missing is
-# neither longer training, nor smaller pixels, nor a wider encoder, but more
-# galaxies to learn from: variants of the training in {doc}`06_calibration` say
-# by how much.
+# {glue:text}`gain_share:.0f` % of what true morphology gives. In
+# {doc}`06_calibration` neither longer training, nor smaller pixels, nor a
+# wider encoder does better. More galaxies do, but for the photometry model
+# nearly as much as for the image model: what separates the two is not known
+# to grow.
 
 # %% [markdown]
 # ## The population

@@ -191,7 +191,8 @@ figures.variant_gains(compared, source="simulated survey")
 # {glue:text}`wider_gain:+.3f` nat; the central half of the picture in small
 # pixels is as good as the whole in large ones
 # ({glue:text}`centre_gain:+.3f` nat). So neither budget nor resolution nor
-# encoder limits the image model here, but the number of galaxies. The error of
+# encoder limits the image model here, but the number of galaxies, which limits
+# both models nearly alike. The error of
 # each number is about {glue:text}`variant_error:.3f` nat, and another seed of
 # the training moves it by as much ({doc}`04_metrics`).
 #
