@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
 from doit import get_var
 from doit.tools import config_changed
 
@@ -31,50 +30,12 @@ PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapter
 DOIT_CONFIG = {"default_tasks": ["book"], "dep_file": str(ROOT / ".doit.db")}
 
 
-def stop(message) -> None:
-    """End with one sentence, before any work."""
-    sys.exit(f"galcfm: {message}")
-
-
-if PROFILE not in runs.profiles():
-    stop(f"no profile called {PROFILE!r}: choose from {', '.join(runs.profiles())}")
-
-
-def parameter_file(notebook: str) -> Path:
-    return ROOT / "notebooks" / "parameters" / PROFILE / f"{notebook}.yaml"
-
-
-def read_parameters(notebook: str) -> dict:
-    path = parameter_file(notebook)
-    if not path.exists():
-        stop(f"{path.relative_to(ROOT)} is missing: profile {PROFILE} needs one for each notebook")
-    parameters = yaml.safe_load(path.read_text())
-    try:
-        runs.check_parameters(notebook, parameters.get("profile", PROFILE), parameters)
-    except runs.RunError as error:
-        stop(f"{path.relative_to(ROOT)}: {error}")
-    missing = set(runs.parameter_defaults(notebook)) - set(parameters)
-    if missing:
-        stop(f"{path.relative_to(ROOT)} lacks {', '.join(sorted(missing))}")
-    return parameters
-
-
-PARAMETERS = {notebook: read_parameters(notebook) for notebook in runs.NOTEBOOKS}
-SURVEY = paths.survey_folder(PARAMETERS[runs.NOTEBOOKS[0]]["survey"])
+try:
+    PARAMETERS = runs.profile_parameters(PROFILE)
+except runs.RunError as error:
+    sys.exit(f"galcfm: {error}")
 RUN = paths.run_folder(PROFILE)
-
-
-def output_files(notebook: str) -> list[Path]:
-    """The files by which later notebooks see that this one has changed something."""
-    if notebook == "01_data_curation":
-        return [SURVEY / "survey.json"]
-    files = []
-    for name in runs.OUTPUTS[notebook]:
-        if notebook == "02_training":
-            files.append(RUN / name / "model.safetensors")
-        elif name != "figures":
-            files.append(RUN / name)
-    return files
+SURVEY = paths.survey_folder(PARAMETERS[runs.NOTEBOOKS[0]]["survey"])
 
 
 def execute(notebook: str) -> None:
@@ -90,7 +51,7 @@ def execute(notebook: str) -> None:
     changed = {k: v for k, v in PARAMETERS[notebook].items() if v != defaults[k]}
     with paths.replacing(chapter) as temporary:
         try:
-            runs.discard_outdated(notebook, PROFILE, PARAMETERS[notebook])
+            runs.set_outdated_aside(notebook, PARAMETERS[notebook])
             # So that there is room for the notebook and for doit's own notes too.
             paths.require_disk_space(RUN, SPARE_BYTES)
             papermill.execute_notebook(
@@ -101,6 +62,7 @@ def execute(notebook: str) -> None:
                 log_output=True,
                 progress_bar=False,
             )
+            runs.drop_outdated(notebook, PARAMETERS[notebook])
         except papermill.PapermillExecutionError as error:
             failed = RUN / "failed" / f"{notebook}.ipynb"
             with contextlib.suppress(OSError):  # of a full disk
@@ -146,21 +108,23 @@ def task_notebook():
     earlier = None
     for notebook in runs.NOTEBOOKS:
         chapter = RUN / "chapters" / f"{notebook}.ipynb"
+        outputs = runs.output_files(notebook, PARAMETERS[notebook])
         yield {
             "name": f"{PROFILE}/{notebook}",
             "actions": [(execute, [notebook])],
             "file_dep": [
                 ROOT / "notebooks" / f"{notebook}.ipynb",
-                parameter_file(notebook),
-                *runs.rooms_of(notebook),
+                ROOT / "notebooks" / "parameters" / PROFILE / f"{notebook}.yaml",
                 *inputs,
             ],
-            "targets": [chapter, *output_files(notebook)],
+            # Not its files: comments and docstrings change nothing.
+            "uptodate": [config_changed(runs.code_shown(notebook))],
+            "targets": [chapter, *outputs],
             # In order, also where one does not read what the one before it leaves.
             "task_dep": [f"notebook:{PROFILE}/{earlier}"] if earlier else [],
         }
         earlier = notebook
-        inputs += output_files(notebook)
+        inputs += outputs
 
 
 def task_book():
@@ -197,7 +161,7 @@ def install_peers() -> bool:
 
 def benchmark() -> bool:
     environment = os.environ | {"PYTHONPATH": str(PEERS)}
-    script = ROOT / "tests" / "benchmarks" / "run.py"
+    script = ROOT / "benchmarks" / "run.py"
     return run(sys.executable, script, "--profile", PROFILE, env=environment)
 
 
@@ -216,22 +180,27 @@ def task_bench():
 
 
 # Heavy results kept in the repository: what the notebooks only read. Each command resumes.
-PUBLISHED = {
-    "calibration": ["-m", "galcfm.calibration", "--run", PROFILE],
-    "controls": ["-m", "galcfm.controls"],
-    "exact": ["-m", "galcfm.exact"],
-    "priors": ["-m", "galcfm.priors", "--run", PROFILE],
-    "seeds": ["-m", "galcfm.seeds"],
-    "sky": ["-m", "galcfm.sky"],
+STUDIES = {
+    "calibration": ["--run", PROFILE],
+    "exact": [],
+    "picture_controls": [],
+    "priors": ["--run", PROFILE],
+    "real_galaxies": [],
+    "realism": [],
+    "training_seeds": [],
 }
 
 
 def task_published():
-    """Make the heavy results that the chapters read, from a profile's models: hours."""
-    for name, command in PUBLISHED.items():
+    """Make the heavy results that the chapters read, from a profile's models: hours.
+
+    With the profile smoke all are small, and go to that run's folder.
+    """
+    for name, options in STUDIES.items():
+        command = ["-m", f"galcfm.studies.{name}", *options]
         yield {
             "name": name,
-            "actions": [(run, [sys.executable, *command])],
+            "actions": [(run, [sys.executable, *command, *["--smoke"] * (PROFILE == "smoke")])],
             "task_dep": [f"notebook:{PROFILE}/03_posterior_sampling"],
             "uptodate": [False],
         }

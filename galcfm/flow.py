@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from galcfm.networks import VelocityField
 
-__all__ = ["FAST_STEPS", "ConditionalFlow", "standard_normal"]
+__all__ = ["FAST_STEPS", "ConditionalFlow", "block_rows", "standard_normal"]
 
 # Steps with which the trained models of the book are within 1e-5 of float64 and many steps, in
 # units of the training split's spread, and their log-densities within 1e-3 nat; 100 is the paper's.
@@ -49,7 +49,14 @@ _COEFFICIENTS = (
 
 # Rows (galaxies times samples) integrated at once: a CPU core each as many as keep the activations
 # of a layer within its cache, a GPU as many as fill the card.
-BLOCK_ROWS = {"cpu": 512, "cuda": 1 << 20}
+CPU_BLOCK_ROWS, GPU_BLOCK_ROWS = 512, 1 << 20
+
+
+def block_rows(device: torch.device) -> int:
+    """Rows (galaxies times samples) that are integrated at once on a device."""
+    if device.type == "cpu":
+        return CPU_BLOCK_ROWS * torch.get_num_threads()
+    return GPU_BLOCK_ROWS
 
 
 class ConditionalFlow(nn.Module):
@@ -204,9 +211,7 @@ class ConditionalFlow(nn.Module):
 
     def _blocks(self, condition, n_samples):
         """Rows, columns (of galaxies, samples) and prepared conditions of blocks that fit."""
-        budget = BLOCK_ROWS[condition.device.type]
-        if condition.device.type == "cpu":
-            budget *= torch.get_num_threads()
+        budget = block_rows(condition.device)
         n_parts = max(1, math.ceil(n_samples / budget))
         n_columns = math.ceil(n_samples / n_parts)
         n_rows = max(1, budget // max(1, n_columns))

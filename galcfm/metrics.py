@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg, special, stats
 
 from galcfm.properties import PROPERTY_NAMES
 
@@ -19,6 +19,7 @@ __all__ = [
     "LogDensities",
     "compare",
     "coverage",
+    "effective_sample_size",
     "evaluate",
     "information_gain",
     "kde_log_densities",
@@ -254,6 +255,23 @@ def kl_divergence(log_posterior, log_prior) -> np.ndarray:
     """
     log_posterior = _array(log_posterior, "log_posterior", (None, None))
     return np.mean(log_posterior - _array(log_prior, "log_prior", log_posterior.shape), axis=1)
+
+
+def effective_sample_size(log_weights) -> np.ndarray:
+    r"""Number of equal weights that would be as good: :math:`(\sum w)^2 / \sum w^2`.
+
+    Kong, Liu & Wong (1994, JASA 89, 278). Equal weights have all of them, a single one that is
+    not zero has 1.
+
+    Arguments:
+        log_weights: logarithms of the weights, minus infinity for zero, `(..., S)`.
+
+    >>> effective_sample_size(np.log([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.5, 0.5]])).round(3)
+    array([4. , 3.6])
+    """
+    log_weights = np.asarray(log_weights, dtype=np.float64)
+    total, squares = (special.logsumexp(k * log_weights, axis=-1) for k in (1, 2))
+    return np.exp(2 * total - squares)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -319,7 +319,7 @@ class ImageEncoder(nn.Module):
         # A row of pixels at a time: three channels are too few for the processor's vectors.
         scale = (1 / (self.pixel_std * self.bin_factor**2)).repeat(w)
         shift = (self.pixel_mean / self.pixel_std).repeat(w)
-        x = binned.reshape(-1, h, 3 * w).to(shift.dtype).mul_(scale).sub_(shift)
+        x = binned.reshape(-1, h, 3 * w).to(shift.dtype, copy=True).mul_(scale).sub_(shift)
         # The (n, h, w, 3) memory is already what channels_last convolutions want.
         return x.view(-1, h, w, 3).permute(0, 3, 1, 2)
 

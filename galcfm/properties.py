@@ -7,6 +7,7 @@ plausible ranges from here.
 from dataclasses import dataclass
 
 __all__ = [
+    "AB_OFFSET",
     "BANDS",
     "EXTINCTION",
     "MAGNITUDES",
@@ -103,3 +104,7 @@ MAGNITUDE_ERRORS = tuple(f"magerr_{band}" for band in BANDS)
 # Galactic extinction in magnitudes for E(B-V) = 1 on the scale of Schlegel et al. (1998):
 # Schlafly & Finkbeiner (2011, ApJ 737, 103), table 6, SDSS filters, R_V = 3.1.
 EXTINCTION = {"u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698, "z": 1.263}
+
+# m_AB - m_SDSS: https://www.sdss.org/dr17/algorithms/fluxcal, "Conversion from SDSS ugriz
+# magnitudes to AB ugriz magnitudes".
+AB_OFFSET = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}

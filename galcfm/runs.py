@@ -6,25 +6,29 @@ with others is refused, so that results of different settings never mix.
 """
 
 import ast
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from galcfm.paths import hold, let_go, repository_root, run_folder, survey_folder, write_json
-from galcfm.survey import provenance
+from galcfm.provenance import code_digest, digest, provenance
 
 __all__ = [
     "NOTEBOOKS",
     "OUTPUTS",
     "RunError",
     "check_parameters",
-    "discard_outdated",
+    "code_shown",
+    "drop_outdated",
     "open_run",
+    "output_files",
     "parameter_defaults",
+    "profile_parameters",
     "profiles",
-    "rooms_of",
+    "set_outdated_aside",
 ]
 
 # What each notebook leaves in the run folder, in the order of execution.
@@ -116,59 +120,105 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     return folder
 
 
-def discard_outdated(notebook: str, profile: str, parameters: Mapping) -> None:
-    """Remove what a notebook left in a run when its parameters or the code have changed since.
+def profile_parameters(profile: str) -> dict[str, dict]:
+    """Parameters of each notebook in a profile, from `notebooks/parameters/PROFILE/*.yaml`.
 
-    What was made with the same parameters and code stays, so that interrupted work resumes.
+    Raises:
+        RunError: the profile is unknown, or a file is missing or names other parameters than its
+            notebook has.
+    """
+    found = {}
+    for notebook in NOTEBOOKS:
+        path = repository_root() / "notebooks" / "parameters" / profile / f"{notebook}.yaml"
+        if profile in profiles() and not path.exists():
+            raise RunError(f"{path} is missing: profile {profile} needs one for each notebook")
+        found[notebook] = yaml.safe_load(path.read_text()) if path.exists() else {}
+        check_parameters(notebook, profile, found[notebook])
+        missing = sorted(set(parameter_defaults(notebook)) - set(found[notebook]))
+        if missing:
+            raise RunError(f"{path} lacks {', '.join(missing)}")
+    return found
+
+
+def output_files(notebook: str, parameters: Mapping) -> list[Path]:
+    """The files by which later notebooks see that this one has changed something."""
+    folder = run_folder(parameters["profile"], parameters["run"])
+    if notebook == NOTEBOOKS[0]:
+        return [survey_folder(parameters["survey"]) / "survey.json"]
+    files = [folder / name for name in OUTPUTS[notebook] if name != "figures"]
+    return [path if path.suffix else path / "model.safetensors" for path in files]
+
+
+def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
+    """Move what a notebook left with other parameters or code out of its way, and keep it.
+
+    What was made with the same parameters and code stays, so that interrupted work resumes; what
+    was set aside before and is wanted again returns. `drop_outdated` deletes it once the notebook
+    has made the new one.
 
     Raises:
         RunError: another process is at it.
     """
-    folder = run_folder(profile, parameters["run"])
-    path = _record_path(folder, notebook)
-    if not path.exists():
-        return
-    before, now = json.loads(path.read_text()), _record(notebook, parameters)
-    if all(before[k] == now[k] for k in ("parameters", "code")):
+    folder = run_folder(parameters["profile"], parameters["run"])
+    record, now = _record_path(folder, notebook), _record(notebook, parameters)
+    aside = _aside(folder, notebook)
+
+    def is_current(path: Path) -> bool:
+        before = json.loads(path.read_text()) if path.exists() else {}
+        return all(before.get(k) == now[k] for k in ("parameters", "code"))
+
+    if is_current(record) or not (record.exists() or aside.exists()):
         return
     lock = _lock(folder, notebook)
-    for output in (folder / name for name in OUTPUTS[notebook]):
-        if output.is_dir():
-            shutil.rmtree(output)
-        else:
-            output.unlink(missing_ok=True)
-    if notebook == "01_data_curation":
-        shutil.rmtree(survey_folder(before["parameters"]["survey"]), ignore_errors=True)
-    path.unlink()
+    if record.exists():
+        survey = json.loads(record.read_text())["parameters"]["survey"]
+        # Of two that are outdated the older is whole: had the newer been, it would be alone.
+        kept = not aside.exists()
+        for name, path in _outputs(notebook, folder, survey).items():
+            _move(path, aside / name if kept else None)
+        _move(record, aside / record.name if kept else None)
+    if is_current(aside / record.name):
+        for name, path in _outputs(notebook, folder, parameters["survey"]).items():
+            _move(aside / name, path)
+        _move(aside / record.name, record)
+        shutil.rmtree(aside)
     # The notebook takes it in a process of its own.
     let_go(lock)
 
 
-def rooms_of(notebook: str) -> list[Path]:
-    """Files of `galcfm` that a notebook imports, directly or through others."""
-    root = repository_root()
-    found: set[Path] = set()
-    waiting = [root / "notebooks" / f"{notebook}.py", root / "galcfm" / "__init__.py"]
-    while waiting:
-        tree = ast.parse(waiting.pop().read_text())
-        for name in _imported_modules(tree):
-            base = root.joinpath(*name.split("."))
-            for path in (base.with_suffix(".py"), base / "__init__.py"):
-                if path.exists() and path not in found:
-                    found.add(path)
-                    waiting.append(path)
-    return sorted(found)
+def drop_outdated(notebook: str, parameters: Mapping) -> None:
+    """Delete what `set_outdated_aside` kept of a notebook: it has made the new one."""
+    folder = run_folder(parameters["profile"], parameters["run"])
+    shutil.rmtree(_aside(folder, notebook), ignore_errors=True)
 
 
-def _imported_modules(tree: ast.AST) -> set[str]:
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("galcfm"):
-            # `from galcfm import x`: x may be a module.
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            names |= {a.name for a in node.names if a.name.startswith("galcfm")}
-    return names
+def code_shown(notebook: str) -> str:
+    """Digest of all code that a notebook calls, that of figures and tables included."""
+    return code_digest(repository_root() / "notebooks" / f"{notebook}.py", skipping=())
+
+
+def _aside(folder: Path, notebook: str) -> Path:
+    return folder / "outdated" / notebook
+
+
+def _outputs(notebook: str, folder: Path, survey: str) -> dict[str, Path]:
+    """What a notebook leaves, by its name: the first one a survey, which is no part of a run."""
+    if notebook == NOTEBOOKS[0]:
+        return {"survey": survey_folder(survey)}
+    return {name: folder / name for name in OUTPUTS[notebook]}
+
+
+def _move(path: Path, target: Path | None) -> None:
+    """Move what is there, or delete it where there is no target."""
+    if not path.exists():
+        return
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target)
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _assignments(source: str) -> dict:
@@ -196,18 +246,10 @@ def _lock(folder: Path, notebook: str) -> Path:
 
 
 def _record(notebook: str, parameters: Mapping) -> dict:
-    # Figures and tables change nothing that a notebook leaves for the next one.
-    rooms = [
-        path
-        for path in rooms_of(notebook)
-        if path.parent.name != "figures" and path.stem != "tables"
-    ]
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in rooms)).hexdigest()
-    digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode()).hexdigest()
     return {
         "parameters": dict(parameters),
-        "parameter_hash": digest,
-        "code": code,
+        "parameter_hash": digest(dict(parameters)),
+        "code": code_digest(repository_root() / "notebooks" / f"{notebook}.py"),
         "provenance": provenance(),
     }
 

@@ -95,7 +95,7 @@ def calibration_gap(results: Mapping[str, dict]) -> pd.DataFrame:
     )
 
 
-# How the tests of `galcfm.calibration` are called in tables.
+# How the tests of `galcfm.studies.calibration` are called in tables.
 TESTS = {
     "hpd": "density",
     "tarp": "distance",
@@ -215,7 +215,7 @@ def exact_checks(result: Mapping) -> pd.DataFrame:
     """How far the exact posteriors agree with themselves and with the prior's own examples.
 
     Arguments:
-        result: of `galcfm.exact.summarise`.
+        result: of `galcfm.studies.exact.summarise`.
     """
     sampler, brute = result["sampler"], result["sampler"]["brute_force"]
     rows = {
@@ -240,7 +240,7 @@ def exact_gaps(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
     """Log-density, gap and classifier accuracy of each posterior, and the flows' widths.
 
     Arguments:
-        result: of `galcfm.exact.summarise`.
+        result: of `galcfm.studies.exact.summarise`.
         names: what the posteriors are called.
     """
     rows = {}
@@ -268,7 +268,7 @@ def exact_information(result: Mapping) -> pd.DataFrame:
     """Information on each property [nat], and how narrow the exact posterior is.
 
     Arguments:
-        result: of `galcfm.exact.summarise`.
+        result: of `galcfm.studies.exact.summarise`.
     """
     rows = {}
     for p in PROPERTIES:
@@ -475,8 +475,8 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
     """What the image adds over photometry [nat], training by training, beside two controls.
 
     Arguments:
-        results: `training_seeds.json`, of `galcfm.seeds`.
-        experiments: those of `controls.json`, of `galcfm.controls`.
+        results: `training_seeds.json`, of `galcfm.studies.training_seeds`.
+        experiments: those of `controls.json`, of `galcfm.studies.picture_controls`.
     """
     oracle = experiments["oracle"]["gain"]
     gains = {

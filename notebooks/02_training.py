@@ -57,12 +57,12 @@ seed = 1  # of weights, order and noise
 import pandas as pd
 
 from galcfm import figures, paths, runs
-from galcfm.posterior import Posterior
 from galcfm.survey import Survey
-from galcfm.training import TrainingSettings, train
+from galcfm.training import Recipe, train_models
 
 folder = runs.open_run("02_training", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
+recipe = Recipe.of(globals())
 
 # %% [markdown]
 # ## The models
@@ -74,27 +74,11 @@ galaxies = Survey.load(paths.survey_folder(survey))
 # spectroscopic redshift or the errors of the magnitudes.
 
 # %%
-network = {"width": width, "depth": depth}
-encoder = {
-    "n_features": n_image_features,
-    "widths": encoder_widths,
-    "crop": image_crop,
-    "bin_factor": image_bin,
-}
-sees = {
-    "features": features,
-    "use_redshift": use_redshift,
-    "use_magnitude_errors": use_magnitude_errors,
-}
-models = {
-    "prior": Posterior("none", network=network, sigma=sigma),
-    "photometry": Posterior(**sees, network=network, sigma=sigma),
-    "image": Posterior(**sees, encoder=encoder, network=network, sigma=sigma),
-}
+names = ("prior", "photometry", "image")
 pd.Series(
     {
-        name: sum(p.numel() for p in model.parameters())
-        for name, model in models.items()
+        name: sum(p.numel() for p in recipe.model(name).parameters())
+        for name in names
     },
     name="trainable parameters",
 ).to_frame()
@@ -107,36 +91,7 @@ pd.Series(
 # and noise in each epoch, so that epochs can be compared.
 
 # %%
-common = {
-    "learning_rate": learning_rate,
-    "batch_size": batch_size,
-    "patience": patience,
-    "schedule": schedule,
-    "draws_per_galaxy": draws_per_galaxy,
-    "average_decay": average_decay,
-    "seed": seed,
-}
-settings = {
-    "prior": TrainingSettings(max_epochs=prior_max_epochs, **common),
-    "photometry": TrainingSettings(max_epochs=photometry_max_epochs, **common),
-    "image": TrainingSettings(
-        max_epochs=max_epochs,
-        augment=augment,
-        encoder_batch=encoder_batch,
-        **common,
-    ),
-}
-
-# %%
-prior = train(models["prior"], galaxies, folder / "prior", settings["prior"])
-
-# %%
-photometry = train(
-    models["photometry"],
-    galaxies,
-    folder / "photometry",
-    settings["photometry"],
-)
+pd.DataFrame({name: vars(recipe.settings(name)) for name in names})
 
 # %% [markdown]
 # With `warm_start`, the image model begins as the photometry model: the same
@@ -144,13 +99,7 @@ photometry = train(
 # what the picture adds.
 
 # %%
-image = train(
-    models["image"],
-    galaxies,
-    folder / "image",
-    settings["image"],
-    warm_start=photometry if warm_start else None,
-)
+trained = train_models(galaxies, folder, recipe, names)
 
 # %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
 history = pd.concat(
@@ -160,7 +109,6 @@ history = pd.concat(
 figures.training_curves(history, source=galaxies.source)
 
 # %%
-trained = {"prior": prior, "photometry": photometry, "image": image}
 pd.DataFrame.from_dict(
     {
         name: {

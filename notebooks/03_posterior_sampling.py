@@ -41,7 +41,7 @@ seed = 1  # of the noise
 # %matplotlib inline
 import pandas as pd
 
-from galcfm import figures, paths, runs, sampling
+from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
@@ -52,6 +52,15 @@ models = {
     name: Posterior.load(folder / name) for name in ("photometry", "image")
 }
 prior = Posterior.load(folder / "prior")
+stored_posteriors.check_plan(
+    len(test),
+    n_posteriors=n_posteriors,
+    n_samples=n_samples,
+    steps=steps,
+    n_kl=n_kl,
+    n_kl_samples=n_kl_samples,
+    density_steps=density_steps,
+)
 chosen = test.select(range(min(n_posteriors, len(test))))
 print(f"{len(test)} test galaxies, {len(chosen)} of them sampled")
 
@@ -67,7 +76,9 @@ columns = [PROPERTY_NAMES.index(name) for name in plane]
 first = test.select([0])
 figures.pathways(
     {
-        name: sampling.pathways(model, first, 200, steps, seed)[..., columns]
+        name: stored_posteriors.pathways(model, first, 200, steps, seed)[
+            ..., columns
+        ]
         for name, model in models.items()
     },
     plane,
@@ -86,7 +97,9 @@ for name, model in models.items():
     posteriors = model.infer(
         chosen, n_samples=n_samples, steps=steps, seed=seed
     )
-    sampling.save_posteriors(posteriors, folder / f"posteriors_{name}.nc")
+    stored_posteriors.save_posteriors(
+        posteriors, folder / f"posteriors_{name}.nc"
+    )
 posteriors
 
 # %% [markdown]
@@ -106,7 +119,7 @@ pd.DataFrame(
             "mean difference to 100 steps": error.mean(),
         }
         for name, model in models.items()
-        for error in [sampling.step_error(model, check, 100, steps)]
+        for error in [stored_posteriors.step_error(model, check, 100, steps)]
     }
 ).map("{:.1e}".format)
 
@@ -121,7 +134,7 @@ pd.DataFrame(
 
 # %%
 densities = {
-    name: sampling.exact_log_densities(
+    name: stored_posteriors.exact_log_densities(
         model,
         prior,
         test,
@@ -132,14 +145,14 @@ densities = {
     )
     for name, model in models.items()
 }
-sampling.save_densities(densities, folder / "densities.npz")
+stored_posteriors.save_densities(densities, folder / "densities.npz")
 
 # %% [markdown]
 # ## One galaxy's posterior
 
 # %% mystnb={"figure": {"caption": "Posterior of one test galaxy under both models, with its true (measured) properties and its cutout.", "name": "fig-corner"}}
 posteriors = {
-    name: sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in models
 }
 figures.galaxy_corner(

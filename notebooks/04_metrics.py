@@ -39,7 +39,7 @@ import json
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, metrics, paths, runs, sampling, tables
+from galcfm import figures, metrics, paths, runs, stored_posteriors, tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 
@@ -48,10 +48,10 @@ galaxies = Survey.load(paths.survey_folder(survey))
 theta_train = galaxies.split("train").properties
 test = galaxies.split("test")
 posteriors = {
-    name: sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in ("photometry", "image")
 }
-densities = sampling.load_densities(folder / "densities.npz")
+densities = stored_posteriors.load_densities(folder / "densities.npz")
 chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 
 # %% [markdown]
@@ -64,7 +64,7 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 # %%
 results = {}
 for name, dataset in posteriors.items():
-    samples, exact = sampling.samples_array(dataset), densities[name]
+    samples, exact = stored_posteriors.samples_array(dataset), densities[name]
     kde_prior = metrics.with_kde_prior(
         exact, samples, test.properties, theta_train
     )
@@ -114,9 +114,9 @@ figures.model_comparison(
 # ## How certain is the gain?
 #
 # A training is one draw of weights, order and noise. So the command
-# `python -m galcfm.seeds` trained both models of the `quick` profile with
-# three seeds; the error holds the spread of the galaxies and that of the
-# trainings. Beside them stand two controls of
+# `python -m galcfm.studies.training_seeds` trained both models of the
+# `quick` profile with three seeds; the error holds the spread of the galaxies
+# and that of the trainings. Beside them stand two controls of
 # {doc}`09_is_the_survey_real`, small flows that are given numbers instead of
 # a picture. The true half-light radius, inclination and bulge fraction are
 # what no encoder can know better.

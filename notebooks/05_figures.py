@@ -33,13 +33,13 @@ import json
 
 from IPython.display import display
 
-from galcfm import figures, paths, runs, sampling
+from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.survey import Survey
 
 folder = runs.open_run("05_figures", globals())
 results = json.loads((folder / "metrics.json").read_text())
 posteriors = {
-    name: sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in ("photometry", "image")
 }
 test = Survey.load(paths.survey_folder(survey)).split("test")

@@ -26,7 +26,8 @@
 # The recipe of the `quick` profile was chosen on 5,000 other galaxies; those
 # of this chapter only judge it. They were ranked once, under the models of
 # that profile and variants of their training, by the command
-# `python -m galcfm.calibration`; this chapter reads the ranks and tests them.
+# `python -m galcfm.studies.calibration`; this chapter reads the ranks and
+# tests them.
 
 # %% tags=["parameters"]
 profile = "quick"  # folder of the run: smoke, quick or paper
@@ -41,7 +42,8 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import calibration, figures, paths, runs, tables
+from galcfm import figures, paths, runs, tables
+from galcfm.studies import calibration
 
 folder = runs.open_run("06_calibration", globals())
 published = paths.published_folder() / "calibration.json"
@@ -148,7 +150,7 @@ figures.departures(
 # The photometry model:
 
 # %%
-compared = calibration.compare_recipes(stored["recipes"], galaxies, n_draws)
+compared = calibration.compare_variants(stored["recipes"], galaxies, n_draws)
 tables.calibration_variants(compared.loc["photometry"])
 
 # %% [markdown]

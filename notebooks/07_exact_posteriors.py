@@ -25,7 +25,7 @@
 # test split, holds the photometry flow against it, and asks how much of what
 # an image adds photometry could have had.
 #
-# The results are stored; `python -m galcfm.exact` makes them again.
+# The results are stored; `python -m galcfm.studies.exact` makes them again.
 
 # %% tags=["parameters"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -40,7 +40,7 @@ import pandas as pd
 from myst_nb import glue
 
 from galcfm import figures, paths, runs, tables
-from galcfm.sampling import load_densities
+from galcfm.stored_posteriors import load_densities
 
 folder = runs.open_run("07_exact_posteriors", globals())
 published = paths.published_folder()

@@ -36,14 +36,15 @@ import pandas as pd
 from IPython.display import display
 from myst_nb import glue
 
-from galcfm import diagnostics, figures, metrics, paths, runs, sampling, tables
+from galcfm import figures, metrics, paths, runs, stored_posteriors, tables
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.studies import outliers
 from galcfm.survey import Survey
 
 folder = runs.open_run("08_outliers", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
 test = galaxies.split("test")
-densities = sampling.load_densities(folder / "densities.npz")
+densities = stored_posteriors.load_densities(folder / "densities.npz")
 gain = {
     name: metrics.information_gain(d.posterior_truth, d.prior_truth)
     for name, d in densities.items()
@@ -62,9 +63,7 @@ draws = {
 # than that is error; that many is what honest uncertainty looks like.
 
 # %%
-shares = {
-    name: diagnostics.shares_below_zero(d) for name, d in densities.items()
-}
+shares = {name: outliers.shares_below_zero(d) for name, d in densities.items()}
 tables.outlier_shares(gain, shares)
 
 # %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}}
@@ -99,7 +98,7 @@ figures.contact_sheet(
 # %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}}
 simulated = "a_v_true" in test.catalogue
 if simulated:
-    size = diagnostics.label_error_size(test.catalogue)
+    size = outliers.label_error_size(test.catalogue)
     display(figures.label_errors(size, gain, source=test.source))
 
 # %%
@@ -141,7 +140,7 @@ published = paths.published_folder() / "calibration.json"
 stored = json.loads(published.read_text())
 print(tables.made_by(stored))
 judged = pd.read_parquet(published.with_suffix(".parquet"))
-remedies = diagnostics.outliers_by_recipe(stored["recipes"], judged)
+remedies = outliers.outliers_by_variant(stored["recipes"], judged)
 remedies.round(3)
 
 # %% [markdown]
@@ -164,8 +163,8 @@ remedies.round(3)
 # %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}}
 scale = galaxies.split("train").properties.std(axis=0)
 samples = {
-    name: sampling.samples_array(
-        sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    name: stored_posteriors.samples_array(
+        stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     )
     for name in ("photometry", "image")
 }
@@ -178,7 +177,7 @@ found = {}
 for plane, names in planes.items():
     columns = [PROPERTY_NAMES.index(name) for name in names]
     found[plane] = {
-        model: diagnostics.degeneracy(values[..., columns], scale[columns])
+        model: outliers.degeneracy(values[..., columns], scale[columns])
         for model, values in samples.items()
     }
 figures.degeneracies(found, source=test.source)

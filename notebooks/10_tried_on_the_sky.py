@@ -26,7 +26,7 @@
 # where they differ, at least one is.
 #
 # The models are small: photometry without pictures, trained on 60,000
-# simulated galaxies by `python -m galcfm.sky` and kept in
+# simulated galaxies by `python -m galcfm.studies.real_galaxies` and kept in
 # `data/published/models`. One is told the redshift, which real catalogues
 # have; the other, like the models of the paper, is not.
 
@@ -46,8 +46,9 @@ import json
 import numpy as np
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, sky, tables
-from galcfm.novelty import LEVEL
+from galcfm import figures, paths, runs, tables
+from galcfm.posterior import LEVEL
+from galcfm.studies import real_galaxies
 from galcfm.survey import Survey
 
 folder = runs.open_run("10_tried_on_the_sky", globals())
@@ -62,7 +63,7 @@ folder = runs.open_run("10_tried_on_the_sky", globals())
 # %%
 bands = ("u", "g", "r", "i", "z")
 galaxies = Survey.from_table(
-    sky.real_galaxies().iloc[:n_real],
+    real_galaxies.real_galaxies().iloc[:n_real],
     {f"mag_{band}": f"flux_{band}" for band in bands}
     | {f"magerr_{band}": f"error_{band}" for band in bands},
     unit="nanomaggy",
@@ -83,8 +84,8 @@ galaxies.rejected
 # %%
 near = (galaxies.redshift > 0.02) & (galaxies.redshift < 0.2)
 nearby = galaxies.select(np.flatnonzero(near))
-reference = sky.kcorrect_estimates(nearby)
-blue = sky.is_blue(reference["absolute_r"], reference["g_r"])
+reference = real_galaxies.kcorrect_estimates(nearby)
+blue = real_galaxies.is_blue(reference["absolute_r"], reference["g_r"])
 print(f"{len(nearby)} galaxies, {blue.sum()} of them star-forming")
 
 # %% [markdown]
@@ -96,7 +97,9 @@ print(f"{len(nearby)} galaxies, {blue.sum()} of them star-forming")
 # lies further out than all but 1 % of held-out simulated galaxies.
 
 # %%
-models = {name: sky.load_model(name) for name in sky.MODELS}
+models = {
+    name: real_galaxies.load_model(name) for name in real_galaxies.MODELS
+}
 told = models["photometry_redshift"]
 for model in models.values():
     print("{command}, {date}, {survey}".format(**model.metadata))
@@ -152,7 +155,9 @@ groups = {
     "in range, not 15 < r < 16.3": ~flag[blue] & ~((r > 15) & (r < 16.3)),
 }
 compared = {
-    (name, group): sky.compare_masses(found[name][rows], masses[rows])
+    (name, group): real_galaxies.compare_masses(
+        found[name][rows], masses[rows]
+    )
     for name in models
     for group, rows in groups.items()
 }
@@ -200,8 +205,8 @@ for name, posterior in posteriors.items():
 #
 # No real picture can be kept in this book. What simple measurements say of
 # 400 real cutouts and as many simulated ones was stored by
-# `python -m galcfm.realism`; {doc}`09_is_the_survey_real` tells what it means
-# for the image model.
+# `python -m galcfm.studies.realism`; {doc}`09_is_the_survey_real` tells what
+# it means for the image model.
 
 # %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}}
 cutouts = json.loads(

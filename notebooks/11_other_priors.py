@@ -42,17 +42,18 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, priors, runs, sampling, tables
+from galcfm import figures, paths, runs, stored_posteriors, tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import RELATIONS
+from galcfm.studies import priors
 from galcfm.survey import Survey
 
 folder = runs.open_run("11_other_priors", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
 train = galaxies.split("train")
 samples = {
-    name: sampling.samples_array(
-        sampling.load_posteriors(folder / f"posteriors_{name}.nc")
+    name: stored_posteriors.samples_array(
+        stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     )
     for name in ("photometry", "image")
 }
@@ -180,8 +181,9 @@ print(f"median effective share of the draws: {share:.3f}")
 # of today is that of a smooth history times a recent burst or lull; the
 # weights raise the mean burst of main-sequence galaxies, and the photometry
 # model of the `quick` profile learns on for a few epochs with each galaxy
-# drawn as often as its weight says. The command `python -m galcfm.priors` did
-# this and judged both models on the test galaxies with the same weights.
+# drawn as often as its weight says. The command
+# `python -m galcfm.studies.priors` did this and judged both models on the test
+# galaxies with the same weights.
 
 # %%
 stored = json.loads((paths.published_folder() / "priors.json").read_text())

@@ -8,8 +8,10 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from galcfm import calibration
-from galcfm.calibration import (
+from galcfm.metrics import rank_statistics
+from galcfm.posterior import Posterior
+from galcfm.studies import calibration
+from galcfm.studies.calibration import (
     band,
     departure,
     hpd_ranks,
@@ -18,8 +20,6 @@ from galcfm.calibration import (
     reference_points,
     tarp_ranks,
 )
-from galcfm.metrics import rank_statistics
-from galcfm.posterior import Posterior
 from galcfm.training import TrainingSettings, train
 
 N, S, D = 2000, 63, 3
@@ -106,6 +106,8 @@ def test_reference_points_never_are_the_galaxy_s_own():
     truth = np.arange(50.0)[:, None]
     points = reference_points(truth, seed=3)
     assert sorted(points[:, 0]) == sorted(truth[:, 0])
+    for seed in range(50):
+        assert (reference_points(truth, seed) != truth).all()
 
 
 def test_departures_are_found_in_the_bin_where_they_are():
@@ -145,6 +147,22 @@ def test_an_ensemble_of_one_model_twice_has_its_density(survey):
     np.testing.assert_allclose(one["log_prob"], two["log_prob"], atol=1e-5)
 
 
+def test_a_draw_of_an_ensemble_is_of_a_member_drawn_for_it(survey):
+    """Fixed counts of draws a member would be less scattered than draws of the mean density."""
+    some, models = survey.select(range(40)), [small_model(0), small_model(1)]
+    models[1].property_mean += 1000  # so that a draw tells its member
+    conditions = [model.encode_survey(some) for model in models]
+    draws, _ = calibration._draw(models, conditions, some.object_id, 64, 2, 0)
+    of_second = (draws[..., 0] > 500).sum(axis=1)
+    assert of_second.mean() == pytest.approx(32, abs=2)
+    # Binomial: √(64/4) = 4.
+    assert of_second.std() == pytest.approx(4, abs=1)
+    again, _ = calibration._draw(
+        models, [c[7:8] for c in conditions], some.object_id[7:8], 64, 2, 0
+    )
+    np.testing.assert_allclose(again[0], draws[7], atol=1e-4)
+
+
 def test_an_ensemble_has_the_mean_density(survey):
     some, models = survey.select(range(8)), [small_model(0), small_model(1)]
     each = [m.log_prob(some.properties, some.magnitudes, steps=12).numpy() for m in models]
@@ -181,9 +199,9 @@ def trained(survey, tmp_path):
 
 
 def test_variants_change_what_they_say(trained, survey):
-    own = calibration.Recipe("own", "image")
-    finer = calibration.Recipe("finer", "image", encoder={"bin_factor": 4})
-    cold = calibration.Recipe("cold", "image", warm_start=False)
+    own = calibration.Variant("own", "image")
+    finer = calibration.Variant("finer", "image", encoder={"bin_factor": 4})
+    cold = calibration.Variant("cold", "image", warm_start=False)
     (a,), (b,), (c,) = (
         calibration.members_of(recipe, trained, survey, progress=False)
         for recipe in (own, finer, cold)
@@ -203,8 +221,8 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     path = tmp_path / "published" / "calibration.json"
     some = survey.select(range(6))
     recipes = {
-        "photometry": calibration.Recipe("own", "photometry"),
-        "two": calibration.Recipe("two", "image", {"batch_size": 32}, members=2),
+        "photometry": calibration.Variant("own", "photometry"),
+        "two": calibration.Variant("two", "image", {"batch_size": 32}, members=2),
     }
 
     def run(names):
@@ -221,13 +239,13 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     assert list(ranks) == list(calibration.QUANTITIES)
     assert (ranks["a_v"] == table["two/a_v"]).all()
     assert list(calibration.covariates_under("two", table)) == list(calibration.COVARIATES)
-    compared = calibration.compare_recipes(second["recipes"], table, 7)
+    compared = calibration.compare_variants(second["recipes"], table, 7)
     assert compared.loc[("image", "two"), "hpd"] == departure(table["two/hpd"], 7)
     assert compared.loc[("photometry", "own"), ["gain", "error"]].eq(0).all()
     assert np.isnan(compared.loc[("image", "two"), "gain"])  # the run's own was not judged
     assert len(list((trained / "variants").iterdir())) == 2
-    for key in ("command", "date", "made"):
-        assert second[key]
+    for name in ("key", "date", "made"):
+        assert second[name]
     (trained / "image" / "model.safetensors").write_bytes(b"another")
     third, _ = run(["photometry"])
     assert list(third["recipes"]) == ["photometry"]

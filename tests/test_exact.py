@@ -9,10 +9,11 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import multivariate_normal
 
-from galcfm import exact
-from galcfm.exact import comparing, latents, sampler
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import population
+from galcfm.studies import exact
+from galcfm.studies.exact import comparing, latents, sampler
+from galcfm.studies.exact.particles import ExactPosterior
 
 PLAN = exact.Plan(
     n_galaxies=2,
@@ -25,11 +26,8 @@ PLAN = exact.Plan(
     n_rows=100,
     many_epochs=1,
     n_draws=60,
-    book=(
-        ("01_data_curation", "n_galaxies", 40),
-        ("02_training", "photometry_max_epochs", 1),
-        ("02_training", "width", 16),
-    ),
+    survey={**comparing.BOOK_SURVEY, "n_galaxies": 40},
+    recipe={"photometry_max_epochs": 1, "width": 16},
 )
 
 
@@ -54,8 +52,8 @@ def test_replayed_latents_are_the_simulators_galaxies():
     recorder = Recorder([5, 1, 0])
     g, _, seen = population.before_noise(recorder, population.BATCH_SIZE)
     x = np.stack(recorder.columns, axis=1)
-    assert x.shape[1] == exact.n_latents()
-    light = exact.shine(x)
+    assert x.shape[1] == latents.n_latents()
+    light = latents.shine(x)
     np.testing.assert_allclose(light.magnitudes, seen.magnitudes, atol=1e-5)
     np.testing.assert_allclose(light.errors, seen.drawn, rtol=1e-5)
     np.testing.assert_allclose(light.properties[:, 4], g.a_v, atol=1e-5)
@@ -72,8 +70,8 @@ def test_replayed_latents_are_the_simulators_galaxies():
 
 
 def test_galaxies_do_not_depend_on_their_block():
-    x = np.random.default_rng(0).standard_normal((latents.BLOCK + 3, exact.n_latents()))
-    whole, part = exact.shine(x), exact.shine(x[-5:])
+    x = np.random.default_rng(0).standard_normal((latents.BLOCK + 3, latents.n_latents()))
+    whole, part = latents.shine(x), latents.shine(x[-5:])
     for values, others in zip(whole, part, strict=True):
         np.testing.assert_allclose(values[-5:], others, rtol=1e-4)
 
@@ -116,7 +114,7 @@ def test_weights_undo_a_wrong_likelihood(linear):
 
     x = sampler.temper(wrong, 3000, 6, np.random.default_rng(0))
     log_weights = log_likelihood(x) - wrong(x)
-    posterior = exact.ExactPosterior(x, log_weights)
+    posterior = ExactPosterior(x, log_weights)
     assert 500 < posterior.effective_size < 3000
     found, std = posterior.moments()
     np.testing.assert_allclose((found - mean) / np.sqrt(np.diag(covariance)), 0, atol=0.15)
@@ -137,39 +135,44 @@ def test_a_rule_of_the_prior_is_kept():
 def test_classifier_tells_shifted_draws_and_not_equal_ones():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 1000, 5))
-    assert abs(exact.classifier_accuracy(a, b) - 0.5) < 0.05
+    assert abs(comparing.classifier_accuracy(a, b) - 0.5) < 0.05
     # Two normal distributions d apart are told with probability Φ(d/2).
-    assert exact.classifier_accuracy(a, b + np.eye(5)[0]) == pytest.approx(0.69, abs=0.03)
-    assert exact.classifier_accuracy(a, 1.5 * b) > 0.6
+    assert comparing.classifier_accuracy(a, b + np.eye(5)[0]) == pytest.approx(0.69, abs=0.03)
+    assert comparing.classifier_accuracy(a, 1.5 * b) > 0.6
 
 
 def test_joined_runs_weigh_the_same():
     runs = [
-        exact.ExactPosterior(np.full((n, 5), value), np.full(n, level))
+        ExactPosterior(np.full((n, 5), value), np.full(n, level))
         for n, value, level in ((10, 0.0, 5.0), (30, 1.0, -80.0))
     ]
-    mean, _ = exact.ExactPosterior.joined(runs).moments()
+    mean, _ = ExactPosterior.joined(runs).moments()
     np.testing.assert_allclose(mean, 0.5)
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exact")
-    result = exact.publish(PLAN, folder / "cache", folder / "published", progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALCFM_DATA", str(folder / "data"))
+        result = exact.publish(
+            PLAN, folder / "cache", folder / "published", "the command", progress=False
+        )
     return folder, result
 
 
 def test_the_command_resumes_and_changes_nothing(published, monkeypatch):
     folder, _ = published
+    monkeypatch.setenv("GALCFM_DATA", str(folder / "data"))
     first = pd.read_parquet(folder / "published" / "exact_posteriors.parquet")
-    (cache,) = (folder / "cache").iterdir()
+    (cache,) = (folder / "cache").glob("exact-*")
     particles = sorted((cache / "particles").iterdir())
     assert len(particles) == PLAN.n_galaxies * PLAN.runs
     particles[1].unlink()
     drawn = []
-    sample = exact.ExactPosterior.sample
+    sample = ExactPosterior.sample
     monkeypatch.setattr(
-        comparing.ExactPosterior, "sample", lambda *a: drawn.append(1) or sample(*a)
+        comparing.ExactPosterior, "sample", lambda *a, **k: drawn.append(1) or sample(*a, **k)
     )
     monkeypatch.setattr(comparing, "train_emulator", None)
     exact.publish(PLAN, folder / "cache", folder / "again", progress=False)
@@ -192,7 +195,7 @@ def test_published_numbers_name_their_origin(published):
 
 
 def test_another_plan_or_simulator_has_another_folder(tmp_path, monkeypatch):
-    folder = exact.Work(PLAN, tmp_path).folder
-    assert exact.Work(replace(PLAN, seed=8), tmp_path).folder != folder
-    monkeypatch.setattr(comparing, "CODE", comparing.CODE[1:])
-    assert exact.Work(PLAN, tmp_path).folder != folder
+    folder = comparing.Work(PLAN, tmp_path).folder
+    assert comparing.Work(replace(PLAN, seed=8), tmp_path).folder != folder
+    monkeypatch.setattr("galcfm.studies.stored.code_digest", lambda *rooms: "other")
+    assert comparing.Work(PLAN, tmp_path).folder != folder

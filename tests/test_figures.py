@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from galcfm import figures
-from galcfm.figures import method, models, style
+from galcfm.figures import models, style
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 
 SOURCE = "simulated survey"
@@ -147,9 +147,6 @@ def make_figures(n, with_images=True):
         "contact_sheet": lambda: figures.contact_sheet(catalogue[few], images[few], source=SOURCE),
         "dust_age": lambda: figures.dust_age(*both, source=SOURCE),
         "galaxy_corner": lambda: figures.galaxy_corner(*both, shown, galaxy=0, source=SOURCE),
-        "method_schematic": lambda: figures.method_schematic(
-            images[0], [19, 18, 17.5, 17.2, 17.0], source=SOURCE
-        ),
         "model_comparison": lambda: figures.model_comparison(per_model, per_model, source=SOURCE),
         "pathways": lambda: figures.pathways(
             paths, ("dn4000", "a_v"), truth=(1.3, 0.5), source=SOURCE
@@ -207,7 +204,6 @@ EXPECTED = {
     "exact_marginals": [*style.LABELS.values(), "measured value"],
     "galaxy_corner": ["$A_V$ [mag]", style.LABELS["log_sfr"]],
     "information_bars": ["information on $A_V$ [nat] ± 2 standard errors", "exact posterior"],
-    "method_schematic": ["AB mag", "time $t$"],
     "model_comparison": [
         r"$\Delta \log p$, image model [nat]",
         r"$D_{\mathrm{KL}}$, photometry model [nat]",
@@ -228,7 +224,7 @@ EXPECTED = {
 
 def test_every_figure_is_tested():
     # The last is of machines, not galaxies, and has a test of its own.
-    assert set(EXPECTED) | {"COLOURS", "save", "how_fast"} == set(figures.__all__)
+    assert set(EXPECTED) | {"COLOURS", "save"} == set(figures.__all__)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -296,14 +292,6 @@ def test_win_rate_counts_galaxies():
     assert "image higher: 75.0 %" in all_texts(figure)
 
 
-def test_schematic_flow_ends_on_its_mixture():
-    """The drawn trajectories are those of the exact velocity: their end has the right mean."""
-    _, paths, (heights, _, posterior) = method.schematic_flow(2000, 60)
-    step = heights[1] - heights[0]
-    assert paths[-1].mean() == pytest.approx((heights * posterior).sum() * step, abs=0.01)
-    assert (np.diff(paths[-1]) > 0).all()
-
-
 def test_refusals_name_the_reason():
     catalogue, posteriors, images = make_data(30)
     other = catalogue.assign(object_id=catalogue["object_id"] + "x")
@@ -338,18 +326,3 @@ def test_save_writes_pdf_and_png(tmp_path):
     written = sorted((tmp_path / "figures").iterdir())
     assert [path.name for path in written] == ["chart.pdf", "chart.png"]
     assert [path.read_bytes()[:4] for path in written] == [b"%PDF", b"\x89PNG"]
-
-
-def test_how_fast_draws_what_the_benchmarks_write():
-    solvers = [
-        {"solver": name, "setting": "8", "seconds": 0.1, "max_error": 1e-5}
-        for name in ("galcfm", "zuko")
-    ]
-    part = {"solvers": solvers, "tolerance": 1e-4, "galaxies": 1, "samples": 1000}
-    results = {
-        "machine": {"processor": "a processor"},
-        "sampling_image": part,
-        "density": part,
-        "scaling": {"rows": [{"galaxies": n, "seconds": n / 100} for n in (10, 100)]},
-    }
-    assert len(figures.how_fast(results).axes) == 3

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from scipy.integrate import solve_ivp
 
-from galcfm.flow import BLOCK_ROWS, FAST_STEPS, ConditionalFlow, standard_normal
+from galcfm.flow import FAST_STEPS, ConditionalFlow, block_rows, standard_normal
 from galcfm.networks import VelocityField, VelocityNetwork
 from galcfm.paths import published_folder
 from galcfm.posterior import Posterior
@@ -363,5 +363,5 @@ def test_memory_does_not_grow_with_the_number_of_galaxies(monkeypatch):
     monkeypatch.setattr("galcfm.flow.standard_normal", noise)
     flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=2, width=8))
     flow.sample(torch.zeros(3000, 2), 10, 1, seeds=range(3000))
-    assert max(rows) <= BLOCK_ROWS["cpu"] * torch.get_num_threads()
+    assert max(rows) <= block_rows(torch.device("cpu"))
     assert sum(rows) == 2 * 30_000

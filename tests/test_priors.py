@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from galcfm import priors
+from galcfm.metrics import effective_sample_size
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.studies import priors
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 
@@ -50,8 +51,6 @@ def test_weights_give_the_posterior_under_the_new_prior(draws):
     error = spread / np.sqrt(result.effective_sample_size[:, None])
     assert np.abs((result.mean - mean) / error).max() < 5
     np.testing.assert_allclose(result.std, np.broadcast_to(spread, (20, 5)), rtol=0.05)
-    equal = result.resample(4000, seed=1)
-    assert np.abs((equal.mean(axis=1) - mean) / (spread * 4000**-0.5 + error)).max() < 5
 
 
 def test_the_new_density_is_normalised(draws):
@@ -78,7 +77,7 @@ def test_effective_sample_size_of_a_tilt_is_the_closed_form():
     """exp(k x) of N(0, 1) draws: E[w]² / E[w²] = exp(-k²)."""
     x = np.random.default_rng(0).normal(size=(1, 400_000, 1))
     weights = priors.reweight(x, lambda theta: 0.5 * theta[..., 0]).weights
-    share = priors.effective_sample_size(weights)[0] / 400_000
+    share = effective_sample_size(np.log(weights))[0] / 400_000
     assert share == pytest.approx(np.exp(-0.25), rel=0.01)
 
 
@@ -220,8 +219,8 @@ def test_fine_tuning_resumes_and_is_judged(survey, tmp_path):
     settings = TrainingSettings(max_epochs=1)
     train(model, survey, tmp_path / "run" / "photometry", settings, progress=False)
     path = tmp_path / "priors.json"
-    first = priors.run(path, tmp_path / "run", survey, progress=False)
-    second = priors.run(path, tmp_path / "run", survey, progress=False)
+    first = priors.run(path, tmp_path / "run", survey, command="the command", progress=False)
+    second = priors.run(path, tmp_path / "run", survey, command="the command", progress=False)
     assert first["gain"] == second["gain"]
-    assert json.loads(path.read_text())["command"] == "python -m galcfm.priors --run run"
+    assert json.loads(path.read_text())["command"] == "the command"
     assert set(first["bias"]) == set(PROPERTY_NAMES)

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galcfm import controls, figures, realism, tables
+from galcfm import figures, tables
 from galcfm.paths import published_folder
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import simulate_catalogue
+from galcfm.studies import picture_controls, realism
 
 
 @pytest.fixture
@@ -137,8 +138,8 @@ def linear_table(rng, n):
 
 @pytest.mark.parametrize(("shuffled", "low", "high"), [(False, 0.1, 1.0), (True, -0.02, 0.02)])
 def test_a_telling_feature_gains_and_a_shuffled_one_does_not(rng, shuffled, low, high):
-    experiment = controls.Experiment("survey", ("cosine",), "hidden", ("a_v",), shuffled)
-    result = controls.gain(
+    experiment = picture_controls.Experiment("survey", ("cosine",), "hidden", ("a_v",), shuffled)
+    result = picture_controls.gain(
         linear_table(rng, 3000), experiment, n_test=500, seeds=2, n_steps=300, width=48
     )
     assert low < result["gain"] < high
@@ -146,11 +147,13 @@ def test_a_telling_feature_gains_and_a_shuffled_one_does_not(rng, shuffled, low,
 
 
 def test_finished_experiments_are_not_repeated(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(controls, "make_features", lambda sample, n, seed: linear_table(rng, n))
     monkeypatch.setattr(
-        controls,
+        picture_controls, "make_features", lambda sample, n, seed: linear_table(rng, n)
+    )
+    monkeypatch.setattr(
+        picture_controls,
         "EXPERIMENTS",
-        {name: controls.Experiment("survey", ("cosine",), name, ("a_v",)) for name in "ab"},
+        {name: picture_controls.Experiment("survey", ("cosine",), name, ("a_v",)) for name in "ab"},
     )
     asked = []
 
@@ -160,15 +163,21 @@ def test_finished_experiments_are_not_repeated(tmp_path, rng, monkeypatch):
             raise KeyboardInterrupt
         return np.zeros(settings["n_test"]) + features.shape[1], "flow"
 
-    monkeypatch.setattr(controls, "log_probabilities", density)
-    arguments = tmp_path / "controls.json", tmp_path, {"survey": 50}
+    monkeypatch.setattr(picture_controls, "log_probabilities", density)
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    arguments = tmp_path / "controls.json", {"survey": 50}
     with pytest.raises(KeyboardInterrupt):
-        controls.run(*arguments, n_test=10, seeds=1)
-    results = controls.run(*arguments, n_test=10, seeds=1)
+        picture_controls.run(*arguments, n_test=10, seeds=1)
+    results = picture_controls.run(*arguments, n_test=10, seeds=1)
     # Photometry twice and the feature for "a", the interrupted "b", then "b" with its photometry.
     first = [(5, None), (5, "flow"), (6, "flow")]
     assert asked == [*first, (6, "flow"), *first]
     assert [r["gain"] for r in results["experiments"].values()] == [1, 1]
+    # Other settings are another result.
+    asked.clear()
+    with pytest.raises(KeyboardInterrupt):
+        picture_controls.run(*arguments, n_test=11, seeds=1)
+    assert len(asked) == 4
 
 
 # Stored results --------------------------------------------------------------------------------

@@ -62,36 +62,65 @@ def test_unknown_profiles_and_parameters_are_refused(data):
         runs.open_run("02_training", injected)
 
 
-def test_outdated_results_are_discarded_and_others_kept(data):
+def left(folder, name="image"):
+    """Stand in for what a notebook leaves."""
+    paths.write_json(folder / name / "model.json", {})
+    return folder / name / "model.json"
+
+
+def test_outdated_results_are_kept_until_there_are_new_ones(data):
     make_survey()
-    parameters = variables("02_training")
-    folder = runs.open_run("02_training", parameters)
-    model, other = folder / "image" / "model.json", folder / "metrics.json"
-    for path in (model, other):
-        paths.write_json(path, {})
-    runs.discard_outdated("02_training", "quick", parameters)
-    assert model.exists()
-    runs.discard_outdated("02_training", "quick", parameters | {"width": 8})
+    old, new = variables("02_training"), variables("02_training", width=8)
+    folder = runs.open_run("02_training", old)
+    model, other = left(folder), folder / "metrics.json"
+    paths.write_json(other, {})
+    runs.set_outdated_aside("02_training", old)
+    assert model.exists(), "the same parameters and code"
+
+    runs.set_outdated_aside("02_training", new)
     assert not model.exists()
     assert other.exists()
-    runs.open_run("02_training", parameters | {"width": 8})
+    runs.open_run("02_training", new)
+    left(folder, "photometry")
+    # Changed back before the new one was whole: the old one returns.
+    runs.set_outdated_aside("02_training", old)
+    assert model.exists()
+    assert not (folder / "photometry").exists()
+    runs.open_run("02_training", old)
+
+    runs.set_outdated_aside("02_training", new)
+    runs.open_run("02_training", new)
+    newer = left(folder, "photometry")
+    # Killed and called again: what there is of the new one goes on.
+    runs.set_outdated_aside("02_training", new)
+    assert newer.exists()
+    runs.drop_outdated("02_training", new)
+    runs.set_outdated_aside("02_training", old)
+    assert not model.exists(), "it was outdated, and the new one was whole"
+    runs.set_outdated_aside("02_training", new)
+    assert newer.exists()
 
 
-def test_changed_code_makes_results_outdated_unless_it_only_shows(data, monkeypatch):
+def test_an_outdated_survey_is_kept_until_there_is_a_new_one(data):
+    old, new = (variables("01_data_curation", seed=seed) for seed in (1, 2))
+    runs.open_run("01_data_curation", old)
     make_survey()
-    names = ("figures/models.py", "tables.py", "training.py")
-    rooms = [data / "galcfm" / name for name in names]
-    rooms[0].parent.mkdir(parents=True)
-    for room in rooms:
-        room.write_text("before")
-    monkeypatch.setattr(runs, "rooms_of", lambda notebook: rooms)
+    survey = paths.survey_folder("quick")
+    runs.set_outdated_aside("01_data_curation", new)
+    assert not survey.exists()
+    runs.set_outdated_aside("01_data_curation", old)
+    assert (survey / "survey.json").exists()
+
+
+def test_changed_code_makes_results_outdated(data, monkeypatch):
+    make_survey()
     parameters = variables("02_training")
-    folder = runs.open_run("02_training", parameters)
-    paths.write_json(folder / "image" / "model.json", {})
-    for room, kept in zip(rooms, (True, True, False), strict=True):
-        room.write_text("after")
-        runs.discard_outdated("02_training", "quick", parameters)
-        assert (folder / "image").exists() == kept
+    model = left(runs.open_run("02_training", parameters))
+    runs.set_outdated_aside("02_training", parameters)
+    assert model.exists()
+    monkeypatch.setattr(runs, "code_digest", lambda *roots: "other")
+    runs.set_outdated_aside("02_training", parameters)
+    assert not model.exists()
 
 
 def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
@@ -109,18 +138,10 @@ def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
         with pytest.raises(RunError, match="another process runs 02_training in"):
             runs.open_run("02_training", variables("02_training"))
         with pytest.raises(RunError, match="another process runs 02_training in"):
-            runs.discard_outdated("02_training", "quick", variables("02_training", width=8))
+            runs.set_outdated_aside("02_training", variables("02_training", width=8))
         other.kill()
-    runs.discard_outdated("02_training", "quick", variables("02_training", width=8))
+    runs.set_outdated_aside("02_training", variables("02_training", width=8))
     runs.open_run("02_training", variables("02_training"))
-
-
-def test_notebooks_depend_on_the_rooms_they_use():
-    names = {path.name for path in runs.rooms_of("02_training")}
-    assert {"training.py", "posterior.py", "flow.py", "networks.py", "survey.py"} <= names
-    assert "rendering.py" not in names
-    assert "rendering.py" in {path.name for path in runs.rooms_of("01_data_curation")}
-    assert "training.py" not in {path.name for path in runs.rooms_of("01_data_curation")}
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

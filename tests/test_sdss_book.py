@@ -14,7 +14,7 @@ import yaml
 from skyserver import Archive, SkyServer, position, spectra
 
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.sampling import load_posteriors, samples_array
+from galcfm.stored_posteriors import load_posteriors, samples_array
 from galcfm.survey import Survey
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -209,14 +209,5 @@ def test_the_balmer_decrement_gives_an_attenuation():
         np.testing.assert_allclose(a_v[:2], [0, 0.883], atol=0.01)
         assert a_v[2] < 0
         frame = spectra(5)
-        catalogue, _ = select_galaxies(plain(frame), [5] * len(room.SQL_CUTS), balmer=True)
+        catalogue, _ = select_galaxies(plain(frame), [5] * len(room.SQL_CUTS))
     assert catalogue["a_v_balmer"].between(0.5, 1).all()
-
-
-def test_blocks_of_the_sky_stay_in_one_split():
-    catalogue, _ = select_galaxies(
-        plain(spectra(3000)), [3000] * len(room.SQL_CUTS), sky_blocks=10.0
-    )
-    blocks = (catalogue[["ra", "dec"]] // 10).astype(int).astype(str).agg("-".join, axis=1)
-    assert (catalogue.groupby(blocks)["split"].nunique() == 1).all()
-    assert catalogue["split"].nunique() == 3

@@ -8,7 +8,7 @@ from galcfm import tables
 
 def test_a_stored_result_says_where_it_comes_from():
     stored = {
-        "command": "python -m galcfm.controls",
+        "command": "python -m galcfm.studies.picture_controls",
         "date": "2026-01-02",
         "made": {"commit": "0123456789", "machine": "a processor, 2 cores"},
     }

@@ -12,7 +12,6 @@ are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the
 """
 
 from galcfm.figures.exact import exact_gaps, exact_marginals, information_bars
-from galcfm.figures.method import how_fast, method_schematic
 from galcfm.figures.models import (
     calibration,
     dust_age,
@@ -25,7 +24,7 @@ from galcfm.figures.models import (
     truth_recovery,
     wasserstein_chart,
 )
-from galcfm.figures.sky import cutout_comparison, mass_differences, outside_shares
+from galcfm.figures.real_galaxies import cutout_comparison, mass_differences, outside_shares
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import (
     colour_comparison,
@@ -58,11 +57,9 @@ __all__ = [
     "exact_marginals",
     "gain_tail",
     "galaxy_corner",
-    "how_fast",
     "information_bars",
     "label_errors",
     "mass_differences",
-    "method_schematic",
     "model_comparison",
     "other_prior",
     "outside_shares",

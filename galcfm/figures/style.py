@@ -14,7 +14,7 @@ from scipy.stats import gaussian_kde
 
 from galcfm.paths import replacing
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
-from galcfm.sampling import samples_array
+from galcfm.stored_posteriors import samples_array
 
 COLOURS = {"truth": "#333333", "photometry": "#E69F00", "image": "#0072B2"}
 TITLES = {"truth": "Truth", "photometry": "Photometry model", "image": "Image model"}

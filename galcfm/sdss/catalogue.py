@@ -15,11 +15,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from galcfm.paths import full_disk_in_a_sentence, replacing, write_json
-from galcfm.properties import BANDS, EXTINCTION, PROPERTIES
+from galcfm.properties import AB_OFFSET, BANDS, EXTINCTION, PROPERTIES
 from galcfm.survey import assign_split
 
 __all__ = [
-    "AB_OFFSET",
     "LINE_ERROR_FACTOR",
     "SQL_CUTS",
     "CatalogueError",
@@ -86,9 +85,6 @@ JOIN galSpecExtra AS e ON e.specObjID = s.specObjID
 WHERE s.plate BETWEEN {first} AND {last}
 """
 
-# m_AB - m_SDSS: https://www.sdss.org/dr17/algorithms/fluxcal, "Conversion from SDSS ugriz
-# magnitudes to AB ugriz magnitudes".
-AB_OFFSET = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
 # What repeat observations say the errors of line fluxes must be multiplied by:
 # https://wwwmpa.mpa-garching.mpg.de/SDSS/DR7/raw_data.html.
 LINE_ERROR_FACTOR = {"h_alpha": 2.473, "h_beta": 1.882, "oiii_5007": 1.566, "nii_6584": 2.039}
@@ -241,8 +237,6 @@ def select_galaxies(
     *,
     validation: float = 0.1,
     test: float = 0.1,
-    sky_blocks: float | None = None,
-    balmer: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the survey's catalogue of the rows of `fetch_catalogue`, counting each cut.
 
@@ -251,8 +245,6 @@ def select_galaxies(
         counts: the server's, from there.
         validation: fraction of galaxies for validation.
         test: fraction of galaxies for the test split.
-        sky_blocks: split by blocks of the sky with this side [deg], not galaxy by galaxy.
-        balmer: add `a_v_balmer`, the attenuation of the emission lines.
 
     Returns:
         The catalogue, with the columns of a survey, and a table of the cuts: `cut`, `galaxies`
@@ -304,6 +296,7 @@ def select_galaxies(
             columns[f"{name}_err"] = (rows[f"{theirs}_p84"] - rows[f"{theirs}_p16"]) / 2
         columns["dn4000"], columns["dn4000_err"] = rows["d4000_n"], rows["d4000_n_err"]
         columns["a_v"] = MAGNITUDES_PER_TAU * rows["tauv_cont"]
+        columns["a_v_balmer"] = balmer_attenuation(rows["h_alpha_flux"], rows["h_beta_flux"])
         return pd.DataFrame(columns)
 
     catalogue = catalogue_of(rows)
@@ -315,14 +308,7 @@ def select_galaxies(
     )
     keep("five properties with plausible values and errors", sane)
     catalogue = catalogue[sane].reset_index(drop=True)
-    if balmer:
-        catalogue["a_v_balmer"] = balmer_attenuation(rows["h_alpha_flux"], rows["h_beta_flux"])
     steps.append(("of these, bptclass 1 (star-forming)", int((rows["bptclass"] == 1).sum())))
-    if sky_blocks is None:
-        names = catalogue["object_id"]
-    else:
-        blocks = (catalogue[["ra", "dec"]] // sky_blocks).astype(int)
-        names = [f"{ra} {dec}" for ra, dec in blocks.itertuples(index=False)]
-    catalogue["split"] = assign_split(names, validation, test)
+    catalogue["split"] = assign_split(catalogue["object_id"], validation, test)
     steps.append(("paper", PAPER_GALAXIES))
     return catalogue, pd.DataFrame(steps, columns=["cut", "galaxies"])

@@ -24,7 +24,8 @@ from tqdm import tqdm
 from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, decode_jpeg, verify_jpeg
 from galcfm.paths import LOCK_WAIT, require_disk_space
 from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
-from galcfm.survey import IMAGES_A_BLOCK, SurveyError, SurveyWriter
+from galcfm.survey import SurveyError, SurveyWriter
+from galcfm.survey.disk import IMAGES_A_BLOCK
 
 __all__ = ["CUTOUT_SERVICE", "DownloadError", "Ledger", "download_cutouts", "make_survey"]
 

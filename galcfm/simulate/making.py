@@ -1,6 +1,5 @@
 """A whole simulated survey on disk, over all cores."""
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import require_disk_space
+from galcfm.provenance import code_digest
 from galcfm.simulate.population import MAGNITUDE_LIMIT, assemble, candidates, check_size
 from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
@@ -40,13 +40,14 @@ def simulate_survey(
     processes: int | None = None,
     label_errors: bool = True,
     fibre: bool = False,
+    replace: bool = False,
     progress: bool = True,
 ) -> Survey:
     """Simulate a survey, write it to `folder` and open it.
 
     The same seed gives the same survey whatever the number of processes, and the first `n`
     galaxies of a larger one. A survey that `folder` holds already is opened, if it was made with
-    the same parameters; one that was interrupted goes on where it was.
+    the same parameters by the same code; one that was interrupted goes on where it was.
 
     Arguments:
         folder: where the survey goes.
@@ -57,6 +58,7 @@ def simulate_survey(
         processes: number of worker processes; by default as many as cores. With 1 the work is
             done here. A script that uses more must have an `if __name__ == "__main__":` guard.
         label_errors, fibre: see `simulate_catalogue`.
+        replace: a survey of other parameters or code is replaced when the new one is whole.
         progress: show progress bars.
 
     Returns:
@@ -64,7 +66,7 @@ def simulate_survey(
 
     Raises:
         ValueError: a number is out of range.
-        SurveyError: `folder` holds a survey made with other parameters.
+        SurveyError: `folder` holds a survey made with other parameters or by other code.
         FileNotFoundError: neither the population grids nor their cache are there.
         ModuleNotFoundError: GalSim or Pillow is not installed.
         OSError: the disk is too small.
@@ -80,14 +82,21 @@ def simulate_survey(
         "label_errors": label_errors,
         "fibre": fibre,
     }
+    code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
     if (Path(folder) / "survey.json").exists():
-        made = read_description(folder)["parameters"]
-        if made != parameters:
-            raise SurveyError(
-                f"{folder} holds a survey made with {made}, not with {parameters}: name another "
-                "survey, or delete the folder"
+        description = read_description(folder)
+        made, coded = description["parameters"], description.get("code")
+        if made == parameters and coded == code:
+            return Survey.load(folder)
+        if not replace:
+            reason = (
+                f"made with {made}, not with {parameters}"
+                if made != parameters
+                else "made by other code of the simulator; Survey.load opens it as it is"
             )
-        return Survey.load(folder)
+            raise SurveyError(
+                f"{folder} holds a survey {reason}: name another survey, or delete the folder"
+            )
     if processes is None:
         # The cores that this process may use, where the system tells.
         allowed = getattr(os, "sched_getaffinity", None)
@@ -100,7 +109,9 @@ def simulate_survey(
             raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
     load_templates()  # made here once, not by each worker
 
-    writer = SurveyWriter(folder, n_galaxies, {"parameters": parameters, "code": _code()})
+    writer = SurveyWriter(
+        folder, n_galaxies, {"parameters": parameters, "code": code, "versions": _versions()}
+    )
     ahead = 2 * processes
     with _workers(processes) as pool:
         with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
@@ -119,19 +130,13 @@ def simulate_survey(
             )
             for n in _in_order(pool, _render_block, blocks, ahead):
                 bar.update(n)
-    writer.finish(table, parameters)
+    writer.finish(table, parameters, code)
     return Survey.load(folder)
 
 
-def _code() -> str:
-    """Digest of the code that draws and renders: with another one, images are made anew."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted([*here.glob("*.py"), here.parent / "images.py"]):
-        digest.update(path.read_bytes())
-    for package in ("numpy", "scipy", "galsim", "pillow"):
-        digest.update(version(package).encode())
-    return digest.hexdigest()
+def _versions() -> dict[str, str]:
+    """Of what draws and renders: with others, a survey that was interrupted is made anew."""
+    return {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
 
 
 def _render_block(partial: Path, start: int, rows, seed: int) -> int:

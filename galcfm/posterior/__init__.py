@@ -1,0 +1,15 @@
+"""A trained model, from magnitudes and images to posteriors, and what it may be given."""
+
+from galcfm.posterior.inputs import ModelError, galaxy_seeds
+from galcfm.posterior.model import FEATURES, Posterior, default_device
+from galcfm.posterior.training_range import LEVEL, TrainingRange
+
+__all__ = [
+    "FEATURES",
+    "LEVEL",
+    "ModelError",
+    "Posterior",
+    "TrainingRange",
+    "default_device",
+    "galaxy_seeds",
+]

@@ -1,0 +1,155 @@
+"""What a model is given: taken rightly, or refused in a sentence that says what to do.
+
+Arrays of NumPy, PyTorch and pandas are taken, columns of tables by their names. A masked value, a
+unit that is not a magnitude, a picture of other pixels are refused: read as bare numbers they would
+give a posterior of something else.
+"""
+
+import hashlib
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+from galcfm.images import IMAGE_SHAPE
+from galcfm.properties import BANDS
+
+__all__ = [
+    "ModelError",
+    "galaxy_seeds",
+    "plain_array",
+    "plain_images",
+    "plain_numbers",
+    "whole_number",
+]
+
+MAGNITUDE_UNITS = ("", "mag", "mag(AB)", "ABmag")
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded or cannot take this input, with the remedy."""
+
+
+def plain_array(name: str, values, columns: Sequence[str] = ()) -> np.ndarray:
+    """The values of an array of any library.
+
+    Arguments:
+        name: of the argument, for messages.
+        values: array, tensor, table or nested list.
+        columns: of a table, in the order that is needed.
+
+    Raises:
+        ModelError: a value is masked, a table lacks a column, or there is a unit of another kind.
+    """
+    unit = getattr(values, "unit", None)
+    if unit is not None and str(unit) not in (*MAGNITUDE_UNITS, "dex"):
+        raise ModelError(
+            f"{name} is in {unit}: plain numbers are needed, magnitudes in AB mag; convert it "
+            "(galcfm.Survey.from_table does so for tables of fluxes)"
+        )
+    if hasattr(values, "columns") and hasattr(values, "to_numpy"):
+        missing = [column for column in columns if column not in values.columns]
+        if missing or not columns:
+            raise ModelError(
+                f"{name} is a table"
+                + (f" without {', '.join(missing)}" if missing else "")
+                + ": give an array, or the columns under these names"
+            )
+        values = values[list(columns)].to_numpy()
+    elif hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    elif hasattr(values, "to_numpy"):
+        values = values.to_numpy()
+    masked = getattr(values, "mask", None)
+    if masked is not None and np.any(masked):
+        row = int(np.argwhere(np.broadcast_to(masked, np.shape(values)))[0][0])
+        raise ModelError(
+            f"{name} is masked in row {row}: a masked value is missing; remove these galaxies"
+        )
+    try:
+        return np.asarray(getattr(values, "unmasked", getattr(values, "value", values)))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} is no array ({error}): all rows need the same length") from error
+
+
+def plain_numbers(name: str, values, shape: Sequence, columns: Sequence[str] = ()) -> np.ndarray:
+    """Values as float64 of a shape in which `None` stands for any length.
+
+    Raises:
+        ModelError: as `plain_array`, or they are no numbers or of another shape.
+    """
+    array = plain_array(name, values, columns)
+    if array.dtype.kind not in "iuf":
+        raise ModelError(f"{name} holds {array.dtype}: numbers are needed")
+    if array.ndim != len(shape) or any(
+        want not in (None, have) for have, want in zip(array.shape, shape, strict=True)
+    ):
+        wanted = ", ".join("n" if want is None else str(want) for want in shape)
+        order = f" in {', '.join(BANDS)}" if shape[-1:] == (len(BANDS),) and columns else ""
+        raise ModelError(f"{name} has shape {array.shape}: ({wanted}){order} needed")
+    return array.astype(np.float64)
+
+
+def plain_images(images, n: int) -> np.ndarray:
+    """Cutouts as uint8 `(n, 128, 128, 3)`.
+
+    Raises:
+        ModelError: they are of another kind, size, order or number, or masked.
+    """
+    if images is None:
+        raise ModelError("this is an image model: give images (n, 128, 128, 3)")
+    images = plain_array("images", images)
+    needed = (n, *IMAGE_SHAPE)
+    if images.shape == needed and images.dtype == np.uint8:
+        return images
+    if images.ndim == 4 and images.shape[1:] == (IMAGE_SHAPE[2], *IMAGE_SHAPE[:2]):
+        remedy = "channels come last: images.transpose(0, 2, 3, 1)"
+    elif images.dtype != np.uint8:
+        remedy = "uint8 from 0 to 255 is needed, the values of the JPEG or of galcfm.images"
+    elif images.ndim != 4:
+        remedy = "one picture needs images[None]"
+    elif images.shape[3] != IMAGE_SHAPE[2]:
+        remedy = "the three channels i, r, g are needed: drop others, e.g. images[..., :3]"
+    elif len(images) != n:
+        remedy = "one a galaxy is needed"
+    else:
+        remedy = (
+            "cutouts of 128×128 pixels of 0.396 arcsec are needed; Survey.from_table(cutouts=…, "
+            "pixel_scale=…) makes them of others"
+        )
+    raise ModelError(
+        f"images are {images.dtype} {images.shape} for {n} galaxies, not uint8 {needed}: {remedy}"
+    )
+
+
+def whole_number(name: str, value, least: int = 1) -> int:
+    """A whole number that is at least `least`.
+
+    Raises:
+        ModelError: it is less, or no whole number.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < least:
+        raise ModelError(f"{name} is {value!r}: give a whole number, at least {least}")
+    return number
+
+
+def galaxy_seeds(object_id, seed: int) -> np.ndarray:
+    """Seed of each galaxy's noise, from `seed` and `object_id` alone, uint64 `(n,)`.
+
+    Raises:
+        ModelError: an identifier is neither text nor whole number, or the seed no whole number.
+    """
+    seed = whole_number("seed", seed, 0)
+
+    def of(name):
+        if isinstance(name, bytes):
+            name = name.decode()
+        if isinstance(name, bool) or not isinstance(name, str | int | np.integer):
+            raise ModelError(f"object_id holds {name!r}: text or whole numbers are needed")
+        return hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8]
+
+    return np.array([int.from_bytes(of(name), "big") for name in object_id], dtype=np.uint64)

@@ -1,0 +1,169 @@
+"""Where results come from: commit and machine, and digests of code and of data."""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from galcfm.paths import repository_root
+
+__all__ = ["array_digest", "code_digest", "digest", "processor", "provenance", "rooms_of"]
+
+PACKAGE = Path(__file__).resolve().parent
+# What shows, finds or notes results, or lets in other tables, and changes none that is made here.
+CHANGES_NOTHING = (
+    "galcfm.figures",
+    "galcfm.paths",
+    "galcfm.provenance",
+    "galcfm.runs",
+    "galcfm.survey.intake",
+    "galcfm.tables",
+)
+HASHED_AT_ONCE = 1 << 26  # bytes
+
+
+def processor() -> str:
+    """Name of the processor, where the system tells it, and number of its cores."""
+    description = Path("/proc/cpuinfo")
+    lines = description.read_text().splitlines() if description.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+def provenance() -> dict:
+    """Commit, dirty flag, software versions and machine of the code that is running."""
+
+    def git(*arguments):
+        answer = subprocess.run(
+            ["git", "-C", str(repository_root()), *arguments], capture_output=True, text=True
+        )
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    # Stored results that are being made anew are not code.
+    changes = git("status", "--porcelain", "--untracked-files=no", ":/", ":!/data/published")
+    return {
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": None if changes is None else bool(changes),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "pandas", "pyarrow")},
+        "machine": processor(),
+    }
+
+
+def digest(content) -> str:
+    """Twelve hexadecimal digits of any JSON content.
+
+    >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def array_digest(*arrays) -> str:
+    """Twelve hexadecimal digits of arrays' kinds, shapes and values; `None` counts as well."""
+    found = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            found.update(b"None")
+            continue
+        array = np.asarray(array)
+        found.update(f"{array.dtype} {array.shape}".encode())
+        array = np.atleast_1d(array)
+        rows = max(1, HASHED_AT_ONCE // max(1, array[:1].nbytes))
+        for start in range(0, len(array), rows):
+            block = array[start : start + rows]
+            if block.dtype == object:
+                found.update("\0".join(map(str, block.ravel())).encode())
+            else:
+                found.update(np.ascontiguousarray(block).data)
+    return found.hexdigest()[:12]
+
+
+def code_digest(*roots: str | Path, skipping: Iterable[str] = CHANGES_NOTHING) -> str:
+    """Twelve hexadecimal digits of the rooms that `rooms_of` finds.
+
+    Syntax trees are compared: comments, docstrings and layout count for nothing.
+    """
+    rooms = rooms_of(*roots, skipping=skipping)
+    return digest([[str(room.relative_to(PACKAGE)), _meaning(room)] for room in rooms])
+
+
+def rooms_of(*roots: str | Path, skipping: Iterable[str] = CHANGES_NOTHING) -> list[Path]:
+    """Files of `galcfm` that modules and scripts import, directly or through others.
+
+    What is imported from a package counts as from the module that defines it.
+
+    Arguments:
+        roots: names of modules of `galcfm`, which are counted too, or paths of scripts.
+        skipping: modules and packages that are not followed.
+    """
+    skipping = tuple(f"{name}." for name in skipping)
+    waiting = [root if isinstance(root, Path) else _file_of(root) for root in roots]
+    found = {path for path in waiting if path.is_relative_to(PACKAGE)}
+    while waiting:
+        for name in _imports(_tree(waiting.pop())):
+            module = _definer(name)
+            path = _file_of(module)
+            if path not in (None, *found) and not f"{module}.".startswith(skipping):
+                found.add(path)
+                waiting.append(path)
+    return sorted(found)
+
+
+def _file_of(module: str) -> Path | None:
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    """Dotted names of `galcfm` that a file imports: of modules, or of what they define."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "galcfm":
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {a.name for a in node.names if a.name.split(".")[0] == "galcfm"}
+    return names
+
+
+def _definer(name: str) -> str:
+    """The module behind a dotted name: itself, or where its package has it from."""
+    if _file_of(name) is not None:
+        return name
+    package, _, wanted = name.rpartition(".")
+    path = _file_of(package)
+    if path is not None and path.name == "__init__.py":
+        for other in _imports(_tree(path)):
+            if other.rpartition(".")[2] == wanted and other != name:
+                return _definer(other)
+    return package
+
+
+@cache
+def _tree(path: Path) -> ast.AST:
+    return ast.parse(path.read_text())
+
+
+def _meaning(path: Path) -> list:
+    """A file's syntax tree without docstrings, alike in all versions of Python."""
+
+    def plain(node):
+        if isinstance(node, list):
+            return [plain(item) for item in node]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        fields = {k: v for k, v in ast.iter_fields(node) if v not in (None, [])}
+        first = fields["body"][0] if isinstance(fields.get("body"), list) else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            fields["body"] = node.body[1:]
+        return [type(node).__name__, {k: plain(v) for k, v in fields.items()}]
+
+    return plain(_tree(path))

@@ -1,0 +1,204 @@
+"""Posteriors of a survey's galaxies: drawn, checked, and kept on disk."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from galcfm.metrics import LogDensities
+from galcfm.paths import replacing
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
+
+if TYPE_CHECKING:
+    # Figures read draws, and do not need torch.
+    from galcfm.posterior import Posterior
+
+__all__ = [
+    "check_plan",
+    "exact_log_densities",
+    "load_densities",
+    "load_posteriors",
+    "pathways",
+    "samples_array",
+    "save_densities",
+    "save_posteriors",
+    "step_error",
+]
+
+
+def save_posteriors(posteriors, path: Path | str) -> None:
+    """Write the Dataset of `Posterior.infer` as netCDF-4, group `posterior`, as ArviZ reads it."""
+    with replacing(path) as temporary:
+        posteriors.to_netcdf(temporary, group="posterior", engine="h5netcdf")
+
+
+def load_posteriors(path: Path | str):
+    """Read the Dataset that `save_posteriors` wrote."""
+    import xarray
+
+    with xarray.open_dataset(path, group="posterior", engine="h5netcdf") as posteriors:
+        return posteriors.load()
+
+
+def samples_array(posteriors) -> np.ndarray:
+    """Samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
+    columns = [
+        posteriors[name].transpose("chain", "draw", "object_id").to_numpy()
+        for name in PROPERTY_NAMES
+    ]
+    stacked = np.stack(columns, -1)
+    return stacked.reshape(-1, *stacked.shape[2:]).swapaxes(0, 1)
+
+
+def check_plan(
+    n_test: int,
+    *,
+    n_posteriors: int,
+    n_samples: int,
+    steps: int,
+    n_kl: int,
+    n_kl_samples: int,
+    density_steps: int,
+) -> None:
+    """Check, before any work, that densities and stored draws will be of the same draws.
+
+    `metrics.with_kde_prior` evaluates a kernel estimate at the draws whose exact density is known,
+    which it finds among those that are stored.
+
+    Arguments:
+        n_test: test galaxies there are.
+        n_posteriors, n_samples, steps: galaxies whose draws are stored, draws of each, and their
+            Runge-Kutta steps.
+        n_kl, n_kl_samples, density_steps: the same of the draws with exact densities.
+
+    Raises:
+        ValueError: a draw with a density would not be stored, or be another.
+    """
+    for name, number, stored, of in (
+        ("n_kl", min(n_kl, n_test), "n_posteriors", n_posteriors),
+        ("n_kl_samples", n_kl_samples, "n_samples", n_samples),
+    ):
+        if of < number:
+            raise ValueError(
+                f"{stored} is {of}, less than {name} = {number}: draws with exact densities must "
+                f"be among the stored ones; raise {stored} or lower {name}"
+            )
+    if steps != density_steps:
+        raise ValueError(
+            f"steps is {steps} and density_steps {density_steps}: the same draws need the same "
+            "number; make them equal"
+        )
+
+
+def pathways(
+    posterior: "Posterior", galaxy: Survey, n_samples: int, steps: int, seed: int = 0
+) -> np.ndarray:
+    """Paths of one galaxy's draws from noise to posterior.
+
+    Arguments:
+        posterior: a model.
+        galaxy: a survey of one galaxy.
+        n_samples: number of paths.
+        steps: Runge-Kutta steps.
+        seed: of the noise; two models given the same seed start from the same noise.
+
+    Returns:
+        Properties in physical units, `(steps + 1, n_samples, 5)`.
+    """
+    from galcfm.flow import standard_normal
+    from galcfm.posterior import galaxy_seeds
+
+    x_0 = standard_normal(galaxy_seeds(galaxy.object_id, seed), n_samples, posterior.flow.dim)
+    places = posterior.flow.trajectories(posterior.encode_survey(galaxy), x_0, steps)
+    return posterior.to_physical(places.squeeze(1)).numpy()
+
+
+def step_error(
+    posterior: "Posterior", survey: Survey, n_samples: int, steps: int, reference_steps: int = 100
+) -> np.ndarray:
+    """Difference that fewer Runge-Kutta steps make to each draw, the noise being the same.
+
+    Returns:
+        Absolute differences in units of the training split's spread, `(n, n_samples, 5)`.
+    """
+    from galcfm.posterior import galaxy_seeds
+
+    condition = posterior.encode_survey(survey)
+    seeds = galaxy_seeds(survey.object_id, 0)
+    few, many = (
+        posterior.flow.sample(condition, n_samples, k, seeds=seeds)
+        for k in (steps, reference_steps)
+    )
+    return (few - many).abs().numpy()
+
+
+def exact_log_densities(
+    posterior: "Posterior",
+    prior: "Posterior",
+    survey: Survey,
+    *,
+    n_kl: int,
+    n_kl_samples: int,
+    steps: int,
+    seed: int = 0,
+    progress: bool = True,
+) -> LogDensities:
+    """Exact log-densities of posterior and prior, at the truth and at posterior draws, in nat.
+
+    Arguments:
+        posterior: the model.
+        prior: an unconditional flow, the model with features `"none"`.
+        survey: galaxies with known properties; the truth of all of them is evaluated.
+        n_kl: the first `n_kl` galaxies have draws evaluated too.
+        n_kl_samples: draws of each of these.
+        steps: Runge-Kutta steps.
+        seed: of the draws.
+        progress: show a progress bar.
+
+    Returns:
+        Arrays `(n,)`, `(n,)`, `(n_kl, n_kl_samples)` and `(n_kl, n_kl_samples)`.
+    """
+    n, n_kl = len(survey), min(n_kl, len(survey))
+    condition = posterior.encode_survey(survey, progress)
+    nothing = prior.encode(survey.magnitudes)
+    truth = np.empty((2, n))
+    draws = np.empty((2, n_kl, n_kl_samples))
+    with tqdm(total=n, desc="exact densities", unit="galaxy", disable=not progress) as bar:
+        for start in range(0, n, 64):
+            rows = slice(start, min(start + 64, n))
+            theta = survey.properties[rows]
+            truth[0, rows] = posterior.log_prob_from(theta, condition[rows], steps)
+            truth[1, rows] = prior.log_prob_from(theta, nothing[rows], steps)
+            rows = slice(start, min(start + 64, n_kl))
+            if start < n_kl:
+                samples, log_prob = posterior.sample_with_log_prob(
+                    condition[rows], survey.object_id[rows], n_kl_samples, steps, seed
+                )
+                draws[0, rows] = log_prob
+                draws[1, rows] = prior.log_prob_from(samples, nothing[rows], steps)
+            bar.update(min(64, n - start))
+    return LogDensities(*truth, *draws)
+
+
+def save_densities(densities: Mapping[str, LogDensities], path: Path | str) -> None:
+    """Write log-densities by model to an `.npz` file."""
+    arrays = {
+        f"{model}/{name}": array
+        for model, values in densities.items()
+        for name, array in values._asdict().items()
+    }
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def load_densities(path: Path | str) -> dict[str, LogDensities]:
+    """Read what `save_densities` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        models = dict.fromkeys(name.split("/")[0] for name in file.files)
+        return {
+            model: LogDensities(**{k: file[f"{model}/{k}"] for k in LogDensities._fields})
+            for model in models
+        }

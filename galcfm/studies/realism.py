@@ -1,0 +1,459 @@
+"""Is a simulated survey like a real one? Comparisons of catalogues and of cutouts.
+
+`python -m galcfm.studies.realism` compares with the real galaxies of the kcorrect package;
+`--cutouts FOLDER` also with SkyServer's 128×128 JPEG cutouts in a folder, which are never part of
+the repository. The book shows what was stored in `data/published/`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from galcfm.images import decode_jpeg
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.simulate import render, simulate_catalogue
+from galcfm.simulate.population import fraction_within
+from galcfm.simulate.spectra import MEGAPARSEC, load_templates
+from galcfm.studies.real_galaxies import real_galaxies
+from galcfm.studies.stored import Command, key_of, store
+
+__all__ = [
+    "MAIN_GALAXY_SAMPLE",
+    "bright_galaxies",
+    "colours",
+    "compare_catalogues",
+    "compare_cutouts",
+    "compare_percentiles",
+    "cutout_statistics",
+    "fit_zero_points",
+    "match",
+    "match_radius",
+    "percentile_offsets",
+    "resample_cutout",
+    "try_explanations",
+    "two_sample_auc",
+]
+
+
+# Percentiles of 657,057 galaxies of the Main Galaxy Sample in the MPA-JHU catalogue of data release
+# 8, rounded, at 10, 25, 50, 75 and 90 %, as the galaxy-manifold project lists them on GitHub; the
+# abundances are those of its 147,799 star-forming galaxies.
+PERCENTILES = ("10", "25", "50", "75", "90")
+MAIN_GALAXY_SAMPLE = {
+    column: dict(zip(PERCENTILES, values, strict=True))
+    for column, values in {
+        "log_stellar_mass": (9.752, 10.281, 10.702, 11.026, 11.272),
+        "log_sfr": (-1.442, -1.130, -0.511, 0.192, 0.580),
+        "oxygen_abundance": (8.589, 8.777, 8.950, 9.052, 9.110),
+        "dn4000": (1.236, 1.354, 1.634, 1.863, 1.952),
+        "a_v": (0.057, 0.229, 0.484, 0.885, 1.329),
+        "redshift": (0.042, 0.068, 0.100, 0.139, 0.178),
+    }.items()
+}
+COLOURS = ("u−g", "g−r", "r−i", "i−z")
+BRIGHT = (15.0, 16.3)  # r: there the 2MASS match of the real galaxies is complete
+REDSHIFTS = (0.02, 0.2)
+
+
+def colours(magnitudes: np.ndarray) -> np.ndarray:
+    """u−g, g−r, r−i, i−z of ugriz magnitudes `(n, 5)`, `(n, 4)`."""
+    return -np.diff(np.asarray(magnitudes), axis=1)
+
+
+def match(
+    real: np.ndarray, simulated: np.ndarray, bins: Sequence[int], seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of two samples that have the same distribution, cell by cell.
+
+    Each cell of a grid over the quantiles of the real sample keeps as many of either sample as
+    the smaller one has there.
+
+    Arguments:
+        real: what is to be matched, e.g. magnitude and redshift, `(n, d)`.
+        simulated: the same of the other sample, `(m, d)`.
+        bins: cells along each of the `d` axes.
+        seed: who is kept where there are too many.
+
+    Returns:
+        Row numbers of the real and of the simulated sample, equally many.
+    """
+    rng = np.random.default_rng(seed)
+    cell_real = np.zeros(len(real), dtype=int)
+    cell_simulated = np.zeros(len(simulated), dtype=int)
+    inside = np.ones(len(simulated), dtype=bool)
+    for axis, n in enumerate(bins):
+        edges = np.quantile(real[:, axis], np.linspace(0, 1, n + 1))
+        inside &= (simulated[:, axis] >= edges[0]) & (simulated[:, axis] <= edges[-1])
+        cell_real = cell_real * n + np.digitize(real[:, axis], edges[1:-1])
+        cell_simulated = cell_simulated * n + np.digitize(simulated[:, axis], edges[1:-1])
+    cell_simulated[~inside] = -1
+    kept = ([], [])
+    for cell in np.unique(cell_real):
+        members = [np.flatnonzero(of == cell) for of in (cell_real, cell_simulated)]
+        n = min(map(len, members))
+        for rows, found in zip(kept, members, strict=True):
+            rows.append(rng.permutation(found)[:n])
+    return np.concatenate(kept[0]), np.concatenate(kept[1])
+
+
+def two_sample_auc(
+    real: np.ndarray, simulated: np.ndarray, *, folds: int = 5, seed: int = 0
+) -> dict:
+    """How well a classifier tells two samples apart: 0.5 is not at all, 1 is perfectly.
+
+    Gradient boosting on the columns as they are, judged on galaxies that it has not seen.
+
+    Arguments:
+        real: features, `(n, d)`.
+        simulated: features, `(m, d)`.
+        folds: of the cross-validation.
+        seed: of the folds.
+
+    Returns:
+        `auc`, the area under the curve of all held-out scores, `standard_error` over the folds,
+        and `n_real`, `n_simulated`.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold
+
+    features = np.concatenate([real, simulated])
+    label = np.repeat([0, 1], [len(real), len(simulated)])
+    scores, aucs = np.empty(len(label)), []
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(
+        features, label
+    ):
+        model = HistGradientBoostingClassifier(
+            max_iter=150, learning_rate=0.06, max_leaf_nodes=15, random_state=seed
+        ).fit(features[train], label[train])
+        scores[test] = model.predict_proba(features[test])[:, 1]
+        aucs.append(roc_auc_score(label[test], scores[test]))
+    return {
+        "auc": float(roc_auc_score(label, scores)),
+        "standard_error": float(np.std(aucs, ddof=1) / np.sqrt(folds)),
+        "n_real": len(real),
+        "n_simulated": len(simulated),
+    }
+
+
+def fit_zero_points(real: np.ndarray, simulated: np.ndarray) -> np.ndarray:
+    """Constants that, added to the simulated columns, bring their medians to the real ones."""
+    return np.median(real, axis=0) - np.median(simulated, axis=0)
+
+
+def percentile_offsets(values, published: dict[str, float]) -> pd.DataFrame:
+    """Percentiles of a simulated column beside published ones.
+
+    Arguments:
+        values: the simulated column, `(n,)`; NaN is left out.
+        published: value by percentile, e.g. `{"10": 9.75, …}`, with at least 10 and 90.
+
+    Returns:
+        A row a percentile: `real`, `simulated`, and `offset`, their difference in real standard
+        deviations, which are (P90 − P10) / 2.563.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    table = pd.DataFrame({"real": published}).rename_axis("percentile")
+    table["simulated"] = [np.percentile(values, float(p)) for p in table.index]
+    deviation = (published["90"] - published["10"]) / 2.563
+    table["offset"] = (table["simulated"] - table["real"]) / deviation
+    return table
+
+
+def resample_cutout(image: np.ndarray, zoom: float) -> np.ndarray:
+    """The middle of a cutout, `zoom` times enlarged to its own size, as uint8.
+
+    Arguments:
+        image: uint8 `(128, 128, 3)`.
+        zoom: enlargement, at least 1; bilinear.
+    """
+    n = len(image)
+    at = (np.arange(n) - (n - 1) / 2) / zoom + (n - 1) / 2
+    rows, columns = np.meshgrid(at, at, indexing="ij")
+    channels = [
+        ndimage.map_coordinates(image[..., c].astype(float), [rows, columns], order=1)
+        for c in range(image.shape[-1])
+    ]
+    return np.stack(channels, axis=-1).round().clip(0, 255).astype(np.uint8)
+
+
+def cutout_statistics(images: np.ndarray) -> pd.DataFrame:
+    """What simple measurements say of cutouts, a row a cutout.
+
+    Arguments:
+        images: uint8 `(n, h, h, 3)`, channels i, r, g.
+
+    Returns:
+        `sky` and `noise`, the median of the border in the mean of the channels and its scatter
+        (half the distance of the 16th and 84th percentile); `sky_red`, `sky_blue`, the median of
+        the first and last channel there; `texture`, the scatter between neighbouring pixels
+        there; `centre`, the mean of the central 8×8 pixels; `red_blue`, the first less the last
+        channel there; `red`, `blue`, the first and last channel over the middle one in the whole
+        galaxy; `radius` of half the light, pixels; `axis_ratio` of the second moments; `bright`,
+        the share of pixels above 60.
+    """
+    size = images.shape[1]
+    edge = size // 8
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    distance = np.hypot(x, y)
+    border = np.maximum(np.abs(x), np.abs(y)) > size / 2 - edge
+    rings = np.argsort(distance, axis=None)
+    core = np.s_[size // 2 - 4 : size // 2 + 4, size // 2 - 4 : size // 2 + 4]
+    rows = []
+    for image in images:
+        pixels = image.astype(float)
+        grey = pixels.mean(axis=-1)
+        low, sky, high = np.percentile(grey[border], [16, 50, 84])
+        noise = (high - low) / 2
+        steps = np.diff(grey, axis=1)[border[:, 1:] & border[:, :-1]]
+        light = np.where(grey > sky + 3 * max(noise, 1), grey - sky, 0)
+        label, _ = ndimage.label(light > 0)
+        light[label != label[size // 2, size // 2]] = 0
+        total = max(light.sum(), 1e-9)
+        half = np.searchsorted(light.ravel()[rings].cumsum(), 0.5 * total)
+        xx, yy, xy = ((light * p).sum() / total for p in (x * x, y * y, x * y))
+        split = np.hypot(xx - yy, 2 * xy)
+        red, middle, blue = (pixels * (light > 0)[..., None]).sum(axis=(0, 1))
+        rows.append(
+            {
+                "sky": sky,
+                "noise": noise,
+                "sky_red": np.median(pixels[border, 0]),
+                "sky_blue": np.median(pixels[border, 2]),
+                "texture": np.subtract(*np.percentile(steps, [84, 16])) / 2,
+                "centre": pixels[core].mean(),
+                "red_blue": pixels[core][..., 0].mean() - pixels[core][..., 2].mean(),
+                "red": red / max(middle, 1),
+                "blue": blue / max(middle, 1),
+                "radius": distance.ravel()[rings][min(half, size**2 - 1)],
+                "axis_ratio": np.sqrt(max(xx + yy - split, 0) / max(xx + yy + split, 1e-9)),
+                "bright": (grey > 60).mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def match_radius(images: np.ndarray, radii: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Cutouts enlarged to half-light radii drawn from `radii`, never made smaller.
+
+    Collections of cutouts are often scaled to the galaxy; what noise and sky look like then
+    depends on the enlargement.
+
+    Arguments:
+        images: uint8 `(n, h, h, 3)`.
+        radii: of the sample to be like, pixels, `(m,)`.
+        seed: of the draw.
+    """
+    wanted = np.random.default_rng(seed).choice(radii, len(images))
+    zooms = np.maximum(wanted / cutout_statistics(images)["radius"].clip(1), 1)
+    return np.stack([resample_cutout(*pair) for pair in zip(images, zooms, strict=True)])
+
+
+def bright_galaxies() -> pd.DataFrame:
+    """Bright ones of `real_galaxies`: `mag_*`, `magerr_*` and `redshift`.
+
+    Model magnitudes on the AB system, the Galaxy's extinction removed, 15 < r < 16.3 and
+    0.02 < z < 0.2.
+    """
+    table = real_galaxies()
+    flux, errors, extinction = (
+        table[[f"{what}_{band}" for band in BANDS]].to_numpy()
+        for what in ("flux", "error", "extinction")
+    )
+    good = (flux > 0).all(axis=1) & np.isfinite(errors).all(axis=1)
+    flux, errors, extinction = flux[good], errors[good], extinction[good]
+    bright = pd.DataFrame(22.5 - 2.5 * np.log10(flux) - extinction, columns=list(MAGNITUDES))
+    bright[list(MAGNITUDE_ERRORS)] = 2.5 / np.log(10) * errors / flux
+    bright["redshift"] = table["redshift"][good].to_numpy()
+    kept = bright["mag_r"].between(*BRIGHT) & bright["redshift"].between(*REDSHIFTS)
+    return bright[kept].reset_index(drop=True)
+
+
+def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame, seed: int = 11) -> dict:
+    """Colours, errors and redshifts of two samples, matched in r and redshift.
+
+    The real galaxies are split at random: the simulation's zero points were fitted to the first
+    half, and colours are judged on the second. Zero points fitted anew to the first half are
+    tried on the second too.
+
+    Arguments:
+        real: `mag_*`, `magerr_*` and `redshift` of real galaxies.
+        simulated: the same of simulated ones.
+        seed: of the split and the matching.
+    """
+    first = np.random.default_rng(seed).uniform(size=len(real)) < 0.5
+    halves = {}
+    for name, rows in (("fitted", first), ("judged", ~first)):
+        part = real[rows]
+        a, b = match(
+            part[["mag_r", "redshift"]].to_numpy(),
+            simulated[["mag_r", "redshift"]].to_numpy(),
+            (4, 8),
+            seed,
+        )
+        halves[name] = part.iloc[a], simulated.iloc[b]
+    colour = {
+        name: [colours(t[list(MAGNITUDES)].to_numpy()) for t in pair]
+        for name, pair in halves.items()
+    }
+    zero_points = fit_zero_points(*colour["fitted"])
+    a, b = halves["judged"]
+    result = {
+        "colour_auc": {name: two_sample_auc(*pair) for name, pair in colour.items()},
+        "zero_points": dict(zip(COLOURS, zero_points.tolist(), strict=True)),
+        "colours": {
+            kind: {
+                name: np.percentile(values[:, k], [5, 16, 50, 84, 95]).round(4).tolist()
+                for k, name in enumerate(COLOURS)
+            }
+            for kind, values in zip(("real", "simulated"), colour["judged"], strict=True)
+        },
+        "magnitude_errors": {
+            band: {"real": float(a[c].median()), "simulated": float(b[c].median())}
+            for band, c in zip(BANDS, MAGNITUDE_ERRORS, strict=True)
+        },
+        "redshift": {
+            kind: np.percentile(t["redshift"], [10, 25, 50, 75, 90]).round(4).tolist()
+            for kind, t in (("real", real), ("simulated", simulated))
+        },
+    }
+    result["colour_auc"]["judged, zero points fitted anew"] = two_sample_auc(
+        colour["judged"][0], colour["judged"][1] + zero_points
+    )
+    for errors in result["magnitude_errors"].values():
+        errors["ratio"] = errors["simulated"] / errors["real"]
+    return result
+
+
+def compare_percentiles(parent: pd.DataFrame) -> dict:
+    """Percentiles of a simulated parent catalogue beside those of `MAIN_GALAXY_SAMPLE`."""
+    return {
+        column: percentile_offsets(parent[column], published).round(4).to_dict("index")
+        for column, published in MAIN_GALAXY_SAMPLE.items()
+    }
+
+
+def try_explanations(parent: pd.DataFrame, fibre: pd.DataFrame, seed: int = 0) -> dict:
+    """What possible reasons for an offset of the percentiles close of it, one at a time.
+
+    Arguments:
+        parent: simulated parent catalogue.
+        fibre: the same, its properties within a fibre.
+        seed: of errors that are drawn.
+
+    Returns:
+        By column and reason, as `compare_percentiles` by column.
+    """
+    deviates = np.random.default_rng(seed).normal(size=len(parent))
+    a_v = parent["a_v_true"].to_numpy()
+    columns = {
+        "a_v": {
+            "as it is": parent["a_v"],
+            "errors of 0.4 mag": a_v + 0.4 * deviates,
+            "stars behind the dust of the gas": 2 * a_v + 0.2 * deviates,
+            "both": 2 * a_v + 0.4 * deviates,
+        },
+        "oxygen_abundance": {
+            "as it is": parent["oxygen_abundance"],
+            "in the fibre": fibre["oxygen_abundance"],
+            "[O III] seen at 3 sigma": parent["oxygen_abundance"][_oxygen_line_seen(parent)],
+        },
+        "dn4000": {"as it is": parent["dn4000"], "in the fibre": fibre["dn4000"]},
+    }
+    return {
+        column: {
+            reason: percentile_offsets(values, MAIN_GALAXY_SAMPLE[column])["offset"]
+            .round(3)
+            .to_dict()
+            for reason, values in reasons.items()
+        }
+        for column, reasons in columns.items()
+    }
+
+
+def _oxygen_line_seen(catalogue: pd.DataFrame) -> np.ndarray:
+    """Whether [O III] 5007 in the fibre is three times its error, 2e-17 erg/s/cm².
+
+    Hα by the star formation rate (Kennicutt & Evans 2012, ARA&A 50, 531), [O III]/Hβ by the
+    abundance (Maiolino et al. 2008, A&A 488, 463), the dust of the gas twice that of the stars.
+    """
+    templates = load_templates()
+    distance = np.interp(catalogue["redshift"], templates.redshift, templates.luminosity_distance)
+    x = catalogue["oxygen_abundance_true"].to_numpy() - 8.69
+    line = 0.1549 - 1.5031 * x - 0.9790 * x**2 - 0.0297 * x**3
+    # 4.60/4.05: Calzetti's curve at Hβ against V.
+    dimming = -0.4 * 2 * catalogue["a_v_true"].to_numpy() * 4.60 / 4.05
+    luminosity = catalogue["log_sfr_true"].to_numpy() + 41.27 - np.log10(2.86) + line + dimming
+    share = fraction_within(
+        1.5 / np.hypot(catalogue["disc_radius"].to_numpy(), 0.66), np.array(1.0)
+    )
+    flux = share * 10 ** (luminosity - np.log10(4 * np.pi) - 2 * np.log10(distance * MEGAPARSEC))
+    return flux > 3 * 2e-17
+
+
+def compare_cutouts(real: np.ndarray, simulated: np.ndarray) -> dict:
+    """Medians of `cutout_statistics` of real and simulated cutouts, at the same radii.
+
+    Arguments:
+        real: uint8 `(n, 128, 128, 3)`.
+        simulated: uint8 `(m, 128, 128, 3)`, not yet enlarged.
+    """
+    real = cutout_statistics(real)
+    simulated = cutout_statistics(match_radius(simulated, real["radius"].to_numpy()))
+    result = {
+        "n_real": len(real),
+        "n_simulated": len(simulated),
+        "statistics": {
+            column: {
+                "real": real[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "simulated": simulated[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "auc": round(two_sample_auc(real[[column]], simulated[[column]])["auc"], 3),
+            }
+            for column in real
+        },
+    }
+    for name, columns in {
+        "all": list(real),
+        "shape": ["radius", "axis_ratio", "bright", "centre"],
+        "background": ["sky", "noise", "texture"],
+        "colour": ["red", "blue"],
+    }.items():
+        result[f"auc_{name}"] = two_sample_auc(real[columns], simulated[columns])
+    return result
+
+
+def main(arguments: list[str] | None = None) -> None:
+    command = Command.read(
+        "realism",
+        __doc__,
+        arguments,
+        cutouts={"type": Path, "help": "folder of JPEG cutouts"},
+    )
+    n_bright, n_parent = (600, 400) if command.smoke else (12000, 20000)
+    bright = simulate_catalogue(n_bright, 21, population="parent", magnitude_limit=BRIGHT[1])
+    bright = bright[bright["mag_r"] > BRIGHT[0]]
+    parent, fibre = (
+        simulate_catalogue(n_parent, 22, population="parent", fibre=within)
+        for within in (False, True)
+    )
+    key = key_of([n_bright, n_parent], "galcfm.studies.realism")
+    result = {
+        "catalogues": compare_catalogues(bright_galaxies(), bright),
+        "percentiles": compare_percentiles(parent),
+        "explanations": try_explanations(parent, fibre),
+    }
+    store(command.folder / "realism.json", result, key, str(command))
+    if command.options.cutouts:
+        files = sorted(command.options.cutouts.glob("*.jpg"))
+        real = np.stack([decode_jpeg(file.read_bytes()) for file in files])
+        result = compare_cutouts(real, render(simulate_catalogue(len(real), 23), 23))
+        call = f"{command} --cutouts FOLDER"
+        store(command.folder / "realism_cutouts.json", result, key, call)
+
+
+if __name__ == "__main__":
+    main()

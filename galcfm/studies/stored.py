@@ -1,0 +1,111 @@
+"""Results that took long, kept: found again by their settings and by the code that made them."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from galcfm.paths import data_folder, published_folder, replacing, run_folder, write_json
+from galcfm.provenance import code_digest, digest, provenance
+from galcfm.simulate import simulate_catalogue
+from galcfm.survey import Survey
+
+__all__ = ["Command", "kept_catalogue", "kept_table", "key_of", "store", "stored"]
+
+
+def key_of(settings, *modules: str) -> str:
+    """Key of a result: a digest of its settings and of the code that it depends on.
+
+    Arguments:
+        settings: any JSON content.
+        modules: names of the modules that make the result; what they import counts too.
+    """
+    return digest([settings, code_digest(*modules)])
+
+
+def stored(path: Path, key: str) -> dict | None:
+    """The JSON result at `path`, if it was made under this key."""
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text())
+    return result if result.get("key") == key else None
+
+
+def store(path: Path, result: dict, key: str, command: str) -> dict:
+    """Write a result with its key, command, date, commit and machine; returns what is written."""
+    result = result | {
+        "key": key,
+        "command": command,
+        "date": str(date.today()),
+        "made": provenance(),
+    }
+    write_json(path, result)
+    return result
+
+
+def kept_table(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table from the cache, made where it is not there under this key."""
+    path = data_folder() / "cache" / f"{name}-{key}.parquet"
+    if not path.exists():
+        with replacing(path) as temporary:
+            make().to_parquet(temporary)
+    return pd.read_parquet(path)
+
+
+def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:
+    """A simulated survey without images, made once and kept.
+
+    Arguments:
+        n_galaxies, seed, options: as `simulate_catalogue` takes them.
+    """
+    key = key_of([n_galaxies, seed, options], "galcfm.simulate.population")
+    table = kept_table("catalogue", key, lambda: simulate_catalogue(n_galaxies, seed, **options))
+    return Survey(table, name=f"simulate_catalogue({n_galaxies}, {seed})")
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a study was called.
+
+    Arguments:
+        name: of the study.
+        smoke: small, to see that all runs.
+        options: the parsed options of its command line.
+    """
+
+    name: str
+    smoke: bool
+    options: argparse.Namespace
+
+    @classmethod
+    def read(cls, name: str, document: str, arguments=None, **options: dict) -> "Command":
+        """Read the command line of `python -m galcfm.studies.NAME`.
+
+        Arguments:
+            name: of the study.
+            document: its docstring, for `--help`.
+            arguments: instead of the command line's.
+            options: of `add_argument` by the name of the option; `run` is an option `--run`.
+        """
+        parser = argparse.ArgumentParser(
+            prog=f"python -m galcfm.studies.{name}",
+            description=document,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("--smoke", action="store_true", help="small, to see that all runs")
+        for option, settings in options.items():
+            parser.add_argument(f"--{option.replace('_', '-')}", **settings)
+        found = parser.parse_args(arguments)
+        return cls(name, found.smoke, found)
+
+    def __str__(self) -> str:
+        return f"python -m galcfm.studies.{self.name}" + " --smoke" * self.smoke
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go: only those that mean something are published."""
+        return run_folder("smoke") / "published" if self.smoke else published_folder()

@@ -1,0 +1,15 @@
+"""Surveys: galaxies with photometry, images and properties, on disk and from anyone's tables."""
+
+from galcfm.survey.disk import SCHEMA_VERSION, SurveyWriter, read_description
+from galcfm.survey.rules import SPLITS, SurveyError, assign_split
+from galcfm.survey.survey import Survey
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "SPLITS",
+    "Survey",
+    "SurveyError",
+    "SurveyWriter",
+    "assign_split",
+    "read_description",
+]

@@ -1,0 +1,226 @@
+"""A survey on disk: a folder of three files.
+
+`catalogue.parquet` (a row a galaxy), `images.npy` (uint8, `(n, 128, 128, 3)`, channels i, r, g)
+and `survey.json` (schema version, parameters, software versions, shapes and SHA-256 sums).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galcfm.images import IMAGE_SHAPE
+from galcfm.paths import full_disk_in_a_sentence, hold, let_go, write_json
+from galcfm.provenance import provenance
+from galcfm.survey.rules import SurveyError, check_survey
+
+__all__ = ["IMAGES_A_BLOCK", "SCHEMA_VERSION", "SurveyWriter", "read_description", "verify"]
+
+SCHEMA_VERSION = 1
+HASHED_FILES = ("catalogue.parquet", "images.npy")
+IMAGES_A_BLOCK = 256
+
+
+def read_description(folder: Path | str) -> dict:
+    """Content of `survey.json` in `folder`.
+
+    Raises:
+        SurveyError: there is none, it cannot be read, or its schema is another one.
+    """
+    path = Path(folder) / "survey.json"
+    if not path.exists():
+        raise SurveyError(
+            f"{path} is missing: no survey there; notebook 01_data_curation makes one"
+        )
+    try:
+        description = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise SurveyError(f"{path} is not JSON ({error}): make the survey again") from error
+    found = description.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise SurveyError(
+            f"{path} has schema version {found}, this galcfm reads {SCHEMA_VERSION}: "
+            "make the survey again"
+        )
+    return description
+
+
+def verify(folder: Path, description: dict) -> None:
+    """Check that the files of a survey are those that `description` describes.
+
+    Raises:
+        SurveyError: one is missing or altered.
+    """
+    for name, expected in description["files"].items():
+        if not (folder / name).exists():
+            raise SurveyError(f"{folder / name} is missing: make the survey again")
+        if _sha256_remembered(folder / name) != expected["sha256"]:
+            raise SurveyError(
+                f"{folder / name} is not the file that survey.json describes (its SHA-256 "
+                "differs): restore it or make the survey again"
+            )
+
+
+class SurveyWriter:
+    """Writes a survey beside its folder and puts it in place when finished.
+
+    Arguments:
+        folder: where the survey goes.
+        n_images: number of images; 0 for a catalogue without cutouts.
+        identity: what the images are made from, as JSON content. Images that an interrupted
+            writer of the same identity left are kept; without it nothing is.
+
+    Attributes:
+        images: memory map `(n_images, 128, 128, 3)`, uint8, of what `put` has written; `None`
+            without images.
+        partial: the temporary folder, by which other processes `put` images too.
+        done: what `note_done` was told, by an interrupted writer too.
+
+    Raises:
+        SurveyError: another process is writing this survey.
+        OSError: the disk is too small.
+    """
+
+    def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
+        self.folder = Path(folder)
+        self.partial = self.folder.with_name(f".{self.folder.name}.partial")
+        self.images, self.done = None, set()
+        self._lock = self.folder.with_name(f".{self.folder.name}.lock")
+        hold(
+            self._lock,
+            SurveyError(f"another process is making {self.folder}: wait for it, or stop it"),
+        )
+        path, shape = self.partial / "images.npy", (n_images, *IMAGE_SHAPE)
+        if identity is not None and self._left(identity) and path.exists():
+            lines = (self.partial / "done.txt").read_text().split("\n")
+            # The last line may have been cut short.
+            self.done = {int(line) for line in lines[:-1]}
+            (self.partial / "done.txt").write_text("".join(f"{k}\n" for k in sorted(self.done)))
+            self.images = np.load(path, mmap_mode="r")
+            return
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        if n_images:
+            try:
+                with full_disk_in_a_sentence(path):
+                    np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+                    # Takes the space now: later, it could run out after hours of work.
+                    if hasattr(os, "posix_fallocate"):
+                        with path.open("r+b") as file:
+                            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError:
+                shutil.rmtree(self.partial)
+                let_go(self._lock)
+                raise
+            self.images = np.load(path, mmap_mode="r")
+        if identity is not None:
+            (self.partial / "done.txt").touch()
+            write_json(self.partial / "identity.json", identity)
+
+    def _left(self, identity: dict) -> bool:
+        try:
+            return json.loads((self.partial / "identity.json").read_text()) == identity
+        except (OSError, json.JSONDecodeError):
+            return False
+
+    @staticmethod
+    def put(partial: Path, start: int, images: np.ndarray) -> None:
+        """Write images from row `start` on.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        path = partial / "images.npy"
+        target = np.load(path, mmap_mode="r")
+        # By a write: through a memory map, a full disk kills the process without a word.
+        with full_disk_in_a_sentence(path), path.open("r+b") as file:
+            file.seek(target.offset + start * int(np.prod(target.shape[1:])))
+            file.write(np.ascontiguousarray(images, dtype=np.uint8))
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def note_done(partial: Path, block: int) -> None:
+        """Remember that a block of images is on disk, so that it need not be made again."""
+        # Several processes may append: a line this short is written whole.
+        with (partial / "done.txt").open("a") as file:
+            file.write(f"{block}\n")
+
+    def finish(self, catalogue: pd.DataFrame, parameters: dict, code: str | None = None) -> None:
+        """Validate, describe and put the survey in place.
+
+        Arguments:
+            catalogue: a row a galaxy.
+            parameters: how the survey was made.
+            code: digest of the code that made it.
+
+        Raises:
+            SurveyError: the content is not valid; nothing is put in place then.
+            OSError: the disk is full.
+        """
+        try:
+            with full_disk_in_a_sentence(self.folder):
+                self._finish(catalogue, parameters, code)
+        finally:
+            let_go(self._lock)
+
+    def _finish(self, catalogue: pd.DataFrame, parameters: dict, code: str | None) -> None:
+        check_survey(catalogue, self.images, str(self.folder))
+        catalogue.to_parquet(self.partial / "catalogue.parquet", index=False)
+        files = {
+            path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            for path in (self.partial / name for name in HASHED_FILES)
+            if path.exists()
+        }
+        write_json(
+            self.partial / "survey.json",
+            {
+                "schema_version": SCHEMA_VERSION,
+                "parameters": parameters,
+                "code": code,
+                "n_galaxies": len(catalogue),
+                "image_shape": None if self.images is None else list(self.images.shape),
+                "files": files,
+                "provenance": provenance(),
+            },
+        )
+        self.images = None
+        for name in ("identity.json", "done.txt"):
+            (self.partial / name).unlink(missing_ok=True)
+        for path in (self.partial / name for name in files):
+            _remember(path, files[path.name]["sha256"])
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        os.replace(self.partial, self.folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _remember(path: Path, digest: str) -> None:
+    memory = path.parent / ".verified.json"
+    known = json.loads(memory.read_text()) if memory.exists() else {}
+    write_json(memory, known | {path.name: {"stamp": _stamp(path), "sha256": digest}})
+
+
+def _sha256_remembered(path: Path) -> str:
+    """SHA-256 of a file, computed once per size and time stamp: images take seconds to hash."""
+    memory = path.parent / ".verified.json"
+    known = json.loads(memory.read_text()).get(path.name) if memory.exists() else None
+    if known is not None and known["stamp"] == _stamp(path):
+        return known["sha256"]
+    digest = _sha256(path)
+    # A read-only survey is verified anew each time.
+    if os.access(path.parent, os.W_OK):
+        _remember(path, digest)
+    return digest

@@ -1,0 +1,258 @@
+"""Anyone's galaxies: a table and cutouts become a survey, and each row refused says why.
+
+`Survey.from_table` is the way in. A row is never repaired: it is used as it stands, converted to
+the units of `galcfm.properties`, or listed with the reason.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from galcfm.properties import (
+    BANDS,
+    EXTINCTION,
+    MAGNITUDE_ERRORS,
+    MAGNITUDES,
+    PROPERTIES,
+    PROPERTY_NAMES,
+)
+from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
+from galcfm.survey.rules import SPLITS, SurveyError, assign_split
+from galcfm.survey.tables import SourceTable
+
+__all__ = ["UNITS", "take_in"]
+
+# Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
+UNITS = {"AB": None, "nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
+PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
+NEEDED = ("object_id", *MAGNITUDES)
+FILLED = ("ra", "dec", "redshift", "ebv")
+# What a column may hold, inclusive; codes for missing values such as -9999, -99 and 99 lie outside.
+RANGES = (
+    {"ra": (-180.0, 360.0), "dec": (-90.0, 90.0), "redshift": (-0.01, 20.0), "ebv": (0.0, 10.0)}
+    | {p.name: p.plausible for p in PROPERTIES}
+    | {f"{p.name}_err": (0.0, 20.0) for p in PROPERTIES}
+)
+MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9, -32768.0}
+
+
+def take_in(
+    table,
+    columns: Mapping[str, str | None] | None = None,
+    *,
+    unit: str,
+    total: bool,
+    dereddened: bool,
+    cutouts=None,
+    pixel_scale: float | None = None,
+    strict: bool = False,
+) -> tuple[pd.DataFrame, np.ndarray | None, pd.DataFrame, dict, str]:
+    """Catalogue, images, rejected rows, parameters and name of a table: see `Survey.from_table`.
+
+    Raises:
+        SurveyError: as `Survey.from_table`.
+    """
+    if str(unit) not in UNITS:
+        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
+    if not total:
+        raise SurveyError(
+            "the models are trained on total fluxes and would take the light outside an aperture "
+            "for a fainter galaxy: map model, Petrosian or Sérsic fluxes and pass total=True"
+        )
+    try:
+        pixel_scale = None if cutouts is None else float(pixel_scale)
+    except (TypeError, ValueError):
+        pixel_scale = np.nan
+    if cutouts is not None and not 0 < pixel_scale < 60:
+        raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
+    if not isinstance(columns, Mapping | None):
+        raise SurveyError("columns must map names of a survey to names of the table")
+    source = SourceTable(table)
+    chosen = _choose_columns(source, columns or {})
+    if not dereddened and "ebv" not in chosen:
+        raise SurveyError(
+            f"{source.name}: with dereddened=False the Galactic extinction is removed here, which "
+            "needs E(B-V): map a column to ebv"
+        )
+    n = len(source)
+    if n == 0:
+        raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
+
+    reasons: list[list[str]] = [[] for _ in range(n)]
+    object_id = source.texts(chosen["object_id"])
+    for row, name in enumerate(object_id):
+        if not name:
+            reasons[row].append(f"no object_id (column {chosen['object_id']!r})")
+        elif not _is_unicode(name):
+            reasons[row].append("object_id is not valid text")
+        elif re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", name):
+            reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
+    values = {"object_id": object_id}
+    for name, column in chosen.items():
+        if name not in ("object_id", "split"):
+            values[name] = _judged(source, name, column, unit, reasons)
+    _to_magnitudes(values, unit, dereddened, reasons)
+    for name in FILLED:
+        values.setdefault(name, np.full(n, np.nan))
+    if "split" in chosen:
+        values["split"] = source.texts(chosen["split"])
+        for row, split in enumerate(values["split"]):
+            if split not in SPLITS:
+                reasons[row].append(f"split is {split!r}, not one of {', '.join(SPLITS)}")
+
+    first_row: dict[str, int] = {}
+    for row, name in enumerate(object_id):
+        if not reasons[row] and first_row.setdefault(name, row) != row:
+            reasons[row].append(f"object_id {name!r} occurs twice: row {first_row[name]} is used")
+
+    images = None
+    if cutouts is not None:
+        images = collect_cutouts(cutouts, pixel_scale, object_id, reasons, source.name)
+    good = np.array([not reason for reason in reasons])
+    rejected = pd.DataFrame(
+        {
+            "row": np.flatnonzero(~good),
+            "object_id": pd.Series([object_id[k] for k in np.flatnonzero(~good)], dtype=object),
+            "reason": pd.Series(["; ".join(r) for r in reasons if r], dtype=object),
+        }
+    )
+    if len(rejected) and (strict or not good.any()):
+        first = rejected.iloc[0]
+        raise SurveyError(
+            f"{source.name}: {len(rejected)} of {n} rows cannot be used, the first of them row "
+            f"{first['row']} (object_id {first['object_id']!r}): {first['reason']}; correct or "
+            "remove them" + (", or pass strict=False to leave them out" if good.any() else "")
+        )
+
+    order = (*NEEDED[:1], *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS)
+    order += (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer", "split")
+    kept = np.flatnonzero(good)
+    values["ra"] = values["ra"] % 360
+    for name in ("object_id", "split"):
+        if name in values:
+            values[name] = np.array(values[name], dtype=object)
+    catalogue = pd.DataFrame({name: values[name][kept] for name in order if name in values})
+    if images is not None:
+        warn_of_reversed_channels(catalogue, images, source.name)
+    if "split" not in catalogue:
+        catalogue["split"] = assign_split(catalogue["object_id"], validation=0.1, test=0.1)
+    parameters = {
+        "kind": "table",
+        "source": source.name,
+        "columns": {name: str(column) for name, column in chosen.items()},
+        "unit": unit,
+        "dereddened": bool(dereddened),
+        "pixel_scale": pixel_scale,
+        "rows": n,
+        "rejected": len(rejected),
+    }
+    return catalogue, images, rejected, parameters, source.name
+
+
+def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> dict[str, str]:
+    """Name in galcfm to column of the table."""
+    known = (*NEEDED, *FILLED, *MAGNITUDE_ERRORS, *PROPERTY_NAMES, *PROPERTY_ERRORS)
+    known += ("a_v_balmer", "split")
+    for name in columns:
+        if name not in known:
+            hint = difflib.get_close_matches(str(name), known, 1)
+            raise SurveyError(
+                f"columns maps {name!r}, which is no column of a survey"
+                + (f": do you mean {hint[0]!r}?" if hint else f"; those are {', '.join(known)}")
+            )
+    chosen = {}
+    for name in known:
+        column = columns.get(name, name if name in source.names else None)
+        if column is None:
+            continue
+        if not isinstance(column, str) or not source.has(column):
+            lower = {str(n).lower(): str(n) for n in source.names}
+            near = difflib.get_close_matches(str(column).lower(), lower, 3, 0.5)
+            near = [lower[n] for n in near]
+            raise SurveyError(
+                f"{source.name} has no column {column!r}, which columns maps to {name}"
+                + (f": do you mean {', '.join(map(repr, near))}?" if near else "")
+            )
+        chosen[name] = column
+    missing = [name for name in NEEDED if name not in chosen]
+    if missing:
+        raise SurveyError(
+            f"{source.name} has no {', '.join(missing)}: map columns of yours to them, e.g. "
+            f"columns={{{missing[0]!r}: 'its name in the table'}}; it has "
+            + ", ".join(map(str, source.names[:20]))
+            + (" …" if len(source.names) > 20 else "")
+        )
+    properties = [name for name in PROPERTY_NAMES if name in chosen]
+    if properties and len(properties) < len(PROPERTY_NAMES):
+        absent = [name for name in PROPERTY_NAMES if name not in chosen]
+        raise SurveyError(
+            f"{source.name} has {', '.join(properties)} but no {', '.join(absent)}: a survey has "
+            "all five properties or none; leave one out with columns={'its name': None}"
+        )
+    errors = [name for name in MAGNITUDE_ERRORS if name in chosen]
+    if errors and len(errors) < len(MAGNITUDE_ERRORS):
+        absent = [name for name in MAGNITUDE_ERRORS if name not in chosen]
+        raise SurveyError(
+            f"{source.name} has {', '.join(errors)} but no {', '.join(absent)}: give the errors "
+            "of all five bands or of none"
+        )
+    return chosen
+
+
+def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
+    """Values of one column; those that cannot be used get a reason."""
+    values, no_numbers = source.numbers(name, column, unit)
+    low, high = RANGES.get(name, (-np.inf, np.inf))
+    if name in (*MAGNITUDES, *MAGNITUDE_ERRORS):
+        # A magnitude or flux of exactly 0, or below, is no measurement of a galaxy.
+        low = np.nextafter(0, 1)
+        high = 40.0 if unit == "AB" else np.inf
+    bad = ~(np.isfinite(values) & (values >= low) & (values <= high))
+    label = name if name == column else f"{name} (column {column!r})"
+    for row in np.flatnonzero(bad):
+        value = values[row]
+        if row in no_numbers:
+            reason = f"is {no_numbers[row]!r}, not a number"
+        elif np.isnan(value):
+            reason = "has no value"
+        elif value in MISSING_CODES:
+            reason = f"is {value:g}, a code for a missing value"
+        elif name in MAGNITUDES and unit != "AB":
+            reason = f"is {value:g} {unit}: a flux must be positive and finite"
+        elif not np.isfinite(high):
+            reason = f"is {value:g}: it must be positive and finite"
+        else:
+            reason = f"is {value:g}, outside [{0 if low < 1e-300 and low > 0 else low:g}, {high:g}]"
+            if name.startswith("log_") and value > 1e4:
+                reason += ": its logarithm is needed"
+        reasons[row].append(f"{label} {reason}")
+    return np.where(bad, np.nan, values)
+
+
+def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
+    """Turn fluxes into magnitudes and remove the Galactic extinction, in place."""
+    for band in BANDS:
+        name, error = f"mag_{band}", f"magerr_{band}"
+        if unit != "AB":
+            if error in values:
+                values[error] = 2.5 / np.log(10) * values[error] / values[name]
+            values[name] = UNITS[unit] - 2.5 * np.log10(values[name])
+        if not dereddened:
+            values[name] = values[name] - EXTINCTION[band] * values["ebv"]
+        # Comparisons with NaN are false: those rows have their reason already.
+        for row in np.flatnonzero((values[name] <= 0) | (values[name] > 40)):
+            reasons[row].append(
+                f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
+            )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    # Nor do files take control characters.
+    return not re.search(r"[\x00-\x1f\x7f]", text)

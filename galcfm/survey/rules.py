@@ -1,0 +1,91 @@
+"""What a survey must be: columns, plausible values, splits, images that fit."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from galcfm.images import IMAGE_SHAPE
+from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+
+__all__ = ["SPLITS", "SurveyError", "assign_split", "check_survey"]
+
+SPLITS = ("train", "validation", "test")
+REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
+
+
+class SurveyError(ValueError):
+    """A survey that cannot be used, with the file, row or column and the remedy."""
+
+
+def assign_split(object_id, validation: float, test: float) -> np.ndarray:
+    """Split of each galaxy, by a hash of its `object_id`.
+
+    A galaxy stays in its split whatever else the survey holds, so a larger survey never moves
+    a test galaxy into the training split.
+
+    Arguments:
+        object_id: identifiers, `(n,)`.
+        validation: fraction of galaxies for validation.
+        test: fraction of galaxies for the test split.
+
+    Returns:
+        Array `(n,)` of `"train"`, `"validation"` or `"test"`.
+
+    >>> assign_split(["a", "b", "c", "d"], validation=0.1, test=0.1).tolist()
+    ['train', 'train', 'validation', 'test']
+    """
+    if validation <= 0 or test <= 0 or validation + test >= 1:
+        raise ValueError(
+            f"validation = {validation} and test = {test} must be positive and sum to less than 1"
+        )
+    digests = (hashlib.sha256(str(name).encode()).digest()[:8] for name in object_id)
+    u = np.array([int.from_bytes(d, "big") / 2**64 for d in digests])
+    return np.select([u < test, u < test + validation], ["test", "validation"], "train")
+
+
+def check_survey(table: pd.DataFrame, images: np.ndarray | None, name: str) -> None:
+    """Check that catalogue and images make a survey.
+
+    Arguments:
+        table: a row a galaxy.
+        images: uint8 `(n, 128, 128, 3)`, or `None`.
+        name: what messages call the survey.
+
+    Raises:
+        SurveyError: columns are missing, identifiers repeat, a magnitude or property is not finite
+            or not plausible, a split is unknown, or images and catalogue do not match.
+    """
+    where = f"{name}: catalogue"
+    properties = [p for p in PROPERTIES if p.name in table]
+    missing = [c for c in (*REQUIRED_COLUMNS, "split") if c not in table]
+    if properties and len(properties) < len(PROPERTIES):
+        missing += [name for name in PROPERTY_NAMES if name not in table]
+    if missing:
+        raise SurveyError(f"{where} lacks the columns {', '.join(missing)}")
+    repeated = table["object_id"].duplicated()
+    if repeated.any():
+        raise SurveyError(
+            f"{where} row {repeated.idxmax()}: object_id "
+            f"{table['object_id'][repeated.idxmax()]!r} occurs twice; drop one of the rows"
+        )
+    ranges = {name: (0.0, 40.0) for name in MAGNITUDES} | {p.name: p.plausible for p in properties}
+    for column, (low, high) in ranges.items():
+        values = table[column].to_numpy(dtype=np.float64)
+        bad = ~((values >= low) & (values <= high))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise SurveyError(
+                f"{where} row {row} (object_id {table['object_id'][row]!r}): {column} is "
+                f"{values[row]}, outside [{low:g}, {high:g}]; {bad.sum()} such rows: "
+                "remove them or correct the column"
+            )
+    unknown = set(table["split"]) - set(SPLITS)
+    if unknown:
+        raise SurveyError(f"{where}: split holds {unknown}; use {', '.join(SPLITS)}")
+    needed = (len(table), *IMAGE_SHAPE)
+    if images is not None and (images.shape != needed or images.dtype != np.uint8):
+        raise SurveyError(
+            f"{name}: images are {images.dtype} {images.shape} but the "
+            f"catalogue has {len(table)} rows: uint8 {needed} is needed"
+        )

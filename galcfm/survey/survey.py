@@ -1,0 +1,194 @@
+"""A survey: a catalogue of galaxies, their images, and where both came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey.disk import IMAGES_A_BLOCK, SurveyWriter, read_description, verify
+from galcfm.survey.intake import take_in
+from galcfm.survey.rules import SPLITS, check_survey
+
+__all__ = ["Survey"]
+
+
+@dataclass
+class Survey:
+    """Galaxies with their photometry, images and properties.
+
+    Arguments:
+        catalogue: a row a galaxy, with the columns of `REQUIRED_COLUMNS`, the five properties
+            and `split`.
+        images: uint8 `(n, 128, 128, 3)`, channels i, r, g; may be memory-mapped. `None` for a
+            catalogue without cutouts.
+        parameters: how the survey was made; any JSON content.
+        name: what error messages call it, e.g. its folder.
+        rejected: rows that `from_table` could not use: `row`, `object_id` and `reason`.
+
+    Raises:
+        SurveyError: see `validate`.
+    """
+
+    catalogue: pd.DataFrame
+    images: np.ndarray | None = None
+    parameters: dict = field(default_factory=dict)
+    name: str = "survey"
+    rejected: pd.DataFrame | None = None
+
+    def __post_init__(self):
+        self.catalogue = self.catalogue.reset_index(drop=True)
+        self.validate()
+
+    def __len__(self) -> int:
+        return len(self.catalogue)
+
+    @property
+    def object_id(self) -> np.ndarray:
+        """Identifiers, strings, `(n,)`."""
+        return self.catalogue["object_id"].to_numpy(dtype=object)
+
+    @property
+    def redshift(self) -> np.ndarray:
+        """Spectroscopic redshifts, `(n,)`."""
+        return self.catalogue["redshift"].to_numpy(dtype=np.float64)
+
+    @property
+    def magnitudes(self) -> np.ndarray:
+        """AB magnitudes in u, g, r, i, z with Galactic extinction removed, `(n, 5)`."""
+        return self.catalogue[list(MAGNITUDES)].to_numpy(dtype=np.float64)
+
+    @property
+    def properties(self) -> np.ndarray:
+        """The five properties in the order and units of `galcfm.properties`, `(n, 5)`."""
+        return self.catalogue[list(PROPERTY_NAMES)].to_numpy(dtype=np.float64)
+
+    @property
+    def source(self) -> str:
+        """What its figures say it is: `simulated survey`, `SDSS`, or the name of your table."""
+        kind = self.parameters.get("kind", "unknown")
+        if kind == "table":
+            return Path(self.parameters["source"]).name
+        return {"simulated": "simulated survey", "sdss": "SDSS"}.get(kind, f"{kind} survey")
+
+    def split(self, name: str) -> "Survey":
+        """The galaxies of one split: `"train"`, `"validation"` or `"test"`."""
+        if name not in SPLITS:
+            raise ValueError(f"no split called {name!r}: choose from {', '.join(SPLITS)}")
+        return self.select(np.flatnonzero(self.catalogue["split"].to_numpy() == name))
+
+    def select(self, rows: np.ndarray) -> "Survey":
+        """The galaxies of these row numbers. Images are copied from disk only for them."""
+        rows = np.asarray(rows)
+        rows = rows.astype(int) if rows.size == 0 else rows
+        images = None if self.images is None else self.images[rows]
+        return Survey(self.catalogue.iloc[rows], images, self.parameters, self.name)
+
+    def validate(self) -> None:
+        """Check that the survey can be used.
+
+        Raises:
+            SurveyError: see `galcfm.survey.rules.check_survey`.
+        """
+        check_survey(self.catalogue, self.images, self.name)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the survey to `folder`, whole or not at all; an existing survey is replaced."""
+        writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
+        if self.images is not None:
+            for start in range(0, len(self), IMAGES_A_BLOCK):
+                writer.put(writer.partial, start, self.images[start : start + IMAGES_A_BLOCK])
+        writer.finish(self.catalogue, self.parameters)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Survey":
+        """Open the survey in `folder`; images are memory-mapped.
+
+        Raises:
+            SurveyError: a file is missing, altered or of another schema, or the content is not
+                valid.
+        """
+        folder = Path(folder)
+        description = read_description(folder)
+        verify(folder, description)
+        images = None
+        if "images.npy" in description["files"]:
+            images = np.load(folder / "images.npy", mmap_mode="r")
+        catalogue = pd.read_parquet(folder / "catalogue.parquet")
+        return cls(catalogue, images, description["parameters"], str(folder))
+
+    @classmethod
+    def from_table(
+        cls,
+        table,
+        columns: Mapping[str, str | None] | None = None,
+        *,
+        unit: str,
+        total: bool,
+        dereddened: bool,
+        cutouts=None,
+        pixel_scale: float | None = None,
+        strict: bool = False,
+    ) -> "Survey":
+        """Make a survey of your own galaxies.
+
+        Rows that cannot be used are left out and listed in `.rejected` with the reason: values
+        that are missing, coded as missing (-9999 and its kin) or not plausible, fluxes that are
+        not positive, cutouts that are missing or wrong, and identifiers that occur twice.
+
+        Example:
+            ::
+
+                survey = Survey.from_table(
+                    "my_galaxies.fits",
+                    {"object_id": "ID", "ebv": "EBV", "redshift": "Z"}
+                    | {f"mag_{band}": f"FLUX_{band.upper()}" for band in "ugriz"},
+                    unit="nanomaggy", total=True, dereddened=False,
+                    cutouts="my_cutouts", pixel_scale=0.396,
+                )
+                print(survey.rejected)
+                survey.save("data/surveys/mine")
+                posteriors = Posterior.load("data/runs/quick/image").infer(survey)
+
+        Arguments:
+            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not, a
+                DataFrame, an astropy Table, or a structured array.
+            columns: name in the survey to name in the table; `"flux[2]"` is an element of a
+                column of vectors. Columns not named here are taken if the table has them under
+                the survey's own name; `None` leaves one out. `object_id` and `mag_u` … `mag_z`
+                (magnitudes or fluxes) are needed. `ra`, `dec` [deg], `redshift`, `ebv`,
+                `magerr_u` … `magerr_z` (in the unit of the fluxes), the five properties, their
+                `<property>_err`, `a_v_balmer` and `split` may be there; `split` is otherwise
+                assigned.
+            unit: of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
+                (SDSS's own zero points differ by -0.04 mag in u and 0.02 mag in z).
+            total: declares that they measure whole galaxies: model, Petrosian or Sérsic, not
+                aperture or fibre fluxes, which are refused.
+            dereddened: whether the extinction by the Galaxy is already removed; if not, it is
+                removed with `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the
+                coefficients of Schlafly & Finkbeiner (2011, ApJ 737, 103).
+            cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, a row a galaxy; or a
+                folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits (nanomaggies a
+                pixel, or as BUNIT says; turned north up by their WCS). Pictures are north up, east
+                left. Characters that a file name cannot have are percent-encoded: a%2Fb.jpg is
+                the cutout of a/b.
+            pixel_scale: of the cutouts [arcsec/pixel]; their middle is resampled to 0.396.
+            strict: refuse the table if any row cannot be used.
+
+        Raises:
+            SurveyError: the table cannot be read, lacks a column or has one of a wrong kind, no
+                row can be used, or, with `strict`, some cannot.
+        """
+        catalogue, images, rejected, parameters, name = take_in(
+            table,
+            columns,
+            unit=unit,
+            total=total,
+            dereddened=dereddened,
+            cutouts=cutouts,
+            pixel_scale=pixel_scale,
+            strict=strict,
+        )
+        return cls(catalogue, images, parameters, name, rejected)
