@@ -4,6 +4,7 @@
 #   make test                   run the tests
 #   make bench [PROFILE=quick]  time the sampler beside other libraries; needs that profile's models
 #   make published              make the heavy results in data/published: hours; resumes
+#                               (PROFILE=smoke: small ones, in that run's folder)
 #   make lint                   check style and that notebooks are in step
 #   make sync                   bring the .py and .ipynb of each notebook in step
 #   make wipe [PROFILE=quick]   remove what a profile made: its run and its survey

@@ -212,6 +212,7 @@ def task_lint():
         "actions": [
             (run, [BIN / "ruff", "check", "."]),
             (run, [BIN / "ruff", "format", "--check", "."]),
+            (run, [BIN / "lint-imports", "--no-cache"]),
             (run, [BIN / "pytest", "--quiet", "tests/test_notebooks.py"]),
         ],
         "uptodate": [False],
