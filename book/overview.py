@@ -13,15 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
-from galcfm.figures.style import (
-    BAND_COLOURS,
-    COLOURS,
-    LIGHT,
-    cutout,
-    styled,
-    tag,
-    text_colour,
-)
+from galcfm.figures.style import BAND_COLOURS, COLOURS, LIGHT, cutout, styled, tag, text_colour
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue

@@ -86,7 +86,6 @@ def _samples_and_truth(samples, truth) -> tuple[np.ndarray, np.ndarray]:
     return samples, _array(truth, "truth", (len(samples), samples.shape[2]))
 
 
-# ---------------------------------------------------------------------------------------------
 # Densities and information
 
 
@@ -274,7 +273,6 @@ def effective_sample_size(log_weights) -> np.ndarray:
     return np.exp(2 * total - squares)
 
 
-# ---------------------------------------------------------------------------------------------
 # Summaries and comparisons over galaxies
 
 
@@ -382,7 +380,6 @@ def paired_bootstrap(a, b, *, n_resamples: int = 10_000, seed: int = 0) -> dict:
     return {"difference": float(difference.mean()), **errors}
 
 
-# ---------------------------------------------------------------------------------------------
 # Populations
 
 
@@ -471,7 +468,6 @@ def wasserstein_floor(truth, *, n_splits: int = 200, seed: int = 0) -> np.ndarra
     return np.mean(distances, axis=0) * np.sqrt(half / len(truth))
 
 
-# ---------------------------------------------------------------------------------------------
 # Calibration and point estimates
 
 
@@ -550,7 +546,6 @@ def point_estimates(estimate, truth) -> dict[str, np.ndarray]:
     }
 
 
-# ---------------------------------------------------------------------------------------------
 # One model, two models
 
 

@@ -18,7 +18,7 @@ class VelocityField(nn.Module):
 
     A subclass gives `evaluate`; what depends on the condition alone may go into `prepare`, which
     runs once a galaxy instead of once a step. `evaluate_with_divergence` has an exact default by
-    forward differentiation that a subclass may replace by a faster one.
+    forward differentiation, which `bind` uses where a subclass has none of its own.
 
     Arguments:
         dim: dimension :math:`d` of :math:`x`.
@@ -69,9 +69,7 @@ class VelocityField(nn.Module):
                 out.copy_(self.evaluate(time, x, prepared))
             else:
                 for target, value in zip(
-                    (out, divergence),
-                    self.evaluate_with_divergence(time, x, prepared),
-                    strict=True,
+                    (out, divergence), self.evaluate_with_divergence(time, x, prepared), strict=True
                 ):
                     target.copy_(value)
 
@@ -123,20 +121,6 @@ class VelocityNetwork(VelocityField):
         for layer in self.hidden[1:]:
             h = functional.silu(layer(h))
         return self.output(h)
-
-    def evaluate_with_divergence(
-        self, t: Tensor, x: Tensor, prepared: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Velocity `(..., d)` and its exact divergence `(...)`, tangents carried analytically."""
-        z = self._first_layer(t, x, prepared)
-        # The tangents of the first layer are its weights: (d, width).
-        directions = self.hidden[0].weight[:, 1 : 1 + self.dim].T
-        h, slope = _silu_and_slope(z)
-        tangents = slope.unsqueeze(-2) * directions
-        for layer in self.hidden[1:]:
-            h, slope = _silu_and_slope(layer(h))
-            tangents = functional.linear(tangents, layer.weight) * slope.unsqueeze(-2)
-        return self.output(h), (tangents * self.output.weight).sum((-2, -1))
 
     def bind(self, prepared: Tensor, n_samples: int) -> Callable[..., None]:
         """The velocity of one block of galaxies, in memory that is allocated once."""
@@ -233,12 +217,6 @@ class _BoundNetwork:
                 torch.mm(self.slopes[-1], self.backward[k], out=b)
                 total.addcmul_(a, b)
         return total.mul_(self.slopes[-1 if self.backward is None else -2])
-
-
-def _silu_and_slope(z: Tensor) -> tuple[Tensor, Tensor]:
-    s = torch.sigmoid(z)
-    h = z * s
-    return h, s + h - h * s
 
 
 class ImageEncoder(nn.Module):

@@ -27,7 +27,6 @@ CHANGES_NOTHING = (
     "galcfm.survey.intake",
     "galcfm.tables",
 )
-HASHED_AT_ONCE = 1 << 26  # bytes
 
 
 def processor() -> str:
@@ -70,20 +69,14 @@ def digest(content) -> str:
 def array_digest(*arrays) -> str:
     """Twelve hexadecimal digits of arrays' kinds, shapes and values; `None` counts as well."""
     found = hashlib.sha256()
-    for array in arrays:
+    for array in (None if x is None else np.asarray(x) for x in arrays):
         if array is None:
             found.update(b"None")
             continue
-        array = np.asarray(array)
         found.update(f"{array.dtype} {array.shape}".encode())
-        array = np.atleast_1d(array)
-        rows = max(1, HASHED_AT_ONCE // max(1, array[:1].nbytes))
-        for start in range(0, len(array), rows):
-            block = array[start : start + rows]
-            if block.dtype == object:
-                found.update("\0".join(map(str, block.ravel())).encode())
-            else:
-                found.update(np.ascontiguousarray(block).data)
+        if array.dtype == object:
+            array = np.array(list(map(str, array.ravel())), dtype=np.str_)
+        found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()[:12]
 
 

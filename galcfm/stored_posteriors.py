@@ -53,39 +53,28 @@ def samples_array(posteriors) -> np.ndarray:
     return stacked.reshape(-1, *stacked.shape[2:]).swapaxes(0, 1)
 
 
-def check_plan(
-    n_test: int,
-    *,
-    n_posteriors: int,
-    n_samples: int,
-    steps: int,
-    n_kl: int,
-    n_kl_samples: int,
-    density_steps: int,
-) -> None:
-    """Check, before any work, that densities and stored draws will be of the same draws.
+def check_plan(n_test: int, plan: Mapping) -> None:
+    """Check, before any work, that draws with exact densities will be among those that are stored.
 
-    `metrics.with_kde_prior` evaluates a kernel estimate at the draws whose exact density is known,
-    which it finds among those that are stored.
+    `metrics.with_kde_prior` finds them there.
 
     Arguments:
         n_test: test galaxies there are.
-        n_posteriors, n_samples, steps: galaxies whose draws are stored, draws of each, and their
-            Runge-Kutta steps.
-        n_kl, n_kl_samples, density_steps: the same of the draws with exact densities.
+        plan: parameters of notebook 03, e.g. its `globals()`.
 
     Raises:
         ValueError: a draw with a density would not be stored, or be another.
     """
-    for name, number, stored, of in (
-        ("n_kl", min(n_kl, n_test), "n_posteriors", n_posteriors),
-        ("n_kl_samples", n_kl_samples, "n_samples", n_samples),
+    for name, number, stored in (
+        ("n_kl", min(plan["n_kl"], n_test), "n_posteriors"),
+        ("n_kl_samples", plan["n_kl_samples"], "n_samples"),
     ):
-        if of < number:
+        if plan[stored] < number:
             raise ValueError(
-                f"{stored} is {of}, less than {name} = {number}: draws with exact densities must "
-                f"be among the stored ones; raise {stored} or lower {name}"
+                f"{stored} is {plan[stored]}, less than {name} = {number}: draws with exact "
+                f"densities must be among the stored ones; raise {stored} or lower {name}"
             )
+    steps, density_steps = plan["steps"], plan["density_steps"]
     if steps != density_steps:
         raise ValueError(
             f"steps is {steps} and density_steps {density_steps}: the same draws need the same "
@@ -156,7 +145,6 @@ def exact_log_densities(
         n_kl_samples: draws of each of these.
         steps: Runge-Kutta steps.
         seed: of the draws.
-        progress: show a progress bar.
 
     Returns:
         Arrays `(n,)`, `(n,)`, `(n_kl, n_kl_samples)` and `(n_kl, n_kl_samples)`.

@@ -243,18 +243,15 @@ def exact_gaps(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
         result: of `galcfm.studies.exact.summarise`.
         names: what the posteriors are called.
     """
+    gaps = {"gap": "below the exact one [nat]", "extrapolated_gap": "extrapolated [nat]"}
     rows = {}
     for model, name in names.items():
         rows[name] = {
             "mean log p [nat]": _mean_and_error(result["log_density"][model]),
-            "below the exact one [nat]": (
-                _mean_and_error(result["gap"][model]) if model in result["gap"] else ""
-            ),
-            "extrapolated [nat]": (
-                _mean_and_error(result["extrapolated_gap"][model])
-                if model in result["extrapolated_gap"]
-                else ""
-            ),
+            **{
+                label: _mean_and_error(result[gap][model]) if model in result[gap] else ""
+                for gap, label in gaps.items()
+            },
             "classifier accuracy": _mean_and_error(result["c2st"][model], 3),
         }
         for p in PROPERTIES:
@@ -450,11 +447,7 @@ def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
     """
     return pd.DataFrame.from_dict(
         {
-            name: {
-                "real": row["real"][1],
-                "simulated": row["simulated"][1],
-                "AUC": row["auc"],
-            }
+            name: {"real": row["real"][1], "simulated": row["simulated"][1], "AUC": row["auc"]}
             for name, row in statistics.items()
         },
         orient="index",

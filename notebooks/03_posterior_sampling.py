@@ -52,15 +52,7 @@ models = {
     name: Posterior.load(folder / name) for name in ("photometry", "image")
 }
 prior = Posterior.load(folder / "prior")
-stored_posteriors.check_plan(
-    len(test),
-    n_posteriors=n_posteriors,
-    n_samples=n_samples,
-    steps=steps,
-    n_kl=n_kl,
-    n_kl_samples=n_kl_samples,
-    density_steps=density_steps,
-)
+stored_posteriors.check_plan(len(test), globals())
 chosen = test.select(range(min(n_posteriors, len(test))))
 print(f"{len(test)} test galaxies, {len(chosen)} of them sampled")
 
@@ -156,9 +148,5 @@ posteriors = {
     for name in models
 }
 figures.galaxy_corner(
-    chosen.catalogue,
-    posteriors,
-    chosen.images,
-    galaxy=0,
-    source=test.source,
+    chosen.catalogue, posteriors, chosen.images, galaxy=0, source=test.source
 )

@@ -105,10 +105,7 @@ for model in models.values():
     print("{command}, {date}, {survey}".format(**model.metadata))
 outside = told.out_of_range(nearby.magnitudes, redshift=nearby.redshift)
 flag = outside["photometry_outside"].to_numpy()
-shares = {
-    "star-forming": flag[blue].mean(),
-    "others": flag[~blue].mean(),
-}
+shares = {"star-forming": flag[blue].mean(), "others": flag[~blue].mean()}
 for name, share in shares.items():
     glue(f"outside_{name.replace('-', '_')}", float(share), display=False)
     print(f"{name}: {share:.1%} out of range")

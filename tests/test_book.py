@@ -98,6 +98,36 @@ def test_a_changed_parameter_reruns_what_depends_on_it(copy):
     assert found["notebook:smoke/04_metrics"] == "R"
 
 
+def test_a_comment_changes_nothing(copy):
+    path = copy / "galcfm" / "metrics.py"
+    text = path.read_text()
+    path.write_text(text.replace('"""', '"""Other words. ', 1) + "# A comment.\n")
+    found = statuses(copy)
+    path.write_text(text.replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
+    changed = statuses(copy)
+    path.write_text(text)
+    assert {name for name, status in found.items() if status == "R"} == {"book"}, "it shows them"
+    of = {name.rpartition("/")[2]: status for name, status in changed.items()}
+    assert of["04_metrics"] == "R"
+    assert [of["01_data_curation"], of["02_training"]] == ["U", "U"]
+
+
+def test_each_study_runs_small(copy):
+    """The same commands make the published results; small ones go to the run's folder."""
+    before = {path: path.stat().st_mtime for path in (copy / "data" / "published").rglob("*")}
+    result = doit(copy, "profile=smoke", "published")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
+    made = copy / "data" / "runs" / "smoke" / "published"
+    for name in ("calibration", "controls", "exact_posteriors", "priors", "realism"):
+        stored = json.loads((made / f"{name}.json").read_text())
+        assert stored["command"].startswith("python -m galcfm.studies.")
+        assert {"key", "date", "made"} <= set(stored)
+    assert len(json.loads((made / "training_seeds.json").read_text())["seeds"]) == 3
+    assert (made / "models" / "photometry_redshift" / "model.safetensors").exists()
+    after = {path: path.stat().st_mtime for path in (copy / "data" / "published").rglob("*")}
+    assert after == before
+
+
 def test_the_metrics_are_the_golden_ones(copy):
     """Loose: other processors round otherwise, and training carries it on."""
     metrics = json.loads((copy / "data" / "runs" / "smoke" / "metrics.json").read_text())

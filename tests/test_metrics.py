@@ -418,11 +418,7 @@ def test_compare_of_a_model_with_itself(evaluations):
 @pytest.fixture
 def small():
     world = GaussianWorld(0.5, n=6, n_samples=20)
-    return {
-        "samples": world.samples,
-        "truth": world.truth,
-        "prior_theta": world.prior_theta[:50],
-    }
+    return {"samples": world.samples, "truth": world.truth, "prior_theta": world.prior_theta[:50]}
 
 
 @pytest.mark.parametrize(

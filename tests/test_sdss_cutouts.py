@@ -151,11 +151,6 @@ def test_what_fails_for_good_is_listed_and_left_out(tmp_path):
         assert expected in reason
     survey = Survey.load(tmp_path / "survey")
     assert survey.object_id.tolist() == catalogue["object_id"].drop([3, 5, 11]).tolist()
-    with SkyServer() as server, Ledger(tmp_path / "a.db") as ledger:
-        ledger.reopen()
-        counts = download_cutouts(ledger, service=server.address, **QUICK)
-        assert counts == {"good": 30, "failed": 0, "waiting": 0}
-        assert sorted(server.good()) == [3, 5, 11]
 
 
 @pytest.mark.parametrize("header", ["1", "date"])

@@ -552,6 +552,17 @@ def test_an_interrupted_survey_goes_on_where_it_was(tmp_path, monkeypatch):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
+def test_a_survey_of_other_code_is_not_opened_as_if_it_were_of_this(tmp_path, monkeypatch):
+    made = simulate_survey(tmp_path / "s", 3, 5, processes=1, progress=False)
+    monkeypatch.setattr("galcfm.simulate.making.code_digest", lambda *rooms: "other")
+    with pytest.raises(SurveyError, match=r"made by other code of the simulator; Survey\.load"):
+        simulate_survey(tmp_path / "s", 3, 5, processes=1, progress=False)
+    assert len(Survey.load(tmp_path / "s")) == 3
+    simulate_survey(tmp_path / "s", 4, 5, processes=1, replace=True, progress=False)
+    again = simulate_survey(tmp_path / "s", 4, 5, processes=1, progress=False)
+    assert again.object_id[:3].tolist() == made.object_id.tolist()
+
+
 def test_what_another_seed_left_is_not_used(tmp_path, monkeypatch):
     def fail(rows, seed):
         if rows.index[0] > 0:

@@ -135,7 +135,7 @@ def test_draws_with_densities_are_among_the_stored_ones(changes, message):
     } | changes
     n_test = plan.pop("n_test")
     if message is None:
-        stored_posteriors.check_plan(n_test, **plan)
+        stored_posteriors.check_plan(n_test, plan)
     else:
         with pytest.raises(ValueError, match=message):
-            stored_posteriors.check_plan(n_test, **plan)
+            stored_posteriors.check_plan(n_test, plan)

@@ -37,3 +37,21 @@ def test_seeds_are_added_and_never_repeated(survey, tmp_path, monkeypatch):
     assert both["seeds"]["1"] == one["seeds"]["1"]
     assert both["gain_of_seeds"]["1"] != both["gain_of_seeds"]["2"]
     assert json.loads((tmp_path / "training_seeds.json").read_text()) == both
+
+
+def test_results_of_another_recipe_are_not_taken(survey, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    survey.save(tmp_path / "surveys" / "toy")
+    made = []
+    monkeypatch.setattr(
+        seeds, "gains", lambda *a: made.append(a[2]) or {"gain": [0.1, 0.2 + len(made)]}
+    )
+    arguments = "toy", tmp_path / "models", tmp_path / "training_seeds.json"
+    one = seeds.run(*arguments, [1], "rehearsal")
+    two = seeds.run(*arguments, [1], "quick")
+    assert [recipe.width for recipe in made] == [32, 256]
+    assert one["key"] != two["key"]
+    assert len(two["seeds"]) == 1
+    monkeypatch.setattr("galcfm.studies.stored.code_digest", lambda *rooms: "other")
+    seeds.run(*arguments, [1], "quick")
+    assert len(made) == 3

@@ -24,12 +24,14 @@ from galcfm.figures.models import (
     truth_recovery,
     wasserstein_chart,
 )
-from galcfm.figures.real_galaxies import cutout_comparison, mass_differences, outside_shares
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import (
     colour_comparison,
     contact_sheet,
     control_gains,
+    cutout_comparison,
+    mass_differences,
+    outside_shares,
     percentile_offsets,
     survey_overview,
 )

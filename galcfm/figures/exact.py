@@ -24,7 +24,6 @@ def exact_marginals(
         draws: draws of each posterior, the five properties, `object_id` and `posterior`.
         table: a row a galaxy with `object_id`, `mag_r` and `<property>_label`.
         names: what the posteriors `exact`, `book` and `many` are called.
-        source: what the galaxies are.
     """
     galaxies = list(dict.fromkeys(draws["object_id"]))
     rows = table.set_index("object_id").loc[galaxies]
@@ -65,7 +64,6 @@ def exact_gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) ->
         table: a row a galaxy: log-densities at the measured properties by the `exact` posterior
             and the flows `book` and `many` [nat].
         names: what the flows are called.
-        source: what the galaxies are.
     """
     figure = new_figure(7.2, 3.3, source)
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
@@ -101,7 +99,6 @@ def information_bars(
         information: by method, its `mean` and `standard_error` [nat].
         label: of the property.
         ceiling: the method that is drawn as a line because no other can pass it.
-        source: what the galaxies are.
     """
     bars = {name: value for name, value in information.items() if name != ceiling}
     figure = new_figure(7, 1.0 + 0.4 * len(bars), source)

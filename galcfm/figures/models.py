@@ -24,6 +24,7 @@ from galcfm.figures.style import (
     limits,
     model_legend,
     new_figure,
+    note,
     posteriors_in_order,
     require_images,
     styled,
@@ -44,13 +45,9 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
     Arguments:
         delta_log_p: log posterior minus log prior density at the truth [nat], `(n,)` a model.
         d_kl: divergence of the posterior from the prior [nat], `(m,)` a model.
-        source: what the galaxies are.
     """
     figure = new_figure(9, 4.8, source)
-    quantities = (
-        (delta_log_p, r"$\Delta \log p$"),
-        (d_kl, r"$D_{\mathrm{KL}}$"),
-    )
+    quantities = ((delta_log_p, r"$\Delta \log p$"), (d_kl, r"$D_{\mathrm{KL}}$"))
     for axes, (values, symbol) in zip(figure.subplots(1, 2), quantities, strict=True):
         photometry, image = (np.asarray(values[m], dtype=np.float64) for m in MODELS)
         if photometry.shape != image.shape or photometry.ndim != 1 or len(image) == 0:
@@ -61,15 +58,8 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         low, high = limits(photometry, image)
         wins = image > photometry
         for mask, model in ((~wins, "photometry"), (wins, "image")):
-            axes.scatter(
-                photometry[mask],
-                image[mask],
-                s=9,
-                alpha=0.45,
-                lw=0,
-                color=COLOURS[model],
-                rasterized=True,
-            )
+            look = {"s": 9, "alpha": 0.45, "lw": 0, "color": COLOURS[model]}
+            axes.scatter(photometry[mask], image[mask], rasterized=True, **look)
         axes.axline((0, 0), slope=1, color=COLOURS["truth"], lw=1, ls="--")
         axes.plot(photometry.mean(), image.mean(), "+", ms=15, mew=2, color=COLOURS["truth"])
         axes.set(
@@ -81,18 +71,11 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         )
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(6))
-        axes.text(
-            0.03,
-            0.97,
-            f"image higher: {100 * wins.mean():.1f} %",
-            transform=axes.transAxes,
-            va="top",
-            color=COLOURS["image"],
-            fontweight="bold",
-        )
+        text = f"image higher: {100 * wins.mean():.1f} %"
+        note(axes, 0.03, 0.97, text, fontsize=10, color=COLOURS["image"], fontweight="bold")
         outside = (np.minimum(photometry, image) < low) | (np.maximum(photometry, image) > high)
-        note = f"n = {len(image)}" + (f", {outside.sum()} outside" if outside.any() else "")
-        axes.text(0.97, 0.03, note, transform=axes.transAxes, ha="right", fontsize=9)
+        text = f"n = {len(image)}" + (f", {outside.sum()} outside" if outside.any() else "")
+        note(axes, 0.97, 0.03, text, ha="right", va="baseline")
         bins = np.linspace(low, high, 31)
         top = axes.inset_axes((0, 1.02, 1, 0.18), sharex=axes)
         right = axes.inset_axes((1.02, 0, 0.18, 1), sharey=axes)
@@ -101,14 +84,8 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         top.axvline(photometry.mean(), color=COLOURS["photometry"], lw=1.8)
         right.axhline(image.mean(), color=COLOURS["image"], lw=1.8)
         for height, model in ((1.13, "photometry"), (1.04, "image")):
-            axes.text(
-                1.01,
-                height,
-                f"mean {np.mean(values[model]):.2f}",
-                fontsize=9,
-                transform=axes.transAxes,
-                color=text_colour(model),
-            )
+            text = f"mean {np.mean(values[model]):.2f}"
+            note(axes, 1.01, height, text, va="baseline", color=text_colour(model))
         for marginal in (top, right):
             marginal.set_axis_off()
     return figure
@@ -142,10 +119,7 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
     the models' panels. Six galaxies are numbered in all panels and shown beside them.
 
     Arguments:
-        truth: catalogue or array `(n, 5)`.
-        posteriors: samples a model, of the same galaxies.
         images: cutouts, uint8 `(n, 128, 128, 3)`; without them no galaxy is numbered.
-        source: what the galaxies are.
     """
     values, samples = aligned(truth, posteriors)
     points = {"truth": values} | {m: s.mean(axis=1) for m, s in samples.items()}
@@ -180,24 +154,10 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
             if kind != "truth":
                 density(axes, values[:, i], values[:, j], COLOURS["truth"], filled=False)
             for number, galaxy in enumerate(chosen, 1):
-                axes.text(
-                    theta[galaxy, i],
-                    theta[galaxy, j],
-                    str(number),
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    fontweight="bold",
-                    clip_on=True,
-                    zorder=6,
-                    color=COLOURS[kind],
-                    bbox={
-                        "boxstyle": "circle,pad=0.15",
-                        "fc": "white",
-                        "ec": COLOURS[kind],
-                        "lw": 1,
-                    },
-                )
+                place, box = theta[galaxy, [i, j]], {"boxstyle": "circle,pad=0.15", "fc": "white"}
+                look = {"color": COLOURS[kind], "fontsize": 9, "fontweight": "bold", "zorder": 6}
+                look |= {"ha": "center", "va": "center", "bbox": box | {"ec": COLOURS[kind]}}
+                axes.text(*place, str(number), clip_on=True, **look)
             if row == 0:
                 name = TITLES[kind] + (", means" if kind != "truth" else "")
                 axes.set_title(name, color=text_colour(kind))
@@ -215,11 +175,6 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
     little. Lower row: one draw a galaxy, whose distribution is the truth's when the posteriors
     are right. Last column: their difference to the truth, where the degeneracy is an
     anticorrelation. Contours enclose 50 % and 90 % of the galaxies.
-
-    Arguments:
-        truth: catalogue or array `(n, 5)`.
-        posteriors: samples a model, of the same galaxies.
-        source: what the galaxies are.
     """
     values, samples = aligned(truth, posteriors)
     i, j = PROPERTY_NAMES.index("dn4000"), PROPERTY_NAMES.index("a_v")
@@ -266,11 +221,8 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
     Contours enclose 68 % and 95 % of the samples; lines cross at the truth.
 
     Arguments:
-        truth: catalogue or array `(n, 5)`.
-        posteriors: samples a model, of the same galaxies.
         images: cutouts, uint8 `(n, 128, 128, 3)`.
         galaxy: row number of the galaxy to show.
-        source: what the galaxies are.
     """
     with warnings.catch_warnings():
         # corner imports ArviZ, which announces its next version.
@@ -333,7 +285,6 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
 
     Arguments:
         history: columns `model`, `epoch`, `train_loss`, `validation_loss`.
-        source: what the galaxies are.
     """
     models = posteriors_in_order(dict.fromkeys(history["model"]))
     figure = new_figure(8, 3.6, source)
@@ -346,27 +297,17 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
     for axes, model in zip(grid, models, strict=True):
         table = history[history["model"] == model].sort_values("epoch")
         best = table.loc[table["validation_loss"].idxmin()]
-        axes.plot(
-            table["epoch"],
-            table["train_loss"],
-            color=COLOURS[model],
-            lw=1.2,
-            ls="--",
-            label="training",
-        )
-        axes.plot(
-            table["epoch"], table["validation_loss"], color=COLOURS[model], lw=2, label="validation"
-        )
-        axes.plot(
-            best["epoch"],
-            best["validation_loss"],
-            "o",
-            ms=7,
-            color=COLOURS[model],
-            mec="white",
-            clip_on=False,
-            label=f"kept: {best['validation_loss']:.4f}, epoch {best['epoch']:.0f}",
-        )
+        kept = f"kept: {best['validation_loss']:.4f}, epoch {best['epoch']:.0f}"
+        for column, place, look in (
+            ("train_loss", table, {"lw": 1.2, "ls": "--", "label": "training"}),
+            ("validation_loss", table, {"lw": 2, "label": "validation"}),
+            (
+                "validation_loss",
+                best,
+                {"marker": "o", "ms": 7, "mec": "white", "clip_on": False, "label": kept},
+            ),
+        ):
+            axes.plot(place["epoch"], place[column], color=COLOURS[model], **look)
         axes.set(xlabel="Epoch")
         axes.set_title(TITLES[model], color=text_colour(model))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -382,11 +323,6 @@ def truth_recovery(truth, posteriors: Mapping, *, source: str) -> Figure:
 
     σ is the standard deviation of mean − truth, in the property's unit, and R² = 1 − σ² / variance
     of the truth (with the offset counted).
-
-    Arguments:
-        truth: catalogue or array `(n, 5)`.
-        posteriors: samples a model, of the same galaxies.
-        source: what the galaxies are.
     """
     values, samples = aligned(truth, posteriors)
     figure = new_figure(10, 2.4 * len(samples) + 0.25, source)
@@ -407,15 +343,7 @@ def truth_recovery(truth, posteriors: Mapping, *, source: str) -> Figure:
             )
             axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.yaxis.set_major_locator(MaxNLocator(3))
-            axes.text(
-                0.04,
-                0.97,
-                recovery_text(mean, truths),
-                va="top",
-                fontsize=9,
-                transform=axes.transAxes,
-                linespacing=1.2,
-            )
+            note(axes, 0.04, 0.97, recovery_text(mean, truths), linespacing=1.2)
     return figure
 
 
@@ -430,13 +358,7 @@ def recovery_text(mean: np.ndarray, truth: np.ndarray) -> str:
 
 @styled
 def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> Figure:
-    """Show how posterior means are distributed beside the truth, with their Wasserstein distance.
-
-    Arguments:
-        truth: catalogue or array `(n, 5)`.
-        posteriors: samples a model, of the same galaxies.
-        source: what the galaxies are.
-    """
+    """Show posterior means beside the truth, with the Wasserstein distance of the two."""
     values, samples = aligned(truth, posteriors)
     means = {model: s.mean(axis=1) for model, s in samples.items()}
     distances = {model: wasserstein(mean, values) for model, mean in means.items()}
@@ -447,15 +369,8 @@ def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> 
         histogram(axes, values[:, p], bins, COLOURS["truth"], filled=True)
         for line, (model, mean) in enumerate(means.items()):
             histogram(axes, mean[:, p], bins, COLOURS[model])
-            axes.text(
-                0.02,
-                0.98 - 0.1 * line,
-                f"$W$ = {distances[model][p]:.4f}",
-                transform=axes.transAxes,
-                va="top",
-                color=text_colour(model),
-                fontsize=9,
-            )
+            text = f"$W$ = {distances[model][p]:.4f}"
+            note(axes, 0.02, 0.98 - 0.1 * line, text, color=text_colour(model))
         axes.set(xlabel=label, ylabel="Fraction of galaxies")
         # Room for the distances above the histograms.
         axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
@@ -479,11 +394,6 @@ def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
     fraction of galaxies whose truth lies in the central interval of a nominal probability, minus
     that probability: positive when posteriors are too wide. Bands hold 95 % of what calibrated
     posteriors of this many galaxies give.
-
-    Arguments:
-        truth: catalogue or array `(n, 5)`.
-        posteriors: samples a model, of the same galaxies.
-        source: what the galaxies are.
     """
     values, samples = aligned(truth, posteriors)
     n, bins, nominal = len(values), 10, np.linspace(0, 1, 41)
@@ -506,14 +416,8 @@ def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
         )
         lower.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
         for model in samples:
-            upper.hist(
-                quantiles[model][:, p],
-                np.linspace(0, 1, bins + 1),
-                weights=np.full(n, bins / n),
-                histtype="step",
-                lw=1.6,
-                color=COLOURS[model],
-            )
+            edges, weights = np.linspace(0, 1, bins + 1), np.full(n, bins / n)
+            histogram(upper, quantiles[model][:, p], edges, COLOURS[model], weights=weights)
             lower.plot(nominal, covered[model][:, p] - nominal, color=COLOURS[model], lw=1.8)
         upper.set(xlabel="Rank of truth [fraction]", xlim=(0, 1))
         upper.set_title(label, fontsize=10)
@@ -524,15 +428,8 @@ def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
     reach = max(0.06, *(1.1 * abs(limit) for limit in grid[1, 0].get_ylim()))
     grid[1, 0].set_ylim(-reach, reach)
     for height, text in ((0.97, "too wide"), (0.03, "too narrow")):
-        grid[1, 0].text(
-            0.04,
-            height,
-            text,
-            transform=grid[1, 0].transAxes,
-            fontsize=9,
-            va="top" if height > 0.5 else "bottom",
-            color="#666666",
-        )
+        va = "top" if height > 0.5 else "bottom"
+        note(grid[1, 0], 0.04, height, text, va=va, color="#666666")
     model_legend(figure, samples, loc="outside upper left", ncols=2)
     return figure
 
@@ -546,7 +443,6 @@ def pathways(trajectories: Mapping, names: tuple[str, str], *, truth=None, sourc
             steps from time 0 (noise) to 1 (posterior).
         names: the two properties, as in `PROPERTY_NAMES`.
         truth: the galaxy's true values of the two properties.
-        source: what the galaxies are.
     """
     models = posteriors_in_order(trajectories)
     labels = [LABELS[name] for name in names]
@@ -591,32 +487,17 @@ def wasserstein_chart(distances: pd.DataFrame, *, source: str) -> Figure:
         distances: a row a property, indexed by its name; columns `photometry`, `image` and
             `floor` (what as many draws from the truth itself give), in standard deviations of
             the truth.
-        source: what the galaxies are.
     """
     table = distances.loc[list(PROPERTY_NAMES), [*MODELS, "floor"]]
     figure = new_figure(7, 3.4, source)
     axes = figure.subplots()
     rows = np.arange(len(table))[::-1]
-    axes.hlines(
-        rows,
-        table[list(MODELS)].min(axis=1),
-        table[list(MODELS)].max(axis=1),
-        color=LIGHT,
-        lw=2,
-        zorder=1,
-    )
+    low, high = table[list(MODELS)].min(axis=1), table[list(MODELS)].max(axis=1)
+    axes.hlines(rows, low, high, color=LIGHT, lw=2, zorder=1)
     for model in MODELS:
         axes.scatter(table[model], rows, s=70, color=COLOURS[model], zorder=3, label=TITLES[model])
-    axes.scatter(
-        table["floor"],
-        rows,
-        marker="|",
-        s=160,
-        lw=2,
-        color=COLOURS["truth"],
-        zorder=2,
-        label="Finite-sample floor",
-    )
+    look = {"marker": "|", "s": 160, "lw": 2, "color": COLOURS["truth"], "zorder": 2}
+    axes.scatter(table["floor"], rows, label="Finite-sample floor", **look)
     # Standardised distances have no unit: the labels drop the properties' own.
     axes.set_yticks(rows, [label.split(" [")[0] for label in LABELS.values()], fontsize=10)
     axes.set(

@@ -135,40 +135,24 @@ def density(
     grid_x = np.linspace(*axes.get_xlim(), 70)
     grid_y = np.linspace(*axes.get_ylim(), 70)
     height = kde(np.stack(np.meshgrid(grid_x, grid_y)).reshape(2, -1)).reshape(70, 70)
+    surface = grid_x, grid_y, height
     at_points = kde(kde.dataset)
     levels = np.quantile(at_points, 1 - np.sort(masses)[::-1])
     if filled:
         axes.scatter(x, y, s=3, color=colour, alpha=0.35, lw=0, rasterized=True, zorder=1)
-        axes.contourf(
-            grid_x,
-            grid_y,
-            height,
-            [*levels, np.inf],
-            colors=[colour] * len(levels),
-            alpha=0.35,
-            zorder=2,
-        )
-    axes.contour(
-        grid_x,
-        grid_y,
-        height,
-        levels,
-        colors=colour,
-        linewidths=1.2,
-        zorder=4,
-        linestyles="solid" if filled else "dashed",
-    )
+        colours = [colour] * len(levels)
+        axes.contourf(*surface, [*levels, np.inf], colors=colours, alpha=0.35, zorder=2)
+    line = "solid" if filled else "dashed"
+    axes.contour(*surface, levels, colors=colour, linewidths=1.2, zorder=4, linestyles=line)
 
 
 def histogram(axes: Axes, values: np.ndarray, bins, colour: str, *, filled=False, **options):
     """Draw a normalised histogram, as a line or filled."""
     weights = np.full(len(values), 1 / len(values))
-    kind = (
-        {"histtype": "stepfilled", "alpha": 0.25, "lw": 0}
-        if filled
-        else {"histtype": "step", "lw": 1.6}
-    )
-    axes.hist(values, bins, weights=weights, color=colour, **kind, **options)
+    look = {"histtype": "step", "lw": 1.6}
+    if filled:
+        look = {"histtype": "stepfilled", "alpha": 0.25, "lw": 0}
+    axes.hist(values, bins, **{"weights": weights, "color": colour} | look | options)
 
 
 def cutout(axes: Axes, image: np.ndarray, number: int | None = None) -> None:
@@ -176,16 +160,12 @@ def cutout(axes: Axes, image: np.ndarray, number: int | None = None) -> None:
     axes.imshow(image, interpolation="lanczos")
     axes.set_axis_off()
     if number is not None:
-        axes.text(
-            0.06,
-            0.94,
-            str(number),
-            transform=axes.transAxes,
-            color="white",
-            va="top",
-            fontsize=10,
-            fontweight="bold",
-        )
+        note(axes, 0.06, 0.94, str(number), color="white", fontsize=10, fontweight="bold")
+
+
+def note(axes: Axes, x: float, y: float, text: str, **options) -> None:
+    """Write small text at a place given in fractions of the axes, its top there."""
+    axes.text(x, y, text, transform=axes.transAxes, **{"va": "top", "fontsize": 9} | options)
 
 
 def model_legend(figure_or_axes, models, *, truth: str | None = None, **options) -> None:

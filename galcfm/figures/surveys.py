@@ -1,9 +1,10 @@
-"""What a survey holds, and how it compares with the sky."""
+"""What a survey holds, and how it and its models compare with the sky."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import (
@@ -15,6 +16,7 @@ from galcfm.figures.style import (
     histogram,
     limits,
     new_figure,
+    note,
     require_images,
     styled,
 )
@@ -29,7 +31,6 @@ def contact_sheet(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
         catalogue: the galaxies to show, a row each, at most 24. A column `delta_log_p` [nat] is
             shown where there is one.
         images: their cutouts, uint8 `(n, 128, 128, 3)`.
-        source: what the galaxies are.
     """
     n = len(catalogue)
     if not 1 <= n <= 24:
@@ -62,7 +63,6 @@ def survey_overview(catalogue: pd.DataFrame, *, source: str) -> Figure:
 
     Arguments:
         catalogue: `redshift`, `mag_u` … `mag_z` [AB mag] and the properties, a row a galaxy.
-        source: what the galaxies are.
     """
     figure = new_figure(8.6, 7.6, source)
     grid = figure.subplots(3, 3)
@@ -71,23 +71,10 @@ def survey_overview(catalogue: pd.DataFrame, *, source: str) -> Figure:
     positions = [(0, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
     for (row, column), (name, label) in zip(positions, one_dimensional, strict=True):
         axes, values = grid[row, column], catalogue[name].to_numpy()
-        histogram(
-            axes,
-            values,
-            np.linspace(*limits(values, inside=99.8), 41),
-            COLOURS["truth"],
-            filled=True,
-        )
+        edges = np.linspace(*limits(values, inside=99.8), 41)
+        histogram(axes, values, edges, COLOURS["truth"], filled=True)
         axes.set(xlabel=label, ylabel="Fraction of galaxies")
-        axes.text(
-            0.97,
-            0.95,
-            f"median {np.median(values):.2f}",
-            transform=axes.transAxes,
-            ha="right",
-            va="top",
-            fontsize=9,
-        )
+        note(axes, 0.97, 0.95, f"median {np.median(values):.2f}", ha="right")
         # Room for the median above the histogram.
         axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
     bins = np.linspace(*limits(*magnitude.values(), inside=99.8), 61)
@@ -117,25 +104,17 @@ def control_gains(experiments: Mapping, *, source: str) -> Figure:
     Arguments:
         experiments: those of `controls.json`: `question`, `gain` and `standard_error` [nat], by
             name.
-        source: what the galaxies are.
     """
     figure = new_figure(7, 0.8 + 0.42 * len(experiments), source)
     axes = figure.subplots()
     rows = np.arange(len(experiments))[::-1]
-    for row, result in zip(rows, experiments.values(), strict=True):
-        axes.errorbar(
-            result["gain"],
-            row,
-            xerr=2 * result["standard_error"],
-            fmt="o",
-            color=COLOURS["image"],
-            capsize=3,
-        )
+    gains = [result["gain"] for result in experiments.values()]
+    errors = [2 * result["standard_error"] for result in experiments.values()]
+    axes.errorbar(gains, rows, xerr=errors, fmt="o", color=COLOURS["image"], capsize=3)
     axes.axvline(0, color=COLOURS["truth"], lw=1)
     axes.set_yticks(rows, [result["question"] for result in experiments.values()])
     axes.set(
-        xlabel="gain over photometry [nat] ± 2 standard errors",
-        ylim=(-0.6, len(experiments) - 0.4),
+        xlabel="gain over photometry [nat] ± 2 standard errors", ylim=(-0.6, len(experiments) - 0.4)
     )
     axes.grid(axis="x", alpha=0.25)
     return figure
@@ -147,7 +126,6 @@ def colour_comparison(colours: Mapping, *, source: str) -> Figure:
 
     Arguments:
         colours: the five percentiles [mag] of each colour, in `real` and in `simulated`.
-        source: what the galaxies are.
     """
     names = list(colours["real"])
     figure = new_figure(7, 2.6, source)
@@ -171,7 +149,6 @@ def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figu
     Arguments:
         offsets: `offset` in standard deviations of the real galaxies, by column and percentile.
         allowed: half-width of the shaded band.
-        source: what the galaxies are.
     """
     figure = new_figure(9, 3.8, source)
     axes = figure.subplots()
@@ -184,17 +161,135 @@ def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figu
         for place, (percentile, row) in zip(x, rows.items(), strict=True):
             # On the other side of the line than the bar.
             below = row["offset"] > 0
-            axes.annotate(
-                percentile,
-                (place, 0),
-                (0, -2 if below else 2),
-                textcoords="offset points",
-                ha="center",
-                va="top" if below else "bottom",
-                fontsize=9,
-            )
+            look = {"ha": "center", "va": "top" if below else "bottom", "fontsize": 9}
+            shift = 0, -2 if below else 2
+            axes.annotate(percentile, (place, 0), shift, textcoords="offset points", **look)
     axes.axhline(0, color=COLOURS["truth"], lw=1)
     axes.set_xticks(range(len(offsets)), [names[column] for column in offsets], fontsize=11)
     axes.set_ylabel("simulated − real [standard deviations]")
     axes.grid(axis="y", alpha=0.25)
+    return figure
+
+
+@styled
+def mass_differences(found: Mapping[str, np.ndarray], reference, *, source: str) -> Figure:
+    """Log masses by each model less those by another method, against the latter.
+
+    Lines are the median and the 16th and 84th percentile in bins of equally many galaxies.
+
+    Arguments:
+        found: log masses [dex, M☉] `(n,)` by the name of the model.
+        reference: log masses by the other method [dex, M☉], `(n,)`.
+    """
+    reference = np.asarray(reference)
+    differences = {name: np.asarray(mass) - reference for name, mass in found.items()}
+    figure = new_figure(4 * len(found), 3.4, source)
+    panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, difference) in zip(panels, differences.items(), strict=True):
+        axes.plot(reference, difference, ".", ms=2, color="#888888", alpha=0.4, rasterized=True)
+        bins = np.array_split(np.argsort(reference), max(1, min(12, len(reference) // 20)))
+        middles = [np.median(reference[rows]) for rows in bins]
+        low, middle, high = np.transpose(
+            [np.percentile(difference[rows], [16, 50, 84]) for rows in bins]
+        )
+        axes.plot(middles, middle, color=COLOURS["image"], lw=2)
+        axes.fill_between(middles, low, high, color=COLOURS["image"], alpha=0.25, lw=0)
+        axes.axhline(0, color=COLOURS["truth"], lw=1)
+        axes.set(xlabel=f"{LABELS['log_stellar_mass']}, kcorrect", title=name)
+        axes.grid(alpha=0.25)
+    panels[0].set(
+        ylabel="posterior median − kcorrect [dex]", ylim=limits(*differences.values(), inside=98)
+    )
+    return figure
+
+
+@styled
+def outside_shares(
+    outside, columns: Mapping[str, np.ndarray], *, level: float, source: str
+) -> Figure:
+    """Share of galaxies that are flagged as outside the training range, along some quantities.
+
+    Bars are the uncertainty of a share, one standard deviation; bins hold equally many galaxies.
+
+    Arguments:
+        outside: the flag, `(n,)`.
+        columns: quantity `(n,)` by its label.
+        level: share of galaxies like those of the training set that is flagged.
+    """
+    outside = np.asarray(outside)
+    figure = new_figure(2.8 * len(columns), 2.7, source)
+    panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axes, (label, values) in zip(panels, columns.items(), strict=True):
+        _share_along(axes, np.asarray(values), outside)
+        axes.axhline(level, color=COLOURS["truth"], lw=1, ls="--")
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.25)
+    panels[0].set(ylabel="share flagged as out of range", ylim=(-0.03, 1.03))
+    return figure
+
+
+def _share_along(axes: Axes, values: np.ndarray, outside: np.ndarray) -> None:
+    bins = np.array_split(np.argsort(values), max(1, min(15, len(values) // 20)))
+    shares = np.array([outside[rows].mean() for rows in bins])
+    # Laplace's rule keeps the bar of an empty or full bin from vanishing.
+    counts = np.array([len(rows) for rows in bins])
+    smooth = (shares * counts + 1) / (counts + 2)
+    axes.errorbar(
+        [np.median(values[rows]) for rows in bins],
+        shares,
+        np.sqrt(smooth * (1 - smooth) / counts),
+        fmt="o-",
+        ms=4,
+        color=COLOURS["image"],
+    )
+
+
+CUTOUT_STATISTICS = {
+    "sky": "sky, mean of the channels",
+    "sky_red": "sky, first channel",
+    "sky_blue": "sky, last channel",
+    "noise": "noise of the sky",
+    "texture": "noise between neighbouring pixels",
+    "red": "first over middle channel",
+    "blue": "last over middle channel",
+    "red_blue": "first less last channel, centre",
+    "centre": "brightness of the centre",
+    "radius": "half-light radius",
+    "axis_ratio": "axis ratio",
+    "bright": "share of bright pixels",
+}
+
+
+@styled
+def cutout_comparison(statistics: Mapping, *, source: str) -> Figure:
+    """Background, noise, colours and shapes of real and simulated cutouts.
+
+    Arguments:
+        statistics: the 10th, 50th and 90th percentile in `real` and in `simulated` of each
+            statistic of `galcfm.studies.realism.cutout_statistics`, as `compare_cutouts` there
+            gives them.
+    """
+    names = [name for name in CUTOUT_STATISTICS if name in statistics]
+    figure = new_figure(7, 0.9 + 0.34 * len(names), source)
+    axes = figure.subplots()
+    rows = np.arange(len(names))[::-1]
+    for row, name in zip(rows, names, strict=True):
+        low, middle, high = statistics[name]["real"]
+        deviation = (high - low) / 2.563  # of a Gaussian with these percentiles
+        for kind, colour, shift in (
+            ("real", COLOURS["truth"], 0.16),
+            ("simulated", COLOURS["image"], -0.16),
+        ):
+            start, centre, end = (np.array(statistics[name][kind]) - middle) / deviation
+            axes.plot([start, end], [row + shift] * 2, color=colour, lw=4, alpha=0.4)
+            label = kind if name == names[0] else None
+            axes.plot(centre, row + shift, "o", color=colour, label=label)
+    axes.axvline(0, color=COLOURS["truth"], lw=0.8)
+    axes.set_yticks(rows, [CUTOUT_STATISTICS[name] for name in names])
+    axes.set(
+        xlabel="difference from the real median [real standard deviations]",
+        ylim=(-0.7, len(names) - 0.3),
+    )
+    axes.grid(axis="x", alpha=0.25)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

@@ -16,6 +16,7 @@ from galcfm.figures.style import (
     limits,
     model_legend,
     new_figure,
+    note,
     posteriors_in_order,
     styled,
 )
@@ -34,7 +35,6 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
     Arguments:
         deviations: of `calibration.deviations`, a row a level, a column a test, by model.
         band: lowest and highest deviation inside the band at these levels, each `(L,)`.
-        source: what the galaxies are.
     """
     models = posteriors_in_order(deviations)
     tests = deviations[models[0]]
@@ -54,7 +54,7 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
         axes.set_ylabel("Share below − expected")
     grid[7].set_axis_off()
     model_legend(grid[7], models, loc="center")
-    grid[7].text(0.5, 0.2, "grey: 95 % band", ha="center", transform=grid[7].transAxes, fontsize=9)
+    note(grid[7], 0.5, 0.2, "grey: 95 % band", ha="center", va="baseline")
     return figure
 
 
@@ -64,7 +64,6 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
 
     Arguments:
         values: of `calibration.departures`, a row a bin, a column a test, by model.
-        source: what the galaxies are.
     """
     models = posteriors_in_order(values)
     rows = values[models[0]].index
@@ -77,16 +76,9 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
         shown = axes.imshow(table, cmap=colours, norm=norm, aspect="auto")
         for i, j in np.ndindex(table.shape):
             value = table.iloc[i, j]
-            axes.text(
-                j,
-                i,
-                f"{value:.1f}",
-                ha="center",
-                va="center",
-                fontsize=9,
-                color="white" if value > 2 else "black",
-                fontweight="bold" if value > 1 else "normal",
-            )
+            look = {"color": "white" if value > 2 else "black", "fontsize": 9}
+            look["fontweight"] = "bold" if value > 1 else "normal"
+            axes.text(j, i, f"{value:.1f}", ha="center", va="center", **look)
         names = [SHORT[name].replace("all: ", "") for name in table]
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
         axes.set_title(TITLES[model], fontsize=10)
@@ -109,7 +101,6 @@ def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
 
     Arguments:
         compared: of `calibration.compare_recipes`, a row a variant.
-        source: what the galaxies are.
     """
     tables = {
         model: compared.loc[model].query("gain != 0").sort_values("gain")
@@ -135,7 +126,6 @@ def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
     Arguments:
         observed: Δlog p of the truths [nat], `(n,)`, by model.
         expected: Δlog p of draws [nat], any shape, by model.
-        source: what the galaxies are.
     """
     models = posteriors_in_order(observed)
     figure = new_figure(8, 3.3, source)
@@ -168,7 +158,6 @@ def label_errors(size, delta_log_p: Mapping, *, source: str) -> Figure:
     Arguments:
         size: of `diagnostics.label_error_size`, `(n,)`.
         delta_log_p: [nat], `(n,)`, by model.
-        source: what the galaxies are.
     """
     models = posteriors_in_order(delta_log_p)
     figure = new_figure(8, 3.2, source)
@@ -194,7 +183,6 @@ def degeneracies(found: Mapping[str, Mapping[str, Mapping]], *, source: str) -> 
     Arguments:
         found: of `diagnostics.degeneracy`, by plane and model; a plane is named by two labels
             with a comma between them.
-        source: what the galaxies are.
     """
     figure = new_figure(3.3 * len(found), 5, source)
     grid = figure.subplots(2, len(found), sharey="row", squeeze=False)
@@ -227,35 +215,18 @@ def other_prior(
         effective: effective sample sizes by model, each `(m,)`.
         n_draws: draws a galaxy.
         names: of the old and the new population.
-        source: what the galaxies are.
     """
     old, new = names
     figure = new_figure(8, 3.2, source)
     left, right = figure.subplots(1, 2)
     bins = np.linspace(*limits(masses, inside=99.9), 31)
-    left.hist(
-        masses,
-        bins,
-        weights=np.full(len(masses), 1 / len(masses)),
-        color=LIGHT,
-        alpha=0.5,
-        label=old,
-    )
-    left.hist(
-        masses,
-        bins,
-        weights=weights / np.sum(weights),
-        histtype="step",
-        lw=1.8,
-        color="#009E73",
-        label=new,
-    )
+    histogram(left, masses, bins, LIGHT, filled=True, alpha=0.5, label=old)
+    histogram(left, masses, bins, "#009E73", weights=weights / np.sum(weights), label=new)
     left.set(xlabel=LABELS["log_stellar_mass"], ylabel="Share of galaxies")
     left.legend(loc="upper left")
     for model in posteriors_in_order(effective):
-        histogram(
-            right, np.asarray(effective[model]) / n_draws, np.linspace(0, 1, 31), COLOURS[model]
-        )
+        share = np.asarray(effective[model]) / n_draws
+        histogram(right, share, np.linspace(0, 1, 31), COLOURS[model])
     right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
     model_legend(right, posteriors_in_order(effective), loc="upper left")
     return figure

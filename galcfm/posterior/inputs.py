@@ -14,15 +14,6 @@ import numpy as np
 from galcfm.images import IMAGE_SHAPE
 from galcfm.properties import BANDS
 
-__all__ = [
-    "ModelError",
-    "galaxy_seeds",
-    "plain_array",
-    "plain_images",
-    "plain_numbers",
-    "whole_number",
-]
-
 MAGNITUDE_UNITS = ("", "mag", "mag(AB)", "ABmag")
 
 

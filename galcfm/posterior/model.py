@@ -32,8 +32,6 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, P
 from galcfm.provenance import provenance
 from galcfm.survey import Survey
 
-__all__ = ["FEATURES", "Posterior", "default_device"]
-
 SCHEMA_VERSION = 1
 FEATURES = ("magnitudes", "r_and_colours", "none")
 N_CHAINS = 4

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-__all__ = ["LEVEL", "TrainingRange", "reference_rows"]
-
 LEVEL = 0.01  # share of galaxies like those of the training set that is flagged
 N_NEIGHBOURS = 20
 N_DIRECTIONS = 32

@@ -1,13 +1,7 @@
 """The real survey: SDSS galaxies and their SkyServer cutouts."""
 
 from galcfm.sdss.catalogue import SKYSERVER, CatalogueError, fetch_catalogue, select_galaxies
-from galcfm.sdss.cutouts import (
-    CUTOUT_SERVICE,
-    DownloadError,
-    Ledger,
-    download_cutouts,
-    make_survey,
-)
+from galcfm.sdss.cutouts import CUTOUT_SERVICE, DownloadError, Ledger, download_cutouts, make_survey
 from galcfm.sdss.making import download_survey
 
 __all__ = [

@@ -182,10 +182,7 @@ def _ask(sql: str, columns: list[str], server: str, attempts: int) -> pd.DataFra
     for attempt in range(attempts):
         time.sleep(SECONDS_BETWEEN_QUERIES * 2**attempt)
         try:
-            with (
-                conf.set_temp("skyserver_baseurl", server),
-                warnings.catch_warnings(),
-            ):
+            with conf.set_temp("skyserver_baseurl", server), warnings.catch_warnings():
                 # astropy on columns without a value, and requests on addresses without https.
                 warnings.simplefilter("ignore")
                 table = SDSS.query_sql(sql, timeout=TIMEOUT, data_release=DATA_RELEASE, cache=False)
@@ -232,11 +229,7 @@ def balmer_attenuation(h_alpha, h_beta) -> np.ndarray:
 
 
 def select_galaxies(
-    rows: pd.DataFrame,
-    counts: list[int],
-    *,
-    validation: float = 0.1,
-    test: float = 0.1,
+    rows: pd.DataFrame, counts: list[int], *, validation: float = 0.1, test: float = 0.1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the survey's catalogue of the rows of `fetch_catalogue`, counting each cut.
 

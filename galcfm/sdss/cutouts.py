@@ -222,13 +222,6 @@ class Ledger:
         with self._transaction() as connection:
             connection.execute("UPDATE cutouts SET status = 'failed' WHERE rowid = ?", (row,))
 
-    def reopen(self) -> None:
-        """Let the next download try again what had failed for good."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE cutouts SET status = 'waiting', attempts = 0 WHERE status = 'failed'"
-            )
-
     def table(self) -> pd.DataFrame:
         """A row a cutout: `object_id`, `status`, `attempts`, `sha256`, `bytes`, `reason`."""
         with self._in_a_sentence():

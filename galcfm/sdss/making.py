@@ -9,8 +9,6 @@ from galcfm.sdss.catalogue import DATA_RELEASE, PLATES, SKYSERVER, fetch_catalog
 from galcfm.sdss.cutouts import CUTOUT_SERVICE, Ledger, download_cutouts, make_survey
 from galcfm.survey import Survey, SurveyError, assign_split, read_description
 
-__all__ = ["download_survey"]
-
 
 def download_survey(
     folder: Path | str,
@@ -40,7 +38,6 @@ def download_survey(
         plates: the first and the last plate of the spectrograph; fewer are sooner there.
         rate: cutouts a second at most.
         server: address of a SkyServer.
-        progress: show progress bars.
 
     Returns:
         The survey, its images memory-mapped. Its `parameters` hold the table of cuts, `cuts`, and
@@ -89,10 +86,7 @@ def download_survey(
     with Ledger(downloads / "cutouts.db") as ledger:
         ledger.enrol(catalogue)
         download_cutouts(
-            ledger,
-            service=CUTOUT_SERVICE.replace(SKYSERVER, server),
-            rate=rate,
-            progress=progress,
+            ledger, service=CUTOUT_SERVICE.replace(SKYSERVER, server), rate=rate, progress=progress
         )
         make_survey(
             catalogue, ledger, folder, parameters | {"server": server, "cuts": cuts.to_dict("list")}

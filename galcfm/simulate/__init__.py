@@ -6,12 +6,7 @@
 """
 
 from galcfm.simulate.making import simulate_survey
-from galcfm.simulate.population import (
-    LATENTS,
-    MAGNITUDE_LIMIT,
-    is_star_forming,
-    simulate_catalogue,
-)
+from galcfm.simulate.population import LATENTS, MAGNITUDE_LIMIT, is_star_forming, simulate_catalogue
 from galcfm.simulate.relations import RELATIONS, Relation
 from galcfm.simulate.rendering import render
 

@@ -1,14 +1,10 @@
 """A whole simulated survey on disk, over all cores."""
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import count
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +18,8 @@ from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
 from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
 
-__all__ = ["simulate_survey"]
-
 BLOCK = 64  # galaxies rendered by one task
 BYTES_A_ROW = 1000  # of the catalogue, generously
-# One thread a process: libraries read these when they are loaded.
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def simulate_survey(
@@ -59,7 +51,6 @@ def simulate_survey(
             done here. A script that uses more must have an `if __name__ == "__main__":` guard.
         label_errors, fibre: see `simulate_catalogue`.
         replace: a survey of other parameters or code is replaced when the new one is whole.
-        progress: show progress bars.
 
     Returns:
         The survey, its images memory-mapped.
@@ -104,20 +95,34 @@ def simulate_survey(
     if processes < 1:
         raise ValueError(f"processes is {processes}: at least one is needed")
     require_disk_space(folder, n_galaxies * (int(np.prod(IMAGE_SHAPE)) + BYTES_A_ROW))
-    for package in ("galsim", "PIL"):
+    for package in ("galsim", "joblib", "PIL"):
         if find_spec(package) is None:
             raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
-    load_templates()  # made here once, not by each worker
+    # Both are made or found here once, not by each worker.
+    load_templates()
+    from joblib import Parallel, delayed, parallel_config
 
-    writer = SurveyWriter(
-        folder, n_galaxies, {"parameters": parameters, "code": code, "versions": _versions()}
-    )
-    ahead = 2 * processes
-    with _workers(processes) as pool:
+    def in_order(function, tasks: Iterable[tuple]) -> Iterator:
+        """Results of `function(*task)` in the order of the tasks, few of them waiting."""
+        parallel = Parallel(processes, return_as="generator", pre_dispatch=3 * processes)
+        return parallel(delayed(function)(*task) for task in tasks)
+
+    identity = {"parameters": parameters, "code": code, "versions": _versions()}
+    writer = SurveyWriter(folder, n_galaxies, identity)
+    with parallel_config("loky", inner_max_num_threads=1):
         with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
             wanted = ("star-forming", MAGNITUDE_LIMIT, True, fibre)
-            tasks = ((seed, batch, *wanted) for batch in count())
-            batches = _in_order(pool, candidates, tasks, ahead)
+            batches = (
+                batch
+                for first in count(0, 4 * processes)
+                # As a list: joblib dislikes that one stops asking before the last of them.
+                for batch in list(
+                    in_order(
+                        candidates,
+                        ((seed, k, *wanted) for k in range(first, first + 4 * processes)),
+                    )
+                )
+            )
             table = assemble(
                 _reporting(batches, bar), n_galaxies, seed, label_errors, validation, test
             )
@@ -128,7 +133,7 @@ def simulate_survey(
                 for start in range(0, n_galaxies, BLOCK)
                 if start not in writer.done
             )
-            for n in _in_order(pool, _render_block, blocks, ahead):
+            for n in in_order(_render_block, blocks):
                 bar.update(n)
     writer.finish(table, parameters, code)
     return Survey.load(folder)
@@ -149,43 +154,3 @@ def _reporting(batches: Iterable, bar: tqdm) -> Iterator:
     for batch in batches:
         bar.update(min(len(batch), bar.total - bar.n))
         yield batch
-
-
-class _Here(Executor):
-    """Does the work at once in this process."""
-
-    def submit(self, function, /, *arguments):
-        future = Future()
-        future.set_result(function(*arguments))
-        return future
-
-
-@contextmanager
-def _workers(processes: int) -> Iterator[Executor]:
-    if processes == 1:
-        yield _Here()
-        return
-    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
-    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
-    # Fresh processes: a fork would copy the threads of torch and BLAS half-alive.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _in_order(pool: Executor, function, tasks: Iterable[tuple], ahead: int) -> Iterator:
-    """Results of `function(*task)` in the order of the tasks, at most `ahead` of them waiting."""
-    waiting = deque()
-    for task in tasks:
-        waiting.append(pool.submit(function, *task))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -57,19 +57,6 @@ from galcfm.simulate.spectra import (
 )
 from galcfm.survey import assign_split
 
-__all__ = [
-    "LATENTS",
-    "MAGNITUDE_LIMIT",
-    "before_noise",
-    "candidates",
-    "draw_galaxies",
-    "is_star_forming",
-    "magnitude_error",
-    "simulate_catalogue",
-    "star_formation_history",
-    "true_properties",
-]
-
 MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
 REDSHIFT_RANGE = (0.02, 0.3)
 BATCH_SIZE = 512

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from galcfm.properties import EXTINCTION
 
-__all__ = ["RELATIONS", "Relation"]
-
 
 @dataclass(frozen=True)
 class Relation:
@@ -402,12 +400,7 @@ FRAMES = Relation(
 GALACTIC_EXTINCTION = Relation(
     "Galactic extinction",
     "A_x = c_x E(B−V); E(B−V) log-normal, median 0.03",
-    {
-        **EXTINCTION,
-        "ebv_median": 0.03,
-        "ebv_scatter": 0.5,
-        "ebv_max": 0.3,
-    },
+    {**EXTINCTION, "ebv_median": 0.03, "ebv_scatter": 0.5, "ebv_max": 0.3},
     "0.5 in ln E(B−V)",
     ("Schlafly2011",),
 )

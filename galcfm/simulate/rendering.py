@@ -11,15 +11,6 @@ from galcfm.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.population import RENDERED_BANDS
 from galcfm.simulate.relations import CLUSTERING, COUNTS, FRAMES, GALACTIC_EXTINCTION
 
-__all__ = [
-    "add_noise",
-    "catalogue_fluxes",
-    "draw_galaxy",
-    "draw_neighbours",
-    "render",
-    "render_galaxy",
-]
-
 STAMP = 128  # pixels
 PADDED = 192  # the Fourier grid is larger, so that little light wraps around
 STEP = 2 * np.pi / (PADDED * PIXEL_SCALE)
@@ -169,8 +160,7 @@ def add_noise(stamps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     gain = np.array([FRAMES[f"gain_{band}"] for band in RENDERED_BANDS], dtype=np.float32)
     sky = np.array(
-        [10 ** (0.4 * (22.5 - FRAMES[f"sky_{band}"])) for band in RENDERED_BANDS],
-        dtype=np.float32,
+        [10 ** (0.4 * (22.5 - FRAMES[f"sky_{band}"])) for band in RENDERED_BANDS], dtype=np.float32
     )
     variance = (stamps + (sky * PIXEL_SCALE**2)[:, None, None]) / gain[:, None, None]
     frames = stamps + np.sqrt(variance) * rng.standard_normal(stamps.shape, dtype=np.float32)

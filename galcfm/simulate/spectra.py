@@ -20,8 +20,6 @@ from galcfm.paths import data_folder, replacing
 from galcfm.properties import BANDS
 from galcfm.simulate.relations import ATTENUATION_CURVE, BIRTH_CLOUDS, OLD_STARS
 
-__all__ = ["Templates", "birth_cloud_curve", "diffuse_curve", "dn4000", "load_templates"]
-
 VERSION = 3
 WAVELENGTH_RANGE = (2250.0, 11600.0)
 N_PIXELS = 1500

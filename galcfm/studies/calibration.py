@@ -31,7 +31,7 @@ from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import array_digest, digest
 from galcfm.simulate import simulate_survey
-from galcfm.studies.stored import Command, kept_catalogue, key_of, store, stored
+from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 
@@ -66,7 +66,6 @@ N_GALAXIES, SEED = 5000, 608
 TRAINING_SEED = 607  # of galaxies that variants train on instead of the run's
 
 
-# ---------------------------------------------------------------------------------------------
 # Ranks, and how far they may be from uniform
 
 
@@ -266,7 +265,6 @@ def compare_variants(variants: Mapping[str, dict], galaxies: pd.DataFrame, n_dra
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-# ---------------------------------------------------------------------------------------------
 # Galaxies under a model
 
 
@@ -289,7 +287,6 @@ def rank_galaxies(
         n_draws: draws a galaxy; a draw of an ensemble is one of a member that is drawn for it.
         steps: Runge-Kutta steps.
         seed: of the draws and reference points.
-        progress: show a progress bar.
 
     Returns:
         A row a galaxy: the ranks by `QUANTITIES`; `hpd_smoothed`, that of the properties with
@@ -370,7 +367,6 @@ def _mean_log_prob(log_prob: list[torch.Tensor]) -> np.ndarray:
     return (torch.stack(log_prob).double().logsumexp(0) - np.log(len(log_prob))).numpy()
 
 
-# ---------------------------------------------------------------------------------------------
 # The models of a run and variants of their training
 
 
@@ -446,7 +442,6 @@ def members_of(variant: Variant, folder: Path, survey: Survey, progress: bool = 
         variant: see `VARIANTS`.
         folder: of the run; what is trained goes to its `variants`.
         survey: of the run.
-        progress: show progress bars.
     """
     base = Posterior.load(folder / variant.model)
     settings = base.metadata["settings"]
@@ -499,7 +494,6 @@ def run(
         variants: what to judge.
         n_draws: draws a galaxy, at most 255.
         command: that makes the results.
-        progress: show progress bars.
     """
     ranks_path = path.with_suffix(".parquet")
     prior = Posterior.load(folder / "prior")
@@ -551,28 +545,28 @@ def run(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read(
+    options = read_command(
         "calibration",
         __doc__,
         arguments,
         run={"default": "quick", "help": "whose models are judged"},
         variants={"nargs": "*", "default": list(VARIANTS), "choices": list(VARIANTS)},
     )
-    folder = run_folder("smoke" if command.smoke else command.options.run)
+    folder = run_folder("smoke" if options.smoke else options.run)
     trained_on = Posterior.load(folder / "photometry").metadata["survey"]
-    if command.smoke:
+    if options.smoke:
         galaxies, names = kept_catalogue(60, SEED), ["photometry", "photometry_ensemble"]
     else:
         where = survey_folder("calibration")
         galaxies = simulate_survey(where, N_GALAXIES, SEED, replace=True)
-        names = command.options.variants
+        names = options.variants
     run(
-        command.folder / "calibration.json",
+        options.folder / "calibration.json",
         folder,
         Survey.load(survey_folder(trained_on)),
         galaxies,
         {name: VARIANTS[name] for name in names},
-        command=f"{command} --run {folder.name}",
+        command=f"{options.command} --run {folder.name}",
     )
 
 

@@ -228,7 +228,7 @@ def note(folder: Path, recipe: str, name: str, content: dict) -> None:
 
 def require(stage: str) -> None:
     """Say in one sentence what is not installed."""
-    needed = (*CORE, "galsim", "PIL") if stage == "simulate" else CORE
+    needed = (*CORE, "galsim", "joblib", "PIL") if stage == "simulate" else CORE
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise SystemExit(

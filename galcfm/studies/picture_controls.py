@@ -21,7 +21,8 @@ from galcfm.networks import VelocityNetwork
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import render, rendering, simulate_catalogue
 from galcfm.studies.realism import cutout_statistics
-from galcfm.studies.stored import Command, kept_table, key_of, store, stored
+from galcfm.studies.stored import kept_table, key_of, read_command, store, stored
+from galcfm.studies.training_seeds import over_trainings
 
 __all__ = ["EXPERIMENTS", "Experiment", "gain", "log_probabilities", "make_features", "run"]
 
@@ -227,15 +228,10 @@ def gain(
             baselines[key] = start, train(photometry, start)[0]
         start, alone = baselines[key]
         differences.append(train(np.c_[photometry, extra], start)[0] - alone)
-    means = np.mean(differences, axis=1)
-    spread = float(means.std(ddof=1)) if seeds > 1 else 0.0
-    over_galaxies = np.mean(differences, axis=0).std(ddof=1) / np.sqrt(n_test)
     return {
         "question": experiment.question,
         "properties": list(experiment.properties),
-        "gain": float(means.mean()),
-        "standard_error": float(np.hypot(over_galaxies, spread / np.sqrt(seeds))),
-        "spread_over_trainings": spread,
+        **over_trainings(differences),
         "n_train": len(table) - n_test,
         "n_test": n_test,
         "trainings": seeds,
@@ -297,7 +293,7 @@ def run(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read(
+    options = read_command(
         "picture_controls",
         __doc__,
         arguments,
@@ -305,15 +301,15 @@ def main(arguments: list[str] | None = None) -> None:
         device={"default": "cuda" if torch.cuda.is_available() else "cpu"},
     )
     sizes, small = {"survey": 40000, "blind": 40000, "stamps": 12000}, {}
-    if command.smoke:
+    if options.smoke:
         sizes, small = dict.fromkeys(sizes, 120), {"seeds": 1, "n_steps": 20}
     results = run(
-        command.folder / "controls.json",
+        options.folder / "controls.json",
         sizes,
-        n_test=40 if command.smoke else 4000,
-        features_only=command.options.features_only,
-        device=command.options.device,
-        command=str(command),
+        n_test=40 if options.smoke else 4000,
+        features_only=options.features_only,
+        device=options.device,
+        command=options.command,
         **small,
     )
     for name, result in results.get("experiments", {}).items():

@@ -32,7 +32,7 @@ from galcfm.paths import run_folder, survey_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.relations import MAIN_SEQUENCE
-from galcfm.studies.stored import Command, key_of, store
+from galcfm.studies.stored import key_of, read_command, store
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 
@@ -138,7 +138,6 @@ def reweight(samples, log_ratio: LogRatio) -> Reweighted:
     return result
 
 
-# ---------------------------------------------------------------------------------------------
 # Ratios of priors
 
 
@@ -227,7 +226,6 @@ def density_ratio(log_density: Callable, prior, *, steps: int) -> LogRatio:
     return log_ratio
 
 
-# ---------------------------------------------------------------------------------------------
 # Checks in the new population, and a prior on what is not among the properties
 
 
@@ -337,7 +335,6 @@ def run(
         shift: of the bursts [dex].
         max_epochs: of the fine-tuning.
         command: that makes it.
-        progress: show a progress bar.
     """
     scatter = float(MAIN_SEQUENCE["scatter"] / np.sqrt(3))
     weights = burst_weights(survey.catalogue, shift, scatter)
@@ -381,20 +378,20 @@ def run(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read(
+    options = read_command(
         "priors",
         __doc__,
         arguments,
         run={"default": "quick", "help": "whose photometry model is fine-tuned"},
     )
-    folder = run_folder("smoke" if command.smoke else command.options.run)
+    folder = run_folder("smoke" if options.smoke else options.run)
     trained_on = Posterior.load(folder / "photometry").metadata["survey"]
     run(
-        command.folder / "priors.json",
+        options.folder / "priors.json",
         folder,
         Survey.load(survey_folder(trained_on)),
-        max_epochs=2 if command.smoke else 15,
-        command=f"{command} --run {folder.name}",
+        max_epochs=2 if options.smoke else 15,
+        command=f"{options.command} --run {folder.name}",
     )
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from galcfm.paths import data_folder, published_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import AB_OFFSET, BANDS
-from galcfm.studies.stored import Command, kept_catalogue, key_of
+from galcfm.studies.stored import kept_catalogue, key_of, read_command
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 
@@ -39,10 +39,7 @@ CHABRIER_TO_KROUPA = 0.034
 EXTINCTION_R = 2.751
 # Errors added to those of photon noise before templates are fitted, mag: kcorrect's habit.
 ERROR_FLOOR = {"u": 0.05, "g": 0.02, "r": 0.02, "i": 0.02, "z": 0.03}
-MODELS = {
-    "photometry": {"use_redshift": False},
-    "photometry_redshift": {"use_redshift": True},
-}
+MODELS = {"photometry": {"use_redshift": False}, "photometry_redshift": {"use_redshift": True}}
 N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(
     learning_rate=1.5e-3,
@@ -186,10 +183,10 @@ def train_models(folder: Path, n_galaxies: int, settings: TrainingSettings, comm
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read("real_galaxies", __doc__, arguments)
-    n_galaxies = 300 if command.smoke else N_GALAXIES
-    settings = replace(SETTINGS, max_epochs=2) if command.smoke else SETTINGS
-    train_models(command.folder / "models", n_galaxies, settings, str(command))
+    options = read_command("real_galaxies", __doc__, arguments)
+    n_galaxies = 300 if options.smoke else N_GALAXIES
+    settings = replace(SETTINGS, max_epochs=2) if options.smoke else SETTINGS
+    train_models(options.folder / "models", n_galaxies, settings, options.command)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from galcfm.simulate import render, simulate_catalogue
 from galcfm.simulate.population import fraction_within
 from galcfm.simulate.spectra import MEGAPARSEC, load_templates
 from galcfm.studies.real_galaxies import real_galaxies
-from galcfm.studies.stored import Command, key_of, store
+from galcfm.studies.stored import key_of, read_command, store, stored
 
 __all__ = [
     "MAIN_GALAXY_SAMPLE",
@@ -118,19 +118,16 @@ def two_sample_auc(
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     features = np.concatenate([real, simulated])
     label = np.repeat([0, 1], [len(real), len(simulated)])
-    scores, aucs = np.empty(len(label)), []
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(
-        features, label
-    ):
-        model = HistGradientBoostingClassifier(
-            max_iter=150, learning_rate=0.06, max_leaf_nodes=15, random_state=seed
-        ).fit(features[train], label[train])
-        scores[test] = model.predict_proba(features[test])[:, 1]
-        aucs.append(roc_auc_score(label[test], scores[test]))
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    model = HistGradientBoostingClassifier(
+        max_iter=150, learning_rate=0.06, max_leaf_nodes=15, random_state=seed
+    )
+    scores = cross_val_predict(model, features, label, cv=split, method="predict_proba")[:, 1]
+    aucs = [roc_auc_score(label[test], scores[test]) for _, test in split.split(features, label)]
     return {
         "auc": float(roc_auc_score(label, scores)),
         "standard_error": float(np.std(aucs, ddof=1) / np.sqrt(folds)),
@@ -171,14 +168,12 @@ def resample_cutout(image: np.ndarray, zoom: float) -> np.ndarray:
         image: uint8 `(128, 128, 3)`.
         zoom: enlargement, at least 1; bilinear.
     """
-    n = len(image)
-    at = (np.arange(n) - (n - 1) / 2) / zoom + (n - 1) / 2
-    rows, columns = np.meshgrid(at, at, indexing="ij")
-    channels = [
-        ndimage.map_coordinates(image[..., c].astype(float), [rows, columns], order=1)
-        for c in range(image.shape[-1])
-    ]
-    return np.stack(channels, axis=-1).round().clip(0, 255).astype(np.uint8)
+    middle = (len(image) - 1) / 2
+    offset = middle - middle / zoom
+    enlarged = ndimage.affine_transform(
+        image.astype(float), [1 / zoom, 1 / zoom, 1], [offset, offset, 0], order=1
+    )
+    return enlarged.round().clip(0, 255).astype(np.uint8)
 
 
 def cutout_statistics(images: np.ndarray) -> pd.DataFrame:
@@ -427,32 +422,31 @@ def compare_cutouts(real: np.ndarray, simulated: np.ndarray) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read(
-        "realism",
-        __doc__,
-        arguments,
-        cutouts={"type": Path, "help": "folder of JPEG cutouts"},
+    options = read_command(
+        "realism", __doc__, arguments, cutouts={"type": Path, "help": "folder of JPEG cutouts"}
     )
-    n_bright, n_parent = (600, 400) if command.smoke else (12000, 20000)
-    bright = simulate_catalogue(n_bright, 21, population="parent", magnitude_limit=BRIGHT[1])
-    bright = bright[bright["mag_r"] > BRIGHT[0]]
-    parent, fibre = (
-        simulate_catalogue(n_parent, 22, population="parent", fibre=within)
-        for within in (False, True)
-    )
+    n_bright, n_parent = (600, 400) if options.smoke else (12000, 20000)
     key = key_of([n_bright, n_parent], "galcfm.studies.realism")
-    result = {
-        "catalogues": compare_catalogues(bright_galaxies(), bright),
-        "percentiles": compare_percentiles(parent),
-        "explanations": try_explanations(parent, fibre),
-    }
-    store(command.folder / "realism.json", result, key, str(command))
-    if command.options.cutouts:
-        files = sorted(command.options.cutouts.glob("*.jpg"))
+    path = options.folder / "realism.json"
+    if stored(path, key) is None:
+        bright = simulate_catalogue(n_bright, 21, population="parent", magnitude_limit=BRIGHT[1])
+        bright = bright[bright["mag_r"] > BRIGHT[0]]
+        parent, fibre = (
+            simulate_catalogue(n_parent, 22, population="parent", fibre=within)
+            for within in (False, True)
+        )
+        result = {
+            "catalogues": compare_catalogues(bright_galaxies(), bright),
+            "percentiles": compare_percentiles(parent),
+            "explanations": try_explanations(parent, fibre),
+        }
+        store(path, result, key, options.command)
+    if options.cutouts:
+        files = sorted(options.cutouts.glob("*.jpg"))
         real = np.stack([decode_jpeg(file.read_bytes()) for file in files])
         result = compare_cutouts(real, render(simulate_catalogue(len(real), 23), 23))
-        call = f"{command} --cutouts FOLDER"
-        store(command.folder / "realism_cutouts.json", result, key, call)
+        call = f"{options.command} --cutouts FOLDER"
+        store(options.folder / "realism_cutouts.json", result, key, call)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from galcfm.provenance import code_digest, digest, provenance
 from galcfm.simulate import simulate_catalogue
 from galcfm.survey import Survey
 
-__all__ = ["Command", "kept_catalogue", "kept_table", "key_of", "store", "stored"]
+__all__ = ["kept_catalogue", "kept_table", "key_of", "read_command", "store", "stored"]
 
 
 def key_of(settings, *modules: str) -> str:
@@ -67,45 +66,26 @@ def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:
     return Survey(table, name=f"simulate_catalogue({n_galaxies}, {seed})")
 
 
-@dataclass(frozen=True)
-class Command:
-    """How a study was called.
+def read_command(name: str, document: str, arguments=None, **options: dict) -> argparse.Namespace:
+    """Read the command line of `python -m galcfm.studies.NAME`.
 
     Arguments:
         name: of the study.
-        smoke: small, to see that all runs.
-        options: the parsed options of its command line.
+        document: its docstring, for `--help`.
+        arguments: instead of the command line's.
+        options: of `add_argument` by the name of the option; `run` is an option `--run`.
+
+    Returns:
+        The options; `smoke`; `command`, how it was called; and `folder`, where results go: only
+        those that mean something are published.
     """
-
-    name: str
-    smoke: bool
-    options: argparse.Namespace
-
-    @classmethod
-    def read(cls, name: str, document: str, arguments=None, **options: dict) -> "Command":
-        """Read the command line of `python -m galcfm.studies.NAME`.
-
-        Arguments:
-            name: of the study.
-            document: its docstring, for `--help`.
-            arguments: instead of the command line's.
-            options: of `add_argument` by the name of the option; `run` is an option `--run`.
-        """
-        parser = argparse.ArgumentParser(
-            prog=f"python -m galcfm.studies.{name}",
-            description=document,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        parser.add_argument("--smoke", action="store_true", help="small, to see that all runs")
-        for option, settings in options.items():
-            parser.add_argument(f"--{option.replace('_', '-')}", **settings)
-        found = parser.parse_args(arguments)
-        return cls(name, found.smoke, found)
-
-    def __str__(self) -> str:
-        return f"python -m galcfm.studies.{self.name}" + " --smoke" * self.smoke
-
-    @property
-    def folder(self) -> Path:
-        """Where the results go: only those that mean something are published."""
-        return run_folder("smoke") / "published" if self.smoke else published_folder()
+    prog = f"python -m galcfm.studies.{name}"
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog, description=document, formatter_class=raw)
+    parser.add_argument("--smoke", action="store_true", help="small, to see that all runs")
+    for option, settings in options.items():
+        parser.add_argument(f"--{option.replace('_', '-')}", **settings)
+    found = parser.parse_args(arguments)
+    found.command = prog + " --smoke" * found.smoke
+    found.folder = run_folder("smoke") / "published" if found.smoke else published_folder()
+    return found

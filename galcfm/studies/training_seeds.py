@@ -15,11 +15,11 @@ import numpy as np
 
 from galcfm.flow import FAST_STEPS
 from galcfm.paths import run_folder, survey_folder, write_json
-from galcfm.studies.stored import Command, key_of, store, stored
+from galcfm.studies.stored import key_of, read_command, store, stored
 from galcfm.survey import Survey, read_description
 from galcfm.training import RECIPES, Recipe, train_models
 
-__all__ = ["gains", "run", "summary"]
+__all__ = ["gains", "over_trainings", "run", "summary"]
 
 
 def gains(survey: Survey, folder: Path, recipe: Recipe) -> dict:
@@ -48,28 +48,33 @@ def gains(survey: Survey, folder: Path, recipe: Recipe) -> dict:
     }
 
 
-def summary(seeds: dict) -> dict:
-    """Mean gain over seeds and galaxies, and its standard error.
+def over_trainings(differences) -> dict[str, float]:
+    """Mean gain of some trainings over galaxies, and its standard error.
 
     Arguments:
-        seeds: results of `gains` by seed.
+        differences: gain [nat] of each galaxy by training, `(trainings, n)`.
 
     Returns:
         `gain` and `standard_error` in nat; the latter holds the spread of the galaxies, whose
-        gains are averaged over the seeds first, and that of the trainings.
+        gains are averaged over the trainings first, and `spread_over_trainings`.
     """
-    table = np.array([seeds[seed]["gain"] for seed in seeds])
+    table = np.asarray(differences)
     means = table.mean(axis=1)
     over_galaxies = table.mean(axis=0).std(ddof=1) / np.sqrt(table.shape[1])
     spread = float(means.std(ddof=1)) if len(means) > 1 else 0.0
-    error = float(np.hypot(over_galaxies, spread / np.sqrt(len(means))))
     return {
-        "n_test": table.shape[1],
-        "gain_of_seeds": dict(zip(seeds, map(float, means), strict=True)),
         "gain": float(means.mean()),
-        "standard_error": error,
+        "standard_error": float(np.hypot(over_galaxies, spread / np.sqrt(len(means)))),
         "spread_over_trainings": spread,
     }
+
+
+def summary(seeds: dict) -> dict:
+    """`over_trainings` of the results of `gains` by seed, and the mean gain of each."""
+    table = np.array([found["gain"] for found in seeds.values()])
+    means = map(float, table.mean(axis=1))
+    gain_of_seeds = dict(zip(seeds, means, strict=True))
+    return {"n_test": table.shape[1], "gain_of_seeds": gain_of_seeds} | over_trainings(table)
 
 
 def run(
@@ -109,20 +114,20 @@ def run(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read(
+    options = read_command(
         "training_seeds",
         __doc__,
         arguments,
         seed={"type": int, "nargs": "*", "default": [1, 2, 3], "help": "which seeds"},
     )
-    profile, recipe = ("smoke", "rehearsal") if command.smoke else ("quick", "quick")
+    profile, recipe = ("smoke", "rehearsal") if options.smoke else ("quick", "quick")
     results = run(
         profile,
         run_folder(profile, "seeds"),
-        command.folder / "training_seeds.json",
-        command.options.seed,
+        options.folder / "training_seeds.json",
+        options.seed,
         recipe,
-        str(command),
+        options.command,
     )
     for seed, gain in results["gain_of_seeds"].items():
         print(f"seed {seed}: {gain:+.4f} nat")

@@ -18,8 +18,6 @@ from galcfm.paths import full_disk_in_a_sentence, hold, let_go, write_json
 from galcfm.provenance import provenance
 from galcfm.survey.rules import SurveyError, check_survey
 
-__all__ = ["IMAGES_A_BLOCK", "SCHEMA_VERSION", "SurveyWriter", "read_description", "verify"]
-
 SCHEMA_VERSION = 1
 HASHED_FILES = ("catalogue.parquet", "images.npy")
 IMAGES_A_BLOCK = 256

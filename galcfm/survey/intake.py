@@ -40,21 +40,9 @@ MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9,
 
 
 def take_in(
-    table,
-    columns: Mapping[str, str | None] | None = None,
-    *,
-    unit: str,
-    total: bool,
-    dereddened: bool,
-    cutouts=None,
-    pixel_scale: float | None = None,
-    strict: bool = False,
-) -> tuple[pd.DataFrame, np.ndarray | None, pd.DataFrame, dict, str]:
-    """Catalogue, images, rejected rows, parameters and name of a table: see `Survey.from_table`.
-
-    Raises:
-        SurveyError: as `Survey.from_table`.
-    """
+    table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
+) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
+    """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
     if str(unit) not in UNITS:
         raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
     if not total:
@@ -149,7 +137,7 @@ def take_in(
         "rows": n,
         "rejected": len(rejected),
     }
-    return catalogue, images, rejected, parameters, source.name
+    return catalogue, images, parameters, source.name, rejected
 
 
 def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> dict[str, str]:
@@ -185,20 +173,14 @@ def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> d
             + ", ".join(map(str, source.names[:20]))
             + (" …" if len(source.names) > 20 else "")
         )
-    properties = [name for name in PROPERTY_NAMES if name in chosen]
-    if properties and len(properties) < len(PROPERTY_NAMES):
-        absent = [name for name in PROPERTY_NAMES if name not in chosen]
-        raise SurveyError(
-            f"{source.name} has {', '.join(properties)} but no {', '.join(absent)}: a survey has "
-            "all five properties or none; leave one out with columns={'its name': None}"
-        )
-    errors = [name for name in MAGNITUDE_ERRORS if name in chosen]
-    if errors and len(errors) < len(MAGNITUDE_ERRORS):
-        absent = [name for name in MAGNITUDE_ERRORS if name not in chosen]
-        raise SurveyError(
-            f"{source.name} has {', '.join(errors)} but no {', '.join(absent)}: give the errors "
-            "of all five bands or of none"
-        )
+    for names, remedy in (
+        (PROPERTY_NAMES, "give all five or none; columns={'its name': None} leaves one out"),
+        (MAGNITUDE_ERRORS, "give the errors of all five bands or of none"),
+    ):
+        absent = [name for name in names if name not in chosen]
+        if absent and len(absent) < len(names):
+            present = ", ".join(name for name in names if name in chosen)
+            raise SurveyError(f"{source.name} has {present} but no {', '.join(absent)}: {remedy}")
     return chosen
 
 

@@ -8,8 +8,6 @@ import pandas as pd
 from galcfm.images import IMAGE_SHAPE
 from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 
-__all__ = ["SPLITS", "SurveyError", "assign_split", "check_survey"]
-
 SPLITS = ("train", "validation", "test")
 REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
 

@@ -12,8 +12,6 @@ from galcfm.survey.disk import IMAGES_A_BLOCK, SurveyWriter, read_description, v
 from galcfm.survey.intake import take_in
 from galcfm.survey.rules import SPLITS, check_survey
 
-__all__ = ["Survey"]
-
 
 @dataclass
 class Survey:
@@ -181,14 +179,15 @@ class Survey:
             SurveyError: the table cannot be read, lacks a column or has one of a wrong kind, no
                 row can be used, or, with `strict`, some cannot.
         """
-        catalogue, images, rejected, parameters, name = take_in(
-            table,
-            columns,
-            unit=unit,
-            total=total,
-            dereddened=dereddened,
-            cutouts=cutouts,
-            pixel_scale=pixel_scale,
-            strict=strict,
+        return cls(
+            *take_in(
+                table,
+                columns,
+                unit=unit,
+                total=total,
+                dereddened=dereddened,
+                cutouts=cutouts,
+                pixel_scale=pixel_scale,
+                strict=strict,
+            )
         )
-        return cls(catalogue, images, parameters, name, rejected)

@@ -24,8 +24,6 @@ from galcfm.posterior import ModelError, Posterior, default_device
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
 
-__all__ = ["TrainingError", "TrainingSettings", "seconds_an_epoch", "train"]
-
 HISTORY_FILE = "training.csv"
 CHECKPOINT_FILE = "checkpoint.pt"
 
@@ -111,7 +109,6 @@ def train(
             the same features and network width, whose flow it takes, its image columns zero.
         weights: how often each galaxy of the survey is drawn, relative to the others, `(n,)`, not
             negative: training for another prior. None for once an epoch.
-        progress: show a progress bar.
 
     Returns:
         The trained model, where `default_device` says.

@@ -8,8 +8,6 @@ from galcfm.posterior import Posterior
 from galcfm.survey import Survey
 from galcfm.training.loop import TrainingSettings, train
 
-__all__ = ["RECIPES", "Recipe", "train_models"]
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -164,7 +162,6 @@ def train_models(
         recipe: how.
         names: which models, in this order; with a warm start the image model needs the photometry
             model, of this call or in `folder`.
-        progress: show progress bars.
 
     Returns:
         The models by name.

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from galcfm.paths import data_folder
 from galcfm.studies import exact
-from galcfm.studies.stored import Command
+from galcfm.studies.stored import read_command
 
 SMALL = exact.Plan(
     n_galaxies=2,
@@ -20,15 +20,12 @@ SMALL = exact.Plan(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    command = Command.read(
-        "exact",
-        exact.__doc__,
-        arguments,
-        galaxies={"type": int, "default": exact.Plan.n_galaxies},
+    options = read_command(
+        "exact", exact.__doc__, arguments, galaxies={"type": int, "default": exact.Plan.n_galaxies}
     )
-    plan = replace(exact.Plan(), n_galaxies=command.options.galaxies)
+    plan = replace(exact.Plan(), n_galaxies=options.galaxies)
     result = exact.publish(
-        SMALL if command.smoke else plan, data_folder() / "cache", command.folder, str(command)
+        SMALL if options.smoke else plan, data_folder() / "cache", options.folder, options.command
     )
     for name, gap in result["extrapolated_gap"].items():
         print(f"{name:6} {gap['mean']:.3f} ± {gap['standard_error']:.3f} nat below the exact one")

@@ -23,8 +23,6 @@ from galcfm.studies.stored import kept_catalogue, key_of
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, train
 
-__all__ = ["BOOK_SURVEY", "Plan", "Work", "classifier_accuracy", "compare"]
-
 SCREEN = 0.6  # mag beyond the limit: some thirty times the emulator's error
 STEPS = 50  # Runge-Kutta steps of the flows
 # The survey of the profile `quick`.
@@ -95,7 +93,6 @@ class Work:
     Arguments:
         plan: how much of everything.
         cache: folder under which a folder of this plan and this code is made.
-        progress: show progress bars.
     """
 
     def __init__(self, plan: Plan, cache: Path, progress: bool = True):
@@ -195,10 +192,7 @@ class Work:
                 how,
                 progress=self.progress,
             )
-            for name, data, how in (
-                ("book", survey, settings),
-                ("many", self.many(light), many),
-            )
+            for name, data, how in (("book", survey, settings), ("many", self.many(light), many))
         }
 
     def exact(self, emulator: Emulator, survey: Survey) -> list[list[ExactPosterior]]:

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from galcfm.paths import replacing
 from galcfm.studies.exact.latents import Light, n_latents, star_forming
 
-__all__ = ["Emulator", "train_emulator"]
-
 WIDTH = 96
 # From r and the differences of the other bands to it, which are predicted, to ugriz.
 MAGNITUDES_OF = np.eye(5) + (np.arange(5) == 2)[:, None] * (np.arange(5) != 2)

@@ -12,8 +12,6 @@ from galcfm.studies.exact.emulator import Emulator
 from galcfm.studies.exact.latents import Light, n_latents, shine
 from galcfm.studies.exact.sampler import kernel_log_density, temper
 
-__all__ = ["ExactPosterior", "label_errors", "log_likelihood"]
-
 
 def label_errors() -> np.ndarray:
     """Standard deviations of the errors of the measured properties, `(5,)`."""
@@ -46,11 +44,7 @@ class ExactPosterior:
             moves: `moves`, `last_moves` and `kept` of `temper`.
         """
         x = temper(
-            lambda x: emulator.log_likelihood(x, magnitudes),
-            n_particles,
-            n_latents(),
-            rng,
-            **moves,
+            lambda x: emulator.log_likelihood(x, magnitudes), n_particles, n_latents(), rng, **moves
         )
         light = shine(x)
         log_weights = log_likelihood(light, magnitudes) - emulator.log_likelihood(x, magnitudes)

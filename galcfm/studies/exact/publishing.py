@@ -14,8 +14,6 @@ from galcfm.studies.exact.comparing import Plan, Work, compare
 from galcfm.studies.exact.particles import label_errors
 from galcfm.studies.stored import key_of, store
 
-__all__ = ["publish", "summarise"]
-
 MODELS = ("book", "many")
 BRUTE_FORCE = 50  # effective galaxies of the prior that a comparison with them takes
 
@@ -110,7 +108,6 @@ def publish(
         cache: folder for what the stages leave.
         folder: where `exact_posteriors.json`, `.parquet` and `exact_draws.parquet` go.
         command: that makes them.
-        progress: show progress bars.
 
     Returns:
         What `summarise` says, with where it comes from.

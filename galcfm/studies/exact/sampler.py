@@ -7,8 +7,6 @@ from scipy.special import logsumexp
 
 from galcfm.metrics import effective_sample_size
 
-__all__ = ["kernel_log_density", "temper"]
-
 Likelihood = Callable[[np.ndarray], np.ndarray]
 
 
