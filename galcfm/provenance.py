@@ -15,17 +15,17 @@ import numpy as np
 
 from galcfm.paths import repository_root
 
-__all__ = ["array_digest", "code_digest", "digest", "processor", "provenance", "rooms_of"]
+__all__ = ["array_digest", "code_digest", "digest", "files_digest", "processor", "provenance"]
 
 PACKAGE = Path(__file__).resolve().parent
 # What shows, finds or notes results, or lets in other tables, and changes none that is made here.
 CHANGES_NOTHING = (
-    "galcfm.figures",
-    "galcfm.paths",
-    "galcfm.provenance",
-    "galcfm.runs",
-    "galcfm.survey.intake",
-    "galcfm.tables",
+    "galcfm.figures.",
+    "galcfm.paths.",
+    "galcfm.provenance.",
+    "galcfm.runs.",
+    "galcfm.survey.intake.",
+    "galcfm.tables.",
 )
 
 
@@ -80,32 +80,35 @@ def array_digest(*arrays) -> str:
     return found.hexdigest()[:12]
 
 
-def code_digest(*roots: str | Path, skipping: Iterable[str] = CHANGES_NOTHING) -> str:
-    """Twelve hexadecimal digits of the rooms that `rooms_of` finds.
+def code_digest(*roots: str | Path) -> str:
+    """Twelve hexadecimal digits of the code in the rooms that `rooms_of` finds."""
+    return files_digest(rooms_of(*roots))
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """Twelve hexadecimal digits of what files of galcfm do.
 
     Syntax trees are compared: comments, docstrings and layout count for nothing.
     """
-    rooms = rooms_of(*roots, skipping=skipping)
-    return digest([[str(room.relative_to(PACKAGE)), _meaning(room)] for room in rooms])
+    return digest([[str(path.relative_to(PACKAGE)), _meaning(path)] for path in files])
 
 
-def rooms_of(*roots: str | Path, skipping: Iterable[str] = CHANGES_NOTHING) -> list[Path]:
+def rooms_of(*roots: str | Path) -> list[Path]:
     """Files of `galcfm` that modules and scripts import, directly or through others.
 
-    What is imported from a package counts as from the module that defines it.
+    What is imported from a package counts as from the module that defines it; what changes
+    nothing is not followed.
 
     Arguments:
         roots: names of modules of `galcfm`, which are counted too, or paths of scripts.
-        skipping: modules and packages that are not followed.
     """
-    skipping = tuple(f"{name}." for name in skipping)
     waiting = [root if isinstance(root, Path) else _file_of(root) for root in roots]
     found = {path for path in waiting if path.is_relative_to(PACKAGE)}
     while waiting:
         for name in _imports(_tree(waiting.pop())):
             module = _definer(name)
             path = _file_of(module)
-            if path not in (None, *found) and not f"{module}.".startswith(skipping):
+            if path not in (None, *found) and not f"{module}.".startswith(CHANGES_NOTHING):
                 found.add(path)
                 waiting.append(path)
     return sorted(found)

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from galcfm.paths import hold, let_go, repository_root, run_folder, survey_folder, write_json
-from galcfm.provenance import code_digest, digest, provenance
+from galcfm.provenance import code_digest, digest, files_digest, provenance
 
 __all__ = [
     "NOTEBOOKS",
@@ -194,7 +194,10 @@ def drop_outdated(notebook: str, parameters: Mapping) -> None:
 
 def code_shown(notebook: str) -> str:
     """Digest of all code that a notebook calls, that of figures and tables included."""
-    return code_digest(repository_root() / "notebooks" / f"{notebook}.py", skipping=())
+    package = repository_root() / "galcfm"
+    shown = [*sorted((package / "figures").glob("*.py")), package / "tables.py"]
+    script = repository_root() / "notebooks" / f"{notebook}.py"
+    return digest([code_digest(script), files_digest(shown)])
 
 
 def _aside(folder: Path, notebook: str) -> Path:

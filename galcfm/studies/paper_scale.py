@@ -215,11 +215,8 @@ def note(folder: Path, recipe: str, name: str, content: dict) -> None:
     """Keep a measurement of a stage, with the device that it was made on."""
     import torch
 
-    cuda = torch.cuda.is_available()
-    content = content | {
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "torch": torch.__version__,
-    }
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    content = content | {"device": device, "torch": torch.__version__}
     print(json.dumps({name: content}, indent=2), flush=True)
     path = folder / recipe / "notes.json"
     notes = json.loads(path.read_text()) if path.exists() else {}

@@ -36,13 +36,8 @@ def stored(path: Path, key: str) -> dict | None:
 
 def store(path: Path, result: dict, key: str, command: str) -> dict:
     """Write a result with its key, command, date, commit and machine; returns what is written."""
-    result = result | {
-        "key": key,
-        "command": command,
-        "date": str(date.today()),
-        "made": provenance(),
-    }
-    write_json(path, result)
+    origin = {"command": command, "date": str(date.today()), "made": provenance()}
+    write_json(path, result := result | {"key": key} | origin)
     return result
 
 

@@ -59,11 +59,10 @@ class Recipe:
 
     def model(self, name: str) -> Posterior:
         """The untrained `"prior"`, `"photometry"` or `"image"` model."""
-        sees = {
-            "features": self.features,
-            "use_redshift": self.use_redshift,
-            "use_magnitude_errors": self.use_magnitude_errors,
-        }
+        sees = {"features": "none"}
+        if name != "prior":
+            names = ("features", "use_redshift", "use_magnitude_errors")
+            sees = {key: getattr(self, key) for key in names}
         encoder = {
             "n_features": self.n_image_features,
             "widths": list(self.encoder_widths),
@@ -71,7 +70,7 @@ class Recipe:
             "bin_factor": self.image_bin,
         }
         return Posterior(
-            **{"features": "none"} if name == "prior" else sees,
+            **sees,
             encoder=encoder if name == "image" else None,
             network={"width": self.width, "depth": self.depth},
             sigma=self.sigma,
@@ -79,14 +78,12 @@ class Recipe:
 
     def settings(self, name: str) -> TrainingSettings:
         """How the model of this name is trained."""
+        epochs = {"prior": self.prior_max_epochs, "photometry": self.photometry_max_epochs}
+        epochs["image"] = self.max_epochs
         common = TrainingSettings(
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
-            max_epochs={
-                "prior": self.prior_max_epochs,
-                "photometry": self.photometry_max_epochs,
-                "image": self.max_epochs,
-            }[name],
+            max_epochs=epochs[name],
             patience=self.patience,
             schedule=self.schedule,
             draws_per_galaxy=self.draws_per_galaxy,
