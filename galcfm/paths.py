@@ -8,28 +8,36 @@ folder for surveys and runs; an installed package without a repository uses `./d
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 __all__ = [
     "data_folder",
+    "disk_errors_in_a_sentence",
     "download_folder",
-    "full_disk_in_a_sentence",
     "hold",
     "let_go",
     "published_folder",
+    "remove_own",
     "replacing",
     "repository_root",
     "require_disk_space",
+    "require_own_files",
     "run_folder",
     "survey_folder",
     "write_json",
 ]
+
+
+# What a killed write leaves, and what file browsers put into any folder.
+DROPPINGS = (".*.tmp*", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def repository_root() -> Path:
@@ -55,29 +63,94 @@ def download_folder(name: str) -> Path:
 
 def survey_folder(name: str) -> Path:
     """Folder of the survey called `name`."""
-    return data_folder() / "surveys" / name
+    return data_folder() / "surveys" / _plain("survey", name)
 
 
 def run_folder(profile: str, run: str = "") -> Path:
     """Folder of a run: `data/runs/PROFILE`, or `data/runs/PROFILE-RUN` when `run` is given."""
-    return data_folder() / "runs" / (f"{profile}-{run}" if run else profile)
+    return data_folder() / "runs" / _plain("run", f"{profile}-{run}" if run else profile)
+
+
+def _plain(what: str, name: str) -> str:
+    """A name that cannot lead out of its folder."""
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ValueError(f"the {what} is called {name!r}: use letters, digits and . + - _ alone")
+    return name
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replacing(path: Path | str, is_own: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place when the block ends well.
 
-    When the block fails, the temporary file is removed and `path` is left as it was.
+    When the block fails, the temporary file is removed and `path` is left as it was. A link is
+    followed, and stays.
+
+    Arguments:
+        path: where the file goes.
+        is_own: whether a file that is there is one that may be replaced; without it, any is.
+
+    Raises:
+        OSError: the file cannot be written, or one is there that galcfm did not write.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(os.path.realpath(path))
+    if is_own is not None and path.exists() and not (path.is_file() and _judged(is_own, path)):
+        raise FileExistsError(
+            f"{path} is there, and galcfm did not write it: move it away, or name another file"
+        )
     # The ending is kept: several libraries choose the format by it.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    with disk_errors_in_a_sentence(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _judged(is_own: Callable[[Path], bool], path: Path) -> bool:
     try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return bool(is_own(path))
+    # A stranger's file may break its reader in any way.
+    except Exception:
+        return False
+
+
+def require_own_files(folder: Path, own: Iterable[str], what: str, error=FileExistsError) -> None:
+    """Refuse a folder that holds what galcfm did not write, before any work.
+
+    Arguments:
+        folder: need not be there.
+        own: names of files that are galcfm's, or patterns of paths below the folder.
+        what: the folder is to hold, for the message.
+        error: kind of the exception.
+
+    Raises:
+        Exception: `error`, by the name of what is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise error(f"{folder} is a file, where {what} needs a folder: name another")
+    folders = {str(parent) for pattern in own for parent in Path(pattern).parents}
+    found = []
+    for path in sorted(folder.rglob("*")) if folder.exists() else ():
+        name = path.relative_to(folder).as_posix()
+        known = any(fnmatch(name, pattern) for pattern in (folders if path.is_dir() else own))
+        known |= any(fnmatch(path.name, pattern) for pattern in DROPPINGS)
+        if path.is_symlink() or not known:
+            found.append(name)
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise error(
+            f"{folder} holds {', '.join(found[:3])}{more}, which galcfm did not write: {what} "
+            "would replace the folder; move it away, or name another folder"
+        )
+
+
+def remove_own(folder: Path, own: Iterable[str], what: str, error=FileExistsError) -> None:
+    """Delete a folder that holds nothing but galcfm's files; refuses as `require_own_files`."""
+    require_own_files(folder, own, what, error)
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def write_json(path: Path | str, content: dict) -> None:
@@ -98,18 +171,31 @@ def require_disk_space(folder: Path | str, n_bytes: int) -> None:
         )
 
 
+FULL = "free some space, or set GALCFM_DATA to a folder on a larger disk; running again continues"
+CLOSED = "name a folder that can be written, or set GALCFM_DATA to one"
+REMEDIES = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: FULL,
+    errno.EACCES: CLOSED,
+    errno.EPERM: CLOSED,
+    errno.EROFS: CLOSED,
+    errno.ENOTDIR: "a part of the path is a file: name another folder",
+    errno.EEXIST: "a part of the path is a file: name another folder",
+    errno.EISDIR: "there is a folder of this name: name another file",
+}
+
+
 @contextmanager
-def full_disk_in_a_sentence(path: Path | str) -> Iterator[None]:
-    """Turn the error of a disk, quota or file size at its limit into one that says what to do."""
+def disk_errors_in_a_sentence(path: Path | str) -> Iterator[None]:
+    """Turn the error of a disk that is full or closed into one that says what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in REMEDIES:
             raise
-        raise OSError(
-            f"{path} cannot be written ({os.strerror(error.errno)}): free some space, or set "
-            "GALCFM_DATA to a folder on a larger disk; running again continues"
-        ) from error
+        reason = os.strerror(error.errno)
+        raise OSError(f"{path} cannot be written ({reason}): {REMEDIES[error.errno]}") from error
 
 
 # A process that was killed may leave a kernel that ends itself a moment later.

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import full_disk_in_a_sentence, replacing, write_json
+from galcfm.paths import disk_errors_in_a_sentence, replacing, write_json
 from galcfm.properties import AB_OFFSET, BANDS, EXTINCTION, PROPERTIES
 from galcfm.survey import assign_split
 
@@ -164,7 +164,7 @@ def fetch_catalogue(
                     f"plates {first} to {last}: {len(rows)} galaxies came but the server counts "
                     f"{n[-1]}: the answer was cut off; run again, pieces in {folder} are kept"
                 )
-            with full_disk_in_a_sentence(path):
+            with disk_errors_in_a_sentence(path):
                 with replacing(path) as temporary:
                     rows.to_parquet(temporary, index=False)
                 write_json(done, {"counts": n, "sql": sql[1]})

@@ -14,12 +14,21 @@ import numpy as np
 import pandas as pd
 
 from galcfm.images import IMAGE_SHAPE
-from galcfm.paths import full_disk_in_a_sentence, hold, let_go, write_json
+from galcfm.paths import (
+    disk_errors_in_a_sentence,
+    hold,
+    let_go,
+    remove_own,
+    require_own_files,
+    write_json,
+)
 from galcfm.provenance import provenance
 from galcfm.survey.rules import SurveyError, check_survey
 
 SCHEMA_VERSION = 1
-HASHED_FILES = ("catalogue.parquet", "images.npy")
+HASHED_FILES = ("catalogue.parquet", "images.npy", "rejected.parquet")
+OWN_FILES = (*HASHED_FILES, "survey.json", ".verified.json")
+PARTIAL_FILES = (*OWN_FILES, "identity.json", "done.txt")
 IMAGES_A_BLOCK = 256
 
 
@@ -63,6 +72,31 @@ def verify(folder: Path, description: dict) -> None:
             )
 
 
+def require_own_survey(folder: Path) -> None:
+    """Refuse a folder that holds anything but a survey, before any work.
+
+    Raises:
+        SurveyError: by the name of what is there.
+    """
+    require_own_files(folder, OWN_FILES, "a survey", SurveyError)
+    present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if present and not (folder / "survey.json").exists():
+        raise SurveyError(
+            f"{folder} holds {', '.join(present)} but no survey.json: it is no survey, and a "
+            "survey would replace it; move it away, or name another folder"
+        )
+    if present:
+        try:
+            own = "schema_version" in json.loads((folder / "survey.json").read_text())
+        except (ValueError, TypeError):
+            own = False
+        if not own:
+            raise SurveyError(
+                f"{folder / 'survey.json'} is not one that galcfm wrote: move it away, or name "
+                "another folder"
+            )
+
+
 class SurveyWriter:
     """Writes a survey beside its folder and puts it in place when finished.
 
@@ -79,19 +113,33 @@ class SurveyWriter:
         done: what `note_done` was told, by an interrupted writer too.
 
     Raises:
-        SurveyError: another process is writing this survey.
-        OSError: the disk is too small.
+        SurveyError: another process is writing this survey, or the folder holds what is no survey.
+        OSError: the disk is too small, or closed.
     """
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
-        self.folder = Path(folder)
-        self.partial = self.folder.with_name(f".{self.folder.name}.partial")
-        self.images, self.done = None, set()
-        self._lock = self.folder.with_name(f".{self.folder.name}.lock")
-        hold(
-            self._lock,
-            SurveyError(f"another process is making {self.folder}: wait for it, or stop it"),
+        # A link is followed, and stays.
+        self.folder = Path(os.path.realpath(folder))
+        self.partial, self._lock, self._replaced = (
+            self.folder.with_name(f".{self.folder.name}.{what}")
+            for what in ("partial", "lock", "replaced")
         )
+        self.images, self.done = None, set()
+        require_own_survey(self.folder)
+        with disk_errors_in_a_sentence(self.folder):
+            hold(
+                self._lock,
+                SurveyError(f"another process is making {self.folder}: wait for it, or stop it"),
+            )
+        try:
+            require_own_files(self.partial, PARTIAL_FILES, "an unfinished survey", SurveyError)
+            # Killed while one took the place of the other.
+            if self._replaced.exists() and not self.folder.exists():
+                os.replace(self._replaced, self.folder)
+            remove_own(self._replaced, OWN_FILES, "a replaced survey", SurveyError)
+        except SurveyError:
+            let_go(self._lock)
+            raise
         path, shape = self.partial / "images.npy", (n_images, *IMAGE_SHAPE)
         if identity is not None and self._left(identity) and path.exists():
             lines = (self.partial / "done.txt").read_text().split("\n")
@@ -100,11 +148,12 @@ class SurveyWriter:
             (self.partial / "done.txt").write_text("".join(f"{k}\n" for k in sorted(self.done)))
             self.images = np.load(path, mmap_mode="r")
             return
-        shutil.rmtree(self.partial, ignore_errors=True)
+        if self.partial.exists():
+            shutil.rmtree(self.partial)
         self.partial.mkdir(parents=True)
         if n_images:
             try:
-                with full_disk_in_a_sentence(path):
+                with disk_errors_in_a_sentence(path):
                     np.lib.format.open_memmap(path, "w+", np.uint8, shape)
                     # Takes the space now: later, it could run out after hours of work.
                     if hasattr(os, "posix_fallocate"):
@@ -135,7 +184,7 @@ class SurveyWriter:
         path = partial / "images.npy"
         target = np.load(path, mmap_mode="r")
         # By a write: through a memory map, a full disk kills the process without a word.
-        with full_disk_in_a_sentence(path), path.open("r+b") as file:
+        with disk_errors_in_a_sentence(path), path.open("r+b") as file:
             file.seek(target.offset + start * int(np.prod(target.shape[1:])))
             file.write(np.ascontiguousarray(images, dtype=np.uint8))
             os.fsync(file.fileno())
@@ -147,27 +196,36 @@ class SurveyWriter:
         with (partial / "done.txt").open("a") as file:
             file.write(f"{block}\n")
 
-    def finish(self, catalogue: pd.DataFrame, parameters: dict, code: str | None = None) -> None:
+    def finish(
+        self,
+        catalogue: pd.DataFrame,
+        parameters: dict,
+        code: str | None = None,
+        rejected: pd.DataFrame | None = None,
+    ) -> None:
         """Validate, describe and put the survey in place.
 
         Arguments:
             catalogue: a row a galaxy.
             parameters: how the survey was made.
             code: digest of the code that made it.
+            rejected: rows that could not be used.
 
         Raises:
             SurveyError: the content is not valid; nothing is put in place then.
             OSError: the disk is full.
         """
         try:
-            with full_disk_in_a_sentence(self.folder):
-                self._finish(catalogue, parameters, code)
+            with disk_errors_in_a_sentence(self.folder):
+                self._finish(catalogue, parameters, code, rejected)
         finally:
             let_go(self._lock)
 
-    def _finish(self, catalogue: pd.DataFrame, parameters: dict, code: str | None) -> None:
+    def _finish(self, catalogue: pd.DataFrame, parameters: dict, code, rejected) -> None:
         check_survey(catalogue, self.images, str(self.folder))
         catalogue.to_parquet(self.partial / "catalogue.parquet", index=False)
+        if rejected is not None:
+            rejected.to_parquet(self.partial / "rejected.parquet", index=False)
         files = {
             path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
             for path in (self.partial / name for name in HASHED_FILES)
@@ -190,9 +248,12 @@ class SurveyWriter:
             (self.partial / name).unlink(missing_ok=True)
         for path in (self.partial / name for name in files):
             _remember(path, files[path.name]["sha256"])
+        # Once more: something may have come while the survey was made.
+        require_own_survey(self.folder)
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            os.replace(self.folder, self._replaced)
         os.replace(self.partial, self.folder)
+        remove_own(self._replaced, OWN_FILES, "a replaced survey", SurveyError)
 
 
 def _sha256(path: Path) -> str:

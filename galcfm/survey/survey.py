@@ -93,12 +93,17 @@ class Survey:
         check_survey(self.catalogue, self.images, self.name)
 
     def save(self, folder: Path | str) -> None:
-        """Write the survey to `folder`, whole or not at all; an existing survey is replaced."""
+        """Write the survey to `folder`, whole or not at all; an existing survey is replaced.
+
+        Raises:
+            SurveyError: the folder holds anything else.
+            OSError: it cannot be written.
+        """
         writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
         if self.images is not None:
             for start in range(0, len(self), IMAGES_A_BLOCK):
                 writer.put(writer.partial, start, self.images[start : start + IMAGES_A_BLOCK])
-        writer.finish(self.catalogue, self.parameters)
+        writer.finish(self.catalogue, self.parameters, rejected=self.rejected)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Survey":
@@ -114,8 +119,11 @@ class Survey:
         images = None
         if "images.npy" in description["files"]:
             images = np.load(folder / "images.npy", mmap_mode="r")
-        catalogue = pd.read_parquet(folder / "catalogue.parquet")
-        return cls(catalogue, images, description["parameters"], str(folder))
+        catalogue, rejected = (
+            pd.read_parquet(folder / name) if name in description["files"] else None
+            for name in ("catalogue.parquet", "rejected.parquet")
+        )
+        return cls(catalogue, images, description["parameters"], str(folder), rejected)
 
     @classmethod
     def from_table(
