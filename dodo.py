@@ -24,6 +24,8 @@ LINKCHECKER = (
     "from linkcheck.command import linkchecker as l; l.drop_privileges = lambda: None;"
     "l.linkchecker()"
 )
+CHAPTERS = ROOT / "book" / "chapters"
+OWN_CHAPTERS = [f"{notebook}.ipynb" for notebook in runs.NOTEBOOKS]
 INDEX = ROOT / "_build" / "html" / "index.html"
 SPARE_BYTES = 100 << 20
 PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapters" not in p.parts)
@@ -35,7 +37,6 @@ try:
 except runs.RunError as error:
     sys.exit(f"galcfm: {error}")
 RUN = paths.run_folder(PROFILE)
-SURVEY = paths.survey_folder(PARAMETERS[runs.NOTEBOOKS[0]]["survey"])
 
 
 def execute(notebook: str) -> None:
@@ -88,9 +89,11 @@ def remove(*folders) -> None:
 
 def build_book() -> bool:
     """Copy this profile's chapters beside the prose, build the html, and check its links."""
-    chapters = ROOT / "book" / "chapters"
-    shutil.rmtree(chapters, ignore_errors=True)
-    shutil.copytree(RUN / "chapters", chapters)
+    try:
+        paths.remove_own(CHAPTERS, OWN_CHAPTERS, "the book")
+    except OSError as error:
+        raise SystemExit(f"galcfm: {error}") from None
+    shutil.copytree(RUN / "chapters", CHAPTERS)
     shutil.rmtree(ROOT / "_build", ignore_errors=True)
     # A warning is an error: a broken figure or number would otherwise go unseen.
     built = run(BIN / "jupyter-book", "build", ".", "-W", "-n", "--keep-going", "--quiet")
@@ -225,9 +228,16 @@ def task_sync():
     return {"actions": [(run, [BIN / "jupytext", "--sync", *pairs])], "uptodate": [False]}
 
 
+def wipe() -> bool:
+    try:
+        paths.require_own_files(CHAPTERS, OWN_CHAPTERS, "the book")
+        runs.wipe(PARAMETERS)
+    except (runs.RunError, OSError) as error:
+        raise SystemExit(f"galcfm: {error}") from None
+    remove(CHAPTERS, ROOT / "_build")
+    return True
+
+
 def task_wipe():
     """Remove the run and the survey of the profile, and the built book."""
-    return {
-        "actions": [(remove, [RUN, SURVEY, ROOT / "book" / "chapters", ROOT / "_build"])],
-        "uptodate": [False],
-    }
+    return {"actions": [wipe], "uptodate": [False]}

@@ -19,6 +19,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 __all__ = [
+    "MODEL_FILES",
+    "SURVEY_FILES",
     "data_folder",
     "disk_errors_in_a_sentence",
     "download_folder",
@@ -36,6 +38,21 @@ __all__ = [
 ]
 
 
+# What the folders of models, with their trainings, and of surveys hold.
+MODEL_FILES = (
+    "model.json",
+    "model.safetensors",
+    "range.safetensors",
+    "checkpoint.pt",
+    "training.csv",
+)
+SURVEY_FILES = (
+    "catalogue.parquet",
+    "images.npy",
+    "rejected.parquet",
+    "survey.json",
+    ".verified.json",
+)
 # What a killed write leaves, and what file browsers put into any folder.
 DROPPINGS = (".*.tmp*", ".DS_Store", "Thumbs.db", "desktop.ini")
 

@@ -13,7 +13,18 @@ from pathlib import Path
 
 import yaml
 
-from galcfm.paths import hold, let_go, repository_root, run_folder, survey_folder, write_json
+from galcfm.paths import (
+    MODEL_FILES,
+    SURVEY_FILES,
+    hold,
+    let_go,
+    remove_own,
+    repository_root,
+    require_own_files,
+    run_folder,
+    survey_folder,
+    write_json,
+)
 from galcfm.provenance import code_digest, digest, files_digest, provenance
 
 __all__ = [
@@ -29,6 +40,7 @@ __all__ = [
     "profile_parameters",
     "profiles",
     "set_outdated_aside",
+    "wipe",
 ]
 
 # What each notebook leaves in the run folder, in the order of execution.
@@ -46,6 +58,23 @@ OUTPUTS = {
     "11_other_priors": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)
+# All that a run may hold, as patterns of paths below its folder.
+RUN_FILES = (
+    *(f"parameters/{name}{end}" for name in NOTEBOOKS for end in (".json", ".lock")),
+    *(f"{part}/{name}.ipynb" for name in NOTEBOOKS for part in ("chapters", "failed")),
+    *(name for names in OUTPUTS.values() for name in names if "." in name),
+    *(f"{model}/{name}" for model in OUTPUTS["02_training"] for name in MODEL_FILES),
+    *(f"variants/*/{name}" for name in MODEL_FILES),
+    *(f"figures/*.{end}" for end in ("pdf", "png")),
+    *(f"published/*.{end}" for end in ("json", "parquet")),
+    *(f"published/models/*/{name}" for name in MODEL_FILES),
+)
+# What was set aside of a notebook.
+ASIDE_FILES = (
+    *(f"{name}.json" for name in NOTEBOOKS),
+    *(f"survey/{name}" for name in SURVEY_FILES),
+    *RUN_FILES,
+)
 
 
 class RunError(ValueError):
@@ -67,20 +96,33 @@ def parameter_defaults(notebook: str) -> dict:
     raise RunError(f"{path} has no cell tagged 'parameters'")
 
 
-def check_parameters(notebook: str, profile: str, names) -> None:
-    """Check a profile and the names of parameters before any work.
+def check_parameters(notebook: str, profile: str, parameters: Mapping) -> None:
+    """Check a profile, and names and kinds of parameters, before any work.
+
+    A number in quotes is no number, and "no" is not False: a notebook would take them for
+    something else.
 
     Raises:
-        RunError: the profile or a parameter is unknown.
+        RunError: the profile or a parameter is unknown, or a value is of another kind.
     """
     if profile not in profiles():
         raise RunError(f"no profile called {profile!r}: choose from {', '.join(profiles())}")
     known = parameter_defaults(notebook)
-    unknown = sorted(set(names) - set(known))
+    unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise RunError(
             f"{notebook} has no parameter {', '.join(unknown)}: it takes {', '.join(known)}"
         )
+    words = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+    for name, value in parameters.items():
+        kind = type(known[name])
+        # In Python, True is a whole number too.
+        taken = (float, int) if kind is float else kind
+        if not isinstance(value, taken) or (kind is not bool and isinstance(value, bool)):
+            raise RunError(
+                f"{name} is {value!r}: {notebook} takes {words.get(kind, 'a list')}, e.g. "
+                f"{known[name]!r}"
+            )
 
 
 def open_run(notebook: str, variables: Mapping) -> Path:
@@ -99,13 +141,16 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     """
     defaults = parameter_defaults(notebook)
     injected = [cell for cell in variables.get("In", ()) if cell.startswith("# Parameters\n")]
-    check_parameters(notebook, variables["profile"], [k for c in injected for k in _assignments(c)])
+    given = {k: v for cell in injected for k, v in _assignments(cell).items()}
     parameters = {name: variables[name] for name in defaults}
+    check_parameters(notebook, variables["profile"], parameters | given)
     folder = run_folder(parameters["profile"], parameters["run"])
     _require_earlier(notebook, folder, parameters)
     record = _record(notebook, parameters)
     path = _record_path(folder, notebook)
-    if path.exists():
+    if not path.exists():
+        _require_nothing(notebook, folder)
+    else:
         before = json.loads(path.read_text())["parameters"]
         if before != parameters:
             changed = sorted(
@@ -170,6 +215,10 @@ def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
     if is_current(record) or not (record.exists() or aside.exists()):
         return
     lock = _lock(folder, notebook)
+    for name in OUTPUTS[notebook]:
+        if (folder / name).is_dir():
+            own = [p.removeprefix(f"{name}/") for p in RUN_FILES if p.startswith(f"{name}/")]
+            require_own_files(folder / name, own, "a rerun", RunError)
     if record.exists():
         survey = json.loads(record.read_text())["parameters"]["survey"]
         # Of two that are outdated the older is whole: had the newer been, it would be alone.
@@ -189,7 +238,25 @@ def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
 def drop_outdated(notebook: str, parameters: Mapping) -> None:
     """Delete what `set_outdated_aside` kept of a notebook: it has made the new one."""
     folder = run_folder(parameters["profile"], parameters["run"])
-    shutil.rmtree(_aside(folder, notebook), ignore_errors=True)
+    remove_own(_aside(folder, notebook), ASIDE_FILES, "what is outdated", RunError)
+
+
+def wipe(parameters: Mapping[str, Mapping]) -> None:
+    """Delete the run and the survey of a profile.
+
+    Arguments:
+        parameters: of each notebook, of `profile_parameters`.
+
+    Raises:
+        RunError: one of the folders holds anything else; nothing is deleted then.
+    """
+    first = parameters[NOTEBOOKS[0]]
+    run = run_folder(first["profile"], first["run"])
+    whole = (*RUN_FILES, *(f"outdated/*/{pattern}" for pattern in ASIDE_FILES))
+    survey = survey_folder(first["survey"])
+    for act in (require_own_files, remove_own):
+        act(run, whole, "wiping", RunError)
+        act(survey, SURVEY_FILES, "wiping", RunError)
 
 
 def code_shown(notebook: str) -> str:
@@ -198,6 +265,16 @@ def code_shown(notebook: str) -> str:
     shown = [*sorted((package / "figures").glob("*.py")), package / "tables.py"]
     script = repository_root() / "notebooks" / f"{notebook}.py"
     return digest([code_digest(script), files_digest(shown)])
+
+
+def _require_nothing(notebook: str, folder: Path) -> None:
+    """Refuse a run that holds what a notebook leaves although it has not run there."""
+    present = [name for name in OUTPUTS[notebook] if (folder / name).exists()]
+    if present:
+        raise RunError(
+            f"{folder} holds {', '.join(present)}, but {notebook} has not run there: move it "
+            "away, or name another run (-p run NAME)"
+        )
 
 
 def _aside(folder: Path, notebook: str) -> Path:

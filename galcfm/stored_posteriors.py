@@ -30,8 +30,12 @@ __all__ = [
 
 
 def save_posteriors(posteriors, path: Path | str) -> None:
-    """Write the Dataset of `Posterior.infer` as netCDF-4, group `posterior`, as ArviZ reads it."""
-    with replacing(path) as temporary:
+    """Write the Dataset of `Posterior.infer` as netCDF-4, group `posterior`, as ArviZ reads it.
+
+    Raises:
+        OSError: it cannot be written, or a file is there that is none of these.
+    """
+    with replacing(path, load_posteriors) as temporary:
         posteriors.to_netcdf(temporary, group="posterior", engine="h5netcdf")
 
 
@@ -40,7 +44,7 @@ def load_posteriors(path: Path | str):
     import xarray
 
     with xarray.open_dataset(path, group="posterior", engine="h5netcdf") as posteriors:
-        return posteriors.load()
+        return posteriors[list(PROPERTY_NAMES)].load()
 
 
 def samples_array(posteriors) -> np.ndarray:
@@ -172,13 +176,17 @@ def exact_log_densities(
 
 
 def save_densities(densities: Mapping[str, LogDensities], path: Path | str) -> None:
-    """Write log-densities by model to an `.npz` file."""
+    """Write log-densities by model to an `.npz` file.
+
+    Raises:
+        OSError: it cannot be written, or a file is there that is none of these.
+    """
     arrays = {
         f"{model}/{name}": array
         for model, values in densities.items()
         for name, array in values._asdict().items()
     }
-    with replacing(path) as temporary:
+    with replacing(path, load_densities) as temporary:
         np.savez_compressed(temporary, **arrays)
 
 

@@ -20,6 +20,7 @@ COLOURS = {"truth": "#333333", "photometry": "#E69F00", "image": "#0072B2"}
 TITLES = {"truth": "Truth", "photometry": "Photometry model", "image": "Image model"}
 MODELS = ("photometry", "image")
 LIGHT = "#9a9a9a"
+PROGRAM = "galcfm.figures"
 BAND_COLOURS = ("#CC79A7", "#0072B2", "#009E73", "#E69F00", "#D55E00")
 STYLE = {
     "font.size": 10,
@@ -188,12 +189,20 @@ def require_images(images, n: int) -> None:
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write a figure as PDF and as PNG beside it, whole or not at all.
+    """Write a figure as PDF and as PNG beside it, whole or not at all; a former one is replaced.
 
     Arguments:
         figure: the figure.
         path: file name without ending.
+
+    Raises:
+        OSError: it cannot be written, or a file is there that `save` did not write.
     """
-    for ending in (".pdf", ".png"):
-        with replacing(f"{path}{ending}") as temporary:
-            figure.savefig(temporary, dpi=200)
+    # Each format has a place for the program's name, by which its files are known again.
+    for ending, place in ((".pdf", "Creator"), (".png", "Software")):
+        with replacing(f"{path}{ending}", _is_saved) as temporary:
+            figure.savefig(temporary, dpi=200, metadata={place: PROGRAM})
+
+
+def _is_saved(path: Path) -> bool:
+    return PROGRAM.encode() in path.read_bytes()

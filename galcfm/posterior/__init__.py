@@ -1,7 +1,7 @@
 """A trained model, from magnitudes and images to posteriors, and what it may be given."""
 
 from galcfm.posterior.inputs import ModelError, galaxy_seeds
-from galcfm.posterior.model import FEATURES, Posterior, default_device
+from galcfm.posterior.model import FEATURES, Posterior, default_device, require_own_model
 from galcfm.posterior.training_range import LEVEL, TrainingRange
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "TrainingRange",
     "default_device",
     "galaxy_seeds",
+    "require_own_model",
 ]

@@ -5,6 +5,7 @@ split alone.
 """
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from galcfm.flow import ConditionalFlow, block_rows
 from galcfm.networks import ImageEncoder, VelocityNetwork
-from galcfm.paths import replacing, write_json
+from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
 from galcfm.posterior.inputs import (
     ModelError,
     galaxy_seeds,
@@ -42,6 +43,31 @@ ENCODER_BATCH = 256
 def default_device() -> torch.device:
     """The GPU where PyTorch finds a CUDA one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def require_own_model(folder: Path) -> None:
+    """Refuse a folder that holds anything but a model and its training, before any work.
+
+    Raises:
+        ModelError: by the name of what is there.
+    """
+    require_own_files(folder, MODEL_FILES, "a model", ModelError)
+    present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if present & set(MODEL_FILES) and not present & {"model.json", "checkpoint.pt"}:
+        raise ModelError(
+            f"{folder} holds {', '.join(sorted(present))} but neither model.json nor checkpoint.pt:"
+            " it is no model of galcfm; move it away, or name another folder"
+        )
+    if "model.json" in present:
+        try:
+            own = "architecture" in json.loads((folder / "model.json").read_text())
+        except (ValueError, TypeError):
+            own = False
+        if not own:
+            raise ModelError(
+                f"{folder / 'model.json'} is not one that galcfm wrote: move it away, or name "
+                "another folder"
+            )
 
 
 def _usable_device(device: str | torch.device | None) -> torch.device:
@@ -481,28 +507,37 @@ class Posterior(nn.Module):
     # On disk
 
     def save(self, folder: Path | str) -> None:
-        """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`."""
-        folder = Path(folder)
-        with replacing(folder / "model.safetensors") as temporary:
-            temporary.write_bytes(safetensors_bytes(self.state_dict()))
+        """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`.
+
+        A model that is there is replaced once the new one is whole.
+
+        Raises:
+            ModelError: the folder holds anything but a model and its training.
+            OSError: it cannot be written.
+        """
+        folder = Path(os.path.realpath(folder))
+        require_own_model(folder)
         arrays = {
             f"{part}.{name}": array
             for part, known in self.ranges.items()
             for name, array in vars(known).items()
         }
-        with replacing(folder / "range.safetensors") as temporary:
-            temporary.write_bytes(arrays_bytes(arrays))
-        write_json(
-            folder / "model.json",
-            {
-                "schema_version": SCHEMA_VERSION,
-                "properties": list(PROPERTY_NAMES),
-                "bands": list(BANDS),
-                "architecture": self.architecture,
-                "metadata": self.metadata,
-                "provenance": provenance(),
-            },
-        )
+        description = {
+            "schema_version": SCHEMA_VERSION,
+            "properties": list(PROPERTY_NAMES),
+            "bands": list(BANDS),
+            "architecture": self.architecture,
+            "metadata": self.metadata,
+            "provenance": provenance(),
+        }
+        with (
+            replacing(folder / "model.json") as described,
+            replacing(folder / "range.safetensors") as ranged,
+            replacing(folder / "model.safetensors") as weighted,
+        ):
+            weighted.write_bytes(safetensors_bytes(self.state_dict()))
+            ranged.write_bytes(arrays_bytes(arrays))
+            write_json(described, description)
 
     @classmethod
     def load(cls, folder: Path | str, device: str | torch.device | None = None) -> "Posterior":

@@ -32,7 +32,7 @@ from galcfm.paths import run_folder, survey_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.relations import MAIN_SEQUENCE
-from galcfm.studies.stored import key_of, read_command, store
+from galcfm.studies.stored import key_of, read_command, store, stored
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 
@@ -341,6 +341,9 @@ def run(
     base = Posterior.load(folder / "photometry")
     settings = base.metadata["settings"] | {"learning_rate": 3e-4, "max_epochs": max_epochs}
     key = key_of([shift, settings, base.metadata], "galcfm.studies.priors")
+    before = stored(path, key)
+    if before is not None:
+        return before
     tuned = train(
         Posterior(**base.architecture),
         survey,

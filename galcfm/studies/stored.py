@@ -27,10 +27,20 @@ def key_of(settings, *modules: str) -> str:
 
 
 def stored(path: Path, key: str) -> dict | None:
-    """The JSON result at `path`, if it was made under this key."""
+    """The JSON result at `path`, if it was made under this key.
+
+    Raises:
+        FileExistsError: what is there is no stored result, and would be replaced by one.
+    """
     if not path.exists():
         return None
-    result = json.loads(path.read_text())
+    try:
+        result = json.loads(path.read_text())
+        result["command"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise FileExistsError(
+            f"{path} is no stored result of galcfm: move it away, {path.name} would replace it"
+        ) from error
     return result if result.get("key") == key else None
 
 

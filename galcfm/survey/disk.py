@@ -15,6 +15,7 @@ import pandas as pd
 
 from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import (
+    SURVEY_FILES,
     disk_errors_in_a_sentence,
     hold,
     let_go,
@@ -27,8 +28,7 @@ from galcfm.survey.rules import SurveyError, check_survey
 
 SCHEMA_VERSION = 1
 HASHED_FILES = ("catalogue.parquet", "images.npy", "rejected.parquet")
-OWN_FILES = (*HASHED_FILES, "survey.json", ".verified.json")
-PARTIAL_FILES = (*OWN_FILES, "identity.json", "done.txt")
+PARTIAL_FILES = (*SURVEY_FILES, "identity.json", "done.txt")
 IMAGES_A_BLOCK = 256
 
 
@@ -78,7 +78,7 @@ def require_own_survey(folder: Path) -> None:
     Raises:
         SurveyError: by the name of what is there.
     """
-    require_own_files(folder, OWN_FILES, "a survey", SurveyError)
+    require_own_files(folder, SURVEY_FILES, "a survey", SurveyError)
     present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     if present and not (folder / "survey.json").exists():
         raise SurveyError(
@@ -136,7 +136,7 @@ class SurveyWriter:
             # Killed while one took the place of the other.
             if self._replaced.exists() and not self.folder.exists():
                 os.replace(self._replaced, self.folder)
-            remove_own(self._replaced, OWN_FILES, "a replaced survey", SurveyError)
+            remove_own(self._replaced, SURVEY_FILES, "a replaced survey", SurveyError)
         except SurveyError:
             let_go(self._lock)
             raise
@@ -253,7 +253,7 @@ class SurveyWriter:
         if self.folder.exists():
             os.replace(self.folder, self._replaced)
         os.replace(self.partial, self.folder)
-        remove_own(self._replaced, OWN_FILES, "a replaced survey", SurveyError)
+        remove_own(self._replaced, SURVEY_FILES, "a replaced survey", SurveyError)
 
 
 def _sha256(path: Path) -> str:

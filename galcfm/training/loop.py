@@ -6,6 +6,7 @@ was not.
 """
 
 import math
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from galcfm.networks import ImageEncoder
-from galcfm.paths import replacing
-from galcfm.posterior import ModelError, Posterior, default_device
+from galcfm.paths import disk_errors_in_a_sentence, replacing
+from galcfm.posterior import ModelError, Posterior, default_device, require_own_model
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
 
@@ -116,8 +117,13 @@ def train(
     Raises:
         TrainingError: `folder` holds a run with other settings, data or architecture, a split is
             empty, the weights are not usable, or the loss is not finite.
+        ModelError: the folder holds what is no model and no training.
+        OSError: it cannot be written.
     """
-    folder = Path(folder)
+    folder = Path(os.path.realpath(folder))
+    require_own_model(folder)
+    with disk_errors_in_a_sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if weights is not None:
         weights = _checked_weights(weights, survey)
     parts = _splits(posterior, survey, weights)
@@ -499,8 +505,15 @@ def _read_checkpoint(folder: Path, identity: dict) -> dict | None:
     path = folder / CHECKPOINT_FILE
     if not path.exists():
         return None
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        own = checkpoint["identity"]
+    except Exception as error:
+        raise TrainingError(
+            f"{path} is no checkpoint of galcfm, or damaged ({type(error).__name__}): move it "
+            "away, or train into another folder"
+        ) from error
+    differing = [k for k in identity if own.get(k) != identity[k]]
     if differing:
         raise TrainingError(
             f"{path} belongs to training with another {', '.join(differing)}: train into another "

@@ -12,7 +12,7 @@ from galcfm.paths import replacing
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies.exact.comparing import Plan, Work, compare
 from galcfm.studies.exact.particles import label_errors
-from galcfm.studies.stored import key_of, store
+from galcfm.studies.stored import key_of, store, stored
 
 MODELS = ("book", "many")
 BRUTE_FORCE = 50  # effective galaxies of the prior that a comparison with them takes
@@ -113,6 +113,8 @@ def publish(
         What `summarise` says, with where it comes from.
     """
     started = time.monotonic()
+    key = key_of(asdict(plan), "galcfm.studies.exact")
+    stored(folder / "exact_posteriors.json", key)  # refuses a file that it may not replace
     work = Work(plan, cache, progress)
     emulator = work.emulator()
     survey = work.catalogue()
@@ -135,5 +137,4 @@ def publish(
             content.astype(dict.fromkeys(numbers, "float32")).to_parquet(
                 temporary, compression="zstd"
             )
-    key = key_of(asdict(plan), "galcfm.studies.exact")
     return store(folder / "exact_posteriors.json", result, key, command)
