@@ -229,9 +229,9 @@ def hold(path: Path, refusal: Exception) -> None:
     path = path.absolute()
     if path in _held:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, thread_local=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=LOCK_WAIT)
     except Timeout:
         raise refusal from None

@@ -16,6 +16,7 @@ import yaml
 from galcfm.paths import (
     MODEL_FILES,
     SURVEY_FILES,
+    disk_errors_in_a_sentence,
     hold,
     let_go,
     remove_own,
@@ -315,13 +316,12 @@ def _record_path(folder: Path, notebook: str) -> Path:
 
 def _lock(folder: Path, notebook: str) -> Path:
     lock = _record_path(folder, notebook).with_suffix(".lock")
-    hold(
-        lock,
-        RunError(
-            f"another process runs {notebook} in {folder}: wait for it, stop it, or name another "
-            "run (-p run NAME)"
-        ),
+    refusal = RunError(
+        f"another process runs {notebook} in {folder}: wait for it, stop it, or name another run "
+        "(-p run NAME)"
     )
+    with disk_errors_in_a_sentence(folder):
+        hold(lock, refusal)
     return lock
 
 

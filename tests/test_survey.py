@@ -105,8 +105,8 @@ def test_unusable_content_is_refused(survey):
             Survey(survey.catalogue.assign(**columns), survey.images)
 
     properties = survey.catalogue["dn4000"].copy()
-    properties[11] = np.nan
-    expect(r"row 11 .*dn4000 is nan", dn4000=properties)
+    properties[11] = np.inf
+    expect(r"row 11 .*dn4000 is inf", dn4000=properties)
     magnitudes = survey.catalogue["mag_u"].copy()
     magnitudes[4] = -9999
     expect(r"row 4 .*mag_u is -9999", mag_u=magnitudes)

@@ -31,7 +31,7 @@ from galcfm.posterior.inputs import (
 from galcfm.posterior.training_range import LEVEL, TrainingRange, reference_rows
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
-from galcfm.survey import Survey
+from galcfm.survey import Survey, require_booleans
 
 SCHEMA_VERSION = 1
 FEATURES = ("magnitudes", "r_and_colours", "none")
@@ -58,16 +58,24 @@ def require_own_model(folder: Path) -> None:
             f"{folder} holds {', '.join(sorted(present))} but neither model.json nor checkpoint.pt:"
             " it is no model of galcfm; move it away, or name another folder"
         )
-    if "model.json" in present:
+    for name, read, part in (
+        ("model.json", lambda path: json.loads(path.read_text()), "architecture"),
+        ("checkpoint.pt", _checkpoint, "identity"),
+    ):
         try:
-            own = "architecture" in json.loads((folder / "model.json").read_text())
-        except (ValueError, TypeError):
+            own = name not in present or part in read(folder / name)
+        # A stranger's file may break its reader in any way.
+        except Exception:
             own = False
         if not own:
             raise ModelError(
-                f"{folder / 'model.json'} is not one that galcfm wrote: move it away, or name "
+                f"{folder / name} is damaged, or not one that galcfm wrote: move it away, or name "
                 "another folder"
             )
+
+
+def _checkpoint(path: Path) -> dict:
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _usable_device(device: str | torch.device | None) -> torch.device:
@@ -108,6 +116,9 @@ class Posterior(nn.Module):
         use_magnitude_errors: bool = False,
     ):
         super().__init__()
+        require_booleans(
+            ModelError, use_redshift=use_redshift, use_magnitude_errors=use_magnitude_errors
+        )
         if features not in FEATURES:
             raise ModelError(f"no features called {features!r}: choose from {', '.join(FEATURES)}")
         self.architecture = {
@@ -396,9 +407,10 @@ class Posterior(nn.Module):
 
         Returns:
             `xarray.Dataset` with a variable a property, dimensions (chain, draw, object_id), and
-            what `out_of_range` says as coordinates along object_id.
+            what `out_of_range` says as coordinates along object_id. Its `to_netcdf` writes what
+            `arviz.from_netcdf` reads.
         """
-        import xarray
+        from galcfm.posterior.draws import Draws
 
         if whole_number("n_samples", n_samples) % N_CHAINS:
             raise ModelError(f"n_samples is {n_samples}: a multiple of {N_CHAINS} is needed")
@@ -416,7 +428,7 @@ class Posterior(nn.Module):
                 bar.update(len(samples[rows]))
         shape = (len(survey), N_CHAINS, n_samples // N_CHAINS, len(PROPERTIES))
         chains = samples.reshape(shape).numpy()
-        return xarray.Dataset(
+        return Draws(
             {
                 p.name: (
                     ("chain", "draw", "object_id"),

@@ -22,7 +22,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, decode_jpeg, verify_jpeg
-from galcfm.paths import LOCK_WAIT, require_disk_space
+from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, require_disk_space
 from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
 from galcfm.survey import SurveyError, SurveyWriter
 from galcfm.survey.disk import IMAGES_A_BLOCK
@@ -85,13 +85,17 @@ class Ledger:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with disk_errors_in_a_sentence(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._in_a_sentence():
             # Downloads in a notebook run in a thread of their own, one at a time.
             self.connection = sqlite3.connect(
                 self.path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False
             )
             try:
+                tables = self.connection.execute("SELECT name FROM sqlite_master").fetchall()
+                if tables and ("jpegs",) not in tables:
+                    raise sqlite3.DatabaseError("not a database of cutouts")
                 # Exclusive: two downloads never fetch the same cutouts; WAL: a kill at any
                 # moment leaves the last commit.
                 self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -16,7 +16,14 @@ from galcfm.provenance import code_digest
 from galcfm.simulate.population import MAGNITUDE_LIMIT, assemble, candidates, check_size
 from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
-from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
+from galcfm.survey import (
+    Survey,
+    SurveyError,
+    SurveyWriter,
+    assign_split,
+    read_description,
+    require_booleans,
+)
 
 BLOCK = 64  # galaxies rendered by one task
 BYTES_A_ROW = 1000  # of the catalogue, generously
@@ -63,6 +70,7 @@ def simulate_survey(
         OSError: the disk is too small.
     """
     check_size(n_galaxies, seed)
+    require_booleans(label_errors=label_errors, fibre=fibre, replace=replace)
     assign_split([], validation, test)
     parameters = {
         "kind": "simulated",

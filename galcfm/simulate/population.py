@@ -55,7 +55,7 @@ from galcfm.simulate.spectra import (
     load_templates,
     window_weights,
 )
-from galcfm.survey import assign_split
+from galcfm.survey import assign_split, require_booleans
 
 MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
 REDSHIFT_RANGE = (0.02, 0.3)
@@ -132,6 +132,7 @@ def simulate_catalogue(
         FileNotFoundError: see `galcfm.simulate.spectra.load_templates`.
     """
     check_size(n_galaxies, seed)
+    require_booleans(label_errors=label_errors, inclined_dust=inclined_dust, fibre=fibre)
     if population not in POPULATIONS:
         raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
     batches = (

@@ -1,7 +1,7 @@
 """Surveys: galaxies with photometry, images and properties, on disk and from anyone's tables."""
 
 from galcfm.survey.disk import SCHEMA_VERSION, SurveyWriter, read_description
-from galcfm.survey.rules import SPLITS, SurveyError, assign_split
+from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.survey import Survey
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "SurveyWriter",
     "assign_split",
     "read_description",
+    "require_booleans",
 ]

@@ -6,6 +6,7 @@ the units of `galcfm.properties`, or listed with the reason.
 
 import difflib
 import re
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,13 +21,16 @@ from galcfm.properties import (
     PROPERTY_NAMES,
 )
 from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
-from galcfm.survey.rules import SPLITS, SurveyError, assign_split
+from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
 
 __all__ = ["UNITS", "take_in"]
 
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
 UNITS = {"AB": None, "nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
+LABELS = (*PROPERTY_NAMES, *(f"{name}_err" for name in PROPERTY_NAMES), "a_v_balmer")
+# Of half of the galaxies of a table, at most: median magnitudes in r, and the median u − z.
+BRIGHTEST, FAINTEST, BLUEST = 6.0, 30.0, 0.35
 PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 NEEDED = ("object_id", *MAGNITUDES)
 FILLED = ("ra", "dec", "redshift", "ebv")
@@ -43,6 +47,7 @@ def take_in(
     table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
 ) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
     """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
+    require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
     if str(unit) not in UNITS:
         raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
     if not total:
@@ -79,9 +84,12 @@ def take_in(
         elif re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", name):
             reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
     values = {"object_id": object_id}
+    no_labels: list[list[str]] = [[] for _ in range(n)]
     for name, column in chosen.items():
         if name not in ("object_id", "split"):
-            values[name] = _judged(source, name, column, unit, reasons)
+            faults = no_labels if name in LABELS else reasons
+            values[name] = _judged(source, name, column, unit, faults)
+    _check_unit(values, unit, source.name)
     _to_magnitudes(values, unit, dereddened, reasons)
     for name in FILLED:
         values.setdefault(name, np.full(n, np.nan))
@@ -114,6 +122,9 @@ def take_in(
             f"{first['row']} (object_id {first['object_id']!r}): {first['reason']}; correct or "
             "remove them" + (", or pass strict=False to leave them out" if good.any() else "")
         )
+
+    if any(no_labels):
+        _tell_of_labels(no_labels, object_id, good, strict, source.name)
 
     order = (*NEEDED[:1], *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS)
     order += (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer", "split")
@@ -212,6 +223,49 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
                 reason += ": its logarithm is needed"
         reasons[row].append(f"{label} {reason}")
     return np.where(bad, np.nan, values)
+
+
+def _check_unit(values: dict, unit: str, where: str) -> None:
+    """Refuse a table whose bulk no galaxies have in the unit that is declared for it."""
+    five = np.stack([values[name] for name in MAGNITUDES])
+    five = five[:, np.isfinite(five).all(axis=0)]
+    if not five.size:
+        return
+    magnitudes = five if unit == "AB" else UNITS[unit] - 2.5 * np.log10(five)
+    r, colour = np.median(magnitudes[2]), np.median(magnitudes[0] - magnitudes[4])
+    flux, likelier = np.median(five[2]), None
+    # As fluxes, magnitudes differ little from band to band, and galaxies would be bluest of all.
+    if unit != "AB" and 8 < flux < 32 and colour < BLUEST:
+        likelier = "AB"
+    elif unit == "AB" and colour < -1:
+        likelier = "nanomaggy"
+    elif r < BRIGHTEST - (4 if unit == "AB" else 0):
+        likelier = "Jy" if unit == "AB" else "nanomaggy"
+    elif r > FAINTEST:
+        likelier = "Jy"
+    if likelier is not None and likelier != unit:
+        raise SurveyError(
+            f"{where}: declared in {unit}, half of the galaxies have r below {r:.1f} mag and "
+            f"u − z below {colour:.1f} mag, as no galaxies have; the numbers look like "
+            f"{likelier}: pass unit={likelier!r}, or correct the columns"
+        )
+
+
+def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> None:
+    """Warn of galaxies that can be inferred, but not be learned from or compared with."""
+    rows = [row for row, faults in enumerate(no_labels) if faults and good[row]]
+    if not rows:
+        return
+    row = rows[0]
+    text = (
+        f"{where}: {len(rows)} galaxies are without a label, the first of them row {row} "
+        f"(object_id {object_id[row]!r}): {'; '.join(no_labels[row])}"
+    )
+    if len(rows) == good.sum():
+        raise SurveyError(f"{text}; correct the columns, or leave them out: columns={{name: None}}")
+    if strict:
+        raise SurveyError(f"{text}; correct the labels, or pass strict=False to infer them alone")
+    warnings.warn(f"{text}; they are inferred, and not trained on", stacklevel=4)
 
 
 def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:

@@ -16,6 +16,18 @@ class SurveyError(ValueError):
     """A survey that cannot be used, with the file, row or column and the remedy."""
 
 
+def require_booleans(error: type[Exception] = ValueError, **values) -> None:
+    """Refuse what is neither True nor False: "no" would count as true.
+
+    Arguments:
+        error: kind of the exception.
+        values: what was given, by the name of the argument.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool | np.bool_):
+            raise error(f"{name} is {value!r}: give True or False, without quotes")
+
+
 def assign_split(object_id, validation: float, test: float) -> np.ndarray:
     """Split of each galaxy, by a hash of its `object_id`.
 
@@ -51,8 +63,9 @@ def check_survey(table: pd.DataFrame, images: np.ndarray | None, name: str) -> N
         name: what messages call the survey.
 
     Raises:
-        SurveyError: columns are missing, identifiers repeat, a magnitude or property is not finite
-            or not plausible, a split is unknown, or images and catalogue do not match.
+        SurveyError: columns are missing, identifiers repeat, a magnitude is not finite or not
+            plausible, a property is not plausible, a split is unknown, or images and catalogue do
+            not match.
     """
     where = f"{name}: catalogue"
     properties = [p for p in PROPERTIES if p.name in table]
@@ -70,7 +83,9 @@ def check_survey(table: pd.DataFrame, images: np.ndarray | None, name: str) -> N
     ranges = {name: (0.0, 40.0) for name in MAGNITUDES} | {p.name: p.plausible for p in properties}
     for column, (low, high) in ranges.items():
         values = table[column].to_numpy(dtype=np.float64)
-        bad = ~((values >= low) & (values <= high))
+        # A galaxy without a label can be inferred all the same.
+        unknown = np.isnan(values) & (column in PROPERTY_NAMES)
+        bad = ~((values >= low) & (values <= high) | unknown)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise SurveyError(

@@ -23,7 +23,7 @@ from galcfm.networks import ImageEncoder
 from galcfm.paths import disk_errors_in_a_sentence, replacing
 from galcfm.posterior import ModelError, Posterior, default_device, require_own_model
 from galcfm.provenance import array_digest
-from galcfm.survey import Survey
+from galcfm.survey import Survey, require_booleans
 
 HISTORY_FILE = "training.csv"
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -73,6 +73,7 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self):
+        require_booleans(augment=self.augment, half_precision=self.half_precision)
         for name in ("learning_rate", "batch_size", "max_epochs", "patience", "draws_per_galaxy"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
@@ -201,9 +202,11 @@ def _splits(posterior: Posterior, survey: Survey, weights) -> dict[str, tuple[Su
         survey = Survey(survey.catalogue, None, survey.parameters, survey.name)
     parts = {}
     for name in ("train", "validation"):
-        rows = np.flatnonzero(survey.catalogue["split"].to_numpy() == name)
+        # A galaxy without one of its properties can be inferred, and not be learned from.
+        labelled = np.isfinite(survey.properties).all(1)
+        rows = np.flatnonzero((survey.catalogue["split"].to_numpy() == name) & labelled)
         if len(rows) == 0:
-            raise TrainingError(f"{survey.name} has no galaxies in its {name} split")
+            raise TrainingError(f"{survey.name} has no galaxies with labels in its {name} split")
         parts[name] = survey.select(rows), None if weights is None else weights[rows]
     return parts
 
@@ -505,15 +508,8 @@ def _read_checkpoint(folder: Path, identity: dict) -> dict | None:
     path = folder / CHECKPOINT_FILE
     if not path.exists():
         return None
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        own = checkpoint["identity"]
-    except Exception as error:
-        raise TrainingError(
-            f"{path} is no checkpoint of galcfm, or damaged ({type(error).__name__}): move it "
-            "away, or train into another folder"
-        ) from error
-    differing = [k for k in identity if own.get(k) != identity[k]]
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
     if differing:
         raise TrainingError(
             f"{path} belongs to training with another {', '.join(differing)}: train into another "

@@ -1,0 +1,467 @@
+"""Nothing of the user's is lost: each writer replaces its own kind, and nothing else."""
+
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from galcfm import Posterior, Survey, figures, paths, runs, stored_posteriors
+from galcfm.metrics import LogDensities
+from galcfm.runs import RunError
+from galcfm.sdss import DownloadError, Ledger
+from galcfm.simulate import simulate_survey
+from galcfm.studies import stored
+from galcfm.survey import SurveyWriter
+from galcfm.training import TrainingSettings, train
+
+SMALL = {"width": 8, "depth": 1}
+
+
+@pytest.fixture(scope="module")
+def few(survey):
+    return survey.select(np.arange(20))
+
+
+def model(survey):
+    posterior = Posterior("magnitudes", network=SMALL)
+    posterior.fit_standardisation(survey.split("train"))
+    return posterior
+
+
+SEEDS = itertools.count()  # the same survey would be opened, and not written
+FOLDERS = {
+    "Survey.save": lambda folder, survey: survey.save(folder),
+    "Posterior.save": lambda folder, survey: model(survey).save(folder),
+    "train": lambda folder, survey: train(
+        Posterior("magnitudes", network=SMALL),
+        survey,
+        folder,
+        TrainingSettings(max_epochs=1),
+        progress=False,
+    ),
+    "simulate_survey": lambda folder, survey: simulate_survey(
+        folder, 2, next(SEEDS), processes=1, progress=False, replace=True
+    ),
+}
+FILES = {
+    "posteriors.nc": lambda path, survey: stored_posteriors.save_posteriors(
+        model(survey).infer(survey, n_samples=4, steps=1, progress=False), path
+    ),
+    "densities.npz": lambda path, survey: stored_posteriors.save_densities(
+        {"image": LogDensities(*np.zeros((2, 3)), *np.zeros((2, 3, 2)))}, path
+    ),
+    "figure.png": lambda path, survey: figures.save(Figure(), path.with_suffix("")),
+    "figure.pdf": lambda path, survey: figures.save(Figure(), path.with_suffix("")),
+    "result.json": lambda path, survey: (
+        stored.stored(path, "key"),
+        stored.store(path, {}, "key", "the command"),
+    ),
+    "cutouts.db": lambda path, survey: Ledger(path).__exit__(),
+}
+
+
+@pytest.fixture(params=FOLDERS)
+def write_folder(request, few):
+    return lambda folder: FOLDERS[request.param](folder, few)
+
+
+@pytest.fixture(params=FILES)
+def write_file(request, few):
+    return lambda folder: FILES[request.param](folder / request.param, few), request.param
+
+
+def contents(folder):
+    """All files below a folder and what is in them."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# Folders
+
+
+def test_a_folder_with_a_strangers_file_is_refused_by_name(write_folder, tmp_path):
+    folder = tmp_path / "mydata"
+    (folder / "chapters").mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years of work")
+    (folder / "chapters" / "one.txt").write_text("more")
+    before = contents(tmp_path)
+    with pytest.raises((ValueError, OSError), match=r"mydata holds chapters, .*thesis\.txt, which"):
+        write_folder(folder)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["survey.json", "model.json", "checkpoint.pt", "images.npy"])
+def test_a_strangers_file_of_our_name_is_refused(write_folder, tmp_path, name):
+    folder = tmp_path / "mydata"
+    folder.mkdir()
+    (folder / name).write_text('{"of": "another program"}')
+    before = contents(tmp_path)
+    with pytest.raises((ValueError, OSError, RuntimeError), match=name.replace(".", r"\.")):
+        write_folder(folder)
+    assert contents(tmp_path) == before
+
+
+def test_its_own_kind_is_replaced(write_folder, tmp_path):
+    write_folder(tmp_path / "ours")
+    names = set(contents(tmp_path / "ours"))
+    (tmp_path / "ours" / ".DS_Store").touch()  # a file browser looked in
+    write_folder(tmp_path / "ours")
+    assert set(contents(tmp_path / "ours")) - {".DS_Store"} == names
+    assert {p.name for p in tmp_path.iterdir()} == {"ours"}
+
+
+def test_a_link_is_followed_and_stays(write_folder, tmp_path):
+    large, link = tmp_path / "large disk", tmp_path / "link"
+    large.mkdir()
+    link.symlink_to(large)
+    write_folder(link)
+    assert link.is_symlink()
+    assert contents(large)
+    (large / "thesis.txt").write_text("years of work")
+    with pytest.raises((ValueError, OSError), match=r"large disk holds thesis\.txt"):
+        write_folder(link)
+    assert (large / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_link_to_nowhere_becomes_a_folder(write_folder, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "not yet")
+    write_folder(tmp_path / "link")
+    assert contents(tmp_path / "not yet")
+
+
+def test_a_link_inside_is_a_strangers(write_folder, tmp_path):
+    write_folder(tmp_path / "ours")
+    name = next(iter(contents(tmp_path / "ours")))
+    shutil.move(tmp_path / "ours" / name, tmp_path / "elsewhere")
+    (tmp_path / "ours" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises((ValueError, OSError), match="which galcfm did not write"):
+        write_folder(tmp_path / "ours")
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_is_no_folder(write_folder, write_file, tmp_path):
+    (tmp_path / "file").write_text("years of work")
+    for path, message in (("file", "is a file"), ("file/below", "part of the path is a file")):
+        with pytest.raises((ValueError, OSError), match=message):
+            write_folder(tmp_path / path)
+    with pytest.raises((ValueError, OSError, RuntimeError), match="part of the path is a file"):
+        write_file[0](tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "years of work"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that is closed even to root")
+def test_a_closed_folder_is_named(write_folder, write_file):
+    for write in (write_folder, write_file[0]):
+        with pytest.raises((ValueError, OSError, RuntimeError), match="/sys/galcfm") as caught:
+            write(paths.Path("/sys/galcfm"))
+        remedies = ("cannot be written", "check that", "free some space")
+        assert any(remedy in str(caught.value) for remedy in remedies)
+
+
+def test_a_survey_is_never_gone(few, tmp_path, monkeypatch):
+    """Killed between the old one's leaving and the new one's coming, the old one returns."""
+    few.save(tmp_path / "ours")
+    real, calls = os.replace, []
+
+    def killed(source, target):
+        if str(target).endswith("ours"):
+            calls.append(source)
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        few.select(np.arange(5)).save(tmp_path / "ours")
+    monkeypatch.undo()
+    assert calls
+    SurveyWriter(tmp_path / "ours", 0)
+    assert len(Survey.load(tmp_path / "ours")) == 20
+
+
+def test_what_was_rejected_is_kept(few, tmp_path):
+    table = few.catalogue.assign(mag_u=np.where(np.arange(20) == 3, np.nan, few.magnitudes[:, 0]))
+    survey = Survey.from_table(table, unit="AB", total=True, dereddened=True)
+    survey.save(tmp_path / "kept")
+    rejected = Survey.load(tmp_path / "kept").rejected
+    assert rejected.to_dict() == survey.rejected.to_dict()
+    assert rejected["reason"].tolist() == ["mag_u has no value"]
+
+
+# Files
+
+
+def test_a_strangers_file_is_not_replaced(write_file, tmp_path):
+    write, name = write_file
+    (tmp_path / name).write_text("years of work")
+    (tmp_path / "thesis.txt").write_text("more")
+    with pytest.raises((OSError, DownloadError), match=name.replace(".", r"\.")) as caught:
+        write(tmp_path)
+    assert "move it away" in str(caught.value)
+    assert (tmp_path / name).read_text() == "years of work"
+    assert (tmp_path / "thesis.txt").read_text() == "more"
+
+
+def test_its_own_file_is_replaced(write_file, tmp_path):
+    write, name = write_file
+    write(tmp_path)
+    write(tmp_path)
+    assert (tmp_path / name).stat().st_size > 0
+
+
+def test_another_programs_database_is_no_ledger(tmp_path):
+    with sqlite3.connect(tmp_path / "mine.db") as mine:
+        mine.execute("CREATE TABLE notes (text)")
+    before = (tmp_path / "mine.db").read_bytes()
+    with pytest.raises(DownloadError, match="no ledger of cutouts"):
+        Ledger(tmp_path / "mine.db")
+    assert (tmp_path / "mine.db").read_bytes() == before
+
+
+# Runs
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
+    paths.write_json(paths.survey_folder("quick") / "survey.json", {"schema_version": 1})
+    return tmp_path / "data"
+
+
+def opened(notebook, **changes):
+    return runs.open_run(notebook, runs.parameter_defaults(notebook) | changes)
+
+
+@pytest.mark.parametrize("notebook", [n for n in runs.NOTEBOOKS if runs.OUTPUTS[n]])
+def test_a_notebook_replaces_only_what_it_left(data, notebook):
+    run = data / "runs" / "quick"
+    for earlier in runs.NOTEBOOKS[: runs.NOTEBOOKS.index(notebook)]:
+        for name in runs.OUTPUTS[earlier]:
+            paths.write_json(run / name, {})
+    name = runs.OUTPUTS[notebook][0]
+    (run / name).parent.mkdir(parents=True, exist_ok=True)
+    (run / name).write_text("years of work")
+    (run / "thesis.txt").write_text("more")
+    with pytest.raises(RunError, match=f"holds {name}, but {notebook} has not run there"):
+        opened(notebook)
+    (run / name).unlink()
+    assert opened(notebook) == run
+    assert (run / "thesis.txt").read_text() == "more"
+
+
+def test_what_is_set_aside_is_ours(data):
+    run = opened("02_training")
+    paths.write_json(run / "image" / "model.json", {})
+    (run / "image" / "thesis.txt").write_text("years of work")
+    changed = runs.parameter_defaults("02_training") | {"width": 8}
+    with pytest.raises(RunError, match=r"image holds thesis\.txt, which galcfm did not write"):
+        runs.set_outdated_aside("02_training", changed)
+    assert (run / "image" / "thesis.txt").exists()
+
+
+def test_wiping_deletes_nothing_of_a_stranger(data):
+    parameters = runs.profile_parameters("quick")
+    run, survey = opened("02_training"), paths.survey_folder("quick")
+    paths.write_json(run / "variants" / "image-1" / "model.json", {})
+    paths.write_json(run / "outdated" / "02_training" / "prior" / "model.json", {})
+    for place in (run / "thesis.txt", run / "image" / "thesis.txt", survey / "thesis.txt"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("years of work")
+        before = contents(data)
+        with pytest.raises(RunError, match=r"holds .*thesis\.txt"):
+            runs.wipe(parameters)
+        assert contents(data) == before
+        place.unlink()
+    runs.wipe(parameters)
+    assert not run.exists()
+    assert not survey.exists()
+
+
+@pytest.mark.parametrize("name", ["../../mine", "/mine", "a/b", "", ".hidden"])
+def test_names_cannot_lead_elsewhere(data, name):
+    with pytest.raises(ValueError, match="use letters, digits"):
+        paths.survey_folder(name)
+    if name:
+        with pytest.raises(ValueError, match="use letters, digits"):
+            paths.run_folder("quick", name + "/")
+
+
+def test_a_run_can_be_a_link_and_no_file(data):
+    (data / "runs").mkdir()
+    (data.parent / "large disk").mkdir()
+    (data / "runs" / "quick").symlink_to(data.parent / "large disk")
+    assert (opened("02_training") / "parameters" / "02_training.json").exists()
+    assert (data / "runs" / "quick").is_symlink()
+    (data / "runs" / "quick-x").write_text("years of work")
+    with pytest.raises(OSError, match="part of the path is a file"):
+        opened("02_training", run="x")
+    assert (data / "runs" / "quick-x").read_text() == "years of work"
+
+
+# What notebooks and calls are told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("use_redshift", "no", "True or False"),
+        ("augment", 0, "True or False"),
+        ("max_epochs", "50", "a whole number"),
+        ("max_epochs", 1.5, "a whole number"),
+        ("max_epochs", True, "a whole number"),
+        ("learning_rate", "1e-3", "a number"),
+        ("features", 3, "text"),
+        ("encoder_widths", "16, 32", "a list"),
+    ],
+)
+def test_parameters_are_of_their_kind(data, name, value, kind):
+    with pytest.raises(RunError, match=f"{name} is {value!r}: 02_training takes {kind}"):
+        opened("02_training", **{name: value})
+    assert not (data / "runs").exists()
+
+
+def test_whole_numbers_are_numbers(data):
+    assert opened("02_training", learning_rate=1)
+
+
+@pytest.mark.parametrize("value", ["no", "False", 0, 1, None, "True"])
+def test_booleans_are_booleans(few, value):
+    declared = {"unit": "AB", "total": True, "dereddened": True}
+    for name in ("total", "dereddened", "strict"):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}: give True or False"):
+            Survey.from_table(few.catalogue, **declared | {name: value})
+    for name in ("use_redshift", "use_magnitude_errors"):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}"):
+            Posterior(**{name: value})
+    for name in ("augment", "half_precision"):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}"):
+            TrainingSettings(**{name: value})
+    for name in ("label_errors", "fibre", "replace"):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}"):
+            simulate_survey("nowhere", 2, 1, **{name: value})
+
+
+# Units by their looks, labels
+
+
+M = np.array([[18.9, 17.6, 17.1, 16.8, 16.6], [19.5, 18.0, 17.2, 16.9, 16.7]])
+
+
+def table(values):
+    import pandas as pd
+
+    return pd.DataFrame(values, columns=[f"mag_{band}" for band in "ugriz"]).assign(
+        object_id=list("abcdefgh")[: len(values)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "declared", "likelier"),
+    [
+        (M, "nanomaggy", "AB"),
+        (M, "Jy", "AB"),
+        (10 ** (9 - 0.4 * M), "Jy", "nanomaggy"),
+        (10 ** (9 - 0.4 * (M + 3.5)), "AB", "nanomaggy"),
+        (3631 * 10 ** (-0.4 * M), "AB", "Jy"),
+        (3631 * 10 ** (-0.4 * M), "nanomaggy", "Jy"),
+        (np.full((3, 5), 20.0), "nanomaggy", "AB"),
+    ],
+)
+def test_a_table_that_no_galaxies_have_is_refused_with_the_likelier_unit(
+    values, declared, likelier
+):
+    with pytest.raises(ValueError, match=f"pass unit='{likelier}'"):
+        Survey.from_table(table(values), unit=declared, total=True, dereddened=True)
+
+
+@pytest.mark.parametrize("shift", [-6, -3, 0, 3, 6])
+def test_galaxies_bright_and_faint_are_taken_in_each_unit(shift):
+    found = [
+        Survey.from_table(table(values), unit=unit, total=True, dereddened=True).magnitudes
+        for unit, values in {
+            "AB": M + shift,
+            "nanomaggy": 10 ** (9 - 0.4 * (M + shift)),
+            "Jy": 3631 * 10 ** (-0.4 * (M + shift)),
+        }.items()
+    ]
+    for magnitudes in found:
+        np.testing.assert_allclose(magnitudes, M + shift)
+
+
+def test_a_galaxy_with_a_bad_label_is_inferred_and_not_trained_on(survey, tmp_path):
+    labels = survey.catalogue.drop(columns="split")
+    labels.loc[5, "a_v"] = -9999
+    declared = {"unit": "AB", "total": True, "dereddened": True}
+    with pytest.warns(UserWarning, match=r"1 galaxies are without a label.*row 5 .*a_v is -9999"):
+        found = Survey.from_table(labels, **declared)
+    assert len(found) == 120
+    assert np.isnan(found.properties[5, 4])
+    with pytest.raises(ValueError, match="pass strict=False to infer them alone"):
+        Survey.from_table(labels, strict=True, **declared)
+    found.catalogue["split"] = np.where(np.arange(120) % 5 == 4, "validation", "train")
+    settings = TrainingSettings(max_epochs=1)
+    trained = train(
+        Posterior("magnitudes", network=SMALL), found, tmp_path, settings, progress=False
+    )
+    assert trained.metadata["n_train"] == 95
+    draws = trained.infer(found, n_samples=4, steps=2, progress=False)
+    assert np.isfinite(draws["a_v"].sel(object_id="toy-0-5")).all()
+
+
+# The hand-over, opened by its receivers
+
+
+def test_posteriors_are_opened_by_their_receivers(few, tmp_path):
+    import arviz
+    import xarray
+
+    posteriors = model(few).infer(few, n_samples=8, steps=2, progress=False)
+    posteriors.to_netcdf(tmp_path / "as_shown.nc")
+    stored_posteriors.save_posteriors(posteriors, tmp_path / "saved.nc")
+    for name in ("as_shown.nc", "saved.nc"):
+        found = arviz.from_netcdf(tmp_path / name)
+        assert found.posterior["a_v"].shape == (4, 2, 20)
+        assert len(arviz.summary(found.posterior.isel(object_id=0), kind="stats")) == 5
+        again = xarray.open_dataset(tmp_path / name, group="posterior", engine="h5netcdf")
+        np.testing.assert_array_equal(again["a_v"], posteriors["a_v"])
+        assert again["a_v"].attrs["units"] == "mag"
+        assert (stored_posteriors.load_posteriors(tmp_path / name) == posteriors).all()
+    part = posteriors.isel(object_id=slice(3))
+    part.to_netcdf(tmp_path / "part.nc")
+    assert arviz.from_netcdf(tmp_path / "part.nc").posterior.sizes["object_id"] == 3
+
+
+def test_catalogues_are_opened_by_their_receivers(few, tmp_path):
+    import pandas as pd
+    import pyarrow.parquet
+    from astropy.table import Table
+
+    few.save(tmp_path / "ours")
+    path = tmp_path / "ours" / "catalogue.parquet"
+    expected = few.catalogue["mag_r"].to_numpy()
+    for column in (
+        pd.read_parquet(path)["mag_r"],
+        pyarrow.parquet.read_table(path)["mag_r"],
+        Table.read(path)["mag_r"],
+    ):
+        np.testing.assert_array_equal(np.asarray(column), expected)
+    images = np.load(tmp_path / "ours" / "images.npy", allow_pickle=False)
+    np.testing.assert_array_equal(images, few.images)
+    assert json.loads((tmp_path / "ours" / "survey.json").read_text())["n_galaxies"] == 20
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is not installed")
+def test_catalogues_are_opened_by_stilts(few, tmp_path):
+    import subprocess
+
+    few.save(tmp_path / "ours")
+    counted = subprocess.run(
+        ["stilts", "tpipe", f"in={tmp_path / 'ours' / 'catalogue.parquet'}", "omode=count"],
+        capture_output=True,
+        text=True,
+    )
+    assert "rows: 20" in counted.stdout
