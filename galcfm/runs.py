@@ -57,6 +57,7 @@ OUTPUTS = {
     "09_is_the_survey_real": (),
     "10_tried_on_the_sky": (),
     "11_other_priors": (),
+    "20_your_own_galaxies": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)
 # All that a run may hold, as patterns of paths below its folder.

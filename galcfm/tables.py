@@ -1,6 +1,7 @@
 """The tables of the book, one function a table; each returns a pandas DataFrame to show."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ __all__ = [
     "point_estimates",
     "relations",
     "training_seeds",
+    "trials",
     "wasserstein",
 ]
 
@@ -490,6 +492,23 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
             for name, (gain, text) in gains.items()
         }
     ).T
+
+
+def trials(cases: Mapping[str, Callable], show: Callable = str) -> pd.DataFrame:
+    """What comes of some calls, a row a call: what was taken, or the sentence that refuses it.
+
+    Arguments:
+        cases: by description, the call.
+        show: what to say of a result.
+    """
+    rows = {}
+    for name, call in cases.items():
+        try:
+            rows[name] = {"taken": show(call()), "refused": ""}
+        except (ValueError, OSError, RuntimeError) as error:
+            # Paths of the machine that made the page mean nothing to its readers.
+            rows[name] = {"taken": "", "refused": re.sub(r"/\S*/", "…/", str(error))}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _with_error(value: float, error: float, digits: int = 2, sign: str = "") -> str:

@@ -1,0 +1,291 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own galaxies
+#
+# A table, and cutouts where there are some, become a survey; a trained model
+# gives their posteriors. A row is never repaired: it is used as it stands,
+# converted to the units of this book, or listed with the reason. Nothing is
+# taken for something else in silence, neither a masked value for a number,
+# nor a flux for a magnitude, nor a picture for one of another scale. The
+# tables of this chapter say what is taken and what is refused; each line is
+# made by trying it when the page is built. {doc}`../run_it_yourself` has the
+# calls in brief, {doc}`../data` the definitions.
+
+# %% tags=["parameters"]
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+n_shown = 6  # test galaxies that stand in for yours; not in the paper
+
+# %%
+# %matplotlib inline
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import QTable, Table
+
+from galcfm import Posterior, Survey, figures, paths, runs, tables
+from galcfm.images import encode_jpeg
+from galcfm.properties import BANDS, MAGNITUDES
+
+folder = runs.open_run("20_your_own_galaxies", globals())
+test = Survey.load(paths.survey_folder(survey)).split("test")
+galaxies = test.select(range(n_shown))
+warnings.simplefilter("ignore")
+
+# %% [markdown]
+# ## A table in, posteriors out
+#
+# Here some test galaxies stand in for yours: their fluxes in microjansky, as
+# many catalogues have them, under names of their own. You declare what a
+# table cannot say: the unit where the columns have none, that the fluxes are
+# *total* ones, and whether the Galaxy's extinction is removed.
+
+# %%
+own = QTable({"ID": list(galaxies.object_id)})
+for k, band in enumerate(BANDS):
+    own[f"F_{band}"] = (galaxies.magnitudes[:, k] * u.ABmag).to(u.uJy)
+columns = {f"mag_{band}": f"F_{band}" for band in BANDS}
+columns["object_id"] = "ID"
+declared = {"unit": "Jy", "total": True, "dereddened": True}
+mine = Survey.from_table(own, columns, **declared)
+model = Posterior.load(paths.published_folder() / "models" / "photometry")
+posteriors = model.infer(mine, n_samples=1000, steps=12, progress=False)
+posteriors["log_stellar_mass"].median(("chain", "draw")).to_series().round(2)
+
+# %% mystnb={"figure": {"caption": "Posterior of the first galaxy by the small photometry model that is kept in the repository, with the values that its survey has measured.", "name": "fig-own-corner"}}
+figures.galaxy_corner(
+    galaxies.catalogue,
+    {"photometry": posteriors},
+    galaxy=0,
+    source=galaxies.source,
+)
+
+# %% [markdown]
+# `posteriors.to_netcdf("mine.nc")` writes what ArviZ reads, and
+# `mine.save("mine")` keeps the survey, the rows that were rejected with it.
+#
+# ## By any door the same survey
+#
+# The same galaxies as a file of each format, and as what your own code may
+# have in its hands. *Taken* gives the first magnitude in $r$, which must be
+# the same in each line.
+
+# %%
+place = Path(tempfile.mkdtemp())
+flux = own.copy()
+plain = pd.DataFrame({name: np.array(own[name]) for name in own.colnames})
+jansky = plain.assign(**{f"F_{b}": plain[f"F_{b}"] / 1e6 for b in BANDS})
+flux.write(place / "a.fits")
+flux.write(place / "a.fits.gz")
+flux.write(place / "a.ecsv")
+flux.write(place / "a.vot", format="votable")
+jansky.to_parquet(place / "a.parquet")
+jansky.to_csv(place / "a.csv", index=False)
+jansky.to_csv(place / "comma.csv", index=False, sep=";", decimal=",")
+jansky.to_csv(place / "utf16.csv", index=False, encoding="utf-16")
+doors = {
+    "FITS, in μJy by its header": lambda: place / "a.fits",
+    "the same, packed": lambda: place / "a.fits.gz",
+    "its records, `fits.getdata`": lambda: fits.getdata(place / "a.fits"),
+    "its HDU": lambda: fits.open(place / "a.fits")[1],
+    "ECSV": lambda: place / "a.ecsv",
+    "VOTable": lambda: place / "a.vot",
+    "Parquet": lambda: place / "a.parquet",
+    "CSV": lambda: place / "a.csv",
+    "CSV with ; and decimal commas": lambda: place / "comma.csv",
+    "CSV in UTF-16": lambda: place / "utf16.csv",
+    "pandas DataFrame": lambda: jansky,
+    "astropy QTable": lambda: own,
+    "pyarrow Table": lambda: pyarrow.Table.from_pandas(jansky),
+    "dict of arrays": lambda: dict(jansky.items()),
+}
+tables.trials(
+    {
+        name: lambda make=make: Survey.from_table(make(), columns, **declared)
+        for name, make in doors.items()
+    },
+    lambda found: f"r = {found.magnitudes[0, 2]:.4f}",
+)
+
+# %% [markdown]
+# ## Whole tables that are refused
+#
+# A table is refused where it says something else than you declare, or where
+# two readings are possible. The sentence names the remedy.
+
+# %%
+magnitudes = galaxies.catalogue[["object_id", *MAGNITUDES]]
+ab = {"unit": "AB", "total": True, "dereddened": True}
+twice = magnitudes.set_axis(["object_id", *MAGNITUDES[:4], "mag_u"], axis=1)
+upper = magnitudes.rename(columns=str.upper)
+cases = {
+    "magnitudes declared in nanomaggies": (
+        magnitudes,
+        ab | {"unit": "nanomaggy"},
+    ),
+    "janskys declared as magnitudes": (jansky, ab),
+    'dereddened="no"': (magnitudes, ab | {"dereddened": "no"}),
+    "aperture fluxes": (magnitudes, ab | {"total": False}),
+    "a column twice": (twice, ab),
+    "names in capitals": (upper, ab),
+    "no z band": (magnitudes.drop(columns="mag_z"), ab),
+    "Galactic extinction, but no E(B−V)": (
+        magnitudes,
+        ab | {"dereddened": False},
+    ),
+}
+tables.trials(
+    {
+        name: lambda table=table, told=told: Survey.from_table(
+            table, columns if "ID" in table else None, **told
+        )
+        for name, (table, told) in cases.items()
+    },
+    len,
+)[["refused"]]
+
+# %% [markdown]
+# ## Rows that are refused
+#
+# A row that cannot be used is left out of the survey and listed in
+# `rejected`. A galaxy whose *label* is bad stays, without it: it can be
+# inferred, and is not trained on.
+
+# %%
+text = magnitudes.astype(str).assign(redshift="0.05", a_v_balmer="0.3")
+faults = {
+    ("mag_u", 0): "-9999",
+    ("mag_g", 1): "",
+    ("mag_r", 2): "bright",
+    ("mag_i", 3): "1_7",
+    ("redshift", 4): "99",
+    ("object_id", 5): "1.23765E+18",
+}
+for (column, row), value in faults.items():
+    text.loc[row % n_shown, column] = value
+text = pd.concat([text, magnitudes.astype(str).assign(redshift="0.1")])
+Survey.from_table(
+    text.reset_index(drop=True).assign(
+        a_v_balmer=["77", *["0.3"] * (len(text) - 1)]
+    ),
+    **ab,
+).rejected.set_index("row")
+
+# %% [markdown]
+# ## Cutouts
+#
+# Cutouts are arrays, or files of a folder by the identifier: JPEG, PNG, or
+# FITS in $i$, $r$ and $g$. FITS images are turned until north is up by their
+# own world coordinates, whatever frame these are in, and their middle must
+# lie where the table says that the galaxy is. Arrays are cutouts of a survey
+# already, or resampled from the scale that you state.
+
+# %%
+images = galaxies.images
+(place / "jpegs").mkdir()
+for name, image in zip(galaxies.object_id, images, strict=True):
+    (place / "jpegs" / f"{name}.jpg").write_bytes(encode_jpeg(image))
+pictures = {
+    "JPEGs in a folder": place / "jpegs",
+    "an array": images,
+    "a masked array without gaps": np.ma.MaskedArray(images),
+    "channels first": images.transpose(0, 3, 1, 2),
+    "numbers from 0 to 1": images / 255,
+    "four channels": np.concatenate([images, images[..., :1]], axis=3),
+    "too small": images[:, 32:96, 32:96],
+    "one cutout too few": images[1:],
+    "a folder that is not there": place / "nowhere",
+}
+tables.trials(
+    {
+        name: lambda cutouts=cutouts: Survey.from_table(
+            magnitudes, cutouts=cutouts, pixel_scale=0.396, **ab
+        )
+        for name, cutouts in pictures.items()
+    },
+    lambda found: f"{len(found)} cutouts",
+)
+
+# %% [markdown]
+# ## Arrays straight into a model
+#
+# `Posterior.sample`, `log_prob` and `out_of_range` take arrays of NumPy,
+# PyTorch and pandas.
+
+# %%
+m = galaxies.magnitudes
+named = pd.DataFrame(m, columns=list(MAGNITUDES))
+gap = np.arange(m.size).reshape(m.shape) == 7
+arrays = {
+    "NumPy": lambda: model.sample(m, n_samples=4),
+    "nested lists": lambda: model.sample(m.tolist(), n_samples=4),
+    "DataFrame, columns in another order": lambda: model.sample(
+        named[list(MAGNITUDES[::-1])], n_samples=4
+    ),
+    "AB magnitudes with their unit": lambda: model.sample(
+        m * u.ABmag, n_samples=4
+    ),
+    "fluxes with their unit": lambda: model.sample(
+        (m * u.ABmag).to(u.uJy), n_samples=4
+    ),
+    "a masked value": lambda: model.sample(
+        np.ma.MaskedArray(m, gap), n_samples=4
+    ),
+    "DataFrame with other names": lambda: model.sample(pd.DataFrame(m)),
+    "four bands": lambda: model.sample(m[:, :4]),
+    "n_samples=0": lambda: model.sample(m, n_samples=0),
+    "a redshift, which this model was not told": lambda: model.sample(
+        m, redshift=galaxies.redshift
+    ),
+    "theta with a NaN": lambda: model.log_prob(
+        np.where(gap, np.nan, galaxies.properties), m
+    ),
+    'device="cuda" without one': lambda: Posterior.load(
+        paths.published_folder() / "models" / "photometry", device="cuda:99"
+    ),
+}
+tables.trials(arrays, lambda theta: f"{tuple(theta.shape)}")
+
+# %% [markdown]
+# ## What lies on your disk is safe
+#
+# Whatever writes a folder replaces a folder of its own kind, once the new one
+# is whole, and touches nothing else.
+
+# %%
+(place / "mydata").mkdir()
+(place / "mydata" / "thesis.txt").write_text("years of work")
+writers = {
+    "a survey over your folder": lambda: mine.save(place / "mydata"),
+    "a model over your folder": lambda: model.save(place / "mydata"),
+    "a survey into a new folder": lambda: mine.save(place / "new"),
+    "a survey over a survey": lambda: mine.save(place / "new"),
+    "a model over a survey": lambda: model.save(place / "new"),
+}
+tables.trials(writers, lambda _: "written")
+
+# %%
+sorted(path.name for path in (place / "mydata").iterdir())
