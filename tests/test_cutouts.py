@@ -159,6 +159,16 @@ def test_axes_may_be_swapped(sky, kind):
     assert np.abs(sky.store(sky.hdus).image() - straight()).max() <= 2
 
 
+@pytest.mark.parametrize("turn", [0, 33, 90, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_cutouts_need_not_be_square(sky, turn, mirrored):
+    sky.write(kind="galactic", turn=turn, mirrored=mirrored, size=260)
+    for hdu in sky.hdus.values():
+        hdu.data = hdu.data[:, 35:-35]
+        hdu.header["CRPIX1"] -= 35
+    assert np.abs(sky.store(sky.hdus).image() - straight()).max() <= 2
+
+
 @settings(max_examples=200)
 @given(
     kind=st.sampled_from(sorted(FRAMES)),
