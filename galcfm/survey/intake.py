@@ -106,7 +106,8 @@ def take_in(
 
     images = None
     if cutouts is not None:
-        images = collect_cutouts(cutouts, pixel_scale, object_id, reasons, source.name)
+        positions = np.column_stack([values["ra"], values["dec"]])
+        images = collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, source.name)
     good = np.array([not reason for reason in reasons])
     rejected = pd.DataFrame(
         {

@@ -176,10 +176,11 @@ class Survey:
                 removed with `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the
                 coefficients of Schlafly & Finkbeiner (2011, ApJ 737, 103).
             cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, a row a galaxy; or a
-                folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits (nanomaggies a
-                pixel, or as BUNIT says; turned north up by their WCS). Pictures are north up, east
-                left. Characters that a file name cannot have are percent-encoded: a%2Fb.jpg is
-                the cutout of a/b.
+                folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits, which may be
+                packed (.fits.gz, .fits.fz): nanomaggies a pixel, or as BUNIT says; turned north up
+                by their WCS, be it equatorial, galactic or ecliptic, and refused where its middle
+                is not at `ra`, `dec`. Pictures are north up, east left. Characters that a file
+                name cannot have are percent-encoded: a%2Fb.jpg is the cutout of a/b.
             pixel_scale: of the cutouts [arcsec/pixel]; their middle is resampled to 0.396.
             strict: refuse the table if any row cannot be used.
 
