@@ -444,13 +444,13 @@ def test_the_pixel_of_a_coarse_image_is_allowed(sky):
 
 
 def test_bands_of_different_places_are_refused(sky):
-    sky.write("i").write("rg", middle=(MIDDLE[0], MIDDLE[1] + 0.3 / 3600)).image()
-    sky.write("r", middle=(MIDDLE[0], MIDDLE[1] + 0.5 / 3600))
+    sky.write("i").write("rg", middle=(MIDDLE[0], MIDDLE[1] + 0.7 / 3600)).image()
+    sky.write("r", middle=(MIDDLE[0], MIDDLE[1] + 0.9 / 3600))
     assert sky.refusal() == (
-        "a_r.fits has ra, dec = 150.00000, 2.00014 in its middle, 0.5 arcsec from the ra, dec = "
+        "a_r.fits has ra, dec = 150.00000, 2.00025 in its middle, 0.9 arcsec from the ra, dec = "
         "150.00000, 2.00000 of a_i.fits: cut the bands out around one position"
     )
-    # Each within a pixel of the first.
+    # Each within two pixels of the first.
     sky.write("r", middle=(MIDDLE[0], MIDDLE[1] - 0.3 / 3600))
     assert sky.refusal().startswith("a_g.fits has ra, dec")
     sky.table = sky.table.drop(columns=["ra", "dec"])

@@ -233,7 +233,10 @@ class _Folder:
 
 
 def _check_same_place(places: dict, pixel_scale: float) -> None:
-    """Refuse bands of which one lies more than a pixel beside another."""
+    """Refuse bands of which one lies more than two pixels beside another.
+
+    Bands that are cut at whole pixels of three frames lie up to √2 pixels apart.
+    """
     for (one, place), (other, its_place) in combinations(places.items(), 2):
         if (place is None) != (its_place is None):
             without, with_one = (one, other) if place is None else (other, one)
@@ -243,7 +246,7 @@ def _check_same_place(places: dict, pixel_scale: float) -> None:
             )
         if place is not None:
             apart = _separation(place, its_place)
-            if apart > max(PIXEL_SCALE, pixel_scale):
+            if apart > 2 * max(PIXEL_SCALE, pixel_scale):
                 raise ValueError(
                     f"{other} has {_degrees(its_place)} in its middle, {apart:.1f} arcsec from the "
                     f"{_degrees(place)} of {one}: cut the bands out around one position"

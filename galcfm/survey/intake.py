@@ -262,6 +262,8 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
         f"{where}: {len(rows)} galaxies are without a label, the first of them row {row} "
         f"(object_id {object_id[row]!r}): {'; '.join(no_labels[row])}"
     )
+    # A label may be any text, and a log file takes no half of a character.
+    text = text.encode(errors="backslashreplace").decode()
     if len(rows) == good.sum():
         raise SurveyError(f"{text}; correct the columns, or leave them out: columns={{name: None}}")
     if strict:
