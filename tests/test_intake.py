@@ -197,7 +197,7 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("has no mag_u: map", frame.drop(columns="mag_u"))
     refused("has no column 'mag_y'", columns={"mag_u": "mag_y"})
     refused("do you mean 'redshift'", columns={"redshif": "z"})
-    refused("but no a_v: a survey has all five", frame.drop(columns="a_v"))
+    refused("but no a_v: give all five", frame.drop(columns="a_v"))
     refused("but no magerr_g", frame.assign(magerr_u=0.1))
     refused("two columns are called 'mag_u'", pd.concat([frame, frame[["mag_u"]]], axis=1))
     refused("numbers are needed for mag_u", frame.assign(mag_u=True))
