@@ -115,18 +115,18 @@ def _read_fits(table, name):
     for column in table.columns:
         if column.name not in result.colnames or not (column.ascii or column.null is not None):
             continue
-        # TNULL is a value as it is stored; astropy compares it with values that are scaled.
         raw, values = stored[column.name], result[column.name]
+        if raw.shape != values.shape:
+            continue
+        # TNULL is a value as it is stored; astropy compares it with values that are scaled.
+        gaps = raw == column.null
         if column.ascii:
             raw = np.char.strip(raw)
             gaps = (raw == b"") | (raw == str(column.null).strip().encode())
-        else:
-            gaps = raw == column.null
-        if values.dtype.kind == "u":
+        elif values.dtype.kind == "u":
             # Unless astropy wrote it: for unsigned integers it stores the value that is meant.
             gaps |= np.ma.getdata(values) == column.null
-        if gaps.shape == values.shape:
-            result[column.name] = MaskedColumn(values, mask=gaps)
+        result[column.name] = MaskedColumn(values, mask=gaps)
     return result
 
 
@@ -252,6 +252,13 @@ def _as_table(table):
         from astropy.table import QTable
 
         with _readable("table", "columns", "give an array a column, all of one length"):
+            if isinstance(table, Mapping):
+                # Of a series with gaps astropy would make floats.
+                is_series = (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)
+                table = {
+                    name: _series_values(pd.Series(data)) if isinstance(data, is_series) else data
+                    for name, data in table.items()
+                }
             table = QTable(table)
     elif hasattr(table, "__arrow_c_stream__") and not isinstance(table, pd.DataFrame):
         import pyarrow
