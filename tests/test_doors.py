@@ -318,6 +318,9 @@ def test_units_in_parquet_count(tmp_path):
         f"# made by me\n#\n# {HEADER}\n{ROW}\n",
         f"#Table1\n{HEADER}\n{ROW}\n",
         f"# a, b, c, d, e, f\n\n{HEADER}\n{ROW}\n",
+        f"# {HEADER}\n\n{ROW}\n",
+        f'"{HEADER}"\n"{ROW}"\n'.replace(",", '", "'),
+        f'# 2.5" seeing, and so on\n{HEADER}\n{ROW}\n',
         f'{HEADER},"a;b"\n{ROW},1\n',
     ],
 )
@@ -392,6 +395,8 @@ def test_identifiers_in_the_index(tmp_path):
     refused(
         frame.assign(object_id=list("abc")).set_index(ids), "two columns are called 'object_id'"
     )
+    twice = pd.concat([both, both[["object_id"]]], axis=1)
+    refused(twice, "two columns are called 'object_id'")
 
 
 # What is text

@@ -186,7 +186,7 @@ def _read_csv(text: str, path) -> pd.DataFrame:
     head = re.match(r"(?:[ \t]*(?:#[^\r\n]*)?[\r\n]+)*", text)[0]
     text = text[len(head) :]
     line = re.match(r"[^\r\n]*", text)[0]
-    comment = ([""] + [found.strip().lstrip("#").strip() for found in head.splitlines()])[-1]
+    comment = head.strip().splitlines()[-1].lstrip("#").strip() if head.strip() else ""
     if _is_header(comment, line):
         line, text = comment, f"{comment}\n{text}"
     if "\0" in line:
@@ -230,7 +230,10 @@ def _is_header(comment: str, line: str) -> bool:
     separators = _separators(comment)
     if len(separators) != 1:
         return False
-    names, cells = csv.reader([comment, line], delimiter=separators[0], skipinitialspace=True)
+    names, cells = (
+        next(csv.reader([text], delimiter=separators[0], skipinitialspace=True))
+        for text in (comment, line)
+    )
     if separators != [","]:
         cells = [cell.replace(",", ".") for cell in cells]
     are_data = any(not cell.strip() or NUMBER.fullmatch(cell.strip()) for cell in cells)
@@ -269,20 +272,29 @@ def _as_table(table):
             parquet.write_table(pyarrow.table(table), content := BytesIO())
             table = _read_parquet(content)
     if isinstance(table, pd.DataFrame):
-        levels = [name for name in table.index.names if name is not None]
-        if (
-            len(levels) == 1
-            and levels[0] in table
-            and table.index.equals(pd.Index(table[levels[0]]))
-        ):
-            return table
-        return table.reset_index(levels, allow_duplicates=True) if levels else table
+        with _readable("table", "a DataFrame", "call table.reset_index() first"):
+            return _with_index(table)
     if not hasattr(table, "colnames"):
         raise SurveyError(
             f"a {type(table).__name__} is no table: give a path, a pandas DataFrame, an astropy "
             "Table, a FITS table, an Arrow table or a dict of arrays"
         )
     return table
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its named index as columns, unless they are columns already."""
+    names, columns = list(frame.index.names), list(frame.columns)
+    new = [
+        level
+        for level, name in enumerate(names)
+        if name is not None
+        and not (
+            columns.count(name) == 1
+            and frame.index.get_level_values(level).equals(pd.Index(frame[name]))
+        )
+    ]
+    return frame.reset_index(new, allow_duplicates=True) if new else frame
 
 
 class SourceTable:
