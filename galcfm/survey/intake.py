@@ -41,6 +41,11 @@ RANGES = (
     | {f"{p.name}_err": (0.0, 20.0) for p in PROPERTIES}
 )
 MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9, -32768.0}
+# Galaxies may be called 99, but not -99. The longest are what integers make of a NaN.
+MISSING_IDS = {"null", "none", "nan", "na", "n/a", "<na>", "-", "--", "-9", "-99", "-999", "-9999"}
+MISSING_IDS |= {"-9999.0", "-32768", "-2147483648", "-9223372036854775808"}
+# 1.23765e+18 and 1237648704043942144.0 were floats, of which 16 digits are right.
+LOST_DIGITS = re.compile(r"[+-]?(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+|\d{16,}[.,]0*)", re.ASCII)
 
 
 def take_in(
@@ -81,7 +86,9 @@ def take_in(
             reasons[row].append(f"no object_id (column {chosen['object_id']!r})")
         elif not _is_unicode(name):
             reasons[row].append("object_id is not valid text")
-        elif re.fullmatch(r"\d(\.\d+)?[eE]\+\d+", name):
+        elif name.lower() in MISSING_IDS:
+            reasons[row].append(f"object_id is {name!r}, a code for a missing value")
+        elif LOST_DIGITS.fullmatch(name):
             reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
     values = {"object_id": object_id}
     no_labels: list[list[str]] = [[] for _ in range(n)]
@@ -179,10 +186,10 @@ def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> d
         chosen[name] = column
     missing = [name for name in NEEDED if name not in chosen]
     if missing:
+        others = [name for name in known if name not in (*missing, *chosen, *columns)]
         raise SurveyError(
-            f"{source.name} has no {', '.join(missing)}: map columns of yours to them, e.g. "
-            f"columns={{{missing[0]!r}: 'its name in the table'}}; it has "
-            + ", ".join(map(str, source.names[:20]))
+            f"{source.name} has no {', '.join(missing)}: {_hint(source, missing, others)}; "
+            f"it has {', '.join(map(str, source.names[:20]))}"
             + (" …" if len(source.names) > 20 else "")
         )
     for names, remedy in (
@@ -194,6 +201,20 @@ def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> d
             present = ", ".join(name for name in names if name in chosen)
             raise SurveyError(f"{source.name} has {present} but no {', '.join(absent)}: {remedy}")
     return chosen
+
+
+def _hint(source: SourceTable, missing: list[str], others: list[str]) -> str:
+    """What to do about columns that are missing; others may be missing."""
+    spelt = {str(name).lower(): str(name) for name in source.names}
+    if any(name in spelt for name in missing):
+        near = ", ".join(repr(spelt[name]) for name in missing if name in spelt)
+        columns = {name: spelt[name] for name in (*missing, *others) if name in spelt}
+        return f"do you mean {near}? columns={columns}"
+    hint = f"map columns of yours to them, e.g. columns={{{missing[0]!r}: 'its name in the table'}}"
+    index = getattr(source.table, "index", None)
+    if "object_id" in missing and not isinstance(index, pd.RangeIndex | None):
+        hint += ", or name the index, if it holds them: table.rename_axis('object_id')"
+    return hint
 
 
 def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:

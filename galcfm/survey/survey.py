@@ -159,8 +159,9 @@ class Survey:
                 posteriors = Posterior.load("data/runs/quick/image").infer(survey)
 
         Arguments:
-            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not, a
-                DataFrame, an astropy Table, or a structured array.
+            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not; a
+                DataFrame, an astropy Table, a FITS extension or its records, an Arrow table, a
+                structured array, or a dict of arrays. Units and gaps that it declares count.
             columns: name in the survey to name in the table; `"flux[2]"` is an element of a
                 column of vectors. Columns not named here are taken if the table has them under
                 the survey's own name; `None` leaves one out. `object_id` and `mag_u` … `mag_z`

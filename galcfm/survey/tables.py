@@ -1,9 +1,15 @@
-"""Tables of any kind, column by column."""
+"""Tables of any kind, column by column.
+
+Whatever comes in becomes one of two things: what is FITS, VOTable or ECSV, and arrays, an astropy
+Table with its units and gaps; what is Arrow or CSV, a DataFrame. From there one path leads on.
+"""
 
 import contextlib
+import csv
 import gzip
 import os
 import re
+from collections.abc import Mapping
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -18,6 +24,7 @@ __all__ = ["FORMATS", "SourceTable", "read_table"]
 FORMATS = {
     ".fits": "fits",
     ".fit": "fits",
+    ".fz": "fits",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".csv": "csv",
@@ -26,17 +33,21 @@ FORMATS = {
     ".votable": "votable",
     ".xml": "votable",
 }
+# Python's own `float` takes 1_9 for 19, and digits of any script.
+NUMBER = re.compile(
+    r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE
+)
 
 
 def read_table(path: Path | str):
     """Table in a file, as an astropy `Table` (FITS, ECSV, VOTable) or a DataFrame (Parquet, CSV).
 
-    The ending says the format, see `FORMATS`; all but Parquet may be packed by gzip (.gz). CSV is
-    kept as text, so that long identifiers keep their digits; lines that start with # above the
-    header are skipped, as in answers of SkyServer.
+    The ending says the format, see `FORMATS`; all but Parquet may be packed by gzip (.gz). Parquet
+    that astropy wrote becomes a `Table`, as it holds units. CSV is kept as text, see `_read_csv`.
 
     Raises:
-        SurveyError: the file is missing, of another format, or cannot be read.
+        SurveyError: the file is missing, of another format, holds several tables, or cannot be
+            read.
     """
     path = Path(path)
     name = path.name.lower()
@@ -46,58 +57,254 @@ def read_table(path: Path | str):
         raise SurveyError(f"{path}: this ending is unknown; use one of {', '.join(FORMATS)}")
     if not path.is_file():
         raise SurveyError(f"{path} is missing or not a file: check the path")
-    try:
+    with _readable(path, form, "check that the file is whole and its ending right"):
         if form == "parquet":
-            # Integers with gaps stay integers: as floats, identifiers would lose digits.
-            return pd.read_parquet(path, dtype_backend="numpy_nullable")
-        from astropy.table import Table
-
+            return _read_parquet(path)
         if form == "fits":
-            return Table.read(path, format=form)
+            from astropy.io import fits
+
+            with fits.open(path, memmap=False, character_as_bytes=True) as hdus:
+                return _read_fits(hdus, path)
         content = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
         if form == "csv":
-            text = content.decode("utf-8-sig")
-            while text.startswith("#"):
-                text = text.partition("\n")[2]
-            return pd.read_csv(StringIO(text), dtype=str, keep_default_na=False, index_col=False)
+            return _read_csv(_decoded(content, path), path)
+        from astropy.table import Table
+
+        if form == "ascii.ecsv":
+            return Table.read(_decoded(content, path), format=form)
         # astropy would open whatever address stands there.
-        if form == "votable" and re.search(rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b", content):
+        if re.search(rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b", content):
             raise ValueError("its data are in another file; write them into this one")
-        return Table.read(BytesIO(content) if form == "votable" else content.decode(), format=form)
-    except ImportError:
+        return Table.read(BytesIO(content), format=form)
+
+
+@contextlib.contextmanager
+def _readable(name, form: str, remedy: str):
+    """Readers raise dozens of kinds of errors, none of which names the file."""
+    try:
+        yield
+    except (ImportError, SurveyError):
         raise
-    # Readers raise dozens of kinds, none of which names the file.
     except Exception as error:
         what = " ".join(str(error).split())[:200]
         raise SurveyError(
-            f"{path} cannot be read as {form.removeprefix('ascii.')} ({type(error).__name__}: "
-            f"{what}): check that the file is whole and its ending right"
+            f"{name} cannot be read as {form.removeprefix('ascii.')} ({type(error).__name__}: "
+            f"{what}): {remedy}"
         ) from error
+
+
+def _read_fits(table, name):
+    """Astropy `Table` of an HDU, of a list of HDUs with one table, or of the records of an HDU.
+
+    Units (TUNIT), gaps (TNULL) and scales (TSCAL, TZERO) count alike for all of them.
+    """
+    from astropy.io import fits
+    from astropy.table import MaskedColumn, Table
+
+    if isinstance(table, fits.HDUList):
+        table = _only_table(table, name)
+    if isinstance(table, fits.FITS_rec):
+        is_text = any(column.ascii for column in table.columns)
+        table = fits.TableHDU(table) if is_text else fits.BinTableHDU(table)
+    if not isinstance(table, fits.BinTableHDU | fits.TableHDU):
+        raise SurveyError(f"{name}: a {type(table).__name__} is no table: give its table extension")
+    if table.header.get("ZTABLE"):
+        raise SurveyError(f"{name}: its table is compressed by fpack: unpack it with funpack")
+    result = Table.read(table, unit_parse_strict="silent")
+    stored = table.data.view(np.ndarray)
+    for column in table.columns:
+        if column.name not in result.colnames or not (column.ascii or column.null is not None):
+            continue
+        raw, values = stored[column.name], result[column.name]
+        if raw.shape != values.shape:
+            continue
+        # TNULL is a value as it is stored; astropy compares it with values that are scaled.
+        gaps = raw == column.null
+        if column.ascii:
+            raw = np.char.strip(raw)
+            gaps = (raw == b"") | (raw == str(column.null).strip().encode())
+        elif values.dtype.kind == "u":
+            # Unless astropy wrote it: for unsigned integers it stores the value that is meant.
+            gaps |= np.ma.getdata(values) == column.null
+        result[column.name] = MaskedColumn(values, mask=gaps)
+    return result
+
+
+def _only_table(hdus, name):
+    from astropy.io import fits
+
+    kinds = (fits.BinTableHDU, fits.TableHDU)
+    tables = [number for number, hdu in enumerate(hdus) if isinstance(hdu, kinds)]
+    if not tables:
+        raise SurveyError(f"{name} holds no table, only images: check that it is the catalogue")
+    if len(tables) > 1:
+        found = ", ".join(f"{number} ({hdus[number].name or 'no name'})" for number in tables)
+        raise SurveyError(
+            f"{name} holds several tables, extensions {found}: pass the one you mean, e.g. "
+            f"astropy.io.fits.open(path)[{tables[0]}]"
+        )
+    return hdus[tables[0]]
+
+
+def _read_parquet(source):
+    """Table of a Parquet file: a DataFrame, or an astropy `Table` if it declares units."""
+    from pyarrow import parquet
+
+    metadata = parquet.read_schema(source).metadata or {}
+    # What pandas would leave out: units, and which values are gaps.
+    for key, form in {
+        b"table_meta_yaml": "parquet",
+        b"IVOA.VOTable-Parquet.content": "parquet.votable",
+    }.items():
+        if key in metadata:
+            from astropy.table import Table
+
+            return Table.read(source, format=form)
+    # Integers with gaps stay integers: as floats, identifiers would lose digits.
+    return pd.read_parquet(source, dtype_backend="numpy_nullable")
+
+
+def _decoded(content: bytes, path) -> str:
+    """Text in UTF-8, or in what a byte order mark says."""
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise SurveyError(
+            f"{path} cannot be read as text in {encoding.removesuffix('-sig').upper()}: save it "
+            "as UTF-8"
+        ) from error
+
+
+def _read_csv(text: str, path) -> pd.DataFrame:
+    """Cells of a CSV file as text, so that long identifiers keep their digits.
+
+    Columns are separated by commas, semicolons or tabs, whichever the header holds. Lines that
+    start with # above the header are skipped, as in answers of SkyServer, unless the last of them
+    is the header. `attrs["decimal"]` is a comma if the numbers of the file have decimal commas.
+    """
+    head = re.match(r"(?:[ \t]*(?:#[^\r\n]*)?[\r\n]+)*", text)[0]
+    text = text[len(head) :]
+    line = re.match(r"[^\r\n]*", text)[0]
+    comment = head.strip().splitlines()[-1].lstrip("#").strip() if head.strip() else ""
+    if _is_header(comment, line):
+        line, text = comment, f"{comment}\n{text}"
+    if "\0" in line:
+        raise SurveyError(f"{path} cannot be read as text in UTF-8: save it as UTF-8")
+    separators = _separators(line)
+    if len(separators) != 1:
+        what = " and ".join(map(repr, separators)) if separators else "no comma, semicolon or tab"
+        raise SurveyError(
+            f"{path} cannot be read as csv: its header {line[:60]!r} holds {what}; separate the "
+            "columns by commas and quote names that hold one"
+        )
+    separator = separators[0]
+    remedy = f"give each row one value a column, and quote those that hold {separator!r}"
+    with _readable(path, "csv", remedy):
+        options = {"skipinitialspace": True}
+        names = next(csv.reader(StringIO(text), delimiter=separator, **options))
+        # One more, as some programs end each row with a separator; the header comes as a row, for
+        # pandas would rename the second of two columns of one name.
+        options |= {"names": range(len(names) + 1), "dtype": str, "keep_default_na": False}
+        cells = pd.read_csv(StringIO(text), sep=separator, header=None, **options)
+    frame = cells[1:].reset_index(drop=True)
+    more = frame.pop(len(names)).fillna("").str.strip().ne("")
+    if more.any():
+        raise SurveyError(f"{path}: row {more.idxmax()} has more values than columns: {remedy}")
+    frame.columns = [name.strip() for name in names]
+    # In a file that has both, a comma may part thousands.
+    marks = "" if separator == "," else ",."
+    patterns = {mark: rf"\s*[+-]?\d*\{mark}\d+([eE][+-]?\d+)?\s*" for mark in marks}
+    found = [m for m in marks if any(cells[k].str.fullmatch(patterns[m]).any() for k in cells)]
+    frame.attrs["decimal"] = "," if found == [","] else "."
+    return frame
+
+
+def _separators(line: str) -> list[str]:
+    unquoted = re.sub(r'"[^"]*"', "", line)
+    return [separator for separator in ",;\t" if separator in unquoted]
+
+
+def _is_header(comment: str, line: str) -> bool:
+    """Whether a comment is the header of a line: of as many cells, while that one holds numbers."""
+    separators = _separators(comment)
+    if len(separators) != 1:
+        return False
+    names, cells = (
+        next(csv.reader([text], delimiter=separators[0], skipinitialspace=True))
+        for text in (comment, line)
+    )
+    if separators != [","]:
+        cells = [cell.replace(",", ".") for cell in cells]
+    are_data = any(not cell.strip() or NUMBER.fullmatch(cell.strip()) for cell in cells)
+    return len(names) == len(cells) and are_data
+
+
+def _as_table(table):
+    """An astropy `Table` or a DataFrame, whose named index is made columns, of any kind of table.
+
+    Raises:
+        SurveyError: it is no table, or cannot be read.
+    """
+    if isinstance(table, str | os.PathLike):
+        table = read_table(table)
+    elif any(kind.__module__.startswith("astropy.io.fits") for kind in type(table).__mro__):
+        with _readable("table", "fits", "its file must be whole and still open"):
+            table = _read_fits(table, "table")
+    elif isinstance(table, Mapping) or (isinstance(table, np.ndarray) and table.dtype.names):
+        from astropy.table import QTable
+
+        with _readable("table", "columns", "give an array a column, all of one length"):
+            if isinstance(table, Mapping):
+                # Of a series with gaps astropy would make floats.
+                is_series = (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)
+                table = {
+                    name: _series_values(pd.Series(data)) if isinstance(data, is_series) else data
+                    for name, data in table.items()
+                }
+            table = QTable(table)
+    elif hasattr(table, "__arrow_c_stream__") and not isinstance(table, pd.DataFrame):
+        import pyarrow
+        from pyarrow import parquet
+
+        with _readable("table", "an Arrow table", "give a pandas DataFrame"):
+            # By way of Parquet, so that there is one way to read it.
+            parquet.write_table(pyarrow.table(table), content := BytesIO())
+            table = _read_parquet(content)
+    if isinstance(table, pd.DataFrame):
+        with _readable("table", "a DataFrame", "call table.reset_index() first"):
+            return _with_index(table)
+    if not hasattr(table, "colnames"):
+        raise SurveyError(
+            f"a {type(table).__name__} is no table: give a path, a pandas DataFrame, an astropy "
+            "Table, a FITS table, an Arrow table or a dict of arrays"
+        )
+    return table
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its named index as columns, unless they are columns already."""
+    names, columns = list(frame.index.names), list(frame.columns)
+    new = [
+        level
+        for level, name in enumerate(names)
+        if name is not None
+        and not (
+            columns.count(name) == 1
+            and frame.index.get_level_values(level).equals(pd.Index(frame[name]))
+        )
+    ]
+    return frame.reset_index(new, allow_duplicates=True) if new else frame
 
 
 class SourceTable:
     """A table of any kind, column by column."""
 
     def __init__(self, table):
-        self.name = "table"
-        if isinstance(table, str | os.PathLike):
-            self.name = str(table)
-            table = read_table(table)
-        if isinstance(table, np.ndarray) and table.dtype.names:
-            # What `astropy.io.fits` gives of a table.
-            from astropy.table import Table
-
-            table = Table(table)
-        if isinstance(table, pd.DataFrame):
-            self.names = list(table.columns)
-        elif hasattr(table, "colnames"):
-            self.names = list(table.colnames)
-        else:
-            raise SurveyError(
-                f"a {type(table).__name__} is no table: give a path, a pandas DataFrame or an "
-                "astropy Table"
-            )
-        self.table = table
+        self.name = str(table) if isinstance(table, str | os.PathLike) else "table"
+        self.table = _as_table(table)
+        is_frame = isinstance(self.table, pd.DataFrame)
+        self.names = list(self.table.columns if is_frame else self.table.colnames)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -148,6 +355,7 @@ class SourceTable:
         mask = np.ma.getmaskarray(data)
         data = np.ma.getdata(data)
         no_numbers: dict[int, str] = {}
+        decimal = getattr(self.table, "attrs", {}).get("decimal", ".")
         if data.dtype.kind in "iuf":
             numbers = data.astype(np.float64)
         elif data.dtype.kind in "OSU":
@@ -159,7 +367,9 @@ class SourceTable:
                 try:
                     if isinstance(value, bool):
                         raise TypeError
-                    numbers[row] = float(value)
+                    numbers[row] = (
+                        _number(value, decimal) if isinstance(value, str) else float(value)
+                    )
                 except (TypeError, ValueError, OverflowError):
                     if str(value).strip():
                         no_numbers[row] = str(value)[:40]
@@ -185,9 +395,12 @@ class SourceTable:
             wanted = u.mag
         else:
             wanted = u.Jy if flux_unit == "Jy" else 1e-9 * photometric.maggy
-        if str(unit).lower() in ("nmgy", "nanomaggy", "nanomaggies"):
+        # As tables spell them: "mag(AB)", "AB mag", "ABmag".
+        spelt = re.sub(r"[ _()]", "", str(unit)).lower()
+        if spelt in ("nmgy", "nanomaggy", "nanomaggies"):
             unit = 1e-9 * photometric.maggy
-        if unit == u.dimensionless_unscaled or (wanted == u.mag and unit == u.ABmag):
+        is_ab = wanted == u.mag and spelt in ("mag", "abmag", "magab")
+        if unit == u.dimensionless_unscaled or is_ab:
             return 1.0
         try:
             factor = float(u.Unit(unit).to(wanted))
@@ -234,6 +447,15 @@ class SourceTable:
                     "integers are needed"
                 )
         return texts
+
+
+def _number(text: str, decimal: str) -> float:
+    text = text.strip()
+    if decimal == ",":
+        text = text.replace(",", ".")
+    if not NUMBER.fullmatch(text):
+        raise ValueError
+    return float(text)
 
 
 def _series_values(series: pd.Series) -> np.ndarray:
