@@ -44,7 +44,7 @@ import pandas as pd
 import pyarrow
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import QTable, Table
+from astropy.table import QTable
 
 from galcfm import Posterior, Survey, figures, paths, runs, tables
 from galcfm.images import encode_jpeg

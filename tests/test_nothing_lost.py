@@ -466,6 +466,6 @@ def test_catalogues_are_opened_by_stilts(few, tmp_path):
     for file in (path, tmp_path / "ours.fits"):
         command = ["stilts", "tpipe", f"in={file}", "omode=count"]
         counted = subprocess.run(command, capture_output=True, text=True)
-        if "No table handler available for parquet" in counted.stderr + counted.stdout:
-            continue  # Debian's STILTS has none
+        if file == path and "Can't make StarTable" in counted.stderr:
+            continue  # Debian's STILTS has no reader of Parquet
         assert "rows: 20" in counted.stdout
