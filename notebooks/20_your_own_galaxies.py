@@ -48,12 +48,12 @@ from astropy.table import QTable
 
 from galcfm import Posterior, Survey, figures, paths, runs, tables
 from galcfm.images import encode_jpeg
-from galcfm.properties import BANDS, MAGNITUDES
+from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
 
 folder = runs.open_run("20_your_own_galaxies", globals())
 test = Survey.load(paths.survey_folder(survey)).split("test")
 galaxies = test.select(range(n_shown))
-warnings.simplefilter("ignore")
+pd.set_option("display.max_colwidth", None)
 
 # %% [markdown]
 # ## A table in, posteriors out
@@ -139,7 +139,7 @@ tables.trials(
 # %%
 magnitudes = galaxies.catalogue[["object_id", *MAGNITUDES]]
 ab = {"unit": "AB", "total": True, "dereddened": True}
-twice = magnitudes.set_axis(["object_id", *MAGNITUDES[:4], "mag_u"], axis=1)
+twice = pd.concat([magnitudes, magnitudes[["mag_u"]]], axis=1)
 upper = magnitudes.rename(columns=str.upper)
 cases = {
     "magnitudes declared in nanomaggies": (
@@ -175,24 +175,26 @@ tables.trials(
 # inferred, and is not trained on.
 
 # %%
-text = magnitudes.astype(str).assign(redshift="0.05", a_v_balmer="0.3")
-faults = {
-    ("mag_u", 0): "-9999",
-    ("mag_g", 1): "",
-    ("mag_r", 2): "bright",
-    ("mag_i", 3): "1_7",
-    ("redshift", 4): "99",
-    ("object_id", 5): "1.23765E+18",
-}
-for (column, row), value in faults.items():
-    text.loc[row % n_shown, column] = value
-text = pd.concat([text, magnitudes.astype(str).assign(redshift="0.1")])
-Survey.from_table(
-    text.reset_index(drop=True).assign(
-        a_v_balmer=["77", *["0.3"] * (len(text) - 1)]
-    ),
-    **ab,
-).rejected.set_index("row")
+text = galaxies.catalogue[["object_id", *MAGNITUDES, *PROPERTY_NAMES]]
+text = pd.concat([text, text.assign(object_id=text["object_id"] + "-b")])
+text = text.astype(str).assign(redshift="0.05").reset_index(drop=True)
+for row, column, value in (
+    (0, "mag_u", "-9999"),
+    (1, "mag_g", ""),
+    (2, "mag_r", "bright"),
+    (3, "mag_i", "1_7"),
+    (4, "redshift", "99"),
+    (5, "object_id", "1.23765E+18"),
+    (6, "dn4000", "-9999"),
+):
+    text.loc[row, column] = value
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    usable = Survey.from_table(text, **ab)
+print(f"{len(usable)} of {len(text)} galaxies can be used")
+for warning in caught:
+    print(warning.message)
+usable.rejected.set_index("row")
 
 # %% [markdown]
 # ## Cutouts

@@ -81,12 +81,12 @@ def _checkpoint(path: Path) -> dict:
 def _usable_device(device: str | torch.device | None) -> torch.device:
     """`device` if PyTorch can compute there, by default `default_device`."""
     try:
-        device = default_device() if device is None else torch.device(device)
-        torch.empty(0, device=device)
+        found = default_device() if device is None else torch.device(device)
+        torch.empty(0, device=found)
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise ModelError(f"device {device!r} cannot be used ({reason}): give 'cpu'") from error
-    return device
+    return found
 
 
 class Posterior(nn.Module):
