@@ -158,8 +158,8 @@ def require_own_files(folder: Path, own: Iterable[str], what: str, error=FileExi
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise error(
-            f"{folder} holds {', '.join(found[:3])}{more}, which galcfm did not write: {what} "
-            "would replace the folder; move it away, or name another folder"
+            f"{folder} holds {', '.join(found[:3])}{more}, which is no part of {what} and would be "
+            "lost: move it away, or name another folder"
         )
 
 

@@ -257,8 +257,8 @@ def wipe(parameters: Mapping[str, Mapping]) -> None:
     whole = (*RUN_FILES, *(f"outdated/*/{pattern}" for pattern in ASIDE_FILES))
     survey = survey_folder(first["survey"])
     for act in (require_own_files, remove_own):
-        act(run, whole, "wiping", RunError)
-        act(survey, SURVEY_FILES, "wiping", RunError)
+        act(run, whole, "this profile", RunError)
+        act(survey, SURVEY_FILES, "this profile", RunError)
 
 
 def code_shown(notebook: str) -> str:

@@ -236,7 +236,7 @@ def test_rows_that_cannot_be_used_are_listed_with_reasons(frame):
     table.loc[4, "object_id"] = table.loc[7, "object_id"] = table.loc[6, "object_id"]
     table.loc[4, "mag_r"] = 99.0
     table.loc[4, "a_v"] = np.inf
-    with pytest.warns(UserWarning, match=r"1 galaxies .* row 1 .* dn4000 is -9999, a code"):
+    with pytest.warns(UserWarning, match=r"1 of 3 galaxies .* row 1 .* dn4000 is -9999, a code"):
         survey = Survey.from_table(table, **DECLARED)
     assert survey.object_id.tolist() == frame["object_id"][[1, 5, 6]].tolist()
     assert reasons(survey) == {

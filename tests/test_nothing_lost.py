@@ -139,7 +139,7 @@ def test_a_link_inside_is_a_strangers(write_folder, tmp_path):
     name = next(iter(contents(tmp_path / "ours")))
     shutil.move(tmp_path / "ours" / name, tmp_path / "elsewhere")
     (tmp_path / "ours" / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises((ValueError, OSError), match="which galcfm did not write"):
+    with pytest.raises((ValueError, OSError), match="which is no part of"):
         write_folder(tmp_path / "ours")
     assert (tmp_path / "elsewhere").exists()
 
@@ -258,7 +258,7 @@ def test_what_is_set_aside_is_ours(data):
     paths.write_json(run / "image" / "model.json", {})
     (run / "image" / "thesis.txt").write_text("years of work")
     changed = runs.parameter_defaults("02_training") | {"width": 8}
-    with pytest.raises(RunError, match=r"image holds thesis\.txt, which galcfm did not write"):
+    with pytest.raises(RunError, match=r"image holds thesis\.txt, which is no part of"):
         runs.set_outdated_aside("02_training", changed)
     assert (run / "image" / "thesis.txt").exists()
 
@@ -396,7 +396,7 @@ def test_a_galaxy_with_a_bad_label_is_inferred_and_not_trained_on(survey, tmp_pa
     labels = survey.catalogue.drop(columns="split")
     labels.loc[5, "a_v"] = -9999
     declared = {"unit": "AB", "total": True, "dereddened": True}
-    with pytest.warns(UserWarning, match=r"1 galaxies are without a label.*row 5 .*a_v is -9999"):
+    with pytest.warns(UserWarning, match=r"1 of 120 galaxies lack a label.*row 5 .*a_v is -9999"):
         found = Survey.from_table(labels, **declared)
     assert len(found) == 120
     assert np.isnan(found.properties[5, 4])

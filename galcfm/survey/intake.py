@@ -280,7 +280,7 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
         return
     row = rows[0]
     text = (
-        f"{where}: {len(rows)} galaxies are without a label, the first of them row {row} "
+        f"{where}: {len(rows)} of {good.sum()} galaxies lack a label, the first of them row {row} "
         f"(object_id {object_id[row]!r}): {'; '.join(no_labels[row])}"
     )
     # A label may be any text, and a log file takes no half of a character.
