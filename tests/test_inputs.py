@@ -6,6 +6,9 @@ import pytest
 import torch
 from astropy import units as u
 from astropy.utils.masked import Masked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from galcfm import Posterior
 from galcfm.flow import GPU_BLOCK_ROWS, block_rows
@@ -14,6 +17,8 @@ from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 
 ENCODER = {"n_features": 4, "widths": [4], "bin_factor": 8}
 SMALL = {"width": 16, "depth": 2}
+MODEL = Posterior("magnitudes", network=SMALL)
+MODEL.feature_mean += 17
 
 
 @pytest.fixture(scope="module")
@@ -254,3 +259,55 @@ def test_a_gpu_gets_many_galaxies_at_once(photometry, few, monkeypatch):
     photometry.infer(many, n_samples=1000, steps=1, progress=False)
     assert asked == [6]
     assert GPU_BLOCK_ROWS // 1000 > 1000
+
+
+@st.composite
+def containers(draw):
+    """Magnitudes in some container, and whether they are still magnitudes in u, g, r, i, z."""
+    n = draw(st.integers(0, 5))
+    values = draw(arrays(np.float64, (n, 5), elements=st.floats(12, 24, width=32)))
+    kind = draw(
+        st.sampled_from(
+            ["array", "float32", "list", "tensor", "masked", "table", "quantity", "strided"]
+        )
+    )
+    right = True
+    if kind == "float32":
+        given = values.astype(np.float32)
+    elif kind == "list":
+        given, right = values.tolist(), n > 0  # no rows have no columns
+    elif kind == "tensor":
+        given = torch.from_numpy(values)
+    elif kind == "masked":
+        mask = draw(arrays(bool, (n, 5)))
+        given, right = np.ma.MaskedArray(np.where(mask, -9999, values), mask), not mask.any()
+    elif kind == "table":
+        names = [*MAGNITUDES, "redshift"]
+        order = draw(st.permutations(names))
+        table = pd.DataFrame(np.c_[values, np.zeros(n)], columns=names)[order]
+        lost = draw(st.sampled_from([None, *names]))
+        given, right = table.drop(columns=lost or []), lost in (None, "redshift")
+    elif kind == "quantity":
+        unit = draw(st.sampled_from([u.mag, u.ABmag, u.dimensionless_unscaled, u.uJy, u.STmag]))
+        given = values * unit
+        right = unit in (u.mag, u.ABmag, u.dimensionless_unscaled)
+    elif kind == "strided":
+        given = np.asfortranarray(np.repeat(values, 3, axis=0))[::3]
+    else:
+        given = values
+    return values, given, right
+
+
+@settings(max_examples=300)
+@given(containers())
+def test_magnitudes_are_taken_rightly_or_refused(drawn):
+    values, given, right = drawn
+    if right:
+        found = draw(MODEL, given)
+        torch.testing.assert_close(found, draw(MODEL, values), rtol=1e-3, atol=1e-3)
+        theta = np.zeros((len(values), 5))
+        assert MODEL.log_prob(theta, given, steps=2).shape == (len(values),)
+    else:
+        for call in (MODEL.encode, MODEL.sample, lambda m: MODEL.log_prob(np.zeros((9, 5)), m)):
+            with pytest.raises(ModelError, match=r"^magnitudes "):
+                call(given)

@@ -1,14 +1,20 @@
 """Nothing of the user's is lost: each writer replaces its own kind, and nothing else."""
 
+import contextlib
 import itertools
 import json
 import os
 import shutil
 import sqlite3
 import sys
+import tempfile
+from fnmatch import fnmatch
 
 import numpy as np
 import pytest
+from conftest import toy_survey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from galcfm import Posterior, Survey, figures, paths, runs, stored_posteriors
@@ -21,6 +27,8 @@ from galcfm.survey import SurveyWriter
 from galcfm.training import TrainingSettings, train
 
 SMALL = {"width": 8, "depth": 1}
+SMALLEST = toy_survey(12, images=False)
+SMALLEST_MODEL = Posterior("magnitudes", network=SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +200,43 @@ def test_what_was_rejected_is_kept(few, tmp_path):
     assert rejected["reason"].tolist() == ["mag_u has no value"]
 
 
+OUR_NAMES = ("survey.json", "catalogue.parquet", "model.json", "model.safetensors", "checkpoint.pt")
+NAMES = st.one_of(
+    st.sampled_from(OUR_NAMES), st.text("abcXYZ._- é", min_size=1, max_size=8)
+).filter(lambda name: name.strip(". ") and not fnmatch(name, ".*.tmp*"))
+TREES = st.dictionaries(
+    st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=20), max_size=4
+)
+
+
+@settings(max_examples=200)
+@given(tree=TREES, first=st.sampled_from([None, "survey", "model"]), second=st.booleans())
+def test_whatever_a_folder_holds_nothing_of_a_stranger_goes(tree, first, second):
+    """A folder of any files, over one of ours or alone: refused and as it was, or all ours."""
+    writers = {"survey": SMALLEST.save, "model": SMALLEST_MODEL.save}
+    name = "survey" if second else "model"
+    with tempfile.TemporaryDirectory() as place:
+        folder = paths.Path(place) / "mydata"
+        if first:
+            writers[first](folder)
+        strange = []
+        for path, content in tree.items():
+            with contextlib.suppress(OSError):  # below a file
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                if not (folder / path).exists():
+                    (folder / path).write_bytes(content)
+                    strange.append(path)
+        before = contents(paths.Path(place))
+        try:
+            writers[name](folder)
+        except ValueError:
+            assert contents(paths.Path(place)) == before
+        else:
+            assert not strange
+            assert first in (None, name)
+            assert len(Survey.load(folder) if second else Posterior.load(folder).property_mean)
+
+
 # Files
 
 
@@ -279,6 +324,13 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
     runs.wipe(parameters)
     assert not run.exists()
     assert not survey.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that is closed even to root")
+def test_a_closed_folder_of_runs_is_named(monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", "/sys/galcfm")
+    with pytest.raises(OSError, match="/sys/galcfm/runs/quick cannot be written"):
+        opened("01_data_curation")
 
 
 @pytest.mark.parametrize("name", ["../../mine", "/mine", "a/b", "", ".hidden"])

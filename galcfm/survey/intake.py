@@ -52,22 +52,7 @@ def take_in(
     table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
 ) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
     """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
-    require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
-    if str(unit) not in UNITS:
-        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
-    if not total:
-        raise SurveyError(
-            "the models are trained on total fluxes and would take the light outside an aperture "
-            "for a fainter galaxy: map model, Petrosian or Sérsic fluxes and pass total=True"
-        )
-    try:
-        pixel_scale = None if cutouts is None else float(pixel_scale)
-    except (TypeError, ValueError):
-        pixel_scale = np.nan
-    if cutouts is not None and not 0 < pixel_scale < 60:
-        raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
-    if not isinstance(columns, Mapping | None):
-        raise SurveyError("columns must map names of a survey to names of the table")
+    pixel_scale = _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale)
     source = SourceTable(table)
     chosen = _choose_columns(source, columns or {})
     if not dereddened and "ebv" not in chosen:
@@ -80,18 +65,9 @@ def take_in(
         raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
 
     reasons: list[list[str]] = [[] for _ in range(n)]
-    object_id = source.texts(chosen["object_id"])
-    for row, name in enumerate(object_id):
-        if not name:
-            reasons[row].append(f"no object_id (column {chosen['object_id']!r})")
-        elif not _is_unicode(name):
-            reasons[row].append("object_id is not valid text")
-        elif name.lower() in MISSING_IDS:
-            reasons[row].append(f"object_id is {name!r}, a code for a missing value")
-        elif LOST_DIGITS.fullmatch(name):
-            reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
-    values = {"object_id": object_id}
     no_labels: list[list[str]] = [[] for _ in range(n)]
+    object_id = _identifiers(source, chosen["object_id"], reasons)
+    values = {"object_id": object_id}
     for name, column in chosen.items():
         if name not in ("object_id", "split"):
             faults = no_labels if name in LABELS else reasons
@@ -105,7 +81,6 @@ def take_in(
         for row, split in enumerate(values["split"]):
             if split not in SPLITS:
                 reasons[row].append(f"split is {split!r}, not one of {', '.join(SPLITS)}")
-
     first_row: dict[str, int] = {}
     for row, name in enumerate(object_id):
         if not reasons[row] and first_row.setdefault(name, row) != row:
@@ -115,33 +90,16 @@ def take_in(
     if cutouts is not None:
         positions = np.column_stack([values["ra"], values["dec"]])
         images = collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, source.name)
+    rejected = _rejected(reasons, object_id, strict, source.name)
     good = np.array([not reason for reason in reasons])
-    rejected = pd.DataFrame(
-        {
-            "row": np.flatnonzero(~good),
-            "object_id": pd.Series([object_id[k] for k in np.flatnonzero(~good)], dtype=object),
-            "reason": pd.Series(["; ".join(r) for r in reasons if r], dtype=object),
-        }
-    )
-    if len(rejected) and (strict or not good.any()):
-        first = rejected.iloc[0]
-        raise SurveyError(
-            f"{source.name}: {len(rejected)} of {n} rows cannot be used, the first of them row "
-            f"{first['row']} (object_id {first['object_id']!r}): {first['reason']}; correct or "
-            "remove them" + (", or pass strict=False to leave them out" if good.any() else "")
-        )
+    _tell_of_labels(no_labels, object_id, good, strict, source.name)
 
-    if any(no_labels):
-        _tell_of_labels(no_labels, object_id, good, strict, source.name)
-
-    order = (*NEEDED[:1], *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS)
+    order = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS)
     order += (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer", "split")
-    kept = np.flatnonzero(good)
     values["ra"] = values["ra"] % 360
-    for name in ("object_id", "split"):
-        if name in values:
-            values[name] = np.array(values[name], dtype=object)
-    catalogue = pd.DataFrame({name: values[name][kept] for name in order if name in values})
+    for name in {"object_id", "split"} & set(values):
+        values[name] = np.array(values[name], dtype=object)
+    catalogue = pd.DataFrame({name: values[name][good] for name in order if name in values})
     if images is not None:
         warn_of_reversed_channels(catalogue, images, source.name)
     if "split" not in catalogue:
@@ -157,6 +115,63 @@ def take_in(
         "rejected": len(rejected),
     }
     return catalogue, images, parameters, source.name, rejected
+
+
+def _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
+    """Refuse what is declared wrongly; the scale of the cutouts as a number."""
+    require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
+    if str(unit) not in UNITS:
+        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
+    if not total:
+        raise SurveyError(
+            "the models are trained on total fluxes and would take the light outside an aperture "
+            "for a fainter galaxy: map model, Petrosian or Sérsic fluxes and pass total=True"
+        )
+    if not isinstance(columns, Mapping | None):
+        raise SurveyError("columns must map names of a survey to names of the table")
+    try:
+        pixel_scale = None if cutouts is None else float(pixel_scale)
+    except (TypeError, ValueError):
+        pixel_scale = np.nan
+    if cutouts is not None and not 0 < pixel_scale < 60:
+        raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
+    return pixel_scale
+
+
+def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
+    """Identifiers as text; those that are none get a reason."""
+    object_id = source.texts(column)
+    for row, name in enumerate(object_id):
+        if not name:
+            reasons[row].append(f"no object_id (column {column!r})")
+        elif not _is_unicode(name):
+            reasons[row].append("object_id is not valid text")
+        elif name.lower() in MISSING_IDS:
+            reasons[row].append(f"object_id is {name!r}, a code for a missing value")
+        elif LOST_DIGITS.fullmatch(name):
+            reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
+    return object_id
+
+
+def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
+    """Table of the rows that cannot be used; an error if none can, or with `strict` any cannot."""
+    rows = [row for row, reason in enumerate(reasons) if reason]
+    rejected = pd.DataFrame(
+        {
+            "row": np.array(rows, dtype=int),
+            "object_id": pd.Series([object_id[row] for row in rows], dtype=object),
+            "reason": pd.Series(["; ".join(reasons[row]) for row in rows], dtype=object),
+        }
+    )
+    some = len(rows) < len(reasons)
+    if rows and (strict or not some):
+        first = rejected.iloc[0]
+        raise SurveyError(
+            f"{where}: {len(rows)} of {len(reasons)} rows cannot be used, the first of them row "
+            f"{first['row']} (object_id {first['object_id']!r}): {first['reason']}; correct or "
+            "remove them" + (", or pass strict=False to leave them out" if some else "")
+        )
+    return rejected
 
 
 def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> dict[str, str]:
