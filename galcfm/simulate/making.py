@@ -82,20 +82,8 @@ def simulate_survey(
         "fibre": fibre,
     }
     code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
-    if (Path(folder) / "survey.json").exists():
-        description = read_description(folder)
-        made, coded = description["parameters"], description.get("code")
-        if made == parameters and coded == code:
-            return Survey.load(folder)
-        if not replace:
-            reason = (
-                f"made with {made}, not with {parameters}"
-                if made != parameters
-                else "made by other code of the simulator; Survey.load opens it as it is"
-            )
-            raise SurveyError(
-                f"{folder} holds a survey {reason}: name another survey, or delete the folder"
-            )
+    if _holds(folder, parameters, code, replace):
+        return Survey.load(folder)
     if processes is None:
         # The cores that this process may use, where the system tells.
         allowed = getattr(os, "sched_getaffinity", None)
@@ -115,24 +103,19 @@ def simulate_survey(
         parallel = Parallel(processes, return_as="generator", pre_dispatch=3 * processes)
         return parallel(delayed(function)(*task) for task in tasks)
 
+    def batches() -> Iterator:
+        wanted = ("star-forming", MAGNITUDE_LIMIT, True, fibre)
+        for first in count(0, 4 * processes):
+            tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
+            # As a list: joblib dislikes that one stops asking before the last of them.
+            yield from list(in_order(candidates, tasks))
+
     identity = {"parameters": parameters, "code": code, "versions": _versions()}
     writer = SurveyWriter(folder, n_galaxies, identity)
     with parallel_config("loky", inner_max_num_threads=1):
         with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
-            wanted = ("star-forming", MAGNITUDE_LIMIT, True, fibre)
-            batches = (
-                batch
-                for first in count(0, 4 * processes)
-                # As a list: joblib dislikes that one stops asking before the last of them.
-                for batch in list(
-                    in_order(
-                        candidates,
-                        ((seed, k, *wanted) for k in range(first, first + 4 * processes)),
-                    )
-                )
-            )
             table = assemble(
-                _reporting(batches, bar), n_galaxies, seed, label_errors, validation, test
+                _reporting(batches(), bar), n_galaxies, seed, label_errors, validation, test
             )
         with tqdm(total=n_galaxies, desc="images", unit="gal", disable=not progress) as bar:
             bar.update(min(BLOCK * len(writer.done), n_galaxies))
@@ -145,6 +128,26 @@ def simulate_survey(
                 bar.update(n)
     writer.finish(table, parameters, code)
     return Survey.load(folder)
+
+
+def _holds(folder: Path | str, parameters: dict, code: str, replace: bool) -> bool:
+    """Whether `folder` holds this very survey; another is refused unless it is to be replaced."""
+    if not (Path(folder) / "survey.json").exists():
+        return False
+    description = read_description(folder)
+    made, coded = description["parameters"], description.get("code")
+    if (made, coded) == (parameters, code):
+        return True
+    if not replace:
+        reason = (
+            f"made with {made}, not with {parameters}"
+            if made != parameters
+            else "made by other code of the simulator; Survey.load opens it as it is"
+        )
+        raise SurveyError(
+            f"{folder} holds a survey {reason}: name another survey, or delete the folder"
+        )
+    return False
 
 
 def _versions() -> dict[str, str]:
