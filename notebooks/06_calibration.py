@@ -168,7 +168,10 @@ tables.calibration_variants(compared.loc["image"])
 # brings the first to {glue:text}`ensemble_mass:.2f`, and 60,000 galaxies bring
 # it to {glue:text}`more_mass:.2f`; the mean density of two trainings brings
 # the second to {glue:text}`ensemble_sfr:.2f`, most of the way. To average
-# trainings is the remedy, and it raises $\log p$ as well.
+# trainings is the remedy, and it raises $\log p$ as well. (The stored ranks of
+# these two rows are of draws that were shared evenly among the trainings; by
+# now a draw is of a training that is drawn for it, as the mean density has
+# it. The difference is in the scatter of a few draws.)
 #
 # The paper's training misses the band by far
 # ({glue:text}`paper_hpd:.2f` in density). Its posteriors are too narrow
