@@ -136,9 +136,9 @@ def draw_flow(figure: Figure, canvas: Axes) -> None:
 
 def main() -> None:
     galaxies = simulate_catalogue(2000, 1)
-    # A bright spiral that is seen nearly face-on.
-    shown = galaxies[(galaxies["inclination"] < 35) & galaxies["disc_radius"].between(4, 6)]
-    shown = shown.nsmallest(1, "mag_r")
+    # A bright spiral with young arms that is seen nearly face-on.
+    shown = galaxies[(galaxies["inclination"] < 40) & galaxies["disc_radius"].between(5, 9)]
+    shown = shown[shown["knot_fraction_g"] > 0.15].nsmallest(1, "mag_r")
     image = render(shown, seed=1)[0]
     with replacing(PICTURE) as temporary:
         draw(image, shown[list(MAGNITUDES)].to_numpy()[0], "simulated galaxy").savefig(

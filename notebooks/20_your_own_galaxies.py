@@ -109,7 +109,7 @@ jansky.to_csv(place / "utf16.csv", index=False, encoding="utf-16")
 doors = {
     "FITS, in μJy by its header": lambda: place / "a.fits",
     "the same, packed": lambda: place / "a.fits.gz",
-    "its records, `fits.getdata`": lambda: fits.getdata(place / "a.fits"),
+    "its records, of fits.getdata": lambda: fits.getdata(place / "a.fits"),
     "its HDU": lambda: fits.open(place / "a.fits")[1],
     "ECSV": lambda: place / "a.ecsv",
     "VOTable": lambda: place / "a.vot",
