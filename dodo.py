@@ -26,6 +26,7 @@ LINKCHECKER = (
 )
 CHAPTERS = ROOT / "book" / "chapters"
 OWN_CHAPTERS = [f"{notebook}.ipynb" for notebook in runs.NOTEBOOKS]
+OWN_BUILD = [f"{part}/*" for part in ("html", ".doctrees", "jupyter_execute", ".jupyter_cache")]
 INDEX = ROOT / "_build" / "html" / "index.html"
 SPARE_BYTES = 100 << 20
 PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapters" not in p.parts)
@@ -87,14 +88,20 @@ def remove(*folders) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def build_book() -> bool:
-    """Copy this profile's chapters beside the prose, build the html, and check its links."""
+def for_book(act) -> None:
+    """Check or remove the built book and its copies of the chapters."""
     try:
-        paths.remove_own(CHAPTERS, OWN_CHAPTERS, "the book")
+        act(CHAPTERS, OWN_CHAPTERS, "the book")
+        act(ROOT / "_build", OWN_BUILD, "the book")
     except OSError as error:
         raise SystemExit(f"galcfm: {error}") from None
+
+
+def build_book() -> bool:
+    """Copy this profile's chapters beside the prose, build the html, and check its links."""
+    for_book(paths.require_own_files)
+    for_book(paths.remove_own)
     shutil.copytree(RUN / "chapters", CHAPTERS)
-    shutil.rmtree(ROOT / "_build", ignore_errors=True)
     # A warning is an error: a broken figure or number would otherwise go unseen.
     built = run(BIN / "jupyter-book", "build", ".", "-W", "-n", "--keep-going", "--quiet")
     if built and run(sys.executable, "-c", LINKCHECKER, "--no-status", INDEX):
@@ -228,14 +235,13 @@ def task_sync():
     return {"actions": [(run, [BIN / "jupytext", "--sync", *pairs])], "uptodate": [False]}
 
 
-def wipe() -> bool:
+def wipe() -> None:
+    for_book(paths.require_own_files)
     try:
-        paths.require_own_files(CHAPTERS, OWN_CHAPTERS, "the book")
         runs.wipe(PARAMETERS)
-    except (runs.RunError, OSError) as error:
+    except runs.RunError as error:
         raise SystemExit(f"galcfm: {error}") from None
-    remove(CHAPTERS, ROOT / "_build")
-    return True
+    for_book(paths.remove_own)
 
 
 def task_wipe():

@@ -151,7 +151,8 @@ def require_own_files(folder: Path, own: Iterable[str], what: str, error=FileExi
     found = []
     for path in sorted(folder.rglob("*")) if folder.exists() else ():
         name = path.relative_to(folder).as_posix()
-        known = any(fnmatch(name, pattern) for pattern in (folders if path.is_dir() else own))
+        patterns = (*folders, *own) if path.is_dir() else own
+        known = any(fnmatch(name, pattern) for pattern in patterns)
         known |= any(fnmatch(path.name, pattern) for pattern in DROPPINGS)
         if path.is_symlink() or not known:
             found.append(name)

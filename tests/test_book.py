@@ -160,6 +160,22 @@ def test_a_failed_notebook_names_the_cell(copy):
     assert after == before
 
 
+def test_nothing_of_a_stranger_goes_with_the_book(copy):
+    before = (copy / "_build" / "html" / "index.html").read_bytes()
+    for place in (copy / "_build" / "thesis.txt", copy / "book" / "chapters" / "thesis.txt"):
+        place.write_text("years of work")
+        for task in ("book", "wipe"):
+            (copy / "book" / "limitations.md").touch()
+            text = (copy / "book" / "limitations.md").read_text()
+            (copy / "book" / "limitations.md").write_text(text + "\n")
+            result = doit(copy, "profile=smoke", task)
+            assert "holds thesis.txt, which is no part of" in result.stderr, task
+            assert result.returncode != 0
+        assert place.read_text() == "years of work"
+        place.unlink()
+    assert (copy / "_build" / "html" / "index.html").read_bytes() == before
+
+
 def test_unknown_profiles_and_parameters_end_in_one_sentence(copy):
     result = doit(copy, "profile=hasty", "book")
     assert result.returncode != 0
