@@ -188,7 +188,7 @@ def test_as_many_identifiers_as_galaxies(photometry, few):
 @pytest.mark.parametrize(
     ("give", "message"),
     [
-        (lambda t: t[:, :4], r"theta has shape \(6, 4\): \(6, 5\)"),
+        (lambda t: t[:, :4], r"theta has shape \(6, 4\): \(6, 5\) needed"),
         (lambda t: t[:3], r"theta has shape \(3, 5\)"),
         (lambda t: t[0], r"theta has shape \(5,\)"),
         (lambda t: t[:, None, :4], r"theta has shape \(6, 1, 4\): \(6, n, 5\)"),

@@ -454,6 +454,11 @@ def test_a_galaxy_with_a_bad_label_is_inferred_and_not_trained_on(survey, tmp_pa
     assert np.isnan(found.properties[5, 4])
     with pytest.raises(ValueError, match="pass strict=False to infer them alone"):
         Survey.from_table(labels, strict=True, **declared)
+    # Also where no galaxy has the label, but not where the column is another quantity.
+    with pytest.warns(UserWarning, match="120 of 120 galaxies lack a label"):
+        assert len(Survey.from_table(labels.assign(a_v=np.nan), **declared)) == 120
+    with pytest.raises(ValueError, match="outside .*; correct the columns"):
+        Survey.from_table(labels.assign(a_v=77.0), **declared)
     found.catalogue["split"] = np.where(np.arange(120) % 5 == 4, "validation", "train")
     settings = TrainingSettings(max_epochs=1)
     trained = train(

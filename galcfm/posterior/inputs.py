@@ -76,7 +76,7 @@ def plain_numbers(name: str, values, shape: Sequence, columns: Sequence[str] = (
         want not in (None, have) for have, want in zip(array.shape, shape, strict=True)
     ):
         wanted = ", ".join("n" if want is None else str(want) for want in shape)
-        order = f" in {', '.join(BANDS)}" if shape[-1:] == (len(BANDS),) and columns else ""
+        order = f" in {', '.join(BANDS)}" if columns and columns[0].startswith("mag") else ""
         raise ModelError(f"{name} has shape {array.shape}: ({wanted}){order} needed")
     return array.astype(np.float64)
 

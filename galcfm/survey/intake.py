@@ -300,7 +300,9 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
     )
     # A label may be any text, and a log file takes no half of a character.
     text = text.encode(errors="backslashreplace").decode()
-    if len(rows) == good.sum():
+    gaps = ("has no value", "a code for a missing value")
+    implausible = [row for row in rows if not all(f.endswith(gaps) for f in no_labels[row])]
+    if len(implausible) == good.sum():
         raise SurveyError(f"{text}; correct the columns, or leave them out: columns={{name: None}}")
     if strict:
         raise SurveyError(f"{text}; correct the labels, or pass strict=False to infer them alone")
