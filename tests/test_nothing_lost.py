@@ -189,6 +189,11 @@ def test_a_survey_is_never_gone(few, tmp_path, monkeypatch):
     assert calls
     SurveyWriter(tmp_path / "ours", 0)
     assert len(Survey.load(tmp_path / "ours")) == 20
+    # Killed a moment later, the new one stands and the old one is still to go.
+    shutil.copytree(tmp_path / "ours", tmp_path / ".ours.replaced")
+    few.select(np.arange(5)).save(tmp_path / "ours")
+    assert len(Survey.load(tmp_path / "ours")) == 5
+    assert not (tmp_path / ".ours.replaced").exists()
 
 
 def test_what_was_rejected_is_kept(few, tmp_path):
@@ -457,7 +462,7 @@ def test_a_galaxy_with_a_bad_label_is_inferred_and_not_trained_on(survey, tmp_pa
     # Also where no galaxy has the label, but not where the column is another quantity.
     with pytest.warns(UserWarning, match="120 of 120 galaxies lack a label"):
         assert len(Survey.from_table(labels.assign(a_v=np.nan), **declared)) == 120
-    with pytest.raises(ValueError, match="outside .*; correct the columns"):
+    with pytest.raises(ValueError, match=r"outside .*; correct the columns"):
         Survey.from_table(labels.assign(a_v=77.0), **declared)
     found.catalogue["split"] = np.where(np.arange(120) % 5 == 4, "validation", "train")
     settings = TrainingSettings(max_epochs=1)
