@@ -1,5 +1,6 @@
 """Pins, environment, wheel and citation agree with each other."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -75,3 +76,14 @@ def test_a_wheel_builds_and_imports_from_elsewhere(tmp_path):
         cwd=tmp_path,
     )
     assert str(tmp_path) in found.stdout
+
+
+def test_the_readmes_first_lines_run_before_a_build():
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    found = subprocess.run(
+        [sys.executable, "-c", block], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert "photometry_outside" in found.stdout
+    # A galaxy of r = 17 holds some 10^9 to 10^11 solar masses.
+    first = float(re.search(r"tensor\(\[\[ *([\d.]+)", found.stdout)[1])
+    assert 9 < first < 11
