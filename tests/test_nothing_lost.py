@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-import sys
 import tempfile
 from fnmatch import fnmatch
 
@@ -162,7 +161,7 @@ def test_a_file_is_no_folder(write_folder, write_file, tmp_path):
     assert (tmp_path / "file").read_text() == "years of work"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that is closed even to root")
+@pytest.mark.skipif(not os.path.ismount("/sys"), reason="needs a folder closed even to root")
 def test_a_closed_folder_is_named(write_folder, write_file):
     for write in (write_folder, write_file[0]):
         with pytest.raises((ValueError, OSError, RuntimeError), match="/sys/galcfm") as caught:
@@ -331,7 +330,7 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
     assert not survey.exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that is closed even to root")
+@pytest.mark.skipif(not os.path.ismount("/sys"), reason="needs a folder closed even to root")
 def test_a_closed_folder_of_runs_is_named(monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", "/sys/galcfm")
     with pytest.raises(OSError, match="/sys/galcfm/runs/quick cannot be written"):
