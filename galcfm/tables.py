@@ -483,12 +483,12 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
         for name, found in {
             "image model, all seeds": results,
             "control: six measurements on the cutout": experiments["picture"],
-            "control: true morphology": experiments["oracle"],
+            "control: true radius, inclination and bulge": experiments["oracle"],
         }.items()
     }
     return pd.DataFrame(
         {
-            name: {"gain [nat]": text, "of the true morphology's": f"{gain / oracle:.0%}"}
+            name: {"gain [nat]": text, "of these three numbers'": f"{gain / oracle:.0%}"}
             for name, (gain, text) in gains.items()
         }
     ).T

@@ -118,8 +118,9 @@ figures.model_comparison(
 # `quick` profile with three seeds; the error holds the spread of the galaxies
 # and that of the trainings. Beside them stand two controls of
 # {doc}`09_is_the_survey_real`, small flows that are given numbers instead of
-# a picture. The true half-light radius, inclination and bulge fraction are
-# what no encoder can know better.
+# a picture. No encoder can know the half-light radius, the inclination and
+# the bulge fraction better than their true values; of other things that a
+# picture may tell they say nothing.
 
 # %%
 stored = json.loads(
@@ -133,7 +134,8 @@ tables.training_seeds(stored, controls["experiments"])
 # The seed hardly matters: the trainings differ by far less than the error
 # that the number of test galaxies leaves. The picture is worth
 # {glue:text}`gain_seeds:.3f` ± {glue:text}`gain_seeds_error:.3f` nat,
-# {glue:text}`gain_share:.0f` % of what true morphology gives. In
+# {glue:text}`gain_share:.0f` % of what these three true numbers give to a small
+# flow. In
 # {doc}`06_calibration` neither longer training, nor smaller pixels, nor a
 # wider encoder does better. More galaxies do, but for the photometry model
 # nearly as much as for the image model: what separates the two is not known

@@ -88,7 +88,7 @@ def test_seeds_are_held_against_true_morphology():
     control = {"gain": 0.3, "standard_error": 0.01}
     table = tables.training_seeds(results, {"picture": control, "oracle": control})
     assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
-    share = table["of the true morphology's"]
+    share = table["of these three numbers'"]
     assert share["image model, seed 1"] == "33%"
-    assert share["control: true morphology"] == "100%"
+    assert share["control: true radius, inclination and bulge"] == "100%"
     assert len(table) == 5

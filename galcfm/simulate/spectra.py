@@ -131,7 +131,7 @@ class Templates:
 
         Arguments:
             spectra: rest-frame spectra in L☉/Å, `(n, c, p)`.
-            redshift: `(n,)`, 0.015 to 0.205.
+            redshift: `(n,)`, 0.015 to 0.305.
 
         Returns:
             Nanomaggies, `(n, c, 5)`.
