@@ -379,6 +379,15 @@ def test_names_in_other_case_are_proposed():
     refused(frame.rename(columns={"mag_u": "MAG_U"}), r"'MAG_U'\? columns=\{'mag_u': 'MAG_U'\}")
 
 
+def test_what_is_optional_is_not_passed_over_for_its_case():
+    frame = pd.DataFrame({"object_id": ["a"]} | dict.fromkeys(MAGNITUDES, 18.0))
+    frame = frame.assign(RA=150.0, Redshift=0.1)
+    refused(frame, r"has 'RA', 'Redshift', .*columns=\{'ra': 'RA', 'redshift': 'Redshift'\}")
+    catalogue = take(frame, columns={"ra": None, "redshift": "Redshift"}).catalogue
+    assert catalogue["redshift"][0] == 0.1
+    assert np.isnan(catalogue["ra"][0])
+
+
 def test_identifiers_in_the_index(tmp_path):
     frame = pd.DataFrame({m: [18.0, 19.0, 20.0] for m in MAGNITUDES})
     ids = pd.Index(list("xyz"), name="object_id")

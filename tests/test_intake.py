@@ -487,6 +487,15 @@ def test_every_kind_of_identifier(frame):
     assert "'x' occurs twice: row 5 is used" in found[6]
 
 
+def test_rows_whose_identifier_is_no_text_survive_the_disk(tmp_path, frame):
+    broken = pd.Series(["a\ud800", *"bcdefgh"], dtype=object)
+    survey = Survey.from_table(frame.assign(object_id=broken), **DECLARED)
+    survey.save(tmp_path / "survey")
+    rejected = Survey.load(tmp_path / "survey").rejected
+    assert rejected["object_id"].tolist() == ["a\\ud800"]
+    assert "not valid text" in rejected["reason"][0]
+
+
 @pytest.mark.parametrize(
     "column",
     [

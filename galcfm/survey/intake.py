@@ -159,8 +159,8 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
     rejected = pd.DataFrame(
         {
             "row": np.array(rows, dtype=int),
-            "object_id": pd.Series([object_id[row] for row in rows], dtype=object),
-            "reason": pd.Series(["; ".join(reasons[row]) for row in rows], dtype=object),
+            "object_id": pd.Series([_storable(object_id[row]) for row in rows], dtype=object),
+            "reason": pd.Series([_storable("; ".join(reasons[row])) for row in rows], dtype=object),
         }
     )
     some = len(rows) < len(reasons)
@@ -206,6 +206,17 @@ def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> d
             f"{source.name} has no {', '.join(missing)}: {_hint(source, missing, others)}; "
             f"it has {', '.join(map(str, source.names[:20]))}"
             + (" …" if len(source.names) > 20 else "")
+        )
+    spelt = {str(name).lower(): str(name) for name in source.names}
+    passed_over = {
+        name: spelt[name]
+        for name in known
+        if name not in (*chosen, *columns) and spelt.get(name) not in (None, *chosen.values())
+    }
+    if passed_over:
+        raise SurveyError(
+            f"{source.name} has {', '.join(map(repr, passed_over.values()))}, spelt otherwise than "
+            f"in a survey: map with columns={passed_over}, or to None what is to be left out"
         )
     for names, remedy in (
         (PROPERTY_NAMES, "give all five or none; columns={'its name': None} leaves one out"),
@@ -298,8 +309,7 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
         f"{where}: {len(rows)} of {good.sum()} galaxies lack a label, the first of them row {row} "
         f"(object_id {object_id[row]!r}): {'; '.join(no_labels[row])}"
     )
-    # A label may be any text, and a log file takes no half of a character.
-    text = text.encode(errors="backslashreplace").decode()
+    text = _storable(text)
     gaps = ("has no value", "a code for a missing value")
     implausible = [row for row in rows if not all(f.endswith(gaps) for f in no_labels[row])]
     if len(implausible) == good.sum():
@@ -324,6 +334,11 @@ def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
             reasons[row].append(
                 f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
             )
+
+
+def _storable(text: str) -> str:
+    """Text that a file takes: a half of a character is written as its code."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _is_unicode(text: str) -> bool:
