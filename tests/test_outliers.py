@@ -15,14 +15,9 @@ from galcfm.studies.outliers import (
 )
 
 
-def test_a_calibrated_posterior_has_the_share_it_expects():
-    """Prior N(0, 1), data with noise 0.5, so that both shares have a closed form."""
-    rng = np.random.default_rng(0)
-    n, draws, std = 20_000, 20, np.sqrt(0.2)
-    truth = rng.normal(size=n)
-    mean = (truth + 0.5 * rng.normal(size=n)) / 1.25
-    samples = mean[:, None] + std * rng.normal(size=(n, draws))
-    found = shares_below_zero(
+def gaussian_shares(truth, mean, std, samples):
+    """Shares under the prior N(0, 1) of posteriors N(mean, std)."""
+    return shares_below_zero(
         LogDensities(
             norm.logpdf(truth, mean, std),
             norm.logpdf(truth),
@@ -30,6 +25,16 @@ def test_a_calibrated_posterior_has_the_share_it_expects():
             norm.logpdf(samples),
         )
     )
+
+
+def test_a_calibrated_posterior_has_the_share_it_expects():
+    """Prior N(0, 1), data with noise 0.5, so that both shares have a closed form."""
+    rng = np.random.default_rng(0)
+    n, draws, std = 20_000, 20, np.sqrt(0.2)
+    truth = rng.normal(size=n)
+    mean = (truth + 0.5 * rng.normal(size=n)) / 1.25
+    samples = mean[:, None] + std * rng.normal(size=(n, draws))
+    found = gaussian_shares(truth, mean, std, samples)
     assert found["n"] == n
     error = np.hypot(found["standard_error"], found["expected_standard_error"])
     assert abs(found["observed"] - found["expected"]) < 4 * error
@@ -41,14 +46,7 @@ def test_an_overconfident_posterior_has_more_than_it_expects():
     truth, std = rng.normal(size=5000), 0.3
     mean = truth + rng.normal(size=5000)
     samples = mean[:, None] + std * rng.normal(size=(5000, 20))
-    found = shares_below_zero(
-        LogDensities(
-            norm.logpdf(truth, mean, std),
-            norm.logpdf(truth),
-            norm.logpdf(samples, mean[:, None], std),
-            norm.logpdf(samples),
-        )
-    )
+    found = gaussian_shares(truth, mean, std, samples)
     assert found["observed"] > 2 * found["expected"]
 
 
