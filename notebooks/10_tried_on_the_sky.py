@@ -44,6 +44,7 @@ seed = 1  # of the noise
 import json
 
 import numpy as np
+import pandas as pd
 from myst_nb import glue
 
 from galcfm import figures, paths, runs, tables
@@ -52,6 +53,7 @@ from galcfm.studies import real_galaxies
 from galcfm.survey import Survey
 
 folder = runs.open_run("10_tried_on_the_sky", globals())
+pd.set_option("display.max_colwidth", None)
 
 # %% [markdown]
 # ## Real galaxies
