@@ -10,7 +10,7 @@ from importlib.metadata import version
 import numpy as np
 from nautilus import Prior, Sampler
 
-from galcfm.simulate.population import star_formation_history
+from galcfm.simulate.histories import star_formation_history
 from galcfm.simulate.relations import BIRTH_CLOUDS, PHOTOMETRIC_ERRORS, ZERO_POINTS
 from galcfm.simulate.spectra import birth_cloud_curve, diffuse_curve, load_templates
 from galcfm.survey import Survey

@@ -31,6 +31,7 @@ __all__ = [
     "percentiles",
     "point_estimates",
     "relations",
+    "ties",
     "training_seeds",
     "trials",
     "wasserstein",
@@ -194,6 +195,24 @@ def relations(all_relations: Sequence) -> pd.DataFrame:
         }
         for r in all_relations
     ).set_index("gives")
+
+
+def ties(all_ties: Mapping[str, tuple[str, Sequence]], without: Sequence[str]) -> pd.DataFrame:
+    """What ties pictures and measurements to the properties of simulated galaxies, a row a tie.
+
+    Arguments:
+        all_ties: `galcfm.simulate.TIES`.
+        without: names of those that are switched off.
+    """
+    return pd.DataFrame(
+        {
+            "tie": name,
+            "what": what,
+            "relations": "; ".join(relation.name for relation in relations),
+            "in this survey": "no" if name in without else "yes",
+        }
+        for name, (what, relations) in all_ties.items()
+    ).set_index("tie")
 
 
 def control_gains(experiments: Mapping[str, dict]) -> pd.DataFrame:

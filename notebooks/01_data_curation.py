@@ -36,7 +36,7 @@ n_galaxies = 12000  # galaxies, 0 for all of SDSS; the paper has 106,800
 validation_fraction = 0.10  # share of galaxies; the paper's is 0.10
 test_fraction = 0.15  # share of galaxies; the paper's is 0.10
 label_errors = True  # measurement errors on simulated properties
-fibre = False  # simulated Dn(4000) and O/H within 3 arcsec; the paper's True
+without = []  # names of galcfm.simulate.TIES that a simulation leaves out
 plates = [266, 2974]  # of SDSS, first and last; these are all of them
 cutouts_per_second = 10.0  # asked of SkyServer, at most
 skyserver = "https://skyserver.sdss.org"  # address of SkyServer
@@ -50,7 +50,7 @@ from IPython.display import display
 from galcfm import figures, paths, runs, tables
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.sdss import download_survey
-from galcfm.simulate import RELATIONS, simulate_survey
+from galcfm.simulate import RELATIONS, TIES, simulate_survey
 
 folder = runs.open_run("01_data_curation", globals())
 
@@ -82,7 +82,7 @@ if source == "simulated":
         validation=validation_fraction,
         test=test_fraction,
         label_errors=label_errors,
-        fibre=fibre,
+        without=without,
     )
 elif source == "sdss":
     galaxies = download_survey(
@@ -116,6 +116,17 @@ with pd.option_context("display.max_colwidth", None):
         print(
             f"{len(galaxies)} with a cutout, {left_out} without a usable one"
         )
+
+# %% [markdown]
+# Some of these relations tie a picture to the properties, or the properties
+# to what a survey measures. Each has a name, by which the parameter `without`
+# switches it off; the chapter {doc}`16_what_a_picture_is_worth` says what
+# each is worth.
+
+# %% tags=["full-width"]
+with pd.option_context("display.max_colwidth", None):
+    if source == "simulated":
+        display(tables.ties(TIES, galaxies.parameters["without"]))
 
 # %% [markdown]
 # ## What was drawn

@@ -56,7 +56,7 @@ def test_replayed_latents_are_the_simulators_galaxies():
     light = latents.shine(x)
     np.testing.assert_allclose(light.magnitudes, seen.magnitudes, atol=1e-5)
     np.testing.assert_allclose(light.errors, seen.drawn, rtol=1e-5)
-    np.testing.assert_allclose(light.properties[:, 4], g.a_v, atol=1e-5)
+    np.testing.assert_allclose(light.properties[:, 4], g.labels["a_v"], atol=1e-5)
     forming = latents.star_forming(x)[0]
     # The catalogue of the same seed is these galaxies with noise, where it is bright enough.
     table = population.candidates(5, 0)
@@ -114,7 +114,7 @@ def test_weights_undo_a_wrong_likelihood(linear):
 
     x = sampler.temper(wrong, 3000, 6, np.random.default_rng(0))
     log_weights = log_likelihood(x) - wrong(x)
-    posterior = ExactPosterior(x, log_weights)
+    posterior = ExactPosterior(x, log_weights, x, np.zeros_like(x))
     assert 500 < posterior.effective_size < 3000
     found, std = posterior.moments()
     np.testing.assert_allclose((found - mean) / np.sqrt(np.diag(covariance)), 0, atol=0.15)
@@ -143,8 +143,8 @@ def test_classifier_tells_shifted_draws_and_not_equal_ones():
 
 def test_joined_runs_weigh_the_same():
     runs = [
-        ExactPosterior(np.full((n, 5), value), np.full(n, level))
-        for n, value, level in ((10, 0.0, 5.0), (30, 1.0, -80.0))
+        ExactPosterior(place, np.full(len(place), level), place, np.ones_like(place))
+        for place, level in ((np.zeros((10, 5)), 5.0), (np.ones((30, 5)), -80.0))
     ]
     mean, _ = ExactPosterior.joined(runs).moments()
     np.testing.assert_allclose(mean, 0.5)

@@ -396,7 +396,7 @@ def test_booleans_are_booleans(few, value):
     for name in ("augment", "half_precision"):
         with pytest.raises(ValueError, match=f"{name} is {value!r}"):
             TrainingSettings(**{name: value})
-    for name in ("label_errors", "fibre", "replace"):
+    for name in ("label_errors", "replace"):
         with pytest.raises(ValueError, match=f"{name} is {value!r}"):
             simulate_survey("nowhere", 2, 1, **{name: value})
 

@@ -7,6 +7,7 @@ import sys
 import galsim
 import numpy as np
 import pytest
+from scipy import stats
 from speclite import filters
 
 from galcfm.paths import repository_root
@@ -15,14 +16,19 @@ from galcfm.simulate import (
     LATENTS,
     MAGNITUDE_LIMIT,
     RELATIONS,
+    TIES,
+    histories,
     is_star_forming,
+    labels,
     population,
     render,
     rendering,
     simulate_catalogue,
     simulate_survey,
     spectra,
+    structure,
 )
+from galcfm.simulate.relations import FIBRE, LABEL_ERRORS, MAIN_SEQUENCE, SIZES
 from galcfm.simulate.spectra import load_templates
 from galcfm.survey import Survey, SurveyError
 
@@ -179,7 +185,7 @@ def test_history_has_the_drawn_mass_and_rate(templates, rng):
     m = rng.uniform(8, 11.5, n)
     s = np.minimum(0.76 * m - 7.64 + 0.5 * rng.normal(size=n), m - 8.6)
     living = templates.living_fraction(rng.uniform(-1.5, 0.4, n))
-    formed = population.star_formation_history(
+    formed = histories.star_formation_history(
         templates.age_edges,
         living,
         10**m,
@@ -196,7 +202,7 @@ def test_history_has_the_drawn_mass_and_rate(templates, rng):
 
 
 def test_delayed_exponential_has_the_wanted_rate():
-    x = population._delayed_exponent(np.array([0.1, 1.0, 2.0, 5.0]))
+    x = histories._delayed_exponent(np.array([0.1, 1.0, 2.0, 5.0]))
     time = np.linspace(0, 1, 20001)
     shape = time * np.exp(-x[:, None] * time)
     np.testing.assert_allclose(shape[:, -1] / shape.mean(axis=1), [0.1, 1.0, 2.0, 5.0], rtol=2e-3)
@@ -210,7 +216,7 @@ def test_catalogue_has_the_columns_of_a_survey(catalogue):
     extra = [f"{name}_{kind}" for name in PROPERTY_NAMES for kind in ("err", "true")]
     extra += [f"magerr_{band}" for band in BANDS]
     assert set(extra) | set(LATENTS) <= set(catalogue)
-    numbers = catalogue.select_dtypes("number")
+    numbers = catalogue.drop(columns="companion_magnitude").select_dtypes("number")
     assert np.isfinite(numbers.to_numpy()).all()
     assert catalogue["object_id"][123] == "sim-0-000123"
 
@@ -279,7 +285,7 @@ def test_errors_are_those_that_were_stated(catalogue):
 
 def test_the_survey_is_the_star_forming_part_of_the_parent(catalogue, parent):
     kept = is_star_forming(
-        parent["log_stellar_mass_true"], parent["log_sfr_true"], parent["active"]
+        parent["log_stellar_mass_true"], parent["log_sfr_recent"], parent["active"]
     )
     assert (parent["oxygen_abundance"].isna() == ~kept).all()
     subset = parent[kept].reset_index(drop=True)
@@ -321,28 +327,182 @@ def test_a_brighter_limit_makes_a_brighter_sample():
     assert 15.5 < bright["mag_r"].median() < bright["mag_r"].max() < 16.3
 
 
-def test_dust_can_be_made_blind_to_inclination(catalogue):
-    without = simulate_catalogue(400, 0, inclined_dust=False)
-
-    def trend(table):
-        return np.corrcoef(table["inclination"], table["a_v_true"])[0, 1]
-
-    assert trend(catalogue) > 0.3
-    assert abs(trend(without)) < 0.15
+def test_unknown_ties_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="without names moons: choose from inclined_dust, "):
+        simulate_catalogue(5, 0, without=["moons", "bulges"])
+    with pytest.raises(ValueError, match=r"give a list of names, \['fibre'\]"):
+        simulate_survey(tmp_path / "s", 5, 0, without="fibre")
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_survey_can_have_properties_within_a_fibre(tmp_path):
-    survey = simulate_survey(tmp_path, 5, 0, processes=1, fibre=True, progress=False)
-    inside = simulate_catalogue(5, 0, fibre=True)
-    np.testing.assert_array_equal(survey.catalogue["dn4000_true"], inside["dn4000_true"])
+def test_a_survey_remembers_its_ties(tmp_path):
+    survey = simulate_survey(tmp_path, 5, 0, processes=1, without=["fibre"], progress=False)
+    whole = simulate_catalogue(5, 0, without=["fibre"])
+    np.testing.assert_array_equal(survey.catalogue["dn4000_true"], whole["dn4000_true"])
+    assert survey.parameters["without"] == ["fibre"]
     with pytest.raises(SurveyError, match="made with"):
         simulate_survey(tmp_path, 5, 0, processes=1, progress=False)
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """The galaxies of `catalogue`, if all ties were switched off; some fall below the limit."""
+    return simulate_catalogue(2000, 0, without=tuple(TIES))
+
+
+def slope(x, y, *others):
+    """Slope of y with x in a linear fit, with its standard error."""
+    design = np.column_stack([x, *others, np.ones(len(x))])
+    coefficients, squares, *_ = np.linalg.lstsq(design, y)
+    variance = squares[0] / (len(x) - design.shape[1]) * np.linalg.inv(design.T @ design)[0, 0]
+    return coefficients[0], np.sqrt(variance)
+
+
+def drawn(without=(), n=6000):
+    """Galaxies on the main sequence before noise and selection, and what is seen of them."""
+    g, fluxes, seen = population.before_noise(np.random.default_rng(3), n, without=without)
+    looks = structure.draw_looks(np.random.default_rng(4), g, without)
+    return g, fluxes, seen, looks, g.sequence == 0
+
+
+@pytest.fixture(scope="module")
+def tied():
+    return drawn()
+
+
+@pytest.fixture(scope="module")
+def untied():
+    return drawn(tuple(TIES))
+
+
+def test_dust_rises_with_inclination(catalogue, plain):
+    def trend(table):
+        return np.corrcoef(table["inclination"], table["a_v_true"])[0, 1]
+
+    assert trend(catalogue) > 0.3
+    assert abs(trend(plain)) < 0.08
+
+
+def test_the_main_sequence_rises_with_redshift(tied, untied):
+    c = MAIN_SEQUENCE
+    for (g, *_, main), power in ((tied, 3.0), (untied, 0.0)):
+        off = (g.s_history - c["slope"] * g.m - c["intercept"])[main]
+        found, error = slope(np.log10(1 + g.redshift[main]), off)
+        assert abs(found - power) < 4 * error
+        np.testing.assert_allclose(
+            off[np.abs(g.redshift[main] - 0.06) < 0.005].mean(), 0, atol=0.05
+        )
+
+
+def test_size_goes_with_star_formation_and_metallicity(tied, untied):
+    for (g, *_, main), curvature, expected in ((tied, -0.25, -0.2), (untied, 0, 0)):
+        x = 10**g.m / SIZES["m0"]
+        median = np.log10(0.14 * 10 ** (0.14 * g.m) * (1 + x) ** 0.25)
+        residual = (np.log10(g.kpc) - median)[main]
+        found, error = slope(g.distance[main] ** 2, residual)
+        assert abs(found - curvature) < 4 * error
+        light = main & (np.abs(g.m - 9.3) < 0.3)
+        gas = g.oh - population.mass_metallicity(g.m, g.s)
+        found, error = slope((np.log10(g.kpc) - median)[light], gas[light])
+        assert abs(found - expected) < 4 * error + 0.02
+        # The scatter of O/H at one mass is what it was.
+        assert gas[light].std() == pytest.approx(0.12, abs=0.02)
+
+
+def test_bulges_grow_off_the_main_sequence(tied, untied):
+    for (g, *_, looks, main), expected in ((tied, 0.5), (untied, 0.0)):
+        # Where they are not cut at the largest that is allowed.
+        free = main & (g.m < 10.3)
+        found, error = slope(np.abs(g.distance[free]), np.log10(g.bulge[free]), g.m[free])
+        assert abs(found - expected) < 4 * error + 0.02
+        found, error = slope(np.abs(g.distance[main]), looks["bulge_index"][main] == 4)
+        assert abs(found - expected) < 4 * error
+        assert (looks["bulge_index"][main] == 4).mean() == pytest.approx(0.24, abs=0.03)
+
+
+def test_compact_galaxies_formed_earlier(tied, untied):
+    for (g, *_, main), by_bulge, by_size in ((tied, 0.40, -0.30), (untied, 0, 0)):
+        n = main.sum()
+        for other, expected in ((g.bulge_scatter, by_bulge), (g.size, by_size)):
+            found = np.corrcoef(stats.rankdata(g.start[main]), other[main])[0, 1]
+            assert abs(found - expected) < 4 / np.sqrt(n) + 0.02
+        assert stats.kstest(g.start[main], "uniform", (0.80, 0.17)).pvalue > 1e-3
+
+
+def test_discs_are_larger_in_blue_and_dustier_inside(tied, untied):
+    g, _, seen, looks, main = tied
+    ratio = np.log10(looks["disc_radius_i"] / looks["disc_radius_g"]) / np.log10(7625 / 4770)
+    # Kelvin et al. (2012) for discs.
+    assert np.median(ratio[main]) == pytest.approx(-0.189, abs=0.03)
+    # An exponential through dust that falls outwards is an exponential.
+    k = int(np.flatnonzero(main)[0])
+    r = np.linspace(0, 3, 50)
+    dust = g.band_dust[k] * (1 + 0.35 * (2 / 1.678 - r[:, None]))
+    profile = np.exp(-1.678 * r[:, None]) * 10 ** (-0.4 * dust)
+    lengths = -1 / np.gradient(np.log(profile), r, axis=0)[0]
+    stars = np.diff([np.log(looks[f"disc_radius_{b}"][k]) for b in "gri"])
+    stars -= np.diff(np.log(lengths))
+    np.testing.assert_allclose(stars[0] / np.log(6231 / 4770), stars[1] / np.log(7625 / 6231))
+    # More dust inside than overall, most of all in large galaxies, of which a fibre sees less.
+    large = main & (seen.radii["disc_radius"] > 4)
+    within = g.labels["a_v_balmer"] / (g.a_disc + g.a_clouds)
+    assert (within[large] > 1.1).mean() > 0.9
+    assert (untied[3]["disc_radius_g"] == untied[2].radii["disc_radius"]).all()
+
+
+def test_lanes_are_of_edge_on_massive_discs(tied, untied):
+    g, _, _, looks, _ = tied
+    lane = looks["dust_lane"] > 0
+    assert (g.m[lane] > 9.9).all()
+    assert (looks["inclination"][lane] > 75).all()
+    assert (
+        looks["dust_lane"][(looks["inclination"] > 85) & (g.m > 10.3) & (g.sequence == 0)] > 0
+    ).all()
+    assert looks["dust_lane"].max() <= 0.4
+    assert (untied[3]["dust_lane"] == 0).all()
+
+
+def test_bars_rings_and_arms_have_their_frequencies(tied, untied):
+    g, _, _, looks, main = tied
+    barred = looks["bar_fraction"] > 0
+    for low, high in ((8.5, 9.5), (9.5, 10.5), (10.5, 11.5)):
+        part = main & (g.m > low) & (g.m < high)
+        expected = structure.bar_share(g.m, g.distance)[part].mean()
+        error = np.sqrt(expected * (1 - expected) / part.sum())
+        assert abs(barred[part].mean() - expected) < 4 * error
+    spirals = main & (g.m > 9.8)
+    assert 0.2 < barred[spirals].mean() < 0.4  # Masters et al. (2011): 29 %
+    assert np.median(looks["bar_fraction"][barred]) == pytest.approx(0.12, abs=0.02)
+    assert 0.1 < (looks["ring_radius"] > 0)[spirals].mean() < 0.3
+    assert 0.35 < (looks["arm_width"] > 0.5)[spirals].mean() < 0.6
+    found, error = slope(g.m, np.abs(looks["pitch_angle"]))
+    assert abs(found + 4) < 4 * error + 0.4  # held between 6° and 45°
+    assert (untied[3]["bar_fraction"] == 0).all()
+    assert (untied[3]["ring_radius"] == 0).all()
+
+
+def test_clumps_lopsidedness_and_companions_go_with_star_formation(tied, untied):
+    g, _, _, looks, main = tied
+    assert stats.spearmanr(looks["n_knots"], g.s)[0] > 0.95
+    share = np.log10(structure.knot_share(g))[main]
+    density = (g.s - np.log10(2 * np.pi * g.kpc**2))[main]
+    assert slope(density, share)[0] == pytest.approx(0.24)
+    assert np.median(density) == pytest.approx(-1.8, abs=0.5)
+    found, error = slope(g.distance_today[main], np.log10(looks["lopsidedness"])[main], g.m[main])
+    assert abs(found - 0.4) < 4 * error + 0.02
+    has = np.isfinite(looks["companion_magnitude"])
+    assert has.mean() == pytest.approx(0.03, abs=0.015)
+    assert has[g.distance_today > 0.4].mean() > 3 * has[g.distance_today < 0].mean()
+    assert (looks["companion_separation"] > 0).all()
+    assert np.isnan(untied[3]["companion_magnitude"]).all()
+    assert (untied[3]["lopsidedness"] == 0).all()
+
+
 def test_a_fibre_sees_the_middle(catalogue):
-    inside = simulate_catalogue(400, 0, fibre=True)
-    whole = catalogue.iloc[:400]
-    same = [c for c in catalogue if not c.startswith(("dn4000", "oxygen_abundance"))]
+    whole = simulate_catalogue(400, 0, without=["fibre"])
+    inside = catalogue.iloc[:400]
+    told = ("dn4000", "oxygen_abundance", "a_v")
+    same = [c for c in catalogue if not c.startswith(told)]
     same.remove("split")
     assert inside[same].equals(whole[same])
     # Bulges are old: the break is stronger in the middle, most of all in large galaxies.
@@ -351,8 +511,58 @@ def test_a_fibre_sees_the_middle(catalogue):
     large = whole["disc_radius"] > whole["disc_radius"].median()
     assert step[large].median() > step[~large].median()
     oxygen = inside["oxygen_abundance_true"] - whole["oxygen_abundance_true"]
-    assert oxygen.between(-0.05, 0.1).all()
-    assert oxygen[large].median() > 0.03
+    assert oxygen.between(-0.07, 0.05).all()
+    assert oxygen[large].median() > oxygen[~large].median() + 0.02
+    assert abs(oxygen.median()) < 0.02
+    # So is the dust, which lies more thickly inside.
+    assert (inside["a_v_true"] - whole["a_v_true"])[large].median() > 0.02
+    assert (inside["a_v_balmer_true"] > inside["a_v_true"]).mean() > 0.95
+
+
+def test_a_fibre_larger_than_the_galaxy_sees_it_whole(monkeypatch):
+    monkeypatch.setitem(FIBRE.coefficients, "radius", 1e3)
+    inside = simulate_catalogue(50, 0)
+    whole = simulate_catalogue(50, 0, without=["fibre"])
+    for name in ("dn4000_true", "a_v_true"):
+        np.testing.assert_allclose(inside[name], whole[name], atol=2e-3)
+
+
+def test_rates_are_those_of_lines_in_the_fibre(catalogue):
+    without = simulate_catalogue(400, 0, without=["line_rate"])
+    np.testing.assert_array_equal(without["log_sfr_true"], without["log_sfr_recent"])
+    with_lines = catalogue.iloc[:400]
+    np.testing.assert_array_equal(with_lines["log_sfr_recent"], without["log_sfr_recent"])
+    step = with_lines["log_sfr_true"] - with_lines["log_sfr_recent"]
+    # The last 10 Myr scatter by 0.2 dex about the mean of 100 Myr; a fibre sees part of them.
+    small = with_lines["disc_radius"] < 2.0
+    assert 0.06 < step[small].std() < 0.2
+    assert step[~small].std() < step[small].std()
+
+
+def test_mass_errors_share_the_noise_of_the_magnitudes(catalogue, plain):
+    for table, expected in ((catalogue, 1.0), (plain, 0.0)):
+        noise = table[list(MAGNITUDES)].to_numpy()
+        noise = noise - table[[f"{name}_noiseless" for name in MAGNITUDES]].to_numpy()
+        shared = 0.70 * (noise[:, 1] - noise[:, 3]) - 0.40 * noise[:, 3]
+        error = (table["log_stellar_mass"] - table["log_stellar_mass_true"]).to_numpy()
+        found, uncertainty = slope(shared, error)
+        assert abs(found - expected) < 4 * uncertainty
+        assert error.std() == pytest.approx(0.10, abs=0.01)
+
+
+def test_label_errors_differ_from_galaxy_to_galaxy(catalogue, plain):
+    for name in PROPERTY_NAMES:
+        sizes = catalogue[f"{name}_err"]
+        assert np.log(sizes).std() == pytest.approx(0.35, abs=0.02)
+        assert np.sqrt((sizes**2).mean()) == pytest.approx(LABEL_ERRORS[name], rel=0.06)
+        assert plain[f"{name}_err"].nunique() == 1
+    residual = (catalogue["dn4000"] - catalogue["dn4000_true"]).to_numpy()
+    # A mixture of normal errors: it is normalised, and likelier than any one of them.
+    grid = np.linspace(-1, 1, 4001)
+    density = np.exp(labels.error_log_density("dn4000", grid))
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-3)
+    normal = stats.norm.logpdf(residual, 0, LABEL_ERRORS["dn4000"]).mean()
+    assert labels.error_log_density("dn4000", residual).mean() > normal
 
 
 def test_light_within_a_radius_is_that_of_galsim():
@@ -361,7 +571,7 @@ def test_light_within_a_radius_is_that_of_galsim():
         radius = np.linspace(0, 0.6, 1001)[1:]
         light = np.array([profile.xValue(r, 0) for r in radius])
         expected = np.trapezoid(2 * np.pi * radius * light, radius)
-        found = population.fraction_within(np.array([0.6]), np.array([index]))[0]
+        found = structure.fraction_within(np.array([0.6]), np.array([index]))[0]
         assert found == pytest.approx(expected, abs=0.01)
 
 

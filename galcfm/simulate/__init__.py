@@ -1,7 +1,8 @@
 """The simulated survey: star-forming galaxies as the Sloan Digital Sky Survey would see them.
 
 `simulate_survey` makes one on disk, `simulate_catalogue` and `render` are its two halves, and
-`RELATIONS` lists the published relations that they draw from. Needs
+`RELATIONS` lists the published relations that they draw from, `TIES` those that can be switched
+off. Needs
 `pip install "galcfm[simulate]"`.
 """
 
@@ -9,11 +10,13 @@ from galcfm.simulate.making import simulate_survey
 from galcfm.simulate.population import LATENTS, MAGNITUDE_LIMIT, is_star_forming, simulate_catalogue
 from galcfm.simulate.relations import RELATIONS, Relation
 from galcfm.simulate.rendering import render
+from galcfm.simulate.ties import TIES
 
 __all__ = [
     "LATENTS",
     "MAGNITUDE_LIMIT",
     "RELATIONS",
+    "TIES",
     "Relation",
     "is_star_forming",
     "render",

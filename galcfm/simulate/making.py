@@ -1,7 +1,7 @@
 """A whole simulated survey on disk, over all cores."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import count
@@ -16,6 +16,7 @@ from galcfm.provenance import code_digest
 from galcfm.simulate.population import MAGNITUDE_LIMIT, assemble, candidates, check_size
 from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
+from galcfm.simulate.ties import require_ties
 from galcfm.survey import (
     Survey,
     SurveyError,
@@ -38,7 +39,7 @@ def simulate_survey(
     test: float = 0.1,
     processes: int | None = None,
     label_errors: bool = True,
-    fibre: bool = False,
+    without: Collection[str] = (),
     replace: bool = False,
     progress: bool = True,
 ) -> Survey:
@@ -56,7 +57,7 @@ def simulate_survey(
         test: fraction of galaxies for the test split.
         processes: number of worker processes; by default as many as cores. With 1 the work is
             done here. A script that uses more must have an `if __name__ == "__main__":` guard.
-        label_errors, fibre: see `simulate_catalogue`.
+        label_errors, without: see `simulate_catalogue`.
         replace: a survey of other parameters or code is replaced when the new one is whole.
 
     Returns:
@@ -70,7 +71,8 @@ def simulate_survey(
         OSError: the disk is too small.
     """
     check_size(n_galaxies, seed)
-    require_booleans(label_errors=label_errors, fibre=fibre, replace=replace)
+    require_booleans(label_errors=label_errors, replace=replace)
+    without = require_ties(without)
     assign_split([], validation, test)
     parameters = {
         "kind": "simulated",
@@ -79,7 +81,7 @@ def simulate_survey(
         "validation": validation,
         "test": test,
         "label_errors": label_errors,
-        "fibre": fibre,
+        "without": list(without),
     }
     code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
     if _holds(folder, parameters, code, replace):
@@ -104,7 +106,7 @@ def simulate_survey(
         return parallel(delayed(function)(*task) for task in tasks)
 
     def batches() -> Iterator:
-        wanted = ("star-forming", MAGNITUDE_LIMIT, True, fibre)
+        wanted = ("star-forming", MAGNITUDE_LIMIT, without)
         for first in count(0, 4 * processes):
             tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
             # As a list: joblib dislikes that one stops asking before the last of them.

@@ -4,35 +4,33 @@ Galaxies come in batches of candidates that depend on (seed, batch) alone; those
 are kept in order. So the first galaxies of a larger survey are those of a smaller one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammainc, gammaincinv
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.simulate.histories import RECENT, star_formation_history
+from galcfm.simulate.labels import MEASURED, look_through_fibre, measure
 from galcfm.simulate.relations import (
     ACTIVE_NUCLEI,
     ATTENUATION_CURVE,
     ATTENUATION_INCLINATION,
     ATTENUATION_MASS,
     BIRTH_CLOUDS,
-    BULGE_SHAPES,
     BULGES,
+    CLUMPS,
     CLUSTERING,
-    DISC_SHAPES,
     EARLY_BULGES,
-    EARLY_SIZES,
-    FIBRE,
+    EVOLUTION,
     FRAMES,
     FUNDAMENTAL_METALLICITY,
     GALACTIC_EXTINCTION,
     GREEN_VALLEY,
     HISTORIES,
     IONISATION,
-    LABEL_ERRORS,
     MAIN_SEQUENCE,
     MASS_FUNCTION,
     MASS_METALLICITY,
@@ -41,13 +39,14 @@ from galcfm.simulate.relations import (
     QUIESCENT_HISTORIES,
     QUIESCENT_METALLICITY,
     QUIESCENT_RATES,
-    SIZES,
+    SIZE_METALLICITY,
     STAR_FORMING,
     STELLAR_METALLICITY,
     YOUNG_METALLICITY,
     ZERO_POINTS,
 )
 from galcfm.simulate.spectra import (
+    BIRTH_TIME,
     birth_cloud_curve,
     break_weights,
     diffuse_curve,
@@ -55,39 +54,68 @@ from galcfm.simulate.spectra import (
     load_templates,
     window_weights,
 )
+from galcfm.simulate.structure import (
+    BAND_WAVELENGTHS,
+    RENDERED_BANDS,
+    apparent_radii,
+    draw_looks,
+    draw_structure,
+    formation_share,
+    knot_share,
+    size_scatter,
+)
+from galcfm.simulate.ties import require_ties
 from galcfm.survey import assign_split, require_booleans
 
 MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
 REDSHIFT_RANGE = (0.02, 0.3)
 BATCH_SIZE = 512
-RECENT = 0.999e8  # yr: bins that start before this make up the last 100 Myr
 # No blue or red galaxy is brighter in r for its mass; fainter candidates are not drawn at all.
 LOG_MASS_TO_LIGHT_MIN = {"blue": -0.75, "red": -0.35}
 SUN_R = 4.65  # absolute AB magnitude (Willmer 2018, ApJS 236, 47)
-RENDERED_BANDS = ("g", "r", "i")
 
-# Columns that rendering and oracles need, beyond those of a survey.
+# Columns that rendering and studies need, beyond those of a survey.
 LATENTS = {
     **{
         f"{part}_fraction_{band}": f"share of the {band} flux in the {part}"
-        for part in ("bulge", "arm", "knot")
-        for band in RENDERED_BANDS
+        for part, bands in (("bulge", BANDS), ("arm", RENDERED_BANDS), ("knot", RENDERED_BANDS))
+        for band in bands
     },
+    **{f"{name}_noiseless": f"{name} without noise" for name in MAGNITUDES},
+    "a_v_balmer": "attenuation of the emission lines at 5500 Å, measured, mag",
+    "a_v_balmer_true": "the same without measurement errors",
     "bulge_radius": "half-light radius of the bulge, major axis, arcsec",
     "bulge_axis_ratio": "apparent axis ratio of the bulge",
     "bulge_index": "Sérsic index of the bulge",
     "disc_radius": "half-light radius of the disc, major axis, arcsec",
+    **{
+        f"disc_radius_{band}": f"half-light radius of the smooth disc in {band}, arcsec"
+        for band in RENDERED_BANDS
+    },
     "disc_thickness": "scale height over scale length of the disc",
     "disc_ellipticity": "face-on ellipticity of the disc",
     "inclination": "angle of the disc to the sky, degrees, 0 is face-on",
     "position_angle": "position angle, degrees",
+    "bar_fraction": "share of the smooth disc's light in a bar",
+    "bar_length": "semi-major axis of the bar, arcsec",
+    "bar_angle": "angle of the bar in the plane of the disc, degrees",
+    "ring_radius": "radius of a ring of young stars in scale lengths, 0 without",
     "n_arms": "number of spiral arms",
+    "arm_width": "scatter of the arms in azimuth, rad",
     "pitch_angle": "pitch angle of the arms, degrees",
+    "n_knots": "number of knots",
+    "lopsidedness": "relative amplitude A1 of the disc's first Fourier mode",
+    "lopsided_angle": "its direction in the plane of the disc, degrees",
+    "dust_lane": "share of the disc's light in r that a lane takes",
+    "companion_magnitude": "r of a companion less that of the galaxy, NaN without one",
+    "companion_separation": "its distance, arcsec",
+    "companion_angle": "its direction, degrees",
     "seeing": "FWHM of the point spread function in r, arcsec",
     "bulge_mass_fraction": "share of the stellar mass in the bulge",
     "active": "1 with an active nucleus, which contributes to the emission lines, else 0",
     "sequence": "0 on the main sequence, 1 in the green valley, 2 quiescent",
     "log_sfr_history": "log SFR of the smooth history, before the recent burst or lull",
+    "log_sfr_recent": "log SFR of the whole galaxy, mean of the last 100 Myr",
 }
 
 
@@ -103,8 +131,7 @@ def simulate_catalogue(
     validation: float = 0.1,
     test: float = 0.1,
     magnitude_limit: float = MAGNITUDE_LIMIT,
-    inclined_dust: bool = True,
-    fibre: bool = False,
+    without: Collection[str] = (),
 ) -> pd.DataFrame:
     """Catalogue of simulated galaxies as SDSS would select them.
 
@@ -119,26 +146,23 @@ def simulate_catalogue(
         validation: fraction of galaxies for validation.
         test: fraction of galaxies for the test split.
         magnitude_limit: faintest observed r magnitude.
-        inclined_dust: attenuation depends on inclination; without, a control experiment.
-        fibre: Dn(4000) and O/H are those within a fibre of 3 arcsec, not of the whole galaxy.
+        without: names of `TIES` that are switched off.
 
     Returns:
         A row a galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
         `<property>_true` and the columns of `LATENTS`.
 
     Raises:
-        ValueError: `n_galaxies` or `seed` is not positive, the population is unknown, or the
-            fractions are not sensible.
+        ValueError: `n_galaxies` or `seed` is not positive, the population or a tie is unknown, or
+            the fractions are not sensible.
         FileNotFoundError: see `galcfm.simulate.spectra.load_templates`.
     """
     check_size(n_galaxies, seed)
-    require_booleans(label_errors=label_errors, inclined_dust=inclined_dust, fibre=fibre)
+    require_booleans(label_errors=label_errors)
+    without = require_ties(without)
     if population not in POPULATIONS:
         raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
-    batches = (
-        candidates(seed, batch, population, magnitude_limit, inclined_dust, fibre)
-        for batch in _count()
-    )
+    batches = (candidates(seed, batch, population, magnitude_limit, without) for batch in _count())
     table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     if population == "parent":
         table["object_id"] = table["object_id"].str.replace("sim-", "sim-parent-")
@@ -196,9 +220,10 @@ def assemble(
             break
     table = pd.concat(found, ignore_index=True).iloc[:n_galaxies]
     table.insert(0, "object_id", [f"sim-{seed}-{k:06d}" for k in range(n_galaxies)])
-    for name in PROPERTY_NAMES:
-        if not label_errors:
+    if not label_errors:
+        for name in MEASURED:
             table[name] = table[f"{name}_true"]
+        for name in PROPERTY_NAMES:
             table[f"{name}_err"] = 0.0
     table["split"] = assign_split(table["object_id"], validation, test)
     return table
@@ -209,8 +234,7 @@ def candidates(
     batch: int,
     population: str = "star-forming",
     magnitude_limit: float = MAGNITUDE_LIMIT,
-    inclined_dust: bool = True,
-    fibre: bool = False,
+    without: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """The galaxies brighter than the limit among one batch of candidates.
 
@@ -219,15 +243,14 @@ def candidates(
         batch: number of the batch.
         population: see `simulate_catalogue`.
         magnitude_limit: faintest observed r magnitude.
-        inclined_dust: attenuation depends on inclination.
-        fibre: see `simulate_catalogue`.
+        without: names of `TIES` that are switched off.
 
     Returns:
         As `simulate_catalogue`, without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
-    g, fluxes, seen = before_noise(rng, BATCH_SIZE, magnitude_limit, inclined_dust)
-    table = pd.DataFrame(_observe(rng, g, fluxes, seen, fibre))
+    g, fluxes, seen = before_noise(rng, BATCH_SIZE, magnitude_limit, without)
+    table = pd.DataFrame(_observe(rng, g, fluxes, seen, without))
     star_forming = is_star_forming(g.m, g.s, g.active)
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
@@ -238,7 +261,7 @@ def candidates(
 
 
 def before_noise(
-    rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT, inclined_dust: bool = True
+    rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT, without: tuple[str, ...] = ()
 ) -> tuple[SimpleNamespace, dict[str, np.ndarray], SimpleNamespace]:
     """Galaxies of all types, the fluxes of their parts, and what a photometer sees on average.
 
@@ -246,20 +269,25 @@ def before_noise(
         rng: whose `uniform` and `normal` are drawn from.
         n: number of galaxies.
         magnitude_limit: galaxies that are too faint for it whatever their stars are not drawn.
-        inclined_dust: attenuation depends on inclination.
+        without: names of `TIES` that are switched off.
 
     Returns:
-        The galaxies of `draw_galaxies` with their `a_v` and `dn4000`; fluxes in nanomaggies by
-        part, `(n, 5)`; and `magnitudes` without noise, the standard deviations `drawn` of the
-        noise and `errors` that are quoted, `(n, 5)`, with `radii` and `ebv`.
+        The galaxies of `draw_galaxies` with their `labels`, what would be measured of them
+        without errors; fluxes in nanomaggies by part, `(n, 5)`; and `magnitudes` without noise,
+        the standard deviations `drawn` of the noise and `errors` that are quoted, `(n, 5)`, with
+        `radii` and `ebv`.
     """
-    g = draw_galaxies(rng, n, magnitude_limit)
+    g = draw_galaxies(rng, n, magnitude_limit, without)
     stars = _make_stars(rng, g)
-    fluxes = _shine(rng, g, stars, inclined_dust)
-    return g, fluxes, _look(rng, g, sum(fluxes.values()))
+    fluxes = _shine(rng, g, stars, without)
+    seen = _look(rng, g, sum(fluxes.values()))
+    look_through_fibre(g, seen.radii, without)
+    return g, fluxes, seen
 
 
-def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> SimpleNamespace:
+def draw_galaxies(
+    rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT, without: tuple[str, ...] = ()
+) -> SimpleNamespace:
     """What the relations say of `n` galaxies; each attribute is `(n,)`."""
     redshift, m, red = _draw_redshift_and_mass(rng, n, magnitude_limit)
     u = rng.uniform(size=n)
@@ -272,6 +300,8 @@ def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> Simp
 
     lasting, recent = MAIN_SEQUENCE["scatter"] * np.sqrt([2 / 3, 1 / 3])
     s_main = MAIN_SEQUENCE["slope"] * m + MAIN_SEQUENCE["intercept"]
+    if "evolution" not in without:
+        s_main = s_main + EVOLUTION["power"] * np.log10((1 + redshift) / (1 + EVOLUTION["z0"]))
     s_history = s_main + lasting * rng.normal(size=n)
     s = s_history + recent * rng.normal(size=n)
     s_green = s_main - rng.uniform(GREEN_VALLEY["depth_min"], GREEN_VALLEY["depth_max"], n)
@@ -279,10 +309,15 @@ def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> Simp
     s_quiescent = s_quiescent + QUIESCENT_RATES["scatter"] * rng.normal(size=n)
     s = by_sequence(np.minimum(s, m + MAIN_SEQUENCE["log_ssfr_max"]), s_green, s_quiescent)
     s_history = by_sequence(s_history, (s_main + s_green) / 2, s_quiescent)
+    structure = draw_structure(rng, m, sequence, s_history - s_main, without)
 
     # Galaxies that have left the main sequence have the gas they had on it.
     s_gas = by_sequence(s, s_main, s_main)
-    oh = mass_metallicity(m, s_gas) + np.interp(m, *_nodes(MASS_METALLICITY)) * rng.normal(size=n)
+    scatter, by_size = np.interp(m, *_nodes(MASS_METALLICITY)), 0.0
+    if "sizes" not in without:
+        by_size = np.interp(m, *_nodes(SIZE_METALLICITY)) * size_scatter(m) / np.log(10)
+        scatter = np.sqrt(np.maximum(scatter**2 - by_size**2, 0))
+    oh = mass_metallicity(m, s_gas) + scatter * rng.normal(size=n) + by_size * structure.size
     log_z_young = oh - YOUNG_METALLICITY["solar_oh"] - YOUNG_METALLICITY["scale_offset"]
     residual = STELLAR_METALLICITY["oh_residual"] * (oh - mass_metallicity(m, s_main))
     z_scatter = rng.normal(size=n)
@@ -293,8 +328,8 @@ def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> Simp
     log_z_main = log_z_main + residual
     log_z_old = by_sequence(log_z_main, (log_z_main + log_z_quiescent) / 2, log_z_quiescent)
     log_z_young = np.minimum(log_z_young, YOUNG_METALLICITY["max"])
-    log_bulge = BULGES["log_median"] + BULGES["slope"] * (m - 10.5)
-    b_scatter = rng.normal(size=n)
+    log_bulge = BULGES["log_median"] + BULGES["slope"] * (m - 10.5) + structure.bulge_residual
+    b_scatter = structure.bulge_scatter
     early_bulge = (
         by_sequence(0, EARLY_BULGES["green"], EARLY_BULGES["quiescent"])
         + EARLY_BULGES["slope"] * (m - 10.5)
@@ -302,12 +337,11 @@ def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> Simp
     ).clip(EARLY_BULGES["min"], EARLY_BULGES["max"])
     bulge = np.minimum(10 ** (log_bulge + BULGES["scatter"] * b_scatter), BULGES["max"])
     start = by_sequence(
-        rng.uniform(HISTORIES["start_min"], HISTORIES["start_max"], n),
-        rng.uniform(HISTORIES["start_min"], HISTORIES["start_max"], n),
+        *[formation_share(structure.age, HISTORIES["start_min"], HISTORIES["start_max"])] * 2,
         (
             QUIESCENT_HISTORIES["start"]
             + QUIESCENT_HISTORIES["slope"] * (m - 11)
-            + QUIESCENT_HISTORIES["scatter"] * rng.normal(size=n)
+            + QUIESCENT_HISTORIES["scatter"] * structure.age
         ).clip(QUIESCENT_HISTORIES["start_min"], QUIESCENT_HISTORIES["start_max"]),
     )
     share = ACTIVE_NUCLEI["share"] / (
@@ -320,6 +354,8 @@ def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> Simp
         m=m,
         s=s,
         s_history=s_history,
+        distance=s_history - s_main,
+        distance_today=s - s_main,
         start=start,
         oh=oh,
         log_z_young=log_z_young,
@@ -333,12 +369,8 @@ def draw_galaxies(rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT) -> Simp
             ATTENUATION_MASS["log_scatter"], *[QUIESCENT_DUST["log_scatter"]] * 2
         ),
         cosine=rng.uniform(0, 1, n),
+        **vars(structure),
     )
-
-
-def true_properties(g: SimpleNamespace) -> dict[str, np.ndarray]:
-    """The five properties of galaxies of `before_noise`, without measurement errors."""
-    return dict(zip(PROPERTY_NAMES, (g.m, g.s, g.oh, g.dn4000, g.a_v), strict=True))
 
 
 def _nodes(relation) -> np.ndarray:
@@ -376,6 +408,7 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
     bulge_share *= (g.bulge * 10**g.m / (bulge_share * formed * living).sum(axis=1))[:, None]
     bulge_share = np.minimum(bulge_share, 0.9)
     g.bulge = (bulge_share * formed * living).sum(axis=1) / 10**g.m
+    g.s_lines = np.log10(formed[:, 0] / BIRTH_TIME)
     arm_share = np.where(newborn, 0, (1 - bulge_share) * np.exp(-age / CLUSTERING["arm_time"]))
     disc_share = np.where(newborn, 0, 1 - bulge_share - arm_share)
 
@@ -393,16 +426,18 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
 
 
 def _shine(
-    rng, g: SimpleNamespace, stars: SimpleNamespace, inclined_dust: bool
+    rng, g: SimpleNamespace, stars: SimpleNamespace, without: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """Fluxes `(n, 5)` in nanomaggies of each part through its dust.
 
-    Sets `g.a_v`, `g.dn4000`, and `g.break_light`, what bulge and disc add to either side of the
-    4000 Å break, `(n, 2)` each.
+    Sets `g.a_v` and `g.dn4000` of the whole galaxy; `g.break_light`, what bulge and disc add to
+    either side of the 4000 Å break, `(n, 2)` each; `g.visual`, the unattenuated light of bulge,
+    disc and newborn stars at 5500 Å, `(n, 3)`; `g.a_bulge`, `g.a_disc` and `g.a_clouds`, their
+    attenuations; and `g.band_dust`, that of the disc in g, r and i, `(n, 3)`.
     """
     templates, n = load_templates(), len(g.m)
     mean = g.dust * 10 ** (g.dust_scatter * rng.normal(size=n))
-    blind = (g.sequence == 2) | (not inclined_dust)
+    blind = (g.sequence == 2) | ("inclined_dust" in without)
     a_disc, a_bulge = (
         mean * np.where(blind, 1.0, inclination_factor(g.cosine, part))
         for part in ("disc", "bulge")
@@ -412,6 +447,10 @@ def _shine(
     delta = curve_slope(a_disc) + ATTENUATION_CURVE["scatter"] * rng.normal(size=n)
     delta = delta.clip(ATTENUATION_CURVE["delta_min"], ATTENUATION_CURVE["delta_max"])
     curve = diffuse_curve(templates.wavelength, delta)
+    at_rest = BAND_WAVELENGTHS / (1 + g.redshift[:, None])
+    pixels = np.searchsorted(templates.wavelength, at_rest)
+    g.a_bulge, g.a_disc, g.a_clouds = a_bulge, a_disc, a_clouds
+    g.band_dust = a_disc[:, None] * np.take_along_axis(curve, pixels, axis=1)
 
     def transmission(a_v, shape):
         return np.exp(np.multiply(-0.4 * np.log(10) * a_v[:, None], shape, dtype=np.float32))
@@ -424,14 +463,18 @@ def _shine(
 
     starlight = bulge + disc + arms + newborn
     visual = window_weights(templates.wavelength, 5450, 5550)
-    unattenuated = (stars.bulge + stars.disc + stars.arms + stars.newborn) @ visual
-    g.a_v = -2.5 * np.log10((starlight @ visual) / unattenuated)
+    g.visual = np.stack(
+        [part @ visual for part in (stars.bulge, stars.disc + stars.arms, stars.newborn)], axis=1
+    )
+    g.a_v = -2.5 * np.log10((starlight @ visual) / g.visual.sum(axis=1))
     g.dn4000 = dn4000(templates.wavelength, starlight)
     sides = break_weights(templates.wavelength)
     g.break_light = bulge @ sides, (disc + arms + newborn) @ sides
 
     youngest = newborn + stars.nebulae * through_clouds
-    share = CLUSTERING["knot_share"]
+    share = np.full((n, 1), CLUSTERING["knot_share"])
+    if "clumps" not in without:
+        share = (share * knot_share(g)[:, None]).clip(CLUMPS["least"], CLUMPS["most"])
     parts = {
         "bulge": bulge,
         "disc": disc + (1 - share) * youngest,
@@ -444,7 +487,7 @@ def _shine(
 
 def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
     """Sizes, Galactic extinction, magnitudes before noise and their errors."""
-    radii = _radii(rng, g)
+    radii = apparent_radii(g)
     ebv = GALACTIC_EXTINCTION["ebv_median"] * np.exp(
         GALACTIC_EXTINCTION["ebv_scatter"] * rng.normal(size=len(total))
     )
@@ -461,14 +504,17 @@ def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
 
 
 def _observe(
-    rng, g: SimpleNamespace, fluxes: dict[str, np.ndarray], seen: SimpleNamespace, fibre: bool
+    rng,
+    g: SimpleNamespace,
+    fluxes: dict[str, np.ndarray],
+    seen: SimpleNamespace,
+    without: tuple[str, ...],
 ) -> dict[str, np.ndarray]:
-    """Columns of the catalogue: sizes and shapes, noisy photometry, noisy labels."""
+    """Columns of the catalogue: noisy photometry, noisy labels, and what a picture shows."""
     n, total = len(g.m), sum(fluxes.values())
-    magnitudes = seen.magnitudes + seen.drawn * rng.normal(size=total.shape)
-    if fibre:
-        _look_through_fibre(g, seen.radii)
-    truth = true_properties(g)
+    noise = seen.drawn * rng.normal(size=total.shape)
+    magnitudes = seen.magnitudes + noise
+    measured, sizes = measure(rng, g.labels, noise, seen.drawn, without)
     return {
         "ra": rng.uniform(120, 240, n),
         "dec": np.degrees(np.arcsin(rng.uniform(0, np.sin(np.radians(60)), n))),
@@ -476,47 +522,23 @@ def _observe(
         "ebv": seen.ebv,
         **{name: magnitudes[:, b] for b, name in enumerate(MAGNITUDES)},
         **{name: seen.errors[:, b] for b, name in enumerate(MAGNITUDE_ERRORS)},
-        **{k: v + LABEL_ERRORS[k] * rng.normal(size=n) for k, v in truth.items()},
-        **{f"{k}_err": np.full(n, LABEL_ERRORS[k]) for k in truth},
-        **{f"{k}_true": v for k, v in truth.items()},
+        **{f"{name}_noiseless": seen.magnitudes[:, b] for b, name in enumerate(MAGNITUDES)},
+        **measured,
+        **{f"{name}_err": sizes[name] for name in PROPERTY_NAMES},
+        **{f"{name}_true": g.labels[name] for name in MEASURED},
         **{
             f"{part}_fraction_{band}": (fluxes[part] / total)[:, BANDS.index(band)]
-            for part in ("bulge", "arm", "knot")
-            for band in RENDERED_BANDS
+            for part, bands in (("bulge", BANDS), ("arm", RENDERED_BANDS), ("knot", RENDERED_BANDS))
+            for band in bands
         },
         **seen.radii,
-        **_shapes(rng, g),
+        **draw_looks(rng, g, without),
         "bulge_mass_fraction": g.bulge,
         "sequence": g.sequence.astype(float),
         "active": g.active.astype(float),
         "log_sfr_history": g.s_history,
+        "log_sfr_recent": g.s,
     }
-
-
-def _look_through_fibre(g: SimpleNamespace, radii: dict[str, np.ndarray]) -> None:
-    """Make `g.dn4000` and `g.oh` those within a fibre: see `FIBRE`."""
-    seeing = FRAMES["seeing_r"] / 2
-    q = np.hypot(g.cosine, DISC_SHAPES["thickness"] * np.sqrt(1 - g.cosine**2))
-    disc = np.hypot(radii["disc_radius"] * np.sqrt(q), seeing)
-    bulge = np.hypot(radii["bulge_radius"], seeing)
-    index = np.where(g.sequence == 2, 4.0, 2.0)
-    shares = (
-        fraction_within(FIBRE["radius"] / bulge, index),
-        fraction_within(FIBRE["radius"] / disc, np.ones(len(disc))),
-    )
-    above, below = sum(
-        share[:, None] * light for share, light in zip(shares, g.break_light, strict=True)
-    ).T
-    g.dn4000 = above / below
-    # Mean radius of an exponential disc's light within x scale lengths, in scale lengths.
-    x = 1.678 * FIBRE["radius"] / disc
-    mean = 2 * gammainc(3, x) / gammainc(2, x)
-    g.oh = g.oh + FIBRE["oh_slope"] * (mean / 1.678 - 1)
-
-
-def fraction_within(radius: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Share of the light of a Sérsic profile within `radius` half-light radii, `(n,)`."""
-    return gammainc(2 * index, gammaincinv(2 * index, 0.5) * radius ** (1 / index))
 
 
 @cache
@@ -613,64 +635,6 @@ def curve_slope(a_v: np.ndarray) -> np.ndarray:
     return np.log(steepness / c["calzetti_s"]) / np.log(1500 / 5500)
 
 
-def star_formation_history(
-    age_edges: np.ndarray,
-    living: np.ndarray,
-    mass: np.ndarray,
-    sfr: np.ndarray,
-    *,
-    smooth_sfr: np.ndarray,
-    start: np.ndarray,
-    recent_time: np.ndarray,
-    flicker: np.ndarray,
-) -> np.ndarray:
-    r"""Mass formed in each age bin, such that stellar mass and star formation rate are as drawn.
-
-    A delayed exponential :math:`t\,e^{-t/\tau}` whose τ (of either sign) suits `smooth_sfr`,
-    multiplied by a burst or lull over the last `recent_time` years, and a change of the last
-    10 Myr against the last 100 Myr. The last 100 Myr are scaled to `sfr`, the older stars to
-    what remains of `mass`.
-
-    Arguments:
-        age_edges: edges of the age bins, yr, `(a + 1,)`; the first bin ends at 10 Myr, another at
-            100 Myr.
-        living: mass in stars and remnants per M☉ formed, `(n, a)`.
-        mass: mass in stars and remnants, M☉, `(n,)`.
-        sfr: mean star formation rate of the last 100 Myr, M☉/yr, `(n,)`.
-        smooth_sfr: star formation rate of the smooth history today, M☉/yr, `(n,)`.
-        start: age of the oldest stars, yr, `(n,)`.
-        recent_time: how long the burst or lull lasts, yr, `(n,)`.
-        flicker: change of the last 10 Myr against the 90 Myr before, `(n,)`.
-
-    Returns:
-        M☉ formed, `(n, a)`.
-    """
-    x = _delayed_exponent(smooth_sfr * start / (mass / 0.6))
-    time = (1 - age_edges / start[:, None]).clip(0, 1)
-    y = x[:, None] * time
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = (1 - (1 + y) * np.exp(-y)) / x[:, None] ** 2
-    cumulative = np.where(np.abs(x)[:, None] > 0.02, exact, time**2 / 2 - x[:, None] * time**3 / 3)
-    formed = -np.diff(cumulative, axis=1)
-
-    widths = np.diff(age_edges)
-    inside = ((recent_time[:, None] - age_edges[:-1]) / widths).clip(0, 1)
-    formed *= 1 + (sfr / smooth_sfr - 1)[:, None] * inside
-
-    recent = age_edges[:-1] < RECENT
-    formed[:, 0] *= flicker
-    formed[:, recent] *= (sfr * 1e8 / formed[:, recent].sum(1))[:, None]
-    older = mass - (formed * living)[:, recent].sum(1)
-    formed[:, ~recent] *= (older / (formed * living)[:, ~recent].sum(1))[:, None]
-    return formed
-
-
-def _delayed_exponent(rate: np.ndarray) -> np.ndarray:
-    """Time over τ at which a delayed exponential forms stars at `rate` times its mean rate."""
-    x = np.linspace(-25, 25, 2000)  # 0, where the expression is 0/0, is not among them
-    return np.interp(-rate, -(x**2) * np.exp(-x) / (1 - (1 + x) * np.exp(-x)), x)
-
-
 def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """Standard deviation of the observed magnitudes by photon noise.
 
@@ -691,50 +655,3 @@ def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np
     area = np.pi * np.multiply.outer(radius, each(PHOTOMETRIC_ERRORS, "area_")) ** 2 + 10
     photons = np.sqrt((dimmed + area * sky) / each(FRAMES, "gain_")) / dimmed
     return 2.5 / np.log(10) * photons
-
-
-def _radii(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
-    """Sizes in arcsec: Shen et al. (2003, MNRAS 343, 978)."""
-    templates, n = load_templates(), len(g.m)
-    x = 10**g.m / SIZES["m0"]
-    late = SIZES["gamma"] * 10 ** (g.m * SIZES["alpha"])
-    late *= SIZES["circular_to_major"] * (1 + x) ** (SIZES["beta"] - SIZES["alpha"])
-    early = EARLY_SIZES["circular_to_major"] * EARLY_SIZES["b"] * 10 ** (g.m * EARLY_SIZES["a"])
-    scatter = SIZES["sigma_2"] + (SIZES["sigma_1"] - SIZES["sigma_2"]) / (1 + x**2)
-    deviation = np.exp(scatter * rng.normal(size=n))
-    # A green-valley galaxy is still a disc, half-way to the size of an early type.
-    kpc = np.choose(g.sequence, [late, np.sqrt(late * early), early * EARLY_SIZES["disc"]])
-    distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
-    to_arcsec = np.degrees((1 + g.redshift) ** 2 / (distance * 1e3)) * 3600
-    arcsec = kpc * deviation * to_arcsec
-    ratio = BULGE_SHAPES["radius_ratio"] * np.exp(BULGE_SHAPES["scatter"] * rng.normal(size=n))
-    bulge = np.where(
-        g.sequence == 2,
-        early * EARLY_SIZES["bulge"] * deviation * to_arcsec,
-        ratio * arcsec / 1.678,
-    )
-    return {"disc_radius": arcsec, "bulge_radius": bulge.clip(0.05, arcsec)}
-
-
-def _shapes(rng, g: SimpleNamespace) -> dict[str, np.ndarray]:
-    """Shapes and orientations, which depend on nothing but the inclination."""
-    n, cosine = len(g.m), g.cosine
-    q = BULGE_SHAPES["q"]
-    scatter = DISC_SHAPES["ln_ellipticity_scatter"] * rng.normal(size=n)
-    classical = rng.uniform(size=n) < BULGE_SHAPES["de_vaucouleurs_share"]
-    classical |= g.sequence == 2
-    return {
-        "bulge_axis_ratio": np.sqrt(q**2 * (1 - cosine**2) + cosine**2),
-        "bulge_index": np.where(classical, 4.0, 2.0),
-        "disc_thickness": DISC_SHAPES["thickness"]
-        + DISC_SHAPES["thickness_scatter"] * rng.normal(size=n),
-        "disc_ellipticity": np.exp(DISC_SHAPES["ln_ellipticity"] + scatter).clip(0, 0.5),
-        "inclination": np.degrees(np.arccos(cosine)),
-        "position_angle": rng.uniform(0, 180, n),
-        "n_arms": rng.choice([2.0, 3.0, 4.0], size=n, p=[0.6, 0.2, 0.2]),
-        "pitch_angle": (
-            CLUSTERING["pitch_mean"] + CLUSTERING["pitch_scatter"] * rng.normal(size=n)
-        ).clip(6, 45)
-        * rng.choice([-1, 1], size=n),
-        "seeing": FRAMES["seeing_r"] * np.exp(FRAMES["seeing_scatter"] * rng.normal(size=n)),
-    }

@@ -56,11 +56,19 @@ MASS_FUNCTION = Relation(
 )
 MAIN_SEQUENCE = Relation(
     "Main sequence of star formation",
-    "s = slope · m + intercept",
+    "s = slope · m + intercept; Δ is the distance from it, of the lasting history or of today",
     {"slope": 0.76, "intercept": -7.64, "scatter": 0.30, "log_ssfr_max": -8.6},
     "0.30 dex",
     ("Renzini2015",),
     "Two thirds of the variance last for gigayears, one third 0.1-1 Gyr (our split).",
+)
+EVOLUTION = Relation(
+    "Main sequence with redshift",
+    "s = … + power · log((1 + z)/(1 + z0))",
+    {"power": 3.0, "z0": 0.06},
+    "none",
+    ("Lilly2013", "Renzini2015"),
+    "0.27 dex from z0, the middle of the galaxies of Renzini & Peng, to z = 0.3.",
 )
 GREEN_VALLEY = Relation(
     "Green valley",
@@ -138,6 +146,25 @@ FUNDAMENTAL_METALLICITY = Relation(
     "none",
     ("Mannucci2010",),
     "Only the difference from the main sequence is used; its level is that of Tremonti et al.",
+)
+SIZE_METALLICITY = Relation(
+    "Metallicity residual with size",
+    "Δ(O/H) = slope · (log R − median log R at this mass), the slope interpolated in m",
+    {"8.5": -0.20, "9.5": -0.20, "10.5": -0.10, "11.0": -0.06},
+    "what is left of that of the mass-metallicity relation",
+    ("Ellison2008",),
+    "They find up to 0.1 dex between small and large galaxies of one mass, less at high mass; the "
+    "slopes are read from that (ours). The scatter at one mass stays what it is.",
+)
+AGE_COMPACTNESS = Relation(
+    "Formation time with compactness",
+    "the start of a history is later where the bulge is small for its mass and the galaxy large: "
+    "correlations of the start's rank with both residuals",
+    {"bulge": 0.40, "size": -0.30},
+    "what is left of the start's own spread",
+    ("Alfonzo2024", "GonzalezDelgado2015"),
+    "Alfonzo et al. find that pictures tell of formation time at one mass and star formation rate; "
+    "how much is ours.",
 )
 QUIESCENT_HISTORIES = Relation(
     "Age of the oldest stars of quiescent galaxies",
@@ -285,6 +312,14 @@ SIZES = Relation(
     "1.4 brings the half-light radius of a galaxy in circular apertures, bulge and inclination "
     "included, to theirs (ours, measured on stamps).",
 )
+SIZE_SEQUENCE = Relation(
+    "Size with distance from the main sequence",
+    "log R = … − curvature · Δ² of the lasting history, |Δ| up to 1",
+    {"curvature": 0.25},
+    "none",
+    ("Wuyts2011",),
+    "Galaxies are largest on the sequence, at z = 0.1 too; read from their map (ours).",
+)
 EARLY_SIZES = Relation(
     "Half-light radius of early types",
     "R = b M^a kpc; scatter as that of late types",
@@ -310,6 +345,16 @@ BULGES = Relation(
     ("Weinzirl2009", "Lang2014"),
     "Ours: most bright spirals have B/T < 0.2, and it rises with mass among star-forming galaxies.",
 )
+BULGE_SEQUENCE = Relation(
+    "Bulges with distance from the main sequence",
+    "log(B/T) = … + slope · (|Δ| − 0.20) of the lasting history; share of de Vaucouleurs bulges = "
+    "0.24 + index_slope · (|Δ| − 0.20)",
+    {"slope": 0.50, "middle": 0.20, "index_slope": 0.50},
+    "what is left of that of the ratio at one mass",
+    ("Wuyts2011", "Morselli2017"),
+    "Bulges and Sérsic indices are smallest on the sequence and grow to either side; slopes are "
+    "read from their figures (ours). 0.20 is the mean |Δ|.",
+)
 BULGE_SHAPES = Relation(
     "Bulge profiles and sizes",
     "r_e/h = 0.22 ± 0.09; Sérsic n = 4 for the 24 % of bulges above n = 2, 2 for the others; "
@@ -331,19 +376,115 @@ DISC_SHAPES = Relation(
     ("Padilla2008",),
     "ε times cos i, at most 0.5.",
 )
+DISC_GRADIENTS = Relation(
+    "Gradients of discs",
+    "A_V(r) = A_V · (1 + dust · (1.19 − r/R)), so that the disc's scale length h_b in band b obeys "
+    "1/h_b = 1/h − 0.921 k_b A_V dust/R; stars: R_b ∝ λ^stars",
+    {"dust": 0.35, "stars": -0.04, "stars_scatter": 0.06},
+    "0.06 in the exponent",
+    ("Kelvin2012", "GonzalezDelgado2015"),
+    "1.19 R is the mean radius of the light. dust is read from the profiles of A_V of spirals in "
+    "CALIFA (ours); with it the radii of discs fall as λ^−0.19, as Kelvin et al. find.",
+)
+DUST_LANES = Relation(
+    "Dust lanes",
+    "share of the disc's light in r that a lane takes: depth · A_V · (i − i_min)/(90° − i_min), up "
+    "to 0.4, in galaxies above m_min",
+    {"m_min": 9.9, "i_min": 75.0, "depth": 0.30, "most": 0.40},
+    "none",
+    ("Dalcanton2004",),
+    "Lanes are in all edge-on discs that turn faster than 120 km/s, and in none that turn slower; "
+    "m_min is that speed by the Tully-Fisher relation, the depth ours.",
+)
+BARS = Relation(
+    "Bars",
+    "share of galaxies = share + mass · (m − 10.25) + sequence · Δ, 0.05 to 0.7; a bar has light · "
+    "10^(0.2 N) of the smooth disc's, and is length · h long",
+    {
+        "share": 0.30,
+        "mass": 0.18,
+        "sequence": -0.30,
+        "light": 0.12,
+        "light_scatter": 0.20,
+        "light_max": 0.35,
+        "length": 1.0,
+        "length_scatter": 0.15,
+    },
+    "0.20 dex in light, 0.15 dex in length",
+    ("Masters2011", "Masters2012", "Gadotti2011", "Erwin2005"),
+    "29 % of discs have a strong bar, more where they are massive and red; slopes are read from "
+    "figures (ours).",
+)
+RINGS = Relation(
+    "Rings of young stars",
+    "share of galaxies = share + mass · (m − 9.5), 0.03 to 0.3; radius 1.2 to 2.2 h",
+    {"share": 0.08, "mass": 0.12, "radius_min": 1.2, "radius_max": 2.2},
+    "uniform",
+    ("NairAbraham2010",),
+    "Shares are read from their table of bright spirals (ours).",
+)
+ARMS = Relation(
+    "Spiral arms",
+    "flocculent share = share + mass · (m − 10.25), 0.2 to 0.8; pitch angle = pitch + pitch_mass · "
+    "(m − 10.25) ± 6°; the others have 2 to 4 arms",
+    {
+        "share": 0.50,
+        "mass": -0.15,
+        "pitch": 20.0,
+        "pitch_mass": -4.0,
+        "pitch_scatter": 6.0,
+        "width": 0.30,
+        "flocculent_width": 1.0,
+    },
+    "6° in pitch angle",
+    ("Elmegreen2011", "YuHo2019", "Davis2017"),
+    "Half of the spirals of S4G are flocculent. Arms are as wide in azimuth, in radians, as said "
+    "(ours).",
+)
+CLUMPS = Relation(
+    "Clumpiness with star formation",
+    "share of newborn light in knots = 0.7 · (Σ_SFR/Σ0)^power, 0.3 to 0.95; number of knots = "
+    "knots · SFR, 8 to 80",
+    {"power": 0.24, "log_sigma_0": -1.8, "least": 0.30, "most": 0.95, "knots": 25.0},
+    "none",
+    ("Goddard2010", "Kennicutt1989"),
+    "The power is that of the share of stars that form in bound clusters; Σ0, in M☉/yr/kpc², is "
+    "near the median of the survey. The number of HII regions goes with the star formation rate.",
+)
+LOPSIDEDNESS = Relation(
+    "Lopsidedness",
+    "log A1 = log_median + rate · Δ of today + mass · (m − 10.25), A1 up to 0.4",
+    {"log_median": -1.0, "rate": 0.40, "mass": -0.15, "scatter": 0.20, "most": 0.40},
+    "0.20 dex",
+    ("Reichard2009",),
+    "Discs that form more stars than others of their mass are more lopsided, and light ones are; "
+    "slopes are read from their figures (ours).",
+)
+COMPANIONS = Relation(
+    "Companions",
+    "share of galaxies with one = share · 10^(rate Δ) for Δ of today, up to 0.3; 10-35 kpc away, "
+    "0.3-2.5 mag fainter",
+    {
+        "share": 0.018,
+        "rate": 1.5,
+        "most": 0.30,
+        "kpc_min": 10.0,
+        "kpc_max": 35.0,
+        "mag_min": 0.3,
+        "mag_max": 2.5,
+    },
+    "uniform",
+    ("EllisonPairs2008",),
+    "Star formation is enhanced in close pairs, up to 70 % within 30 kpc; the share by Δ that "
+    "gives so much, about 3 % of galaxies having one, is ours.",
+)
 CLUSTERING = Relation(
     "Dispersal of young stars",
     "share of stars of age t still in knots and arms: exp(−t/t_arm); stars < 10 Myr in knots: 0.7",
-    {
-        "arm_time": 1.75e8,
-        "knot_share": 0.7,
-        "luminosity_slope": 2.0,
-        "pitch_mean": 20.0,
-        "pitch_scatter": 6.0,
-    },
-    "pitch angle 20° ± 6°",
-    ("Kennicutt1989", "Davis2017", "Bastian2009"),
-    "HII-region luminosity function of slope −2; t_arm = 175 Myr; share and pitch are ours.",
+    {"arm_time": 1.75e8, "knot_share": 0.7, "luminosity_slope": 2.0},
+    "none",
+    ("Kennicutt1989", "Bastian2009"),
+    "HII-region luminosity function of slope −2; t_arm = 175 Myr; the share is ours.",
 )
 PHOTOMETRIC_ERRORS = Relation(
     "Photometric errors",
@@ -421,32 +562,51 @@ COUNTS = Relation(
 )
 LABEL_ERRORS = Relation(
     "Errors of the measured properties",
-    "property = truth + N(0, σ)",
+    "property = truth + N(0, σ_i); σ_i = σ · exp(spread · N − spread²), its mean square σ²",
     {
         "log_stellar_mass": 0.10,
         "log_sfr": 0.20,
         "oxygen_abundance": 0.06,
         "dn4000": 0.04,
         "a_v": 0.20,
+        "a_v_balmer": 0.25,
+        "spread": 0.35,
     },
     "Gaussian",
     ("Kauffmann2003", "Brinchmann2004", "Tremonti2004"),
-    "Typical of the MPA-JHU catalogue.",
+    "σ is typical of the MPA-JHU catalogue; the spread from galaxy to galaxy is ours.",
 )
-
+MASS_ERRORS = Relation(
+    "Errors of stellar masses by photometry",
+    "of the error of log M, colour · (δg − δi) − 0.4 δi is that of the observed magnitudes, δ",
+    {"colour": 0.70, "magnitude": -0.40},
+    "what is left of that of the mass",
+    ("Taylor2011", "Salim2007"),
+    "MPA-JHU masses are fits to the photometry. Mass from g−i and i as Taylor et al. have it.",
+)
 FIBRE = Relation(
-    "Properties in a fibre, where asked for",
-    "Dn(4000) of the light within the aperture; O/H + slope · (r/R − 1), r the mean radius of the "
-    "disc's light within it, R the half-light radius",
-    {"radius": 1.5, "oh_slope": -0.10},
+    "Properties in a fibre",
+    "Dn(4000) and A_V of the light within the aperture, dust after its gradient; O/H + oh_slope · "
+    "(r/R − oh_radius), r the mean radius of the disc's light within it, R the half-light radius",
+    {"radius": 1.5, "oh_slope": -0.10, "oh_radius": 0.40},
     "none",
     ("York2000", "Sanchez2014"),
-    "Aperture in arcsec. Bulge and disc are circularised and widened by half the seeing (ours).",
+    "Aperture in arcsec. Bulge and disc are circularised and widened by half the seeing (ours). "
+    "oh_radius is the survey's median r/R: the mass-metallicity relation was measured in fibres.",
+)
+LINE_RATE = Relation(
+    "Star formation rate by emission lines",
+    "SFR = f · SFR(10 Myr) + (1 − f) · SFR(100 Myr), f the share of the disc's light in the fibre",
+    {},
+    "none",
+    ("Brinchmann2004", "Salim2007"),
+    "The catalogue's is that of the lines in the fibre, and of the photometry outside.",
 )
 
 RELATIONS = (
     MASS_FUNCTION,
     MAIN_SEQUENCE,
+    EVOLUTION,
     GREEN_VALLEY,
     QUIESCENT_RATES,
     STAR_FORMING,
@@ -455,6 +615,8 @@ RELATIONS = (
     QUIESCENT_HISTORIES,
     MASS_METALLICITY,
     FUNDAMENTAL_METALLICITY,
+    SIZE_METALLICITY,
+    AGE_COMPACTNESS,
     STELLAR_METALLICITY,
     QUIESCENT_METALLICITY,
     OLD_STARS,
@@ -466,11 +628,21 @@ RELATIONS = (
     ATTENUATION_CURVE,
     BIRTH_CLOUDS,
     SIZES,
+    SIZE_SEQUENCE,
     EARLY_SIZES,
     BULGES,
+    BULGE_SEQUENCE,
     EARLY_BULGES,
     BULGE_SHAPES,
     DISC_SHAPES,
+    DISC_GRADIENTS,
+    DUST_LANES,
+    BARS,
+    RINGS,
+    ARMS,
+    CLUMPS,
+    LOPSIDEDNESS,
+    COMPANIONS,
     CLUSTERING,
     PHOTOMETRIC_ERRORS,
     ZERO_POINTS,
@@ -478,5 +650,7 @@ RELATIONS = (
     GALACTIC_EXTINCTION,
     COUNTS,
     LABEL_ERRORS,
+    MASS_ERRORS,
     FIBRE,
+    LINE_RATE,
 )

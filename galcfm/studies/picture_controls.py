@@ -76,7 +76,9 @@ def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
         n_galaxies: number of galaxies.
         seed: of the catalogue.
     """
-    table = simulate_catalogue(n_galaxies, seed, inclined_dust=sample != "blind")
+    table = simulate_catalogue(
+        n_galaxies, seed, without=("inclined_dust",) if sample == "blind" else ()
+    )
     table["log_radius"] = np.log10(table["disc_radius"])
     table["cosine"] = np.cos(np.radians(table["inclination"]))
     kept = [*MAGNITUDES, *PROPERTY_NAMES, *ORACLE]

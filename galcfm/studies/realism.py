@@ -15,8 +15,8 @@ from scipy import ndimage
 from galcfm.images import decode_jpeg
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue
-from galcfm.simulate.population import fraction_within
 from galcfm.simulate.spectra import MEGAPARSEC, load_templates
+from galcfm.simulate.structure import fraction_within
 from galcfm.studies.real_galaxies import real_galaxies
 from galcfm.studies.stored import key_of, read_command, store, stored
 
@@ -332,12 +332,12 @@ def compare_percentiles(parent: pd.DataFrame) -> dict:
     }
 
 
-def try_explanations(parent: pd.DataFrame, fibre: pd.DataFrame, seed: int = 0) -> dict:
+def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, seed: int = 0) -> dict:
     """What possible reasons for an offset of the percentiles close of it, one at a time.
 
     Arguments:
         parent: simulated parent catalogue.
-        fibre: the same, its properties within a fibre.
+        whole: the same, its properties those of whole galaxies.
         seed: of errors that are drawn.
 
     Returns:
@@ -351,13 +351,15 @@ def try_explanations(parent: pd.DataFrame, fibre: pd.DataFrame, seed: int = 0) -
             "errors of 0.4 mag": a_v + 0.4 * deviates,
             "stars behind the dust of the gas": 2 * a_v + 0.2 * deviates,
             "both": 2 * a_v + 0.4 * deviates,
+            "of the whole galaxy": whole["a_v"],
+            "of the emission lines": parent["a_v_balmer"],
         },
         "oxygen_abundance": {
             "as it is": parent["oxygen_abundance"],
-            "in the fibre": fibre["oxygen_abundance"],
+            "of the whole galaxy": whole["oxygen_abundance"],
             "[O III] seen at 3 sigma": parent["oxygen_abundance"][_oxygen_line_seen(parent)],
         },
-        "dn4000": {"as it is": parent["dn4000"], "in the fibre": fibre["dn4000"]},
+        "dn4000": {"as it is": parent["dn4000"], "of the whole galaxy": whole["dn4000"]},
     }
     return {
         column: {
@@ -431,14 +433,14 @@ def main(arguments: list[str] | None = None) -> None:
     if stored(path, key) is None:
         bright = simulate_catalogue(n_bright, 21, population="parent", magnitude_limit=BRIGHT[1])
         bright = bright[bright["mag_r"] > BRIGHT[0]]
-        parent, fibre = (
-            simulate_catalogue(n_parent, 22, population="parent", fibre=within)
-            for within in (False, True)
+        parent, whole = (
+            simulate_catalogue(n_parent, 22, population="parent", without=without)
+            for without in ((), ("fibre",))
         )
         result = {
             "catalogues": compare_catalogues(bright_galaxies(), bright),
             "percentiles": compare_percentiles(parent),
-            "explanations": try_explanations(parent, fibre),
+            "explanations": try_explanations(parent, whole),
         }
         store(path, result, key, options.command)
     if options.cutouts:

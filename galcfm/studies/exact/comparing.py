@@ -15,10 +15,11 @@ from tqdm import tqdm
 from galcfm.paths import replacing
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.simulate import labels
 from galcfm.simulate.population import MAGNITUDE_LIMIT
 from galcfm.studies.exact.emulator import Emulator, train_emulator
 from galcfm.studies.exact.latents import Light, n_latents, shine, star_forming
-from galcfm.studies.exact.particles import ExactPosterior, label_errors, log_likelihood
+from galcfm.studies.exact.particles import ExactPosterior, log_likelihood
 from galcfm.studies.stored import kept_catalogue, key_of
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, train
@@ -150,11 +151,10 @@ class Work:
             return Light(**file)
 
     def _seen(self, light: Light, stage: int) -> tuple[np.ndarray, np.ndarray]:
-        """Who is bright enough with noise, and their magnitudes."""
-        noise = self.rng(3, stage).standard_normal(light.magnitudes.shape)
-        magnitudes = light.magnitudes + light.errors * noise
-        kept = magnitudes[:, 2] < MAGNITUDE_LIMIT
-        return kept, magnitudes[kept]
+        """Who is bright enough with noise, and their noise."""
+        noise = light.errors * self.rng(3, stage).standard_normal(light.magnitudes.shape)
+        kept = light.magnitudes[:, 2] + noise[:, 2] < MAGNITUDE_LIMIT
+        return kept, noise[kept]
 
     def catalogue(self) -> Survey:
         """The book's survey without its pictures."""
@@ -162,11 +162,11 @@ class Work:
 
     def many(self, light: Light) -> Survey:
         """A survey of the galaxies of `rows`, with noise, one in fifty for validation."""
-        kept, magnitudes = self._seen(light, 2)
-        truth = light.properties[kept]
-        labels = truth + label_errors() * self.rng(4).standard_normal(truth.shape)
-        table = pd.DataFrame(magnitudes, columns=list(MAGNITUDES))
-        table[list(PROPERTY_NAMES)] = labels
+        kept, noise = self._seen(light, 2)
+        truth = dict(zip(PROPERTY_NAMES, light.properties[kept].T, strict=True))
+        measured, _ = labels.measure(self.rng(4), truth, noise, light.errors[kept])
+        table = pd.DataFrame(light.magnitudes[kept] + noise, columns=list(MAGNITUDES))
+        table[list(PROPERTY_NAMES)] = np.stack(list(measured.values()), axis=1)
         table["object_id"] = [f"row-{k}" for k in range(len(table))]
         table[["ra", "dec", "redshift", "ebv"]] = np.nan
         table["split"] = np.where(np.arange(len(table)) % 50 == 0, "validation", "train")
@@ -239,48 +239,47 @@ def compare(
     Returns:
         A row a galaxy of numbers, and draws of some galaxies.
     """
-    labels, truths = survey.properties, survey.catalogue
-    sigma = {name: flow.flow.sigma * flow.property_std.numpy() for name, flow in flows.items()}
-    errors = label_errors()
-    widths = np.hypot(errors, sigma["book"])
+    theta, truths = survey.properties, survey.catalogue
+    sigma = flows["book"].flow.sigma * flows["book"].property_std.numpy()
     draws, densities = {}, {}
     for name, flow in flows.items():
         condition = flow.encode_survey(survey)
         draws[name] = flow.sample_from(
             condition, survey.object_id, plan.n_draws, STEPS, plan.seed
         ).numpy()
-        densities[name] = flow.log_prob_from(labels, condition, STEPS).numpy()
+        densities[name] = flow.log_prob_from(theta, condition, STEPS).numpy()
     table, shown = [], []
     for k, runs in enumerate(tqdm(exact, desc="comparing")):
         rng = np.random.default_rng([plan.seed, 5, k])
         whole = ExactPosterior.joined(runs)
         row = {"object_id": survey.object_id[k], "mag_r": survey.magnitudes[k, 2]}
-        row["exact"] = whole.log_prob(labels[k], widths)
-        row["exact_unsmoothed"] = whole.log_prob(labels[k], errors)
+        row["exact"] = whole.log_prob(theta[k], sigma)
+        row["exact_unsmoothed"] = whole.log_prob(theta[k])
         for number, run in enumerate(runs):
-            row[f"exact_run_{number}"] = run.log_prob(labels[k], widths)
+            row[f"exact_run_{number}"] = run.log_prob(theta[k], sigma)
             row[f"effective_{number}"] = run.effective_size
             mean, _ = run.moments()
             row |= {f"{p}_mean_{number}": m for p, m in zip(PROPERTY_NAMES, mean, strict=True)}
         mean, std = whole.moments()
-        reference = [run.draws(plan.n_draws, widths, rng) for run in runs]
+        reference = [run.draws(plan.n_draws, sigma, rng) for run in runs]
         for name in flows:
             row[name] = densities[name][k]
             row[f"c2st_{name}"] = classifier_accuracy(draws[name][k], reference[0])
         row["c2st_exact"] = classifier_accuracy(reference[1], reference[0])
-        brute = ExactPosterior(light.properties, log_likelihood(light, survey.magnitudes[k]))
+        seen = survey.magnitudes[k]
+        brute = ExactPosterior.of(light, seen, log_likelihood(light, seen), rng)
         row["brute_effective"] = brute.effective_size
-        row["brute"] = brute.log_prob(labels[k], widths)
+        row["brute"] = brute.log_prob(theta[k], sigma)
         brute_mean, _ = brute.moments()
         for j, p in enumerate(PROPERTY_NAMES):
-            row[f"{p}_label"], row[f"{p}_true"] = labels[k, j], truths[f"{p}_true"].iloc[k]
+            row[f"{p}_label"], row[f"{p}_true"] = theta[k, j], truths[f"{p}_true"].iloc[k]
             row[f"{p}_mean"], row[f"{p}_std"] = mean[j], std[j]
             row[f"{p}_brute"] = brute_mean[j]
-            row[f"{p}_exact"] = whole.log_prob(labels[k], errors, [j])
-            row[f"{p}_width_exact"] = np.hypot(std[j], widths[j])
+            row[f"{p}_exact"] = whole.log_prob(theta[k], columns=[j])
+            row[f"{p}_width_exact"] = np.concatenate(reference)[:, j].std()
             for name in flows:
                 values = draws[name][k, :, j]
-                row[f"{p}_{name}"] = gaussian_kde(values).logpdf(labels[k, j])[0]
+                row[f"{p}_{name}"] = gaussian_kde(values).logpdf(theta[k, j])[0]
                 row[f"{p}_width_{name}"] = values.std()
         table.append(row)
         if k < 4:

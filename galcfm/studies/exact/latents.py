@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.simulate.population import before_noise, draw_galaxies, is_star_forming, true_properties
+from galcfm.simulate.population import before_noise, draw_galaxies, is_star_forming
 
 BLOCK = 512  # galaxies simulated at once: their spectra stay in the processor's cache
 
@@ -47,7 +47,7 @@ class Light(NamedTuple):
     """Galaxies and what a photometer sees of them on average.
 
     Arguments:
-        properties: without measurement errors, `(n, 5)`.
+        properties: as the survey measures them, without errors, `(n, 5)`.
         magnitudes: without noise, `(n, 5)`.
         errors: standard deviations of the noise, mag, `(n, 5)`.
     """
@@ -75,8 +75,7 @@ def shine(x: np.ndarray) -> Light:
     for start in range(0, len(x), BLOCK):
         block = x[start : start + BLOCK]
         g, _, seen = before_noise(Replay(block), len(block))
-        truth = true_properties(g)
-        properties = np.stack([truth[name] for name in PROPERTY_NAMES], axis=1)
+        properties = np.stack([g.labels[name] for name in PROPERTY_NAMES], axis=1)
         parts.append((properties, seen.magnitudes, seen.drawn))
     return Light(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 

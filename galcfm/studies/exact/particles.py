@@ -7,15 +7,10 @@ from scipy.special import logsumexp
 
 from galcfm.metrics import effective_sample_size
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.simulate.relations import LABEL_ERRORS
+from galcfm.simulate import labels
 from galcfm.studies.exact.emulator import Emulator
 from galcfm.studies.exact.latents import Light, n_latents, shine
 from galcfm.studies.exact.sampler import kernel_log_density, temper
-
-
-def label_errors() -> np.ndarray:
-    """Standard deviations of the errors of the measured properties, `(5,)`."""
-    return np.array([LABEL_ERRORS[name] for name in PROPERTY_NAMES])
 
 
 @dataclass(frozen=True)
@@ -23,12 +18,17 @@ class ExactPosterior:
     """Weighted particles of a galaxy's exact posterior.
 
     Arguments:
-        properties: without measurement errors, `(n, 5)`.
+        properties: as measured, without errors, `(n, 5)`.
         log_weights: `(n,)`; they undo what the emulator did wrong.
+        measured: the mean of the measured properties, given the noise that the observed magnitudes
+            then have, `(n, 5)`.
+        errors: standard deviations about it, `(n, 5)`.
     """
 
     properties: np.ndarray
     log_weights: np.ndarray
+    measured: np.ndarray
+    errors: np.ndarray
 
     @classmethod
     def sample(
@@ -48,7 +48,25 @@ class ExactPosterior:
         )
         light = shine(x)
         log_weights = log_likelihood(light, magnitudes) - emulator.log_likelihood(x, magnitudes)
-        return cls(light.properties, log_weights)
+        return cls.of(light, magnitudes, log_weights, rng)
+
+    @classmethod
+    def of(cls, light: Light, magnitudes, log_weights: np.ndarray, rng) -> "ExactPosterior":
+        """Particles from galaxies, each with measurement errors of a size drawn for it.
+
+        Arguments:
+            light: the galaxies.
+            magnitudes: observed, `(5,)`.
+            log_weights: `(n,)`.
+            rng: draws the sizes of the errors.
+        """
+        sizes = labels.error_sizes(rng, len(log_weights))
+        mass = PROPERTY_NAMES.index("log_stellar_mass")
+        measured = light.properties.copy()
+        measured[:, mass] += labels.mass_error_by_noise(magnitudes - light.magnitudes)
+        sizes["log_stellar_mass"] = labels.mass_error_left(sizes["log_stellar_mass"], light.errors)
+        errors = np.stack([sizes[name] for name in PROPERTY_NAMES], axis=1)
+        return cls(light.properties, log_weights, measured, errors)
 
     @property
     def effective_size(self) -> float:
@@ -66,31 +84,35 @@ class ExactPosterior:
         mean = self.weights @ self.properties
         return mean, np.sqrt(self.weights @ (self.properties - mean) ** 2)
 
-    def log_prob(self, theta, widths, columns=slice(None)) -> float:
-        """Log-density at `theta (5,)` of the posterior blurred by a normal kernel, in nat.
+    def log_prob(self, theta, smoothing=0.0, columns=slice(None)) -> float:
+        """Log-density at measured properties `theta (5,)`, in nat.
 
         Arguments:
-            theta: properties, `(5,)`.
-            widths: standard deviations of the kernel, `(5,)`.
+            theta: measured properties, `(5,)`.
+            smoothing: standard deviations by which the density is blurred, `(5,)`.
             columns: the properties whose joint density is asked for; by default all.
         """
+        widths = np.hypot(self.errors, smoothing)[:, columns]
         found = kernel_log_density(
-            theta[None, columns], self.properties[:, columns], self.log_weights, widths[columns]
+            theta[None, columns], self.measured[:, columns], self.log_weights, widths
         )
         return float(found[0])
 
-    def draws(self, n: int, widths, rng) -> np.ndarray:
-        """Draws of the posterior blurred by a normal kernel, `(n, 5)`."""
+    def draws(self, n: int, smoothing, rng) -> np.ndarray:
+        """Draws of measured properties, blurred by a normal kernel, `(n, 5)`."""
         rows = rng.choice(len(self.weights), n, p=self.weights)
-        return self.properties[rows] + widths * rng.standard_normal((n, len(widths)))
+        widths = np.hypot(self.errors[rows], smoothing)
+        return self.measured[rows] + widths * rng.standard_normal(widths.shape)
 
     @staticmethod
     def joined(parts: list["ExactPosterior"]) -> "ExactPosterior":
         """Independent runs of the sampler as one, each with the same total weight."""
-        return ExactPosterior(
-            np.concatenate([part.properties for part in parts]),
-            np.concatenate([part.log_weights - logsumexp(part.log_weights) for part in parts]),
-        )
+        log_weights = [part.log_weights - logsumexp(part.log_weights) for part in parts]
+        whole = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("properties", "measured", "errors")
+        }
+        return ExactPosterior(log_weights=np.concatenate(log_weights), **whole)
 
 
 def log_likelihood(light: Light, magnitudes) -> np.ndarray:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import gaussian_kde, norm
+from scipy.stats import gaussian_kde
 
 from galcfm.paths import replacing
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.simulate.labels import error_log_density
+from galcfm.simulate.relations import LABEL_ERRORS
 from galcfm.studies.exact.comparing import Plan, Work, compare
-from galcfm.studies.exact.particles import label_errors
 from galcfm.studies.stored import key_of, store, stored
 
 MODELS = ("book", "many")
@@ -37,7 +38,6 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
     Returns:
         Means in nat with standard errors by bootstrap over galaxies.
     """
-    errors = label_errors()
     # A run is half of the particles, and the only half that shares no ancestors with the other.
     halves = table[["exact_run_0", "exact_run_1"]].mean(axis=1)
     brute = table[table["brute_effective"] >= BRUTE_FORCE]
@@ -78,12 +78,12 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
     for j, name in enumerate(PROPERTY_NAMES):
         at, truth = table[f"{name}_label"], table[f"{name}_true"]
         prior = gaussian_kde(labels[:, j]).logpdf(at)
-        variance = labels[:, j].var() - errors[j] ** 2
+        variance = labels[:, j].var() - LABEL_ERRORS[name] ** 2
         result["properties"][name] = {
             "information": {
                 source: _mean(table[f"{name}_{source}"] - prior) for source in ("exact", *MODELS)
             }
-            | {"known": _mean(norm.logpdf(at, truth, errors[j]) - prior)},
+            | {"known": _mean(error_log_density(name, at - truth) - prior)},
             "prior_std": float(np.sqrt(variance)),
             "posterior_std": float(np.sqrt((table[f"{name}_std"] ** 2).mean())),
             "scatter_of_truth": float(

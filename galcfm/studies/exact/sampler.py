@@ -128,7 +128,7 @@ def kernel_log_density(
         points: where, `(m, d)`.
         particles: `(n, d)`.
         log_weights: logarithms of their weights, `(n,)`.
-        widths: standard deviations of the kernel, `(d,)`.
+        widths: standard deviations of the kernel, `(d,)`, or of that of each particle, `(n, d)`.
 
     Returns:
         In nat per unit volume, `(m,)`.
@@ -138,6 +138,6 @@ def kernel_log_density(
     -1.6121
     """
     scaled = (np.asarray(points)[:, None] - particles) / widths
-    kernel = -0.5 * (scaled**2).sum(axis=-1) - np.log(widths).sum()
-    kernel -= 0.5 * len(widths) * np.log(2 * np.pi)
+    kernel = -0.5 * (scaled**2).sum(axis=-1) - np.log(widths).sum(axis=-1)
+    kernel -= 0.5 * particles.shape[-1] * np.log(2 * np.pi)
     return logsumexp(kernel + log_weights, axis=1) - logsumexp(log_weights)
