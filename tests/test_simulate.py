@@ -437,7 +437,7 @@ def test_discs_are_larger_in_blue_and_dustier_inside(tied, untied):
     # An exponential through dust that falls outwards is an exponential.
     k = int(np.flatnonzero(main)[0])
     r = np.linspace(0, 3, 50)
-    dust = g.band_dust[k] * (1 + 0.35 * (2 / 1.678 - r[:, None]))
+    dust = (g.band_dust[k] - g.band_dust[k, 1]) * (1 + 0.35 * (2 / 1.678 - r[:, None]))
     profile = np.exp(-1.678 * r[:, None]) * 10 ** (-0.4 * dust)
     lengths = -1 / np.gradient(np.log(profile), r, axis=0)[0]
     stars = np.diff([np.log(looks[f"disc_radius_{b}"][k]) for b in "gri"])
@@ -446,7 +446,7 @@ def test_discs_are_larger_in_blue_and_dustier_inside(tied, untied):
     # More dust inside than overall, most of all in large galaxies, of which a fibre sees less.
     large = main & (seen.radii["disc_radius"] > 4)
     within = g.labels["a_v_balmer"] / (g.a_disc + g.a_clouds)
-    assert (within[large] > 1.1).mean() > 0.9
+    assert (within[large] > 1.05).mean() > 0.9
     assert (untied[3]["disc_radius_g"] == untied[2].radii["disc_radius"]).all()
 
 

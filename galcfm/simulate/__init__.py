@@ -6,7 +6,7 @@ off. Needs
 `pip install "galcfm[simulate]"`.
 """
 
-from galcfm.simulate.making import simulate_survey
+from galcfm.simulate.making import render_into, simulate_survey
 from galcfm.simulate.population import LATENTS, MAGNITUDE_LIMIT, is_star_forming, simulate_catalogue
 from galcfm.simulate.relations import RELATIONS, Relation
 from galcfm.simulate.rendering import render
@@ -20,6 +20,7 @@ __all__ = [
     "Relation",
     "is_star_forming",
     "render",
+    "render_into",
     "simulate_catalogue",
     "simulate_survey",
 ]

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from galcfm.images import IMAGE_SHAPE
@@ -98,38 +99,63 @@ def simulate_survey(
             raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
     # Both are made or found here once, not by each worker.
     load_templates()
-    from joblib import Parallel, delayed, parallel_config
-
-    def in_order(function, tasks: Iterable[tuple]) -> Iterator:
-        """Results of `function(*task)` in the order of the tasks, few of them waiting."""
-        parallel = Parallel(processes, return_as="generator", pre_dispatch=3 * processes)
-        return parallel(delayed(function)(*task) for task in tasks)
 
     def batches() -> Iterator:
         wanted = ("star-forming", MAGNITUDE_LIMIT, without)
         for first in count(0, 4 * processes):
             tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
             # As a list: joblib dislikes that one stops asking before the last of them.
-            yield from list(in_order(candidates, tasks))
+            yield from list(_in_order(candidates, tasks, processes))
 
     identity = {"parameters": parameters, "code": code, "versions": _versions()}
     writer = SurveyWriter(folder, n_galaxies, identity)
-    with parallel_config("loky", inner_max_num_threads=1):
-        with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
-            table = assemble(
-                _reporting(batches(), bar), n_galaxies, seed, label_errors, validation, test
-            )
-        with tqdm(total=n_galaxies, desc="images", unit="gal", disable=not progress) as bar:
-            bar.update(min(BLOCK * len(writer.done), n_galaxies))
-            blocks = (
-                (writer.partial, start, table.iloc[start : start + BLOCK], seed)
-                for start in range(0, n_galaxies, BLOCK)
-                if start not in writer.done
-            )
-            for n in in_order(_render_block, blocks):
-                bar.update(n)
+    with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
+        table = assemble(
+            _reporting(batches(), bar), n_galaxies, seed, label_errors, validation, test
+        )
+    render_into(writer, table, seed, without=without, processes=processes, progress=progress)
     writer.finish(table, parameters, code)
     return Survey.load(folder)
+
+
+def render_into(
+    writer: SurveyWriter,
+    shown: pd.DataFrame,
+    seed: int,
+    *,
+    without: Collection[str] = (),
+    processes: int = 1,
+    progress: bool = True,
+) -> None:
+    """Render the galaxies of a survey that is being written, over some processes.
+
+    Arguments:
+        writer: where the images go; those that it has are not rendered again.
+        shown: rows of `simulate_catalogue`.
+        seed: of the pictures.
+        without: names of `TIES` that are switched off.
+        processes: how many.
+        progress: show a bar.
+    """
+    n = len(shown)
+    with tqdm(total=n, desc="images", unit="gal", disable=not progress) as bar:
+        bar.update(min(BLOCK * len(writer.done), n))
+        blocks = (
+            (writer.partial, start, shown.iloc[start : start + BLOCK], seed, tuple(without))
+            for start in range(0, n, BLOCK)
+            if start not in writer.done
+        )
+        for done in _in_order(_render_block, blocks, processes):
+            bar.update(done)
+
+
+def _in_order(function, tasks: Iterable[tuple], processes: int) -> Iterator:
+    """Results of `function(*task)` in the order of the tasks, few of them waiting."""
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", inner_max_num_threads=1):
+        parallel = Parallel(processes, return_as="generator", pre_dispatch=3 * processes)
+        yield from parallel(delayed(function)(*task) for task in tasks)
 
 
 def _holds(folder: Path | str, parameters: dict, code: str, replace: bool) -> bool:
@@ -157,7 +183,7 @@ def _versions() -> dict[str, str]:
     return {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
 
 
-def _render_block(partial: Path, start: int, rows, seed: int) -> int:
+def _render_block(partial: Path, start: int, rows, seed: int, without) -> int:
     SurveyWriter.put(partial, start, render(rows, seed))
     SurveyWriter.note_done(partial, start)
     return len(rows)

@@ -492,8 +492,9 @@ def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
         GALACTIC_EXTINCTION["ebv_scatter"] * rng.normal(size=len(total))
     )
     ebv = np.minimum(ebv, GALACTIC_EXTINCTION["ebv_max"])
-    errors = magnitude_error(total, ebv, radii["disc_radius"])
-    calibration = [PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in BANDS]
+    reach = np.multiply.outer(radii["disc_radius"], _each(PHOTOMETRIC_ERRORS, "area_"))
+    errors = magnitude_error(total, ebv, np.pi * reach**2 + 10)
+    calibration = _each(PHOTOMETRIC_ERRORS, "calibration_")
     return SimpleNamespace(
         radii=radii,
         ebv=ebv,
@@ -635,23 +636,24 @@ def curve_slope(a_v: np.ndarray) -> np.ndarray:
     return np.log(steepness / c["calzetti_s"]) / np.log(1500 / 5500)
 
 
-def magnitude_error(flux: np.ndarray, ebv: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def _each(relation, name: str) -> np.ndarray:
+    """The coefficients of this name in the five bands, `(5,)`."""
+    return np.array([relation[f"{name}{band}"] for band in BANDS])
+
+
+def magnitude_error(flux: np.ndarray, ebv: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Standard deviation of the observed magnitudes by photon noise.
 
     Arguments:
         flux: ugriz in nanomaggies, Galactic extinction removed, `(n, 5)`.
         ebv: Galactic E(B−V), mag, `(n,)`.
-        radius: half-light radius in arcsec, `(n,)`.
+        area: of sky that counts, arcsec², `(n, 5)` or `(n, 1)`.
 
     Returns:
         Magnitudes, `(n, 5)`.
     """
 
-    def each(relation, name):
-        return np.array([relation[f"{name}{band}"] for band in BANDS])
-
-    dimmed = flux * 10 ** (-0.4 * np.multiply.outer(ebv, each(GALACTIC_EXTINCTION, "")))
-    sky = 10 ** (0.4 * (22.5 - each(FRAMES, "sky_")))
-    area = np.pi * np.multiply.outer(radius, each(PHOTOMETRIC_ERRORS, "area_")) ** 2 + 10
-    photons = np.sqrt((dimmed + area * sky) / each(FRAMES, "gain_")) / dimmed
+    dimmed = flux * 10 ** (-0.4 * np.multiply.outer(ebv, _each(GALACTIC_EXTINCTION, "")))
+    sky = 10 ** (0.4 * (22.5 - _each(FRAMES, "sky_")))
+    photons = np.sqrt((dimmed + area * sky) / _each(FRAMES, "gain_")) / dimmed
     return 2.5 / np.log(10) * photons
