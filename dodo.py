@@ -191,6 +191,7 @@ def task_bench():
 
 # Heavy results kept in the repository: what the notebooks only read. Each command resumes.
 STUDIES = {
+    "account": [],
     "calibration": ["--run", PROFILE],
     "exact": [],
     "picture_controls": [],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from galcfm.metrics import wasserstein_gaussian
 from galcfm.properties import PROPERTIES
 
 __all__ = [
@@ -14,6 +15,10 @@ __all__ = [
     "calibration_variants",
     "comparison",
     "control_gains",
+    "account",
+    "account_distances",
+    "account_explained",
+    "account_kernels",
     "cutout_statistics",
     "degeneracies",
     "exact_checks",
@@ -98,13 +103,9 @@ def calibration_gap(results: Mapping[str, dict]) -> pd.DataFrame:
     )
 
 
+SYMBOLS = {p.name: p.paper_symbol for p in PROPERTIES}
 # How the tests of `galcfm.studies.calibration` are called in tables.
-TESTS = {
-    "hpd": "density",
-    "tarp": "distance",
-    **{p.name: p.paper_symbol for p in PROPERTIES},
-    "hpd_smoothed": "density, smoothed",
-}
+TESTS = {"hpd": "density", "tarp": "distance", **SYMBOLS, "hpd_smoothed": "density, smoothed"}
 
 
 def calibration_tests(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
@@ -230,6 +231,85 @@ def control_gains(experiments: Mapping[str, dict]) -> pd.DataFrame:
         }
         for result in experiments.values()
     ).set_index("given beside the photometry")
+
+
+def account(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """What the picture adds to photometry in each row of the account [nat].
+
+    Arguments:
+        rows: of `account.json`.
+    """
+    return pd.DataFrame(
+        {
+            "survey and models": row["row"]["label"],
+            "gain of the image": _with_error(row["gain"], row["standard_error"], 3, "+"),
+            "log p of photometry": round(_over_seeds(row, "photometry", "log_prob"), 2),
+            "galaxies": row["n_test"],
+            "trainings": row["trainings"],
+        }
+        for row in rows.values()
+    ).set_index("survey and models")
+
+
+def account_explained(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Share of the variance of each measured property that posterior means explain, by model.
+
+    Arguments:
+        rows: of `account.json`.
+    """
+    table = {}
+    for row in rows.values():
+        for model in ("photometry", "image"):
+            shares = _over_seeds(row, model, "explained")
+            table[row["row"]["label"], model] = {p: f"{x:.3f}" for p, x in shares.items()}
+    return pd.DataFrame.from_dict(table, orient="index").rename(columns=SYMBOLS)
+
+
+def account_distances(row: Mapping) -> pd.DataFrame:
+    """Wasserstein distance of posterior means to labels, and of perfect posteriors as informed.
+
+    Arguments:
+        row: of `account.json`.
+    """
+    table = {}
+    for model in ("photometry", "image"):
+        found, explained, spread = (
+            _over_seeds(row, model, what) for what in ("wasserstein", "explained", "spread")
+        )
+        table[model] = {p: f"{x:.4f}" for p, x in found.items()}
+        table[f"{model}, if perfect"] = {
+            p: f"{float(wasserstein_gaussian(spread[p], explained[p])):.4f}" for p in found
+        }
+    return pd.DataFrame.from_dict(table, orient="index").rename(columns=SYMBOLS)
+
+
+def account_kernels(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Mean Δlog p by kernel densities, the paper's way [nat], for the rows that have it.
+
+    Arguments:
+        rows: of `account.json`.
+    """
+    table = {}
+    for row in rows.values():
+        if row["row"]["kernels"]:
+            image, photometry = (
+                _over_seeds(row, model, "delta_log_p_kernels") for model in ("image", "photometry")
+            )
+            table[row["row"]["label"]] = {
+                "image": f"{image:.2f}",
+                "photometry": f"{photometry:.2f}",
+                "difference": f"{image - photometry:+.2f}",
+                "exact": f"{row['gain']:+.2f}",
+            }
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def _over_seeds(row: Mapping, model: str, what: str):
+    """Mean of a number, or of each number by property, over the trainings of a row."""
+    found = [numbers[model][what] for numbers in row["seeds"].values()]
+    if isinstance(found[0], Mapping):
+        return {name: np.mean([numbers[name] for numbers in found]) for name in found[0]}
+    return float(np.mean(found))
 
 
 def exact_checks(result: Mapping) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from galcfm.figures.surveys import (
     mass_differences,
     outside_shares,
     percentile_offsets,
+    picture_worth,
     survey_overview,
 )
 from galcfm.figures.trust import (
@@ -67,6 +68,7 @@ __all__ = [
     "outside_shares",
     "pathways",
     "percentile_offsets",
+    "picture_worth",
     "posterior_mean_distributions",
     "rank_bands",
     "save",

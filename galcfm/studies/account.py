@@ -31,7 +31,7 @@ from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey, SurveyWriter
 from galcfm.training import RECIPES, Recipe, train_models
 
-__all__ = ["ROWS", "Row", "measured_photometry", "run", "survey_of"]
+__all__ = ["LADDER", "ROWS", "Row", "measured_photometry", "run", "survey_of"]
 
 # They change labels and nothing that a photometer or a camera sees.
 OF_LABELS = ("error_spread", "fibre", "line_rate", "mass_errors")
@@ -92,6 +92,12 @@ ROWS = {
     "all_told": Row("… redshift told", redshift=True),
     "all_whole_told": Row("… both", ("fibre",), redshift=True),
     "balmer": Row("A_V of the Balmer decrement", balmer=True),
+    "balmer_petrosian": Row(
+        "A_V of the Balmer decrement, Petrosian magnitudes",
+        balmer=True,
+        photometry="Petrosian",
+        kernels=True,
+    ),
     "noise_2": Row("noise of the magnitudes ×2", photometry="twice"),
     "noise_4": Row("noise of the magnitudes ×4", photometry="four times"),
     "petrosian": Row("Petrosian magnitudes", photometry="Petrosian"),
@@ -104,6 +110,9 @@ ROWS = {
         if name not in ("inclined_dust", "fibre")
     },
 }
+
+# From the book's first survey towards the paper: each step keeps those before it.
+LADDER = ("old", "old_fibre", "all", "balmer", "balmer_petrosian")
 
 
 @dataclass(frozen=True)
