@@ -10,15 +10,15 @@ from galcfm.metrics import wasserstein_gaussian
 from galcfm.properties import PROPERTIES
 
 __all__ = [
+    "account",
+    "account_distances",
+    "account_explained",
+    "account_kernels",
     "calibration_gap",
     "calibration_tests",
     "calibration_variants",
     "comparison",
     "control_gains",
-    "account",
-    "account_distances",
-    "account_explained",
-    "account_kernels",
     "cutout_statistics",
     "degeneracies",
     "exact_checks",
