@@ -16,28 +16,40 @@ from scipy import linalg, special, stats
 from galcfm.properties import PROPERTY_NAMES
 
 __all__ = [
+    "PLANES",
     "LogDensities",
     "compare",
     "coverage",
     "effective_sample_size",
     "evaluate",
     "information_gain",
+    "kde_information_gain",
     "kde_log_densities",
     "kde_log_density",
     "kl_divergence",
     "paired_bootstrap",
     "point_estimates",
     "rank_statistics",
+    "scaling_relation",
     "summarise",
     "wasserstein",
     "wasserstein_draws",
     "wasserstein_floor",
+    "wasserstein_gaussian",
+    "wasserstein_perfect",
     "win_rate",
     "with_kde_prior",
 ]
 
 CONFIDENCE = 0.95  # of every interval
 LEVELS = tuple(round(0.05 * i, 2) for i in range(1, 20))  # of the credible intervals
+# The planes of the scaling relations and that of dust against age: abscissa, ordinate.
+PLANES = (
+    ("log_stellar_mass", "oxygen_abundance"),
+    ("log_stellar_mass", "log_sfr"),
+    ("log_sfr", "oxygen_abundance"),
+)
+DUST_AGE = ("dn4000", "a_v")
 BLOCK = (32, 4096)  # points x kernel centres at a time: 1 MiB, which stays in the processor's cache
 
 
@@ -186,6 +198,28 @@ def kde_log_densities(samples, truth, prior_theta) -> LogDensities:
     return LogDensities(posterior[:, s], prior[n * s :], posterior[:, :s], prior_samples)
 
 
+def kde_information_gain(samples, truth, prior_theta) -> np.ndarray:
+    r"""Δlog p by kernel estimates, for instance of two of the properties together.
+
+    The joint log density of a pair is not the sum of two: it counts what a posterior says of how
+    one property goes with the other. In two dimensions kernels are narrow: with 1,000 draws of a
+    Gaussian they lower it by less than 0.01 nat.
+
+    Arguments:
+        samples: posterior draws of some properties, physical units, `(n, S, d)`.
+        truth: measured values of these, physical units, `(n, d)`.
+        prior_theta: these properties of the training split, physical units, `(N, d)`.
+
+    Returns:
+        Log posterior density less log prior density at the truth [nat], `(n,)`.
+    """
+    samples, truth = _samples_and_truth(samples, truth)
+    posterior = [
+        kde_log_density(draws, point[None])[0] for draws, point in zip(samples, truth, strict=True)
+    ]
+    return information_gain(posterior, kde_log_density(prior_theta, truth))
+
+
 def with_kde_prior(exact: LogDensities, samples, truth, prior_theta) -> LogDensities:
     r"""The exact posterior densities of `exact` beside a kernel estimate of the prior.
 
@@ -331,7 +365,10 @@ def win_rate(a, b) -> dict:
 
 
 def _bootstrap(data: tuple, statistic, n_resamples: int, seed: int) -> dict:
-    """Standard error and interval of a statistic when galaxies are drawn again, all data alike."""
+    """Standard error and interval of a statistic when galaxies are drawn again, all data alike.
+
+    Of a statistic of several numbers each is a list, and the interval a pair of lists.
+    """
     n = len(data[0])
     if n < 2:
         raise ValueError("a bootstrap needs at least two galaxies")
@@ -347,8 +384,8 @@ def _bootstrap(data: tuple, statistic, n_resamples: int, seed: int) -> dict:
         rng=np.random.default_rng(seed),
     )
     return {
-        "standard_error": float(result.standard_error),
-        "interval": [float(limit) for limit in result.confidence_interval],
+        "standard_error": result.standard_error.tolist(),
+        "interval": [limit.tolist() for limit in result.confidence_interval],
         "n": n,
     }
 
@@ -439,6 +476,52 @@ def wasserstein_draws(samples, truth, *, n_draws: int = 100) -> tuple[np.ndarray
     return to_truth.mean(axis=0), to_draw.mean(axis=0)
 
 
+def wasserstein_perfect(samples, *, n_draws: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    r"""1-Wasserstein distance of posterior means to the truth that a perfect posterior would have.
+
+    If these posteriors were perfect, truth and draw would be exchangeable: the distance of the
+    means to one draw a galaxy is what that to the truth would be. It is not zero, because means
+    spread less than what they are means of: var(truth) = var(means) + mean(variances). It falls
+    only as the posteriors tell more, so it says what a distance is worth; what the measured one
+    exceeds it by is miscalibration of the population.
+
+    Arguments:
+        samples: posterior draws, physical units, `(n, S, d)`; with few, the means that they
+            themselves are part of are drawn towards them.
+        n_draws: how many draws to average over; at most all are used.
+
+    Returns:
+        Mean distance, `(d,)`, and its standard deviation over draws, `(d,)`, which is how far
+        chance takes the measured one, in the units of the properties.
+    """
+    samples = _array(samples, "samples", (None, None, None))
+    mean = samples.mean(axis=1, keepdims=True)
+    distance = _wasserstein_equal(mean, samples[:, :n_draws], axis=0)
+    return distance.mean(axis=0), distance.std(axis=0)
+
+
+def wasserstein_gaussian(scale, explained) -> np.ndarray:
+    r"""1-Wasserstein distance of perfect posterior means to a Gaussian truth, in closed form.
+
+    Means that explain the share :math:`R^2` of the variance :math:`\sigma^2` of the truth have the
+    standard deviation :math:`R \sigma` and the same centre. Quantile by quantile the two differ by
+    :math:`(1 - R) \sigma |z|`, so that
+
+    .. math:: W = \sigma |1 - R| \sqrt{2 / \pi}
+
+    Means that are drawn to the centre, as those of a flow that is trained too little, have a
+    smaller R, and a larger W.
+
+    Arguments:
+        scale: standard deviation σ of the truth.
+        explained: variance of the means over that of the truth, :math:`R^2`.
+
+    >>> wasserstein_gaussian(0.5, np.array([0.0, 0.81, 1.0])).round(3)
+    array([0.399, 0.04 , 0.   ])
+    """
+    return scale * np.abs(1 - np.sqrt(explained)) * np.sqrt(2 / np.pi)
+
+
 def wasserstein_floor(truth, *, n_splits: int = 200, seed: int = 0) -> np.ndarray:
     r"""1-Wasserstein distance that two independent samples of the truth's size would show.
 
@@ -466,6 +549,74 @@ def wasserstein_floor(truth, *, n_splits: int = 200, seed: int = 0) -> np.ndarra
         a, b = truth[order[:half]], truth[order[half : 2 * half]]
         distances.append(_wasserstein_equal(a, b, axis=0))
     return np.mean(distances, axis=0) * np.sqrt(half / len(truth))
+
+
+# Scaling relations
+
+
+def _slope_and_scatter(x, y, xx, xy, yy) -> np.ndarray:
+    """Of the line of least squares of y on x, from means of x, y, x², xy and y²; `(2, ...)`."""
+    variance, covariance = xx - x**2, xy - x * y
+    # Galaxies drawn again may all be one galaxy, which has no slope.
+    varied = variance > 1e-12 * xx
+    slope = np.divide(covariance, variance, out=np.zeros_like(variance), where=varied)
+    return np.stack([slope, np.sqrt(np.maximum(yy - y**2 - slope * covariance, 0))])
+
+
+def scaling_relation(draws, truth, *, n_resamples: int = 1000, seed: int = 0) -> dict:
+    r"""Slope and scatter of one property against another, beside those of the truth.
+
+    Ordinary least squares of the second on the first: the slope is cov(x, y) / var(x), the scatter
+    the standard deviation of y about the line. It is the regression that asks what y to expect at
+    a given x, and as a function of first and second moments alone it has one value for a
+    population, however x and y came by their errors. Those of x make it shallower than the
+    relation without errors, in the measured truth as well as in draws from posteriors of measured
+    properties: so the two may be compared. One draw a galaxy from calibrated posteriors has the
+    population, and so slope and scatter, of the truth. Posterior means do not, even perfect ones:
+    they spread less, in both properties and not alike.
+
+    Arguments:
+        draws: two properties, physical units, `(n, S, 2)`; the S draws of a galaxy are pooled,
+            which is one draw a galaxy without its noise, and `S = 1` for means.
+        truth: the same two, measured, physical units, `(n, 2)`.
+        n_resamples: number of bootstrap samples, of galaxies with all their draws and their truth.
+        seed: of the resampling; the same seed gives the same result.
+
+    Returns:
+        For `slope` and `scatter`: `value`, its `standard_error`, `minus_truth`, and of that the
+        `minus_truth_error`, in which what the sample of galaxies does to both cancels.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 101)
+        >>> truth = np.stack([x, 2 * x], axis=1)
+        >>> result = scaling_relation(truth[:, None] * [1, 0.5], truth)
+        >>> round(result["slope"]["value"], 6), round(result["slope"]["minus_truth"], 6)
+        (1.0, -1.0)
+    """
+    draws, truth = _samples_and_truth(draws, truth)
+    if draws.shape[2] != 2:
+        raise ValueError(f"a relation is of two properties, not {draws.shape[2]}")
+    moments = []
+    for points in (draws, truth[:, None]):
+        x, y = np.moveaxis(points - truth.mean(axis=0), 2, 0)
+        moments += [m.mean(axis=1) for m in (x, y, x * x, x * y, y * y)]
+
+    def statistic(*moments, axis=-1):
+        means = [m.mean(axis=axis) for m in moments]
+        ours, theirs = _slope_and_scatter(*means[:5]), _slope_and_scatter(*means[5:])
+        return np.concatenate([ours, ours - theirs])
+
+    values = statistic(*moments)
+    errors = _bootstrap(tuple(moments), statistic, n_resamples, seed)["standard_error"]
+    return {
+        name: {
+            "value": float(values[k]),
+            "standard_error": errors[k],
+            "minus_truth": float(values[k + 2]),
+            "minus_truth_error": errors[k + 2],
+        }
+        for k, name in enumerate(("slope", "scatter"))
+    }
 
 
 # Calibration and point estimates
@@ -557,6 +708,39 @@ def _by_property(**columns) -> dict:
     }
 
 
+def _distances(samples: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """The Wasserstein distances of `evaluate` in physical units, each `(d,)`."""
+    mean, scale = samples.mean(axis=1), samples.std(axis=(0, 1))
+    perfect, perfect_spread = wasserstein_perfect(samples)
+    one_draw, one_draw_calibrated = wasserstein_draws(samples, truth)
+    return {
+        "posterior_mean": wasserstein(mean, truth),
+        "perfect": perfect,
+        "perfect_spread": perfect_spread,
+        "perfect_gaussian": wasserstein_gaussian(scale, (mean.std(axis=0) / scale) ** 2),
+        "one_draw": one_draw,
+        "one_draw_calibrated": one_draw_calibrated,
+        "floor": wasserstein_floor(truth),
+    }
+
+
+def _scaling_relations(samples: np.ndarray, truth: np.ndarray) -> dict:
+    """The `scaling_relation` of each plane and population of `evaluate`."""
+    populations = {
+        "truth": truth[:, None],
+        "posterior_mean": samples.mean(axis=1, keepdims=True),
+        "draws": samples,
+    }
+    result = {}
+    for plane in PLANES:
+        columns = [PROPERTY_NAMES.index(name) for name in plane]
+        result["/".join(plane)] = {
+            name: scaling_relation(values[..., columns], truth[:, columns])
+            for name, values in populations.items()
+        }
+    return result
+
+
 def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | None = None) -> dict:
     r"""All metrics of one model, as a dictionary that `json` writes.
 
@@ -574,15 +758,20 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
         - `delta_log_p_minus_d_kl`: for each of those the `difference` of the means [nat], near 0
           when calibrated, and its `standard_error` as if the two were independent: an upper limit,
           as they rise and fall together;
+        - `dust_age`: Δlog p of :math:`A_V` and :math:`D_n(4000)` together by kernel estimates, its
+          `summarise` as `delta_log_p`, and the median `correlation` of the two within a posterior;
         - `wasserstein`, `wasserstein_standardised`: for each property `posterior_mean` to truth,
-          `one_draw` to truth, `one_draw_calibrated` (what the latter would be if calibrated) and
-          `floor` (two independent samples), in physical units and in units of the standard
-          deviation of the truth;
+          `perfect` and `perfect_spread` (what that would be if the posteriors were perfect),
+          `perfect_gaussian` (the same in closed form), `one_draw` to truth, `one_draw_calibrated`
+          (what the latter would be if calibrated) and `floor` (two independent samples), in
+          physical units and in units of the standard deviation of the truth;
+        - `scaling_relations`: the `scaling_relation` of each of `PLANES`, named
+          `abscissa/ordinate`, for `truth`, `posterior_mean` and `draws`;
         - `point_estimates`: for each property `bias`, `scatter`, `nmad` and `r2` of the posterior
           mean;
         - `coverage`: `levels`, and for each property the share of truths in the central interval;
-        - `galaxies`: a list a galaxy of `delta_log_p` and `d_kl` for each name, `truth` and
-          `posterior_mean`, which figures and `compare` need.
+        - `galaxies`: a list a galaxy of `delta_log_p` and `d_kl` for each name, `dust_age`, `truth`
+          and `posterior_mean`, which figures and `compare` need.
     """
     samples, truth = _samples_and_truth(samples, truth)
     d = len(PROPERTY_NAMES)
@@ -604,15 +793,11 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
     delta_log_p = {name: summarise(values) for name, values in gain.items()}
     d_kl = {name: summarise(values) for name, values in divergence.items()}
 
-    mean = samples.mean(axis=1)
-    one_draw, one_draw_calibrated = wasserstein_draws(samples, truth)
-    distances = {
-        "posterior_mean": wasserstein(mean, truth),
-        "one_draw": one_draw,
-        "one_draw_calibrated": one_draw_calibrated,
-        "floor": wasserstein_floor(truth),
-    }
-    scale = truth.std(axis=0)
+    mean, scale = samples.mean(axis=1), truth.std(axis=0)
+    distances = _distances(samples, truth)
+    dust_age = [PROPERTY_NAMES.index(name) for name in DUST_AGE]
+    both = samples[..., dust_age]
+    gain_dust_age = kde_information_gain(both, truth[:, dust_age], prior_theta[:, dust_age])
     shares = coverage(samples, truth)
     return {
         "n_galaxies": len(samples),
@@ -629,10 +814,15 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
             }
             for name in densities
         },
+        "dust_age": {
+            "delta_log_p": summarise(gain_dust_age),
+            "correlation": float(np.median([np.corrcoef(draws.T)[0, 1] for draws in both])),
+        },
         "wasserstein": _by_property(**distances),
         "wasserstein_standardised": _by_property(
             **{name: distance / scale for name, distance in distances.items()}
         ),
+        "scaling_relations": _scaling_relations(samples, truth),
         "point_estimates": _by_property(**point_estimates(mean, truth)),
         "coverage": {
             "levels": list(LEVELS),
@@ -641,6 +831,7 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
         "galaxies": {
             "delta_log_p": {name: values.tolist() for name, values in gain.items()},
             "d_kl": {name: values.tolist() for name, values in divergence.items()},
+            "dust_age": gain_dust_age.tolist(),
             "truth": truth.tolist(),
             "posterior_mean": mean.tolist(),
         },
@@ -659,6 +850,7 @@ def compare(image: Mapping, photometry: Mapping, *, seed: int = 0) -> dict:
         - `delta_log_p`, `d_kl`: for each kind of density the `paired_bootstrap` of image −
           photometry [nat] (`difference`, `standard_error`, `interval`, `n`), and under `wins` the
           `win_rate` of the image model;
+        - `dust_age`: the same for Δlog p of :math:`A_V` and :math:`D_n(4000)` together;
         - `wasserstein`: for each property the `improvement` (distance of posterior means to truth,
           photometry − image, physical units), `standard_error`, `interval` (95 %), `n`.
     """
@@ -677,6 +869,10 @@ def compare(image: Mapping, photometry: Mapping, *, seed: int = 0) -> dict:
             }
             for name in ours[metric]
         }
+    result["dust_age"] = {
+        **paired_bootstrap(ours["dust_age"], theirs["dust_age"], seed=seed),
+        "wins": win_rate(ours["dust_age"], theirs["dust_age"]),
+    }
 
     def improvement(of_image, of_photometry, truth, axis=-1):
         return _wasserstein_equal(of_photometry, truth, axis) - _wasserstein_equal(

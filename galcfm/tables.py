@@ -21,6 +21,7 @@ __all__ = [
     "control_gains",
     "cutout_statistics",
     "degeneracies",
+    "dust_age",
     "exact_checks",
     "exact_gaps",
     "exact_information",
@@ -36,6 +37,7 @@ __all__ = [
     "percentiles",
     "point_estimates",
     "relations",
+    "scaling_relations",
     "ties",
     "training_seeds",
     "trials",
@@ -154,19 +156,82 @@ def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def dust_age(results: Mapping[str, dict], compared: Mapping[str, dict]) -> pd.DataFrame:
+    """Δlog p of dust and age together [nat] and their correlation, a row a model and one for both.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name.
+        compared: `metrics.compare` of the image with the photometry model.
+    """
+    rows = {}
+    for model, result in results.items():
+        gain = result["dust_age"]["delta_log_p"]
+        rows[model] = {
+            "mean Δlog p of A_V and Dn4000": _with_error(gain["mean"], gain["standard_error"], 3),
+            "below 0": f"{gain['share_below_zero']:.1%}",
+            "median correlation": f"{result['dust_age']['correlation']:+.2f}",
+            "galaxies": gain["n"],
+        }
+    change = compared["dust_age"]
+    rows["image − photometry"] = {
+        "mean Δlog p of A_V and Dn4000": _with_error(
+            change["difference"], change["standard_error"], 3, "+"
+        ),
+        "below 0": "",
+        "median correlation": "",
+        "galaxies": change["n"],
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def wasserstein(results: Mapping[str, dict]) -> pd.DataFrame:
-    """Wasserstein distances to the truth in physical units, a row a property.
+    """Wasserstein distances to the truth in physical units, a row a property and model.
 
     Arguments:
         results: `metrics.evaluate` of each model by its name.
     """
-    columns = {
-        "posterior_mean": "posterior mean",
-        "one_draw": "one draw",
-        "one_draw_calibrated": "one draw, if calibrated",
-        "floor": "two samples",
-    }
-    return _by_property(results, "wasserstein", columns).round(4)
+    rows = {}
+    for p in PROPERTIES:
+        for model, result in results.items():
+            distance = result["wasserstein"][p.name]
+            rows[p.symbol_with_unit, model] = {
+                "posterior mean": f"{distance['posterior_mean']:.4f}",
+                "a perfect posterior of this information": _with_error(
+                    distance["perfect"], distance["perfect_spread"], 4
+                ),
+                "the same, if Gaussian": f"{distance['perfect_gaussian']:.4f}",
+                "one draw": f"{distance['one_draw']:.4f}",
+                "one draw, if calibrated": f"{distance['one_draw_calibrated']:.4f}",
+                "two samples": f"{distance['floor']:.4f}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def scaling_relations(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Slope and scatter of each plane for the truth and each model's means and draws.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name, on the same galaxies.
+    """
+    symbols = {p.name: p.paper_symbol for p in PROPERTIES}
+    first = next(iter(results.values()))["scaling_relations"]
+    rows = {}
+    for plane in first:
+        x, y = plane.split("/")
+        populations = {"measured": first[plane]["truth"]}
+        for model, result in results.items():
+            populations[f"{model}, means"] = result["scaling_relations"][plane]["posterior_mean"]
+            populations[f"{model}, draws"] = result["scaling_relations"][plane]["draws"]
+        for population, found in populations.items():
+            row = rows[f"{symbols[y]} against {symbols[x]}", population] = {}
+            for name, number in found.items():
+                row[name] = _with_error(number["value"], number["standard_error"], 3)
+                row[f"{name} less measured"] = (
+                    ""
+                    if population == "measured"
+                    else _with_error(number["minus_truth"], number["minus_truth_error"], 3, "+")
+                )
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def point_estimates(results: Mapping[str, dict]) -> pd.DataFrame:
@@ -572,7 +637,7 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
         results: `training_seeds.json`, of `galcfm.studies.training_seeds`.
         experiments: those of `controls.json`, of `galcfm.studies.picture_controls`.
     """
-    oracle = experiments["oracle"]["gain"]
+    shape = experiments["shape"]["gain"]
     gains = {
         f"image model, seed {seed}": (gain, f"{gain:+.3f}")
         for seed, gain in results["gain_of_seeds"].items()
@@ -582,12 +647,12 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
         for name, found in {
             "image model, all seeds": results,
             "control: six measurements on the cutout": experiments["picture"],
-            "control: true radius, inclination and bulge": experiments["oracle"],
+            "control: three true numbers of the shape": experiments["shape"],
         }.items()
     }
     return pd.DataFrame(
         {
-            name: {"gain [nat]": text, "of these three numbers'": f"{gain / oracle:.0%}"}
+            name: {"gain [nat]": text, "of these three numbers'": f"{gain / shape:.0%}"}
             for name, (gain, text) in gains.items()
         }
     ).T

@@ -193,10 +193,11 @@ tables.degeneracies(found)
 # %% [markdown]
 # What of $A_V$ do the models recover? The share of its variance that the
 # posterior mean explains, beside the most that any method could, which the
-# measurement errors of $A_V$ itself set. The controls of
-# [Is the survey real?](09_is_the_survey_real.ipynb) say what more a picture
-# could give: the gain in $\log p$ of $A_V$ by the true inclination, and of
-# all five properties by true size, inclination and bulge fraction.
+# measurement errors of $A_V$ itself set. The controls of [Is the survey
+# real?](09_is_the_survey_real.ipynb) say what more a picture could give: the
+# gain in $\log p$ of $A_V$ by the true inclination, and of all five properties
+# by three true numbers of the shape, half-light radius, inclination and bulge
+# fraction.
 
 # %%
 column = PROPERTY_NAMES.index("a_v")
@@ -209,7 +210,7 @@ if simulated:
     explained["most that is possible"] = 1 - noise / variance
 print(pd.Series(explained).round(3).to_string())
 controls = json.loads((paths.published_folder() / "controls.json").read_text())
-for name in ("inclination", "oracle"):
+for name in ("inclination", "shape"):
     control = controls["experiments"][name]
     print(
         f"{control['question']}: {control['gain']:+.3f} "

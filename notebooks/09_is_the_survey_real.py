@@ -187,8 +187,13 @@ figures.contact_sheet(
 # - the total $g, r, i$ flux on isolated stamps must tell nothing new;
 # - another galaxy's picture must tell nothing;
 # - inclination tells of $A_V$, and must not where dust ignores inclination;
-# - the true size, inclination and bulge fraction give the ceiling for what
-#   an encoder of pictures can learn from these.
+# - three true numbers of the shape, half-light radius, inclination and bulge
+#   fraction, say what an encoder of pictures can learn from these at most, and
+#   nothing of what else it may see.
+#
+# The three numbers are given on the survey `quick`, so that the galaxies that
+# train and judge are those of the book's image model; the other controls have
+# surveys of their own.
 #
 # Each flow starts from one trained on photometry alone, which ignores the new
 # numbers, and stops where a tenth of the training galaxies like it best. A

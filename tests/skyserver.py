@@ -53,8 +53,11 @@ def spectra(n, seed=0):
             "sn_median": rng.uniform(5, 30, n),
             "e_bv_sfd": 0.04,
             "bptclass": 1,
-            "d4000_n": 1.3,
-            "d4000_n_err": 0.02,
+            # Emission lines fill the first pair; the survey takes the second.
+            "d4000_n": 1.25,
+            "d4000_n_err": 0.03,
+            "d4000_n_sub": 1.3,
+            "d4000_n_sub_err": 0.02,
             "tauv_cont": rng.uniform(-0.2, 1.5, n),
             "h_alpha_flux": 300.0,
             "h_beta_flux": 80.0,
@@ -93,7 +96,7 @@ TABLES = {
         "modelFluxIvar",
     ],
     "galSpecInfo": ["specObjID", "reliable", "sn_median", "e_bv_sfd"],
-    "galSpecIndx": ["specObjID", "d4000_n", "d4000_n_err", "tauv_cont"],
+    "galSpecIndx": ["specObjID", "d4000_n", "tauv_cont"],
     "galSpecLine": ["specObjID", *LINES],
     "galSpecExtra": ["specObjID", "bptclass", "lgm_tot", "sfr_tot", "oh_p"],
 }

@@ -96,7 +96,7 @@ def make_figures(n, with_images=True):
     )
     spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
     offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
-    gains = {"oracle": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
+    gains = {"shape": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
     tests = ["hpd", "tarp", *PROPERTY_NAMES]
     levels = np.linspace(0.1, 0.9, 9)
     deviations = {m: pd.DataFrame(rng.normal(0, 0.01, (9, 7)), levels, tests) for m in style.MODELS}

@@ -152,6 +152,22 @@ def test_kde_log_densities_are_those_of_each_galaxy(photometry):
         np.testing.assert_allclose(result.prior_samples[i], prior.logpdf(samples[i].T))
 
 
+@pytest.mark.parametrize("correlation", [0.0, -0.9])
+def test_a_pair_has_the_mutual_information_of_the_pair(correlation):
+    """A posterior that knows how two properties go together tells more than of each alone."""
+    rng = np.random.default_rng(0)
+    n, scale = 1500, np.array([0.1, 0.4])
+    covariance = 0.5 * np.array([[1, correlation], [correlation, 1]])
+    mean = rng.multivariate_normal([0, 0], np.eye(2) - covariance, size=n)
+    draws = mean[:, None] + rng.multivariate_normal([0, 0], covariance, size=(n, 1001))
+    prior = rng.normal(size=(4000, 2))
+    gain = metrics.kde_information_gain(draws[:, 1:] * scale, draws[:, 0] * scale, prior * scale)
+    expected = -0.5 * np.log(np.linalg.det(covariance))
+    assert gain.shape == (n,)
+    assert gain.mean() == pytest.approx(expected, abs=0.03 + 4 * stats.sem(gain))
+    assert stats.sem(gain) < 0.03
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     scale=arrays(float, 3, elements=st.floats(1e-3, 1e3)),
@@ -305,6 +321,94 @@ def test_one_draw_of_a_calibrated_posterior_meets_its_floor():
     np.testing.assert_allclose(biased, 0.1, rtol=0.5)
 
 
+@pytest.mark.parametrize("noise", [0.5, 2.0])
+def test_means_of_perfect_posteriors_are_as_far_as_their_information_says(noise):
+    worlds = [GaussianWorld(noise, n=300, n_samples=100, seed=s) for s in range(40)]
+    measured = np.mean([metrics.wasserstein(w.mean, w.truth) for w in worlds], axis=0)
+    expected, spread = np.mean([metrics.wasserstein_perfect(w.samples) for w in worlds], axis=0)
+    np.testing.assert_allclose(measured, expected, rtol=0.05)
+    one_by_one = np.std([metrics.wasserstein(w.mean, w.truth) for w in worlds], axis=0)
+    np.testing.assert_allclose(spread, one_by_one, rtol=0.4)
+
+    large = GaussianWorld(noise, n=20_000, n_samples=100)
+    explained = 1 - np.diag(large.covariance) / np.diag(PRIOR)
+    closed_form = metrics.wasserstein_gaussian(np.sqrt(np.diag(PRIOR)), explained)
+    np.testing.assert_allclose(
+        metrics.wasserstein_perfect(large.samples)[0], closed_form, rtol=0.07
+    )
+
+
+def test_less_information_is_a_larger_distance_and_a_wrong_centre_an_excess():
+    better, worse = (GaussianWorld(noise, n=2000, n_samples=100) for noise in (0.5, 1.0))
+    assert np.all(
+        metrics.wasserstein_perfect(worse.samples)[0]
+        > 1.5 * metrics.wasserstein_perfect(better.samples)[0]
+    )
+    shifted = better.samples + np.sqrt(np.diag(PRIOR))
+    expected, spread = metrics.wasserstein_perfect(shifted)
+    np.testing.assert_allclose(expected, metrics.wasserstein_perfect(better.samples)[0])
+    assert np.all(metrics.wasserstein(shifted.mean(axis=1), better.truth) > expected + 20 * spread)
+
+
+# Scaling relations
+
+
+def cloud(n, slope, scatter, seed=0):
+    """A Gaussian cloud about a line, far from the origin, `(n, 2)`."""
+    x, noise = np.random.default_rng(seed).normal(size=(2, n)) * [[0.5], [scatter]]
+    return np.stack([10 + x, 8 + slope * x + noise], axis=1)
+
+
+def test_a_relation_has_the_slope_and_scatter_of_its_cloud_and_their_errors():
+    points = cloud(4000, 0.3, 0.1)
+    result = metrics.scaling_relation(points[:, None], points)
+    fit = stats.linregress(*points.T)
+    assert result["slope"]["value"] == pytest.approx(fit.slope)
+    assert result["slope"]["value"] == pytest.approx(0.3, abs=4 * fit.stderr)
+    assert result["slope"]["standard_error"] == pytest.approx(0.1 / 0.5 / np.sqrt(4000), rel=0.1)
+    assert result["scatter"]["value"] == pytest.approx(0.1, rel=0.05)
+    assert result["scatter"]["standard_error"] == pytest.approx(0.1 / np.sqrt(8000), rel=0.1)
+    assert all(r["minus_truth"] == r["minus_truth_error"] == 0 for r in result.values())
+
+
+def test_what_the_galaxies_do_to_truth_and_draws_alike_cancels():
+    truth = cloud(2000, 0.3, 0.1)
+    other = truth[:, None] * [1, 2] + 0.01 * np.random.default_rng(1).normal(size=(2000, 7, 2))
+    slope = metrics.scaling_relation(other, truth)["slope"]
+    assert slope["minus_truth"] == pytest.approx(0.3, abs=4 * slope["minus_truth_error"] + 0.002)
+    # Twice the truth less the truth has the error of the truth, not that of three of them.
+    assert slope["minus_truth_error"] == pytest.approx(0.2 / np.sqrt(2000), rel=0.1)
+    assert slope["standard_error"] == pytest.approx(2 * slope["minus_truth_error"], rel=0.05)
+
+
+def test_draws_of_perfect_posteriors_have_the_relation_and_their_means_do_not():
+    world = GaussianWorld(1.0, n=20_000, n_samples=20)
+    chosen = [0, 2]
+
+    def relation(covariance):
+        (xx, xy), (_, yy) = covariance[np.ix_(chosen, chosen)]
+        return xy / xx, np.sqrt(yy - xy**2 / xx)
+
+    for draws, covariance in (
+        (world.samples, PRIOR),
+        (world.samples[:, :1], PRIOR),
+        (world.mean[:, None], PRIOR - world.covariance),
+    ):
+        result = metrics.scaling_relation(draws[..., chosen], world.truth[:, chosen])
+        for found, expected in zip(result.values(), relation(covariance), strict=True):
+            assert found["value"] == pytest.approx(expected, abs=4 * found["standard_error"])
+    assert result["scatter"]["minus_truth"] < -20 * result["scatter"]["minus_truth_error"]
+
+
+def test_galaxies_that_are_one_have_no_slope():
+    points = np.array([[10.0, 8.0], [11.0, 8.5]])
+    result = metrics.scaling_relation(points[:, None], points)
+    assert result["slope"]["value"] == pytest.approx(0.5)
+    assert np.isfinite(result["slope"]["standard_error"])
+    with pytest.raises(ValueError, match="a relation is of two properties, not 3"):
+        metrics.scaling_relation(np.zeros((4, 1, 3)), np.zeros((4, 3)))
+
+
 # Calibration and point estimates
 
 
@@ -349,8 +453,10 @@ def test_evaluate_is_json_and_complete(image, evaluations):
         "delta_log_p",
         "d_kl",
         "delta_log_p_minus_d_kl",
+        "dust_age",
         "wasserstein",
         "wasserstein_standardised",
+        "scaling_relations",
         "point_estimates",
         "coverage",
         "galaxies",
@@ -371,8 +477,24 @@ def test_evaluate_is_json_and_complete(image, evaluations):
             result["wasserstein"][name],
             result["wasserstein_standardised"][name],
         )
-        for key in ("posterior_mean", "one_draw", "one_draw_calibrated", "floor"):
-            assert physical[key] / standardised[key] == pytest.approx(image.truth[:, j].std())
+        for key, distance in physical.items():
+            assert distance / standardised[key] == pytest.approx(image.truth[:, j].std())
+        assert physical["posterior_mean"] == pytest.approx(
+            physical["perfect"], abs=4 * physical["perfect_spread"]
+        )
+    relations = result["scaling_relations"]
+    assert list(relations) == ["/".join(plane) for plane in metrics.PLANES]
+    assert relations["log_sfr/oxygen_abundance"]["draws"] == metrics.scaling_relation(
+        image.samples[..., [1, 2]], image.truth[:, [1, 2]]
+    )
+    pair = metrics.kde_information_gain(
+        image.samples[..., [3, 4]], image.truth[:, [3, 4]], image.prior_theta[:, [3, 4]]
+    )
+    assert result["dust_age"]["delta_log_p"] == metrics.summarise(pair)
+    covariance = image.covariance[3:, 3:]
+    assert result["dust_age"]["correlation"] == pytest.approx(
+        covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]), abs=0.01
+    )
 
 
 def test_evaluate_takes_exact_densities_of_other_galaxies(image):
@@ -396,6 +518,12 @@ def test_compare_finds_the_better_model(image, photometry, evaluations):
         assert exact["difference"] == pytest.approx(expected, abs=4 * exact["standard_error"])
         assert exact["interval"][0] > 0
         assert exact["wins"]["win_rate"] > 0.5
+    blocks = [np.linalg.det(w.covariance[3:, 3:]) for w in (photometry, image)]
+    pair = result["dust_age"]
+    assert pair["difference"] == pytest.approx(
+        0.5 * np.log(blocks[0] / blocks[1]), abs=4 * pair["standard_error"]
+    )
+    assert pair["wins"]["n"] == 200
     for name in PROPERTY_NAMES:
         of_image, of_photometry = (e["wasserstein"][name]["posterior_mean"] for e in evaluations)
         table = result["wasserstein"][name]

@@ -29,7 +29,7 @@ def galaxies():
         shift = spread * rng.standard_normal(N)
         for percentile in (16, 50, 84):
             frame[f"{name}_p{percentile}"] += shift
-    frame["d4000_n"] += 0.1 * rng.standard_normal(N)
+    frame["d4000_n_sub"] += 0.1 * rng.standard_normal(N)
     return frame
 
 

@@ -110,6 +110,8 @@ def test_numbers_come_in_the_units_of_a_survey(tmp_path):
     assert catalogue["a_v"][0] < 0
     np.testing.assert_allclose(catalogue["log_sfr"], 0.1)
     np.testing.assert_allclose(catalogue["log_sfr_err"], 0.09)
+    np.testing.assert_allclose(catalogue["dn4000"], 1.3)
+    np.testing.assert_allclose(catalogue["dn4000_err"], 0.02)
     assert catalogue["object_id"][0] == "1237648704043942146"
 
 

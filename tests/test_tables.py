@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from galcfm import tables
+from galcfm.properties import PROPERTIES
 
 
 def test_a_stored_result_says_where_it_comes_from():
@@ -83,12 +84,50 @@ def test_masses_have_units():
     assert row.to_list() == ["-0.012", "0.070", "25.0%", 8]
 
 
-def test_seeds_are_held_against_true_morphology():
+def test_dust_and_age_stand_together_and_the_models_beside_each_other():
+    gain = {"mean": 0.5, "standard_error": 0.02, "share_below_zero": 0.25, "n": 8}
+    results = {"image": {"dust_age": {"delta_log_p": gain, "correlation": -0.3}}}
+    compared = {"dust_age": {"difference": 0.125, "standard_error": 0.01, "n": 8}}
+    table = tables.dust_age(results, compared)
+    assert table.loc["image"].to_list() == ["0.500 ± 0.020", "25.0%", "-0.30", 8]
+    assert table.iloc[1].to_list() == ["+0.125 ± 0.010", "", "", 8]
+
+
+def test_a_distance_stands_beside_that_of_a_perfect_posterior():
+    names = ("posterior_mean", "perfect", "perfect_spread", "perfect_gaussian")
+    names += ("one_draw", "one_draw_calibrated", "floor")
+    distance = {name: k / 100 for k, name in enumerate(names, 1)}
+    by_property = {p.name: distance for p in PROPERTIES}
+    table = tables.wasserstein({"image": {"wasserstein": by_property}})
+    assert len(table) == 5
+    assert table.loc[("A_V [mag]", "image")].to_list() == [
+        *("0.0100", "0.0200 ± 0.0300", "0.0400", "0.0500", "0.0600", "0.0700")
+    ]
+
+
+def test_relations_have_their_difference_to_the_measured_one():
+    def found(slope, difference):
+        number = {"standard_error": 0.02, "minus_truth_error": 0.01}
+        return {
+            "slope": number | {"value": slope, "minus_truth": difference},
+            "scatter": number | {"value": 0.1, "minus_truth": 0.0},
+        }
+
+    plane = {"truth": found(0.3, 0), "posterior_mean": found(0.4, 0.1), "draws": found(0.31, 0.01)}
+    results = {"image": {"scaling_relations": {"log_stellar_mass/log_sfr": plane}}}
+    table = tables.scaling_relations(results).loc["SFR against M⋆"]
+    assert list(table.index) == ["measured", "image, means", "image, draws"]
+    assert table["slope"].to_list() == ["0.300 ± 0.020", "0.400 ± 0.020", "0.310 ± 0.020"]
+    assert table["slope less measured"].to_list() == ["", "+0.100 ± 0.010", "+0.010 ± 0.010"]
+    assert table["scatter"].to_list() == ["0.100 ± 0.020"] * 3
+
+
+def test_seeds_are_held_against_true_numbers_of_the_shape():
     results = {"gain_of_seeds": {"1": 0.1, "2": 0.2}, "gain": 0.15, "standard_error": 0.05}
     control = {"gain": 0.3, "standard_error": 0.01}
-    table = tables.training_seeds(results, {"picture": control, "oracle": control})
+    table = tables.training_seeds(results, {"picture": control, "shape": control})
     assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
     share = table["of these three numbers'"]
     assert share["image model, seed 1"] == "33%"
-    assert share["control: true radius, inclination and bulge"] == "100%"
+    assert share["control: three true numbers of the shape"] == "100%"
     assert len(table) == 5

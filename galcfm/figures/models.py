@@ -31,7 +31,7 @@ from galcfm.figures.style import (
     tag,
     text_colour,
 )
-from galcfm.metrics import coverage, rank_statistics, wasserstein
+from galcfm.metrics import PLANES, coverage, rank_statistics, wasserstein
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
 
@@ -134,12 +134,7 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
         columns + (2 if len(chosen) else 0),
         width_ratios=[2.3] * columns + ([1.15] * 2 if len(chosen) else []),
     )
-    planes = (
-        ("log_stellar_mass", "oxygen_abundance"),
-        ("log_stellar_mass", "log_sfr"),
-        ("log_sfr", "oxygen_abundance"),
-    )
-    for row, (name_x, name_y) in enumerate(planes):
+    for row, (name_x, name_y) in enumerate(PLANES):
         i, j = PROPERTY_NAMES.index(name_x), PROPERTY_NAMES.index(name_y)
         first = None
         for column, (kind, theta) in enumerate(points.items()):

@@ -62,8 +62,9 @@ COLUMNS = {
     "sn_median": "f.sn_median",
     "ebv": "f.e_bv_sfd",
     "bptclass": "e.bptclass",
-    "d4000_n": "i.d4000_n",
-    "d4000_n_err": "i.d4000_n_err",
+    # After correction for emission lines, of which [Ne III] 3869 lies in the blue window.
+    "d4000_n_sub": "i.d4000_n_sub",
+    "d4000_n_sub_err": "i.d4000_n_sub_err",
     # Optical depth in V that dims the stars, A_V / 1.086, of the best fit of four metallicities.
     "tauv_cont": "i.tauv_cont",
 }
@@ -287,7 +288,8 @@ def select_galaxies(
         ):
             columns[name] = rows[f"{theirs}_p50"]
             columns[f"{name}_err"] = (rows[f"{theirs}_p84"] - rows[f"{theirs}_p16"]) / 2
-        columns["dn4000"], columns["dn4000_err"] = rows["d4000_n"], rows["d4000_n_err"]
+        columns["dn4000"] = rows["d4000_n_sub"]
+        columns["dn4000_err"] = rows["d4000_n_sub_err"]
         columns["a_v"] = MAGNITUDES_PER_TAU * rows["tauv_cont"]
         columns["a_v_balmer"] = balmer_attenuation(rows["h_alpha_flux"], rows["h_beta_flux"])
         return pd.DataFrame(columns)

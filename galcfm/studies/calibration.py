@@ -413,6 +413,10 @@ VARIANTS = {
     "photometry_more": Variant(
         "60,000 galaxies", "photometry", {"max_epochs": 15}, n_galaxies=75_000
     ),
+    # As many as the image model has at most, so that the two can be compared.
+    "photometry_as_many": Variant(
+        "36,000 galaxies", "photometry", {"max_epochs": 25}, n_galaxies=45_000
+    ),
     "photometry_ensemble": Variant("mean density of three trainings", "photometry", members=3),
     "photometry_sharp": Variant("path without width, σ = 0", "photometry", {}, {"sigma": 0.0}),
     "photometry_deeper": Variant(

@@ -8,6 +8,7 @@ where it was stopped.
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +21,18 @@ from galcfm.flow import ConditionalFlow
 from galcfm.networks import VelocityNetwork
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import render, rendering, simulate_catalogue
+from galcfm.studies.exact.comparing import BOOK_SURVEY
 from galcfm.studies.realism import cutout_statistics
-from galcfm.studies.stored import kept_table, key_of, read_command, store, stored
+from galcfm.studies.stored import kept_catalogue, kept_table, key_of, read_command, store, stored
 from galcfm.studies.training_seeds import over_trainings
 
 __all__ = ["EXPERIMENTS", "Experiment", "gain", "log_probabilities", "make_features", "run"]
 
 STAMP_FLUXES = ("stamp_g", "stamp_r", "stamp_i")
 PICTURE = ("centre", "red_blue", "radius", "axis_ratio", "bright", "texture")
-ORACLE = ("log_radius", "cosine", "bulge_fraction_r")
+# Half-light radius, inclination and bulge fraction in r as drawn: no picture tells these three
+# numbers better, but a picture may tell of others.
+SHAPE = ("log_radius", "cosine", "bulge_fraction_r")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Experiment:
     """One question to the simulated survey.
 
     Arguments:
-        sample: catalogue: `"survey"`, `"blind"` (dust that knows no inclination) or `"stamps"`.
+        sample: catalogue: `"survey"`, `"blind"` (dust that knows no inclination), `"stamps"`, or
+            `"book"`: the survey `quick`, whose galaxies train and judge the book's image model.
         features: columns given beside the photometry.
         properties: whose density is asked for.
         shuffled: the features are those of another galaxy.
@@ -62,10 +67,34 @@ EXPERIMENTS = {
     "inclination_blind": Experiment(
         "blind", ("cosine",), "the same, where dust knows no inclination", ("a_v",)
     ),
-    "oracle": Experiment(
-        "survey", ORACLE, "true half-light radius, inclination and bulge fraction"
-    ),
+    "shape": Experiment("book", SHAPE, "three true numbers of the shape"),
 }
+
+
+def with_shape(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """A simulated catalogue with the columns `SHAPE`."""
+    return catalogue.assign(
+        log_radius=np.log10(catalogue["disc_radius"]),
+        cosine=np.cos(np.radians(catalogue["inclination"])),
+    )
+
+
+def features_of_book(survey: Mapping) -> tuple[pd.DataFrame, int]:
+    """Photometry, properties and shapes of the galaxies of a survey that judges an image model.
+
+    Its training galaxies come first, then those of validation, which `log_probabilities` holds
+    back as far as a tenth, and last the test galaxies.
+
+    Arguments:
+        survey: as `simulate_catalogue` takes it.
+
+    Returns:
+        A row a galaxy, and the number of test galaxies.
+    """
+    kept = kept_catalogue(**survey)
+    parts = [kept.split(name).catalogue for name in ("train", "validation", "test")]
+    table = with_shape(pd.concat(parts, ignore_index=True))
+    return table[[*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]], len(parts[-1])
 
 
 def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
@@ -76,12 +105,17 @@ def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
         n_galaxies: number of galaxies.
         seed: of the catalogue.
     """
+<<<<<<< HEAD
     table = simulate_catalogue(
         n_galaxies, seed, without=("inclined_dust",) if sample == "blind" else ()
     )
     table["log_radius"] = np.log10(table["disc_radius"])
     table["cosine"] = np.cos(np.radians(table["inclination"]))
     kept = [*MAGNITUDES, *PROPERTY_NAMES, *ORACLE]
+=======
+    table = with_shape(simulate_catalogue(n_galaxies, seed, inclined_dust=sample != "blind"))
+    kept = [*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]
+>>>>>>> said
     if sample == "stamps":
         pictures = [
             cutout_statistics(render(table.iloc[k : k + 64], seed))
@@ -245,6 +279,7 @@ def run(
     sizes: dict[str, int],
     *,
     n_test: int,
+    book: Mapping = BOOK_SURVEY,
     seed: int = 101,
     features_only: bool = False,
     device: str = "cpu",
@@ -255,8 +290,9 @@ def run(
 
     Arguments:
         path: JSON file of the results.
-        sizes: galaxies in each sample.
-        n_test: galaxies judged on.
+        sizes: galaxies in each sample but the book's.
+        n_test: galaxies judged on in these.
+        book: the survey of the sample `"book"`, which judges on its own test galaxies.
         seed: of the catalogues.
         features_only: make the catalogues and stop.
         device: where to train.
@@ -272,9 +308,11 @@ def run(
         )
         for sample, n in sizes.items()
     }
+    judged = dict.fromkeys(sizes, n_test)
+    tables["book"], judged["book"] = features_of_book(book)
     if features_only:
         return {}
-    key = key_of([sizes, n_test, seed, settings], module)
+    key = key_of([sizes, n_test, dict(book), seed, settings], module)
     results = stored(path, key) or {"experiments": {}, "seed": seed, "device": device}
     baselines = {}
     for name, experiment in EXPERIMENTS.items():
@@ -284,7 +322,7 @@ def run(
         results["experiments"][name] = gain(
             tables[experiment.sample],
             experiment,
-            n_test=n_test,
+            n_test=judged[experiment.sample],
             baselines=baselines,
             device=device,
             **settings,
@@ -304,7 +342,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     sizes, small = {"survey": 40000, "blind": 40000, "stamps": 12000}, {}
     if options.smoke:
-        sizes, small = dict.fromkeys(sizes, 120), {"seeds": 1, "n_steps": 20}
+        sizes = dict.fromkeys(sizes, 120)
+        small = {"book": BOOK_SURVEY | {"n_galaxies": 120}, "seeds": 1, "n_steps": 20}
     results = run(
         options.folder / "controls.json",
         sizes,
