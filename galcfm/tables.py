@@ -343,7 +343,7 @@ def account_distances(row: Mapping) -> pd.DataFrame:
         )
         table[model] = {p: f"{x:.4f}" for p, x in found.items()}
         table[f"{model}, if perfect"] = {
-            p: f"{float(wasserstein_gaussian(spread[p], explained[p])):.4f}" for p in found
+            p: f"{float(wasserstein_gaussian(spread[p], max(explained[p], 0))):.4f}" for p in found
         }
     return pd.DataFrame.from_dict(table, orient="index").rename(columns=SYMBOLS)
 

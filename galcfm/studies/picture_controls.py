@@ -105,17 +105,9 @@ def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
         n_galaxies: number of galaxies.
         seed: of the catalogue.
     """
-<<<<<<< HEAD
-    table = simulate_catalogue(
-        n_galaxies, seed, without=("inclined_dust",) if sample == "blind" else ()
-    )
-    table["log_radius"] = np.log10(table["disc_radius"])
-    table["cosine"] = np.cos(np.radians(table["inclination"]))
-    kept = [*MAGNITUDES, *PROPERTY_NAMES, *ORACLE]
-=======
-    table = with_shape(simulate_catalogue(n_galaxies, seed, inclined_dust=sample != "blind"))
+    without = ("inclined_dust",) if sample == "blind" else ()
+    table = with_shape(simulate_catalogue(n_galaxies, seed, without=without))
     kept = [*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]
->>>>>>> said
     if sample == "stamps":
         pictures = [
             cutout_statistics(render(table.iloc[k : k + 64], seed))
