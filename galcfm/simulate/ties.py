@@ -1,6 +1,6 @@
 """What ties a galaxy's picture, photometry and measurements to its physics, by name.
 
-Each is a published relation that can be switched off: `without=("bars", …)`. The same seed then
+Each is a published relation that can be switched off: `without=("fibre", …)`. The same seed then
 gives the same galaxies but for what that relation does.
 """
 
