@@ -152,7 +152,7 @@ tables.training_seeds(stored, controls["experiments"])
 #
 # The claim that the picture loosens the degeneracy of dust and age is one of a
 # pair. So $\Delta\log p$ once more, of the joint density of $A_V$ and
-# $D_n(4000)$ alone, by kernel estimates as in the paper, which in two
+# $D_n(4000)$ alone, by kernel estimates, the paper's way, which in two
 # dimensions are nearly free of bias; and the correlation of the two within the
 # posteriors, which is what the degeneracy is. {numref}`fig-dust-age` shows the
 # plane.

@@ -184,7 +184,7 @@ tables.calibration_variants(compared.loc["image"])
 # nat, five layers instead of three by {glue:text}`deeper_gain:+.3f` nat; other
 # widths of the path and other depths were not tried.
 #
-# ## What limits the models
+# ## What was tried to do better
 #
 # The same variants by what they gain, one training each.
 

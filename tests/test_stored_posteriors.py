@@ -105,9 +105,11 @@ def test_tables_show_the_metrics(models, survey, densities):
     compared = metrics.compare(results["image"], results["photometry"])
     assert tables.comparison(compared).shape == (4, 3)
     distances = tables.wasserstein(results)
-    assert len(distances) == len(PROPERTY_NAMES)
+    assert len(distances) == 2 * len(PROPERTY_NAMES)
     expected = results["image"]["wasserstein"]["a_v"]["one_draw"]
-    assert distances.loc["A_V [mag]", ("image", "one draw")] == pytest.approx(expected, abs=1e-4)
+    assert distances.loc[("A_V [mag]", "image"), "one draw"] == f"{expected:.4f}"
+    assert len(tables.scaling_relations(results)) == 3 * 5
+    assert len(tables.dust_age(results, compared)) == 3
     assert tables.point_estimates(results).loc["Dn4000"].notna().all()
     assert isinstance(table, pd.DataFrame)
 
