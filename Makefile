@@ -17,7 +17,11 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := book
 .PHONY: book test bench published lint sync wipe
 
-book test bench published lint sync wipe: $(VENV)/.installed
+# Not by doit, which reads the parameters of notebooks that may not be in step yet.
+sync: $(VENV)/.installed
+	@$(BIN)/jupytext --sync notebooks/*.py
+
+book test bench published lint wipe: $(VENV)/.installed
 	@$(BIN)/doit --verbosity 2 profile=$(PROFILE) $@
 
 $(VENV)/.installed: requirements.txt pyproject.toml

@@ -230,12 +230,6 @@ def task_lint():
     }
 
 
-def task_sync():
-    """Bring the .py and .ipynb of each notebook in step; the newer one wins."""
-    pairs = sorted((ROOT / "notebooks").glob("*.py"))
-    return {"actions": [(run, [BIN / "jupytext", "--sync", *pairs])], "uptodate": [False]}
-
-
 def wipe() -> None:
     for_book(paths.require_own_files)
     try:

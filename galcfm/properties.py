@@ -62,7 +62,7 @@ PROPERTIES = (
         r"\log \mathrm{SFR}",
         "dex(Msun/yr)",
         r"$\log\,$SFR [M$_\odot\,$yr$^{-1}$]",
-        "star formation rate, averaged over the last 100 Myr",
+        "star formation rate of the whole galaxy",
         (-6.0, 4.0),
         "SFR",
     ),

@@ -21,9 +21,16 @@ from galcfm.flow import ConditionalFlow
 from galcfm.networks import VelocityNetwork
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import render, rendering, simulate_catalogue
-from galcfm.studies.exact.comparing import BOOK_SURVEY
 from galcfm.studies.realism import cutout_statistics
-from galcfm.studies.stored import kept_catalogue, kept_table, key_of, read_command, store, stored
+from galcfm.studies.stored import (
+    BOOK_SURVEY,
+    kept_catalogue,
+    kept_table,
+    key_of,
+    read_command,
+    store,
+    stored,
+)
 from galcfm.studies.training_seeds import over_trainings
 
 __all__ = ["EXPERIMENTS", "Experiment", "gain", "log_probabilities", "make_features", "run"]

@@ -13,7 +13,18 @@ from galcfm.provenance import code_digest, digest, provenance
 from galcfm.simulate import simulate_catalogue
 from galcfm.survey import Survey
 
-__all__ = ["kept_catalogue", "kept_table", "key_of", "read_command", "store", "stored"]
+# The survey of the profile `quick`.
+BOOK_SURVEY = {"n_galaxies": 12_000, "seed": 1, "validation": 0.10, "test": 0.15}
+
+__all__ = [
+    "BOOK_SURVEY",
+    "kept_catalogue",
+    "kept_table",
+    "key_of",
+    "read_command",
+    "store",
+    "stored",
+]
 
 
 def key_of(settings, *modules: str) -> str:

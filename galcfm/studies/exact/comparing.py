@@ -20,14 +20,12 @@ from galcfm.simulate.population import MAGNITUDE_LIMIT
 from galcfm.studies.exact.emulator import Emulator, train_emulator
 from galcfm.studies.exact.latents import Light, n_latents, shine, star_forming
 from galcfm.studies.exact.particles import ExactPosterior, log_likelihood
-from galcfm.studies.stored import kept_catalogue, key_of
+from galcfm.studies.stored import BOOK_SURVEY, kept_catalogue, key_of
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, train
 
 SCREEN = 0.6  # mag beyond the limit: some thirty times the emulator's error
 STEPS = 50  # Runge-Kutta steps of the flows
-# The survey of the profile `quick`.
-BOOK_SURVEY = {"n_galaxies": 12_000, "seed": 1, "validation": 0.10, "test": 0.15}
 
 
 @dataclass(frozen=True)
