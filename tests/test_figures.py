@@ -131,6 +131,9 @@ def make_figures(n, with_images=True):
         "outside_shares": lambda: figures.outside_shares(
             rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}, level=0.01, source=SOURCE
         ),
+        "picture_worth": lambda: figures.picture_worth(
+            [("first survey", 0.1, 0.01), ("all ties", 0.3, 0.01)], 0.91, source=SOURCE
+        ),
         "calibration": lambda: figures.calibration(*both, source=SOURCE),
         "colour_comparison": lambda: figures.colour_comparison(
             {"real": spread, "simulated": spread}, source=SOURCE
@@ -210,6 +213,7 @@ EXPECTED = {
     ],
     "pathways": ["$D_n(4000)$", "Image model\n$A_V$ [mag]"],
     "percentile_offsets": ["simulated − real [standard deviations]", "$A_V$"],
+    "picture_worth": ["gain of the image model over the photometry model [nat]", "all ties: 0.30"],
     "posterior_mean_distributions": list(style.LABELS.values()),
     "scaling_relations": [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
     "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *style.LABELS.values()],

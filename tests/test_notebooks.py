@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from galcfm import runs
-from galcfm.studies.exact.comparing import BOOK_SURVEY
+from galcfm.studies.stored import BOOK_SURVEY
 from galcfm.training import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
