@@ -46,13 +46,14 @@ def lupton_rgb(i, r, g) -> np.ndarray:
     Returns:
         uint8 :math:`(*, h, w, 3)`, channels i, r, g.
     """
-    rgb = np.stack([i, r, g], axis=-1) * np.asarray(RGB_SCALES, dtype=np.result_type(i))
+    rgb = np.stack([i, r, g])
+    rgb *= np.asarray(RGB_SCALES, dtype=rgb.dtype).reshape(3, *[1] * (rgb.ndim - 1))
     np.maximum(rgb, 0, out=rgb)
-    stretched = np.maximum(RGB_NONLINEARITY * rgb.sum(axis=-1, keepdims=True), 1e-12)
+    stretched = np.maximum(RGB_NONLINEARITY * (rgb[0] + rgb[1] + rgb[2]), 1e-12)
     rgb *= np.arcsinh(stretched) / stretched
-    rgb /= np.maximum(rgb.max(axis=-1, keepdims=True), 1)
-    rgb *= 256
-    return np.minimum(rgb, 255, out=rgb).astype(np.uint8)
+    rgb *= 256 / np.maximum(np.maximum(np.maximum(rgb[0], rgb[1]), rgb[2]), 1)
+    image = np.minimum(rgb, 255, out=rgb).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(image, 0, -1))
 
 
 def encode_jpeg(image: np.ndarray) -> bytes:

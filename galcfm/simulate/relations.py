@@ -413,7 +413,7 @@ COUNTS = Relation(
         "stars_n22": 4.5e3,
         "stars_slope": 0.20,
         "r_min": 16.0,
-        "r_max": 22.5,
+        "r_max": 24.0,
     },
     "Poisson",
     ("Yasuda2001", "Chen2001"),
@@ -442,6 +442,67 @@ FIBRE = Relation(
     "none",
     ("York2000", "Sanchez2014"),
     "Aperture in arcsec. Bulge and disc are circularised and widened by half the seeing (ours).",
+)
+
+BARS = Relation(
+    "Shape of bars",
+    "surface brightness 1 − (r/length)² in the plane of the disc, axis ratio q",
+    {"q": 0.35},
+    "none",
+    ("Gadotti2011",),
+    "Their median ellipticity is 0.6 to 0.7; the flat profile is that of a Ferrers bar (ours).",
+)
+RINGS = Relation(
+    "Young stars in rings",
+    "share of arm and knot light in the ring of a ringed galaxy; width over radius",
+    {"share": 0.6, "width": 0.08},
+    "width 8 %",
+    ("Grouchy2010",),
+    "Ours: most of the star formation of a ringed galaxy is in its ring.",
+)
+DUST_LANES = Relation(
+    "Dust lanes",
+    "a disc of negative light, of thickness × that of the stars; its strength goes as the Galaxy's "
+    "extinction from band to band",
+    {"thickness": 0.5},
+    "none",
+    ("Xilouris1999",),
+)
+COMPANIONS = Relation(
+    "Look of companions",
+    "colour of the galaxy ± scatter; surface brightness of the galaxy; apparent axis ratio from "
+    "q_min to 1",
+    {"colour_scatter": 0.15, "q_min": 0.3},
+    "0.15 mag in g−r and in r−i",
+    ("Holmberg1958",),
+    "Members of a pair have alike colours; the scatter is ours.",
+)
+NEIGHBOURS = Relation(
+    "Look of chance galaxies",
+    "half-light radius: radius · 10^(slope (r − 21)) arcsec; axis ratio from q_min to 1; round and "
+    "Gaussian beyond r_round",
+    {"radius": 0.9, "slope": -0.1, "scatter": 0.3, "q_min": 0.3, "r_round": 21.5},
+    "0.3 in ln radius",
+    ("Shen2003",),
+    "Rounded (ours).",
+)
+REGISTRATION = Relation(
+    "Bands out of place",
+    "g and i displaced from r by up to width/2 pixels in either direction, uniform",
+    {"width": 1.0},
+    "uniform",
+    ("Pier2003",),
+    "Astrometry is good to 0.1 arcsec; colour pictures are put together to the nearest pixel "
+    "(ours, from one half of 400 real cutouts).",
+)
+SKY_RESIDUALS = Relation(
+    "Sky that its subtraction leaves",
+    "mag/arcsec² of one standard deviation by band; share of it common to the bands; gradient: "
+    "more of it at the edge of a cutout than in the middle",
+    {"level_g": 26.8, "level_r": 26.2, "level_i": 25.6, "common": 0.5, "gradient": 0.5},
+    "Gaussian",
+    ("Blanton2011",),
+    "Size, share and gradient are ours, from one half of 400 real cutouts.",
 )
 
 RELATIONS = (
@@ -479,4 +540,11 @@ RELATIONS = (
     COUNTS,
     LABEL_ERRORS,
     FIBRE,
+    BARS,
+    RINGS,
+    DUST_LANES,
+    COMPANIONS,
+    NEIGHBOURS,
+    REGISTRATION,
+    SKY_RESIDUALS,
 )
