@@ -93,9 +93,7 @@ def displacement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def plane_waves(x, y) -> tuple[np.ndarray, np.ndarray]:
     """Factors of exp(−i k·x) for points at x, y: `(points, kx)` and `(ky, points)`."""
-    middle = STAMP // 2 * PIXEL_SCALE
-    along_x = _powers(np.exp(-1j * STEP * (np.asarray(x) + middle)))
-    along_y = _powers(np.exp(-1j * STEP * (np.asarray(y) + middle)))
+    along_x, along_y = (_powers(np.exp(-1j * STEP * np.asarray(place))) for place in (x, y))
     # The last is both +PADDED/2 and −PADDED/2.
     along_y = np.concatenate([along_y, along_y[:, -2:0:-1].conj()], axis=1)
     return along_x, along_y.T
@@ -133,8 +131,11 @@ def exponential(radius: float, q: float, angle: float) -> np.ndarray:
 
 def to_stamps(spectra: np.ndarray) -> np.ndarray:
     """Images `(*, 128, 128)` from Fourier transforms `(*, ky, kx)`."""
-    columns = fft.ifft(spectra, axis=-2, overwrite_x=True)[..., :STAMP, :]
-    return fft.irfft(columns, n=PADDED, axis=-1, overwrite_x=True)[..., :STAMP]
+    half = STAMP // 2
+    columns = fft.ifft(spectra, axis=-2, overwrite_x=True)
+    columns = np.concatenate([columns[..., -half:, :], columns[..., :half, :]], axis=-2)
+    rows = fft.irfft(columns, n=PADDED, axis=-1, overwrite_x=True)
+    return np.concatenate([rows[..., -half:], rows[..., :half]], axis=-1)
 
 
 def draw_neighbours(rng: np.random.Generator) -> np.ndarray:
