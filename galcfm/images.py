@@ -9,6 +9,7 @@ import io
 import numpy as np
 
 __all__ = [
+    "FRAME_JPEG_QUALITY",
     "IMAGE_SHAPE",
     "PIXEL_SCALE",
     "RGB_NONLINEARITY",
@@ -26,7 +27,8 @@ PIXEL_SCALE = 0.396  # arcsec
 # djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
 RGB_SCALES = (2.0, 2.6, 3.6)
 RGB_NONLINEARITY = 2.25
-JPEG_QUALITY = 92
+# SkyServer cuts its pictures from JPEGs of whole frames: 75 is the default of djs_rgb_make.
+FRAME_JPEG_QUALITY, JPEG_QUALITY = 75, 92
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
@@ -56,12 +58,12 @@ def lupton_rgb(i, r, g) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(image, 0, -1))
 
 
-def encode_jpeg(image: np.ndarray) -> bytes:
-    """JPEG of a uint8 `(h, w, 3)` image: quality 92, chroma halved (4:2:0), as SkyServer's."""
+def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+    """JPEG of a uint8 `(h, w, 3)` image: chroma halved (4:2:0), quality 92 as SkyServer's."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return buffer.getvalue()
 
 

@@ -9,15 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from galcfm.images import PIXEL_SCALE
+from galcfm.images import FRAME_JPEG_QUALITY, PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.population import RENDERED_BANDS
-from galcfm.simulate.relations import (
-    COUNTS,
-    FRAMES,
-    NEIGHBOURS,
-    REGISTRATION,
-    SKY_RESIDUALS,
-)
+from galcfm.simulate.relations import COUNTS, FRAMES, NEIGHBOURS, REGISTRATION, SKY_RESIDUALS
 
 STAMP = 128  # pixels
 PADDED = 160  # the Fourier grid is larger, so that little light wraps around
@@ -71,7 +65,9 @@ def draw_frame(row, rng: np.random.Generator) -> Frame:
     brightness = np.array([SKY_RESIDUALS[f"level_{band}"] for band in RENDERED_BANDS])
     level = 10 ** (0.4 * (22.5 - brightness)) * PIXEL_SCALE**2
     scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
-    return Frame(seeing(row) * displacement(*offsets.T), level[:, None] * scale * deviates)
+    sky = level[:, None] * scale * deviates
+    sky[:, 0] += [SKY_RESIDUALS[f"mean_{band}"] for band in RENDERED_BANDS]
+    return Frame(seeing(row) * displacement(*offsets.T), sky)
 
 
 def seeing(row) -> np.ndarray:
@@ -195,7 +191,9 @@ def _galaxy_colours(n: int, rng) -> np.ndarray:
     return np.stack([rng.normal(0.8, 0.3, n), rng.normal(0.35, 0.12, n)])
 
 
-def add_noise(stamps: np.ndarray, rng: np.random.Generator, sky: np.ndarray | None = None) -> np.ndarray:
+def add_noise(
+    stamps: np.ndarray, rng: np.random.Generator, sky: np.ndarray | None = None
+) -> np.ndarray:
     """Photon noise of objects and sky, as sky-subtracted SDSS frames have it, interpolated.
 
     Gaussian, which a sky of hundreds of electrons a pixel makes indistinguishable from Poisson.
@@ -229,3 +227,19 @@ def _interpolated(frames: np.ndarray) -> np.ndarray:
         # Columns next, and back again.
         frames = smooth.swapaxes(1, 2)
     return frames
+
+
+def picture(frames: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """SkyServer's picture of g, r, i in nanomaggies per pixel, `(3, h, w)`: uint8 `(h, w, 3)`.
+
+    With `rng`, the cutout is interpolated at random from a JPEG of the frame, as SkyServer does.
+    """
+    g, r, i = frames
+    image = lupton_rgb(i, r, g)
+    if rng is not None:
+        frame = decode_jpeg(encode_jpeg(image, FRAME_JPEG_QUALITY)).astype(np.float32)
+        x, y = rng.uniform(0, 1, 2).astype(np.float32)
+        frame[:, 1:] += x * (frame[:, :-1] - frame[:, 1:])
+        frame[1:] += y * (frame[:-1] - frame[1:])
+        image = (frame + np.float32(0.5)).astype(np.uint8)
+    return decode_jpeg(encode_jpeg(image))

@@ -499,7 +499,16 @@ SKY_RESIDUALS = Relation(
     "Sky that its subtraction leaves",
     "mag/arcsec² of one standard deviation by band; share of it common to the bands; gradient: "
     "more of it at the edge of a cutout than in the middle",
-    {"level_g": 26.8, "level_r": 26.2, "level_i": 25.6, "common": 0.5, "gradient": 0.5},
+    {
+        "mean_g": 0.0,
+        "mean_r": -0.0016,
+        "mean_i": 0.004,
+        "level_g": 27.0,
+        "level_r": 26.5,
+        "level_i": 25.9,
+        "common": 0.5,
+        "gradient": 0.5,
+    },
     "Gaussian",
     ("Blanton2011",),
     "Size, share and gradient are ours, from one half of 400 real cutouts.",
