@@ -11,7 +11,14 @@ from scipy import fft
 
 from galcfm.images import FRAME_JPEG_QUALITY, PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.population import RENDERED_BANDS
-from galcfm.simulate.relations import COUNTS, FRAMES, NEIGHBOURS, REGISTRATION, SKY_RESIDUALS
+from galcfm.simulate.relations import (
+    COUNTS,
+    FRAME_NOISE,
+    FRAMES,
+    NEIGHBOURS,
+    REGISTRATION,
+    SKY_RESIDUALS,
+)
 
 STAMP = 128  # pixels
 PADDED = 160  # the Fourier grid is larger, so that little light wraps around
@@ -45,19 +52,23 @@ class Frame:
             `(3, ky, kx)`.
         sky: what the sky subtraction has left, nanomaggies per pixel: its level, and how much
             more it is at the right and at the upper edge, `(3, 3)`.
+        noise: noise over photon noise, after interpolation, `(3,)`.
+        passes: how often the noise was smoothed by interpolation.
     """
 
     response: np.ndarray
     sky: np.ndarray
+    noise: np.ndarray
+    passes: int
 
 
 def plain_frame(row) -> Frame:
-    """A frame with the seeing of `row`, its bands in place and its sky gone."""
-    return Frame(seeing(row), np.zeros((3, 3)))
+    """A frame with the seeing of `row`: bands in place, sky gone, photon noise."""
+    return Frame(seeing(row), np.zeros((3, 3)), np.full(3, _left(1)), 1)
 
 
 def draw_frame(row, rng: np.random.Generator) -> Frame:
-    """A frame with the seeing of `row` as they vary: `REGISTRATION` and `SKY_RESIDUALS`."""
+    """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`."""
     offsets = rng.uniform(-0.5, 0.5, (3, 2)) * REGISTRATION["width"] * PIXEL_SCALE
     offsets[RENDERED_BANDS.index("r")] = 0
     share = SKY_RESIDUALS["common"]
@@ -67,7 +78,9 @@ def draw_frame(row, rng: np.random.Generator) -> Frame:
     scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
     sky = level[:, None] * scale * deviates
     sky[:, 0] += [SKY_RESIDUALS[f"mean_{band}"] for band in RENDERED_BANDS]
-    return Frame(seeing(row) * displacement(*offsets.T), sky)
+    noise = np.array([FRAME_NOISE[f"left_{band}"] for band in RENDERED_BANDS])
+    noise *= np.exp(FRAME_NOISE["scatter"] * rng.normal())
+    return Frame(seeing(row) * displacement(*offsets.T), sky, noise, int(FRAME_NOISE["passes"]))
 
 
 def seeing(row) -> np.ndarray:
@@ -191,28 +204,39 @@ def _galaxy_colours(n: int, rng) -> np.ndarray:
     return np.stack([rng.normal(0.8, 0.3, n), rng.normal(0.35, 0.12, n)])
 
 
-def add_noise(
-    stamps: np.ndarray, rng: np.random.Generator, sky: np.ndarray | None = None
-) -> np.ndarray:
+def add_noise(stamps: np.ndarray, rng: np.random.Generator, frame: Frame | None = None):
     """Photon noise of objects and sky, as sky-subtracted SDSS frames have it, interpolated.
 
     Gaussian, which a sky of hundreds of electrons a pixel makes indistinguishable from Poisson.
+    Interpolation smooths the noise alone: the seeing is that of the picture.
 
     Arguments:
         stamps: g, r, i in nanomaggies per pixel, `(3, h, w)`.
         rng: draws the noise.
-        sky: what the sky subtraction has left, as in `Frame`; nothing by default.
+        frame: whose sky and noise to add; photon noise alone by default.
+
+    Returns:
+        Frames in nanomaggies per pixel, `(3, h, w)`, float32.
     """
     noise = rng.standard_normal(stamps.shape, dtype=np.float32)
     noise *= np.sqrt((stamps + SKY_PIXEL) / GAIN)
-    noise += stamps
-    if sky is not None:
-        height, width = stamps.shape[1:]
-        x, y = (np.linspace(-1, 1, n, dtype=np.float32) for n in (width, height))
-        level, right, up = sky.T.astype(np.float32)[:, :, None, None]
-        noise += level + right * x
-        noise += up * y[:, None]
-    return _interpolated(noise)
+    if frame is None:
+        return stamps + _interpolated(noise)
+    noise *= (frame.noise / _left(frame.passes)).astype(np.float32)[:, None, None]
+    for _ in range(frame.passes):
+        noise = _interpolated(noise)
+    height, width = stamps.shape[1:]
+    x, y = (np.linspace(-1, 1, n, dtype=np.float32) for n in (width, height))
+    level, right, up = frame.sky.T.astype(np.float32)[:, :, None, None]
+    return stamps + noise + (level + right * x) + up * y[:, None]
+
+
+def _left(passes: int) -> float:
+    """Share of the standard deviation of white noise that so many passes of interpolation leave."""
+    kernel = np.ones(1)
+    for _ in range(passes):
+        kernel = np.convolve(kernel, INTERPOLATION)
+    return float(kernel @ kernel)
 
 
 def _interpolated(frames: np.ndarray) -> np.ndarray:
@@ -232,14 +256,28 @@ def _interpolated(frames: np.ndarray) -> np.ndarray:
 def picture(frames: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
     """SkyServer's picture of g, r, i in nanomaggies per pixel, `(3, h, w)`: uint8 `(h, w, 3)`.
 
-    With `rng`, the cutout is interpolated at random from a JPEG of the frame, as SkyServer does.
+    With `rng`, the cutout is taken, between the pixels, from a JPEG of the frame, as SkyServer
+    does; it is interpolated by cubics.
     """
     g, r, i = frames
     image = lupton_rgb(i, r, g)
     if rng is not None:
         frame = decode_jpeg(encode_jpeg(image, FRAME_JPEG_QUALITY)).astype(np.float32)
-        x, y = rng.uniform(0, 1, 2).astype(np.float32)
-        frame[:, 1:] += x * (frame[:, :-1] - frame[:, 1:])
-        frame[1:] += y * (frame[:-1] - frame[1:])
-        image = (frame + np.float32(0.5)).astype(np.uint8)
+        for axis, shift in enumerate(rng.uniform(0, 1, 2)):
+            frame = _shifted(frame, shift, axis)
+        image = (frame + np.float32(0.5)).clip(0, 255).astype(np.uint8)
     return decode_jpeg(encode_jpeg(image))
+
+
+def _shifted(image: np.ndarray, shift: float, axis: int) -> np.ndarray:
+    """`image` moved by a share of a pixel: cubic convolution (Keys 1981, IEEE TASSP 29, 1153)."""
+    far = np.array([1 + shift, 2 - shift])
+    near = np.array([shift, 1 - shift])
+    outer = -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
+    inner = 1.5 * near**3 - 2.5 * near**2 + 1
+    weights = np.array([outer[0], *inner, outer[1]], dtype=np.float32)
+    padded = np.pad(image, [(2, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    n = image.shape[axis]
+    moved = np.moveaxis(padded, axis, 0)
+    taps = (moved[k : k + n] for k in (3, 2, 1, 0))
+    return np.moveaxis(sum(w * tap for w, tap in zip(weights, taps, strict=True)), 0, axis)

@@ -82,7 +82,7 @@ def render_galaxy(row, rng: np.random.Generator, *, varied_sky: bool = True) -> 
     if np.isfinite(row["companion_magnitude"]):
         others += draw_companion(row, of_others)
     stamps = draw_galaxy(row, of_galaxy, frame) + np.maximum(to_stamps(others * frame.response), 0)
-    frames = add_noise(stamps, of_frame, frame.sky)
+    frames = add_noise(stamps, of_frame, frame)
     return picture(frames, of_frame if varied_sky else None)
 
 
