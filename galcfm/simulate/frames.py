@@ -16,6 +16,7 @@ from galcfm.simulate.relations import (
     FRAME_NOISE,
     FRAMES,
     NEIGHBOURS,
+    PSF_WINGS,
     REGISTRATION,
     SKY_RESIDUALS,
 )
@@ -31,6 +32,7 @@ KX = (STEP * np.arange(PADDED // 2 + 1)).astype(np.float32)
 KY = (PADDED * STEP * fft.fftfreq(PADDED)).astype(np.float32)[:, None]
 K = np.hypot(KX, KY)
 K_SEEING = K ** np.float32(5 / 3)
+WINGS = 1 - np.float32(PSF_WINGS["share"]) * (1 - np.exp(-np.float32(PSF_WINGS["scale"]) * K))
 # Two bilinear interpolations (bands onto one grid, frames onto the cutout), the mean over random
 # shifts.
 INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
@@ -69,10 +71,11 @@ def plain_frame(row) -> Frame:
 
 def draw_frame(row, rng: np.random.Generator) -> Frame:
     """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`."""
-    offsets = rng.uniform(-0.5, 0.5, (3, 2)) * REGISTRATION["width"] * PIXEL_SCALE
-    offsets[RENDERED_BANDS.index("r")] = 0
-    share = SKY_RESIDUALS["common"]
-    deviates = np.sqrt(share) * rng.normal(size=3) + np.sqrt(1 - share) * rng.normal(size=(3, 3))
+    widths = np.array([REGISTRATION["width_g"], 0, REGISTRATION["width_i"]])
+    offsets = widths[:, None] * rng.uniform(-0.5, 0.5, (3, 2)) * PIXEL_SCALE
+    share, freedom = SKY_RESIDUALS["common"], SKY_RESIDUALS["freedom"]
+    deviates = np.sqrt(share) * rng.standard_t(freedom, 3)
+    deviates = deviates + np.sqrt(1 - share) * rng.standard_t(freedom, (3, 3))
     brightness = np.array([SKY_RESIDUALS[f"level_{band}"] for band in RENDERED_BANDS])
     level = 10 ** (0.4 * (22.5 - brightness)) * PIXEL_SCALE**2
     scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
@@ -80,7 +83,8 @@ def draw_frame(row, rng: np.random.Generator) -> Frame:
     sky[:, 0] += [SKY_RESIDUALS[f"mean_{band}"] for band in RENDERED_BANDS]
     noise = np.array([FRAME_NOISE[f"left_{band}"] for band in RENDERED_BANDS])
     noise *= np.exp(FRAME_NOISE["scatter"] * rng.normal())
-    return Frame(seeing(row) * displacement(*offsets.T), sky, noise, int(FRAME_NOISE["passes"]))
+    response = seeing(row) * WINGS * displacement(*offsets.T)
+    return Frame(response, sky, noise, int(FRAME_NOISE["passes"]))
 
 
 def seeing(row) -> np.ndarray:

@@ -36,7 +36,7 @@ from galcfm.simulate.relations import (
     RINGS,
 )
 
-N_ARM_POINTS = 120
+N_ARM_POINTS = 200
 
 
 def catalogue_fluxes(row) -> np.ndarray:
@@ -200,7 +200,7 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
     n_knots = int(row["n_knots"])
     n = n_knots + N_ARM_POINTS
     scale_length = row["disc_radius"] / 1.678
-    radius = rng.gamma(2.0, scale_length, n).clip(0.2 * scale_length, 6 * scale_length)
+    radius = rng.gamma(3.0, 0.75 * scale_length, n).clip(0.2 * scale_length, 4 * scale_length)
     if row["bar_fraction"] > 0:
         radius = np.where(radius < row["bar_length"], radius + row["bar_length"], radius)
     winding = np.log(radius / scale_length) / np.tan(np.radians(row["pitch_angle"]))
@@ -225,7 +225,7 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
         name: points(light[k] / light[k].sum(), (along_x[k], along_y[:, k]))
         for name, k in of.items()
     }
-    young["arm"] *= np.exp(np.float32(-0.5 * (0.06 * row["disc_radius"]) ** 2) * K * K)
+    young["arm"] *= np.exp(np.float32(-0.5 * (0.1 * row["disc_radius"]) ** 2) * K * K)
     return young
 
 
