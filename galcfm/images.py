@@ -9,6 +9,7 @@ import io
 import numpy as np
 
 __all__ = [
+    "FRAME_JPEG_QUALITY",
     "IMAGE_SHAPE",
     "PIXEL_SCALE",
     "RGB_NONLINEARITY",
@@ -26,7 +27,8 @@ PIXEL_SCALE = 0.396  # arcsec
 # djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
 RGB_SCALES = (2.0, 2.6, 3.6)
 RGB_NONLINEARITY = 2.25
-JPEG_QUALITY = 92
+# SkyServer cuts its pictures from JPEGs of whole frames: 75 is the default of djs_rgb_make.
+FRAME_JPEG_QUALITY, JPEG_QUALITY = 75, 92
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
@@ -46,21 +48,22 @@ def lupton_rgb(i, r, g) -> np.ndarray:
     Returns:
         uint8 :math:`(*, h, w, 3)`, channels i, r, g.
     """
-    rgb = np.stack([i, r, g], axis=-1) * np.asarray(RGB_SCALES, dtype=np.result_type(i))
+    rgb = np.stack([i, r, g])
+    rgb *= np.asarray(RGB_SCALES, dtype=rgb.dtype).reshape(3, *[1] * (rgb.ndim - 1))
     np.maximum(rgb, 0, out=rgb)
-    stretched = np.maximum(RGB_NONLINEARITY * rgb.sum(axis=-1, keepdims=True), 1e-12)
+    stretched = np.maximum(RGB_NONLINEARITY * (rgb[0] + rgb[1] + rgb[2]), 1e-12)
     rgb *= np.arcsinh(stretched) / stretched
-    rgb /= np.maximum(rgb.max(axis=-1, keepdims=True), 1)
-    rgb *= 256
-    return np.minimum(rgb, 255, out=rgb).astype(np.uint8)
+    rgb *= 256 / np.maximum(np.maximum(np.maximum(rgb[0], rgb[1]), rgb[2]), 1)
+    image = np.minimum(rgb, 255, out=rgb).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(image, 0, -1))
 
 
-def encode_jpeg(image: np.ndarray) -> bytes:
-    """JPEG of a uint8 `(h, w, 3)` image: quality 92, chroma halved (4:2:0), as SkyServer's."""
+def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+    """JPEG of a uint8 `(h, w, 3)` image: chroma halved (4:2:0), quality 92 as SkyServer's."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return buffer.getvalue()
 
 

@@ -184,7 +184,7 @@ def _versions() -> dict[str, str]:
 
 
 def _render_block(partial: Path, start: int, rows, seed: int, without) -> int:
-    SurveyWriter.put(partial, start, render(rows, seed))
+    SurveyWriter.put(partial, start, render(rows, seed, varied_sky="varied_sky" not in without))
     SurveyWriter.note_done(partial, start)
     return len(rows)
 

@@ -1,24 +1,42 @@
-"""Cutouts: bulge, disc, spiral arms and knots through the atmosphere onto an SDSS frame.
+"""Cutouts: bulge, disc, bar, ring, spiral arms and knots through the atmosphere onto SDSS frames.
 
-Light is added up in Fourier space, where GalSim gives the profiles: each component once, then
+Light is added up in Fourier space, where profiles have simple forms: each component once, then
 one sum a band. Pixel noise comes last, and then SkyServer's colours and JPEG.
 """
 
+from functools import cache
+
 import numpy as np
-from scipy import fft, ndimage
+from scipy import special
 
-from galcfm.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
+from galcfm.images import PIXEL_SCALE
+from galcfm.simulate.frames import (
+    KX,
+    KY,
+    STAMP,
+    Frame,
+    K,
+    add_noise,
+    draw_frame,
+    draw_neighbours,
+    exponential,
+    picture,
+    plain_frame,
+    plane_waves,
+    points,
+    to_stamps,
+)
 from galcfm.simulate.population import RENDERED_BANDS
-from galcfm.simulate.relations import CLUSTERING, COUNTS, FRAMES, GALACTIC_EXTINCTION
+from galcfm.simulate.relations import (
+    BAR_SHAPES,
+    CLUSTERING,
+    COMPANION_LOOKS,
+    GALACTIC_EXTINCTION,
+    LANE_SHAPES,
+    RING_STARS,
+)
 
-STAMP = 128  # pixels
-PADDED = 192  # the Fourier grid is larger, so that little light wraps around
-STEP = 2 * np.pi / (PADDED * PIXEL_SCALE)
-N_KNOTS, N_ARM_POINTS = 40, 120
-# Two bilinear interpolations (bands onto one grid, frames onto the cutout), the mean over random
-# shifts.
-INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
-PSF_RATIOS = tuple(FRAMES[f"seeing_{band}"] / FRAMES["seeing_r"] for band in RENDERED_BANDS)
+N_ARM_POINTS = 200
 
 
 def catalogue_fluxes(row) -> np.ndarray:
@@ -35,13 +53,14 @@ def catalogue_fluxes(row) -> np.ndarray:
     )
 
 
-def render(catalogue, seed: int) -> np.ndarray:
+def render(catalogue, seed: int, *, varied_sky: bool = True) -> np.ndarray:
     """Cutouts of simulated galaxies.
 
     Arguments:
         catalogue: rows of `galcfm.simulate.simulate_catalogue`.
         seed: seed of the survey; the picture of a galaxy depends on it and on the number at the
             end of `object_id` alone.
+        varied_sky: frames vary: sky that is left, bands out of place; without, all are alike.
 
     Returns:
         uint8 `(n, 128, 128, 3)`, channels i, r, g, after a JPEG round trip.
@@ -49,18 +68,25 @@ def render(catalogue, seed: int) -> np.ndarray:
     images = np.empty((len(catalogue), STAMP, STAMP, 3), dtype=np.uint8)
     for image, row in zip(images, catalogue.to_dict("records"), strict=True):
         number = int(row["object_id"].rsplit("-", 1)[1])
-        image[:] = render_galaxy(row, np.random.default_rng([seed, 2, number]))
+        rng = np.random.default_rng([seed, 2, number])
+        image[:] = render_galaxy(row, rng, varied_sky=varied_sky)
     return images
 
 
-def render_galaxy(row, rng: np.random.Generator) -> np.ndarray:
+def render_galaxy(row, rng: np.random.Generator, *, varied_sky: bool = True) -> np.ndarray:
     """Cutout of one galaxy (a mapping of catalogue columns), uint8 `(128, 128, 3)`."""
-    stamps = draw_galaxy(row, rng) + draw_neighbours(row, rng)
-    g, r, i = add_noise(stamps, rng)
-    return decode_jpeg(encode_jpeg(lupton_rgb(i, r, g)))
+    # Each on its own, so that one more arm changes no neighbour.
+    of_galaxy, of_others, of_frame = rng.spawn(3)
+    frame = draw_frame(row, of_frame) if varied_sky else plain_frame(row)
+    others = draw_neighbours(of_others)
+    if np.isfinite(row["companion_magnitude"]):
+        others += draw_companion(row, of_others)
+    stamps = draw_galaxy(row, of_galaxy, frame) + np.maximum(to_stamps(others * frame.response), 0)
+    frames = add_noise(stamps, of_frame, frame)
+    return picture(frames, of_frame if varied_sky else None)
 
 
-def draw_galaxy(row, rng: np.random.Generator) -> np.ndarray:
+def draw_galaxy(row, rng: np.random.Generator, frame: Frame | None = None) -> np.ndarray:
     """Noise-free stamps of one galaxy; in each band they sum to `catalogue_fluxes`.
 
     The sum is the *observed* flux, noise and all: were it the true one, the picture would be a
@@ -69,44 +95,29 @@ def draw_galaxy(row, rng: np.random.Generator) -> np.ndarray:
     Arguments:
         row: a mapping of catalogue columns.
         rng: draws centring, knots and arms.
+        frame: through which it is seen; a plain one by default.
 
     Returns:
         g, r, i in nanomaggies per pixel, `(3, 128, 128)`, float32.
     """
-    import galsim
-
-    inclination = row["inclination"] * galsim.degrees
-    angle = row["position_angle"] * galsim.degrees
-    disc = galsim.InclinedExponential(
-        inclination, half_light_radius=row["disc_radius"], scale_h_over_r=row["disc_thickness"]
-    )
-    bulge = galsim.Sersic(row["bulge_index"], half_light_radius=row["bulge_radius"], trunc=0).shear(
-        q=row["bulge_axis_ratio"], beta=0 * galsim.degrees
-    )
-    # The disc's own ellipticity, which fades as the disc is inclined.
-    cosine = np.cos(inclination.rad)
-    own = galsim.Shear(
-        q=1 - row["disc_ellipticity"] * cosine, beta=rng.uniform(0, 180) * galsim.degrees
-    )
+    frame = frame or plain_frame(row)
+    # From the plane of the disc to the sky: its own ellipticity, which fades as it is inclined.
+    angle, cosine = np.radians(row["position_angle"]), np.cos(np.radians(row["inclination"]))
+    own = _sheared(1 - row["disc_ellipticity"] * cosine, rng.uniform(0, np.pi))
+    plane = _rotation(angle) @ own
     parts = {
-        "disc": _profile(disc.shear(own).rotate(angle)),
-        "bulge": _profile(bulge.rotate(angle)),
+        "disc": _disc(row, plane),
+        "bulge": _bulge(row, angle),
+        **_young_stars(row, rng, plane),
     }
-    x, y, arm, knot = _young_stars(row, rng)
-    x, y = own.getMatrix() @ [x, y * cosine]
-    x, y = _rotated(x, y, angle.rad)
-    waves = _plane_waves(x, y)
-    parts["arm"] = _points(arm, waves) * _gaussian(0.06 * row["disc_radius"])
-    parts["knot"] = _points(knot, waves)
-
-    centre = _plane_waves(*rng.uniform(-0.5, 0.5, (2, 1)) * PIXEL_SCALE)
-    placed = _points(np.ones(1), centre)
-    spectra = []
-    for band, psf in zip(RENDERED_BANDS, _psfs(row), strict=True):
-        shares = {part: row[f"{part}_fraction_{band}"] for part in ("bulge", "arm", "knot")}
-        shares["disc"] = 1 - sum(shares.values())
-        spectra.append(sum(share * parts[part] for part, share in shares.items()) * psf * placed)
-    stamps = _to_stamps(np.stack(spectra))
+    centre = plane_waves(*rng.uniform(-0.5, 0.5, (2, 1)) * PIXEL_SCALE)
+    shares = {
+        part: np.array([row[f"{part}_fraction_{band}"] for band in RENDERED_BANDS], np.float32)
+        for part in ("bulge", "arm", "knot")
+    }
+    shares["disc"] = 1 - sum(shares.values())
+    spectra = sum(share[:, None, None] * parts[part] for part, share in shares.items())
+    stamps = to_stamps(spectra * frame.response * points(np.ones(1), centre))
     # Ringing of the Fourier series, far below the noise.
     np.maximum(stamps, 0, out=stamps)
     return stamps * (catalogue_fluxes(row) / stamps.sum(axis=(1, 2), dtype=np.float64))[
@@ -114,135 +125,152 @@ def draw_galaxy(row, rng: np.random.Generator) -> np.ndarray:
     ].astype(np.float32)
 
 
-def draw_neighbours(row, rng: np.random.Generator) -> np.ndarray:
-    """Chance stars and galaxies, by their counts at high latitude, seen as `row` is.
+def draw_companion(row, rng: np.random.Generator) -> np.ndarray:
+    """Fourier transforms of the companion, of about the galaxy's colour and surface brightness.
 
     Returns:
-        g, r, i in nanomaggies per pixel, `(3, 128, 128)`, float32.
+        g, r, i in nanomaggies per pixel, `(3, ky, kx)`, complex64.
     """
-    psfs = _psfs(row)
-    spectra = np.zeros((3, *psfs[0].shape), dtype=np.complex64)
-    square_degrees = (STAMP * PIXEL_SCALE / 3600) ** 2
-    for kind in ("stars", "galaxies"):
-        slope = COUNTS[f"{kind}_slope"]
-        bright, faint = 10 ** (slope * (np.array([COUNTS["r_min"], COUNTS["r_max"]]) - 22))
-        n = rng.poisson(COUNTS[f"{kind}_n22"] * (faint - bright) * square_degrees)
-        if n == 0:
-            continue
-        r = 22 + np.log10(rng.uniform(bright, faint, n)) / slope
-        x, y = rng.uniform(-0.5, 0.5, (2, n)) * STAMP * PIXEL_SCALE
-        if kind == "stars":
-            # M dwarfs are as many as all others at r = 21.
-            dwarf = rng.uniform(size=n) < 0.1 * (r - 16)
-            g_r = np.where(dwarf, 1.4, rng.normal(0.55, 0.15, n))
-            r_i = np.where(dwarf, rng.uniform(0.5, 1.6, n), 0.4 * g_r)
-            profiles = [1.0] * n
-        else:
-            g_r, r_i = rng.normal(0.8, 0.3, n), rng.normal(0.35, 0.12, n)
-            radius = 0.9 * 10 ** (-0.1 * (r - 21)) * np.exp(0.3 * rng.normal(size=n))
-            q, angle = rng.uniform(0.3, 1, n), rng.uniform(0, np.pi, n)
-            profiles = [_exponential(*shape) for shape in zip(radius, q, angle, strict=True)]
-        fluxes = 10 ** (0.4 * (22.5 - np.stack([r + g_r, r, r - r_i])))
-        for k, profile in enumerate(profiles):
-            point = _points(np.ones(1), _plane_waves(x[k : k + 1], y[k : k + 1])) * profile
-            spectra += fluxes[:, k, None, None].astype(np.float32) * point
-    return np.maximum(_to_stamps(spectra * np.stack(psfs)), 0)
+    x, y = row["companion_separation"] * _rotation(np.radians(row["companion_angle"]))[:, 0]
+    colours = COMPANION_LOOKS["colour_scatter"] * rng.normal(size=3) * [1, 0, 1]
+    fluxes = catalogue_fluxes(row) * 10 ** (-0.4 * (row["companion_magnitude"] + colours))
+    radius = row["disc_radius"] * 10 ** (-0.2 * row["companion_magnitude"])
+    shape = exponential(radius, rng.uniform(COMPANION_LOOKS["q_min"], 1), rng.uniform(0, np.pi))
+    spectrum = points(np.ones(1), plane_waves([x], [y])) * shape
+    return fluxes.astype(np.float32)[:, None, None] * spectrum
 
 
-def add_noise(stamps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Photon noise of objects and sky, as sky-subtracted SDSS frames have it, interpolated.
+def _disc(row, plane: np.ndarray) -> np.ndarray:
+    """Fourier transform of the smooth disc with its bar and dust lane, `(3, ky, kx)`.
 
-    Gaussian, which a sky of hundreds of electrons a pixel makes indistinguishable from Poisson.
-
-    Arguments:
-        stamps: g, r, i in nanomaggies per pixel, `(3, h, w)`.
-        rng: draws the noise.
+    The disc of GalSim's `InclinedExponential`: an exponential of sech² thickness.
     """
-    gain = np.array([FRAMES[f"gain_{band}"] for band in RENDERED_BANDS], dtype=np.float32)
-    sky = np.array(
-        [10 ** (0.4 * (22.5 - FRAMES[f"sky_{band}"])) for band in RENDERED_BANDS], dtype=np.float32
-    )
-    variance = (stamps + (sky * PIXEL_SCALE**2)[:, None, None]) / gain[:, None, None]
-    frames = stamps + np.sqrt(variance) * rng.standard_normal(stamps.shape, dtype=np.float32)
-    for axis in (1, 2):
-        frames = ndimage.convolve1d(frames, INTERPOLATION, axis=axis, mode="nearest")
-    return frames
+    inclination = np.radians(row["inclination"])
+    radius = np.array([row[f"disc_radius_{band}"] for band in RENDERED_BANDS])
+    h = (radius / 1.678).astype(np.float32)[:, None, None]
+    kx, ky = _seen_in(plane)
+    kx, ky = h * kx, h * ky
+    inclined, upright = np.float32(np.cos(inclination)), np.float32(np.sin(inclination))
+    ky_plane = inclined * ky
+    squared = 1 + kx * kx + ky_plane * ky_plane
+    flat = 1 / (squared * np.sqrt(squared))
+
+    def thick(scale_height):
+        x = np.float32(0.5 * np.pi * scale_height) * upright * np.abs(ky) + np.float32(1e-6)
+        return x / np.sinh(np.minimum(x, 80))
+
+    thickness = thick(row["disc_thickness"])
+    disc = flat * thickness
+    if row["bar_fraction"] > 0:
+        half_length = np.float32(row["bar_length"]) / h
+        turned = _rotation(-np.radians(row["bar_angle"])).astype(np.float32)
+        along = half_length * (turned[0, 0] * kx + turned[0, 1] * ky_plane)
+        across = half_length * (turned[1, 0] * kx + turned[1, 1] * ky_plane)
+        across *= np.float32(BAR_SHAPES["q"])
+        bar = _looked_up("bar", 1, np.sqrt(along[1] ** 2 + across[1] ** 2)) * thickness[1]
+        disc = disc + np.float32(row["bar_fraction"]) * (bar - disc)
+    if row["dust_lane"] > 0:
+        lane = flat * thick(LANE_SHAPES["thickness"] * row["disc_thickness"])
+        relative = [GALACTIC_EXTINCTION[b] / GALACTIC_EXTINCTION["r"] for b in RENDERED_BANDS]
+        share = (row["dust_lane"] * np.array(relative, np.float32))[:, None, None]
+        disc = (disc - share * lane) / (1 - share)
+    if row["lopsidedness"] > 0:
+        # The disc times 1 + A1 r/2h cos(φ − φ1): A1 is that of two scale lengths, and a factor
+        # of x is a derivative in Fourier space.
+        towards = np.radians(row["lopsided_angle"])
+        k = np.float32(np.cos(towards)) * kx + np.float32(np.sin(towards)) * ky_plane
+        slope = np.float32(1.5 * row["lopsidedness"])
+        disc = disc - 1j * slope * k * flat / squared * thickness
+    return disc
 
 
-def _young_stars(row, rng) -> tuple[np.ndarray, ...]:
-    """Places in the plane of the disc, arcsec, with shares of the arm and of the knot light.
+def _bulge(row, angle: float) -> np.ndarray:
+    kx, ky = _seen_in(_rotation(angle) @ _sheared(row["bulge_axis_ratio"], 0))
+    k = np.float32(row["bulge_radius"]) * np.sqrt(kx * kx + ky * ky)
+    return _looked_up("sersic", round(float(row["bulge_index"]), 1), k)
+
+
+def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
+    """Fourier transforms of arms and knots, by name, `(ky, kx)`.
 
     Logarithmic spirals from random phases, with a width; HII regions of a luminosity function
-    of slope -2 among them.
+    of slope −2 among them. They begin where a bar ends, some stand in the ring, and there are
+    more of them on one side of a lopsided disc.
     """
-    n = N_KNOTS + N_ARM_POINTS
+    n_knots = int(row["n_knots"])
+    n = n_knots + N_ARM_POINTS
     scale_length = row["disc_radius"] / 1.678
-    radius = rng.gamma(2.0, scale_length, n).clip(0.2 * scale_length, 6 * scale_length)
+    radius = rng.gamma(3.0, 0.75 * scale_length, n).clip(0.2 * scale_length, 4 * scale_length)
+    if row["bar_fraction"] > 0:
+        radius = np.where(radius < row["bar_length"], radius + row["bar_length"], radius)
     winding = np.log(radius / scale_length) / np.tan(np.radians(row["pitch_angle"]))
     arm = 2 * np.pi * rng.integers(0, int(row["n_arms"]), n) / row["n_arms"]
-    azimuth = winding + arm + rng.uniform(0, 2 * np.pi) + rng.normal(0, 0.35, n)
-    luminosity = rng.uniform(0.02, 1, N_KNOTS) ** (-1 / CLUSTERING["luminosity_slope"])
-    light_arm, light_knot = np.zeros(n), np.zeros(n)
-    light_knot[:N_KNOTS] = luminosity / luminosity.sum()
-    light_arm[N_KNOTS:] = 1 / N_ARM_POINTS
-    return radius * np.cos(azimuth), radius * np.sin(azimuth), light_arm, light_knot
+    azimuth = winding + arm + rng.uniform(0, 2 * np.pi) + rng.normal(0, row["arm_width"], n)
+    if row["ring_radius"] > 0:
+        in_ring = rng.uniform(size=n) < RING_STARS["share"]
+        width = 1 + RING_STARS["width"] * rng.normal(size=n)
+        radius = np.where(in_ring, row["ring_radius"] * scale_length * width, radius)
+        azimuth = np.where(in_ring, rng.uniform(0, 2 * np.pi, n), azimuth)
+    x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
+
+    luminosity = rng.uniform(0.02, 1, n_knots) ** (-1 / CLUSTERING["luminosity_slope"])
+    light = np.concatenate([np.ones(N_ARM_POINTS), luminosity])
+    towards = np.radians(row["lopsided_angle"])
+    one_sided = x * np.cos(towards) + y * np.sin(towards)
+    light *= (1 + row["lopsidedness"] * one_sided / (2 * scale_length)).clip(0.05, 2)
+    x, y = plane @ [x, y * np.cos(np.radians(row["inclination"]))]
+    along_x, along_y = plane_waves(x, y)
+    of = {"arm": slice(None, N_ARM_POINTS), "knot": slice(N_ARM_POINTS, None)}
+    young = {
+        name: points(light[k] / light[k].sum(), (along_x[k], along_y[:, k]))
+        for name, k in of.items()
+    }
+    young["arm"] *= np.exp(np.float32(-0.5 * (0.1 * row["disc_radius"]) ** 2) * K * K)
+    return young
 
 
-def _rotated(x, y, angle):
-    return np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y
+def _rotation(angle: float) -> np.ndarray:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-def _frequencies() -> tuple[np.ndarray, np.ndarray]:
-    """Wave numbers in 1/arcsec, as `irfft2` wants them: kx of half a plane, and ky."""
-    kx = STEP * np.arange(PADDED // 2 + 1)
-    ky = STEP * np.arange(-PADDED // 2, PADDED // 2)
-    return kx, ky
+def _sheared(q: float, angle: float) -> np.ndarray:
+    """Matrix that makes circles ellipses of axis ratio `q` and the same area."""
+    turned = _rotation(angle)
+    return turned @ np.diag([q**-0.5, q**0.5]) @ turned.T
 
 
-KX, KY = _frequencies()
+def _seen_in(matrix: np.ndarray) -> np.ndarray:
+    """Wave numbers on the sky in coordinates that `matrix` brings to the sky, `(2, ky, kx)`."""
+    (xx, xy), (yx, yy) = matrix.T.astype(np.float32)
+    return np.stack([xx * KX + xy * KY, yx * KX + yy * KY])
 
 
-def _profile(profile) -> np.ndarray:
-    """Fourier transform of a GalSim profile, `(ky, kx)`."""
+def _looked_up(kind: str, index: float, k: np.ndarray) -> np.ndarray:
+    """Fourier transform of a round profile of unit flux, between the values of a table.
+
+    Arguments:
+        kind: `"sersic"`, of `index` and unit half-light radius, or `"bar"`, of unit radius.
+        index: Sérsic index.
+        k: wave numbers in inverse radii.
+    """
+    table = _table(kind, index)
+    place = np.log1p(k * np.float32(TABLE_SCALE)) * np.float32(TABLE_STEPS)
+    whole = np.minimum(place.astype(np.int32), len(table) - 2)
+    return table[whole] + (place - whole) * (table[whole + 1] - table[whole])
+
+
+# Tables are even in log(1 + TABLE_SCALE k).
+TABLE_SCALE, TABLE_STEPS, TABLE_LENGTH = 50.0, 100.0, 1100
+
+
+@cache
+def _table(kind: str, index: float) -> np.ndarray:
+    k = np.expm1(np.arange(TABLE_LENGTH) / TABLE_STEPS) / TABLE_SCALE
+    if kind == "bar":
+        # 1 − r² within a radius of 1, as thick as Ferrers bars of index 1 look from above.
+        x = np.maximum(k, 1e-3)
+        return (8 * special.jv(2, x) / x**2).astype(np.float32)
     import galsim
 
-    bounds = galsim.BoundsI(0, PADDED // 2, -PADDED // 2, PADDED // 2 - 1)
-    return profile.drawKImage(galsim.ImageCF(bounds, scale=STEP), recenter=False).array
-
-
-def _psfs(row) -> list[np.ndarray]:
-    import galsim
-
-    return [_profile(galsim.Kolmogorov(fwhm=row["seeing"] * ratio)).real for ratio in PSF_RATIOS]
-
-
-def _plane_waves(x, y) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of exp(−i k·x) for points at x, y in arcsec: `(points, kx)` and `(ky, points)`."""
-    along_x = np.exp(-1j * np.multiply.outer(x, KX)).astype(np.complex64)
-    along_y = np.exp(-1j * np.multiply.outer(KY, y)).astype(np.complex64)
-    return along_x, along_y
-
-
-def _points(light: np.ndarray, waves) -> np.ndarray:
-    along_x, along_y = waves
-    return (along_y * light.astype(np.float32)) @ along_x
-
-
-def _gaussian(sigma: float) -> np.ndarray:
-    along_x, along_y = np.exp(-0.5 * (sigma * KX) ** 2), np.exp(-0.5 * (sigma * KY) ** 2)
-    return np.multiply.outer(along_y, along_x).astype(np.float32)
-
-
-def _exponential(radius: float, q: float, angle: float) -> np.ndarray:
-    """Fourier transform of an elliptical exponential disc of half-light radius `radius`."""
-    kx, ky = _rotated(KX[None, :], KY[:, None], -angle)
-    h = radius / 1.678
-    return ((1 + (h * kx) ** 2 + (h * q * ky) ** 2) ** -1.5).astype(np.float32)
-
-
-def _to_stamps(spectra: np.ndarray) -> np.ndarray:
-    """Images `(*, 128, 128)` from Fourier transforms `(*, ky, kx)`; the origin is central."""
-    images = fft.irfft2(fft.ifftshift(spectra, axes=-2), s=(PADDED, PADDED))
-    images = fft.fftshift(images, axes=(-2, -1))
-    start = (PADDED - STAMP) // 2
-    return images[..., start : start + STAMP, start : start + STAMP]
+    profile = galsim.Sersic(index, half_light_radius=1)
+    return np.array([profile.kValue(each, 0).real for each in k], dtype=np.float32)

@@ -1,0 +1,287 @@
+"""SDSS frames: the atmosphere, what else is on the sky, its level, and pixel noise.
+
+Light is added up in Fourier space. Wave numbers are those of `KX` and `KY`; places are in arcsec
+from the middle of the stamp.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from galcfm.images import FRAME_JPEG_QUALITY, PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
+from galcfm.simulate.population import RENDERED_BANDS
+from galcfm.simulate.relations import (
+    COUNTS,
+    FRAME_NOISE,
+    FRAMES,
+    NEIGHBOURS,
+    PSF_WINGS,
+    REGISTRATION,
+    SKY_RESIDUALS,
+)
+
+STAMP = 128  # pixels
+PADDED = 160  # the Fourier grid is larger, so that little light wraps around
+STEP = 2 * np.pi / (PADDED * PIXEL_SCALE)
+PSF_RATIOS = np.array([FRAMES[f"seeing_{band}"] / FRAMES["seeing_r"] for band in RENDERED_BANDS])
+
+# Wave numbers in 1/arcsec as `irfft2` wants them: ky, from zero up and then the negative ones,
+# along rows, and kx of half a plane.
+KX = (STEP * np.arange(PADDED // 2 + 1)).astype(np.float32)
+KY = (PADDED * STEP * fft.fftfreq(PADDED)).astype(np.float32)[:, None]
+K = np.hypot(KX, KY)
+K_SEEING = K ** np.float32(5 / 3)
+WINGS = 1 - np.float32(PSF_WINGS["share"]) * (1 - np.exp(-np.float32(PSF_WINGS["scale"]) * K))
+# Two bilinear interpolations (bands onto one grid, frames onto the cutout), the mean over random
+# shifts.
+INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
+GAIN, SKY_PIXEL = (
+    np.array(values, dtype=np.float32)[:, None, None]
+    for values in (
+        [FRAMES[f"gain_{band}"] for band in RENDERED_BANDS],
+        [10 ** (0.4 * (22.5 - FRAMES[f"sky_{band}"])) * PIXEL_SCALE**2 for band in RENDERED_BANDS],
+    )
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the telescope does to a picture, whatever is there; the bands are g, r, i.
+
+    Arguments:
+        response: Fourier transform of the point spread function where the band stands,
+            `(3, ky, kx)`.
+        sky: what the sky subtraction has left, nanomaggies per pixel: its level, and how much
+            more it is at the right and at the upper edge, `(3, 3)`.
+        noise: noise over photon noise, after interpolation, `(3,)`.
+        passes: how often the noise was smoothed by interpolation.
+    """
+
+    response: np.ndarray
+    sky: np.ndarray
+    noise: np.ndarray
+    passes: int
+
+
+def plain_frame(row) -> Frame:
+    """A frame with the seeing of `row`: bands in place, sky gone, photon noise."""
+    return Frame(seeing(row), np.zeros((3, 3)), np.full(3, _left(1)), 1)
+
+
+def draw_frame(row, rng: np.random.Generator) -> Frame:
+    """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`."""
+    widths = np.array([REGISTRATION["width_g"], 0, REGISTRATION["width_i"]])
+    offsets = widths[:, None] * rng.uniform(-0.5, 0.5, (3, 2)) * PIXEL_SCALE
+    share, freedom = SKY_RESIDUALS["common"], SKY_RESIDUALS["freedom"]
+    deviates = np.sqrt(share) * rng.standard_t(freedom, 3)
+    deviates = deviates + np.sqrt(1 - share) * rng.standard_t(freedom, (3, 3))
+    brightness = np.array([SKY_RESIDUALS[f"level_{band}"] for band in RENDERED_BANDS])
+    level = 10 ** (0.4 * (22.5 - brightness)) * PIXEL_SCALE**2
+    scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
+    sky = level[:, None] * scale * deviates
+    sky[:, 0] += [SKY_RESIDUALS[f"mean_{band}"] for band in RENDERED_BANDS]
+    noise = np.array([FRAME_NOISE[f"left_{band}"] for band in RENDERED_BANDS])
+    noise *= np.exp(FRAME_NOISE["scatter"] * rng.normal())
+    response = seeing(row) * WINGS * displacement(*offsets.T)
+    return Frame(response, sky, noise, int(FRAME_NOISE["passes"]))
+
+
+def seeing(row) -> np.ndarray:
+    """Fourier transform of the point spread function in g, r, i, `(3, ky, kx)`.
+
+    Kolmogorov turbulence, exp(−(k/k0)^(5/3)): Fried (1966, JOSA 56, 1372).
+    """
+    # FWHM = 0.975865 λ/r0, as in GalSim.
+    k0 = 2 * np.pi * 0.975865 / (row["seeing"] * PSF_RATIOS) / 3.44 ** (3 / 5)
+    return np.exp((-(k0 ** (-5 / 3))[:, None, None]).astype(np.float32) * K_SEEING)
+
+
+def displacement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Factors that displace by x, y in arcsec, `(n, ky, kx)`."""
+    along_x = np.exp(-1j * np.multiply.outer(x, KX)).astype(np.complex64)
+    along_y = np.exp(-1j * np.multiply.outer(y, KY[:, 0])).astype(np.complex64)
+    return along_y[:, :, None] * along_x[:, None, :]
+
+
+def plane_waves(x, y) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of exp(−i k·x) for points at x, y: `(points, kx)` and `(ky, points)`."""
+    along_x, along_y = (_powers(np.exp(-1j * STEP * np.asarray(place))) for place in (x, y))
+    # The last is both +PADDED/2 and −PADDED/2.
+    along_y = np.concatenate([along_y, along_y[:, -2:0:-1].conj()], axis=1)
+    return along_x, along_y.T
+
+
+def _powers(base: np.ndarray) -> np.ndarray:
+    """`base` to the powers 0 to PADDED/2, by doubling, complex64 `(n, PADDED // 2 + 1)`."""
+    powers = np.ones((len(base), PADDED // 2 + 1), dtype=np.complex64)
+    done = 1
+    while done < powers.shape[1]:
+        more = min(done, powers.shape[1] - done)
+        factor = (base**done).astype(np.complex64)[:, None]
+        np.multiply(powers[:, :more], factor, out=powers[:, done : done + more])
+        done += more
+    return powers
+
+
+def points(light: np.ndarray, waves) -> np.ndarray:
+    """Fourier transform of points: `light` is `(n,)`, `waves` those of `plane_waves`."""
+    along_x, along_y = waves
+    return (along_y * light.astype(np.float32)) @ along_x
+
+
+def exponential(radius: float, q: float, angle: float) -> np.ndarray:
+    """Fourier transform of an elliptical exponential disc of half-light radius `radius`.
+
+    `angle` is in rad.
+    """
+    h = np.float32(radius / 1.678)
+    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    along, across = h * (cosine * KX + sine * KY), h * np.float32(q) * (cosine * KY - sine * KX)
+    squared = 1 + along * along + across * across
+    return 1 / (squared * np.sqrt(squared))
+
+
+def to_stamps(spectra: np.ndarray) -> np.ndarray:
+    """Images `(*, 128, 128)` from Fourier transforms `(*, ky, kx)`."""
+    half = STAMP // 2
+    columns = fft.ifft(spectra, axis=-2, overwrite_x=True)
+    columns = np.concatenate([columns[..., -half:, :], columns[..., :half, :]], axis=-2)
+    rows = fft.irfft(columns, n=PADDED, axis=-1, overwrite_x=True)
+    return np.concatenate([rows[..., -half:], rows[..., :half]], axis=-1)
+
+
+def draw_neighbours(rng: np.random.Generator) -> np.ndarray:
+    """Fourier transforms of chance stars and galaxies, by their counts at high latitude.
+
+    Faint galaxies, which the seeing makes round, are Gaussians.
+
+    Returns:
+        g, r, i in nanomaggies per pixel, `(3, ky, kx)`, complex64.
+    """
+    r_star, r_galaxy = (_counted(kind, rng) for kind in ("stars", "galaxies"))
+    colours = np.concatenate([_star_colours(r_star, rng), _galaxy_colours(len(r_galaxy), rng)], 1)
+    r = np.concatenate([r_star, r_galaxy])
+    x, y = rng.uniform(-0.5, 0.5, (2, len(r))) * STAMP * PIXEL_SCALE
+    radius = NEIGHBOURS["radius"] * 10 ** (NEIGHBOURS["slope"] * (r_galaxy - 21))
+    radius *= np.exp(NEIGHBOURS["scatter"] * rng.normal(size=len(radius)))
+    q, angle = rng.uniform(NEIGHBOURS["q_min"], 1, len(radius)), rng.uniform(0, np.pi, len(radius))
+    fluxes = 10 ** (0.4 * (22.5 - np.stack([r + colours[0], r, r - colours[1]])))
+
+    along_x, along_y = plane_waves(x, y)
+    faint = r_galaxy > NEIGHBOURS["r_round"]
+    # A Gaussian has half its light within 1.1774 σ.
+    sigma = np.concatenate([np.zeros(len(r_star)), np.where(faint, radius, 0) / 1.1774])
+    exponent = (-0.5 * sigma**2).astype(np.float32)
+    along_x *= np.exp(exponent[:, None] * KX**2)
+    along_y = along_y * np.exp(exponent * KY**2)
+    shaped = len(r_star) + np.flatnonzero(~faint)
+    alone = fluxes.copy()
+    alone[:, shaped] = 0
+    spectra = np.stack([points(light, (along_x, along_y)) for light in alone])
+    for k in shaped:
+        shape = (each[k - len(r_star)] for each in (radius, q, angle))
+        one = points(np.ones(1), (along_x[k : k + 1], along_y[:, k : k + 1])) * exponential(*shape)
+        spectra += fluxes[:, k, None, None].astype(np.float32) * one
+    return spectra
+
+
+def _counted(kind: str, rng) -> np.ndarray:
+    """r magnitudes of the stars or galaxies on a stamp, by `COUNTS`."""
+    slope = COUNTS[f"{kind}_slope"]
+    bright, faint = 10 ** (slope * (np.array([COUNTS["r_min"], COUNTS["r_max"]]) - 22))
+    square_degrees = (STAMP * PIXEL_SCALE / 3600) ** 2
+    n = rng.poisson(COUNTS[f"{kind}_n22"] * (faint - bright) * square_degrees)
+    return 22 + np.log10(rng.uniform(bright, faint, n)) / slope
+
+
+def _star_colours(r: np.ndarray, rng) -> np.ndarray:
+    """g−r and r−i of stars, `(2, n)`: M dwarfs are as many as all others at r = 21."""
+    n = len(r)
+    dwarf = rng.uniform(size=n) < 0.1 * (r - 16)
+    g_r = np.where(dwarf, 1.4, rng.normal(0.55, 0.15, n))
+    return np.stack([g_r, np.where(dwarf, rng.uniform(0.5, 1.6, n), 0.4 * g_r)])
+
+
+def _galaxy_colours(n: int, rng) -> np.ndarray:
+    """g−r and r−i of galaxies, `(2, n)`."""
+    return np.stack([rng.normal(0.8, 0.3, n), rng.normal(0.35, 0.12, n)])
+
+
+def add_noise(stamps: np.ndarray, rng: np.random.Generator, frame: Frame | None = None):
+    """Photon noise of objects and sky, as sky-subtracted SDSS frames have it, interpolated.
+
+    Gaussian, which a sky of hundreds of electrons a pixel makes indistinguishable from Poisson.
+    Interpolation smooths the noise alone: the seeing is that of the picture.
+
+    Arguments:
+        stamps: g, r, i in nanomaggies per pixel, `(3, h, w)`.
+        rng: draws the noise.
+        frame: whose sky and noise to add; photon noise alone by default.
+
+    Returns:
+        Frames in nanomaggies per pixel, `(3, h, w)`, float32.
+    """
+    noise = rng.standard_normal(stamps.shape, dtype=np.float32)
+    noise *= np.sqrt((stamps + SKY_PIXEL) / GAIN)
+    if frame is None:
+        return stamps + _interpolated(noise)
+    noise *= (frame.noise / _left(frame.passes)).astype(np.float32)[:, None, None]
+    for _ in range(frame.passes):
+        noise = _interpolated(noise)
+    height, width = stamps.shape[1:]
+    x, y = (np.linspace(-1, 1, n, dtype=np.float32) for n in (width, height))
+    level, right, up = frame.sky.T.astype(np.float32)[:, :, None, None]
+    return stamps + noise + (level + right * x) + up * y[:, None]
+
+
+def _left(passes: int) -> float:
+    """Share of the standard deviation of white noise that so many passes of interpolation leave."""
+    kernel = np.ones(1)
+    for _ in range(passes):
+        kernel = np.convolve(kernel, INTERPOLATION)
+    return float(kernel @ kernel)
+
+
+def _interpolated(frames: np.ndarray) -> np.ndarray:
+    """`frames` smoothed by `INTERPOLATION` along rows and columns; edges are repeated."""
+    side, middle = np.float32(INTERPOLATION[0]), np.float32(INTERPOLATION[1])
+    for _ in range(2):
+        smooth = middle * frames
+        smooth[:, 1:] += side * frames[:, :-1]
+        smooth[:, :-1] += side * frames[:, 1:]
+        smooth[:, 0] += side * frames[:, 0]
+        smooth[:, -1] += side * frames[:, -1]
+        # Columns next, and back again.
+        frames = smooth.swapaxes(1, 2)
+    return frames
+
+
+def picture(frames: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """SkyServer's picture of g, r, i in nanomaggies per pixel, `(3, h, w)`: uint8 `(h, w, 3)`.
+
+    With `rng`, the cutout is taken, between the pixels, from a JPEG of the frame, as SkyServer
+    does; it is interpolated by cubics.
+    """
+    g, r, i = frames
+    image = lupton_rgb(i, r, g)
+    if rng is not None:
+        frame = decode_jpeg(encode_jpeg(image, FRAME_JPEG_QUALITY)).astype(np.float32)
+        for axis, shift in enumerate(rng.uniform(0, 1, 2)):
+            frame = _shifted(frame, shift, axis)
+        image = (frame + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+    return decode_jpeg(encode_jpeg(image))
+
+
+def _shifted(image: np.ndarray, shift: float, axis: int) -> np.ndarray:
+    """`image` moved by a share of a pixel: cubic convolution (Keys 1981, IEEE TASSP 29, 1153)."""
+    far = np.array([1 + shift, 2 - shift])
+    near = np.array([shift, 1 - shift])
+    outer = -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
+    inner = 1.5 * near**3 - 2.5 * near**2 + 1
+    weights = np.array([outer[0], *inner, outer[1]], dtype=np.float32)
+    padded = np.pad(image, [(2, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
+    n = image.shape[axis]
+    moved = np.moveaxis(padded, axis, 0)
+    taps = (moved[k : k + n] for k in (3, 2, 1, 0))
+    return np.moveaxis(sum(w * tap for w, tap in zip(weights, taps, strict=True)), 0, axis)
