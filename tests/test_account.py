@@ -95,15 +95,18 @@ def test_stored_rows_are_not_made_again(results, monkeypatch):
     folder, found = results
     monkeypatch.setenv("GALCFM_DATA", str(folder / "data"))
     trained = []
-    train = account.train_models
+    train = account.train
     monkeypatch.setattr(
-        account, "train_models", lambda *a, **k: trained.append(a[1].name) or train(*a, **k)
+        account, "train", lambda *a, **k: trained.append(a[2].name) or train(*a, **k)
     )
     again = account.run(
         folder / "published", account.SMALL, ["old", "leak"], [1, 2], progress=False
     )
     assert trained == ["old-2", "leak-2"]
     assert again["rows"]["old"]["seeds"]["1"] == found["rows"]["old"]["seeds"]["1"]
+    # Rows whose catalogues are one share the photometry model.
+    models = [path for path in (folder / "data").rglob("photometry-*") if path.is_dir()]
+    assert len(models) == 4
     gains = pd.read_parquet(folder / "published" / "account.parquet")
     assert list(gains) == ["old/1", "leak/1", "old/2", "leak/2"]
     row = again["rows"]["leak"]
