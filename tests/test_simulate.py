@@ -731,12 +731,12 @@ KILLED = """
 import sys
 from galcfm.simulate import making
 render, made = making.render, []
-def slow(rows, seed):
+def slow(rows, seed, **options):
     made.append(len(rows))
     if len(made) == 3:
         import os, signal
         os.kill(os.getpid(), signal.SIGKILL)
-    return render(rows, seed)
+    return render(rows, seed, **options)
 making.render = slow
 making.simulate_survey(sys.argv[1], 140, 5, processes=1, progress=False)
 """
@@ -749,9 +749,9 @@ def test_an_interrupted_survey_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not folder.exists()
     rendered = []
 
-    def counting(rows, seed):
+    def counting(rows, seed, **options):
         rendered.append(len(rows))
-        return render(rows, seed)
+        return render(rows, seed, **options)
 
     monkeypatch.setattr("galcfm.simulate.making.render", counting)
     simulate_survey(folder, 140, 5, processes=1, progress=False)
@@ -774,7 +774,7 @@ def test_a_survey_of_other_code_is_not_opened_as_if_it_were_of_this(tmp_path, mo
 
 
 def test_what_another_seed_left_is_not_used(tmp_path, monkeypatch):
-    def fail(rows, seed):
+    def fail(rows, seed, **options):
         if rows.index[0] > 0:
             raise KeyboardInterrupt
         return np.full((len(rows), 128, 128, 3), 7, np.uint8)

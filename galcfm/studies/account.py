@@ -36,8 +36,8 @@ __all__ = ["LADDER", "ROWS", "Row", "measured_photometry", "run", "survey_of"]
 # They change labels and nothing that a photometer or a camera sees.
 OF_LABELS = ("error_spread", "fibre", "line_rate", "mass_errors")
 OLD = tuple(name for name in TIES if name != "inclined_dust")
-# As in the profile `quick`, but with pixels of 1.2″, about the seeing, of the central 38″: with these
-# hundred trainings take hours, not days.
+# As in the profile `quick`, but for pixels of 1.2″, about the seeing, of the central 38″: with
+# these a hundred trainings take hours, not days.
 RECIPE = replace(RECIPES["quick"], image_crop=96, image_bin=3)
 PHOTOMETRY = ("model", "twice", "four times", "Petrosian", "fibre")
 
