@@ -277,18 +277,20 @@ def _share_along(axes: Axes, values: np.ndarray, outside: np.ndarray) -> None:
 
 
 CUTOUT_STATISTICS = {
-    "sky": "sky, mean of the channels",
-    "sky_red": "sky, first channel",
-    "sky_blue": "sky, last channel",
-    "noise": "noise of the sky",
-    "texture": "noise between neighbouring pixels",
+    "concentration": "concentration",
+    "asymmetry": "asymmetry",
+    "smoothness": "smoothness",
+    "gini": "Gini coefficient",
+    "m20": "M20",
+    "size": "half-light radius, major axis",
+    "ellipticity": "ellipticity",
     "red": "first over middle channel",
     "blue": "last over middle channel",
-    "red_blue": "first less last channel, centre",
-    "centre": "brightness of the centre",
-    "radius": "half-light radius",
-    "axis_ratio": "axis ratio",
-    "bright": "share of bright pixels",
+    "gradient": "colour gradient",
+    "sky": "sky",
+    "noise": "noise of the sky",
+    "correlation": "correlation of the noise",
+    "neighbours": "number of neighbours",
 }
 
 
@@ -298,8 +300,8 @@ def cutout_comparison(statistics: Mapping, *, source: str) -> Figure:
 
     Arguments:
         statistics: the 10th, 50th and 90th percentile in `real` and in `simulated` of each
-            statistic of `galcfm.studies.realism.cutout_statistics`, as `compare_cutouts` there
-            gives them.
+            statistic of `galcfm.studies.morphology.measure`, as
+            `galcfm.studies.realism.compare_cutouts` gives them.
     """
     names = [name for name in CUTOUT_STATISTICS if name in statistics]
     figure = new_figure(7, 0.9 + 0.34 * len(names), source)

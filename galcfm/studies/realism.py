@@ -6,6 +6,7 @@ the repository. The book shows what was stored in `data/published/`.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue
 from galcfm.simulate.spectra import MEGAPARSEC, load_templates
 from galcfm.simulate.structure import fraction_within
+from galcfm.studies.morphology import GROUPS, enlarge, light_and_radius, match_pairs, measure
 from galcfm.studies.real_galaxies import real_galaxies
 from galcfm.studies.stored import key_of, read_command, store, stored
 
@@ -30,9 +32,8 @@ __all__ = [
     "cutout_statistics",
     "fit_zero_points",
     "match",
-    "match_radius",
+    "network_auc",
     "percentile_offsets",
-    "resample_cutout",
     "try_explanations",
     "two_sample_auc",
 ]
@@ -161,21 +162,6 @@ def percentile_offsets(values, published: dict[str, float]) -> pd.DataFrame:
     return table
 
 
-def resample_cutout(image: np.ndarray, zoom: float) -> np.ndarray:
-    """The middle of a cutout, `zoom` times enlarged to its own size, as uint8.
-
-    Arguments:
-        image: uint8 `(128, 128, 3)`.
-        zoom: enlargement, at least 1; bilinear.
-    """
-    middle = (len(image) - 1) / 2
-    offset = middle - middle / zoom
-    enlarged = ndimage.affine_transform(
-        image.astype(float), [1 / zoom, 1 / zoom, 1], [offset, offset, 0], order=1
-    )
-    return enlarged.round().clip(0, 255).astype(np.uint8)
-
-
 def cutout_statistics(images: np.ndarray) -> pd.DataFrame:
     """What simple measurements say of cutouts, a row a cutout.
 
@@ -230,22 +216,6 @@ def cutout_statistics(images: np.ndarray) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def match_radius(images: np.ndarray, radii: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Cutouts enlarged to half-light radii drawn from `radii`, never made smaller.
-
-    Collections of cutouts are often scaled to the galaxy; what noise and sky look like then
-    depends on the enlargement.
-
-    Arguments:
-        images: uint8 `(n, h, h, 3)`.
-        radii: of the sample to be like, pixels, `(m,)`.
-        seed: of the draw.
-    """
-    wanted = np.random.default_rng(seed).choice(radii, len(images))
-    zooms = np.maximum(wanted / cutout_statistics(images)["radius"].clip(1), 1)
-    return np.stack([resample_cutout(*pair) for pair in zip(images, zooms, strict=True)])
 
 
 def bright_galaxies() -> pd.DataFrame:
@@ -392,35 +362,106 @@ def _oxygen_line_seen(catalogue: pd.DataFrame) -> np.ndarray:
     return flux > 3 * 2e-17
 
 
-def compare_cutouts(real: np.ndarray, simulated: np.ndarray) -> dict:
-    """Medians of `cutout_statistics` of real and simulated cutouts, at the same radii.
+def compare_cutouts(
+    real: np.ndarray, simulated: np.ndarray, *, seed: int = 0, epochs: int = 30
+) -> dict:
+    """How well real and simulated cutouts are told apart, by measurements and by a small network.
+
+    The real cutouts are split by a fixed permutation: what in the simulation was chosen by
+    pictures was chosen on the first half, and the second judges. In each half a real cutout has
+    one simulated partner of about its light and size.
 
     Arguments:
         real: uint8 `(n, 128, 128, 3)`.
-        simulated: uint8 `(m, 128, 128, 3)`, not yet enlarged.
+        simulated: uint8 `(m, 128, 128, 3)`, at the scale of the survey, at least as many.
+        seed: of the split.
+        epochs: for which the network sees the first half.
+
+    Returns:
+        `auc` by half and group of statistics; `statistics` of the half that judges, 10, 50 and
+        90 % of either sample and the `auc` of each alone; `network_auc`, of a network trained on
+        the first half and judged on the second.
     """
-    real = cutout_statistics(real)
-    simulated = cutout_statistics(match_radius(simulated, real["radius"].to_numpy()))
-    result = {
-        "n_real": len(real),
-        "n_simulated": len(simulated),
+    rng = np.random.default_rng(seed)
+    halves = {}
+    for name, rows, others in zip(
+        ("chosen", "judged"),
+        np.array_split(rng.permutation(len(real)), 2),
+        np.array_split(rng.permutation(len(simulated)), 2),
+        strict=True,
+    ):
+        like = light_and_radius(real[rows])
+        enlarged = enlarge(simulated[others], like[:, 1], seed)
+        partners = match_pairs(like, light_and_radius(enlarged))
+        halves[name] = real[rows], enlarged[partners]
+    measured = {name: [measure(images) for images in pair] for name, pair in halves.items()}
+    columns = {"all": [c for group in GROUPS.values() for c in group]} | GROUPS
+    a, b = measured["judged"]
+    return {
+        "n_real": len(a),
+        "n_simulated": len(b),
         "statistics": {
             column: {
-                "real": real[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
-                "simulated": simulated[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
-                "auc": round(two_sample_auc(real[[column]], simulated[[column]])["auc"], 3),
+                "real": a[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "simulated": b[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "auc": round(two_sample_auc(a[[column]], b[[column]])["auc"], 3),
             }
-            for column in real
+            for column in columns["all"]
         },
+        "auc": {
+            name: {
+                group: two_sample_auc(*(table[list(of)].to_numpy() for table in pair))
+                for group, of in columns.items()
+            }
+            for name, pair in measured.items()
+        },
+        "network_auc": network_auc(halves["chosen"], halves["judged"], epochs=epochs),
     }
-    for name, columns in {
-        "all": list(real),
-        "shape": ["radius", "axis_ratio", "bright", "centre"],
-        "background": ["sky", "noise", "texture"],
-        "colour": ["red", "blue"],
-    }.items():
-        result[f"auc_{name}"] = two_sample_auc(real[columns], simulated[columns])
-    return result
+
+
+def network_auc(
+    training: Sequence[np.ndarray], judged: Sequence[np.ndarray], *, epochs: int, seed: int = 0
+) -> float:
+    """Area under the curve of a small convolutional network that learns which cutouts are real.
+
+    Arguments:
+        training: real and simulated cutouts, uint8 `(n, h, h, 3)` each.
+        judged: the same of others.
+        epochs: how often it sees the training set, turned and mirrored anew each time.
+        seed: of weights and batches.
+    """
+    import torch
+    from sklearn.metrics import roc_auc_score
+    from torch import nn
+
+    def tensors(pair):
+        images = torch.tensor(np.concatenate(pair)).permute(0, 3, 1, 2).float() / 64
+        return images, torch.tensor(np.repeat([0.0, 1.0], [len(of) for of in pair]))
+
+    torch.manual_seed(seed)
+    widths = (3, 16, 32, 64, 64)
+    blocks = [(nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU()) for a, b in pairwise(widths)]
+    network = nn.Sequential(
+        *(layer for block in blocks for layer in block),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(widths[-1], 1),
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
+    images, label = tensors(training)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images)).split(32):
+            batch = torch.rot90(images[rows], int(torch.randint(4, ())), (2, 3))
+            batch = batch.flip(3) if torch.rand(()) < 0.5 else batch
+            loss = nn.functional.binary_cross_entropy_with_logits(network(batch)[:, 0], label[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    network.eval()
+    images, label = tensors(judged)
+    with torch.no_grad():
+        return float(roc_auc_score(label, network(images)[:, 0]))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -446,7 +487,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.cutouts:
         files = sorted(options.cutouts.glob("*.jpg"))
         real = np.stack([decode_jpeg(file.read_bytes()) for file in files])
-        result = compare_cutouts(real, render(simulate_catalogue(len(real), 23), 23))
+        simulated = render(simulate_catalogue(4 * len(real), 23), 23)
+        result = compare_cutouts(real, simulated)
         call = f"{options.command} --cutouts FOLDER"
         store(options.folder / "realism_cutouts.json", result, key, call)
 
