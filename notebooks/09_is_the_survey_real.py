@@ -91,11 +91,12 @@ figures.percentile_offsets(realism["percentiles"], allowed=0.15, source=both)
 tables.percentiles(realism["percentiles"])
 
 # %% [markdown]
-# Mass and star formation rate lie inside the band, and so does redshift but
-# for its 90 %, which touches the edge. The survey reaches $z = 0.3$; when it
-# ended at 0.2, mass and redshift fell short at 90 %. Outside lie $A_V$, O/H
-# of the poorest and $D_n(4000)$ of the youngest. Reasons have been tried on the
-# simulated galaxies, one at a time; none was adopted.
+# Mass and redshift lie inside the band. Star formation rates lie a little
+# above it, because the main sequence rises with redshift
+# {cite:p}`Lilly2013`; without that rise they would be inside, and
+# $D_n(4000)$ would be further out. Outside lie $A_V$, O/H of the poorest and
+# $D_n(4000)$ of the youngest. Reasons have been tried on the simulated
+# galaxies, one at a time; none was adopted for the sake of these numbers.
 
 # %%
 tables.explanations(realism["explanations"]["a_v"])
@@ -105,13 +106,12 @@ tables.explanations(realism["explanations"]["a_v"])
 #   simulation follows the Hα line {cite:p}`Garn2010` with half of the gas's
 #   attenuation for the stars {cite:p}`Calzetti2000`, as fits from the
 #   ultraviolet to the infrared also find {cite:p}`Salim2016,Salim2018`.
-#   Larger errors cannot explain the difference: they widen both tails.
-#   Twice the $A_V$, as if stars stood behind as much dust as the gas, closes
-#   it up to the median and overshoots at 90 %. But a simulation made with
-#   that dust is 0.07 mag too red in $u-g$ and loses its dustiest galaxies
-#   to the flux limit, so that the offsets at 50 and 90 % are −0.43 and
-#   −0.60: it is no way out, and $A_V$ stays another quantity here than in
-#   the catalogue.
+#   A fibre sees the dustier middle, which closes a third of the offset; of
+#   the whole galaxy it would be larger. Larger errors cannot explain the
+#   rest: they widen both tails. The attenuation of the emission lines is too
+#   much, and stars behind all of the gas's dust too. A simulation made with
+#   that dust is 0.07 mag too red in $u-g$ besides: $A_V$ stays another
+#   quantity here than in the catalogue.
 
 # %%
 tables.explanations(realism["explanations"]["oxygen_abundance"])
@@ -119,20 +119,20 @@ tables.explanations(realism["explanations"]["oxygen_abundance"])
 # %% [markdown]
 # - O/H. A real abundance needs four lines, and where the gas is rich
 #   [O III] is faint. If the simulation asked for it at three times an error
-#   of $2\times10^{-17}$ erg s$^{-1}$ cm$^{-2}$, its quartile would be right
-#   and a third of the offset at 10 % gone. A fibre goes the wrong way: its
-#   middle is richer {cite:p}`Sanchez2014`. The relation that the simulation
-#   follows was measured through fibres to begin with.
+#   of $2\times10^{-17}$ erg s$^{-1}$ cm$^{-2}$, half of the offset at 25 %
+#   and a third of that at 10 % would be gone. The fibre changes little: the
+#   relation that the simulation follows was measured through fibres, and the
+#   middle, which is richer {cite:p}`Sanchez2014`, counts against the middle
+#   of a typical galaxy.
 
 # %%
 tables.explanations(realism["explanations"]["dn4000"])
 
 # %% [markdown]
 # - $D_n(4000)$. A fibre of 3″ sees more of the bulge, and the break grows:
-#   this widens the offset. So the simulated middles are too old, or the
-#   youngest galaxies are too few. The parameter `fibre` of
-#   {doc}`01_data_curation` gives both properties in the fibre; by default
-#   the survey has those of the whole galaxy.
+#   this widens the offset, which that of the whole galaxy would not have. So
+#   the simulated middles are too old, or the youngest galaxies are too few.
+#   The survey has it in the fibre all the same, as the catalogue does.
 
 # %% [markdown]
 # ## The pictures
