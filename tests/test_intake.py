@@ -664,9 +664,11 @@ def test_real_and_simulated_cutouts_are_alike(frame, tmp_path, monkeypatch):
     images["sdss"] = Survey.load(tmp_path / "sdss").images[0]
     # The simulation draws g, r, i with the first row on top.
     stamps = np.stack([p[::-1] for p in planes[::-1]]).astype(np.float32)
-    monkeypatch.setattr(rendering, "draw_galaxy", lambda row, rng: stamps)
-    monkeypatch.setattr(rendering, "draw_neighbours", lambda row, rng: 0)
-    images["simulated"] = rendering.render_galaxy({}, np.random.default_rng(0))
+    nothing = np.zeros((3, 1, 1), dtype=np.complex64)
+    monkeypatch.setattr(rendering, "draw_galaxy", lambda row, rng, frame: stamps)
+    monkeypatch.setattr(rendering, "draw_neighbours", lambda rng: nothing)
+    row = {"seeing": 1.3, "companion_magnitude": np.nan}
+    images["simulated"] = rendering.render_galaxy(row, np.random.default_rng(0), varied_sky=False)
     for name, image in images.items():
         assert image.dtype == np.uint8, name
         assert image.shape == (128, 128, 3), name

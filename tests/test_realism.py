@@ -10,7 +10,7 @@ from galcfm import figures, tables
 from galcfm.paths import published_folder
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import simulate_catalogue
-from galcfm.studies import picture_controls, realism
+from galcfm.studies import morphology, picture_controls, realism
 
 
 @pytest.fixture
@@ -94,13 +94,96 @@ def test_cutout_statistics_of_a_known_picture():
 
 def test_enlarged_cutouts_have_the_wanted_radius():
     images = np.stack([blob(4.0, seed=k) for k in range(3)])
-    before = realism.cutout_statistics(images)["radius"]
-    after = realism.cutout_statistics(realism.match_radius(images, np.array([10.0])))["radius"]
+    before = morphology.light_and_radius(images)[:, 1]
+    after = morphology.light_and_radius(morphology.enlarge(images, np.array([10.0])))[:, 1]
     assert (before < 5).all()
     np.testing.assert_allclose(after, 10, rtol=0.12)
-    # Large ones are left alone.
-    assert (realism.match_radius(images, np.array([1.0])) == images).all()
-    assert (realism.resample_cutout(images[0], 1.0) == images[0]).all()
+    # Large ones are but a JPEG more.
+    same = morphology.enlarge(images, np.array([1.0])).astype(float)
+    assert np.abs(same - images).mean() < 2
+    assert (morphology.resample_cutout(images[0], 1.0) == images[0]).all()
+
+
+def test_partners_are_alike_and_of_one_galaxy_each(rng):
+    real = rng.normal(size=(40, 2)) * [1, 10]
+    others = np.concatenate([real + 0.01, real + 5])[rng.permutation(80)]
+    partners = morphology.match_pairs(real, others)
+    assert len(set(partners)) == 40
+    np.testing.assert_allclose(others[partners], real + 0.01)
+
+
+def test_statistics_of_known_pictures():
+    quiet = {"noise": 1.5, "sky": 8.0, "colour": (1.2, 1.0, 0.8)}
+    plain, lopsided, red_core = (blob(8.0, **quiet) for _ in range(3))
+    y, x = np.mgrid[:128, :128] - 63.5
+
+    def bump(x0, y0, height, width, image):
+        light = height * np.exp(-0.5 * ((x - x0) ** 2 + (y - y0) ** 2) / width**2)
+        return (image + light[..., None]).clip(0, 255).round().astype(np.uint8)
+
+    lopsided = bump(10, 0, 90, 2.5, lopsided)
+    crowded = bump(45, 40, 60, 2.5, bump(-45, 40, 60, 2.5, plain))
+    core = 40 * np.exp(-0.5 * (x**2 + y**2) / 9)[..., None] * [1.0, 0.0, -1.0]
+    red_core = (red_core + core).clip(0, 255).round().astype(np.uint8)
+    table = morphology.measure(np.stack([plain, lopsided, crowded, red_core]))
+    first = table.iloc[0]
+    assert first["ellipticity"] == pytest.approx(0.5, abs=0.05)
+    assert first["red"] == pytest.approx(np.log(1.2), abs=0.04)
+    assert first["blue"] == pytest.approx(np.log(0.8), abs=0.04)
+    assert first["gradient"] == pytest.approx(0, abs=0.12)
+    assert first["sky"] == pytest.approx(8, abs=0.3)
+    assert first["noise"] == pytest.approx(1.5 / np.sqrt(3), abs=0.15)
+    assert first["correlation"] == pytest.approx(0, abs=0.1)
+    # A Gaussian has half its light within 1.18 σ, here of pixels two wide; a round one C = 2.1.
+    assert first["size"] == pytest.approx(1.18 * 8 / 2, rel=0.1)
+    assert 2.1 < first["concentration"] < 2.5
+    assert table["neighbours"].tolist() == [0, 0, 2, 0]
+    assert table["asymmetry"][1] > first["asymmetry"] + 0.05
+    assert table["m20"][1] > first["m20"] + 0.05
+    assert table["gradient"][3] > first["gradient"] + 0.2
+
+
+def test_correlated_noise_is_seen(rng):
+    images = 20 + 4 * rng.normal(size=(2, 128, 128, 1)) + np.zeros(3)
+    images[1] = 20 + 3 * (images[1] - 20 + np.roll(images[1] - 20, 1, axis=0)) / 2
+    images[:, 60:68, 60:68] = 200
+    images = images.clip(0, 255).round().astype(np.uint8)
+    # Of two directions one is half correlated.
+    found = morphology.measure(images)["correlation"]
+    np.testing.assert_allclose(found, [0, 0.25], atol=0.05)
+
+
+def test_the_half_that_judges_is_not_the_half_that_was_looked_at(monkeypatch):
+    """Pictures all alike cannot be told apart; brighter skies are seen."""
+    seen = []
+
+    def measured(images):
+        seen.append(images)
+        sky = images[:, :8].mean(axis=(1, 2, 3))
+        other = images[:, 64, 64].mean(axis=-1)
+        names = [c for group in morphology.GROUPS.values() for c in group]
+        return pd.DataFrame({c: sky if c == "sky" else other for c in names})
+
+    monkeypatch.setattr(realism, "measure", measured)
+    images = np.stack([blob(8.0 + 0.02 * k, noise=1.0, seed=k) for k in range(160)])
+    result = realism.compare_cutouts(images[::2], images, epochs=1)
+    assert result["n_real"] == result["n_simulated"] == 40
+    real = [{image.tobytes() for image in images} for images in (seen[0], seen[2])]
+    assert len(real[0] | real[1]) == 80
+    assert not real[0] & real[1]
+    assert set(result["auc"]) == {"chosen", "judged"}
+    assert set(result["auc"]["judged"]) == {"all", *morphology.GROUPS}
+    brighter = images.copy()
+    brighter[:, :16] += 20
+    result = realism.compare_cutouts(images[::2], brighter, epochs=1)
+    assert result["statistics"]["sky"]["auc"] > 0.9
+
+
+def test_a_network_sees_what_differs():
+    soft = np.stack([blob(8.0, noise=1.0, seed=k) for k in range(64)])
+    noisy = np.stack([blob(8.0, noise=8.0, seed=k) for k in range(64, 128)])
+    auc = realism.network_auc((soft[:32], noisy[:32]), (soft[32:], noisy[32:]), epochs=6)
+    assert auc > 0.9
 
 
 def made_up(rng, n, shift=0.0):

@@ -17,6 +17,7 @@ from galcfm.simulate import (
     MAGNITUDE_LIMIT,
     RELATIONS,
     TIES,
+    frames,
     histories,
     is_star_forming,
     labels,
@@ -608,6 +609,8 @@ def test_impossible_surveys_are_refused(tmp_path, arguments, reason):
 
 # Rendering -------------------------------------------------------------------------------------
 
+Y, X = np.mgrid[:128, :128] - 64.0  # the middle of a stamp is the middle of a pixel
+
 
 def test_stamp_holds_the_observed_flux_dimmed_by_the_galaxy(catalogue, rng):
     extinction = {"g": 3.303, "r": 2.285, "i": 1.698}
@@ -619,53 +622,320 @@ def test_stamp_holds_the_observed_flux_dimmed_by_the_galaxy(catalogue, rng):
 
 
 def smooth(row, **changes):
-    """`row` with neither bulge nor young stars, without an ellipticity of its own."""
+    """`row` as a bare disc: no bulge, young stars, bar, lane or companion, the same in all bands.
+
+    A change of `disc_radius` is one of all bands.
+    """
     shares = {f"{part}_fraction_{band}": 0.0 for part in ("bulge", "arm", "knot") for band in "gri"}
-    return row | shares | {"disc_ellipticity": 0.0} | changes
+    nothing = dict.fromkeys(("bar_fraction", "ring_radius", "lopsidedness", "dust_lane"), 0.0)
+    plain = {"disc_ellipticity": 0.0, "n_knots": 40.0, "arm_width": 0.35, "position_angle": 0.0}
+    angles = dict.fromkeys(("bar_length", "bar_angle", "lopsided_angle"), 0.0)
+    row = row | shares | nothing | plain | angles | {"companion_magnitude": np.nan} | changes
+    return row | {f"disc_radius_{band}": row["disc_radius"] for band in "gri"} | changes
 
 
-def test_stamps_are_those_of_galsim(catalogue, rng, monkeypatch):
-    row = smooth(
-        catalogue.iloc[0].to_dict(), inclination=60.0, position_angle=30.0, disc_radius=3.0,
-        disc_thickness=0.2, seeing=1.3,
+def everything(part):
+    """Shares with all light in one part."""
+    return {f"{part}_fraction_{band}": 1.0 for band in "gri"}
+
+
+def stamps_of(row, seed=0):
+    """Stamps whose sum is 1 in each band."""
+    stamps = rendering.draw_galaxy(row, np.random.default_rng(seed)).astype(float)
+    return stamps / stamps.sum(axis=(1, 2), keepdims=True)
+
+
+def centroid(stamp):
+    return (stamp * X).sum(), (stamp * Y).sum()
+
+
+def elongation(stamp):
+    """Axis ratio and angle of the major axis, degrees, of the second moments."""
+    x, y = X - (stamp * X).sum(), Y - (stamp * Y).sum()
+    moments = np.array([[(stamp * a * b).sum() for a in (x, y)] for b in (x, y)])
+    (small, large), axes = np.linalg.eigh(moments)
+    return np.sqrt(small / large), np.degrees(np.arctan2(*axes[::-1, 1])) % 180
+
+
+@pytest.fixture(scope="module")
+def row(catalogue):
+    return smooth(
+        catalogue.iloc[0].to_dict(), inclination=0.0, disc_radius=5.0, disc_thickness=0.2,
+        seeing=1.3,
     )  # fmt: skip
-    stamp = rendering.draw_galaxy(row, rng)[1]
-    # The centre is drawn within a pixel: take it from the stamp.
-    y, x = np.mgrid[:128, :128] - 63.5
-    total = stamp.sum(dtype=float)
-    offset = galsim.PositionD((stamp * x).sum() / total, (stamp * y).sum() / total)
-    disc = galsim.InclinedExponential(
-        60 * galsim.degrees, half_light_radius=3.0, scale_h_over_r=0.2
-    ).rotate(30 * galsim.degrees)
-    expected = galsim.Convolve(disc, galsim.Kolmogorov(fwhm=1.3)).drawImage(
-        nx=128, ny=128, scale=0.396, method="no_pixel", offset=offset
-    )
+
+
+@pytest.mark.parametrize("part", ["disc", "bulge"])
+def test_stamps_are_those_of_galsim(row, part):
+    row = row | {"inclination": 60.0, "position_angle": 30.0}
+    row |= {
+        f"disc_radius_{band}": radius for band, radius in zip("gri", (3.3, 3, 2.8), strict=True)
+    }
+    row |= {"bulge_radius": 1.5, "bulge_axis_ratio": 0.6, "bulge_index": 2.0}
+    row |= everything("bulge") if part == "bulge" else {}
+    for stamp, radius, seeing in zip(
+        stamps_of(row), (3.3, 3, 2.8), (1.3 * 1.44 / 1.32, 1.3, 1.3 * 1.26 / 1.32), strict=True
+    ):
+        # The centre is drawn within a pixel: take it from the stamp.
+        x, y = centroid(stamp)
+        profile = {
+            "disc": galsim.InclinedExponential(
+                60 * galsim.degrees, half_light_radius=radius, scale_h_over_r=0.2
+            ),
+            "bulge": galsim.Sersic(2, half_light_radius=1.5).shear(q=0.6, beta=0 * galsim.degrees),
+        }[part].rotate(30 * galsim.degrees)
+        expected = galsim.Convolve(profile, galsim.Kolmogorov(fwhm=seeing)).drawImage(
+            nx=128, ny=128, scale=0.396, method="no_pixel", offset=(x + 0.5, y + 0.5)
+        )
+        np.testing.assert_allclose(
+            stamp, expected.array / expected.array.sum(), atol=0.005 * expected.array.max()
+        )
+
+
+def test_seeing_is_that_of_galsim():
+    for found, ratio in zip(frames.seeing({"seeing": 1.2}), (1.44, 1.32, 1.26), strict=True):
+        kolmogorov = galsim.Kolmogorov(fwhm=1.2 * ratio / 1.32)
+        expected = [kolmogorov.kValue(k, 0).real for k in frames.KX]
+        np.testing.assert_allclose(found[0], expected, atol=1e-3)
+
+
+def test_plane_waves_are_exponentials():
+    x, y = np.array([3.1, -7.7]), np.array([-0.3, 20.4])
+    along_x, along_y = frames.plane_waves(x, y)
+    np.testing.assert_allclose(along_x, np.exp(-1j * np.outer(x, frames.KX)), atol=1e-5)
+    # At the Nyquist frequency either sign is right.
+    expected = np.exp(-1j * frames.KY * y)
+    rows = np.arange(len(expected)) != frames.PADDED // 2
+    np.testing.assert_allclose(along_y[rows], expected[rows], atol=1e-5)
+
+
+def test_a_lopsided_disc_is_off_centre(row):
+    plain = centroid(stamps_of(row)[1])
+    lopsided = row | {"lopsidedness": 0.2, "lopsided_angle": 30.0}
+    shift = np.subtract(centroid(stamps_of(lopsided)[1]), plain) * 0.396
+    # <x²> of an exponential disc is 3 h², and the amplitude A1 holds at 2 h.
+    length = 0.2 / 2 * 3 * 5.0 / 1.678
     np.testing.assert_allclose(
-        stamp / total, expected.array / expected.array.sum(), atol=0.01 * expected.array.max()
+        shift, [length * np.cos(np.pi / 6), length * np.sin(np.pi / 6)], atol=0.03
     )
 
 
-def test_knots_follow_the_inclined_disc(catalogue, rng):
-    row = smooth(
-        catalogue.iloc[0].to_dict(), inclination=80.0, position_angle=0.0, disc_radius=5.0,
-        **{f"knot_fraction_{band}": 1.0 for band in "gri"},
-    )  # fmt: skip
-    stamps = sum(rendering.draw_galaxy(row, rng)[1] for _ in range(20))
-    y, x = np.mgrid[:128, :128] - 63.5
-    widths = [np.sqrt((stamps * axis**2).sum() / stamps.sum()) for axis in (x, y)]
+def test_young_stars_are_more_on_one_side(row):
+    row = row | everything("knot") | {"lopsided_angle": 90.0}
+    shifts = []
+    for lopsidedness in (0.0, 0.4):
+        row["lopsidedness"] = lopsidedness
+        shifts.append(np.mean([centroid(stamps_of(row, seed)[1]) for seed in range(30)], axis=0))
+    assert shifts[1][1] > shifts[0][1] + 1
+    assert abs(shifts[1][0] - shifts[0][0]) < 1
+
+
+def test_a_bar_is_long_and_flat(row):
+    barred = row | {"bar_fraction": 1.0, "bar_length": 12.0, "bar_angle": 40.0, "seeing": 0.3}
+    stamp = stamps_of(barred)[1]
+    ratio, angle = elongation(stamp)
+    assert ratio == pytest.approx(0.35, abs=0.03)
+    assert angle == pytest.approx(40, abs=1)
+    # Of 1 − r² the mean of x² is a sixth of the square of the half length.
+    along = np.cos(np.radians(40)) * X + np.sin(np.radians(40)) * Y
+    spread = (stamp * along**2).sum() - (stamp * along).sum() ** 2
+    assert np.sqrt(spread) * 0.396 == pytest.approx(12 / np.sqrt(6), rel=0.03)
+    # A part of the disc's light, and none from elsewhere.
+    mixed, disc = stamps_of(barred | {"bar_fraction": 0.2})[1], stamps_of(row | {"seeing": 0.3})[1]
+    np.testing.assert_allclose(mixed, 0.2 * stamp + 0.8 * disc, atol=0.02 * mixed.max())
+
+
+def test_a_dust_lane_darkens_the_middle_plane(row):
+    row = smooth(row, inclination=90.0, disc_radius=8.0, seeing=0.6)
+    clean, dusty = stamps_of(row), stamps_of(row | {"dust_lane": 0.15})
+    middle, above = np.abs(Y) < 1.5, (np.abs(Y) > 4) & (np.abs(Y) < 10)
+    darker = [
+        stamp[middle].sum() / without[middle].sum()
+        for stamp, without in zip(dusty, clean, strict=True)
+    ]
+    # In g more than in i, by the Galaxy's extinction.
+    assert 0.6 < darker[0] < darker[1] < darker[2] < 0.95
+    assert (1 - darker[0]) / (1 - darker[2]) == pytest.approx(3.303 / 1.698, rel=0.25)
+    # The flux is that of the catalogue, so the rest is brighter.
+    assert (dusty[:, above].sum(axis=1) > clean[:, above].sum(axis=1)).all()
+
+
+def test_young_stars_stand_in_the_ring(row):
+    ringed = row | everything("knot") | {"ring_radius": 2.0, "n_knots": 400.0, "seeing": 0.6}
+    light = {}
+    for name, each in {"ring": ringed, "none": ringed | {"ring_radius": 0.0}}.items():
+        stamp = np.mean([stamps_of(each, seed)[1] for seed in range(5)], axis=0)
+        radius = np.hypot(X, Y) * 0.396 / (5 / 1.678)
+        light[name] = stamp[np.abs(radius - 2) < 0.4].sum()
+    assert light["ring"] > light["none"] + 0.25
+
+
+def test_arms_are_as_wide_as_they_are_drawn(row):
+    """With no scatter all stars stand on the spirals."""
+    tight = row | everything("knot") | {
+        "arm_width": 1e-6, "n_arms": 2.0, "pitch_angle": 20.0, "n_knots": 50.0, "seeing": 0.5,
+    }  # fmt: skip
+    wide = tight | {"arm_width": 1.0}
+    share = {}
+    for name, each in {"tight": tight, "wide": wide}.items():
+        stamp = stamps_of(each, 2)[1]
+        x, y = X - 0.5, Y - 0.5
+        radius = np.hypot(x, y) * 0.396
+        far = (radius > 2.5) & (radius < 12)
+        phase = np.arctan2(y, x) - np.log(radius.clip(0.1)) / np.tan(np.radians(20))
+        share[name] = np.abs((stamp * np.exp(2j * phase))[far].sum()) / stamp[far].sum()
+    assert share["tight"] > 0.8
+    assert share["wide"] < 0.5
+
+
+def test_the_companion_is_where_the_catalogue_says(row):
+    row = row | {
+        "companion_magnitude": 1.0, "companion_separation": 12.0, "companion_angle": 120.0,
+    }  # fmt: skip
+    spectra = rendering.draw_companion(row, np.random.default_rng(0))
+    stamps = frames.to_stamps(spectra * frames.plain_frame(row).response).astype(float)
+    sums = stamps.sum(axis=(1, 2))
+    flux = rendering.catalogue_fluxes(row)
+    assert sums[1] == pytest.approx(flux[1] * 10**-0.4, rel=0.02)
+    # Of the galaxy's colours, about.
+    np.testing.assert_allclose(sums / flux, 10**-0.4, rtol=0.5)
+    place = np.array(centroid(stamps[1] / sums[1])) * 0.396
+    np.testing.assert_allclose(place, [12 * np.cos(2.0944), 12 * np.sin(2.0944)], atol=0.1)
+
+
+def test_neighbours_are_as_many_as_the_counts_say(row, rng):
+    area = (128 * 0.396 / 3600) ** 2
+    for kind, n22, slope in (("galaxies", 1.2e4, 0.45), ("stars", 4.5e3, 0.20)):
+        found = [frames._counted(kind, rng) for _ in range(2000)]
+        expected = area * n22 * (10 ** (slope * np.array([23, 20])) - 10 ** (slope * 16))
+        expected /= 10 ** (slope * 22)
+        r = np.concatenate(found)
+        assert len(r) / 2000 == pytest.approx(expected[0], rel=0.1)
+        assert (r < 20).sum() / 2000 == pytest.approx(expected[1], rel=0.2)
+        assert 16 < r.min() < r.max() < 23
+    # Their light is on the stamp, and red.
+    response = frames.plain_frame(row).response
+    light = sum(
+        frames.to_stamps(frames.draw_neighbours(np.random.default_rng(k)) * response)
+        for k in range(20)
+    ).sum(axis=(1, 2))
+    assert 0 < light[0] < light[1] < light[2]
+
+
+def test_knots_follow_the_inclined_disc(row):
+    row = row | everything("knot") | {"inclination": 80.0}
+    stamps = sum(stamps_of(row, seed)[1] for seed in range(20))
+    widths = [np.sqrt((stamps * axis**2).sum() / stamps.sum()) for axis in (X, Y)]
     assert widths[0] > 2.5 * widths[1]
 
 
-def test_sky_noise_is_that_of_sdss_frames(rng):
-    noise = rendering.add_noise(np.zeros((3, 128, 128), np.float32), rng)
+def test_neighbours_and_companion_are_blind_to_the_galaxys_noise(row, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        rendering, "draw_galaxy", lambda row, rng, frame: np.zeros((3, 128, 128), np.float32)
+    )
+    monkeypatch.setattr(rendering, "add_noise", lambda stamps, rng, frame: seen.append(stamps))
+    monkeypatch.setattr(rendering, "picture", lambda frames, rng: None)
+    for each in (row, row | {"arm_width": 1.0, "n_knots": 80.0, "lopsidedness": 0.3}):
+        rendering.render_galaxy(each, np.random.default_rng(5))
+    np.testing.assert_array_equal(*seen)
+
+
+def test_bands_stand_where_the_frame_says(row, rng):
+    row = row | {"disc_radius_g": 5.0}
+    shifts = []
+    for _ in range(300):
+        frame = frames.draw_frame(row, rng)
+        # A displacement is the phase of the lowest wave numbers.
+        phase = np.angle(frame.response[:, [0, 1], [1, 0]])
+        shifts.append(-phase / frames.STEP / 0.396)
+    g, r, i = np.transpose(shifts, (1, 0, 2))
+    assert (r == 0).all()
+    for band, width in ((g, 1.1), (i, 0.8)):
+        assert np.abs(band).max() < width / 2
+        np.testing.assert_allclose(band.std(axis=0), width / np.sqrt(12), rtol=0.12)
+    plain = frames.plain_frame(row)
+    assert np.isrealobj(plain.response)
+    assert not plain.sky.any()
+    # An eighth of a pixel is an eighth of a pixel on the stamp.
+    moved = frames.Frame(
+        plain.response * frames.displacement(np.array([0.3, 0, 0]), np.zeros(3)), plain.sky,
+        plain.noise, plain.passes,
+    )  # fmt: skip
+    stamps = rendering.draw_galaxy(row, np.random.default_rng(0), moved).astype(float)
+    places = [centroid(stamp / stamp.sum())[0] for stamp in stamps]
+    assert places[0] - places[1] == pytest.approx(0.3 / 0.396, abs=0.01)
+    assert places[2] == pytest.approx(places[1], abs=0.01)
+
+
+def test_sky_is_left_as_the_relation_says(row, rng):
+    skies = np.array([frames.draw_frame(row, rng).sky for _ in range(3000)])
+    level = 10 ** (0.4 * (22.5 - np.array([27.8, 27.4, 26.8]))) * 0.396**2
+    quartiles = np.percentile(skies, [25, 50, 75], axis=0)
+    np.testing.assert_allclose(quartiles[1][:, 0], [0.0015, 0.0015, 0.005], atol=3e-4)
+    # Two halves of Student's t of 3 degrees, whose quartiles are at 0.765: about Gaussian ones.
+    half = (quartiles[2] - quartiles[0]) / 2
+    np.testing.assert_allclose(half[:, 0] / level, 0.87, atol=0.1)
+    np.testing.assert_allclose(half[:, 1:] / level[:, None], 0.435, atol=0.05)
+    # The bands share half of the variance.
+    ranks = skies[:, :, 0].argsort(axis=0).argsort(axis=0)
+    assert np.corrcoef(ranks.T)[0, 1:] == pytest.approx(0.5, abs=0.1)
+    frame = frames.Frame(np.ones(1), skies[0], np.zeros(3), 1)
+    left = frames.add_noise(np.zeros((3, 128, 128), np.float32), rng, frame)
+    np.testing.assert_allclose(left.mean(axis=(1, 2)), skies[0, :, 0], rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(
+        left[:, :, -1].mean(axis=1) - left[:, :, 0].mean(axis=1), 2 * skies[0, :, 1], rtol=1e-3
+    )
+
+
+def test_sky_noise_is_that_of_sdss_frames(row, rng):
+    empty = np.zeros((3, 128, 128), np.float32)
+    noise = frames.add_noise(empty, rng)
     g, r, i = noise.std(axis=(1, 2))
     # Of 0.016, 0.027 and 0.043 nanomaggies on a frame, interpolation leaves half.
     np.testing.assert_allclose([g, r, i], [0.0081, 0.0135, 0.0216], rtol=0.05)
     assert np.abs(noise.mean()) < 1e-3
     steps = (noise[:, :, 1:] * noise[:, :, :-1]).mean(axis=(1, 2)) / noise.var(axis=(1, 2))
     np.testing.assert_allclose(steps, 4 / 9, atol=0.05)
-    bright = rendering.add_noise(np.full((3, 128, 128), 10, np.float32), rng)
+    bright = frames.add_noise(np.full((3, 128, 128), 10, np.float32), rng)
     assert (bright.std(axis=(1, 2)) > [2 * g, 2 * r, 1.5 * i]).all()
+    # A plain frame is no frame.
+    plain = frames.add_noise(empty, np.random.default_rng(1), frames.plain_frame(row))
+    np.testing.assert_allclose(plain, frames.add_noise(empty, np.random.default_rng(1)), rtol=1e-5)
+
+
+def test_noise_varies_and_is_correlated(row, rng):
+    amplitudes, steps = [], []
+    for _ in range(60):
+        frame = frames.draw_frame(row, rng)
+        noise = frames.add_noise(np.zeros((3, 128, 128), np.float32), rng, frame)
+        noise -= noise.mean(axis=(1, 2), keepdims=True)
+        differences = np.diff(noise, axis=2)
+        amplitudes.append(differences.std(axis=(1, 2)))
+        steps.append(1 - differences.var(axis=(1, 2)) / (2 * noise.var(axis=(1, 2))))
+    # Three passes of variance 1/3 are almost a Gaussian of 1 pixel: exp(−1/4).
+    assert np.median(steps) == pytest.approx(0.77, abs=0.03)
+    assert np.log(amplitudes)[:, 1].std() == pytest.approx(0.1, abs=0.03)
+
+
+def test_pictures_come_from_jpegs_of_frames(rng):
+    star = np.zeros((3, 128, 128), np.float32)
+    star += 2 * np.exp(-0.5 * (X**2 + Y**2) / 3**2)
+    plain = frames.picture(star)
+    places = []
+    for seed in range(20):
+        image = frames.picture(star, np.random.default_rng(seed)).astype(float)
+        light = image.mean(axis=-1)
+        places.append([(light * axis).sum() / light.sum() for axis in (X, Y)])
+        assert np.abs(np.roll(plain, 0) - image).mean() < 4
+    # Moved by up to a pixel, and no wider.
+    assert np.min(places) > -0.15
+    assert np.max(places) < 1.15
+    assert np.std(places, axis=0) == pytest.approx(0.29, abs=0.1)
+    # Whole pixels are not interpolated.
+    image = rng.uniform(0, 255, (128, 128, 3)).astype(np.float32)
+    np.testing.assert_allclose(frames._shifted(image, 0.0, 1), image, atol=1e-3)
+    np.testing.assert_allclose(frames._shifted(image, 1.0, 0)[1:], image[:-1], atol=1e-3)
 
 
 def test_half_light_radii_are_those_of_shen(parent):
@@ -698,12 +968,17 @@ def test_pictures_are_sane(catalogue):
     assert images.dtype == np.uint8
     # The galaxy stands in the middle, far above the sky, which real cutouts have at 2 to 4.
     assert (images[:, 60:68, 60:68].mean(axis=(1, 2, 3)) > 40).all()
-    assert (np.median(images[:, :16].reshape(12, -1), axis=1) < 6).all()
+    assert (np.median(images[:, :16].reshape(12, -1), axis=1) < 12).all()
     # A galaxy's picture depends on the seed and its row alone, wherever the row stands.
     assert (render(catalogue.iloc[[6, 5]].reset_index(), seed=0) == images[[6, 5]]).all()
     assert (render(catalogue.iloc[5:6], seed=1) != images[5]).any()
     twin = catalogue.iloc[[5]].assign(object_id="sim-0-000006")
     assert (render(twin, seed=0) != images[5]).any()
+    # Without varied skies the galaxy is the same, and its background even.
+    even = render(catalogue.iloc[:12], seed=0, varied_sky=False)
+    backgrounds = [np.median(each[:, :16].reshape(12, -1, 3), axis=1) for each in (images, even)]
+    assert np.std(backgrounds[0]) > np.std(backgrounds[1])
+    assert np.abs(images.astype(float) - even)[:, 50:78, 50:78].mean() < 15
 
 
 # Whole surveys ---------------------------------------------------------------------------------

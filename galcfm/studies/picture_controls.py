@@ -20,7 +20,7 @@ from torch.nn import functional
 from galcfm.flow import ConditionalFlow
 from galcfm.networks import VelocityNetwork
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
-from galcfm.simulate import render, rendering, simulate_catalogue
+from galcfm.simulate import frames, render, rendering, simulate_catalogue
 from galcfm.studies.realism import cutout_statistics
 from galcfm.studies.stored import (
     BOOK_SURVEY,
@@ -124,7 +124,7 @@ def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
         fluxes = []
         for number, row in enumerate(table.to_dict("records")):
             rng = np.random.default_rng([seed, 3, number])
-            stamp = rendering.add_noise(rendering.draw_galaxy(row, rng), rng)
+            stamp = frames.add_noise(rendering.draw_galaxy(row, rng), rng)
             fluxes.append(stamp.sum(axis=(1, 2), dtype=np.float64))
         table[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(np.maximum(fluxes, 1e-2))
         kept += [*PICTURE, *STAMP_FLUXES]
