@@ -460,6 +460,14 @@ RINGS = Relation(
     ("Grouchy2010",),
     "Ours: most of the star formation of a ringed galaxy is in its ring.",
 )
+COMPLEXES = Relation(
+    "Star complexes",
+    "share of the young stars that stand in complexes, their number and size in disc scale lengths",
+    {"number": 12, "share": 0.6, "size": 0.15},
+    "Gaussian",
+    ("Elmegreen1983", "Efremov1995"),
+    "Rounded (ours): a few hundred parsecs, strung along arms.",
+)
 DUST_LANES = Relation(
     "Dust lanes",
     "a disc of negative light, of thickness × that of the stars; its strength goes as the Galaxy's "
@@ -572,6 +580,7 @@ RELATIONS = (
     FIBRE,
     BARS,
     RINGS,
+    COMPLEXES,
     DUST_LANES,
     COMPANIONS,
     NEIGHBOURS,

@@ -31,6 +31,7 @@ from galcfm.simulate.relations import (
     BARS,
     CLUSTERING,
     COMPANIONS,
+    COMPLEXES,
     DUST_LANES,
     GALACTIC_EXTINCTION,
     RINGS,
@@ -212,6 +213,12 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
         radius = np.where(in_ring, row["ring_radius"] * scale_length * width, radius)
         azimuth = np.where(in_ring, rng.uniform(0, 2 * np.pi, n), azimuth)
     x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
+    # The first stars of the list are the hearts of complexes, and others stand about them.
+    heart = rng.integers(0, int(COMPLEXES["number"]), n)
+    about = COMPLEXES["size"] * scale_length * rng.normal(size=(2, n))
+    gathered = rng.uniform(size=n) < COMPLEXES["share"]
+    x = np.where(gathered, x[heart] + about[0], x)
+    y = np.where(gathered, y[heart] + about[1], y)
 
     luminosity = rng.uniform(0.02, 1, n_knots) ** (-1 / CLUSTERING["luminosity_slope"])
     light = np.concatenate([np.ones(N_ARM_POINTS), luminosity])
