@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from galcfm.images import PIXEL_SCALE
+from galcfm.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.frames import (
     KX,
     KY,
@@ -20,7 +20,6 @@ from galcfm.simulate.frames import (
     draw_frame,
     draw_neighbours,
     exponential,
-    picture,
     plain_frame,
     plane_waves,
     points,
@@ -83,8 +82,8 @@ def render_galaxy(row, rng: np.random.Generator, *, varied_sky: bool = True) -> 
     if np.isfinite(row["companion_magnitude"]):
         others += draw_companion(row, of_others)
     stamps = draw_galaxy(row, of_galaxy, frame) + np.maximum(to_stamps(others * frame.response), 0)
-    frames = add_noise(stamps, of_frame, frame)
-    return picture(frames, of_frame if varied_sky else None)
+    g, r, i = add_noise(stamps, of_frame, frame)
+    return decode_jpeg(encode_jpeg(lupton_rgb(i, r, g)))
 
 
 def draw_galaxy(row, rng: np.random.Generator, frame: Frame | None = None) -> np.ndarray:
