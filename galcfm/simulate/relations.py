@@ -539,8 +539,8 @@ FRAME_NOISE = Relation(
     {"left_g": 0.355, "left_r": 0.335, "left_i": 0.375, "scatter": 0.10, "passes": 4},
     "0.10 in ln",
     ("Gunn1998",),
-    "Ours, from amplitude and correlation of the noise in one half of 400 real cutouts. Most "
-    "of it is photon noise; electronics, dark current and undetected objects are among the rest.",
+    "Ours, from amplitude and correlation of the noise in one half of 400 real cutouts. Four passes "
+    "alone would leave 0.24 of the photon noise; why there is more is not known.",
 )
 
 RELATIONS = (
