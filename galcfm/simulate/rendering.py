@@ -200,7 +200,8 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
     n_knots = int(row["n_knots"])
     n = n_knots + N_ARM_POINTS
     scale_length = row["disc_radius"] / 1.678
-    radius = rng.gamma(3.0, 0.75 * scale_length, n).clip(0.2 * scale_length, 4 * scale_length)
+    radius = rng.gamma(COMPLEXES["shape"], COMPLEXES["scale"], n).clip(0.2, COMPLEXES["end"])
+    radius *= scale_length
     if row["bar_fraction"] > 0:
         radius = np.where(radius < row["bar_length"], radius + row["bar_length"], radius)
     winding = np.log(radius / scale_length) / np.tan(np.radians(row["pitch_angle"]))
@@ -231,7 +232,9 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
         name: points(light[k] / light[k].sum(), (along_x[k], along_y[:, k]))
         for name, k in of.items()
     }
-    young["arm"] *= np.exp(np.float32(-0.5 * (0.1 * row["disc_radius"]) ** 2) * K * K)
+    young["arm"] *= np.exp(
+        np.float32(-0.5 * (COMPLEXES["smoothing"] * row["disc_radius"]) ** 2) * K * K
+    )
     return young
 
 
