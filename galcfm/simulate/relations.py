@@ -463,8 +463,8 @@ RINGS = Relation(
 COMPLEXES = Relation(
     "Places of young stars",
     "radius of the gamma distribution of shape and scale, up to end; share of them in complexes, "
-    "number and size of these; all in disc scale lengths. Arms are smoothed by smoothing half-light "
-    "radii of the disc",
+    "number and size of these; all in disc scale lengths. Arms are smoothed by a Gaussian, in "
+    "half-light radii of the disc",
     {
         "shape": 3.0,
         "scale": 0.75,
