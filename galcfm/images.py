@@ -9,7 +9,6 @@ import io
 import numpy as np
 
 __all__ = [
-    "FRAME_JPEG_QUALITY",
     "IMAGE_SHAPE",
     "PIXEL_SCALE",
     "RGB_NONLINEARITY",
@@ -27,8 +26,9 @@ PIXEL_SCALE = 0.396  # arcsec
 # djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
 RGB_SCALES = (2.0, 2.6, 3.6)
 RGB_NONLINEARITY = 2.25
-# SkyServer cuts its pictures from JPEGs of whole frames: 75 is the default of djs_rgb_make.
-FRAME_JPEG_QUALITY, JPEG_QUALITY = 75, 92
+# SkyServer's: the coefficients of 400 of its cutouts, though saved once more at quality 92 by who
+# collected them, are multiples of the tables of this quality.
+JPEG_QUALITY = 75
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
@@ -59,7 +59,7 @@ def lupton_rgb(i, r, g) -> np.ndarray:
 
 
 def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
-    """JPEG of a uint8 `(h, w, 3)` image: chroma halved (4:2:0), quality 92 as SkyServer's."""
+    """JPEG of a uint8 `(h, w, 3)` image: quality 75, chroma halved (4:2:0), as SkyServer's."""
     from PIL import Image
 
     buffer = io.BytesIO()

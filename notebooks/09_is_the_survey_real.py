@@ -177,10 +177,11 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 # {glue:text}`cutout_auc_network:.2f`: what a picture is made of is more than
 # fourteen numbers.
 #
-# - **How SkyServer makes a picture** mattered most. It cuts from JPEGs of
-#   whole frames, of quality 75, and interpolates them. That smooths the noise
-#   and leaves its colours in blocks. Noise, its correlation from pixel to
-#   pixel, and that of its colours now agree.
+# - **How a picture is made** mattered most. Interpolation smooths the noise,
+#   and SkyServer's JPEG, of quality 75, smooths it further and leaves its
+#   colours in blocks. The real cutouts were saved once more, at quality 92, by
+#   who collected them; before the comparison ours are enlarged and saved so
+#   too. Noise, its correlation from pixel to pixel and its colours now agree.
 # - **Frames vary.** The sky that is left differs from frame to frame and
 #   slopes. The bands are a fraction of a pixel apart: galaxies have a red
 #   and a blue side. The point spread function has wings.

@@ -73,12 +73,14 @@ def test_jpeg_round_trip_keeps_the_picture(picture):
     assert np.abs((back - picture.astype(float)) @ weights).mean() < 3
 
 
-def test_jpeg_has_halved_chroma_and_quality_92(picture):
+def test_jpeg_has_halved_chroma_and_quality_75(picture):
     from PIL import Image
 
     image = Image.open(io.BytesIO(encode_jpeg(picture)))
     assert image.layer[0][1:3] == (2, 2)
-    assert image.quantization[0][0] == 3
+    # The first steps of the tables at which the coefficients of real cutouts stand.
+    assert image.quantization[0][:4] == [8, 6, 5, 8]
+    assert Image.open(io.BytesIO(encode_jpeg(picture, 92))).quantization[0][0] == 3
 
 
 def _jpeg(image, **options):

@@ -834,8 +834,9 @@ def test_neighbours_and_companion_are_blind_to_the_galaxys_noise(row, monkeypatc
     monkeypatch.setattr(
         rendering, "draw_galaxy", lambda row, rng, frame: np.zeros((3, 128, 128), np.float32)
     )
-    monkeypatch.setattr(rendering, "add_noise", lambda stamps, rng, frame: seen.append(stamps))
-    monkeypatch.setattr(rendering, "picture", lambda frames, rng: None)
+    monkeypatch.setattr(
+        rendering, "add_noise", lambda stamps, rng, frame: seen.append(stamps) or stamps
+    )
     for each in (row, row | {"arm_width": 1.0, "n_knots": 80.0, "lopsidedness": 0.3}):
         rendering.render_galaxy(each, np.random.default_rng(5))
     np.testing.assert_array_equal(*seen)
@@ -872,7 +873,7 @@ def test_sky_is_left_as_the_relation_says(row, rng):
     skies = np.array([frames.draw_frame(row, rng).sky for _ in range(3000)])
     level = 10 ** (0.4 * (22.5 - np.array([27.8, 27.4, 26.8]))) * 0.396**2
     quartiles = np.percentile(skies, [25, 50, 75], axis=0)
-    np.testing.assert_allclose(quartiles[1][:, 0], [0.0015, 0.0015, 0.005], atol=3e-4)
+    np.testing.assert_allclose(quartiles[1][:, 0], [0.0022, 0.0019, 0.006], atol=3e-4)
     # Two halves of Student's t of 3 degrees, whose quartiles are at 0.765: about Gaussian ones.
     half = (quartiles[2] - quartiles[0]) / 2
     np.testing.assert_allclose(half[:, 0] / level, 0.87, atol=0.1)
@@ -913,29 +914,9 @@ def test_noise_varies_and_is_correlated(row, rng):
         differences = np.diff(noise, axis=2)
         amplitudes.append(differences.std(axis=(1, 2)))
         steps.append(1 - differences.var(axis=(1, 2)) / (2 * noise.var(axis=(1, 2))))
-    # Three passes of variance 1/3 are almost a Gaussian of 1 pixel: exp(−1/4).
-    assert np.median(steps) == pytest.approx(0.77, abs=0.03)
+    # Four passes of variance 1/3 are almost a Gaussian of variance 4/3: exp(−3/16).
+    assert np.median(steps) == pytest.approx(0.83, abs=0.02)
     assert np.log(amplitudes)[:, 1].std() == pytest.approx(0.1, abs=0.03)
-
-
-def test_pictures_come_from_jpegs_of_frames(rng):
-    star = np.zeros((3, 128, 128), np.float32)
-    star += 2 * np.exp(-0.5 * (X**2 + Y**2) / 3**2)
-    plain = frames.picture(star)
-    places = []
-    for seed in range(20):
-        image = frames.picture(star, np.random.default_rng(seed)).astype(float)
-        light = image.mean(axis=-1)
-        places.append([(light * axis).sum() / light.sum() for axis in (X, Y)])
-        assert np.abs(np.roll(plain, 0) - image).mean() < 4
-    # Moved by up to a pixel, and no wider.
-    assert np.min(places) > -0.15
-    assert np.max(places) < 1.15
-    assert np.std(places, axis=0) == pytest.approx(0.29, abs=0.1)
-    # Whole pixels are not interpolated.
-    image = rng.uniform(0, 255, (128, 128, 3)).astype(np.float32)
-    np.testing.assert_allclose(frames._shifted(image, 0.0, 1), image, atol=1e-3)
-    np.testing.assert_allclose(frames._shifted(image, 1.0, 0)[1:], image[:-1], atol=1e-3)
 
 
 def test_half_light_radii_are_those_of_shen(parent):

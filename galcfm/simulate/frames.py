@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from galcfm.images import FRAME_JPEG_QUALITY, PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
+from galcfm.images import PIXEL_SCALE
 from galcfm.simulate.population import RENDERED_BANDS
 from galcfm.simulate.relations import (
     COUNTS,
@@ -255,33 +255,3 @@ def _interpolated(frames: np.ndarray) -> np.ndarray:
         # Columns next, and back again.
         frames = smooth.swapaxes(1, 2)
     return frames
-
-
-def picture(frames: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-    """SkyServer's picture of g, r, i in nanomaggies per pixel, `(3, h, w)`: uint8 `(h, w, 3)`.
-
-    With `rng`, the cutout is taken, between the pixels, from a JPEG of the frame, as SkyServer
-    does; it is interpolated by cubics.
-    """
-    g, r, i = frames
-    image = lupton_rgb(i, r, g)
-    if rng is not None:
-        frame = decode_jpeg(encode_jpeg(image, FRAME_JPEG_QUALITY)).astype(np.float32)
-        for axis, shift in enumerate(rng.uniform(0, 1, 2)):
-            frame = _shifted(frame, shift, axis)
-        image = (frame + np.float32(0.5)).clip(0, 255).astype(np.uint8)
-    return decode_jpeg(encode_jpeg(image))
-
-
-def _shifted(image: np.ndarray, shift: float, axis: int) -> np.ndarray:
-    """`image` moved by a share of a pixel: cubic convolution (Keys 1981, IEEE TASSP 29, 1153)."""
-    far = np.array([1 + shift, 2 - shift])
-    near = np.array([shift, 1 - shift])
-    outer = -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
-    inner = 1.5 * near**3 - 2.5 * near**2 + 1
-    weights = np.array([outer[0], *inner, outer[1]], dtype=np.float32)
-    padded = np.pad(image, [(2, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
-    n = image.shape[axis]
-    moved = np.moveaxis(padded, axis, 0)
-    taps = (moved[k : k + n] for k in (3, 2, 1, 0))
-    return np.moveaxis(sum(w * tap for w, tap in zip(weights, taps, strict=True)), 0, axis)

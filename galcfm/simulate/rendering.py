@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from galcfm.images import PIXEL_SCALE
+from galcfm.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.frames import (
     KX,
     KY,
@@ -20,7 +20,6 @@ from galcfm.simulate.frames import (
     draw_frame,
     draw_neighbours,
     exponential,
-    picture,
     plain_frame,
     plane_waves,
     points,
@@ -31,6 +30,7 @@ from galcfm.simulate.relations import (
     BAR_SHAPES,
     CLUSTERING,
     COMPANION_LOOKS,
+    COMPLEXES,
     GALACTIC_EXTINCTION,
     LANE_SHAPES,
     RING_STARS,
@@ -82,8 +82,8 @@ def render_galaxy(row, rng: np.random.Generator, *, varied_sky: bool = True) -> 
     if np.isfinite(row["companion_magnitude"]):
         others += draw_companion(row, of_others)
     stamps = draw_galaxy(row, of_galaxy, frame) + np.maximum(to_stamps(others * frame.response), 0)
-    frames = add_noise(stamps, of_frame, frame)
-    return picture(frames, of_frame if varied_sky else None)
+    g, r, i = add_noise(stamps, of_frame, frame)
+    return decode_jpeg(encode_jpeg(lupton_rgb(i, r, g)))
 
 
 def draw_galaxy(row, rng: np.random.Generator, frame: Frame | None = None) -> np.ndarray:
@@ -200,7 +200,8 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
     n_knots = int(row["n_knots"])
     n = n_knots + N_ARM_POINTS
     scale_length = row["disc_radius"] / 1.678
-    radius = rng.gamma(3.0, 0.75 * scale_length, n).clip(0.2 * scale_length, 4 * scale_length)
+    radius = rng.gamma(COMPLEXES["shape"], COMPLEXES["scale"], n).clip(0.2, COMPLEXES["end"])
+    radius *= scale_length
     if row["bar_fraction"] > 0:
         radius = np.where(radius < row["bar_length"], radius + row["bar_length"], radius)
     winding = np.log(radius / scale_length) / np.tan(np.radians(row["pitch_angle"]))
@@ -212,6 +213,12 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
         radius = np.where(in_ring, row["ring_radius"] * scale_length * width, radius)
         azimuth = np.where(in_ring, rng.uniform(0, 2 * np.pi, n), azimuth)
     x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
+    # The first stars of the list are the hearts of complexes, and others stand about them.
+    heart = rng.integers(0, int(COMPLEXES["number"]), n)
+    about = COMPLEXES["size"] * scale_length * rng.normal(size=(2, n))
+    gathered = rng.uniform(size=n) < COMPLEXES["share"]
+    x = np.where(gathered, x[heart] + about[0], x)
+    y = np.where(gathered, y[heart] + about[1], y)
 
     luminosity = rng.uniform(0.02, 1, n_knots) ** (-1 / CLUSTERING["luminosity_slope"])
     light = np.concatenate([np.ones(N_ARM_POINTS), luminosity])
@@ -225,7 +232,9 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
         name: points(light[k] / light[k].sum(), (along_x[k], along_y[:, k]))
         for name, k in of.items()
     }
-    young["arm"] *= np.exp(np.float32(-0.5 * (0.1 * row["disc_radius"]) ** 2) * K * K)
+    young["arm"] *= np.exp(
+        np.float32(-0.5 * (COMPLEXES["smoothing"] * row["disc_radius"]) ** 2) * K * K
+    )
     return young
 
 

@@ -23,6 +23,7 @@ GROUPS = {
     "colour": ("red", "blue", "gradient"),
     "background": ("sky", "noise", "correlation", "neighbours"),
 }  # fmt: skip
+COLLECTION_QUALITY = 92  # of the JPEGs in which the real cutouts came
 SMOOTHING = 2.0  # pixels, of the picture in which objects are looked for
 THRESHOLD = 5.0  # of an object above the sky, in standard deviations of the smoothed picture
 
@@ -49,7 +50,8 @@ def enlarge(images: np.ndarray, radii: np.ndarray, seed: int = 0) -> np.ndarray:
     """Cutouts enlarged to half-light radii drawn from `radii`, never made smaller, as new JPEGs.
 
     SkyServer scales its pictures so when it is asked for the size of the galaxy; what noise and
-    stars look like then depends on the enlargement.
+    stars look like then depends on the enlargement. The real cutouts were saved twice, by SkyServer
+    and again at quality 92: so are these.
 
     Arguments:
         images: uint8 `(n, h, h, 3)`.
@@ -60,10 +62,14 @@ def enlarge(images: np.ndarray, radii: np.ndarray, seed: int = 0) -> np.ndarray:
     zooms = np.maximum(wanted / light_and_radius(images)[:, 1].clip(1), 1)
     return np.stack(
         [
-            decode_jpeg(encode_jpeg(resample_cutout(*pair)))
+            _saved_again(decode_jpeg(encode_jpeg(resample_cutout(*pair))))
             for pair in zip(images, zooms, strict=True)
         ]
     )
+
+
+def _saved_again(image: np.ndarray) -> np.ndarray:
+    return decode_jpeg(encode_jpeg(image, COLLECTION_QUALITY))
 
 
 def light_and_radius(images: np.ndarray) -> np.ndarray:
