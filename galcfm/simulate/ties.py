@@ -18,13 +18,17 @@ from galcfm.simulate.relations import (
     DUST_LANES,
     EVOLUTION,
     FIBRE,
+    FRAME_NOISE,
     LABEL_ERRORS,
     LINE_RATE,
     LOPSIDEDNESS,
     MASS_ERRORS,
+    PSF_WINGS,
+    REGISTRATION,
     RINGS,
     SIZE_METALLICITY,
     SIZE_SEQUENCE,
+    SKY_RESIDUALS,
     Relation,
 )
 
@@ -49,7 +53,10 @@ TIES: dict[str, tuple[str, tuple[Relation, ...]]] = {
     "line_rate": ("the star formation rate is that of emission lines in the fibre", (LINE_RATE,)),
     "error_spread": ("label errors differ from galaxy to galaxy", (LABEL_ERRORS,)),
     "mass_errors": ("mass errors share the noise of the magnitudes", (MASS_ERRORS,)),
-    "varied_sky": ("sky, seeing and neighbours vary as those of real frames", ()),
+    "varied_sky": (
+        "sky, noise and places of the bands vary from frame to frame",
+        (SKY_RESIDUALS, FRAME_NOISE, REGISTRATION, PSF_WINGS),
+    ),
 }
 
 
