@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from scipy.stats import multivariate_normal
 
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
-from galcfm.simulate import population
+from galcfm.simulate import galaxies, population
 from galcfm.studies import exact
 from galcfm.studies.exact import comparing, latents, sampler
 from galcfm.studies.exact.particles import ExactPosterior
@@ -50,7 +50,7 @@ class Recorder:
 
 def test_replayed_latents_are_the_simulators_galaxies():
     recorder = Recorder([5, 1, 0])
-    g, _, seen = population.before_noise(recorder, population.BATCH_SIZE)
+    g, _, seen = galaxies.before_noise(recorder, population.BATCH_SIZE)
     x = np.stack(recorder.columns, axis=1)
     assert x.shape[1] == latents.n_latents()
     light = latents.shine(x)

@@ -18,10 +18,11 @@ from galcfm.simulate import (
     RELATIONS,
     TIES,
     frames,
+    galaxies,
     histories,
     is_star_forming,
     labels,
-    population,
+    looks,
     render,
     rendering,
     simulate_catalogue,
@@ -149,7 +150,7 @@ def test_attenuation_curves_are_normalised_and_tilt():
 
 def test_steepness_and_slope_of_the_curve_are_those_of_its_relation():
     for a_v in (0.2, 0.5, 1.5):
-        slope = population.curve_slope(np.array([a_v]))
+        slope = galaxies.curve_slope(np.array([a_v]))
         uv, visual = spectra.diffuse_curve(np.array([1500.0, 5500.0]), slope)[0]
         steepness = 10 ** (-0.68 * np.log10(a_v) + 0.396)
         # The bump is not tilted with the curve.
@@ -157,8 +158,8 @@ def test_steepness_and_slope_of_the_curve_are_those_of_its_relation():
 
 
 def test_discs_redden_from_face_on_to_edge_on_as_in_driver_et_al():
-    edge_on, face_on = population.inclination_factor(np.array([0.0, 1.0]), "disc")
-    rise = population.mean_attenuation(np.array([10.5])) * (edge_on - face_on)
+    edge_on, face_on = galaxies.inclination_factor(np.array([0.0, 1.0]), "disc")
+    rise = galaxies.mean_attenuation(np.array([10.5])) * (edge_on - face_on)
     assert rise == pytest.approx(0.86 * 0.99, rel=2e-3)
 
 
@@ -230,7 +231,7 @@ def test_selection_is_on_the_observed_magnitude(catalogue):
 
 def test_candidates_reach_below_the_selection(catalogue):
     # Galaxies of the lowest mass to light ratio must lie inside the range that is drawn.
-    above = catalogue["log_stellar_mass_true"] - population._mass_limit(catalogue["redshift"])
+    above = catalogue["log_stellar_mass_true"] - galaxies._mass_limit(catalogue["redshift"])
     assert (above < 0.1).mean() < 0.001
 
 
@@ -361,9 +362,9 @@ def slope(x, y, *others):
 
 def drawn(without=(), n=6000):
     """Galaxies on the main sequence before noise and selection, and what is seen of them."""
-    g, fluxes, seen = population.before_noise(np.random.default_rng(3), n, without=without)
-    looks = structure.draw_looks(np.random.default_rng(4), g, without)
-    return g, fluxes, seen, looks, g.sequence == 0
+    g, fluxes, seen = galaxies.before_noise(np.random.default_rng(3), n, without=without)
+    shown = looks.draw_looks(np.random.default_rng(4), g, without)
+    return g, fluxes, seen, shown, g.sequence == 0
 
 
 @pytest.fixture(scope="module")
@@ -403,7 +404,7 @@ def test_size_goes_with_star_formation_and_metallicity(tied, untied):
         found, error = slope(g.distance[main] ** 2, residual)
         assert abs(found - curvature) < 4 * error
         light = main & (np.abs(g.m - 9.3) < 0.3)
-        gas = g.oh - population.mass_metallicity(g.m, g.s)
+        gas = g.oh - galaxies.mass_metallicity(g.m, g.s)
         found, error = slope((np.log10(g.kpc) - median)[light], gas[light])
         assert abs(found - expected) < 4 * error + 0.02
         # The scatter of O/H at one mass is what it was.
@@ -411,14 +412,14 @@ def test_size_goes_with_star_formation_and_metallicity(tied, untied):
 
 
 def test_bulges_grow_off_the_main_sequence(tied, untied):
-    for (g, *_, looks, main), expected in ((tied, 0.5), (untied, 0.0)):
+    for (g, *_, shown, main), expected in ((tied, 0.5), (untied, 0.0)):
         # Where they are not cut at the largest that is allowed.
         free = main & (g.m < 10.3)
         found, error = slope(np.abs(g.distance[free]), np.log10(g.bulge[free]), g.m[free])
         assert abs(found - expected) < 4 * error + 0.02
-        found, error = slope(np.abs(g.distance[main]), looks["bulge_index"][main] == 4)
+        found, error = slope(np.abs(g.distance[main]), shown["bulge_index"][main] == 4)
         assert abs(found - expected) < 4 * error
-        assert (looks["bulge_index"][main] == 4).mean() == pytest.approx(0.24, abs=0.03)
+        assert (shown["bulge_index"][main] == 4).mean() == pytest.approx(0.24, abs=0.03)
 
 
 def test_compact_galaxies_formed_earlier(tied, untied):
@@ -431,8 +432,8 @@ def test_compact_galaxies_formed_earlier(tied, untied):
 
 
 def test_discs_are_larger_in_blue_and_dustier_inside(tied, untied):
-    g, _, seen, looks, main = tied
-    ratio = np.log10(looks["disc_radius_i"] / looks["disc_radius_g"]) / np.log10(7625 / 4770)
+    g, _, seen, shown, main = tied
+    ratio = np.log10(shown["disc_radius_i"] / shown["disc_radius_g"]) / np.log10(7625 / 4770)
     # Kelvin et al. (2012) for discs.
     assert np.median(ratio[main]) == pytest.approx(-0.189, abs=0.03)
     # An exponential through dust that falls outwards is an exponential.
@@ -441,7 +442,7 @@ def test_discs_are_larger_in_blue_and_dustier_inside(tied, untied):
     dust = (g.band_dust[k] - g.band_dust[k, 1]) * (1 + 0.35 * (2 / 1.678 - r[:, None]))
     profile = np.exp(-1.678 * r[:, None]) * 10 ** (-0.4 * dust)
     lengths = -1 / np.gradient(np.log(profile), r, axis=0)[0]
-    stars = np.diff([np.log(looks[f"disc_radius_{b}"][k]) for b in "gri"])
+    stars = np.diff([np.log(shown[f"disc_radius_{b}"][k]) for b in "gri"])
     stars -= np.diff(np.log(lengths))
     np.testing.assert_allclose(stars[0] / np.log(6231 / 4770), stars[1] / np.log(7625 / 6231))
     # More dust inside than overall, most of all in large galaxies, of which a fibre sees less.
@@ -452,49 +453,49 @@ def test_discs_are_larger_in_blue_and_dustier_inside(tied, untied):
 
 
 def test_lanes_are_of_edge_on_massive_discs(tied, untied):
-    g, _, _, looks, _ = tied
-    lane = looks["dust_lane"] > 0
+    g, _, _, shown, _ = tied
+    lane = shown["dust_lane"] > 0
     assert (g.m[lane] > 9.9).all()
-    assert (looks["inclination"][lane] > 75).all()
+    assert (shown["inclination"][lane] > 75).all()
     assert (
-        looks["dust_lane"][(looks["inclination"] > 85) & (g.m > 10.3) & (g.sequence == 0)] > 0
+        shown["dust_lane"][(shown["inclination"] > 85) & (g.m > 10.3) & (g.sequence == 0)] > 0
     ).all()
-    assert looks["dust_lane"].max() <= 0.4
+    assert shown["dust_lane"].max() <= 0.4
     assert (untied[3]["dust_lane"] == 0).all()
 
 
 def test_bars_rings_and_arms_have_their_frequencies(tied, untied):
-    g, _, _, looks, main = tied
-    barred = looks["bar_fraction"] > 0
+    g, _, _, shown, main = tied
+    barred = shown["bar_fraction"] > 0
     for low, high in ((8.5, 9.5), (9.5, 10.5), (10.5, 11.5)):
         part = main & (g.m > low) & (g.m < high)
-        expected = structure.bar_share(g.m, g.distance)[part].mean()
+        expected = looks.bar_share(g.m, g.distance)[part].mean()
         error = np.sqrt(expected * (1 - expected) / part.sum())
         assert abs(barred[part].mean() - expected) < 4 * error
     spirals = main & (g.m > 9.8)
     assert 0.2 < barred[spirals].mean() < 0.4  # Masters et al. (2011): 29 %
-    assert np.median(looks["bar_fraction"][barred]) == pytest.approx(0.12, abs=0.02)
-    assert 0.1 < (looks["ring_radius"] > 0)[spirals].mean() < 0.3
-    assert 0.35 < (looks["arm_width"] > 0.5)[spirals].mean() < 0.6
-    found, error = slope(g.m, np.abs(looks["pitch_angle"]))
+    assert np.median(shown["bar_fraction"][barred]) == pytest.approx(0.12, abs=0.02)
+    assert 0.1 < (shown["ring_radius"] > 0)[spirals].mean() < 0.3
+    assert 0.35 < (shown["arm_width"] > 0.5)[spirals].mean() < 0.6
+    found, error = slope(g.m, np.abs(shown["pitch_angle"]))
     assert abs(found + 4) < 4 * error + 0.4  # held between 6° and 45°
     assert (untied[3]["bar_fraction"] == 0).all()
     assert (untied[3]["ring_radius"] == 0).all()
 
 
 def test_clumps_lopsidedness_and_companions_go_with_star_formation(tied, untied):
-    g, _, _, looks, main = tied
-    assert stats.spearmanr(looks["n_knots"], g.s)[0] > 0.95
+    g, _, _, shown, main = tied
+    assert stats.spearmanr(shown["n_knots"], g.s)[0] > 0.95
     share = np.log10(structure.knot_share(g))[main]
     density = (g.s - np.log10(2 * np.pi * g.kpc**2))[main]
     assert slope(density, share)[0] == pytest.approx(0.24)
     assert np.median(density) == pytest.approx(-1.8, abs=0.5)
-    found, error = slope(g.distance_today[main], np.log10(looks["lopsidedness"])[main], g.m[main])
+    found, error = slope(g.distance_today[main], np.log10(shown["lopsidedness"])[main], g.m[main])
     assert abs(found - 0.4) < 4 * error + 0.02
-    has = np.isfinite(looks["companion_magnitude"])
+    has = np.isfinite(shown["companion_magnitude"])
     assert has.mean() == pytest.approx(0.03, abs=0.015)
     assert has[g.distance_today > 0.4].mean() > 3 * has[g.distance_today < 0].mean()
-    assert (looks["companion_separation"] > 0).all()
+    assert (shown["companion_separation"] > 0).all()
     assert np.isnan(untied[3]["companion_magnitude"]).all()
     assert (untied[3]["lopsidedness"] == 0).all()
 

@@ -6,9 +6,11 @@ off. Needs
 `pip install "galcfm[simulate]"`.
 """
 
+from galcfm.simulate.galaxies import MAGNITUDE_LIMIT, is_star_forming
 from galcfm.simulate.making import render_into, simulate_survey
-from galcfm.simulate.population import LATENTS, MAGNITUDE_LIMIT, is_star_forming, simulate_catalogue
-from galcfm.simulate.relations import RELATIONS, Relation
+from galcfm.simulate.picture_relations import RELATIONS
+from galcfm.simulate.population import LATENTS, simulate_catalogue
+from galcfm.simulate.relations import Relation
 from galcfm.simulate.rendering import render
 from galcfm.simulate.ties import TIES
 

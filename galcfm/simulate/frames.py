@@ -10,16 +10,16 @@ import numpy as np
 from scipy import fft
 
 from galcfm.images import PIXEL_SCALE
-from galcfm.simulate.population import RENDERED_BANDS
-from galcfm.simulate.relations import (
+from galcfm.simulate.picture_relations import (
     COUNTS,
     FRAME_NOISE,
-    FRAMES,
     NEIGHBOURS,
     PSF_WINGS,
     REGISTRATION,
     SKY_RESIDUALS,
 )
+from galcfm.simulate.relations import FRAMES
+from galcfm.simulate.structure import RENDERED_BANDS
 
 STAMP = 128  # pixels
 PADDED = 160  # the Fourier grid is larger, so that little light wraps around

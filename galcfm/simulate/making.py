@@ -14,7 +14,8 @@ from tqdm import tqdm
 from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import require_disk_space
 from galcfm.provenance import code_digest
-from galcfm.simulate.population import MAGNITUDE_LIMIT, assemble, candidates, check_size
+from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
+from galcfm.simulate.population import assemble, candidates, check_size
 from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
 from galcfm.simulate.ties import require_ties

@@ -25,16 +25,15 @@ from galcfm.simulate.frames import (
     points,
     to_stamps,
 )
-from galcfm.simulate.population import RENDERED_BANDS
-from galcfm.simulate.relations import (
+from galcfm.simulate.picture_relations import (
     BAR_SHAPES,
-    CLUSTERING,
     COMPANION_LOOKS,
     COMPLEXES,
-    GALACTIC_EXTINCTION,
     LANE_SHAPES,
     RING_STARS,
 )
+from galcfm.simulate.relations import CLUSTERING, GALACTIC_EXTINCTION
+from galcfm.simulate.structure import RENDERED_BANDS
 
 N_ARM_POINTS = 200
 

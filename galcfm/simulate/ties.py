@@ -6,29 +6,31 @@ gives the same galaxies but for what that relation does.
 
 from collections.abc import Collection
 
-from galcfm.simulate.relations import (
-    AGE_COMPACTNESS,
+from galcfm.simulate.picture_relations import (
     ARMS,
-    ATTENUATION_INCLINATION,
     BARS,
-    BULGE_SEQUENCE,
-    CLUMPS,
     COMPANIONS,
-    DISC_GRADIENTS,
     DUST_LANES,
-    EVOLUTION,
-    FIBRE,
     FRAME_NOISE,
-    LABEL_ERRORS,
-    LINE_RATE,
     LOPSIDEDNESS,
-    MASS_ERRORS,
     PSF_WINGS,
     REGISTRATION,
     RINGS,
+    SKY_RESIDUALS,
+)
+from galcfm.simulate.relations import (
+    AGE_COMPACTNESS,
+    ATTENUATION_INCLINATION,
+    BULGE_SEQUENCE,
+    CLUMPS,
+    DISC_GRADIENTS,
+    EVOLUTION,
+    FIBRE,
+    LABEL_ERRORS,
+    LINE_RATE,
+    MASS_ERRORS,
     SIZE_METALLICITY,
     SIZE_SEQUENCE,
-    SKY_RESIDUALS,
     Relation,
 )
 

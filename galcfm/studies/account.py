@@ -23,7 +23,7 @@ from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.provenance import array_digest, code_digest, digest
 from galcfm.simulate import TIES, render_into
-from galcfm.simulate.population import magnitude_error
+from galcfm.simulate.galaxies import magnitude_error
 from galcfm.simulate.relations import FIBRE, PHOTOMETRIC_ERRORS
 from galcfm.simulate.structure import within_aperture
 from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored

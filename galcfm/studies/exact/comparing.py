@@ -16,7 +16,7 @@ from galcfm.paths import replacing
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import labels
-from galcfm.simulate.population import MAGNITUDE_LIMIT
+from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
 from galcfm.studies.exact.emulator import Emulator, train_emulator
 from galcfm.studies.exact.latents import Light, n_latents, shine, star_forming
 from galcfm.studies.exact.particles import ExactPosterior, log_likelihood

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.simulate.population import before_noise, draw_galaxies, is_star_forming
+from galcfm.simulate.galaxies import before_noise, draw_galaxies, is_star_forming
 
 BLOCK = 512  # galaxies simulated at once: their spectra stay in the processor's cache
 
