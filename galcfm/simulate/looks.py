@@ -7,6 +7,7 @@ import numpy as np
 from galcfm.simulate.picture_relations import (
     ARMS,
     BARS,
+    COLOUR_GRADIENTS,
     COMPANIONS,
     DUST_LANES,
     LOPSIDEDNESS,
@@ -58,8 +59,8 @@ def draw_looks(rng, g: SimpleNamespace, without) -> dict[str, np.ndarray]:
 
 
 def _gradients(rng, g, disc_radius, on: bool) -> dict[str, np.ndarray]:
-    """Half-light radii of the disc in g, r and i: see `DISC_GRADIENTS`."""
-    stars = DISC_GRADIENTS["stars"] + DISC_GRADIENTS["stars_scatter"] * rng.normal(size=len(g.m))
+    """Half-light radii of the disc in g, r and i: see `DISC_GRADIENTS` and `COLOUR_GRADIENTS`."""
+    stars = COLOUR_GRADIENTS["stars"] + COLOUR_GRADIENTS["scatter"] * rng.normal(size=len(g.m))
     # Relative to r, in which the sizes are.
     dust = 0.4 * np.log(10) * (g.band_dust - g.band_dust[:, 1:2]) * DISC_GRADIENTS["dust"]
     inverse = (1 - dust / SCALE_LENGTHS).clip(0.3)

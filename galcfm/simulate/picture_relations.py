@@ -5,6 +5,15 @@ Together with those of galaxies they are `RELATIONS`, the table that the book pr
 
 from galcfm.simulate.relations import RELATIONS_OF_GALAXIES, Relation
 
+COLOUR_GRADIENTS = Relation(
+    "Colour gradients of discs",
+    "R_b ∝ λ^stars, beside what dust does",
+    {"stars": -0.04, "scatter": 0.15},
+    "0.15 in the exponent",
+    ("Kelvin2012", "GonzalezDelgado2015"),
+    "With the dust's, the median radius of discs falls as λ^−0.19, as Kelvin et al. find. Many "
+    "discs have blue middles; the scatter is ours, from one half of 400 real cutouts.",
+)
 DUST_LANES = Relation(
     "Dust lanes",
     "share of the disc's light in r that a lane takes: depth · A_V · (i − i_min)/(90° − i_min), up "
@@ -231,6 +240,7 @@ FRAME_NOISE = Relation(
 
 RELATIONS = (
     *RELATIONS_OF_GALAXIES,
+    COLOUR_GRADIENTS,
     DUST_LANES,
     BARS,
     RINGS,

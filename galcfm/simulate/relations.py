@@ -377,14 +377,14 @@ DISC_SHAPES = Relation(
     "ε times cos i, at most 0.5.",
 )
 DISC_GRADIENTS = Relation(
-    "Gradients of discs",
+    "Dust along discs",
     "A_V(r) = A_V · (1 + dust · (1.19 − r/R)), so that the disc's scale length h_b in band b obeys "
-    "1/h_b = 1/h − 0.921 k_b A_V dust/R; stars: R_b ∝ λ^stars",
-    {"dust": 0.35, "stars": -0.04, "stars_scatter": 0.06},
-    "0.06 in the exponent",
-    ("Kelvin2012", "GonzalezDelgado2015"),
+    "1/h_b = 1/h − 0.921 k_b A_V dust/R",
+    {"dust": 0.35},
+    "none",
+    ("GonzalezDelgado2015",),
     "1.19 R is the mean radius of the light. dust is read from the profiles of A_V of spirals in "
-    "CALIFA (ours); with it the radii of discs fall as λ^−0.19, as Kelvin et al. find.",
+    "CALIFA (ours).",
 )
 CLUMPS = Relation(
     "Clumpiness with star formation",

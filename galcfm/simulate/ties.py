@@ -9,6 +9,7 @@ from collections.abc import Collection
 from galcfm.simulate.picture_relations import (
     ARMS,
     BARS,
+    COLOUR_GRADIENTS,
     COMPANIONS,
     DUST_LANES,
     FRAME_NOISE,
@@ -43,7 +44,7 @@ TIES: dict[str, tuple[str, tuple[Relation, ...]]] = {
     ),
     "bulges": ("bulges grow off the main sequence", (BULGE_SEQUENCE,)),
     "ages": ("compact galaxies formed earlier", (AGE_COMPACTNESS,)),
-    "gradients": ("dust and colour change along the disc", (DISC_GRADIENTS,)),
+    "gradients": ("dust and colour change along the disc", (DISC_GRADIENTS, COLOUR_GRADIENTS)),
     "dust_lanes": ("edge-on massive discs have dust lanes", (DUST_LANES,)),
     "features": ("bars, rings and arms go with mass and star formation", (BARS, RINGS, ARMS)),
     "clumps": ("young stars are clumpier where more form", (CLUMPS,)),
