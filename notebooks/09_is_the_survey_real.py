@@ -173,7 +173,7 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 # {glue:text}`cutout_auc_shape:.2f`, colour with
 # {glue:text}`cutout_auc_colour:.2f` and background with
 # {glue:text}`cutout_auc_background:.2f`. Before the simulation had structure
-# and frames that vary, it was 0.97. The network finds more, with an AUC of
+# and frames that vary, it was 0.99. The network finds more, with an AUC of
 # {glue:text}`cutout_auc_network:.2f`: what a picture is made of is more than
 # fourteen numbers.
 #

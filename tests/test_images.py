@@ -70,7 +70,7 @@ def test_jpeg_round_trip_keeps_the_picture(picture):
     assert back.shape == picture.shape
     # Luminance survives; chroma noise is averaged over 2 × 2 pixels.
     weights = [0.299, 0.587, 0.114]
-    assert np.abs((back - picture.astype(float)) @ weights).mean() < 3
+    assert np.abs((back - picture.astype(float)) @ weights).mean() < 4
 
 
 def test_jpeg_has_halved_chroma_and_quality_75(picture):
