@@ -20,6 +20,7 @@ from galcfm.simulate.structure import (
     SCALE_LENGTHS,
     apparent_radii,
     arcsec_per_kpc,
+    bulge_index,
 )
 
 
@@ -39,7 +40,7 @@ def draw_looks(rng, g: SimpleNamespace, without) -> dict[str, np.ndarray]:
     scatter = DISC_SHAPES["ln_ellipticity_scatter"] * rng.normal(size=n)
     shapes = {
         "bulge_axis_ratio": np.sqrt(q**2 * (1 - cosine**2) + cosine**2),
-        "bulge_index": np.where(g.classical > 0, 4.0, 2.0),
+        "bulge_index": bulge_index(g.classical),
         "disc_thickness": DISC_SHAPES["thickness"]
         + DISC_SHAPES["thickness_scatter"] * rng.normal(size=n),
         "disc_ellipticity": np.exp(DISC_SHAPES["ln_ellipticity"] + scatter).clip(0, 0.5),

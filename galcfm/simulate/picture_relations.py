@@ -30,7 +30,7 @@ BARS = Relation(
     "share of galaxies = share + mass · (m − 10.25) + sequence · Δ, 0.05 to 0.7; a bar has light · "
     "10^(0.2 N) of the smooth disc's, and is length · h long",
     {
-        "share": 0.30,
+        "share": 0.45,
         "mass": 0.18,
         "sequence": -0.30,
         "light": 0.12,
@@ -41,8 +41,8 @@ BARS = Relation(
     },
     "0.20 dex in light, 0.15 dex in length",
     ("Masters2011", "Masters2012", "Gadotti2011", "Erwin2005"),
-    "29 % of discs have a strong bar, more where they are massive and red; slopes are read from "
-    "figures (ours).",
+    "29 % of discs have a strong bar, more where they are massive and red; half as many again have "
+    "a weak one. Slopes are read from figures (ours).",
 )
 
 RINGS = Relation(
@@ -76,7 +76,7 @@ ARMS = Relation(
 LOPSIDEDNESS = Relation(
     "Lopsidedness",
     "log A1 = log_median + rate · Δ of today + mass · (m − 10.25), A1 up to 0.4",
-    {"log_median": -1.0, "rate": 0.40, "mass": -0.15, "scatter": 0.20, "most": 0.40},
+    {"log_median": -0.9, "rate": 0.40, "mass": -0.15, "scatter": 0.20, "most": 0.40},
     "0.20 dex",
     ("Reichard2009",),
     "Discs that form more stars than others of their mass are more lopsided, and light ones are; "

@@ -357,11 +357,19 @@ BULGE_SEQUENCE = Relation(
 )
 BULGE_SHAPES = Relation(
     "Bulge profiles and sizes",
-    "r_e/h = 0.22 ± 0.09; Sérsic n = 4 for the 24 % of bulges above n = 2, 2 for the others; "
-    "oblate, q = 0.7",
-    {"radius_ratio": 0.22, "scatter": 0.40, "de_vaucouleurs_share": 0.24, "q": 0.7},
+    "r_e/h = 0.22 ± 0.09; Sérsic index for the 24 % of bulges above n = 2 and for the others; "
+    "oblate, axis ratio q",
+    {
+        "radius_ratio": 0.22,
+        "scatter": 0.40,
+        "de_vaucouleurs_share": 0.24,
+        "de_vaucouleurs_index": 4.0,
+        "index": 1.3,
+        "q": 0.7,
+    },
     "0.40 in ln r_e",
     ("MacArthur2003", "Weinzirl2009"),
+    "Bulges of late types are near exponential; 1.3 is rounded (ours).",
 )
 DISC_SHAPES = Relation(
     "Intrinsic shapes of discs",

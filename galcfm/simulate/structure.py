@@ -116,6 +116,12 @@ def fraction_within(radius: np.ndarray, index: np.ndarray) -> np.ndarray:
     return gammainc(2 * index, gammaincinv(2 * index, 0.5) * radius ** (1 / index))
 
 
+def bulge_index(classical: np.ndarray) -> np.ndarray:
+    """Sérsic index of bulges; `classical` is 1 where it is that of de Vaucouleurs."""
+    c = BULGE_SHAPES
+    return np.where(np.asarray(classical) > 0, c["de_vaucouleurs_index"], c["index"])
+
+
 def within_aperture(
     radius: float, cosine: np.ndarray, radii: dict[str, np.ndarray], classical: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -135,7 +141,7 @@ def within_aperture(
     q = np.hypot(cosine, DISC_SHAPES["thickness"] * np.sqrt(1 - cosine**2))
     disc = np.hypot(radii["disc_radius"] * np.sqrt(q), seeing)
     bulge = np.hypot(radii["bulge_radius"], seeing)
-    index = np.where(np.asarray(classical) > 0, 4.0, 2.0)
+    index = bulge_index(classical)
     # Mean radius of an exponential disc's light within x scale lengths, in scale lengths.
     x = SCALE_LENGTHS * radius / disc
     mean = 2 * gammainc(3, x) / gammainc(2, x)

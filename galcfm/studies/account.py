@@ -150,8 +150,8 @@ def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> 
         table: of `simulate_catalogue`.
         photometry: `"model"`, the catalogue's own; `"twice"` and `"four times"`, the same with so
             much noise; `"fibre"`, the light within 3 arcsec; `"Petrosian"`, that within two
-            Petrosian radii, 99 % of an exponential disc, 95 % of a Sérsic profile of index 2 and
-            82 % of a de Vaucouleurs one (Graham & Driver 2005, PASA 22, 118).
+            Petrosian radii, 99 % of an exponential disc, 98 % of a bulge that is nearly one, and
+            82 % of a de Vaucouleurs bulge (Graham & Driver 2005, PASA 22, 118).
         seed: of the noise.
     """
     rng = np.random.default_rng([seed, PHOTOMETRY.index(photometry)])
@@ -173,7 +173,7 @@ def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> 
         of_bulge, of_disc, _ = within_aperture(FIBRE["radius"], cosine, radii, classical)
         area = np.full((len(table), 1), np.pi * FIBRE["radius"] ** 2)
     else:
-        of_bulge, of_disc = np.where(classical, 0.82, 0.95), np.full(len(table), 0.994)
+        of_bulge, of_disc = np.where(classical, 0.82, 0.98), np.full(len(table), 0.994)
         # Two Petrosian radii of an exponential disc are 4.34 half-light radii.
         area = np.pi * (4.34 * table[["disc_radius"]].to_numpy()) ** 2
     share = bulge * of_bulge[:, None] + (1 - bulge) * of_disc[:, None]
