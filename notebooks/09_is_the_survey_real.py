@@ -118,12 +118,12 @@ tables.explanations(realism["explanations"]["oxygen_abundance"])
 
 # %% [markdown]
 # - O/H. A real abundance needs four lines, and where the gas is rich
-#   [O III] is faint. If the simulation asked for it at three times an error
-#   of $2\times10^{-17}$ erg s$^{-1}$ cm$^{-2}$, half of the offset at 25 %
-#   and a third of that at 10 % would be gone. The fibre changes little: the
-#   relation that the simulation follows was measured through fibres, and the
-#   middle, which is richer {cite:p}`Sanchez2014`, counts against the middle
-#   of a typical galaxy.
+#   [O III] is faint. The simulation asks for them too, at three times an
+#   error of $2\times10^{-17}$ erg s$^{-1}$ cm$^{-2}$; whatever lines are
+#   seen, the offset would be half as large again. The fibre changes little:
+#   the relation that the simulation follows was measured through fibres, and
+#   the middle, which is richer {cite:p}`Sanchez2014`, counts against the
+#   middle of a typical galaxy.
 
 # %%
 tables.explanations(realism["explanations"]["dn4000"])

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import galsim
 import numpy as np
@@ -288,7 +289,7 @@ def test_errors_are_those_that_were_stated(catalogue):
 def test_the_survey_is_the_star_forming_part_of_the_parent(catalogue, parent):
     kept = is_star_forming(
         parent["log_stellar_mass_true"], parent["log_sfr_recent"], parent["active"]
-    )
+    ) & (parent["lines_seen"] == 1)
     assert (parent["oxygen_abundance"].isna() == ~kept).all()
     subset = parent[kept].reset_index(drop=True)
     columns = [c for c in catalogue if c not in ("object_id", "split")]
@@ -527,6 +528,35 @@ def test_a_fibre_larger_than_the_galaxy_sees_it_whole(monkeypatch):
     whole = simulate_catalogue(50, 0, without=["fibre"])
     for name in ("dn4000_true", "a_v_true"):
         np.testing.assert_allclose(inside[name], whole[name], atol=2e-3)
+
+
+def test_galaxies_of_the_survey_have_lines(catalogue):
+    all_of_them = simulate_catalogue(600, 0, without=["lines"])
+    seen = all_of_them["lines_seen"] == 1
+    assert (catalogue["lines_seen"] == 1).all()
+    assert 0.7 < seen.mean() < 0.95
+    kept = all_of_them[seen].drop(columns=["object_id", "split"]).reset_index(drop=True)
+    assert catalogue.iloc[: len(kept)][list(kept)].equals(kept)
+    # Where the gas is rich, [O III] is faint; far galaxies must form more stars.
+    assert all_of_them["oxygen_abundance_true"][seen].median() < (
+        all_of_them["oxygen_abundance_true"][~seen].median() - 0.05
+    )
+
+
+def test_a_line_is_as_bright_as_its_relations_say():
+    # A galaxy of 1 Msun/yr at 12+log(O/H) = 8.69 without dust, all in the fibre: by hand.
+    one = SimpleNamespace(redshift=np.array([0.1, 0.25]), s_lines=np.zeros(2), oh=np.full(2, 8.69))
+    templates = load_templates()
+    distance = (
+        np.interp(one.redshift, templates.redshift, templates.luminosity_distance) * 3.0857e24
+    )
+    halpha = 10**41.27 / (4 * np.pi * distance**2)
+    nitrogen, oxygen = halpha * 10**-0.7732, halpha / 2.86 * 10**0.1549
+    faintest = np.minimum(nitrogen, oxygen)
+    limit = 6e-17
+    for share in (1.0, 0.01, 1e-3):
+        found = labels._lines_seen(one, np.full(2, share), np.zeros(2))
+        assert (found == (share * faintest > limit)).all()
 
 
 def test_rates_are_those_of_lines_in_the_fibre(catalogue):

@@ -7,14 +7,16 @@ import numpy as np
 from scipy.special import logsumexp
 
 from galcfm.properties import BANDS, PROPERTY_NAMES
-from galcfm.simulate.relations import DISC_GRADIENTS, FIBRE, LABEL_ERRORS, MASS_ERRORS
+from galcfm.simulate.relations import DISC_GRADIENTS, FIBRE, LABEL_ERRORS, LINES, MASS_ERRORS
+from galcfm.simulate.spectra import MEGAPARSEC, load_templates
 from galcfm.simulate.structure import MEAN_RADIUS, within_aperture
 
 MEASURED = (*PROPERTY_NAMES, "a_v_balmer")
 
 
 def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], without) -> None:
-    """Set `g.labels`, what the survey would measure without errors, `(n,)` by name of `MEASURED`.
+    """Set `g.labels`, what the survey would measure without errors, `(n,)` by name of `MEASURED`,
+    and `g.lines_seen`.
 
     Dn(4000), O/H and both A_V are those within the fibre, and the star formation rate is that of
     emission lines there and of the photometry outside: see `FIBRE`, `DISC_GRADIENTS` and
@@ -37,6 +39,9 @@ def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], with
     if "line_rate" not in without:
         rate = in_disc * 10**g.s_lines + (1 - in_disc) * 10**g.s
         labels["log_sfr"] = np.log10(rate)
+    dust = g.a_disc
+    if "gradients" not in without:
+        dust = dust * (1 + DISC_GRADIENTS["dust"] * (MEAN_RADIUS - mean_radius))
     if "fibre" not in without:
         shares = in_bulge[:, None], in_disc[:, None]
         above, below = sum(
@@ -44,9 +49,6 @@ def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], with
         ).T
         labels["dn4000"] = above / below
         labels["oxygen_abundance"] = g.oh + FIBRE["oh_slope"] * (mean_radius - FIBRE["oh_radius"])
-        dust = g.a_disc
-        if "gradients" not in without:
-            dust = dust * (1 + DISC_GRADIENTS["dust"] * (MEAN_RADIUS - mean_radius))
         bulge, disc, newborn = (
             share * light
             for share, light in zip((in_bulge, in_disc, in_disc), g.visual.T, strict=True)
@@ -60,6 +62,29 @@ def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], with
         labels["a_v"] = -2.5 * np.log10(seen / (bulge + disc + newborn))
         labels["a_v_balmer"] = dust + g.a_clouds
     g.labels = labels
+    g.lines_seen = _lines_seen(g, in_disc, dust + g.a_clouds)
+
+
+def _lines_seen(g: SimpleNamespace, in_fibre: np.ndarray, a_v: np.ndarray) -> np.ndarray:
+    """Whether the four lines of the classification are seen in the fibre, `(n,)`: see `LINES`.
+
+    Arguments:
+        g: galaxies.
+        in_fibre: share of the disc's light in the fibre, `(n,)`.
+        a_v: attenuation of the lines there at 5500 Å, mag, `(n,)`.
+    """
+    c, templates = LINES, load_templates()
+    distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
+    dilution = np.log10(4 * np.pi) + 2 * np.log10(distance * MEGAPARSEC)
+    hydrogen = g.s_lines + np.log10(in_fibre) + c["halpha"] - dilution
+    alpha = hydrogen - 0.4 * c["alpha"] * a_v
+    beta = hydrogen - np.log10(c["balmer"]) - 0.4 * c["beta"] * a_v
+    # Maiolino et al. (2008, A&A 488, 463), table 4.
+    x = g.oh - 8.69
+    oxygen = beta + np.polyval([-0.0297, -0.9790, -1.5031, 0.1549], x)
+    nitrogen = alpha + np.polyval([-0.3330, -0.7201, -0.2811, 1.2357, -0.7732], x)
+    faintest = np.minimum.reduce([alpha, beta, oxygen, nitrogen])
+    return faintest > np.log10(c["least"] * c["error"])
 
 
 def error_sizes(rng, n: int, without=()) -> dict[str, np.ndarray]:

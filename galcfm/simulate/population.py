@@ -59,6 +59,7 @@ LATENTS = {
     "seeing": "FWHM of the point spread function in r, arcsec",
     "bulge_mass_fraction": "share of the stellar mass in the bulge",
     "active": "1 with an active nucleus, which contributes to the emission lines, else 0",
+    "lines_seen": "1 where the lines that classify it are seen in the fibre, else 0",
     "sequence": "0 on the main sequence, 1 in the green valley, 2 quiescent",
     "log_sfr_history": "log SFR of the smooth history, before the recent burst or lull",
     "log_sfr_recent": "log SFR of the whole galaxy, mean of the last 100 Myr",
@@ -179,6 +180,8 @@ def candidates(
     g, fluxes, seen = before_noise(rng, BATCH_SIZE, magnitude_limit, without)
     table = pd.DataFrame(_observe(rng, g, fluxes, seen, without))
     star_forming = is_star_forming(g.m, g.s, g.active)
+    if "lines" not in without:
+        star_forming &= g.lines_seen
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
     # Rounded, so that a processor's last bit never makes another survey.
@@ -218,6 +221,7 @@ def _observe(
         **seen.radii,
         **draw_looks(rng, g, without),
         "bulge_mass_fraction": g.bulge,
+        "lines_seen": g.lines_seen.astype(float),
         "sequence": g.sequence.astype(float),
         "active": g.active.astype(float),
         "log_sfr_history": g.s_history,

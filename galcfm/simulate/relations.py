@@ -505,6 +505,23 @@ FIBRE = Relation(
     "Aperture in arcsec. Bulge and disc are circularised and widened by half the seeing (ours). "
     "oh_radius is the survey's median r/R: the mass-metallicity relation was measured in fibres.",
 )
+LINES = Relation(
+    "Emission lines that are seen",
+    "Hα, Hβ, [O III] and [N II] in the fibre exceed least · error; log L(Hα) = log SFR + halpha, "
+    "Hβ less by balmer, the others by polynomials in O/H; dimmed by alpha and beta · A_V(gas)",
+    {
+        "halpha": 41.27,
+        "balmer": 2.86,
+        "beta": 1.136,
+        "alpha": 0.822,
+        "error": 2.0e-17,
+        "least": 3.0,
+    },
+    "none",
+    ("KennicuttEvans2012", "Maiolino2008", "Brinchmann2004"),
+    "The cuts of the real query. beta and alpha are the attenuations at the lines over that at V "
+    "(Calzetti's curve); one error in erg/s/cm² for all lines is ours.",
+)
 LINE_RATE = Relation(
     "Star formation rate by emission lines",
     "SFR = f · SFR(10 Myr) + (1 − f) · SFR(100 Myr), f the share of the disc's light in the fibre",
@@ -556,5 +573,6 @@ RELATIONS_OF_GALAXIES = (
     LABEL_ERRORS,
     MASS_ERRORS,
     FIBRE,
+    LINES,
     LINE_RATE,
 )

@@ -16,8 +16,6 @@ from scipy import ndimage
 from galcfm.images import decode_jpeg
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue
-from galcfm.simulate.spectra import MEGAPARSEC, load_templates
-from galcfm.simulate.structure import fraction_within
 from galcfm.studies.morphology import GROUPS, enlarge, light_and_radius, match_pairs, measure
 from galcfm.studies.real_galaxies import real_galaxies
 from galcfm.studies.stored import key_of, read_command, store, stored
@@ -302,12 +300,15 @@ def compare_percentiles(parent: pd.DataFrame) -> dict:
     }
 
 
-def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, seed: int = 0) -> dict:
+def try_explanations(
+    parent: pd.DataFrame, whole: pd.DataFrame, unseen: pd.DataFrame, seed: int = 0
+) -> dict:
     """What possible reasons for an offset of the percentiles close of it, one at a time.
 
     Arguments:
         parent: simulated parent catalogue.
         whole: the same, its properties those of whole galaxies.
+        unseen: the same, with O/H of galaxies whose lines are not seen.
         seed: of errors that are drawn.
 
     Returns:
@@ -327,7 +328,7 @@ def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, seed: int = 0) -
         "oxygen_abundance": {
             "as it is": parent["oxygen_abundance"],
             "of the whole galaxy": whole["oxygen_abundance"],
-            "[O III] seen at 3 sigma": parent["oxygen_abundance"][_oxygen_line_seen(parent)],
+            "whatever lines are seen": unseen["oxygen_abundance"],
         },
         "dn4000": {"as it is": parent["dn4000"], "of the whole galaxy": whole["dn4000"]},
     }
@@ -340,26 +341,6 @@ def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, seed: int = 0) -
         }
         for column, reasons in columns.items()
     }
-
-
-def _oxygen_line_seen(catalogue: pd.DataFrame) -> np.ndarray:
-    """Whether [O III] 5007 in the fibre is three times its error, 2e-17 erg/s/cm².
-
-    Hα by the star formation rate (Kennicutt & Evans 2012, ARA&A 50, 531), [O III]/Hβ by the
-    abundance (Maiolino et al. 2008, A&A 488, 463), the dust of the gas twice that of the stars.
-    """
-    templates = load_templates()
-    distance = np.interp(catalogue["redshift"], templates.redshift, templates.luminosity_distance)
-    x = catalogue["oxygen_abundance_true"].to_numpy() - 8.69
-    line = 0.1549 - 1.5031 * x - 0.9790 * x**2 - 0.0297 * x**3
-    # 4.60/4.05: Calzetti's curve at Hβ against V.
-    dimming = -0.4 * 2 * catalogue["a_v_true"].to_numpy() * 4.60 / 4.05
-    luminosity = catalogue["log_sfr_true"].to_numpy() + 41.27 - np.log10(2.86) + line + dimming
-    share = fraction_within(
-        1.5 / np.hypot(catalogue["disc_radius"].to_numpy(), 0.66), np.array(1.0)
-    )
-    flux = share * 10 ** (luminosity - np.log10(4 * np.pi) - 2 * np.log10(distance * MEGAPARSEC))
-    return flux > 3 * 2e-17
 
 
 def compare_cutouts(
@@ -474,14 +455,14 @@ def main(arguments: list[str] | None = None) -> None:
     if stored(path, key) is None:
         bright = simulate_catalogue(n_bright, 21, population="parent", magnitude_limit=BRIGHT[1])
         bright = bright[bright["mag_r"] > BRIGHT[0]]
-        parent, whole = (
+        parent, whole, unseen = (
             simulate_catalogue(n_parent, 22, population="parent", without=without)
-            for without in ((), ("fibre",))
+            for without in ((), ("fibre",), ("lines",))
         )
         result = {
             "catalogues": compare_catalogues(bright_galaxies(), bright),
             "percentiles": compare_percentiles(parent),
-            "explanations": try_explanations(parent, whole),
+            "explanations": try_explanations(parent, whole, unseen),
         }
         store(path, result, key, options.command)
     if options.cutouts:

@@ -149,9 +149,9 @@ class Work:
             return Light(**file)
 
     def _seen(self, light: Light, stage: int) -> tuple[np.ndarray, np.ndarray]:
-        """Who is bright enough with noise, and their noise."""
+        """Who is bright enough with noise and has lines, and their noise."""
         noise = light.errors * self.rng(3, stage).standard_normal(light.magnitudes.shape)
-        kept = light.magnitudes[:, 2] + noise[:, 2] < MAGNITUDE_LIMIT
+        kept = light.seen & (light.magnitudes[:, 2] + noise[:, 2] < MAGNITUDE_LIMIT)
         return kept, noise[kept]
 
     def catalogue(self) -> Survey:

@@ -50,11 +50,13 @@ class Light(NamedTuple):
         properties: as the survey measures them, without errors, `(n, 5)`.
         magnitudes: without noise, `(n, 5)`.
         errors: standard deviations of the noise, mag, `(n, 5)`.
+        seen: whether the emission lines are, without which they are no part of the survey, `(n,)`.
     """
 
     properties: np.ndarray
     magnitudes: np.ndarray
     errors: np.ndarray
+    seen: np.ndarray
 
 
 @cache
@@ -76,7 +78,7 @@ def shine(x: np.ndarray) -> Light:
         block = x[start : start + BLOCK]
         g, _, seen = before_noise(Replay(block), len(block))
         properties = np.stack([g.labels[name] for name in PROPERTY_NAMES], axis=1)
-        parts.append((properties, seen.magnitudes, seen.drawn))
+        parts.append((properties, seen.magnitudes, seen.drawn, g.lines_seen))
     return Light(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

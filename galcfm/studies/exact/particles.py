@@ -116,6 +116,10 @@ class ExactPosterior:
 
 
 def log_likelihood(light: Light, magnitudes) -> np.ndarray:
-    """Log-likelihood of observed magnitudes `(5,)` for each galaxy, up to a constant, `(n,)`."""
+    """Log-likelihood of observed magnitudes `(5,)` for each galaxy, up to a constant, `(n,)`.
+
+    Minus infinity where the lines are not seen: such a galaxy is not in the survey.
+    """
     wrong = (magnitudes - light.magnitudes) / light.errors
-    return -0.5 * (wrong**2).sum(axis=1) - np.log(light.errors).sum(axis=1)
+    found = -0.5 * (wrong**2).sum(axis=1) - np.log(light.errors).sum(axis=1)
+    return np.where(light.seen, found, -np.inf)
