@@ -41,8 +41,9 @@ def draw_looks(rng, g: SimpleNamespace, without) -> dict[str, np.ndarray]:
     shapes = {
         "bulge_axis_ratio": np.sqrt(q**2 * (1 - cosine**2) + cosine**2),
         "bulge_index": bulge_index(g.classical),
-        "disc_thickness": DISC_SHAPES["thickness"]
-        + DISC_SHAPES["thickness_scatter"] * rng.normal(size=n),
+        "disc_thickness": (
+            DISC_SHAPES["thickness"] + DISC_SHAPES["thickness_scatter"] * rng.normal(size=n)
+        ).clip(0.1),
         "disc_ellipticity": np.exp(DISC_SHAPES["ln_ellipticity"] + scatter).clip(0, 0.5),
         "inclination": np.degrees(np.arccos(cosine)),
         "position_angle": rng.uniform(0, 180, n),

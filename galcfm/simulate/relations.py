@@ -373,16 +373,17 @@ BULGE_SHAPES = Relation(
 )
 DISC_SHAPES = Relation(
     "Intrinsic shapes of discs",
-    "thickness 0.21 ± 0.02; face-on ellipticity ln ε ~ N(−2.33, 0.79)",
+    "thickness ± thickness_scatter; face-on ellipticity ln ε ~ N(−2.33, 0.79)",
     {
-        "thickness": 0.21,
-        "thickness_scatter": 0.02,
+        "thickness": 0.267,
+        "thickness_scatter": 0.05,
         "ln_ellipticity": -2.33,
         "ln_ellipticity_scatter": 0.79,
     },
     "as given",
-    ("Padilla2008",),
-    "ε times cos i, at most 0.5.",
+    ("RodriguezPadilla2013", "Padilla2008"),
+    "The thickness is that of Rodríguez & Padilla, its scatter ours; ε is that of Padilla & Strauss "
+    "times cos i, at most 0.5.",
 )
 DISC_GRADIENTS = Relation(
     "Dust along discs",
