@@ -382,8 +382,8 @@ DISC_SHAPES = Relation(
     },
     "as given",
     ("RodriguezPadilla2013", "Padilla2008"),
-    "The thickness is that of Rodríguez & Padilla, its scatter ours; ε is that of Padilla & Strauss "
-    "times cos i, at most 0.5.",
+    "The thickness is that of Rodríguez & Padilla, its scatter ours; ε is that of Padilla & "
+    "Strauss times cos i, at most 0.5.",
 )
 DISC_GRADIENTS = Relation(
     "Dust along discs",
