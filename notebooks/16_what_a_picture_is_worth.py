@@ -26,9 +26,11 @@
 #
 # Each gain is the difference of the exact log-densities of the measured
 # properties, image model less photometry model, in the mean of more than
-# 5,000 simulated test galaxies and three trainings of each model. The
-# relations that tie pictures to properties were chosen, with their numbers,
-# before any of these gains was known, and none was changed after.
+# 5,000 simulated test galaxies and of the trainings that the table counts:
+# three of each model where it is complete. Pixels are 1.2″ wide, those of
+# the book's own models 0.8″. The relations that tie pictures to properties
+# were chosen, with their numbers, before any of these gains was known, and
+# none was changed after.
 #
 # The results are stored; `python -m galcfm.studies.account` makes them again.
 

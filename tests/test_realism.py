@@ -70,13 +70,12 @@ def blob(radius, *, sky=4.0, noise=2.0, colour=(1.2, 1.0, 0.8), q=0.5, seed=0):
 
 def test_reasons_are_tried_one_at_a_time():
     parent = simulate_catalogue(300, 0, population="parent")
-    tried = realism.try_explanations(parent, parent)
+    tried = realism.try_explanations(parent, parent, parent)
     assert tried["dn4000"]["of the whole galaxy"] == tried["dn4000"]["as it is"]
     assert tried["a_v"]["errors of 0.4 mag"]["10"] < tried["a_v"]["as it is"]["10"]
     assert tried["a_v"]["both"]["90"] > tried["a_v"]["as it is"]["90"] + 0.3
-    # The line of the richest is faint.
     tried = tried["oxygen_abundance"]
-    assert tried["[O III] seen at 3 sigma"]["50"] < tried["as it is"]["50"]
+    assert tried["whatever lines are seen"] == tried["as it is"]
     table = tables.explanations(tried)
     assert list(table.columns) == ["10 %", "25 %", "50 %", "75 %", "90 %"]
 
