@@ -151,7 +151,8 @@ tables.explanations(realism["explanations"]["dn4000"])
 #
 # The real cutouts are split in two halves. What in the simulation was chosen
 # by pictures, and `RELATIONS` says what, was chosen on the first. The second
-# judges.
+# judges. Its verdict on all numbers was read eight times on the way, between
+# 0.80 and 0.84; no number was chosen by it, but it is no stranger any more.
 
 # %%
 tables.cutout_statistics(cutouts["statistics"])
