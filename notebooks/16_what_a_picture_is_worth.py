@@ -42,8 +42,6 @@ run = ""  # name of a rerun: data/runs/PROFILE-RUN
 # %matplotlib inline
 import json
 
-from myst_nb import glue
-
 from galcfm import figures, paths, runs, tables
 from galcfm.studies.account import LADDER
 
@@ -53,9 +51,6 @@ account = json.loads((published / "account.json").read_text())
 rows = account["rows"]
 source = "simulated survey"
 print(tables.made_by(account))
-for name in ("old", "all"):
-    glue(f"gain_{name}", rows[name]["gain"], display=False)
-    glue(f"gain_{name}_error", rows[name]["standard_error"], display=False)
 
 # %% [markdown]
 # ## The gap
@@ -83,7 +78,7 @@ figures.picture_worth(steps, PAPER, source=source)
 # ## Every row
 #
 # An ellipsis continues the row above it. A plus adds one tie to the first
-# survey.
+# survey. Rows that are not here have not been trained yet.
 
 # %% tags=["full-width"]
 tables.account(rows)
