@@ -37,6 +37,7 @@
 # %% tags=["parameters"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
 # %%
 # %matplotlib inline
