@@ -120,7 +120,7 @@ tables.explanations(realism["explanations"]["oxygen_abundance"])
 # - O/H. A real abundance needs four lines, and where the gas is rich
 #   [O III] is faint. The simulation asks for them too, at three times an
 #   error of $2\times10^{-17}$ erg s$^{-1}$ cm$^{-2}$; whatever lines are
-#   seen, the offset would be half as large again. The fibre changes little:
+#   seen, the offsets would be larger. The fibre changes little:
 #   the relation that the simulation follows was measured through fibres, and
 #   the middle, which is richer {cite:p}`Sanchez2014`, counts against the
 #   middle of a typical galaxy.
