@@ -26,7 +26,7 @@ PIXEL_SCALE = 0.396  # arcsec
 # djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
 RGB_SCALES = (2.0, 2.6, 3.6)
 RGB_NONLINEARITY = 2.25
-# SkyServer's: the coefficients of 400 of its cutouts, though saved once more at quality 92 by who
+# SkyServer's: the coefficients of 200 of its cutouts, though saved once more at quality 92 by who
 # collected them, are multiples of the tables of this quality.
 JPEG_QUALITY = 75
 

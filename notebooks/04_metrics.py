@@ -136,6 +136,12 @@ print(tables.made_by(stored))
 tables.training_seeds(stored, controls["experiments"])
 
 # %% [markdown]
+# These stored results are of the book's first survey, before pictures and
+# properties had the ties of {doc}`16_what_a_picture_is_worth`; they stand
+# here until they are made anew, and are not to be held against the models of
+# this run.
+
+# %% [markdown]
 # The means of the trainings scatter by {glue:text}`gain_spread:.3f` nat, where
 # the test galaxies leave an error of {glue:text}`gain_seeds_error:.3f`: of
 # this recipe, another seed tells the same. The picture is worth

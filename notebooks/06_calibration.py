@@ -56,6 +56,12 @@ print(f"models of the {stored['identity']['run']} run")
 print(tables.made_by(stored))
 
 # %% [markdown]
+# These stored results are of the book's first survey, before pictures and
+# properties had the ties of {doc}`16_what_a_picture_is_worth`; they stand
+# here until they are made anew, and are not to be held against the models of
+# this run.
+
+# %% [markdown]
 # ## Three tests
 #
 # Each test puts a galaxy's draws in an order and asks at which rank the truth

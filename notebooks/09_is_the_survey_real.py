@@ -109,8 +109,8 @@ tables.explanations(realism["explanations"]["a_v"])
 #   A fibre sees the dustier middle, which closes a third of the offset; of
 #   the whole galaxy it would be larger. Larger errors cannot explain the
 #   rest: they widen both tails. The attenuation of the emission lines is too
-#   much, and stars behind all of the gas's dust too. A simulation made with
-#   that dust is 0.07 mag too red in $u-g$ besides: $A_V$ stays another
+#   much, and stars behind all of the gas's dust too. A first simulation
+#   made with that dust was 0.07 mag too red in $u-g$ besides: $A_V$ stays another
 #   quantity here than in the catalogue.
 
 # %%
@@ -182,7 +182,7 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 #   and SkyServer's JPEG, of quality 75, smooths it further and leaves its
 #   colours in blocks. The real cutouts were saved once more, at quality 92, by
 #   who collected them; before the comparison ours are enlarged and saved so
-#   too. Noise, its correlation from pixel to pixel and its colours now agree.
+#   too. Noise and its correlation from pixel to pixel now agree.
 # - **Frames vary.** The sky that is left differs from frame to frame and
 #   slopes. The bands are a fraction of a pixel apart: galaxies have a red
 #   and a blue side. The point spread function has wings.
@@ -192,8 +192,8 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 #
 # What still gives the simulation away:
 #
-# - **Too regular.** Real galaxies are less concentrated, their bright parts
-#   further from the middle ($M_{20}$), and the most asymmetric ones more so.
+# - **Too regular.** The bright parts of real galaxies are further from the
+#   middle ($M_{20}$), and those of large ones more asymmetric.
 #   Arms branch, dust is patchy, and tails and shells have no place here.
 # - **Too inclined.** Of two galaxies of the same light and radius ours is
 #   more often seen from the side.
@@ -224,6 +224,9 @@ figures.contact_sheet(
 # - three true numbers of the shape, half-light radius, inclination and bulge
 #   fraction, say what an encoder of pictures can learn from these at most, and
 #   nothing of what else it may see.
+#
+# These numbers are of the book's first survey, before it had the ties of
+# {doc}`16_what_a_picture_is_worth`, and stand here until they are made anew.
 #
 # The three numbers are given on the survey `quick`, so that the galaxies that
 # train and judge are those of the book's image model; the other controls have

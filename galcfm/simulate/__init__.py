@@ -2,8 +2,7 @@
 
 `simulate_survey` makes one on disk, `simulate_catalogue` and `render` are its two halves, and
 `RELATIONS` lists the published relations that they draw from, `TIES` those that can be switched
-off. Needs
-`pip install "galcfm[simulate]"`.
+off. Needs `pip install "galcfm[simulate]"`.
 """
 
 from galcfm.simulate.galaxies import MAGNITUDE_LIMIT, is_star_forming

@@ -65,7 +65,7 @@ SUN_R = 4.65  # absolute AB magnitude (Willmer 2018, ApJS 236, 47)
 
 
 def is_star_forming(log_stellar_mass, log_sfr, active) -> np.ndarray:
-    """Whether a galaxy belongs to the survey: it forms stars, and its lines come from that alone.
+    """Whether a galaxy forms stars, and its lines come from that alone, which the survey asks for.
 
     Its specific star formation rate exceeds 10^−10.8/yr, the upper edge of the green valley
     (Salim 2014, SerAJ 189, 1), and it has no active nucleus. That stands for the emission-line
