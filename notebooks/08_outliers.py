@@ -144,6 +144,12 @@ remedies = outliers.outliers_by_variant(stored["recipes"], judged)
 remedies.round(3)
 
 # %% [markdown]
+# These stored results are of the book's first survey, before pictures and
+# properties had the ties of {doc}`16_what_a_picture_is_worth`; they stand
+# here until they are made anew, and are not to be held against the models of
+# this run.
+
+# %% [markdown]
 # They are what draws let expect. Under this book's photometry model no more
 # truths lie below zero than draws, and under the image model's two trainings,
 # averaged, neither. The paper's training has more, by several standard

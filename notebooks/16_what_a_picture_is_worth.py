@@ -79,8 +79,7 @@ figures.picture_worth(steps, PAPER, source=source)
 # %% [markdown]
 # ## Every row
 #
-# An ellipsis continues the row above it. A plus adds one tie to the first
-# survey. Rows that are not here have not been trained yet.
+# Rows that are not here have not been trained yet.
 
 # %% tags=["full-width"]
 tables.account(rows)

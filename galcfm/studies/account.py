@@ -85,30 +85,37 @@ PAPER_TRAINING = {
     "augment": False,
 }
 ROWS = {
-    "old": Row("no tie but dust with inclination", OLD, kernels=True),
+    "old": Row("first survey", OLD, kernels=True),
     "all": Row("all ties", kernels=True),
-    "old_fibre": Row("… labels in the fibre", _without("fibre")),
-    "old_told": Row("… redshift told", OLD, redshift=True),
-    "old_fibre_told": Row("… both", _without("fibre"), redshift=True),
-    "all_whole": Row("… labels of whole galaxies", ("fibre",)),
-    "all_told": Row("… redshift told", redshift=True),
-    "all_whole_told": Row("… both", ("fibre",), redshift=True),
-    "balmer": Row("A_V of the Balmer decrement", balmer=True),
+    "old_fibre": Row("first survey, labels in the fibre", _without("fibre")),
+    "old_told": Row("first survey, redshift told", OLD, redshift=True),
+    "old_fibre_told": Row(
+        "first survey, labels in the fibre, redshift told", _without("fibre"), redshift=True
+    ),
+    "all_whole": Row("all ties, labels of whole galaxies", ("fibre",)),
+    "all_told": Row("all ties, redshift told", redshift=True),
+    "all_whole_told": Row(
+        "all ties, labels of whole galaxies, redshift told", ("fibre",), redshift=True
+    ),
+    "balmer": Row("all ties, A_V of the Balmer decrement", balmer=True),
     "balmer_petrosian": Row(
-        "A_V of the Balmer decrement, Petrosian magnitudes",
+        "all ties, A_V of the Balmer decrement, Petrosian magnitudes",
         balmer=True,
         photometry="Petrosian",
         kernels=True,
     ),
-    "noise_2": Row("noise of the magnitudes ×2", photometry="twice"),
-    "noise_4": Row("noise of the magnitudes ×4", photometry="four times"),
-    "petrosian": Row("Petrosian magnitudes", photometry="Petrosian"),
-    "fibre_magnitudes": Row("fibre magnitudes", photometry="fibre"),
-    "fine": Row("all pixels of 0.8″, as in the book", recipe={"image_crop": 128, "image_bin": 2}),
-    "leak": Row("pictures hold the true fluxes", leak=True),
-    "paper_training": Row("the paper's training", recipe=PAPER_TRAINING),
+    "noise_2": Row("all ties, noise of the magnitudes ×2", photometry="twice"),
+    "noise_4": Row("all ties, noise of the magnitudes ×4", photometry="four times"),
+    "petrosian": Row("all ties, Petrosian magnitudes", photometry="Petrosian"),
+    "fibre_magnitudes": Row("all ties, fibre magnitudes", photometry="fibre"),
+    "fine": Row(
+        "all ties, whole cutout in pixels of 0.8″, as in the book",
+        recipe={"image_crop": 128, "image_bin": 2},
+    ),
+    "leak": Row("all ties, pictures hold the true fluxes", leak=True),
+    "paper_training": Row("all ties, the paper's training", recipe=PAPER_TRAINING),
     **{
-        f"tie_{name}": Row(f"+ {what}", _without(name))
+        f"tie_{name}": Row(f"first survey, and {what}", _without(name))
         for name, (what, _) in TIES.items()
         if name not in ("inclined_dust", "fibre")
     },
@@ -201,9 +208,9 @@ def survey_of(row: Row, plan: Plan, progress: bool = True) -> Survey:
     if row.balmer:
         table["a_v"] = table["a_v_balmer"]
     code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
-    settings = asdict(replace(plan, recipe=None)) | {"recipe": None}
+    drawn = [plan.n_galaxies, plan.seed, plan.validation, plan.test]
     changed = row.photometry if noisy else row.leak
-    key = digest([settings, list(camera), changed, code])
+    key = digest([drawn, list(camera), changed, code])
     where = survey_folder(f"account-{key}")
     lock = data_folder() / "cache" / f"account-{key}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -310,14 +317,15 @@ def judge(row: Row, models: dict[str, Posterior], survey: Survey, plan: Plan) ->
 
 
 def summary(results: dict, gains: pd.DataFrame) -> dict:
-    """Each row's gain with its error over galaxies and trainings.
+    """Each row's gain with its error over galaxies and trainings, in the order of `ROWS`.
 
     Arguments:
         results: as stored, `rows` by name.
         gains: gain [nat] of each test galaxy, a column `ROW/SEED` a training.
     """
     rows = {}
-    for name, row in results["rows"].items():
+    for name in (name for name in ROWS if name in results["rows"]):
+        row = results["rows"][name]
         columns = [f"{name}/{seed}" for seed in row["seeds"]]
         table = gains[columns].to_numpy(dtype=float).T
         rows[name] = row | over_trainings(table) | {"trainings": len(columns)}
