@@ -73,16 +73,17 @@ def draw_frame(row, rng: np.random.Generator) -> Frame:
     """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`."""
     widths = np.array([REGISTRATION["width_g"], 0, REGISTRATION["width_i"]])
     offsets = widths[:, None] * rng.uniform(-0.5, 0.5, (3, 2)) * PIXEL_SCALE
-    share, freedom = SKY_RESIDUALS["common"], SKY_RESIDUALS["freedom"]
-    deviates = np.sqrt(share) * rng.standard_t(freedom, 3)
-    deviates = deviates + np.sqrt(1 - share) * rng.standard_t(freedom, (3, 3))
+    share, skew = SKY_RESIDUALS["common"], SKY_RESIDUALS["skew"]
+    common, own = (np.expm1(skew * rng.normal(size=size)) / skew for size in (3, (3, 3)))
+    deviates = np.sqrt(share) * common + np.sqrt(1 - share) * own
     brightness = np.array([SKY_RESIDUALS[f"level_{band}"] for band in RENDERED_BANDS])
     level = 10 ** (0.4 * (22.5 - brightness)) * PIXEL_SCALE**2
     scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
     sky = level[:, None] * scale * deviates
-    sky[:, 0] += [SKY_RESIDUALS[f"mean_{band}"] for band in RENDERED_BANDS]
+    sky[:, 0] += [SKY_RESIDUALS[f"offset_{band}"] for band in RENDERED_BANDS]
     noise = np.array([FRAME_NOISE[f"left_{band}"] for band in RENDERED_BANDS])
-    noise *= np.exp(FRAME_NOISE["scatter"] * rng.normal())
+    shape = FRAME_NOISE["shape"]
+    noise *= np.exp(FRAME_NOISE["scatter"] * (rng.gamma(shape) - shape) / np.sqrt(shape))
     response = seeing(row) * WINGS * displacement(*offsets.T)
     return Frame(response, sky, noise, int(FRAME_NOISE["passes"]))
 
@@ -152,7 +153,7 @@ def to_stamps(spectra: np.ndarray) -> np.ndarray:
 
 
 def draw_neighbours(rng: np.random.Generator) -> np.ndarray:
-    """Fourier transforms of chance stars and galaxies, by their counts at high latitude.
+    """Fourier transforms of chance stars and galaxies, by their counts.
 
     Faint galaxies, which the seeing makes round, are Gaussians.
 
@@ -189,7 +190,7 @@ def draw_neighbours(rng: np.random.Generator) -> np.ndarray:
 def _counted(kind: str, rng) -> np.ndarray:
     """r magnitudes of the stars or galaxies on a stamp, by `COUNTS`."""
     slope = COUNTS[f"{kind}_slope"]
-    bright, faint = 10 ** (slope * (np.array([COUNTS["r_min"], COUNTS["r_max"]]) - 22))
+    bright, faint = 10 ** (slope * (np.array([COUNTS[f"{kind}_r_min"], COUNTS["r_max"]]) - 22))
     square_degrees = (STAMP * PIXEL_SCALE / 3600) ** 2
     n = rng.poisson(COUNTS[f"{kind}_n22"] * (faint - bright) * square_degrees)
     return 22 + np.log10(rng.uniform(bright, faint, n)) / slope

@@ -8,8 +8,8 @@ from galcfm.simulate.relations import RELATIONS_OF_GALAXIES, Relation
 COLOUR_GRADIENTS = Relation(
     "Colour gradients of discs",
     "R_b ∝ λ^stars, beside what dust does",
-    {"stars": -0.04, "scatter": 0.15},
-    "0.15 in the exponent",
+    {"stars": -0.04, "scatter": 0.22},
+    "0.22 in the exponent",
     ("Kelvin2012", "GonzalezDelgado2015"),
     "With the dust's, the median radius of discs falls as λ^−0.19, as Kelvin et al. find. Many "
     "discs have blue middles; the scatter is ours, from one half of 400 real cutouts.",
@@ -108,14 +108,18 @@ COUNTS = Relation(
     {
         "galaxies_n22": 1.2e4,
         "galaxies_slope": 0.45,
-        "stars_n22": 4.5e3,
+        "stars_n22": 6.5e3,
         "stars_slope": 0.20,
-        "r_min": 16.0,
+        "galaxies_r_min": 16.0,
+        "stars_r_min": 10.0,
         "r_max": 22.8,
     },
     "Poisson",
-    ("Yasuda2001", "Chen2001"),
-    "Counts rounded; high Galactic latitude.",
+    ("Yasuda2001", "Chen2001", "Juric2008"),
+    "Counts rounded. Those of stars lie between the Galactic pole's (4,500 at r < 22) and the "
+    "mean of the imaging (48 million at r < 21.5 in 6,500 square degrees, 9,300 at r < 22), since "
+    "spectra were taken at high latitudes; where between was chosen with one half of 400 real "
+    "cutouts in view.",
 )
 
 BAR_SHAPES = Relation(
@@ -198,24 +202,24 @@ REGISTRATION = Relation(
 
 SKY_RESIDUALS = Relation(
     "Sky that its subtraction leaves",
-    "nanomaggies per pixel on average, and scale of Student's t of 3 degrees of freedom in "
+    "offset, nanomaggies per pixel, and beside it level · (e^(skew N) − 1)/skew, level in "
     "mag/arcsec², by band; share of it common to the bands; gradient: how much of it more at the "
     "edge of a cutout than in the middle",
     {
-        "mean_g": 0.0022,
-        "mean_r": 0.0019,
-        "mean_i": 0.006,
+        "offset_g": 0.0017,
+        "offset_r": 0.0014,
+        "offset_i": 0.0047,
         "level_g": 27.8,
         "level_r": 27.4,
         "level_i": 26.8,
-        "freedom": 3.0,
+        "skew": 0.8,
         "common": 0.5,
         "gradient": 0.5,
     },
     "as given",
     ("Blanton2011",),
     "All are ours, from one half of 400 real cutouts. Scattered light of bright stars and the "
-    "outskirts of galaxies make the tails.",
+    "outskirts of galaxies make the tail, which is to bright skies.",
 )
 
 PSF_WINGS = Relation(
@@ -229,10 +233,10 @@ PSF_WINGS = Relation(
 
 FRAME_NOISE = Relation(
     "Noise of frames",
-    "share of the photon noise that interpolation leaves, log-normal; as correlated as by so many "
-    "passes of two bilinear interpolations",
-    {"left_g": 0.355, "left_r": 0.335, "left_i": 0.375, "scatter": 0.10, "passes": 4},
-    "0.10 in ln",
+    "share of the photon noise that interpolation leaves, e^(scatter (Γ(shape) − shape)/√shape) "
+    "times as much; as correlated as by so many passes of two bilinear interpolations",
+    {"left_g": 0.348, "left_r": 0.328, "left_i": 0.368, "scatter": 0.10, "shape": 2.0, "passes": 4},
+    "0.10 in ln, skewed to noisy frames",
     ("Gunn1998",),
     "Ours, from amplitude and correlation of the noise in one half of 400 real cutouts. Four "
     "passes alone would leave 0.24 of the photon noise; why there is more is not known.",
