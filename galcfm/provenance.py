@@ -25,7 +25,6 @@ CHANGES_NOTHING = (
     "galcfm.provenance.",
     "galcfm.runs.",
     "galcfm.survey.intake.",
-    "galcfm.tables.",
 )
 
 

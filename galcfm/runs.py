@@ -265,7 +265,7 @@ def wipe(parameters: Mapping[str, Mapping]) -> None:
 def code_shown(notebook: str) -> str:
     """Digest of all code that a notebook calls, that of figures and tables included."""
     package = repository_root() / "galcfm"
-    shown = [*sorted((package / "figures").glob("*.py")), package / "tables.py"]
+    shown = sorted((package / "figures").glob("*.py"))
     script = repository_root() / "notebooks" / f"{notebook}.py"
     return digest([code_digest(script), files_digest(shown)])
 

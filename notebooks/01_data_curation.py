@@ -47,7 +47,8 @@ seed = 1  # of everything random in the survey
 import pandas as pd
 from IPython.display import display
 
-from galcfm import figures, paths, runs, tables
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.sdss import download_survey
 from galcfm.simulate import RELATIONS, TIES, simulate_survey

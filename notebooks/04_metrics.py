@@ -40,7 +40,8 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, metrics, paths, runs, stored_posteriors, tables
+from galcfm import figures, metrics, paths, runs, stored_posteriors
+from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 

@@ -34,7 +34,8 @@ import json
 from IPython.display import display
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, stored_posteriors, tables
+from galcfm import figures, paths, runs, stored_posteriors
+from galcfm.figures import tables
 from galcfm.survey import Survey
 
 folder = runs.open_run("05_figures", globals())

@@ -42,7 +42,8 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, tables
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
 from galcfm.studies import calibration
 
 folder = runs.open_run("06_calibration", globals())

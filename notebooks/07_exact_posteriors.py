@@ -39,7 +39,8 @@ import json
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, tables
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
 from galcfm.stored_posteriors import load_densities
 
 folder = runs.open_run("07_exact_posteriors", globals())

@@ -36,7 +36,8 @@ import pandas as pd
 from IPython.display import display
 from myst_nb import glue
 
-from galcfm import figures, metrics, paths, runs, stored_posteriors, tables
+from galcfm import figures, metrics, paths, runs, stored_posteriors
+from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import outliers
 from galcfm.survey import Survey

@@ -36,7 +36,8 @@ import json
 
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, tables
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
 from galcfm.survey import Survey
 
 folder = runs.open_run("09_is_the_survey_real", globals())

@@ -47,7 +47,8 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, tables
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
 from galcfm.posterior import LEVEL
 from galcfm.studies import real_galaxies
 from galcfm.survey import Survey

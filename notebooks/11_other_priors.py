@@ -42,7 +42,8 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, stored_posteriors, tables
+from galcfm import figures, paths, runs, stored_posteriors
+from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import RELATIONS
 from galcfm.studies import priors

@@ -43,7 +43,8 @@ survey = "quick"  # folder of the survey: data/surveys/SURVEY
 # %matplotlib inline
 import json
 
-from galcfm import figures, paths, runs, tables
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
 from galcfm.studies.account import LADDER
 
 folder = runs.open_run("16_what_a_picture_is_worth", globals())

@@ -46,7 +46,8 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable
 
-from galcfm import Posterior, Survey, figures, paths, runs, tables
+from galcfm import Posterior, Survey, figures, paths, runs
+from galcfm.figures import tables
 from galcfm.images import encode_jpeg
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
 

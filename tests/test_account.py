@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galcfm import figures, tables
+from galcfm import figures
+from galcfm.figures import tables
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import TIES, simulate_catalogue
 from galcfm.studies import account

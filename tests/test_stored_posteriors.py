@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from galcfm import Posterior, metrics, stored_posteriors, tables
+from galcfm import Posterior, metrics, stored_posteriors
+from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 
 SMALL = {"width": 32, "depth": 2}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from galcfm import tables
+from galcfm.figures import tables
 from galcfm.properties import PROPERTIES
 
 
