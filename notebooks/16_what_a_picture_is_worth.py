@@ -29,8 +29,10 @@
 # 5,000 simulated test galaxies and of the trainings that the table counts:
 # three of each model where it is complete. Pixels are 1.2″ wide, those of
 # the book's own models 0.8″. The relations that tie pictures to properties
-# were chosen, with their numbers, before any of these gains was known, and
-# none was changed after.
+# were chosen, with their numbers, before any of these gains was known. When two
+# were, skies, stars and colour gradients were brought nearer to real cutouts,
+# by these alone ({doc}`09_is_the_survey_real`), and all rows were made anew;
+# nothing was changed since.
 #
 # The results are stored; `python -m galcfm.studies.account` makes them again.
 
