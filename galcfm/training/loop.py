@@ -3,11 +3,16 @@
 One explicit loop under Lightning Fabric, which finds the device. Every random number is keyed by
 (seed, step), so training that was killed and resumed ends with the same weights as training that
 was not.
+
+Under `torchrun` several processes, on one machine or on many, share each batch: all draw the same
+numbers, each computes its parts of the batch, and gradients are summed once a step. So the losses
+are those of one process, but for rounding.
 """
 
 import math
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -51,9 +56,9 @@ class TrainingSettings:
             is validated and kept; 0 for none.
         augment: random rotations by 90° and reflections of the images.
         encoder_batch: galaxies of a batch that pass through the networks at once, over which batch
-            normalisation takes its statistics; their gradients add up. 0 for the whole batch;
-            about 32 at 64×64 pixels, 8 at 128×128, let a processor keep the activations in its
-            cache.
+            normalisation takes its statistics; their gradients add up. 0 for the whole batch, or
+            a process's share of it; about 32 at 64×64 pixels, 8 at 128×128, let a processor keep
+            the activations in its cache.
         half_precision: the encoder computes its convolutions in bfloat16; weights, statistics and
             the flow stay float32.
         seed: of initial weights, order, noise and augmentation.
@@ -117,7 +122,8 @@ def train(
 
     Raises:
         TrainingError: `folder` holds a run with other settings, data or architecture, a split is
-            empty, the weights are not usable, or the loss is not finite.
+            empty, the weights are not usable, the loss is not finite, or another process of the
+            training has ended.
         ModelError: the folder holds what is no model and no training.
         OSError: it cannot be written.
     """
@@ -135,7 +141,8 @@ def train(
 
     torch.manual_seed(settings.seed)
     _initialise(posterior, parts["train"][0], warm_start)
-    fabric = Fabric(accelerator=default_device().type, devices=1)
+    fabric = _fabric()
+    fabric.barrier()  # all have read the checkpoint before the first writes the next
     loop = _Loop(fabric, posterior, settings, _on_device(posterior, parts, fabric.device))
     if checkpoint is not None:
         loop.restore(checkpoint)
@@ -145,16 +152,18 @@ def train(
         initial=loop.epoch,
         desc=f"training {folder.name}",
         unit="epoch",
-        disable=not progress,
+        disable=not progress or not fabric.is_global_zero,
     ) as bar:
         while not loop.finished:
-            loop.run_epoch()
+            with _others_in_a_sentence(fabric, loop):
+                loop.run_epoch()
             latest = loop.history[-1]
             bar.set_postfix_str(
                 f"loss {latest['train_loss']:.4f}, validation {latest['validation_loss']:.4f}"
             )
             bar.update()
-            _write_checkpoint(folder, loop.state() | {"identity": identity})
+            if fabric.is_global_zero:
+                _write_checkpoint(folder, loop.state() | {"identity": identity})
     posterior.load_state_dict(loop.best_weights)
     posterior.to(fabric.device).eval()
     posterior.fit_range(*(part for part, _ in parts.values()))
@@ -168,9 +177,11 @@ def train(
         "seconds": sum(row["seconds"] for row in loop.history),
         "device": str(fabric.device),
     }
-    with replacing(folder / HISTORY_FILE) as temporary:
-        pd.DataFrame(loop.history).to_csv(temporary, index=False)
-    posterior.save(folder)
+    if fabric.is_global_zero:
+        with replacing(folder / HISTORY_FILE) as temporary:
+            pd.DataFrame(loop.history).to_csv(temporary, index=False)
+        posterior.save(folder)
+    fabric.barrier()  # what comes next may load the model
     return posterior
 
 
@@ -185,7 +196,7 @@ def seconds_an_epoch(
         settings: how to train.
         n_epochs: how often.
     """
-    fabric = Fabric(accelerator=default_device().type, devices=1)
+    fabric = _fabric()
     data = {"train": _Data(posterior, survey, fabric.device)}
     loop = _Loop(fabric, posterior, settings, data)
     seconds = []
@@ -194,6 +205,31 @@ def seconds_an_epoch(
         loop.train_epoch()
         seconds.append(time.perf_counter() - started)
     return seconds
+
+
+def _fabric() -> Fabric:
+    """Where to compute: one device, or those of all processes that `torchrun` has started."""
+    n, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    kind = default_device().type
+    if n == 1:
+        return Fabric(accelerator=kind, devices=1)
+    fabric = Fabric(accelerator=kind, devices=here, num_nodes=n // here, strategy="ddp")
+    fabric.launch()
+    return fabric
+
+
+@contextmanager
+def _others_in_a_sentence(fabric: Fabric, loop: "_Loop"):
+    """Say what to do when another process of the training has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        if fabric.world_size == 1 or isinstance(error, TrainingError):
+            raise
+        raise TrainingError(
+            f"another process of the training has ended in epoch {loop.epoch}; the same command "
+            f"goes on from there ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def _splits(posterior: Posterior, survey: Survey, weights) -> dict[str, tuple[Survey, np.ndarray]]:
@@ -261,6 +297,7 @@ class _Loop:
         self.module, self.optimiser = fabric.setup(
             _FlowLoss(posterior, settings.half_precision), optimiser
         )
+        self.together = _Together(fabric, posterior)
         self.average = None
         if settings.average_decay:
             self.average = AveragedModel(
@@ -292,15 +329,17 @@ class _Loop:
             generator = _generator(settings.seed, 1, self.step)
             draws = _draws(settings.draws_per_galaxy, len(rows), self.model.flow.dim, generator)
             self.optimiser.zero_grad()
-            for part in self._parts(*self._batch(data, rows, draws, generator, settings.augment)):
-                loss = self.module(*part) * (len(part[0]) / len(rows))
-                self.fabric.backward(loss)
-                total += loss.detach() * len(rows)
+            parts = self._parts(*self._batch(data, rows, draws, generator, settings.augment))
+            with self.fabric.no_backward_sync(self.module, enabled=self.fabric.world_size > 1):
+                for part in self.together.mine(parts):
+                    loss = self.module(*part) * (len(part[0]) / len(rows))
+                    self.fabric.backward(loss)
+                    total += loss.detach() * len(rows)
             self.optimiser.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
             self.step += 1
-        return total.item() / len(data)
+        return self.fabric.all_reduce(total, reduce_op="sum").item() / len(data)
 
     def run_epoch(self) -> None:
         """Train an epoch, validate, and remember the weights if they are the best so far."""
@@ -347,10 +386,13 @@ class _Loop:
         if data.weights is not None:
             rows_of_all = data.drawn(_generator(self.settings.seed, 3, 0))
         for block, rows in enumerate(rows_of_all.split(256)):
+            if block % self.fabric.world_size != self.fabric.global_rank:
+                continue
             generator = _generator(self.settings.seed, 2, block)
             draws = _draws(32, len(rows), self.model.flow.dim, generator)
             total += module(*self._batch(data, rows, draws, generator, False)).item() * len(rows)
-        return total / len(data)
+        total = torch.tensor(total, dtype=torch.float64, device=self.fabric.device)
+        return self.fabric.all_reduce(total, reduce_op="sum").item() / len(data)
 
     def _batch(self, data: _Data, rows: Tensor, draws, generator, augment: bool):
         device = self.fabric.device
@@ -362,7 +404,7 @@ class _Loop:
 
     def _parts(self, theta, f_phot, images, *draws):
         """A batch in parts of `encoder_batch` galaxies."""
-        size = self.settings.encoder_batch or len(theta)
+        size = self.settings.encoder_batch or math.ceil(len(theta) / self.fabric.world_size)
         for start in range(0, len(theta), size):
             rows = slice(start, start + size)
             yield (
@@ -402,6 +444,62 @@ class _Loop:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+class _Together:
+    """Processes that share batches as if they were one."""
+
+    def __init__(self, fabric: Fabric, model: nn.Module):
+        self.fabric = fabric
+        self.parameters = list(model.parameters())
+        self.norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
+
+    def mine(self, parts):
+        """This process's parts of a batch; after the last, gradients are those of all parts.
+
+        So are the running statistics of batch normalisation, which r ← (1 − m) r + m s after each
+        of K parts makes (1 − m)^K r + Σ m (1 − m)^(K − 1 − k) s_k.
+        """
+        size, rank = self.fabric.world_size, self.fabric.global_rank
+        if size == 1:
+            yield from parts
+            return
+        parts = list(parts)
+        momenta = [norm.momentum for norm in self.norms]
+        before = [each.clone() for each in self._statistics()]
+        sums = [torch.zeros_like(each) for each in before]
+        for norm in self.norms:
+            norm.momentum = 1.0  # leaves the statistics of the latest part
+        for k in range(rank, len(parts), size):
+            yield parts[k]
+            later = len(parts) - 1 - k
+            for m, total, latest in zip(self._each(momenta), sums, self._statistics(), strict=True):
+                total += m * (1 - m) ** later * latest
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._add_up([*(parameter.grad for parameter in self.parameters), *sums])
+        for norm, momentum in zip(self.norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked += len(parts) - len(range(rank, len(parts), size))
+        for m, now, old, total in zip(
+            self._each(momenta), self._statistics(), before, sums, strict=True
+        ):
+            now.copy_((1 - m) ** len(parts) * old + total)
+
+    def _statistics(self) -> list[Tensor]:
+        return [each for norm in self.norms for each in (norm.running_mean, norm.running_var)]
+
+    @staticmethod
+    def _each(momenta) -> list[float]:
+        return [momentum for momentum in momenta for _ in range(2)]
+
+    def _add_up(self, tensors: list[Tensor]) -> None:
+        """Sum over processes, in place and in one message."""
+        flat = torch.cat([each.flatten() for each in tensors])
+        flat = self.fabric.all_reduce(flat, reduce_op="sum")
+        for each, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            each.copy_(part.view_as(each))
 
 
 class _FlowLoss(nn.Module):

@@ -1,0 +1,78 @@
+"""Several processes train as one does."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from galcfm import Posterior, paths
+
+SCRIPT = """
+import os, signal, sys
+from conftest import toy_survey
+from test_training import QUICK, model
+from galcfm.training import TrainingError, TrainingSettings, loop, train
+
+folder, image, kill = sys.argv[1], sys.argv[2] == "image", sys.argv[3] == "kill"
+if kill and os.environ["RANK"] == "1":
+    real = loop._Loop.train_epoch
+
+    def killed(self):
+        if self.epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self)
+
+    loop._Loop.train_epoch = killed
+settings = TrainingSettings(**QUICK, encoder_batch=12, average_decay=0.9, augment=True)
+try:
+    train(model(image), toy_survey(120), folder, settings, progress=False)
+except TrainingError as error:
+    sys.exit(f"galcfm: {error}")
+"""
+
+
+def run(tmp_path, folder, processes, image="image", kill=""):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    tests = paths.repository_root() / "tests"
+    environment = os.environ | {
+        "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    start = (
+        [] if processes == 1
+        else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    )  # fmt: skip
+    return subprocess.run(
+        [sys.executable, *start, str(script), str(tmp_path / folder), image, kill],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def losses(folder):
+    return pd.read_csv(folder / "training.csv")[["train_loss", "validation_loss"]]
+
+
+@pytest.mark.parametrize("image", ["photometry", "image"])
+def test_two_processes_have_the_losses_of_one(tmp_path, image):
+    for folder, processes in (("one", 1), ("two", 2)):
+        ended = run(tmp_path, folder, processes, image)
+        assert ended.returncode == 0, ended.stderr
+    pd.testing.assert_frame_equal(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-6)
+    one, two = (Posterior.load(tmp_path / name).state_dict() for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_a_killed_process_ends_all_in_a_sentence_and_training_resumes(tmp_path):
+    ended = run(tmp_path, "killed", 2, kill="kill")
+    assert ended.returncode != 0
+    sentence = r"galcfm: another process of the training has ended in epoch 2; the same command"
+    assert re.search(sentence, ended.stderr), ended.stderr[-2000:]
+    assert not (tmp_path / "killed" / "model.json").exists()
+    for folder in ("killed", "whole"):
+        assert run(tmp_path, folder, 2).returncode == 0
+    pd.testing.assert_frame_equal(losses(tmp_path / "killed"), losses(tmp_path / "whole"))
