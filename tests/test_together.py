@@ -17,7 +17,7 @@ from conftest import toy_survey
 from test_training import QUICK, model
 from galcfm.training import TrainingError, TrainingSettings, loop, train
 
-folder, image, kill = sys.argv[1], sys.argv[2] == "image", sys.argv[3] == "kill"
+folder, part, kill = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "kill"
 if kill and os.environ["RANK"] == "1":
     real = loop._Loop.train_epoch
 
@@ -27,15 +27,15 @@ if kill and os.environ["RANK"] == "1":
         return real(self)
 
     loop._Loop.train_epoch = killed
-settings = TrainingSettings(**QUICK, encoder_batch=12, average_decay=0.9, augment=True)
+settings = TrainingSettings(**QUICK, encoder_batch=part, average_decay=0.9, augment=True)
 try:
-    train(model(image), toy_survey(120), folder, settings, progress=False)
+    train(model(image=True), toy_survey(120), folder, settings, progress=False)
 except TrainingError as error:
     sys.exit(f"galcfm: {error}")
 """
 
 
-def run(tmp_path, folder, processes, image="image", kill=""):
+def run(tmp_path, folder, processes, part=12, kill=""):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     tests = paths.repository_root() / "tests"
@@ -47,7 +47,7 @@ def run(tmp_path, folder, processes, image="image", kill=""):
         else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     )  # fmt: skip
     return subprocess.run(
-        [sys.executable, *start, str(script), str(tmp_path / folder), image, kill],
+        [sys.executable, *start, str(script), str(tmp_path / folder), str(part), kill],
         env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
@@ -56,10 +56,11 @@ def losses(folder):
     return pd.read_csv(folder / "training.csv")[["train_loss", "validation_loss"]]
 
 
-@pytest.mark.parametrize("image", ["photometry", "image"])
-def test_two_processes_have_the_losses_of_one(tmp_path, image):
+@pytest.mark.parametrize("part", [12, 32], ids=["three parts", "one part"])
+def test_two_processes_have_the_losses_of_one(tmp_path, part):
+    """Also where a batch of 32 is one part, and the second process has nothing to do."""
     for folder, processes in (("one", 1), ("two", 2)):
-        ended = run(tmp_path, folder, processes, image)
+        ended = run(tmp_path, folder, processes, part)
         assert ended.returncode == 0, ended.stderr
     pd.testing.assert_frame_equal(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-6)
     one, two = (Posterior.load(tmp_path / name).state_dict() for name in ("one", "two"))

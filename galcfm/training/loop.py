@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -213,7 +214,9 @@ def _fabric() -> Fabric:
     kind = default_device().type
     if n == 1:
         return Fabric(accelerator=kind, devices=1)
-    fabric = Fabric(accelerator=kind, devices=here, num_nodes=n // here, strategy="ddp")
+    # Without broadcasts before a step, for which a process without a part would be waited in vain.
+    strategy = DDPStrategy(broadcast_buffers=False)
+    fabric = Fabric(accelerator=kind, devices=here, num_nodes=n // here, strategy=strategy)
     fabric.launch()
     return fabric
 
