@@ -115,7 +115,9 @@ CONVENTIONS = (NSA, SDSS, LEGACY, GALEX)
 # What measures a part of a galaxy, or a point.
 APERTURES = re.compile(r"(?i)(fiber|fibre|psf|aper|apflux|apmag)")
 # The letter of a band that stands alone: mag_u, uMag, MAG_U, magU.
-U_ALONE = re.compile(r"(?<![A-Za-z])[uU](?![A-Za-z])|(?<![A-Za-z])u(?=[A-Z])|(?<=[a-z])U(?![A-Za-z])")
+U_ALONE = re.compile(
+    r"(?<![A-Za-z])[uU](?![A-Za-z])|(?<![A-Za-z])u(?=[A-Z])|(?<=[a-z])U(?![A-Za-z])"
+)
 NO_PHOTOMETRY = re.compile(r"(?i)(err|ivar|sig|unc|^e_|ext|magk|kcorr|snr|flag|absmag|_abs)")
 
 
