@@ -20,7 +20,7 @@ from galcfm.figures.style import (
     posteriors_in_order,
     styled,
 )
-from galcfm.properties import PROPERTIES
+from galcfm.properties import BANDS, PROPERTIES
 
 # Without units: panels are wide enough for no more.
 SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
@@ -229,4 +229,58 @@ def other_prior(
         histogram(right, share, np.linspace(0, 1, 31), COLOURS[model])
     right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
     model_legend(right, posteriors_in_order(effective), loc="upper left")
+    return figure
+
+
+@styled
+def replicated_photometry(
+    replicated, checked: pd.DataFrame, *, shown: int = 6, source: str
+) -> Figure:
+    """Observed magnitudes against those that posterior draws imply, a panel a galaxy.
+
+    Bars hold 68 % and 95 % of the replicated magnitudes; a dot outside 95 % is red. A galaxy whose
+    dots leave the bars, or whose title is red, is none that the model knows.
+
+    Arguments:
+        replicated: of `galcfm.posterior.replicated.check_photometry`, `(n, S, 5)`.
+        checked: of the same, a row a galaxy.
+        shown: galaxies to show, the first ones.
+    """
+    replicated = np.asarray(replicated)
+    if replicated.ndim != 3 or len(replicated) != len(checked) or not len(checked):
+        raise ValueError(
+            f"{len(checked)} checked galaxies and replicated magnitudes of shape "
+            f"{replicated.shape}: give both results of check_photometry"
+        )
+    n = min(shown, len(checked))
+    columns = min(n, 3)
+    rows = -(-n // columns)
+    figure = new_figure(max(3.2 * columns, 4), 0.6 + 2.4 * rows, source)
+    grid = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+    places = np.arange(len(BANDS))
+    residuals = checked[[f"residual_{band}" for band in BANDS]].to_numpy()
+    for axes, draws, residual, (_, row) in zip(
+        grid, replicated, residuals, checked.iloc[:n].iterrows(), strict=False
+    ):
+        about = draws - np.median(draws, axis=0)
+        low, lower, upper, high = np.percentile(about, [2.5, 16, 84, 97.5], axis=0)
+        axes.vlines(places, low, high, color=LIGHT, lw=3, alpha=0.5)
+        axes.vlines(places, lower, upper, color=LIGHT, lw=7)
+        axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        outside = (residual < low) | (residual > high)
+        for band, value, is_outside in zip(places, residual, outside, strict=True):
+            axes.plot(band, value, "o", ms=5, color="#b30000" if is_outside else "black")
+        colour = "#b30000" if row["is_doubtful"] else "black"
+        title = f"{row['object_id']}\nshare farther out: {row['share_farther']:.2f}"
+        axes.set_title(title, fontsize=9, color=colour)
+        axes.set_xticks(places, BANDS)
+        axes.tick_params(labelbottom=True)
+        # Bright is up, as in astronomy.
+        axes.invert_yaxis()
+    for axes in grid[n:]:
+        axes.set_axis_off()
+    for axes in grid[:n:columns]:
+        axes.set_ylabel("Observed − replicated [mag]")
+    for axes in grid[max(n - columns, 0) : n]:
+        axes.set_xlabel("Band")
     return figure
