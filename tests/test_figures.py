@@ -201,7 +201,7 @@ EXPECTED = {
     "gain_tail": [r"$\Delta \log p$ [nat]", "own draws"],
     "label_errors": ["Size of the label errors [standard deviations]"],
     "other_prior": ["Effective share of the draws", style.LABELS["log_stellar_mass"]],
-    "replicated_photometry": ["Observed − replicated [mag]", "Band"],
+    "replicated_photometry": ["Observed − implied [half-widths of 68 %]", "u−g"],
     "rank_bands": ["Rank of truth [fraction]", "all: density (HPD)", "$A_V$"],
     "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
     "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],

@@ -21,7 +21,7 @@ __all__ = ["MagnitudeModel", "check_photometry"]
 
 # Draws of a narrow posterior share their neighbours, whose rests must still fill five dimensions.
 N_NEIGHBOURS = 100
-FEWEST_GALAXIES = 200
+FEWEST_GALAXIES = 100
 # Galaxies in whose replicated magnitudes the observed ones lie farther out than all but this share.
 LEVEL = 0.01
 
@@ -32,8 +32,8 @@ class MagnitudeModel:
 
     The mean is a polynomial of second degree in the properties and, if so fitted, in
     :math:`\log_{10} z`. What it leaves, noise of the photometry included, is taken over from one
-    of the hundred galaxies of the survey that are nearest in these, drawn at random, in all five bands
-    at once. Without the redshift, galaxies of all distances that the survey has are meant.
+    of the hundred galaxies of the survey that are nearest in these, drawn at random, in all five
+    bands at once. Without the redshift, galaxies of all distances that the survey has are meant.
 
     Arguments:
         centre: means of properties (and log z), `(p,)`.
@@ -63,7 +63,7 @@ class MagnitudeModel:
             use_redshift: as the posterior was told it: a model that was not knows no distance.
 
         Raises:
-            ModelError: fewer than 200 galaxies can be used.
+            ModelError: fewer than 100 galaxies can be used.
         """
         theta = _inputs(survey.properties, survey.redshift if use_redshift else None)
         good = np.isfinite(theta).all(1)
