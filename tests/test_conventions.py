@@ -341,6 +341,12 @@ def test_fluxes_in_numpy_of_any_size_at_a_stated_scale(frame, tmp_path):
     np.testing.assert_array_equal(again.images, survey.images)
     named = dict(zip(frame["object_id"][:3], fine, strict=False))
     named[frame["object_id"][3]] = planes(size=190, scale=0.2)
+    np.savez(tmp_path / "b.npz", images=fine)
+    again = taken(frame, Cutouts(tmp_path / "b.npz", bands="griz"), 0.2)
+    np.testing.assert_array_equal(again.images, survey.images)
+    numbered = frame.assign(object_id=range(8))
+    again = taken(numbered, Cutouts(dict(enumerate(fine)), bands="griz"), 0.2)
+    np.testing.assert_array_equal(again.images, survey.images)
     np.savez(tmp_path / "a.npz", **named)
     again = taken(frame, Cutouts(tmp_path / "a.npz", bands="griz"), 0.2)
     np.testing.assert_array_equal(again.images, survey.images[:3])
@@ -496,3 +502,23 @@ def test_files_of_cutouts_that_are_none(frame, tmp_path):
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["one"] = file["two"] = np.zeros((8, 3, 4, 4))
     refused(r"holds one, two: .*key='images'", frame, tmp_path / "b.h5")
+
+
+def test_filters_of_other_systems_are_no_bands(frame, tmp_path):
+    frame = frame.head(1)
+    for name, key, is_known in (
+        ("R", "FILTER", False),
+        ("R", "EXTNAME", True),
+        ("r", "BAND", True),
+    ):
+        hdus = [fits.PrimaryHDU()]
+        for band, plane in zip("gri", planes(), strict=False):
+            hdu = fits.ImageHDU(plane)
+            hdu.header[key] = name if band == "r" else band
+            hdus.append(hdu)
+        path = tmp_path / f"{frame['object_id'][0]}.fits"
+        fits.HDUList(hdus).writeto(path, overwrite=True)
+        if is_known:
+            assert close(taken(frame, tmp_path).images[0])
+        else:
+            refused("nothing says in which band an extension is", frame, tmp_path)

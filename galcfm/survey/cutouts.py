@@ -106,7 +106,8 @@ def _opened(given: Cutouts, bands, n: int, where: str, files: ExitStack):
                 source = np.load(path, mmap_mode="r", allow_pickle=False)
                 if ending == ".npz":
                     files.enter_context(source)
-                    source = source[source.files[0]] if len(source.files) == 1 else source
+                    if len(source.files) == 1 and source[source.files[0]].ndim == 4:
+                        source = source[source.files[0]]
             elif ending in (".h5", ".hdf5", ".hdf"):
                 import h5py
 
@@ -129,6 +130,8 @@ def _opened(given: Cutouts, bands, n: int, where: str, files: ExitStack):
                 f"{path} cannot be read as {ending[1:]}: check that the file is whole and its "
                 "ending right"
             ) from error
+    if isinstance(source, dict):
+        source = {str(name): cutout for name, cutout in source.items()}
     if isinstance(source, Mapping):
         return _ById(source, bands, given.unit)
     if isinstance(source, list | tuple) and len({np.shape(cutout) for cutout in source}) > 1:
@@ -583,12 +586,13 @@ def _header_bands(header, shape) -> list[str] | None:
     for key in ("BAND", "FILTER", "EXTNAME"):
         name = str(header.get(key, "")).strip()
         # "r DECam SDSS c0002 6415.0 1480.0", as DECam's headers say, and "SDSS_r".
-        match = re.match(r"([ugrizyY])(?:$|[\s.-])", name) or re.search(
-            r"(?:^|[^A-Za-z])([ugrizyYUGRIZ])$", name
-        )
+        match = re.match(r"([ugrizyY])(?:$|[\s.-])", name)
+        match = match or re.search(r"(?:^|[^A-Za-z])([ugrizyY])$", name)
+        if key == "EXTNAME":
+            # Names of extensions are often in capitals; the filters R and I are others than r and i.
+            match = match or re.search(r"(?:^|[^A-Za-z])([UGRIZ])$", name)
         if match:
-            letter = match[1]
-            return [letter if letter in "yY" else letter.lower()]
+            return [match[1] if match[1] == "Y" else match[1].lower()]
     return None
 
 
