@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
 
-from galcfm.images import lupton_rgb
+from galcfm.images import encode_jpeg, lupton_rgb
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey, SurveyError, propose_columns
 from galcfm.survey.cutouts import Cutouts
@@ -380,6 +380,15 @@ def test_no_band_stands_in_for_another(frame, tmp_path):
     refused(message, frame.head(1), tmp_path / "folder")
     # Pictures too, once it is said what they are of.
     refused(message, frame, Cutouts(tmp_path / "folder", bands="grz"))
+    (tmp_path / "folder" / f"{frame['object_id'][1]}.jpg").write_bytes(encode_jpeg(expected()))
+    message = "a picture has i, r and g in red, green and blue"
+    refused(message, frame.iloc[1:2], Cutouts(tmp_path / "folder", bands="gri"), 0.396)
+    survey = taken(frame, Cutouts(tmp_path / "folder", bands="irg"), 0.396)
+    assert close(survey.images[0], 5)
+    # A file that says otherwise than you is not reinterpreted.
+    assert "its header says that it is of g, r, z, not of i, r, g" in reasons(survey)[0]
+    refused("says that its cutouts are of g, r, z, not of g, r, i", frame,
+            Cutouts(tmp_path / "a.h5", bands="gri"))  # fmt: skip
 
 
 @pytest.mark.parametrize("with_ids", [False, True])

@@ -276,10 +276,15 @@ def _hdf5_cutouts(file, given: Cutouts, bands, n: int, where: str):
     group, _, own = name.rpartition("/")
     beside = {k.rpartition("/")[2]: v for k, v in found.items() if k.rpartition("/")[0] == group}
     unit = _text(stack, "unit", "units", "BUNIT") or given.unit
-    if bands is None:
-        bands = _hdf5_bands(stack, [beside.get(k) for k in (f"{own[:-6]}_band", "bands", "band")])
-        if bands is not None and (trouble := _missing_bands(bands)):
-            raise SurveyError(f"{file.filename}: the cutouts are {trouble}")
+    said = _hdf5_bands(stack, [beside.get(k) for k in (f"{own[:-6]}_band", "bands", "band")])
+    if said is not None and bands is not None and said != bands:
+        raise SurveyError(
+            f"{file.filename} says that its cutouts are of {', '.join(said)}, not of "
+            f"{', '.join(bands)}: leave bands out, or correct the file"
+        )
+    bands = said if bands is None else bands
+    if bands is not None and (trouble := _missing_bands(bands)):
+        raise SurveyError(f"{file.filename}: the cutouts are {trouble}")
     if "object_id" in beside:
         names = beside["object_id"][()].tolist()
         names = [k.decode().strip() if isinstance(k, bytes) else str(k).strip() for k in names]
@@ -323,7 +328,10 @@ class _Hdf5ById(Mapping):
 
     def __getitem__(self, name):
         data = self.datasets[name]
-        bands = self.bands if self.bands is not None else _hdf5_bands(data, [])
+        bands = _hdf5_bands(data, [])
+        if bands is not None and self.bands not in (None, bands):
+            raise ValueError(f"its file says that it is of {', '.join(bands)}")
+        bands = self.bands if bands is None else bands
         return data[()], bands, _text(data, "unit", "units", "BUNIT") or self.unit
 
     def __iter__(self):
@@ -484,6 +492,11 @@ class _Folder:
         path = self.find(object_id, "", (".jpg", ".jpeg", ".png"))
         if path is not None:
             try:
+                if self.bands not in (None, ["i", "r", "g"]):
+                    raise ValueError(
+                        "a picture has i, r and g in red, green and blue: leave bands out, or give "
+                        f"FITS files of {', '.join(self.bands)}"
+                    )
                 return read_cutout(path, pixel_scale)
             except ValueError as error:
                 raise ValueError(f"{path.name}: {error}") from error
@@ -551,7 +564,12 @@ def _planes_of(images, bands, unit: str) -> dict[str, tuple]:
         data = data.reshape([n for n in data.shape[:-2] if n > 1] + [*data.shape[-2:]])
         own = _header_bands(header, data.shape)
         if data.ndim == 3:
-            own = bands if bands is not None else own
+            if own is not None and bands is not None and own != bands:
+                raise ValueError(
+                    f"its header says that it is of {', '.join(own)}, not of {', '.join(bands)}: "
+                    "leave bands out, or correct the header"
+                )
+            own = bands if own is None else own
             if own is None or len(own) != len(data):
                 size = "×".join(map(str, data.shape[::-1]))
                 raise ValueError(
@@ -589,7 +607,7 @@ def _header_bands(header, shape) -> list[str] | None:
         match = re.match(r"([ugrizyY])(?:$|[\s.-])", name)
         match = match or re.search(r"(?:^|[^A-Za-z])([ugrizyY])$", name)
         if key == "EXTNAME":
-            # Names of extensions are often in capitals; the filters R and I are others than r and i.
+            # Often in capitals; as filters, R and I would be others than r and i.
             match = match or re.search(r"(?:^|[^A-Za-z])([UGRIZ])$", name)
         if match:
             return [match[1] if match[1] == "Y" else match[1].lower()]
