@@ -39,6 +39,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -49,10 +50,16 @@ from astropy.table import QTable
 from galcfm import Posterior, Survey, figures, paths, runs
 from galcfm.figures import tables
 from galcfm.images import encode_jpeg
+from galcfm.posterior.replicated import MagnitudeModel, check_photometry
+from galcfm.posterior.summaries import save_summaries, summarise
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey import propose_columns
+from galcfm.survey.cutouts import Cutouts
+from galcfm.survey.intake import VEGA_OFFSET
 
 folder = runs.open_run("20_your_own_galaxies", globals())
-test = Survey.load(paths.survey_folder(survey)).split("test")
+whole = Survey.load(paths.survey_folder(survey))
+test = whole.split("test")
 galaxies = test.select(range(n_shown))
 pd.set_option("display.max_colwidth", None)
 
@@ -103,6 +110,7 @@ flux.write(place / "a.fits")
 flux.write(place / "a.fits.gz")
 flux.write(place / "a.ecsv")
 flux.write(place / "a.vot", format="votable")
+flux.write(place / "a.h5", path="galaxies", serialize_meta=True)
 jansky.to_parquet(place / "a.parquet")
 jansky.to_csv(place / "a.csv", index=False)
 jansky.to_csv(place / "comma.csv", index=False, sep=";", decimal=",")
@@ -114,6 +122,7 @@ doors = {
     "its HDU": lambda: fits.open(place / "a.fits")[1],
     "ECSV": lambda: place / "a.ecsv",
     "VOTable": lambda: place / "a.vot",
+    "HDF5": lambda: place / "a.h5",
     "Parquet": lambda: place / "a.parquet",
     "CSV": lambda: place / "a.csv",
     "CSV with ; and decimal commas": lambda: place / "comma.csv",
@@ -129,6 +138,53 @@ tables.trials(
         for name, make in doors.items()
     },
     lambda found: f"r = {found.magnitudes[0, 2]:.4f}",
+)
+
+# %% [markdown]
+# ## As surveys publish them
+#
+# `propose_columns` knows the names that SDSS, the NASA-Sloan Atlas, the
+# Legacy Surveys and GALEX use. It proposes and takes nothing: read it, and
+# confirm it by handing its `columns` and `declared` on, or correct it first.
+
+# %%
+nanomaggies = 10 ** (0.4 * (22.5 - galaxies.magnitudes))
+atlas = {
+    "NSAID": np.arange(n_shown),
+    "Z": galaxies.redshift,
+    # FUV and NUV stand before ugriz.
+    "ELPETRO_NMGY": np.pad(nanomaggies, ((0, 0), (2, 0))),
+    "PETROFLUX": np.pad(nanomaggies, ((0, 0), (2, 0))),
+}
+proposal = propose_columns(atlas)
+print(proposal)
+Survey.from_table(atlas, proposal.columns, **proposal.declared).magnitudes[0]
+
+# %% [markdown]
+# Magnitudes may be asinh ones, by default with SDSS's softening, or on the
+# Vega system; inverse variances of fluxes go in as `ivar_u` … `ivar_z`. Either
+# table of numbers may be your own: `unit={"asinh": {"u": 1.4e-10, …}}`.
+
+# %%
+table = galaxies.catalogue[["object_id", *MAGNITUDES]]
+vega = table.assign(
+    **{f"mag_{b}": table[f"mag_{b}"] - VEGA_OFFSET[b] for b in BANDS}
+)
+kinds = {
+    "AB": (table, "AB"),
+    "asinh, SDSS's softening": (table, "asinh"),
+    "Vega": (vega, "Vega"),
+    "Vega, with your offsets": (vega, {"Vega": VEGA_OFFSET}),
+    "an offset that is missing": (vega, {"Vega": {"u": 0.9}}),
+}
+tables.trials(
+    {
+        name: lambda table=table, unit=unit: Survey.from_table(
+            table, unit=unit, total=True, dereddened=True
+        )
+        for name, (table, unit) in kinds.items()
+    },
+    lambda found: f"u = {found.magnitudes[0, 0]:.4f}",
 )
 
 # %% [markdown]
@@ -204,16 +260,29 @@ usable.rejected.set_index("row")
 # FITS in $i$, $r$ and $g$. FITS images are turned until north is up by their
 # own world coordinates, whatever frame these are in, and their middle must
 # lie where the table says that the galaxy is. Arrays are cutouts of a survey
-# already, or resampled from the scale that you state.
+# already, or resampled from the scale that you state. Fluxes in bands, from
+# NumPy, HDF5, or FITS with an extension a band, are coloured here; `Cutouts`
+# says in which bands they are where the file does not. No band stands in for
+# another: an image model trained on $i$, $r$ and $g$ takes no $g$, $r$, $z$ of
+# the Legacy Surveys, whose pixels of 0.262″ would be no hindrance.
 
 # %%
 images = galaxies.images
 (place / "jpegs").mkdir()
 for name, image in zip(galaxies.object_id, images, strict=True):
     (place / "jpegs" / f"{name}.jpg").write_bytes(encode_jpeg(image))
+# As if they were fluxes in g, r, i: rows run north, as in FITS.
+fluxes = 1e-3 * images[:, ::-1, :, ::-1].transpose(0, 3, 1, 2)
+with h5py.File(place / "fluxes.h5", "w") as file:
+    file["images"] = fluxes
+    file["images"].attrs["bands"] = "gri"
 pictures = {
     "JPEGs in a folder": place / "jpegs",
     "an array": images,
+    "fluxes in g, r, i": Cutouts(fluxes, bands="gri"),
+    "HDF5 that says its bands": place / "fluxes.h5",
+    "fluxes in g, r, z": Cutouts(fluxes, bands="grz"),
+    "fluxes in bands that nobody names": fluxes,
     "a masked array without gaps": np.ma.MaskedArray(images),
     "channels first": images.transpose(0, 3, 1, 2),
     "numbers from 0 to 1": images / 255,
@@ -273,6 +342,59 @@ arrays = {
 tables.trials(arrays, lambda theta: f"{tuple(theta.shape)}")
 
 # %% [markdown]
+# ## A catalogue for other programs
+#
+# Mean, median, 16th and 84th percentile, standard deviation and correlations
+# of each galaxy, and whether the model extrapolates, with units, UCDs and
+# descriptions: as FITS, Parquet, ECSV or VOTable, by the ending.
+
+# %%
+summaries = summarise(posteriors, mine)
+for ending in ("fits", "parquet", "ecsv", "vot"):
+    save_summaries(summaries, place / f"summaries.{ending}")
+columns_out = ["a_v_median", "a_v_p16", "corr_log_sfr_a_v", "outside_range"]
+pd.DataFrame(
+    {
+        name: (
+            str(summaries[name].unit or ""),
+            summaries[name].meta["ucd"],
+            summaries[name].description,
+        )
+        for name in columns_out
+    },
+    index=["unit", "UCD", "description"],
+).T
+
+# %% [markdown]
+# ## Should you believe the fit?
+#
+# A posterior answers for any magnitudes. So look back: which magnitudes have
+# galaxies of the properties that were drawn? A regression on the training
+# galaxies, with their scatter about it, says so. Below, the $u$ magnitude of
+# the second galaxy has been spoiled by 0.8 mag. Observed magnitudes fit their
+# own posterior better than any others would, so that the shares of held-out
+# galaxies, where there are at least 100, say which share is unusually small.
+
+# %% mystnb={"figure": {"caption": "Observed r and colours (dots) against those that 200 draws imply: 68 % and 95 % of these are grey, distances are in half-widths of the 68 %. The second galaxy has a u magnitude 0.8 mag too faint; red: outside 95 %, with the distance in magnitudes, or a galaxy whose fit is not to be believed.", "name": "fig-own-replicated"}}
+spoiled = mine.select(range(n_shown))
+spoiled.catalogue.loc[1, "mag_u"] += 0.8
+photometry = Survey(whole.catalogue, parameters=whole.parameters)
+held_out = photometry.split("validation")
+held_out = held_out.select(range(min(200, len(held_out))))
+magnitudes_of = MagnitudeModel.fit(photometry.split("train"))
+options = {"n_samples": 200, "steps": 12, "progress": False}
+_, usual = check_photometry(
+    model.infer(held_out, **options), held_out, magnitudes_of
+)
+replicated, checked = check_photometry(
+    model.infer(spoiled, **options),
+    spoiled,
+    magnitudes_of,
+    reference=usual["share_farther"] if len(usual) >= 100 else None,
+)
+figures.replicated_photometry(replicated, checked, source=galaxies.source)
+
+# %% [markdown]
 # ## What lies on your disk is safe
 #
 # Whatever writes a folder replaces a folder of its own kind, once the new one
@@ -287,6 +409,12 @@ writers = {
     "a survey into a new folder": lambda: mine.save(place / "new"),
     "a survey over a survey": lambda: mine.save(place / "new"),
     "a model over a survey": lambda: model.save(place / "new"),
+    "summaries over summaries": lambda: save_summaries(
+        summaries, place / "summaries.fits"
+    ),
+    "summaries over your table": lambda: save_summaries(
+        summaries, place / "a.fits"
+    ),
 }
 tables.trials(writers, lambda _: "written")
 

@@ -111,6 +111,7 @@ def doors(columns, unit, folder):
     for ending, form in (("fits", "fits"), ("ecsv", "ascii.ecsv"), ("vot", "votable")):
         table.write(folder / f"a.{ending}", format=form, overwrite=True)
     table.write(folder / "b.parquet", format="parquet", overwrite=True)
+    table.write(folder / "a.h5", path="t", serialize_meta=True, overwrite=True)
     for ending in ("csv", "fits"):
         packed = gzip.compress((folder / f"a.{ending}").read_bytes(), 1)
         (folder / f"a.{ending}.gz").write_bytes(packed)

@@ -106,7 +106,14 @@ def make_figures(n, with_images=True):
     planes = {"$A_V$, $D_n(4000)$": dict.fromkeys(style.MODELS, axis)}
     spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
     masses = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
+    replicated = catalogue[[f"mag_{b}" for b in BANDS]].to_numpy()[:, None]
+    replicated = replicated + rng.normal(0, 0.1, (n, 200, 5))
+    checked = pd.DataFrame(rng.normal(0, 0.1, (n, 5)), columns=[f"residual_{b}" for b in BANDS])
+    checked = checked.assign(object_id=catalogue["object_id"], share_farther=0.5, is_doubtful=False)
     return {
+        "replicated_photometry": lambda: figures.replicated_photometry(
+            replicated, checked, source=SOURCE
+        ),
         "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),
         "departures": lambda: figures.departures(departures, source=SOURCE),
         "gain_tail": lambda: figures.gain_tail(per_model, per_model, source=SOURCE),
@@ -194,6 +201,7 @@ EXPECTED = {
     "gain_tail": [r"$\Delta \log p$ [nat]", "own draws"],
     "label_errors": ["Size of the label errors [standard deviations]"],
     "other_prior": ["Effective share of the draws", style.LABELS["log_stellar_mass"]],
+    "replicated_photometry": ["Observed − implied [half-widths of 68 %]", "u−g"],
     "rank_bands": ["Rank of truth [fraction]", "all: density (HPD)", "$A_V$"],
     "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
     "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],

@@ -145,8 +145,8 @@ def test_galactic_extinction_is_removed_where_it_is_not(frame):
 def test_apertures_and_unknown_units_are_refused(frame):
     with pytest.raises(SurveyError, match="total fluxes"):
         Survey.from_table(frame, unit="AB", total=False, dereddened=True)
-    with pytest.raises(SurveyError, match="choose from AB, nanomaggy, Jy"):
-        Survey.from_table(frame, unit="Vega", total=True, dereddened=True)
+    with pytest.raises(SurveyError, match="choose from AB, nanomaggy, Jy, asinh, Vega"):
+        Survey.from_table(frame, unit="ST", total=True, dereddened=True)
     few = frame.assign(**{f"mag_{b}": 10 ** (3.56 - 0.4 * frame[f"mag_{b}"]) for b in BANDS})
     few.loc[0, "mag_u"] = 1e9
     survey = Survey.from_table(few, unit="Jy", total=True, dereddened=True)
@@ -549,10 +549,16 @@ def test_pictures_of_every_mode(frame, pictures, tmp_path):
     assert "has no" in found[7]
 
 
-def test_ragged_pictures_are_refused(frame, pictures):
-    ragged = [*pictures[:7], pictures[7, :100]]
-    with pytest.raises(SurveyError, match="the cutouts are no array"):
-        Survey.from_table(frame, cutouts=ragged, pixel_scale=0.396, **DECLARED)
+def test_pictures_may_differ_in_size(frame, pictures):
+    larger = np.pad(pictures[6], ((8, 8), (20, 20), (0, 0)))
+    ragged = [*pictures[:6], larger, pictures[7, :100]]
+    survey = Survey.from_table(frame, cutouts=ragged, pixel_scale=0.396, **DECLARED)
+    np.testing.assert_array_equal(survey.images, pictures[:7])
+    assert "128×100 pixels of 0.396 arcsec cover 39.6 arcsec" in reasons(survey)[7]
+    by_id = dict(zip(frame["object_id"], ragged[:5], strict=False))
+    survey = Survey.from_table(frame, cutouts=by_id, pixel_scale=0.396, **DECLARED)
+    np.testing.assert_array_equal(survey.images, pictures[:5])
+    assert f"there is none of {frame['object_id'][5]}" in reasons(survey)[5]
 
 
 def sky(east, north, size=160):

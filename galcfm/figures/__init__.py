@@ -43,6 +43,7 @@ from galcfm.figures.trust import (
     label_errors,
     other_prior,
     rank_bands,
+    replicated_photometry,
     variant_gains,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "picture_worth",
     "posterior_mean_distributions",
     "rank_bands",
+    "replicated_photometry",
     "save",
     "scaling_relations",
     "survey_overview",

@@ -1,6 +1,7 @@
 """Whether the posteriors can be trusted: calibration, outliers, degeneracies, other priors."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,14 @@ from galcfm.figures.style import (
     posteriors_in_order,
     styled,
 )
-from galcfm.properties import PROPERTIES
+from galcfm.properties import BANDS, PROPERTIES
 
 # Without units: panels are wide enough for no more.
 SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
     p.name: f"${p.symbol}$".replace(r"\star", r"\bigstar") for p in PROPERTIES
 }
+# What is not to be believed, and how far out a dot is drawn at most.
+DOUBT, FARTHEST = "#b30000", 8.0
 
 
 @styled
@@ -229,4 +232,71 @@ def other_prior(
         histogram(right, share, np.linspace(0, 1, 31), COLOURS[model])
     right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
     model_legend(right, posteriors_in_order(effective), loc="upper left")
+    return figure
+
+
+@styled
+def replicated_photometry(
+    replicated, checked: pd.DataFrame, *, shown: int = 6, source: str
+) -> Figure:
+    """Observed r and colours against those that posterior draws imply, a panel a galaxy.
+
+    Distances are in half-widths of the 68 % of the replicated ones, so that the grey bands hold
+    68 % and 95 %; what lies outside 95 % is red and has its distance in magnitudes. Where dots
+    leave the bands, or the title is red, the galaxy is none that the model knows.
+
+    Arguments:
+        replicated: of `galcfm.posterior.replicated.check_photometry`, `(n, S, 5)`.
+        checked: of the same, a row a galaxy.
+        shown: galaxies to show, the first ones.
+    """
+    replicated = np.asarray(replicated)
+    if replicated.ndim != 3 or len(replicated) != len(checked) or not len(checked):
+        raise ValueError(
+            f"{len(checked)} checked galaxies and replicated magnitudes of shape "
+            f"{replicated.shape}: give both results of check_photometry"
+        )
+
+    def colours_of(magnitudes):
+        # Bands share what the distance does to them: colours show what they do not.
+        r = magnitudes[..., [BANDS.index("r")]]
+        return np.concatenate([r, -np.diff(magnitudes, axis=-1)], axis=-1)
+
+    names = ["r", *(f"{one}−{other}" for one, other in pairwise(BANDS))]
+    residuals = checked[[f"residual_{band}" for band in BANDS]].to_numpy()
+    observed = colours_of(residuals + np.median(replicated, axis=1))
+    implied = colours_of(replicated)
+    n = min(shown, len(checked))
+    columns = min(n, 3)
+    rows = -(-n // columns)
+    figure = new_figure(max(3.2 * columns, 4), 0.6 + 2.3 * rows, source)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for k, axes in enumerate(grid[:n]):
+        low, lower, middle, upper, high = np.percentile(implied[k], [2.5, 16, 50, 84, 97.5], axis=0)
+        away = observed[k] - middle
+        width = (upper - lower) / 2
+        places = np.arange(len(names))
+        for alpha, bottom, top in ((0.3, low, high), (0.5, lower, upper)):
+            height = (top - bottom) / width
+            axes.bar(places, height, 0.5, (bottom - middle) / width, color=LIGHT, alpha=alpha)
+        # Bars would end the axis where they end.
+        axes.use_sticky_edges = False
+        axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        for place in places:
+            outside = not low[place] <= observed[k, place] <= high[place]
+            value = np.clip(away[place] / width[place], -FARTHEST, FARTHEST)
+            axes.plot(place, value, "o", ms=5, color=DOUBT if outside else "black")
+            if outside:
+                text = f"{away[place]:+.2f} mag"
+                axes.annotate(text, (place, value), (6, 0), textcoords="offset points",
+                              va="center", fontsize=9, color=DOUBT)  # fmt: skip
+        row = checked.iloc[k]
+        title = f"{row['object_id']}\nshare farther out: {row['share_farther']:.2f}"
+        axes.set_title(title, fontsize=9, color=DOUBT if row["is_doubtful"] else "black")
+        axes.set_xticks(places, names)
+        axes.tick_params(labelbottom=True)
+        axes.set(xlim=(-0.6, len(names) - 0.1))
+    for axes in grid[n:]:
+        axes.set_axis_off()
+    figure.supylabel("Observed − implied [half-widths of 68 %]", fontsize=10)
     return figure

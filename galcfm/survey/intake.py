@@ -20,14 +20,22 @@ from galcfm.properties import (
     PROPERTIES,
     PROPERTY_NAMES,
 )
+from galcfm.survey.conventions import propose_columns
 from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
-from galcfm.survey.tables import SourceTable
+from galcfm.survey.tables import INVERSE_VARIANCES, SourceTable
 
-__all__ = ["UNITS", "take_in"]
+__all__ = ["SOFTENING", "UNITS", "VEGA_OFFSET", "take_in"]
 
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
-UNITS = {"AB": None, "nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
+FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
+# Softening of SDSS's asinh magnitudes, in units of 3631 Jy (Lupton, Gunn & Szalay 1999, AJ 118,
+# 1406; https://www.sdss.org/dr17/algorithms/magnitudes, "asinh magnitude softening parameters").
+SOFTENING = dict(zip(BANDS, (1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10), strict=True))
+# m_AB - m_Vega of SDSS's bands: Blanton & Roweis (2007, AJ 133, 734), table 1.
+VEGA_OFFSET = dict(zip(BANDS, (0.91, -0.08, 0.16, 0.37, 0.54), strict=True))
+# Units, and for magnitudes of these kinds a number a band.
+UNITS = {"AB": None, "nanomaggy": None, "Jy": None, "asinh": SOFTENING, "Vega": VEGA_OFFSET}
 LABELS = (*PROPERTY_NAMES, *(f"{name}_err" for name in PROPERTY_NAMES), "a_v_balmer")
 # Of half of the galaxies of a table, at most: median magnitudes in r, and the median u − z.
 BRIGHTEST, FAINTEST, BLUEST = 6.0, 30.0, 0.35
@@ -52,9 +60,10 @@ def take_in(
     table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
 ) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
     """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
-    pixel_scale = _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale)
+    unit, by_band = _declared_unit(unit)
+    pixel_scale = _check_declared(total, dereddened, strict, columns, cutouts, pixel_scale)
     source = SourceTable(table)
-    chosen = _choose_columns(source, columns or {})
+    chosen = _choose_columns(source, columns or {}, unit)
     if not dereddened and "ebv" not in chosen:
         raise SurveyError(
             f"{source.name}: with dereddened=False the Galactic extinction is removed here, which "
@@ -73,7 +82,7 @@ def take_in(
             faults = no_labels if name in LABELS else reasons
             values[name] = _judged(source, name, column, unit, faults)
     _check_unit(values, unit, source.name)
-    _to_magnitudes(values, unit, dereddened, reasons)
+    _to_magnitudes(values, unit, by_band, dereddened, reasons)
     for name in FILLED:
         values.setdefault(name, np.full(n, np.nan))
     if "split" in chosen:
@@ -108,7 +117,7 @@ def take_in(
         "kind": "table",
         "source": source.name,
         "columns": {name: str(column) for name, column in chosen.items()},
-        "unit": unit,
+        "unit": unit if by_band in (None, UNITS[unit]) else {unit: by_band},
         "dereddened": bool(dereddened),
         "pixel_scale": pixel_scale,
         "rows": n,
@@ -117,11 +126,34 @@ def take_in(
     return catalogue, images, parameters, source.name, rejected
 
 
-def _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
-    """Refuse what is declared wrongly; the scale of the cutouts as a number."""
-    require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
+def _declared_unit(unit) -> tuple[str, dict | None]:
+    """Name of the unit, and the number of each band that belongs to it."""
+    given = None
+    if isinstance(unit, Mapping) and len(unit) == 1:
+        (unit, given), *_ = unit.items()
     if str(unit) not in UNITS:
         raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
+    unit, by_band = str(unit), UNITS[str(unit)]
+    if given is None:
+        return unit, by_band
+    what = {"asinh": "softening b > 0", "Vega": "m_AB - m_Vega"}.get(unit)
+    if what is None:
+        raise SurveyError(f"unit {unit} takes no numbers: pass unit={unit!r}")
+    try:
+        numbers = {band: float(given[band]) for band in BANDS}
+        good = set(given) == set(BANDS) and np.isfinite(list(numbers.values())).all()
+    except (KeyError, TypeError, ValueError):
+        good = False
+    if not good or (unit == "asinh" and min(numbers.values()) <= 0):
+        raise SurveyError(
+            f"unit {unit} is given {given!r}: the {what} of each band is needed, such as {by_band}"
+        )
+    return unit, numbers
+
+
+def _check_declared(total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
+    """Refuse what is declared wrongly; the scale of the cutouts as a number."""
+    require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
     if not total:
         raise SurveyError(
             "the models are trained on total fluxes and would take the light outside an aperture "
@@ -174,10 +206,12 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
     return rejected
 
 
-def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> dict[str, str]:
+def _choose_columns(
+    source: SourceTable, columns: Mapping[str, str | None], unit: str
+) -> dict[str, str]:
     """Name in galcfm to column of the table."""
-    known = (*NEEDED, *FILLED, *MAGNITUDE_ERRORS, *PROPERTY_NAMES, *PROPERTY_ERRORS)
-    known += ("a_v_balmer", "split")
+    known = (*NEEDED, *FILLED, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES)
+    known += (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer", "split")
     for name in columns:
         if name not in known:
             hint = difflib.get_close_matches(str(name), known, 1)
@@ -206,6 +240,7 @@ def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> d
             f"{source.name} has no {', '.join(missing)}: {_hint(source, missing, others)}; "
             f"it has {', '.join(map(str, source.names[:20]))}"
             + (" …" if len(source.names) > 20 else "")
+            + _recognised(source)
         )
     spelt = {str(name).lower(): str(name) for name in source.names}
     passed_over = {
@@ -221,12 +256,29 @@ def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> d
     for names, remedy in (
         (PROPERTY_NAMES, "give all five or none; columns={'its name': None} leaves one out"),
         (MAGNITUDE_ERRORS, "give the errors of all five bands or of none"),
+        (INVERSE_VARIANCES, "give those of all five bands or of none"),
     ):
         absent = [name for name in names if name not in chosen]
         if absent and len(absent) < len(names):
             present = ", ".join(name for name in names if name in chosen)
             raise SurveyError(f"{source.name} has {present} but no {', '.join(absent)}: {remedy}")
+    if "ivar_u" in chosen and ("magerr_u" in chosen or unit not in FLUXES):
+        raise SurveyError(
+            f"{source.name}: ivar_u … ivar_z are inverse variances of fluxes, in place of "
+            f"magerr_u … magerr_z; the unit is {unit}: leave out one or the other"
+        )
     return chosen
+
+
+def _recognised(source: SourceTable) -> str:
+    """Where to find a mapping of columns, if the table is like those of a survey."""
+    convention = propose_columns(source).convention
+    if not convention:
+        return ""
+    return (
+        f"; these are names of {convention}: print(galcfm.survey.propose_columns(table)) shows a "
+        "mapping to confirm"
+    )
 
 
 def _hint(source: SourceTable, missing: list[str], others: list[str]) -> str:
@@ -247,10 +299,10 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
     """Values of one column; those that cannot be used get a reason."""
     values, no_numbers = source.numbers(name, column, unit)
     low, high = RANGES.get(name, (-np.inf, np.inf))
-    if name in (*MAGNITUDES, *MAGNITUDE_ERRORS):
+    if name in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):
         # A magnitude or flux of exactly 0, or below, is no measurement of a galaxy.
         low = np.nextafter(0, 1)
-        high = 40.0 if unit == "AB" else np.inf
+        high = np.inf if unit in FLUXES else 40.0
     bad = ~(np.isfinite(values) & (values >= low) & (values <= high))
     label = name if name == column else f"{name} (column {column!r})"
     for row in np.flatnonzero(bad):
@@ -261,7 +313,7 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
             reason = "has no value"
         elif value in MISSING_CODES:
             reason = f"is {value:g}, a code for a missing value"
-        elif name in MAGNITUDES and unit != "AB":
+        elif name in MAGNITUDES and unit in FLUXES:
             reason = f"is {value:g} {unit}: a flux must be positive and finite"
         elif not np.isfinite(high):
             reason = f"is {value:g}: it must be positive and finite"
@@ -279,16 +331,17 @@ def _check_unit(values: dict, unit: str, where: str) -> None:
     five = five[:, np.isfinite(five).all(axis=0)]
     if not five.size:
         return
-    magnitudes = five if unit == "AB" else UNITS[unit] - 2.5 * np.log10(five)
+    are_fluxes = unit in FLUXES
+    magnitudes = FLUXES[unit] - 2.5 * np.log10(five) if are_fluxes else five
     r, colour = np.median(magnitudes[2]), np.median(magnitudes[0] - magnitudes[4])
     flux, likelier = np.median(five[2]), None
     # As fluxes, magnitudes differ little from band to band, and galaxies would be bluest of all.
-    if unit != "AB" and 8 < flux < 32 and colour < BLUEST:
+    if are_fluxes and 8 < flux < 32 and colour < BLUEST:
         likelier = "AB"
-    elif unit == "AB" and colour < -1:
+    elif not are_fluxes and colour < -1:
         likelier = "nanomaggy"
-    elif r < BRIGHTEST - (4 if unit == "AB" else 0):
-        likelier = "Jy" if unit == "AB" else "nanomaggy"
+    elif r < BRIGHTEST - (0 if are_fluxes else 4):
+        likelier = "nanomaggy" if are_fluxes else "Jy"
     elif r > FAINTEST:
         likelier = "Jy"
     if likelier is not None and likelier != unit:
@@ -319,14 +372,22 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
     warnings.warn(f"{text}; they are inferred, and not trained on", stacklevel=4)
 
 
-def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
-    """Turn fluxes into magnitudes and remove the Galactic extinction, in place."""
+def _to_magnitudes(values: dict, unit: str, by_band, dereddened: bool, reasons) -> None:
+    """Turn what a table has into AB magnitudes without Galactic extinction, in place."""
     for band in BANDS:
         name, error = f"mag_{band}", f"magerr_{band}"
-        if unit != "AB":
+        if f"ivar_{band}" in values:
+            values[error] = values.pop(f"ivar_{band}") ** -0.5
+        if unit == "asinh":
+            dimmest = _from_asinh(values, name, error, by_band[band])
+            for row, magnitude in dimmest.items():
+                reasons[row].append(f"{name} is {magnitude:g} asinh mag, which is no positive flux")
+        elif unit == "Vega":
+            values[name] = values[name] + by_band[band]
+        elif unit in FLUXES:
             if error in values:
                 values[error] = 2.5 / np.log(10) * values[error] / values[name]
-            values[name] = UNITS[unit] - 2.5 * np.log10(values[name])
+            values[name] = FLUXES[unit] - 2.5 * np.log10(values[name])
         if not dereddened:
             values[name] = values[name] - EXTINCTION[band] * values["ebv"]
         # Comparisons with NaN are false: those rows have their reason already.
@@ -334,6 +395,23 @@ def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
             reasons[row].append(
                 f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
             )
+
+
+def _from_asinh(values: dict, name: str, error: str, b: float) -> dict[int, float]:
+    r"""Turn asinh magnitudes into those of Pogson, in place; those without a flux by row.
+
+    With :math:`\sinh x = f / 2b`, where :math:`x = -m \ln 10 / 2.5 - \ln b` (Lupton, Gunn & Szalay
+    1999, AJ 118, 1406), an error :math:`\sigma` of the asinh magnitude is one of
+    :math:`\sigma / \tanh x` of the other.
+    """
+    magnitudes = values[name]
+    x = -np.log(10) / 2.5 * magnitudes - np.log(b)
+    no_flux = x <= 0
+    x = np.where(no_flux, np.nan, x)
+    values[name] = -2.5 * np.log10(2 * b * np.sinh(x))
+    if error in values:
+        values[error] = values[error] / np.tanh(x)
+    return {int(row): magnitudes[row] for row in np.flatnonzero(no_flux)}
 
 
 def _storable(text: str) -> str:

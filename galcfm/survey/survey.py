@@ -159,18 +159,24 @@ class Survey:
                 posteriors = Posterior.load("data/runs/quick/image").infer(survey)
 
         Arguments:
-            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not; a
-                DataFrame, an astropy Table, a FITS extension or its records, an Arrow table, a
-                structured array, or a dict of arrays. Units and gaps that it declares count.
+            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not, or
+                of an HDF5 file; a DataFrame, an astropy Table, a FITS extension or its records,
+                an HDF5 group or dataset, an Arrow table, a structured array, or a dict of arrays.
+                Units and gaps that it declares count.
             columns: name in the survey to name in the table; `"flux[2]"` is an element of a
                 column of vectors. Columns not named here are taken if the table has them under
                 the survey's own name; `None` leaves one out. `object_id` and `mag_u` … `mag_z`
                 (magnitudes or fluxes) are needed. `ra`, `dec` [deg], `redshift`, `ebv`,
-                `magerr_u` … `magerr_z` (in the unit of the fluxes), the five properties, their
+                `magerr_u` … `magerr_z` (in the unit of the fluxes) or in their place `ivar_u` …
+                `ivar_z` (inverse variances of fluxes), the five properties, their
                 `<property>_err`, `a_v_balmer` and `split` may be there; `split` is otherwise
-                assigned.
+                assigned. `galcfm.survey.propose_columns` proposes a mapping for tables as SDSS,
+                the NASA-Sloan Atlas, the Legacy Surveys and GALEX publish them.
             unit: of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
-                (SDSS's own zero points differ by -0.04 mag in u and 0.02 mag in z).
+                (SDSS's own zero points differ by -0.04 mag in u and 0.02 mag in z); `"asinh"`,
+                AB as well, with the softening of SDSS; or `"Vega"`, with the m_AB - m_Vega of
+                Blanton & Roweis (2007, AJ 133, 734). Other numbers: `{"asinh": {"u": 1.4e-10,
+                …}}`, `{"Vega": {"u": 0.91, …}}`.
             total: declares that they measure whole galaxies: model, Petrosian or Sérsic, not
                 aperture or fibre fluxes, which are refused.
             dereddened: whether the extinction by the Galaxy is already removed; if not, it is
@@ -181,8 +187,13 @@ class Survey:
                 packed (.fits.gz, .fits.fz): nanomaggies a pixel, or as BUNIT says; turned north up
                 by their WCS, be it equatorial, galactic or ecliptic, and refused where its middle
                 is not at `ra`, `dec`. Pictures are north up, east left. Characters that a file
-                name cannot have are percent-encoded: a%2Fb.jpg is the cutout of a/b.
-            pixel_scale: of the cutouts [arcsec/pixel]; their middle is resampled to 0.396.
+                name cannot have are percent-encoded: a%2Fb.jpg is the cutout of a/b. Fluxes in
+                bands that hold i, r and g may also be ID.fits with an extension a band or a cube,
+                a .npy, .npz, HDF5 or FITS file of all galaxies, or an array; where they do not
+                say their bands, `galcfm.survey.cutouts.Cutouts` does. Cutouts in g, r and z are
+                refused: no model here is of these bands.
+            pixel_scale: of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys; they may
+                have any size, and their middle is resampled to 0.396.
             strict: refuse the table if any row cannot be used.
 
         Raises:

@@ -1,7 +1,8 @@
 """Tables of any kind, column by column.
 
-Whatever comes in becomes one of two things: what is FITS, VOTable or ECSV, and arrays, an astropy
-Table with its units and gaps; what is Arrow or CSV, a DataFrame. From there one path leads on.
+Whatever comes in becomes one of two things: what is FITS, VOTable, ECSV or HDF5, and arrays, an
+astropy Table with its units and gaps; what is Arrow or CSV, a DataFrame. From there one path leads
+on.
 """
 
 import contextlib
@@ -16,10 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey.rules import SurveyError
 
-__all__ = ["FORMATS", "SourceTable", "read_table"]
+__all__ = ["FORMATS", "INVERSE_VARIANCES", "SourceTable", "read_table"]
+
+# Under these names a table may give 1/error² of fluxes in place of errors.
+INVERSE_VARIANCES = tuple(f"ivar_{band}" for band in BANDS)
 
 FORMATS = {
     ".fits": "fits",
@@ -32,6 +36,15 @@ FORMATS = {
     ".vot": "votable",
     ".votable": "votable",
     ".xml": "votable",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".hdf": "hdf5",
+}
+# How tables spell magnitudes of each kind, beside "mag".
+MAGNITUDE_SPELLINGS = {
+    "AB": ("abmag", "magab"),
+    "asinh": ("asinhmag", "magasinh", "luptitude", "luptitudes"),
+    "Vega": ("vegamag", "magvega"),
 }
 # Python's own `float` takes 1_9 for 19, and digits of any script.
 NUMBER = re.compile(
@@ -40,10 +53,11 @@ NUMBER = re.compile(
 
 
 def read_table(path: Path | str):
-    """Table in a file, as an astropy `Table` (FITS, ECSV, VOTable) or a DataFrame (Parquet, CSV).
+    """Table in a file: an astropy `Table`, or a DataFrame of Parquet and CSV.
 
-    The ending says the format, see `FORMATS`; all but Parquet may be packed by gzip (.gz). Parquet
-    that astropy wrote becomes a `Table`, as it holds units. CSV is kept as text, see `_read_csv`.
+    The ending says the format, see `FORMATS`; all but Parquet and HDF5 may be packed by gzip (.gz).
+    Parquet that astropy wrote becomes a `Table`, as it holds units. CSV is kept as text, see
+    `_read_csv`. Of HDF5, a compound dataset or a group of columns is a table, see `_read_hdf5`.
 
     Raises:
         SurveyError: the file is missing, of another format, holds several tables, or cannot be
@@ -53,7 +67,7 @@ def read_table(path: Path | str):
     name = path.name.lower()
     packed = name.endswith(".gz")
     form = FORMATS.get(Path(name.removesuffix(".gz")).suffix)
-    if form is None or (packed and form == "parquet"):
+    if form is None or (packed and form in ("parquet", "hdf5")):
         raise SurveyError(f"{path}: this ending is unknown; use one of {', '.join(FORMATS)}")
     if not path.is_file():
         raise SurveyError(f"{path} is missing or not a file: check the path")
@@ -65,6 +79,11 @@ def read_table(path: Path | str):
 
             with fits.open(path, memmap=False, character_as_bytes=True) as hdus:
                 return _read_fits(hdus, path)
+        if form == "hdf5":
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                return _read_hdf5(file, path)
         content = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
         if form == "csv":
             return _read_csv(_decoded(content, path), path)
@@ -144,6 +163,112 @@ def _only_table(hdus, name):
             f"astropy.io.fits.open(path)[{tables[0]}]"
         )
     return hdus[tables[0]]
+
+
+def _read_hdf5(node, name):
+    """Astropy `Table` of an HDF5 file, group or dataset.
+
+    A table is a compound dataset, as astropy and PyTables write them, or a group of datasets of one
+    length, a column each; datasets of three and more dimensions, such as pictures, are left out.
+    Attributes `unit` or `units` and `_FillValue` of columns count.
+    """
+    import h5py
+    from astropy import units as u
+    from astropy.table import MaskedColumn, Table
+
+    if not (isinstance(node, h5py.Dataset) and node.dtype.names):
+        node = _only_hdf5_table(node, name)
+    if isinstance(node, h5py.Dataset):
+        return Table.read(node.file, path=node.name, format="hdf5")
+    table = Table()
+    for column, data in _hdf5_columns(node).items():
+        if data.ndim > 2:
+            continue
+        values = data[()]
+        gap = data.attrs.get("_FillValue")
+        table[column] = values if gap is None else MaskedColumn(values, mask=values == gap)
+        for attribute in ("unit", "units"):
+            if (text := _attribute(data, attribute)).strip():
+                table[column].unit = u.Unit(text.strip(), parse_strict="silent")
+    return table
+
+
+def _only_hdf5_table(node, name):
+    """The one table below a group: a compound dataset, or a group of columns."""
+    import h5py
+
+    if isinstance(node, h5py.Dataset):
+        raise SurveyError(
+            f"{name}: {node.name} is an array of {node.dtype}, no table: give the group that holds "
+            "the columns, or a dict of arrays"
+        )
+    found = []
+
+    def look(group):
+        if _attribute(group, "pandas_type"):
+            raise SurveyError(
+                f"{name}: {group.name} was written by pandas in a form of its own: give the "
+                "DataFrame that pandas.read_hdf makes of it"
+            )
+        if len(_hdf5_columns(group)) > 1:
+            found.append(group)
+        for key in group:
+            if isinstance(group.get(key, getlink=True), h5py.ExternalLink):
+                raise SurveyError(
+                    f"{name}: {key!r} is in another file: write the columns into this one"
+                )
+            below = group.get(key)
+            if isinstance(below, h5py.Group):
+                look(below)
+            elif isinstance(below, h5py.Dataset) and below.dtype.names:
+                found.append(below)
+
+    look(node)
+    if not found:
+        raise SurveyError(
+            f"{name} holds no table: give a compound dataset, or a group with a dataset a column"
+        )
+    if len(found) > 1:
+        places = ", ".join(below.name for below in found)
+        raise SurveyError(
+            f"{name} holds several tables, {places}: pass the one you mean, e.g. "
+            f"h5py.File(path)[{found[0].name!r}]"
+        )
+    if isinstance(found[0], h5py.Group):
+        columns = _hdf5_columns(found[0])
+        lengths = {len(data) for data in columns.values()}
+        if len(lengths) > 1:
+            which = "; ".join(
+                f"{n}: {', '.join(key for key, data in columns.items() if len(data) == n)}"
+                for n in sorted(lengths)
+            )
+            raise SurveyError(
+                f"{name}: the columns in {found[0].name} have several lengths ({which[:200]}): "
+                "give a dict of those that belong together"
+            )
+    return found[0]
+
+
+def _hdf5_columns(group) -> dict:
+    """Datasets right in a group that may be columns, by name."""
+    import h5py
+
+    columns = {}
+    for key in group:
+        data = group.get(key) if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
+        if not isinstance(data, h5py.Dataset) or not data.ndim or data.dtype.names:
+            continue
+        if data.external or data.is_virtual:
+            raise SurveyError(f"{data.name} has its data in another file: write them into this one")
+        # What astropy writes beside a table.
+        if not key.endswith("__table_column_meta__"):
+            columns[key] = data
+    return columns
+
+
+def _attribute(node, name: str) -> str:
+    value = node.attrs.get(name, "")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _read_parquet(source):
@@ -251,6 +376,9 @@ def _as_table(table):
     elif any(kind.__module__.startswith("astropy.io.fits") for kind in type(table).__mro__):
         with _readable("table", "fits", "its file must be whole and still open"):
             table = _read_fits(table, "table")
+    elif any(kind.__module__.startswith("h5py.") for kind in type(table).__mro__):
+        with _readable("table", "hdf5", "its file must be whole and still open"):
+            table = _read_hdf5(table, "table")
     elif isinstance(table, Mapping) or (isinstance(table, np.ndarray) and table.dtype.names):
         from astropy.table import QTable
 
@@ -277,7 +405,7 @@ def _as_table(table):
     if not hasattr(table, "colnames"):
         raise SurveyError(
             f"a {type(table).__name__} is no table: give a path, a pandas DataFrame, an astropy "
-            "Table, a FITS table, an Arrow table or a dict of arrays"
+            "Table, a FITS or HDF5 table, an Arrow table or a dict of arrays"
         )
     return table
 
@@ -349,6 +477,14 @@ class SourceTable:
             data = data[:, index]
         return data, unit
 
+    def length(self, column: str) -> int | None:
+        """Elements of each row in a column of vectors; `None` for a column of one value a row."""
+        if self.names.count(column) > 1 or not len(self):
+            return None
+        data = self.table[column]
+        first = data.iloc[0] if isinstance(data, pd.Series) else data[0]
+        return len(first) if np.ndim(first) == 1 else None
+
     def numbers(self, name: str, column: str, flux_unit: str) -> tuple[np.ndarray, dict[int, str]]:
         """Values as float64, NaN where there is none, and the text of those that are no numbers."""
         data, unit = self._column(column)
@@ -389,18 +525,19 @@ class SourceTable:
 
         if name in ("ra", "dec"):
             wanted = u.deg
-        elif name not in (*MAGNITUDES, *MAGNITUDE_ERRORS):
+        elif name not in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):
             return 1.0
-        elif flux_unit == "AB":
+        elif flux_unit in MAGNITUDE_SPELLINGS:
             wanted = u.mag
         else:
             wanted = u.Jy if flux_unit == "Jy" else 1e-9 * photometric.maggy
-        # As tables spell them: "mag(AB)", "AB mag", "ABmag".
-        spelt = re.sub(r"[ _()]", "", str(unit)).lower()
-        if spelt in ("nmgy", "nanomaggy", "nanomaggies"):
-            unit = 1e-9 * photometric.maggy
-        is_ab = wanted == u.mag and spelt in ("mag", "abmag", "magab")
-        if unit == u.dimensionless_unscaled or is_ab:
+            wanted = wanted**-2 if name in INVERSE_VARIANCES else wanted
+        # As tables spell them: "mag(AB)", "AB mag", "ABmag"; "1/nanomaggy^2", "nanomaggies^{-2}".
+        spelt = re.sub(r"[ _(){}*^]", "", str(unit)).lower()
+        if match := re.fullmatch(r"(1/)?(?:nmgy|nanomaggy|nanomaggies)(-?2)?", spelt):
+            unit = (1e-9 * photometric.maggy) ** (int(match[2] or 1) * (-1 if match[1] else 1))
+        is_known = wanted == u.mag and spelt in ("mag", *MAGNITUDE_SPELLINGS[flux_unit])
+        if unit == u.dimensionless_unscaled or is_known:
             return 1.0
         try:
             factor = float(u.Unit(unit).to(wanted))

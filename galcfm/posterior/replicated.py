@@ -1,0 +1,222 @@
+"""What magnitudes do the draws imply? Replicated photometry, to be held against the observed.
+
+A posterior is as good as its model: it answers for a galaxy that no galaxy of the training set is
+like, too. So the way back is looked at: which magnitudes have galaxies of the properties that were
+drawn? Where the observed ones do not lie among these, no galaxy that the model knows has them, and
+the fit is not to be believed (Rubin 1984, Ann. Statist. 12, 1151; Gelman, Meng & Stern 1996,
+Statist. Sinica 6, 733).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers
+from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.survey import Survey
+
+__all__ = ["MagnitudeModel", "check_photometry"]
+
+# Draws of a narrow posterior share their neighbours, whose rests must still fill five dimensions.
+N_NEIGHBOURS = 100
+FEWEST_GALAXIES = 100
+# Galaxies in whose replicated magnitudes the observed ones lie farther out than all but this share.
+LEVEL = 0.01
+
+
+@dataclass(frozen=True)
+class MagnitudeModel:
+    r"""Magnitudes of galaxies of given properties, as a survey has them: a regression and its rest.
+
+    The mean is a polynomial of second degree in the properties and, if so fitted, in
+    :math:`\log_{10} z`. What it leaves, noise of the photometry included, is taken over from one
+    of the hundred galaxies of the survey that are nearest in these, drawn at random, in all five
+    bands at once. Without the redshift, galaxies of all distances that the survey has are meant.
+
+    Arguments:
+        centre: means of properties (and log z), `(p,)`.
+        spread: their standard deviations, `(p,)`.
+        coefficients: of the polynomial, `(terms, 5)`.
+        points: standardised properties of the survey's galaxies, `(m, p)`.
+        rest: what the polynomial leaves of their magnitudes, `(m, 5)`.
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    coefficients: np.ndarray
+    points: np.ndarray
+    rest: np.ndarray
+
+    @property
+    def uses_redshift(self) -> bool:
+        """Whether the redshift is among what magnitudes are predicted from."""
+        return len(self.centre) > len(PROPERTIES)
+
+    @classmethod
+    def fit(cls, survey: Survey, *, use_redshift: bool = False) -> "MagnitudeModel":
+        """Fit to galaxies with known properties, best those that the posterior was trained on.
+
+        Arguments:
+            survey: the galaxies; those without labels are left out.
+            use_redshift: as the posterior was told it: a model that was not knows no distance.
+
+        Raises:
+            ModelError: fewer than 100 galaxies can be used.
+        """
+        theta = _inputs(survey.properties, survey.redshift if use_redshift else None)
+        good = np.isfinite(theta).all(1)
+        if good.sum() < FEWEST_GALAXIES:
+            raise ModelError(
+                f"{survey.name} has {good.sum()} galaxies with all properties"
+                + (" and a redshift" if use_redshift else "")
+                + f", {FEWEST_GALAXIES} are needed: give the training split of a larger survey"
+            )
+        theta, magnitudes = theta[good], survey.magnitudes[good]
+        centre, spread = theta.mean(0), theta.std(0)
+        points = (theta - centre) / spread
+        design = _polynomial(points)
+        coefficients = np.linalg.lstsq(design, magnitudes, rcond=None)[0]
+        return cls(centre, spread, coefficients, points, magnitudes - design @ coefficients)
+
+    def replicate(self, samples, redshift=None, *, object_id=None, seed: int = 0) -> np.ndarray:
+        """A set of magnitudes for each posterior draw.
+
+        Arguments:
+            samples: properties `(n, S, 5)`.
+            redshift: `(n,)`, if it was fitted with.
+            object_id: identifiers `(n,)`; a galaxy's chance depends on (seed, object_id) alone.
+            seed: of the chance.
+
+        Returns:
+            AB magnitudes in u, g, r, i, z, `(n, S, 5)`.
+
+        Raises:
+            ModelError: an input is missing, or has another shape.
+        """
+        samples = plain_numbers("samples", samples, (None, None, len(PROPERTIES)))
+        n, n_draws, _ = samples.shape
+        if self.uses_redshift != (redshift is not None):
+            raise ModelError(
+                "this model of magnitudes was fitted "
+                + ("with redshifts: give them" if self.uses_redshift else "without redshifts: ")
+                + ("" if self.uses_redshift else "leave them out, or fit with use_redshift=True")
+            )
+        if redshift is not None:
+            redshift = plain_numbers("redshift", redshift, (n,))
+            redshift = np.repeat(redshift, n_draws)
+        theta = _inputs(samples.reshape(-1, len(PROPERTIES)), redshift)
+        if not np.isfinite(theta).all():
+            row = int(np.flatnonzero(~np.isfinite(theta).all(1))[0]) // max(n_draws, 1)
+            raise ModelError(f"row {row}: a property or redshift is not finite, or z not positive")
+        points = (theta - self.centre) / self.spread
+        k = min(N_NEIGHBOURS, len(self.points) // 2)
+        _, near = cKDTree(self.points).query(points, k)
+        seeds = galaxy_seeds(range(n) if object_id is None else object_id, seed)
+        choice = np.concatenate([np.random.default_rng(s).integers(k, size=n_draws) for s in seeds])
+        rest = self.rest[near.reshape(len(points), k)[np.arange(len(points)), choice]]
+        return (_polynomial(points) @ self.coefficients + rest).reshape(n, n_draws, len(BANDS))
+
+
+def _inputs(theta: np.ndarray, redshift) -> np.ndarray:
+    """Properties `(n, 5)`, and log z beside them; NaN where the redshift is not positive."""
+    if redshift is None:
+        return theta
+    log_z = np.log10(np.where(redshift > 0, redshift, np.nan))
+    return np.column_stack([theta, log_z])
+
+
+def _polynomial(points: np.ndarray) -> np.ndarray:
+    """All products of up to two of the columns, `(n, terms)`."""
+    first = np.column_stack([np.ones(len(points)), points])
+    i, j = np.triu_indices(first.shape[1])
+    return first[:, i] * first[:, j]
+
+
+def check_photometry(
+    posteriors,
+    survey: Survey,
+    model: MagnitudeModel,
+    *,
+    n_draws: int = 200,
+    seed: int = 0,
+    reference=None,
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Hold the magnitudes that draws imply against those observed.
+
+    Observed magnitudes that the posterior itself was made from fit better than others would: the
+    shares are larger than those of galaxies at random, and hardly any is small by itself. With
+    those of held-out galaxies as `reference`, a share is doubtful that is as small as the smallest
+    hundredth of these. Replicated magnitudes have the noise of the training survey, not that of
+    the galaxy.
+
+    Arguments:
+        posteriors: the Dataset of `Posterior.infer`.
+        survey: the galaxies that were inferred.
+        model: of the magnitudes of the training survey.
+        n_draws: draws a galaxy that are replicated, evenly over all.
+        seed: of the chance.
+        reference: `share_farther` of galaxies like those of the training set that were not trained
+            on, as this function gives it for the validation or test split, at least 100 of them.
+
+    Returns:
+        Replicated magnitudes `(n, n_draws, 5)`, and a row a galaxy: `object_id`; `residual_u` …
+        `residual_z`, observed less the median of the replicated [mag]; `share_farther`, the share
+        of the replicated that lie at least as far out in all five bands, by their own covariance;
+        `is_doubtful`, whether that is 0.01 at most, or at most what 1 % of the reference have.
+
+    Raises:
+        ModelError: posteriors and survey hold different galaxies, or the draws are too few.
+    """
+    ids = posteriors["object_id"].to_numpy().astype(str)
+    if len(ids) != len(survey) or (ids != survey.object_id.astype(str)).any():
+        raise ModelError(
+            f"{survey.name} and the posteriors hold different galaxies, or the same in another "
+            "order: give the survey that was inferred"
+        )
+    samples = np.stack(
+        [
+            posteriors[name].transpose("object_id", ...).to_numpy().reshape(len(ids), -1)
+            for name in PROPERTY_NAMES
+        ],
+        axis=-1,
+    )
+    if samples.shape[1] < 1 / LEVEL or n_draws < 1 / LEVEL:
+        raise ModelError(
+            f"{min(samples.shape[1], n_draws)} draws a galaxy are too few to say that one in "
+            f"{1 / LEVEL:.0f} lies farther out: infer with more n_samples"
+        )
+    chosen = np.linspace(0, samples.shape[1] - 1, min(n_draws, samples.shape[1])).astype(int)
+    redshift = survey.redshift if model.uses_redshift else None
+    replicated = model.replicate(samples[:, chosen], redshift, object_id=ids, seed=seed)
+    observed = survey.magnitudes
+    residuals = observed - np.median(replicated, axis=1)
+    table = pd.DataFrame({"object_id": ids})
+    table[[name.replace("mag", "residual") for name in MAGNITUDES]] = residuals
+    table["share_farther"] = [
+        _share_farther(*pair) for pair in zip(observed, replicated, strict=True)
+    ]
+    threshold = LEVEL
+    if reference is not None:
+        reference = plain_numbers("reference", reference, (None,))
+        if len(reference) < 1 / LEVEL or not np.isfinite(reference).all():
+            raise ModelError(
+                f"reference holds {len(reference)} shares: at least {1 / LEVEL:.0f} are needed, "
+                "and none may be NaN"
+            )
+        threshold = np.quantile(reference, LEVEL, method="lower")
+    table["is_doubtful"] = table["share_farther"] <= threshold
+    return replicated, table
+
+
+def _share_farther(observed: np.ndarray, replicated: np.ndarray) -> float:
+    """Share of the replicated `(S, 5)` and the observed with as large a Mahalanobis distance."""
+    centre = replicated.mean(0)
+    # Bands that always agree have a singular covariance: a millimagnitude is no difference.
+    inverse = np.linalg.inv(np.cov(replicated.T) + 1e-6 * np.eye(len(BANDS)))
+
+    def distance(x):
+        return np.einsum("...i,ij,...j", x - centre, inverse, x - centre)
+
+    return float((1 + (distance(replicated) >= distance(observed)).sum()) / (1 + len(replicated)))

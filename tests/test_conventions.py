@@ -1,0 +1,533 @@
+"""Tables and cutouts as surveys publish them: HDF5, asinh and Vega, names, bands, pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import MaskedColumn, Table
+from astropy.wcs import WCS
+
+from galcfm.images import encode_jpeg, lupton_rgb
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.survey import Survey, SurveyError, propose_columns
+from galcfm.survey.cutouts import Cutouts
+from galcfm.survey.intake import SOFTENING, VEGA_OFFSET
+
+h5py = pytest.importorskip("h5py")
+DECLARED = {"unit": "AB", "total": True, "dereddened": True}
+NANOMAGGIES = DECLARED | {"unit": "nanomaggy"}
+
+
+@pytest.fixture
+def frame(survey):
+    columns = ["object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES]
+    return survey.catalogue.loc[:7, columns]
+
+
+def reasons(survey):
+    return dict(zip(survey.rejected["row"], survey.rejected["reason"], strict=True))
+
+
+# HDF5
+
+
+def columns_into(group, frame):
+    for name in frame:
+        values = frame[name].to_numpy()
+        group[name] = values.astype("S") if name == "object_id" else values
+
+
+def test_a_table_in_hdf5_by_every_way_to_write_one(frame, tmp_path):
+    wanted = Survey.from_table(frame, **DECLARED).catalogue
+    Table.from_pandas(frame).write(tmp_path / "astropy.h5", path="data", serialize_meta=True)
+    Table.from_pandas(frame).write(tmp_path / "compound.hdf5", path="a/b/c")
+    with h5py.File(tmp_path / "columns.h5", "w") as file:
+        columns_into(file, frame)
+        # Pictures beside a catalogue are none of its columns.
+        file["image_array"] = np.zeros((8, 3, 4, 4))
+    with h5py.File(tmp_path / "group.hdf", "w") as file:
+        columns_into(file.create_group("catalogue"), frame)
+        file["catalogue/mag_u"].attrs["unit"] = "mag"
+        file["version"] = [1, 2]
+    for path in sorted(tmp_path.iterdir()):
+        found = Survey.from_table(path, **DECLARED)
+        pd.testing.assert_frame_equal(found.catalogue, wanted)
+    with h5py.File(tmp_path / "compound.hdf5") as file:
+        for node in (file, file["a"], file["a/b/c"]):
+            pd.testing.assert_frame_equal(Survey.from_table(node, **DECLARED).catalogue, wanted)
+
+
+def test_units_gaps_and_vectors_of_hdf5_count(frame, tmp_path):
+    flux = 10 ** (0.4 * (22.5 - frame[list(MAGNITUDES)].to_numpy()))
+    flux[3, 2] = -1e20
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["id"] = frame["object_id"].to_numpy().astype("S")
+        file["flux"] = flux * 3.631
+        file["flux"].attrs["units"] = "uJy"
+        file["flux"].attrs["_FillValue"] = flux[3, 2] * 3.631
+    columns = {f"mag_{b}": f"flux[{k}]" for k, b in enumerate(BANDS)} | {"object_id": "id"}
+    survey = Survey.from_table(tmp_path / "a.h5", columns, **DECLARED | {"unit": "Jy"})
+    expected = frame[list(MAGNITUDES)].drop(3)
+    np.testing.assert_allclose(survey.magnitudes, expected, atol=1e-6)
+    assert reasons(survey) == {3: "mag_r (column 'flux[2]') has no value"}
+
+
+def test_hdf5_that_is_no_table_or_several_is_refused(frame, tmp_path):
+    def refused(message, write):
+        path = tmp_path / "a.h5"
+        path.unlink(missing_ok=True)
+        with h5py.File(path, "w") as file:
+            write(file)
+        with pytest.raises(SurveyError, match=message):
+            Survey.from_table(path, **DECLARED)
+
+    def two(file):
+        columns_into(file.create_group("a"), frame)
+        columns_into(file.create_group("b"), frame)
+
+    def of_two_lengths(file):
+        columns_into(file, frame)
+        file["wavelength"] = np.arange(5)
+
+    def linked(file):
+        file["a"] = h5py.ExternalLink(str(tmp_path / "b.h5"), "x")
+
+    def of_pandas(file):
+        file.create_group("df").attrs["pandas_type"] = b"frame"
+
+    refused("holds no table", lambda file: None)
+    refused(r"several tables, /a, /b: .*File\(path\)\['/a'\]", two)
+    refused(r"several lengths \(5: wavelength; 8: dec", of_two_lengths)
+    refused("'a' is in another file", linked)
+    refused("pandas.read_hdf", of_pandas)
+    (tmp_path / "a.h5").write_bytes(b"no")
+    with pytest.raises(SurveyError, match=r"a\.h5 cannot be read as hdf5"):
+        Survey.from_table(tmp_path / "a.h5", **DECLARED)
+
+
+# Magnitudes of other kinds
+
+
+def luptitudes(flux, error, b):
+    """Asinh magnitudes by their definition, of fluxes in units of 3631 Jy."""
+    pogson = 2.5 / np.log(10)
+    return (
+        -pogson * (np.arcsinh(flux / (2 * b)) + np.log(b)),
+        pogson * error / np.sqrt(flux**2 + 4 * b**2),
+    )
+
+
+def test_asinh_magnitudes_and_their_errors(frame):
+    table, wanted = frame.copy(), frame.copy()
+    for band in BANDS:
+        # Down to fluxes at which both kinds of magnitudes differ by tenths.
+        wanted[f"mag_{band}"] = np.linspace(16, 24, len(frame))
+        flux = 10 ** (-0.4 * wanted[f"mag_{band}"])
+        wanted[f"magerr_{band}"] = 2.5 / np.log(10) * 0.1
+        table[f"mag_{band}"], table[f"magerr_{band}"] = luptitudes(
+            flux, 0.1 * flux, SOFTENING[band]
+        )
+    assert (table["mag_z"] - wanted["mag_z"]).abs().max() > 0.2
+    table.loc[5, "mag_u"] = -2.5 * np.log10(SOFTENING["u"]) + 0.01
+    survey = Survey.from_table(table, **DECLARED | {"unit": "asinh"})
+    assert reasons(survey) == {
+        5: f"mag_u is {table.loc[5, 'mag_u']:g} asinh mag, which is no positive flux"
+    }
+    for names in (MAGNITUDES, MAGNITUDE_ERRORS):
+        found = survey.catalogue[list(names)].to_numpy()
+        np.testing.assert_allclose(found, wanted[list(names)].drop(5), rtol=1e-9)
+    # A luptitude of zero flux is -2.5 log10 b: 24.63 in u, as SDSS tabulates it.
+    assert -2.5 * np.log10(SOFTENING["u"]) == pytest.approx(24.63, abs=0.01)
+    soft = {band: 10 * b for band, b in SOFTENING.items()}
+    other = Survey.from_table(frame, **DECLARED | {"unit": {"asinh": soft}})
+    assert other.parameters["unit"] == {"asinh": soft}
+    flux = 2 * soft["u"] * np.sinh(-np.log(10) / 2.5 * frame["mag_u"] - np.log(soft["u"]))
+    np.testing.assert_allclose(other.magnitudes[:, 0], -2.5 * np.log10(flux))
+
+
+def test_vega_magnitudes_and_their_errors(frame):
+    vega = frame.assign(**{f"mag_{b}": frame[f"mag_{b}"] - VEGA_OFFSET[b] for b in BANDS})
+    vega = vega.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.03))
+    survey = Survey.from_table(vega, **DECLARED | {"unit": "Vega"})
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)])
+    np.testing.assert_allclose(survey.catalogue["magerr_z"], 0.03)
+    own = Survey.from_table(vega, **DECLARED | {"unit": {"Vega": dict.fromkeys(BANDS, 0.5)}})
+    np.testing.assert_allclose(own.magnitudes, vega[list(MAGNITUDES)] + 0.5)
+    # Vega is bright in u: its magnitudes there are smaller than those on the AB system.
+    assert VEGA_OFFSET["u"] > 0 > VEGA_OFFSET["g"]
+
+
+def test_wrong_numbers_of_a_unit_are_refused(frame):
+    for unit, message in (
+        ({"asinh": {"u": 1e-10}}, "softening b > 0 of each band is needed"),
+        ({"asinh": dict.fromkeys(BANDS, 0)}, "softening b > 0 of each band is needed"),
+        ({"Vega": dict.fromkeys(BANDS, "x")}, "m_AB - m_Vega of each band is needed"),
+        ({"AB": {}}, "unit AB takes no numbers"),
+        ({"asinh": {}, "Vega": {}}, "choose from AB"),
+    ):
+        with pytest.raises(SurveyError, match=message):
+            Survey.from_table(frame, **DECLARED | {"unit": unit})
+
+
+def test_units_of_the_table_speak_of_the_kind_of_magnitude(frame):
+    table = Table.from_pandas(frame)
+    for name in MAGNITUDES:
+        table[name].unit = u.Unit("luptitude", parse_strict="silent")
+    Survey.from_table(table, **DECLARED | {"unit": "asinh"})
+    for unit in ("AB", "Vega", "nanomaggy"):
+        with pytest.raises(SurveyError, match=f"is in 'luptitude', not in {unit}"):
+            Survey.from_table(table, **DECLARED | {"unit": unit})
+
+
+def test_inverse_variances_become_errors(frame):
+    table = Table.from_pandas(frame)
+    for band in BANDS:
+        flux = 10 ** (0.4 * (22.5 - frame[f"mag_{band}"].to_numpy()))
+        table[f"mag_{band}"] = flux
+        table[f"ivar_{band}"] = MaskedColumn(1 / (0.02 * flux) ** 2)
+        table[f"ivar_{band}"].unit = u.Unit("1/nanomaggy^2", parse_strict="silent")
+    survey = Survey.from_table(table, **NANOMAGGIES)
+    np.testing.assert_allclose(survey.catalogue["magerr_g"], 0.02 * 2.5 / np.log(10))
+    table["ivar_r"][2] = 0
+    assert "ivar_r is 0" in reasons(Survey.from_table(table, **NANOMAGGIES))[2]
+    with pytest.raises(SurveyError, match="ivar_u … ivar_z are inverse variances of fluxes"):
+        Survey.from_table(Table.from_pandas(frame.assign(**{f"ivar_{b}": 1.0 for b in BANDS})),
+                          **DECLARED)  # fmt: skip
+    table["ivar_z"].unit = "nanomaggy"
+    with pytest.raises(SurveyError, match="'ivar_z' for ivar_z is in"):
+        Survey.from_table(table, **NANOMAGGIES)
+
+
+# Names
+
+
+def of(names, frame, *, vectors=()):
+    """Table with these columns: numbers that no one looks at."""
+    return {name: np.ones((8, 7)) if name in vectors else frame["ra"].to_numpy() for name in names}
+
+
+def test_what_is_proposed_is_a_survey_once_confirmed(frame):
+    flux = 10 ** (0.4 * (22.5 - frame[list(MAGNITUDES)].to_numpy()))
+    seven = np.concatenate([flux[:, :2], flux], 1)
+    nsa = {
+        "NSAID": np.arange(8),
+        "RA": frame["ra"].to_numpy(),
+        "DEC": frame["dec"].to_numpy(),
+        "Z": frame["redshift"].to_numpy(),
+        "ELPETRO_NMGY": seven,
+        "ELPETRO_NMGY_IVAR": (0.02 * seven) ** -2,
+        "PETROFLUX": 2 * seven,
+    }
+    with pytest.raises(SurveyError, match=r"names of the NASA-Sloan Atlas: print\(galcfm"):
+        Survey.from_table(nsa, **NANOMAGGIES)
+    proposal = propose_columns(nsa)
+    text = str(proposal)
+    assert "mag_u             is  ELPETRO_NMGY[2]" in text
+    assert "dereddened = True" in text
+    assert "Petrosian fluxes (PETROFLUX[4])" in text
+    assert not proposal.missing
+    survey = Survey.from_table(nsa, proposal.columns, **proposal.declared)
+    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], atol=1e-9)
+    np.testing.assert_allclose(survey.catalogue["magerr_u"], 0.0217, atol=1e-4)
+
+
+CASJOBS = ["objID", "ra", "dec", *BANDS, *(f"err_{b}" for b in BANDS), "psfMag_r", "extinction_r"]
+TRACTOR = ["release", "brickid", "objid", "ra", "dec", "ebv", "type", "fiberflux_r"]
+TRACTOR += [f"{kind}_{b}" for kind in ("flux", "flux_ivar") for b in "grz"]
+
+
+def test_sdss_names_are_known(frame):
+    found = propose_columns(of(CASJOBS, frame))
+    assert found.convention == "SDSS"
+    assert found.columns["mag_z"] == "z"
+    assert found.columns["magerr_z"] == "err_z"
+    assert "redshift" not in found.columns
+    assert found.declared == {"unit": "asinh", "total": True, "dereddened": False}
+    text = " ".join(found.notes)
+    for said in ("-0.04 mag in u", "z is the magnitude in z", "E(B-V) is needed", "psfMag_r"):
+        assert said in text
+    vectors = {"OBJID": np.arange(8), "MODELFLUX": np.ones((8, 5)), "PETROFLUX": np.ones((8, 5))}
+    vectors["MODELFLUX_IVAR"] = np.ones((8, 5))
+    found = propose_columns(vectors)
+    assert found.columns["mag_u"] == "MODELFLUX[0]"
+    assert found.columns["ivar_z"] == "MODELFLUX_IVAR[4]"
+    dered = ["objid", "z", *(f"{k}_{b}" for k in ("dered", "modelMagErr") for b in BANDS)]
+    found = propose_columns(of(dered, frame))
+    assert found.columns["redshift"] == "z"
+    assert found.columns["magerr_u"] == "modelMagErr_u"
+    assert found.declared["dereddened"] is True
+
+
+def test_legacy_surveys_lack_bands_and_galex_has_others(frame):
+    table = of(TRACTOR, frame)
+    found = propose_columns(table)
+    assert found.convention == "the Legacy Surveys"
+    assert found.missing == ("object_id", "mag_u", "mag_i")
+    assert found.columns["ivar_z"] == "flux_ivar_z"
+    assert "object_id" not in found.columns
+    text = str(found)
+    for said in ("it has no u, i", "one identifier of release, brickid", "not SDSS's", "fiberflux"):
+        assert said in text
+    with pytest.raises(SurveyError, match=r"has no object_id, mag_u, mag_i.*the Legacy Surveys"):
+        Survey.from_table(table, {f"mag_{b}": f"flux_{b}" for b in "grz"}, **NANOMAGGIES)
+    found = propose_columns(of(["objid", "ra", "dec", "e_bv", "fuv_mag", "nuv_mag"], frame))
+    assert found.convention == "GALEX"
+    assert found.columns["ebv"] == "e_bv"
+    assert not set(MAGNITUDES) & set(found.columns)
+
+
+@pytest.mark.parametrize("name", ["F_{}", "{}Mag", "FLUX_{}", "mag{}", "{}"])
+def test_five_columns_alike_are_proposed_without_a_unit(frame, name):
+    upper = name in ("FLUX_{}", "mag{}")
+    columns = [name.format(b.upper() if upper else b) for b in BANDS]
+    found = propose_columns(of(["ID", *columns, *(f"e_{c}" for c in columns)], frame))
+    assert [found.columns[m] for m in MAGNITUDES] == columns
+    assert found.columns["object_id"] == "ID"
+    assert not found.convention
+    assert found.declared == {}
+
+
+def test_nothing_is_proposed_where_two_readings_are_possible(frame):
+    names = [f"{kind}_{b}" for kind in ("auto", "total") for b in BANDS]
+    found = propose_columns(of(["ID", *names], frame))
+    assert not set(MAGNITUDES) & set(found.columns)
+    assert found.notes[0] == "several could be the photometry: auto_r, total_r"
+    # Nobody's names: flux_u … with nothing of the Legacy Surveys beside them.
+    found = propose_columns(of(["ID", *(f"flux_{b}" for b in BANDS)], frame))
+    assert (found.convention, found.declared) == ("", {})
+    assert propose_columns(frame).columns["mag_u"] == "mag_u"
+
+
+# Cutouts in bands
+
+
+def planes(size=200, scale=0.262, seed=0):
+    """Galaxy in g, r, i, z with a star in the north-east; nanomaggies a pixel, south first."""
+    y, x = (np.mgrid[:size, :size] - (size - 1) / 2) * scale
+    galaxy = np.exp(-np.hypot(x, y) / 4)
+    star = 3 * np.exp(-((x + 15) ** 2 + (y - 10) ** 2) / 2)
+    area = (scale / 0.396) ** 2
+    light = (0.6 * galaxy + 0.1 * star, galaxy + star, 1.2 * galaxy + 3 * star, 2 * galaxy)
+    return area * np.stack(light).astype(np.float32)
+
+
+def expected(scale=0.396):
+    g, r, i, _ = planes(128, scale)
+    return lupton_rgb(*(plane[::-1] for plane in (i, r, g)))
+
+
+def close(image, tolerance=2.0):
+    return np.abs(image.astype(int) - expected()).mean() < tolerance
+
+
+def taken(frame, cutouts, scale=0.262):
+    return Survey.from_table(frame, cutouts=cutouts, pixel_scale=scale, **DECLARED)
+
+
+def refused(message, frame, cutouts, scale=0.262):
+    with pytest.raises(SurveyError, match=message):
+        taken(frame, cutouts, scale)
+
+
+def test_fluxes_in_numpy_of_any_size_at_a_stated_scale(frame, tmp_path):
+    fine = np.stack([planes(size=256, scale=0.2)] * 8)
+    survey = taken(frame, Cutouts(fine, bands="griz"), 0.2)
+    assert close(survey.images[0])
+    in_jansky = Cutouts(fine[:, [2, 0, 1]] * 3.631e-6, bands=["des-i", "des-g", "des-r"], unit="Jy")
+    assert np.abs(taken(frame, in_jansky, 0.2).images - survey.images.astype(int)).max() <= 1
+    np.save(tmp_path / "a.npy", fine)
+    again = taken(frame, Cutouts(tmp_path / "a.npy", bands="griz"), 0.2)
+    np.testing.assert_array_equal(again.images, survey.images)
+    named = dict(zip(frame["object_id"][:3], fine, strict=False))
+    named[frame["object_id"][3]] = planes(size=190, scale=0.2)
+    np.savez(tmp_path / "b.npz", images=fine)
+    again = taken(frame, Cutouts(tmp_path / "b.npz", bands="griz"), 0.2)
+    np.testing.assert_array_equal(again.images, survey.images)
+    numbered = frame.assign(object_id=range(8))
+    again = taken(numbered, Cutouts(dict(enumerate(fine)), bands="griz"), 0.2)
+    np.testing.assert_array_equal(again.images, survey.images)
+    np.savez(tmp_path / "a.npz", **named)
+    again = taken(frame, Cutouts(tmp_path / "a.npz", bands="griz"), 0.2)
+    np.testing.assert_array_equal(again.images, survey.images[:3])
+    assert "cover 38.0 arcsec, 50.7 are needed" in reasons(again)[3]
+    assert "there is none of" in reasons(again)[4]
+    refused(r"pass Cutouts\(cutouts, bands='griz'\) if these are fluxes", frame, fine, 0.2)
+    refused(r"fluxes \(n, 3, height, width\) in g, r, i", frame, Cutouts(fine, bands="gri"), 0.2)
+    refused("nothing says in which bands", frame, dict(zip(frame["object_id"], fine, strict=True)))
+    pictures = np.stack([expected()] * 8)
+    turned = taken(frame, Cutouts(pictures[..., ::-1], bands="gri"), 0.396)
+    np.testing.assert_array_equal(turned.images, pictures)
+    gap = fine.copy()
+    gap[0, 1, 100, 100] = np.nan
+    assert "pixels without a value" in reasons(taken(frame, Cutouts(gap, bands="griz"), 0.2))[0]
+
+
+def test_no_band_stands_in_for_another(frame, tmp_path):
+    grz = np.stack([planes()[[0, 1, 3]]] * 8)
+    message = "of g, r, z without i: image models are trained on i, r and g.*leave the cutouts out"
+    refused(message, frame, Cutouts(grz, bands="grz"))
+    refused("give one letter of ugrizy a plane", frame, Cutouts(grz, bands="grw"))
+    refused("give one letter of ugrizy a plane", frame, Cutouts(grz, bands="ggr"))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = grz
+        file["image_band"] = np.tile(np.array([b"des-g", b"des-r", b"des-z"]), (8, 1))
+    refused(message, frame, tmp_path / "a.h5")
+    hdu = fits.PrimaryHDU(grz[0])
+    hdu.header["BANDS"] = "grz"
+    (tmp_path / "folder").mkdir()
+    hdu.writeto(tmp_path / "folder" / f"{frame['object_id'][0]}.fits")
+    refused(message, frame.head(1), tmp_path / "folder")
+    # Pictures too, once it is said what they are of.
+    refused(message, frame, Cutouts(tmp_path / "folder", bands="grz"))
+    (tmp_path / "folder" / f"{frame['object_id'][1]}.jpg").write_bytes(encode_jpeg(expected()))
+    message = "a picture has i, r and g in red, green and blue"
+    refused(message, frame.iloc[1:2], Cutouts(tmp_path / "folder", bands="gri"), 0.396)
+    survey = taken(frame, Cutouts(tmp_path / "folder", bands="irg"), 0.396)
+    assert close(survey.images[0], 5)
+    # A file that says otherwise than you is not reinterpreted.
+    assert "its header says that it is of g, r, z, not of i, r, g" in reasons(survey)[0]
+    refused("says that its cutouts are of g, r, z, not of g, r, i", frame,
+            Cutouts(tmp_path / "a.h5", bands="gri"))  # fmt: skip
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_a_stack_in_hdf5_says_its_bands_and_galaxies(frame, tmp_path, with_ids):
+    order = np.arange(8)[::-1] if with_ids else np.arange(8)
+    stack = np.stack([planes() * (1 + 0.2 * k) for k in range(8)])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = stack[order]
+        file["image_ivar"] = stack
+        file["image_band"] = np.tile(np.array([b"des-g", b"des-r", b"des-i", b"des-z"]), (8, 1))
+        if with_ids:
+            file["object_id"] = frame["object_id"].to_numpy()[order].astype("S")
+    survey = taken(frame, tmp_path / "a.h5")
+    assert close(survey.images[0])
+    assert (np.diff([image.astype(float).mean() for image in survey.images]) > 0).all()
+    named = taken(frame, Cutouts(tmp_path / "a.h5", key="image_array"))
+    np.testing.assert_array_equal(named.images, survey.images)
+    refused("a dataset of three", frame, Cutouts(tmp_path / "a.h5", key="nothing"))
+    if with_ids:
+        frame.loc[2, "object_id"] = "another"
+        assert "there is none of another" in reasons(taken(frame, tmp_path / "a.h5"))[2]
+    else:
+        refused("8 cutouts in .* for 5 rows", frame.head(5), tmp_path / "a.h5")
+
+
+def test_a_dataset_a_galaxy_in_hdf5(frame, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("cutouts")
+        for k, name in enumerate(frame["object_id"]):
+            group[name] = planes(size=200 + k)
+            group[name].attrs["bands"] = "griz"
+            group[name].attrs["unit"] = "nanomaggy"
+        group[frame["object_id"][7]].attrs["unit"] = "adu"
+        del group[frame["object_id"][6]].attrs["bands"]
+    survey = taken(frame, tmp_path / "a.h5")
+    assert close(survey.images[0])
+    found = reasons(survey)
+    assert list(found) == [6, 7]
+    assert "nothing says in which bands" in found[6]
+    assert "is in 'adu': nanomaggies or Jy a pixel" in found[7]
+
+
+def sky_header(scale):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval, wcs.wcs.crpix = [150, 2], [100.5, 100.5]
+    wcs.wcs.cd = np.diag([-scale, scale]) / 3600
+    return wcs.to_header()
+
+
+def named_hdus(prefix=""):
+    """An extension a band, each named in another way."""
+    made = []
+    for plane, (key, name) in zip(
+        planes(),
+        [("EXTNAME", "g"), ("FILTER", "r DECam SDSS c0002 6415.0"), ("BAND", "i"), ("BAND", "z")],
+        strict=True,
+    ):
+        hdu = fits.ImageHDU(plane, sky_header(0.262))
+        hdu.header[key] = name if key != "EXTNAME" else prefix + name
+        made.append(hdu)
+    return made
+
+
+def test_fits_with_an_extension_a_band(frame, tmp_path):
+    frame = frame.head(4).assign(ra=150.0, dec=2.0)
+    ids = frame["object_id"].tolist()
+    fits.HDUList([fits.PrimaryHDU(), *named_hdus()]).writeto(tmp_path / f"{ids[0]}.fits")
+    # As the cutout service of the Legacy Surveys writes them.
+    cube = fits.PrimaryHDU(planes(), sky_header(0.262))
+    cube.header["BANDS"], cube.header["BAND0"] = "griz", "g"
+    cube.writeto(tmp_path / f"{ids[1]}.fits")
+    nameless = fits.PrimaryHDU(planes(), sky_header(0.262))
+    nameless.writeto(tmp_path / f"{ids[2]}.fits")
+    away = fits.PrimaryHDU(planes(), sky_header(0.262))
+    away.header["BANDS"], away.header["CRVAL2"] = "griz", 2.01
+    away.writeto(tmp_path / f"{ids[3]}.fits.gz")
+    survey = taken(frame, tmp_path)
+    assert close(survey.images[0])
+    np.testing.assert_array_equal(survey.images[0], survey.images[1])
+    found = reasons(survey)
+    assert "a cube of 200×200×4, and nothing says in which bands" in found[2]
+    assert "36.0 arcsec from the ra, dec" in found[3]
+    survey = taken(frame, Cutouts(tmp_path, bands="griz"))
+    assert list(reasons(survey)) == [3]
+    refused(
+        "its header says 0.262 × 0.262 arcsec a pixel, not 0.396", frame.head(1), tmp_path, 0.396
+    )
+
+
+def test_one_fits_file_with_an_extension_a_galaxy(frame, tmp_path):
+    frame = frame.head(3).assign(ra=150.0, dec=2.0)
+    ids = frame["object_id"].tolist()
+    hdus = [fits.PrimaryHDU()]
+    hdus[0].header["BANDS"] = "griz"
+    hdus += [fits.ImageHDU(planes(), sky_header(0.262), name=ids[0])]
+    hdus[1].header["EXTNAME"] = ids[0]
+    for band, plane in zip("gri", planes(), strict=False):
+        hdus.append(fits.ImageHDU(plane, sky_header(0.262)))
+        hdus[-1].header["EXTNAME"] = f"{ids[1]}_{band}"
+    fits.HDUList(hdus).writeto(tmp_path / "all.fits")
+    survey = taken(frame, tmp_path / "all.fits")
+    assert close(survey.images[0])
+    np.testing.assert_array_equal(survey.images[0], survey.images[1])
+    assert f"all.fits has no extension called {ids[2]}" in reasons(survey)[2]
+
+
+def test_files_of_cutouts_that_are_none(frame, tmp_path):
+    for name, message in (
+        ("a.npy", "cannot be read as npy"),
+        ("a.h5", "cannot be read as h5"),
+        ("a.fits", "cannot be read as fits"),
+        ("a.jpg", "pictures lie in a folder"),
+    ):
+        (tmp_path / name).write_bytes(b"no")
+        refused(message, frame, tmp_path / name)
+    # Nothing pickled is loaded.
+    np.save(tmp_path / "b.npy", np.array([{"a": 1}] * 8, dtype=object))
+    refused("cannot be read as npy", frame, tmp_path / "b.npy")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["one"] = file["two"] = np.zeros((8, 3, 4, 4))
+    refused(r"holds one, two: .*key='images'", frame, tmp_path / "b.h5")
+
+
+def test_filters_of_other_systems_are_no_bands(frame, tmp_path):
+    frame = frame.head(1)
+    for name, key, is_known in (
+        ("R", "FILTER", False),
+        ("R", "EXTNAME", True),
+        ("r", "BAND", True),
+    ):
+        hdus = [fits.PrimaryHDU()]
+        for band, plane in zip("gri", planes(), strict=False):
+            hdu = fits.ImageHDU(plane)
+            hdu.header[key] = name if band == "r" else band
+            hdus.append(hdu)
+        path = tmp_path / f"{frame['object_id'][0]}.fits"
+        fits.HDUList(hdus).writeto(path, overwrite=True)
+        if is_known:
+            assert close(taken(frame, tmp_path).images[0])
+        else:
+            refused("nothing says in which band an extension is", frame, tmp_path)
