@@ -13,7 +13,13 @@ import pandas as pd
 from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
 from galcfm.survey.rules import SurveyError
 
-__all__ = ["collect_cutouts", "read_cutout", "warn_of_reversed_channels"]
+__all__ = [
+    "CutoutFolder",
+    "collect_cutouts",
+    "fitted_cutout",
+    "read_cutout",
+    "warn_of_reversed_channels",
+]
 
 # A picture may be this much too small: its scale is then off by as much.
 SHORTFALL = 0.02
@@ -31,10 +37,13 @@ OFF_CENTRE = 3 * PIXEL_SCALE
 def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) -> np.ndarray:
     """Cutouts of the rows without a reason so far; those that fail get one.
 
-    Positions are `(n, 2)`, ra and dec [deg], NaN where a row has none.
+    Positions are `(n, 2)`, ra and dec [deg], NaN where a row has none. `cutouts` may be a function
+    of the row, which raises `ValueError` where it has none.
     """
-    if isinstance(cutouts, str | os.PathLike):
-        folder = _Folder(cutouts)
+    if callable(cutouts):
+        read = cutouts
+    elif isinstance(cutouts, str | os.PathLike):
+        folder = CutoutFolder(cutouts)
 
         def read(row):
             return folder.cutout(object_id[row], pixel_scale, positions[row])
@@ -44,7 +53,7 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
         def read(row):
             if np.any(mask[row]):
                 raise ValueError("has masked pixels: fill them in the array given as cutouts")
-            return _checked(_fitted(np.ascontiguousarray(stack[row]), pixel_scale))
+            return fitted_cutout(stack[row], pixel_scale)
 
     images = np.empty((sum(not reason for reason in reasons), *IMAGE_SHAPE), np.uint8)
     n = 0
@@ -116,8 +125,17 @@ def warn_of_reversed_channels(catalogue: pd.DataFrame, images: np.ndarray, where
         )
 
 
-def read_cutout(path: Path | str, pixel_scale: float) -> np.ndarray:
-    """Cutout in a JPEG or PNG file, uint8 `(128, 128, 3)` at 0.396 arcsec a pixel.
+def fitted_cutout(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
+    """Cutout of a picture uint8 `(h, w, 3)`, uint8 `(128, 128, 3)` at 0.396 arcsec a pixel.
+
+    Raises:
+        ValueError: blank, grey, or covers less than 50.7 arcsec.
+    """
+    return _checked(_fitted(np.ascontiguousarray(pixels), pixel_scale))
+
+
+def read_cutout(path, pixel_scale: float) -> np.ndarray:
+    """Cutout in a JPEG or PNG, a path or an open file, uint8 `(128, 128, 3)` at 0.396 arcsec.
 
     Raises:
         ValueError: not a colour picture, blank, or covers less than 50.7 arcsec.
@@ -171,7 +189,7 @@ def _fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
     return np.array(resized)
 
 
-class _Folder:
+class CutoutFolder:
     """Cutouts by id: ID.jpg, ID.jpeg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits.
 
     FITS files may be packed (.fits.gz, .fits.fz) or end in .fit.

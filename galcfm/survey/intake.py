@@ -24,7 +24,17 @@ from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
 
-__all__ = ["UNITS", "take_in"]
+__all__ = [
+    "UNITS",
+    "check_declared",
+    "check_unit",
+    "choose_columns",
+    "read_columns",
+    "require_extinction",
+    "storable",
+    "take_in",
+    "to_magnitudes",
+]
 
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
 UNITS = {"AB": None, "nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
@@ -52,28 +62,18 @@ def take_in(
     table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
 ) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
     """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
-    pixel_scale = _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale)
+    pixel_scale = check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale)
     source = SourceTable(table)
-    chosen = _choose_columns(source, columns or {})
-    if not dereddened and "ebv" not in chosen:
-        raise SurveyError(
-            f"{source.name}: with dereddened=False the Galactic extinction is removed here, which "
-            "needs E(B-V): map a column to ebv"
-        )
+    chosen = choose_columns(source, columns or {})
+    require_extinction(chosen, dereddened, source.name)
     n = len(source)
     if n == 0:
         raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
 
-    reasons: list[list[str]] = [[] for _ in range(n)]
-    no_labels: list[list[str]] = [[] for _ in range(n)]
-    object_id = _identifiers(source, chosen["object_id"], reasons)
-    values = {"object_id": object_id}
-    for name, column in chosen.items():
-        if name not in ("object_id", "split"):
-            faults = no_labels if name in LABELS else reasons
-            values[name] = _judged(source, name, column, unit, faults)
-    _check_unit(values, unit, source.name)
-    _to_magnitudes(values, unit, dereddened, reasons)
+    values, reasons, no_labels = read_columns(source, chosen, unit)
+    object_id = values["object_id"]
+    check_unit(values, unit, source.name)
+    to_magnitudes(values, unit, dereddened, reasons)
     for name in FILLED:
         values.setdefault(name, np.full(n, np.nan))
     if "split" in chosen:
@@ -117,7 +117,7 @@ def take_in(
     return catalogue, images, parameters, source.name, rejected
 
 
-def _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
+def check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
     """Refuse what is declared wrongly; the scale of the cutouts as a number."""
     require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
     if str(unit) not in UNITS:
@@ -136,6 +136,32 @@ def _check_declared(unit, total, dereddened, strict, columns, cutouts, pixel_sca
     if cutouts is not None and not 0 < pixel_scale < 60:
         raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
     return pixel_scale
+
+
+def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) -> None:
+    """Refuse a table from which the Galactic extinction cannot be removed."""
+    if not dereddened and "ebv" not in chosen:
+        raise SurveyError(
+            f"{where}: with dereddened=False the Galactic extinction is removed here, which "
+            "needs E(B-V): map a column to ebv"
+        )
+
+
+def read_columns(source: SourceTable, chosen: Mapping[str, str], unit: str) -> tuple:
+    """Values of the chosen columns, each row judged by itself alone.
+
+    Returns:
+        The values by name, fluxes still in their unit; why each row cannot be used, a list of
+        reasons a row; and the same of its labels, without which it can be inferred.
+    """
+    reasons: list[list[str]] = [[] for _ in range(len(source))]
+    no_labels: list[list[str]] = [[] for _ in range(len(source))]
+    values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
+    for name, column in chosen.items():
+        if name not in ("object_id", "split"):
+            faults = no_labels if name in LABELS else reasons
+            values[name] = _judged(source, name, column, unit, faults)
+    return values, reasons, no_labels
 
 
 def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
@@ -159,8 +185,8 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
     rejected = pd.DataFrame(
         {
             "row": np.array(rows, dtype=int),
-            "object_id": pd.Series([_storable(object_id[row]) for row in rows], dtype=object),
-            "reason": pd.Series([_storable("; ".join(reasons[row])) for row in rows], dtype=object),
+            "object_id": pd.Series([storable(object_id[row]) for row in rows], dtype=object),
+            "reason": pd.Series([storable("; ".join(reasons[row])) for row in rows], dtype=object),
         }
     )
     some = len(rows) < len(reasons)
@@ -174,7 +200,7 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
     return rejected
 
 
-def _choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> dict[str, str]:
+def choose_columns(source: SourceTable, columns: Mapping[str, str | None]) -> dict[str, str]:
     """Name in galcfm to column of the table."""
     known = (*NEEDED, *FILLED, *MAGNITUDE_ERRORS, *PROPERTY_NAMES, *PROPERTY_ERRORS)
     known += ("a_v_balmer", "split")
@@ -273,7 +299,7 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
     return np.where(bad, np.nan, values)
 
 
-def _check_unit(values: dict, unit: str, where: str) -> None:
+def check_unit(values: dict, unit: str, where: str) -> None:
     """Refuse a table whose bulk no galaxies have in the unit that is declared for it."""
     five = np.stack([values[name] for name in MAGNITUDES])
     five = five[:, np.isfinite(five).all(axis=0)]
@@ -309,7 +335,7 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
         f"{where}: {len(rows)} of {good.sum()} galaxies lack a label, the first of them row {row} "
         f"(object_id {object_id[row]!r}): {'; '.join(no_labels[row])}"
     )
-    text = _storable(text)
+    text = storable(text)
     gaps = ("has no value", "a code for a missing value")
     implausible = [row for row in rows if not all(f.endswith(gaps) for f in no_labels[row])]
     if len(implausible) == good.sum():
@@ -319,7 +345,7 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
     warnings.warn(f"{text}; they are inferred, and not trained on", stacklevel=4)
 
 
-def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
+def to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
     """Turn fluxes into magnitudes and remove the Galactic extinction, in place."""
     for band in BANDS:
         name, error = f"mag_{band}", f"magerr_{band}"
@@ -336,7 +362,7 @@ def _to_magnitudes(values: dict, unit: str, dereddened: bool, reasons) -> None:
             )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text that a file takes: a half of a character is written as its code."""
     return text.encode(errors="backslashreplace").decode()
 
