@@ -9,12 +9,14 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.catalogue.partitions import MODELS, Task, choose, infer_partition, is_done, judge
+from galcfm.catalogue.partitions import PLANS, Task, choose, infer_partition, is_done, judge
 from galcfm.catalogue.pictures import open_pictures
 from galcfm.catalogue.sources import CatalogueError, Source, blocks, find_source, without_rows
 from galcfm.catalogue.summaries import columns_of, schema_of
@@ -191,13 +193,9 @@ def infer_catalogue(
 
 
 def _require_dask() -> None:
-    try:
-        import astropy
-        import dask  # noqa: F401
-    except ImportError as error:
-        raise CatalogueError(
-            f'{error.name} is missing: pip install "galcfm[catalogue]"'
-        ) from error
+    for name in ("dask", "astropy"):
+        if find_spec(name) is None:
+            raise CatalogueError(f'{name} is missing: pip install "galcfm[catalogue]"')
 
 
 def _active_client():
@@ -245,15 +243,11 @@ def _task(model, source: Source, destination, columns, declared, cutouts, pixel_
     if cutouts is not None:
         pictures = open_pictures(cutouts, pixel_scale, source)
     mapped = {k: v for k, v in source.columns.items() if v is not None} | dict(columns or {})
-    return Task(
-        "", str(destination), mapped, declared["unit"], declared["dereddened"], pictures, (), ""
-    )
+    return Task("", str(destination), mapped, declared["unit"], declared["dereddened"], pictures)
 
 
 def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -> Task:
     """The task with its result's columns and its key, judged by the first rows that can be read."""
-    from dataclasses import replace
-
     carried = _carried(task, model, source)
     result = columns_of(model, carried, settings["n_draws"], source.kind == "hats")
     weights = {name: array_digest(x.cpu().numpy()) for name, x in model.state_dict().items()}
@@ -278,13 +272,8 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
         f"2512.05078): summaries of {settings['n_samples']} draws, {settings['steps']} Runge-Kutta "
         f"steps, seed {settings['seed']}"
     )
-    return replace(
-        task,
-        key=digest(identity),
-        result=tuple(result),
-        description=description,
-        settings=settings,
-    )
+    schema = schema_of(result, description)
+    return changed(task, key=digest(identity), schema=schema, settings=settings)
 
 
 def _carried(task: Task, model: Posterior, source: Source) -> tuple[str, ...]:
@@ -338,12 +327,12 @@ def _opened(task: Task, source: Source, replace: bool) -> Iterator[dict]:
     if described.exists():
         before = _description(described)
         if before["key"] != task.key and not replace:
-            changed = [
+            others = [
                 name
                 for name, value in _told(task, source).items()
                 if before.get("told", {}).get(name) != value
             ]
-            what = ", ".join(changed) or "model or code"
+            what = ", ".join(others) or "model or code"
             raise CatalogueError(
                 f"{folder} was made with another {what}: name another folder, or replace it "
                 "(replace=True, --replace)"
@@ -391,10 +380,12 @@ def _content(task: Task, source: Source, state: str) -> dict:
         "schema_version": SCHEMA_VERSION,
         "state": state,
         "key": task.key,
-        "description": task.description,
         "settings": task.settings,
         "told": _told(task, source),
-        "columns": [vars(column) for column in task.result],
+        "columns": {
+            part.name: {k.decode(): v.decode() for k, v in part.metadata.items()}
+            for part in task.schema
+        },
         "made": provenance(),
     }
 
@@ -422,13 +413,11 @@ def _run(task: Task, source: Source, records: dict, model, client, progress: boo
     in_rows = source.rows is not None
     total = source.rows if in_rows else len(source.partitions)
     unit = "galaxy" if in_rows else "partition"
-    bar = tqdm(total=total, unit=unit, desc="inferring", disable=not progress, smoothing=0.05)
+    done = sum(r["rows"] for r in records.values()) if in_rows else len(records)
+    # What was done before says nothing of the speed.
+    options = {"initial": done, "total": total, "unit": unit, "smoothing": 0.05}
     by_name = {partition.name: partition for partition in source.partitions}
-    with bar:
-        bar.update(sum(r["rows"] for r in records.values()) if in_rows else len(records))
-        # What was done before says nothing of the speed.
-        bar.initial = bar.n
-        bar.start_t = bar.last_print_t = bar._time()
+    with tqdm(desc="inferring", disable=not progress, **options) as bar:
         run = _on_threads if client is None else _on_cluster
         with contextlib.closing(run(task, source, todo, model, client)) as arriving:
             for record in arriving:
@@ -452,10 +441,10 @@ def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> I
 
     arriving: queue.SimpleQueue = queue.SimpleQueue()
     stop, threads = threading.Event(), torch.get_num_threads()
-    MODELS[task.key] = model
+    PLANS[task.key] = task, model
 
     def work(partition, frame):
-        arriving.put(infer_partition(partition, task, frame, stop))
+        arriving.put(infer_partition(partition, task.key, frame, stop))
 
     tasks = [
         dask.delayed(work, pure=False)(
@@ -483,20 +472,23 @@ def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> I
         stop.set()
         thread.join()
         torch.set_num_threads(threads)
-        MODELS.pop(task.key, None)
+        PLANS.pop(task.key, None)
 
 
-class _ModelOnWorkers:
-    """Plugin of Dask that brings the model to each worker once, also to those that come later."""
+class _PlanOnWorkers:
+    """Plugin of Dask that brings task and model to each worker once, also to those that come later.
 
-    def __init__(self, key: str, model: Posterior):
-        self.key, self.model = key, model
+    A model that is scattered would be lost with the workers that hold it.
+    """
+
+    def __init__(self, task: Task, model: Posterior):
+        self.plan = task, model
 
     def setup(self, worker):
-        MODELS[self.key] = self.model
+        PLANS[self.plan[0].key] = self.plan
 
     def teardown(self, worker):
-        MODELS.pop(self.key, None)
+        PLANS.pop(self.plan[0].key, None)
 
 
 def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> Iterator[dict]:
@@ -505,35 +497,32 @@ def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> I
     from distributed import as_completed
     from distributed.diagnostics.plugin import WorkerPlugin
 
-    plugin = type("ModelOnWorkers", (_ModelOnWorkers, WorkerPlugin), {})(task.key, model)
+    plugin = type("PlanOnWorkers", (_PlanOnWorkers, WorkerPlugin), {})(task, model)
     name = f"galcfm-{task.key}"
-    client.register_plugin(plugin, name=name)
-    futures = {}
+    # It holds the futures, and lets each go once it has come.
+    arriving, waiting = as_completed(), {}
     try:
+        client.register_plugin(plugin, name=name)
         for k in todo:
             partition = source.partitions[k]
             if source.frames is None:
-                future = client.submit(infer_partition, partition, task, pure=False)
+                future = client.submit(infer_partition, partition, task.key, pure=False)
             else:
                 work = dask.delayed(infer_partition, pure=False)
-                future = client.compute(work(partition, task, source.frames[k]))
-            futures[future.key] = partition
-            # as_completed holds them, and lets each go once it has come.
-            todo_futures = as_completed([future]) if len(futures) == 1 else todo_futures
-            if len(futures) > 1:
-                todo_futures.add(future)
+                future = client.compute(work(partition, task.key, source.frames[k]))
+            waiting[future.key] = partition
+            arriving.add(future)
             del future
-        for future in todo_futures if futures else ():
-            partition = futures.pop(future.key)
-            yield _record_of(future, partition, client, len(futures) + 1)
+        for future in arriving:
+            yield _record_of(future, waiting.pop(future.key), len(waiting) + 1)
     finally:
         with contextlib.suppress(Exception):
-            client.cancel(list(getattr(locals().get("todo_futures"), "futures", {})), force=True)
+            client.cancel(list(arriving.futures), force=True)
         with contextlib.suppress(Exception):
             client.unregister_worker_plugin(name)
 
 
-def _record_of(future, partition, client, left: int) -> dict:
+def _record_of(future, partition, left: int) -> dict:
     from distributed.scheduler import KilledWorker
 
     if future.status == "finished":
@@ -558,14 +547,13 @@ def _finish(task: Task, source: Source, records: dict) -> InferredCatalogue:
     made = [r for r in records.values() if "failed" not in r]
     counts = {name: sum(r[name] for r in made) for name in ("rows", "used", "rejected")}
     with disk_errors_in_a_sentence(folder):
-        schema = schema_of(list(task.result), task.description)
         if source.kind == "hats" and counts["used"]:
             _write_hats(folder, source, records, counts["used"])
         elif counts["used"]:
             from pyarrow import parquet
 
             with replacing(folder / "dataset" / "_common_metadata") as temporary:
-                parquet.write_metadata(schema, temporary)
+                parquet.write_metadata(task.schema, temporary)
         content = _content(task, source, "unfinished" if failed else "finished")
         write_json(folder / DESCRIPTION, content | counts | {"failed": failed})
     return InferredCatalogue(folder, **counts, failed=failed)

@@ -1,7 +1,7 @@
 """One partition: read, judged, inferred and written, whole or not at all.
 
-What a worker needs beside the partition is small; the model is there already, by `MODELS`. The
-record of a partition is written last: where it stands, the partition is done.
+A worker has task and model already, in `PLANS`, and is told the partition alone. The record of a
+partition is written last: where it stands, the partition is done.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import numpy as np
 
 from galcfm.catalogue.pictures import Pictures
 from galcfm.catalogue.sources import Block, CatalogueError, Partition, blocks, without_rows
-from galcfm.catalogue.summaries import Column, schema_of, summarise
+from galcfm.catalogue.summaries import summarise
 from galcfm.paths import REMEDIES, write_json
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import SurveyError
@@ -33,10 +33,10 @@ from galcfm.survey.intake import (
     to_magnitudes,
 )
 
-__all__ = ["MODELS", "Task", "choose", "infer_partition", "is_done", "result_path"]
+__all__ = ["PLANS", "CannotWrite", "Task", "choose", "infer_partition", "is_done", "result_path"]
 
-# Models of this process, by the key of the task. A worker gets a model once, not with each task.
-MODELS: dict = {}
+# Tasks and their models in this process, by key. A worker gets them once, not with each partition.
+PLANS: dict[str, tuple] = {}
 # Galaxies read at once: their cutouts take 200 kB each, on the way to 128 × 128 pixels.
 ROWS_A_BLOCK, ROWS_A_BLOCK_OF_PICTURES = 4096, 256
 
@@ -51,8 +51,7 @@ class Task:
         columns: names in a survey to names in the source, `None` for one that is left out.
         unit, dereddened: of magnitudes or fluxes, as `Survey.from_table` has them.
         pictures: arguments of `Pictures`, or `None`.
-        result: columns of the result.
-        description: of the result, for its files.
+        schema: of the result, of Arrow.
         settings: `n_samples`, `steps`, `seed` and `n_draws`.
     """
 
@@ -62,8 +61,7 @@ class Task:
     unit: str
     dereddened: bool
     pictures: tuple | None
-    result: tuple[Column, ...]
-    description: str
+    schema: object = None
     settings: dict = field(default_factory=dict)
 
     def path(self, kind: str, partition: Partition, ending: str) -> Path:
@@ -119,12 +117,12 @@ def sources_of(chosen: dict[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(c for name in chosen.values() for c in (name, name.split("[")[0])))
 
 
-def infer_partition(partition: Partition, task: Task, frame=None, stop=None) -> dict:
+def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> dict:
     """Infer the galaxies of a partition and write their rows and its record.
 
     Arguments:
         partition: which.
-        task: what is done with it.
+        key: of the task in `PLANS`.
         frame: its rows, where LSDB has computed them.
         stop: an event that ends the work between two blocks.
 
@@ -140,8 +138,9 @@ def infer_partition(partition: Partition, task: Task, frame=None, stop=None) -> 
     # One thread a worker: they share the cores, and results do not depend on how many there are.
     torch.set_num_threads(1)
     started = time.perf_counter()
+    task, model = PLANS[key]
     try:
-        record = _infer(partition, task, MODELS[task.key], frame, stop)
+        record = _infer(partition, task, model, frame, stop)
     except CannotWrite as error:
         return {"fatal": str(error), "partition": partition.name}
     except (SurveyError, CatalogueError) as error:
@@ -170,7 +169,7 @@ def _infer(partition: Partition, task: Task, model, frame, stop) -> dict | None:
     size = ROWS_A_BLOCK if pictures is None else ROWS_A_BLOCK_OF_PICTURES
     column = None if pictures is None else pictures.column
     writers = {
-        "dataset": _Writer(result_path(task, partition), _schema(task)),
+        "dataset": _Writer(result_path(task, partition), task.schema),
         "rejected": _Writer(task.path("rejected", partition, ".parquet"), _rejected_schema()),
     }
     rows = used = 0
@@ -272,10 +271,6 @@ def _infer_block(partition, block: Block, task: Task, model, pictures) -> tuple[
     return kept | result | {"object_id": names}, rejected
 
 
-def _schema(task: Task):
-    return schema_of(list(task.result), task.description)
-
-
 def _rejected_schema():
     import pyarrow as pa
 
@@ -322,10 +317,8 @@ class _Writer:
                 name = f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp"
                 self._temporary = self.path.with_name(name)
                 # Opened here: pyarrow would tell a full disk without its number.
-                self._file = open(self._temporary, "wb")
-                self._parquet = parquet.ParquetWriter(
-                    self._file, self.schema, compression="zstd"
-                )
+                self._file = self._temporary.open("wb")
+                self._parquet = parquet.ParquetWriter(self._file, self.schema, compression="zstd")
             self._parquet.write_table(table)
         self.rows += n
 
@@ -370,4 +363,3 @@ def _arrow(columns: dict, schema):
         ]
         arrays.append(pa.StructArray.from_arrays(lists, fields=list(part.type)))
     return pa.table(arrays, schema=schema)
-

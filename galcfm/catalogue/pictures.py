@@ -15,6 +15,7 @@ from galcfm.survey.cutouts import CutoutFolder, fitted_cutout, read_cutout
 
 __all__ = ["Pictures", "open_pictures"]
 
+ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 IMAGE_ARRAYS = ("images", "cutouts", "image", "cutout")
 
 
@@ -80,7 +81,9 @@ def open_pictures(cutouts, pixel_scale: float, source) -> tuple[str, str, float]
             raise CatalogueError(f"{cutouts} is missing: check the path of the cutouts")
         return "column", str(cutouts), pixel_scale
     path = path.resolve()
-    is_zarr = path.is_dir() and any((path / n).exists() for n in ("zarr.json", ".zgroup", ".zarray"))
+    is_zarr = path.is_dir() and any(
+        (path / n).exists() for n in ("zarr.json", ".zgroup", ".zarray")
+    )
     if path.is_dir() and not is_zarr:
         return "folder", str(path), pixel_scale
     if any(partition.first is None for partition in source.partitions):
@@ -131,8 +134,7 @@ def _open_array(path: Path):
     name = next((name for name in IMAGE_ARRAYS if name in opened), None)
     if name is None:
         raise CatalogueError(f"{path} has no array called {' or '.join(IMAGE_ARRAYS)}: name it so")
-    object_id = opened["object_id"] if "object_id" in opened else None
-    return opened[name], object_id
+    return opened[name], opened.get("object_id")
 
 
 class _Probed(CutoutFolder):
@@ -148,9 +150,9 @@ class _Probed(CutoutFolder):
                 for end in (ending, ending.upper()):
                     path = self.folder / f"{stem}{suffix}{end}"
                     # An identifier can lead out of the folder no more than a link can.
-                    if path.parent == self.folder and path.is_file():
-                        if path.resolve().parent == self.inside:
-                            return path
+                    own = path.parent == self.folder and path.is_file()
+                    if own and path.resolve().parent == self.inside:
+                        return path
         return None
 
 

@@ -19,7 +19,15 @@ from urllib.parse import quote
 from galcfm.survey import SurveyError
 from galcfm.survey.tables import FORMATS, SourceTable, read_table
 
-__all__ = ["Block", "CatalogueError", "Partition", "Source", "blocks", "find_source", "without_rows"]
+__all__ = [
+    "Block",
+    "CatalogueError",
+    "Partition",
+    "Source",
+    "blocks",
+    "find_source",
+    "without_rows",
+]
 
 # Text and packed files are read whole, about ten times their size in memory.
 LARGEST_WHOLE_FILE = 512 << 20

@@ -7,6 +7,7 @@ time, agrees to rounding.
 """
 
 import io
+import warnings
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -155,12 +156,17 @@ def schema_of(columns: list[Column], description: str):
 def _votable(table) -> str:
     from astropy.io.votable import from_table
 
-    document = from_table(table)
-    (found,) = document.iter_tables()
-    found.description = table.meta["description"]
-    for field in found.fields:
-        field.ucd = table[field.name].meta.get("ucd")
-    document.to_xml(content := io.BytesIO())
+    with warnings.catch_warnings():
+        # The dex is no unit of the VO's own list; TOPCAT shows it.
+        warnings.simplefilter("ignore")
+        document = from_table(table)
+        (found,) = document.iter_tables()
+        found.description = table.meta["description"]
+        for field in found.fields:
+            field.ucd = table[field.name].meta.get("ucd")
+            if field.datatype == "unicodeChar":
+                field.arraysize = "*"
+        document.to_xml(content := io.BytesIO())
     return content.getvalue().decode()
 
 
@@ -221,5 +227,3 @@ def summarise(
     if n:
         columns |= {k: v.to_numpy() for k, v in model.out_of_range_from(condition).items()}
     return columns | ({"draws": draws} if n_draws else {})
-
-
