@@ -46,8 +46,11 @@ DESCRIPTION = "inference.json"
 CATALOGUE_FILES = (
     DESCRIPTION,
     ".lock",
-    *(f"{kind}/*.{end}" for kind in ("dataset", "rejected") for end in ("parquet", "parquet.tmp")),
-    "records/*.json",
+    *(
+        f"{kind}/{folders}*.{end}"
+        for kind, end in (("dataset", "parquet"), ("rejected", "parquet"), ("records", "json"))
+        for folders in ("", "Norder=*/Dir=*/")
+    ),
     "dataset/_metadata",
     "dataset/_common_metadata",
     "hats.properties",
