@@ -13,12 +13,20 @@ from dataclasses import replace as changed
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.catalogue.partitions import PLANS, Task, choose, infer_partition, is_done, judge
+from galcfm.catalogue.partitions import PLANS, Task, choose, infer_partition, is_done, sources_of
 from galcfm.catalogue.pictures import open_pictures
-from galcfm.catalogue.sources import CatalogueError, Source, blocks, find_source, without_rows
+from galcfm.catalogue.sources import (
+    CatalogueError,
+    Source,
+    UnreadableError,
+    blocks,
+    find_source,
+    without_rows,
+)
 from galcfm.catalogue.summaries import columns_of, schema_of
 from galcfm.flow import FAST_STEPS
 from galcfm.images import PIXEL_SCALE
@@ -33,10 +41,9 @@ from galcfm.paths import (
 )
 from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
-from galcfm.properties import PROPERTIES
+from galcfm.properties import MAGNITUDES, PROPERTIES
 from galcfm.provenance import array_digest, code_digest, digest, provenance
-from galcfm.survey import SurveyError
-from galcfm.survey.intake import check_declared
+from galcfm.survey.intake import check_declared, check_unit, read_columns
 
 __all__ = ["CATALOGUE_FILES", "InferredCatalogue", "infer_catalogue"]
 
@@ -155,7 +162,7 @@ def infer_catalogue(
         n_draws: draws a galaxy that are kept beside the summaries, in a nested column.
         rows_a_partition: rows of a file that are inferred together at most; a result is written
             and the progress seen after as many. HATS keeps its pixels.
-        replace: a result of another model, source or settings is replaced.
+        replace: a result of another model, source or settings is removed first.
         progress: show a bar.
 
     Raises:
@@ -266,7 +273,7 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
         "dereddened": task.dereddened,
         "cutouts": task.pictures,
         "carried": carried,
-        "partitions": source.token or source.kind,
+        "source": source.token or os.path.abspath(source.name),
         "code": code_digest("galcfm.catalogue.partitions"),
         **settings,
     }
@@ -280,31 +287,37 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
 
 
 def _carried(task: Task, model: Posterior, source: Source) -> tuple[str, ...]:
-    """Columns of the source that go into the result; the first rows are judged as a whole."""
-    errors = []
+    """Columns of the source that go into the result; its first rows are judged as a whole."""
+    five, errors, chosen, n = [], [], None, 0
     for k, partition in enumerate(source.partitions):
-        frame = None
         try:
+            frame = None
             if source.frames is not None:
                 frame = source.frames[k].compute(scheduler="threads")
-                if not len(frame):
-                    continue
             block = without_rows(partition, frame)
-            block = next(blocks(partition, ROWS_JUDGED, frame=frame, columns=None), block)
-        except SurveyError as error:
+            wanted = None if block is None else sources_of(choose(block, task, model))
+            block = next(blocks(partition, ROWS_JUDGED, columns=wanted, frame=frame), None)
+        except UnreadableError as error:
             errors.append(str(error))
             continue
-        if block is None or not len(block.table):
-            continue
-        chosen = choose(block, task, model)
-        judge(block, task, model, as_a_whole=True)
-        needed = [name for name in ("ra", "dec") if name not in chosen]
-        if source.kind == "hats" and needed:
-            raise CatalogueError(f"{source.name} needs {' and '.join(needed)}: map columns to them")
-        return tuple(name for name in ("ra", "dec", "redshift") if name in chosen)
-    if errors:
+        if block is not None:
+            chosen = chosen or choose(block, task, model)
+            values, _, _ = read_columns(block.table, choose(block, task, model), task.unit)
+            five.append(np.stack([values[name] for name in MAGNITUDES])[:, : ROWS_JUDGED - n])
+            n += five[-1].shape[1]
+        if n >= ROWS_JUDGED:
+            break
+    if chosen is None and errors:
         raise CatalogueError(f"no partition of {source.name} can be read: {errors[0]}")
-    raise CatalogueError(f"{source.name} holds no rows: nothing to infer")
+    if chosen is None:
+        raise CatalogueError(f"{source.name} holds no rows: nothing to infer")
+    # However it is cut: the first of its rows that can be read are the same.
+    magnitudes = dict(zip(MAGNITUDES, np.concatenate(five, axis=1), strict=True))
+    check_unit(magnitudes, task.unit, source.name)
+    needed = [name for name in ("ra", "dec") if name not in chosen]
+    if source.kind == "hats" and needed:
+        raise CatalogueError(f"{source.name} needs {' and '.join(needed)}: map columns to them")
+    return tuple(name for name in ("ra", "dec", "redshift") if name in chosen)
 
 
 def _require_disk(task: Task, source: Source) -> None:
@@ -369,7 +382,7 @@ def _description(path: Path) -> dict:
 def _told(task: Task, source: Source) -> dict:
     """What a user chose, for the message that it is another."""
     return {
-        "source": source.name,
+        "source": source.token or os.path.abspath(source.name),
         "columns": task.columns,
         "unit": task.unit,
         "dereddened": task.dereddened,

@@ -25,7 +25,6 @@ from galcfm.survey import SurveyError
 from galcfm.survey.cutouts import collect_cutouts
 from galcfm.survey.intake import (
     LABELS,
-    check_unit,
     choose_columns,
     read_columns,
     require_extinction,
@@ -33,7 +32,7 @@ from galcfm.survey.intake import (
     to_magnitudes,
 )
 
-__all__ = ["PLANS", "CannotWrite", "Task", "choose", "infer_partition", "is_done", "result_path"]
+__all__ = ["PLANS", "CannotWrite", "Task", "choose", "infer_partition", "is_done", "sources_of"]
 
 # Tasks and their models in this process, by key. A worker gets them once, not with each partition.
 PLANS: dict[str, tuple] = {}
@@ -67,11 +66,6 @@ class Task:
     def path(self, kind: str, partition: Partition, ending: str) -> Path:
         """Where something of a partition stands."""
         return Path(self.destination) / kind / f"{partition.name}{ending}"
-
-
-def result_path(task: Task, partition: Partition) -> Path:
-    """File of the results of a partition; there is none if no row could be used."""
-    return task.path("dataset", partition, ".parquet")
 
 
 def is_done(task: Task, partition: Partition) -> dict | None:
@@ -172,7 +166,7 @@ def _infer(partition: Partition, task: Task, model, frame, stop) -> dict | None:
     size = ROWS_A_BLOCK if pictures is None else ROWS_A_BLOCK_OF_PICTURES
     column = None if pictures is None else pictures.column
     writers = {
-        "dataset": _Writer(result_path(task, partition), task.schema),
+        "dataset": _Writer(task.path("dataset", partition, ".parquet"), task.schema),
         "rejected": _Writer(task.path("rejected", partition, ".parquet"), _rejected_schema()),
     }
     rows = used = 0
@@ -217,20 +211,12 @@ def _wanted(partition, task, model, frame) -> tuple[str, ...] | None:
     return None if block is None else sources_of(choose(block, task, model))
 
 
-def judge(block: Block, task: Task, model, *, as_a_whole: bool = False) -> tuple[dict, list]:
+def _judge(block: Block, task: Task, model) -> tuple[dict, list]:
     """Values of a block by name, in the units of a survey, and why each row cannot be used.
 
     Each row is judged by itself: whether it is used cannot depend on its neighbours.
-
-    Arguments:
-        block: the rows.
-        task: what is done with them.
-        model: which is inferred with.
-        as_a_whole: refuse rows whose bulk no galaxies have in the unit that is declared.
     """
     values, reasons, _ = read_columns(block.table, choose(block, task, model), task.unit)
-    if as_a_whole:
-        check_unit(values, task.unit, block.file)
     with np.errstate(all="ignore"):
         to_magnitudes(values, task.unit, task.dereddened, reasons)
     if "ra" in values:
@@ -239,7 +225,7 @@ def judge(block: Block, task: Task, model, *, as_a_whole: bool = False) -> tuple
 
 
 def _infer_block(partition, block: Block, task: Task, model, pictures) -> tuple[dict, dict]:
-    values, reasons = judge(block, task, model)
+    values, reasons = _judge(block, task, model)
     object_id, n = values["object_id"], len(reasons)
     images = None
     if pictures is not None:

@@ -24,6 +24,7 @@ __all__ = [
     "CatalogueError",
     "Partition",
     "Source",
+    "UnreadableError",
     "blocks",
     "find_source",
     "without_rows",
@@ -38,6 +39,10 @@ ASTROPY_METADATA = (b"table_meta_yaml", b"IVOA.VOTable-Parquet.content")
 
 class CatalogueError(ValueError):
     """A catalogue that cannot be inferred, with the file, row or column and the remedy."""
+
+
+class UnreadableError(CatalogueError):
+    """A partition that cannot be read, by the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +299,7 @@ def blocks(
         frame: the partition itself, where LSDB has computed it.
 
     Raises:
-        SurveyError: a file cannot be read.
+        UnreadableError: a file cannot be read.
     """
     done = 0
     names = (partition.name,) if frame is not None else partition.files
@@ -331,11 +336,13 @@ def _readable(name: str):
     """Readers raise dozens of kinds of errors, few of which name the file."""
     try:
         yield
-    except (ImportError, SurveyError, CatalogueError):
+    except (ImportError, CatalogueError):
         raise
+    except SurveyError as error:
+        raise UnreadableError(str(error)) from error
     except Exception as error:
         what = " ".join(str(error).split())[:200]
-        raise SurveyError(
+        raise UnreadableError(
             f"{name} cannot be read ({type(error).__name__}: {what}): check that it is whole"
         ) from error
 

@@ -130,7 +130,7 @@ def schema_of(columns: list[Column], description: str):
         "bool": pa.bool_(),
         "nested": pa.struct([(name, pa.list_(pa.float32())) for name in PROPERTY_NAMES]),
     }
-    numpy_kinds = {"string": "U1", "double": "f8", "float": "f4", "bool": "?", "int64": "i8"}
+    numpy_kinds = {"string": "U64", "double": "f8", "float": "f4", "bool": "?", "int64": "i8"}
     fields = [
         pa.field(c.name, kinds[c.kind], metadata={"unit": c.unit, "description": c.description})
         for c in columns
@@ -164,8 +164,6 @@ def _votable(table) -> str:
         found.description = table.meta["description"]
         for field in found.fields:
             field.ucd = table[field.name].meta.get("ucd")
-            if field.datatype == "unicodeChar":
-                field.arraysize = "*"
         document.to_xml(content := io.BytesIO())
     return content.getvalue().decode()
 
