@@ -278,16 +278,17 @@ class _Writer:
 
     def __init__(self, path: Path, schema):
         self.path, self.schema, self.rows = path, schema, 0
-        self._temporary = self._file = None
+        self._temporary = self._file = self._parquet = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         # Of a file that is in place nothing is left to do.
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        if self._file is not None and not self._file.closed:
+            for file in (self._parquet, self._file):
+                with contextlib.suppress(OSError, ValueError):
+                    file.close()
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 self._temporary.unlink(missing_ok=True)

@@ -97,12 +97,13 @@ def open_pictures(cutouts, pixel_scale: float, source) -> tuple[str, str, float]
             f"{cutouts} holds {images.dtype} {tuple(images.shape)}: uint8 (n, height, width, 3) "
             "with channels i, r, g is needed"
         )
-    lengths = {len(images), len(images) if object_id is None else object_id.shape[0]}
+    n = images.shape[0]
+    lengths = {n, n if object_id is None else object_id.shape[0]}
     if source.rows is not None:
         lengths.add(source.rows)
     if len(lengths) > 1:
         raise CatalogueError(
-            f"{cutouts} holds {len(images)} cutouts for {source.rows} rows of {source.name}: one "
+            f"{cutouts} holds {n} cutouts for {source.rows} rows of {source.name}: one "
             "a row is needed"
         )
     return "array", str(path), pixel_scale

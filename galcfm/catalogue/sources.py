@@ -419,7 +419,8 @@ def _whole_blocks(path, partition, rows_a_block, columns, pictures):
     table = read_table(path)
     for start in range(0, len(table), rows_a_block):
         rows = slice(start, start + rows_a_block)
-        yield start, table.iloc[rows] if hasattr(table, "iloc") else table[rows]
+        # A Table of astropy has an `iloc` too, of another kind.
+        yield start, table[rows] if hasattr(table, "colnames") else table.iloc[rows]
 
 
 def _frame_blocks(frame, partition, rows_a_block, columns, pictures):
