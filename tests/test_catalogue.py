@@ -20,7 +20,7 @@ import torch
 from conftest import toy_survey
 from pyarrow import parquet
 
-pytest.importorskip("dask")
+dask = pytest.importorskip("dask")
 
 from galcfm import Posterior, Survey
 from galcfm.catalogue import CatalogueError, command, infer_catalogue, inference, partitions
@@ -485,11 +485,13 @@ def test_a_file_that_cannot_grow_is_told_of(slow, model_folder, tmp_path):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as made:
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(**options) as made,
         # Not the default one, which other tests would use.
-        with distributed.Client(made, set_as_default=False) as client:
-            yield made, client
+        distributed.Client(made, set_as_default=False) as client,
+    ):
+        yield made, client
 
 
 def test_killed_workers_lose_and_double_nothing(model, slow, cluster, tmp_path):
@@ -506,7 +508,7 @@ def test_killed_workers_lose_and_double_nothing(model, slow, cluster, tmp_path):
             os.kill(pid := fresh(), signal.SIGKILL)
             killed[pid] = n_records(out)
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=kill, daemon=True)
     thread.start()
     made = infer_catalogue(model, table, out, client=cluster[1], **drawn, **TOLD)
     thread.join()
@@ -559,8 +561,9 @@ def test_a_lost_scheduler_ends_it_in_a_sentence(model, slow, tmp_path):
             scheduler.kill()
 
         options = {"scheduler_file": str(address), "timeout": 60, "set_as_default": False}
-        with distributed.Client(**options) as client:
-            thread = threading.Thread(target=kill)
+        impatient = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
+        with impatient, distributed.Client(**options) as client:
+            thread = threading.Thread(target=kill, daemon=True)
             thread.start()
             with pytest.raises(CatalogueError, match=r"the scheduler was lost.*run again to go on"):
                 infer_catalogue(model, table, out, client=client, **drawn, **TOLD)

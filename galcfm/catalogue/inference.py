@@ -516,7 +516,7 @@ def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> I
     plugin = type("PlanOnWorkers", (_PlanOnWorkers, WorkerPlugin), {})(task, model)
     name = f"galcfm-{task.key}"
     # It holds the futures, and lets each go once it has come.
-    arriving, waiting = as_completed(), {}
+    arriving, waiting = as_completed(loop=client.loop), {}
     try:
         client.register_plugin(plugin, name=name)
         for k in todo:
