@@ -22,7 +22,14 @@ import pandas as pd
 from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
 from galcfm.survey.rules import SurveyError
 
-__all__ = ["Cutouts", "collect_cutouts", "read_cutout", "warn_of_reversed_channels"]
+__all__ = [
+    "CutoutFolder",
+    "Cutouts",
+    "collect_cutouts",
+    "fitted_cutout",
+    "read_cutout",
+    "warn_of_reversed_channels",
+]
 
 # A picture may be this much too small: its scale is then off by as much.
 SHORTFALL = 0.02
@@ -72,7 +79,8 @@ class Cutouts:
 def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) -> np.ndarray:
     """Cutouts of the rows without a reason so far; those that fail get one.
 
-    Positions are `(n, 2)`, ra and dec [deg], NaN where a row has none.
+    Positions are `(n, 2)`, ra and dec [deg], NaN where a row has none. `cutouts` may be a function
+    of the row, which raises `ValueError` where it has none.
     """
     given = cutouts if isinstance(cutouts, Cutouts) else Cutouts(cutouts)
     bands = None if given.bands is None else _band_letters(given.bands)
@@ -96,11 +104,13 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
 def _opened(given: Cutouts, bands, n: int, where: str, files: ExitStack):
     """What reads the cutout of a row from whatever was given."""
     source = given.source
+    if callable(source):
+        return _ByCall(source)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         ending = path.suffix.lower()
         if not path.is_file():
-            return _Folder(path, bands, given.unit)
+            return CutoutFolder(path, bands, given.unit)
         try:
             if ending in (".npy", ".npz"):
                 source = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -177,6 +187,16 @@ class _ByRow:
         return _of_array(self.cutouts[row], self.bands, self.unit, pixel_scale)
 
 
+class _ByCall:
+    """Cutouts that a function of the row gives."""
+
+    def __init__(self, read):
+        self.read = read
+
+    def cutout(self, row: int, object_id: str, pixel_scale: float, position) -> np.ndarray:
+        return self.read(row)
+
+
 class _ById:
     """Cutouts of a mapping from identifiers, or of a stack whose rows have identifiers."""
 
@@ -206,7 +226,7 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
         if bands is not None and len(bands) == 3:
             array = array[..., [bands.index(band) for band in "irg"]]
-        return _checked(_fitted(np.ascontiguousarray(array), pixel_scale))
+        return fitted_cutout(array, pixel_scale)
     shape = f"{array.dtype} {array.shape}"
     if array.ndim != 3 or array.dtype.kind not in "iuf" or not array.size:
         raise ValueError(f"is {shape}: a picture uint8 (h, w, 3) or fluxes (bands, h, w) is needed")
@@ -406,8 +426,17 @@ def warn_of_reversed_channels(catalogue: pd.DataFrame, images: np.ndarray, where
         )
 
 
-def read_cutout(path: Path | str, pixel_scale: float) -> np.ndarray:
-    """Cutout in a JPEG or PNG file, uint8 `(128, 128, 3)` at 0.396 arcsec a pixel.
+def fitted_cutout(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
+    """Cutout of a picture uint8 `(h, w, 3)`, uint8 `(128, 128, 3)` at 0.396 arcsec a pixel.
+
+    Raises:
+        ValueError: blank, grey, or covers less than 50.7 arcsec.
+    """
+    return _checked(_fitted(np.ascontiguousarray(pixels), pixel_scale))
+
+
+def read_cutout(path, pixel_scale: float) -> np.ndarray:
+    """Cutout in a JPEG or PNG, a path or an open file, uint8 `(128, 128, 3)` at 0.396 arcsec.
 
     Raises:
         ValueError: not a colour picture, blank, or covers less than 50.7 arcsec.
@@ -461,7 +490,7 @@ def _fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
     return np.array(resized)
 
 
-class _Folder:
+class CutoutFolder:
     """Cutouts by id: ID.jpg, ID.jpeg, ID.png, ID_i.fits, ID_r.fits and ID_g.fits, or ID.fits.
 
     FITS files may be packed (.fits.gz, .fits.fz) or end in .fit. ID.fits holds an extension a band,

@@ -25,7 +25,20 @@ from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import INVERSE_VARIANCES, SourceTable
 
-__all__ = ["SOFTENING", "UNITS", "VEGA_OFFSET", "take_in"]
+__all__ = [
+    "SOFTENING",
+    "UNITS",
+    "VEGA_OFFSET",
+    "check_declared",
+    "check_unit",
+    "choose_columns",
+    "declared_unit",
+    "read_columns",
+    "require_extinction",
+    "storable",
+    "take_in",
+    "to_magnitudes",
+]
 
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
 FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
@@ -60,29 +73,19 @@ def take_in(
     table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
 ) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
     """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
-    unit, by_band = _declared_unit(unit)
-    pixel_scale = _check_declared(total, dereddened, strict, columns, cutouts, pixel_scale)
+    unit, by_band = declared_unit(unit)
+    pixel_scale = check_declared(total, dereddened, strict, columns, cutouts, pixel_scale)
     source = SourceTable(table)
-    chosen = _choose_columns(source, columns or {}, unit)
-    if not dereddened and "ebv" not in chosen:
-        raise SurveyError(
-            f"{source.name}: with dereddened=False the Galactic extinction is removed here, which "
-            "needs E(B-V): map a column to ebv"
-        )
+    chosen = choose_columns(source, columns or {}, unit)
+    require_extinction(chosen, dereddened, source.name)
     n = len(source)
     if n == 0:
         raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
 
-    reasons: list[list[str]] = [[] for _ in range(n)]
-    no_labels: list[list[str]] = [[] for _ in range(n)]
-    object_id = _identifiers(source, chosen["object_id"], reasons)
-    values = {"object_id": object_id}
-    for name, column in chosen.items():
-        if name not in ("object_id", "split"):
-            faults = no_labels if name in LABELS else reasons
-            values[name] = _judged(source, name, column, unit, faults)
-    _check_unit(values, unit, source.name)
-    _to_magnitudes(values, unit, by_band, dereddened, reasons)
+    values, reasons, no_labels = read_columns(source, chosen, unit)
+    object_id = values["object_id"]
+    check_unit(values, unit, source.name)
+    to_magnitudes(values, unit, by_band, dereddened, reasons)
     for name in FILLED:
         values.setdefault(name, np.full(n, np.nan))
     if "split" in chosen:
@@ -126,7 +129,7 @@ def take_in(
     return catalogue, images, parameters, source.name, rejected
 
 
-def _declared_unit(unit) -> tuple[str, dict | None]:
+def declared_unit(unit) -> tuple[str, dict | None]:
     """Name of the unit, and the number of each band that belongs to it."""
     given = None
     if isinstance(unit, Mapping) and len(unit) == 1:
@@ -151,7 +154,7 @@ def _declared_unit(unit) -> tuple[str, dict | None]:
     return unit, numbers
 
 
-def _check_declared(total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
+def check_declared(total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
     """Refuse what is declared wrongly; the scale of the cutouts as a number."""
     require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
     if not total:
@@ -168,6 +171,32 @@ def _check_declared(total, dereddened, strict, columns, cutouts, pixel_scale) ->
     if cutouts is not None and not 0 < pixel_scale < 60:
         raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
     return pixel_scale
+
+
+def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) -> None:
+    """Refuse a table from which the Galactic extinction cannot be removed."""
+    if not dereddened and "ebv" not in chosen:
+        raise SurveyError(
+            f"{where}: with dereddened=False the Galactic extinction is removed here, which "
+            "needs E(B-V): map a column to ebv"
+        )
+
+
+def read_columns(source: SourceTable, chosen: Mapping[str, str], unit: str) -> tuple:
+    """Values of the chosen columns, each row judged by itself alone.
+
+    Returns:
+        The values by name, fluxes still in their unit; why each row cannot be used, a list of
+        reasons a row; and the same of its labels, without which it can be inferred.
+    """
+    reasons: list[list[str]] = [[] for _ in range(len(source))]
+    no_labels: list[list[str]] = [[] for _ in range(len(source))]
+    values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
+    for name, column in chosen.items():
+        if name not in ("object_id", "split"):
+            faults = no_labels if name in LABELS else reasons
+            values[name] = _judged(source, name, column, unit, faults)
+    return values, reasons, no_labels
 
 
 def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
@@ -191,8 +220,8 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
     rejected = pd.DataFrame(
         {
             "row": np.array(rows, dtype=int),
-            "object_id": pd.Series([_storable(object_id[row]) for row in rows], dtype=object),
-            "reason": pd.Series([_storable("; ".join(reasons[row])) for row in rows], dtype=object),
+            "object_id": pd.Series([storable(object_id[row]) for row in rows], dtype=object),
+            "reason": pd.Series([storable("; ".join(reasons[row])) for row in rows], dtype=object),
         }
     )
     some = len(rows) < len(reasons)
@@ -206,7 +235,7 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
     return rejected
 
 
-def _choose_columns(
+def choose_columns(
     source: SourceTable, columns: Mapping[str, str | None], unit: str
 ) -> dict[str, str]:
     """Name in galcfm to column of the table."""
@@ -325,7 +354,7 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
     return np.where(bad, np.nan, values)
 
 
-def _check_unit(values: dict, unit: str, where: str) -> None:
+def check_unit(values: dict, unit: str, where: str) -> None:
     """Refuse a table whose bulk no galaxies have in the unit that is declared for it."""
     five = np.stack([values[name] for name in MAGNITUDES])
     five = five[:, np.isfinite(five).all(axis=0)]
@@ -362,7 +391,7 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
         f"{where}: {len(rows)} of {good.sum()} galaxies lack a label, the first of them row {row} "
         f"(object_id {object_id[row]!r}): {'; '.join(no_labels[row])}"
     )
-    text = _storable(text)
+    text = storable(text)
     gaps = ("has no value", "a code for a missing value")
     implausible = [row for row in rows if not all(f.endswith(gaps) for f in no_labels[row])]
     if len(implausible) == good.sum():
@@ -372,7 +401,7 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
     warnings.warn(f"{text}; they are inferred, and not trained on", stacklevel=4)
 
 
-def _to_magnitudes(values: dict, unit: str, by_band, dereddened: bool, reasons) -> None:
+def to_magnitudes(values: dict, unit: str, by_band, dereddened: bool, reasons) -> None:
     """Turn what a table has into AB magnitudes without Galactic extinction, in place."""
     for band in BANDS:
         name, error = f"mag_{band}", f"magerr_{band}"
@@ -414,7 +443,7 @@ def _from_asinh(values: dict, name: str, error: str, b: float) -> dict[int, floa
     return {int(row): magnitudes[row] for row in np.flatnonzero(no_flux)}
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text that a file takes: a half of a character is written as its code."""
     return text.encode(errors="backslashreplace").decode()
 
