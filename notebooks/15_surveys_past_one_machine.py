@@ -1,0 +1,232 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Surveys past one machine
+#
+# Rubin's LSST will measure some ten billion galaxies, which no single machine
+# holds. Their posteriors need no more than this chapter's call: the galaxies
+# are independent, so a catalogue is cut into partitions, each of which is
+# read, judged, inferred and written by itself. Nothing is shuffled, nothing
+# waits for another, and whatever is killed, the same call does what is not
+# done yet. The call runs on the threads of a laptop as on a cluster.
+#
+# Here some galaxies of the survey's test split stand in for yours.
+
+# %% tags=["parameters"]
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+n_shown = 120  # test galaxies that stand in for yours; not in the paper
+n_samples = 100  # draws a galaxy; the paper's 1,000
+
+# %%
+import tempfile
+import warnings
+from pathlib import Path
+
+import lsdb
+import pandas as pd
+from astropy.table import Table
+from distributed import Client, LocalCluster
+
+from galcfm import Survey, paths, runs
+from galcfm.catalogue import infer_catalogue
+from galcfm.catalogue.planning import cost_of, plan
+from galcfm.properties import MAGNITUDES
+
+folder = runs.open_run("15_surveys_past_one_machine", globals())
+galaxies = Survey.load(paths.survey_folder(survey)).split("test")
+galaxies = galaxies.select(range(min(n_shown, len(galaxies))))
+model = paths.published_folder() / "models" / "photometry"
+place = Path(tempfile.mkdtemp())
+pd.set_option("display.max_colwidth", None)
+
+# %% [markdown]
+# ## Many files in, one catalogue out
+#
+# A source is a file, a folder of files, or a pattern of their paths; Parquet,
+# FITS and CSV may be mixed. One of these rows has a code for a missing value,
+# and one of these files was cut off when it was copied.
+
+# %%
+columns = ["object_id", "ra", "dec", *MAGNITUDES]
+table = galaxies.catalogue[columns].copy()
+third = len(table) // 3
+parts = place / "parts"
+parts.mkdir()
+flawed = table[:third].copy()
+flawed.loc[2, "mag_u"] = -9999.0
+flawed.to_parquet(parts / "a.parquet")
+Table.from_pandas(table[third : 2 * third]).write(parts / "b.fits")
+table[2 * third :].to_csv(parts / "c.csv", index=False)
+whole = (parts / "a.parquet").read_bytes()
+(parts / "d.parquet").write_bytes(whole[: len(whole) // 2])
+
+told = {"unit": "AB", "total": True, "dereddened": True}
+told |= {"n_samples": n_samples, "progress": False}
+made = infer_catalogue(model, parts, place / "posteriors", **told)
+print(f"{made.used} of {made.rows} rows inferred, {made.rejected} rejected")
+for reason in made.failed.values():
+    print(reason.replace(str(place), "…"))
+
+# %%
+rejected = made.rejected_rows()
+rejected.assign(file=rejected["file"].map(lambda name: Path(name).name))
+
+# %% [markdown]
+# Of each posterior the mean, the median, the 16th and 84th percentile, all
+# covariances and the flags of {doc}`20_your_own_galaxies` are kept, and as
+# many draws as you ask for (`n_draws`), in a nested column. The files say
+# themselves what their columns are, to astropy as to TOPCAT.
+
+# %%
+first = sorted((made.folder / "dataset").glob("[!_]*.parquet"))[0]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    found = Table.read(first)
+pd.DataFrame(
+    {
+        "unit": {name: str(found[name].unit or "") for name in found.colnames},
+        "description": {n: found[n].description for n in found.colnames},
+    }
+).iloc[2:12]
+
+# %% [markdown]
+# Once the file is whole, the same call does what is left, and touches nothing
+# else.
+
+# %%
+table[:third].to_parquet(parts / "d.parquet")
+again = infer_catalogue(model, parts, place / "posteriors", **told)
+print(f"{again.used} of {again.rows} rows inferred, {len(again.failed)} failed")
+
+# %% [markdown]
+# ## However it is cut, the same bits
+#
+# The noise of a galaxy depends on its identifier alone, and its draws are
+# computed by themselves: the last bits of a matrix product depend on what is
+# multiplied beside it. So a row does not depend on the partitions, nor on how
+# many workers there are, on processors of one kind. Processors of another
+# kind, and GPUs, agree to the rounding of float32.
+
+# %%
+table.to_parquet(place / "table.parquet")
+one = infer_catalogue(model, place / "table.parquet", place / "one", **told)
+options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
+with LocalCluster(dashboard_address=":0", **options) as cluster:
+    with Client(cluster) as client:
+        cut = infer_catalogue(
+            model,
+            place / "table.parquet",
+            place / "cut",
+            client=client,
+            rows_a_partition=7,
+            **told,
+        )
+pd.Series(
+    {
+        "partitions": len(list((cut.folder / "records").iterdir())),
+        "rows": cut.used,
+        "equal to the bit": cut.table().equals(one.table()),
+    }
+).to_frame("in pieces, on two workers")
+
+# %% [markdown]
+# ## On the sky
+#
+# A HATS catalogue is cut by the sky already: its partitions are pixels of
+# HEALPix, smaller where galaxies are dense. The result is a HATS catalogue of
+# the same pixels, which [LSDB](https://docs.lsdb.io) crossmatches with any
+# other. What LSDB has open is inferred with all that was done to it: a cone,
+# a cut in magnitude, a match with the fluxes of another survey.
+
+# %%
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    lsdb.from_dataframe(
+        table, ra_column="ra", dec_column="dec"
+    ).write_catalog(place / "hats", catalog_name="ours", progress_bar=False)
+    bright = lsdb.open_catalog(place / "hats").query("mag_r < 17")
+    sky = infer_catalogue(model, bright, place / "hats_bright", **told)
+    catalogue = lsdb.open_catalog(place / "hats_bright")
+    heaviest = catalogue.query("log_stellar_mass_p16 > 10.5")
+    print(f"{len(heaviest.compute(progress_bar=False))} of {sky.used} heavy")
+
+# %% [markdown]
+# ## From the shell, and on a cluster
+#
+# ```bash
+# galcfm infer "parts/*.parquet" --model photometry --out posteriors \
+#     --unit AB --total --dereddened --workers 2
+# galcfm show posteriors
+# ```
+#
+# shows the progress, the time that is left, and the address of Dask's
+# dashboard. `--scheduler tcp://host:8786` uses the workers of a cluster that
+# is there. From Python any client of `dask.distributed` will do; on a machine
+# with SLURM, for instance, `dask-jobqueue` asks for the workers:
+#
+# ```python
+# from dask.distributed import Client
+# from dask_jobqueue import SLURMCluster
+#
+# cluster = SLURMCluster(
+#     queue="regular", cores=32, processes=32, memory="64GB",
+#     walltime="04:00:00",
+#     job_script_prologue=["export OMP_NUM_THREADS=1"],
+# )
+# cluster.adapt(maximum_jobs=40)
+# infer_catalogue(
+#     "models/photometry", "hats/object", "hats/posteriors", client=Client(cluster),
+#     unit="AB", total=True, dereddened=True,
+# )
+# ```
+#
+# Workers need galcfm and must see source and destination under the same
+# paths. The model travels to each of them once, also to those that come later
+# or in the place of one that was killed; a task is the name of its partition.
+# A worker uses one thread and holds one block of rows, however long the
+# catalogue is. When a job's time is over, the disk is full, or the scheduler
+# is gone, call again.
+#
+# ## A plan on paper
+#
+# What a galaxy has cost here, one core and so many draws, times a catalogue.
+# The time grows with the draws; the posterior mean and its errors need some
+# hundred of them.
+
+# %%
+cost = cost_of(one.folder)
+sizes = {"10⁶": 1e6, "DESI, 4·10⁷": 4e7, "10⁹": 1e9, "LSST, 10¹⁰": 1e10}
+plans = pd.DataFrame(
+    {
+        name: plan(n, cost["seconds"], cost["bytes"])
+        for name, n in sizes.items()
+    }
+)
+print(f"{1e3 * cost['seconds']:.1f} ms and {cost['bytes']:.0f} B a galaxy")
+plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
+
+# %% [markdown]
+# Dollars are of 0.04 an hour and core, hours of a thousand cores at most. The
+# bytes of a short file are mostly its description of the columns: long
+# ones need about 150 B a galaxy. Partitions of a hundred thousand rows are a
+# good size: what a killed worker loses is a fraction of an hour, and the
+# scheduler of Dask has ten thousand tasks for a billion galaxies, well within
+# its reach. Ten billion are best inferred in ten calls, a part of the sky
+# each.
