@@ -197,6 +197,7 @@ STUDIES = {
     "picture_controls": [],
     "priors": ["--run", PROFILE],
     "real_galaxies": [],
+    "cards": [],  # of the models that the one before leaves
     "realism": [],
     "training_seeds": [],
 }

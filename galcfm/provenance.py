@@ -152,7 +152,7 @@ def _tree(path: Path) -> ast.AST:
 
 
 def _hands_on(node) -> bool:
-    """Whether a function imports from what changes nothing, returns what that gives, and no more."""
+    """Whether a function does no more than call, and return from, what changes nothing."""
     if not isinstance(node, ast.FunctionDef):
         return False
     body = node.body[ast.get_docstring(node) is not None :]

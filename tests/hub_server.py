@@ -161,10 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.may_write():
             return
         objects = [
-            {
-                **wanted,
-                "actions": {"upload": {"href": f"{self.hub.url}/lfs/{wanted['oid']}"}},
-            }
+            {**wanted, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{wanted['oid']}"}}}
             for wanted in json.loads(self.body)["objects"]
         ]
         self.answer({"transfer": "basic", "objects": objects})

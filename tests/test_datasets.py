@@ -154,8 +154,7 @@ def their_examples(builder, groups: dict) -> dict:
     found = {}
     for pixel, names in groups.items():
         (path,) = (f for f in files if f"healpix={pixel}/" in f)
-        for key, example in builder._generate_examples(files=[path], object_ids=[names]):
-            found[key] = example
+        found |= dict(builder._generate_examples(files=[path], object_ids=[names]))
     return found
 
 
@@ -203,7 +202,7 @@ def test_a_survey_goes_through_the_hub(survey, tmp_path, monkeypatch):
         found = Survey.from_datasets("astronomer/toys", token=TOKEN, **options)
         assert same(found, survey)
         assert found.name == "astronomer/toys"
-        with pytest.raises(SurveyError, match="no data set that the Hub gives: .*token") as caught:
+        with pytest.raises(SurveyError, match=r"no data set that the Hub gives: .*token") as caught:
             Survey.from_datasets("astronomer/others", token=TOKEN, **options)
     assert "\n" not in str(caught.value)
 
@@ -256,7 +255,7 @@ def test_pictures_of_other_sizes_are_refused_with_the_remedy(survey, tmp_path):
     survey.to_datasets(tmp_path / "toys")
     rows = datasets.load_dataset(str(tmp_path / "toys"), split="test")
     rows = rows.map(lambda row: {"rgb_image": row["rgb_image"].resize((64, 64))})
-    with pytest.raises(SurveyError, match="64×64 pixels.*from_table"):
+    with pytest.raises(SurveyError, match=r"64×64 pixels.*from_table"):
         Survey.from_datasets(rows)
 
 

@@ -114,7 +114,9 @@ def test_a_copy_is_enough_without_the_network(hub, published, survey, options):
         ("three/part/name", {}, 'write "owner/name"'),
     ],
 )
-def test_what_cannot_be_loaded_is_refused_in_a_sentence(hub, posterior, options, name, changed, words):
+def test_what_cannot_be_loaded_is_refused_in_a_sentence(
+    hub, posterior, options, name, changed, words
+):
     posterior.push_to_hub(NAME, endpoint=hub.url, token=TOKEN, private=True)
     with pytest.raises(ModelError, match=words) as caught:
         Posterior.from_hub(name, **options | changed)

@@ -30,9 +30,7 @@ def push_to_hub(posterior, name: str, test, private: bool, message: str, options
     with tempfile.TemporaryDirectory() as folder:
         posterior.save(folder)
         write_card(posterior, folder, name)
-        files = [
-            hub.CommitOperationAdd(path.name, path) for path in sorted(Path(folder).iterdir())
-        ]
+        files = [hub.CommitOperationAdd(path.name, path) for path in sorted(Path(folder).iterdir())]
         with _in_a_sentence(f"{name} cannot be published"):
             api.create_repo(name, private=private, exist_ok=True)
             # One commit: no one ever reads the weights of one model with the words of another.
@@ -214,8 +212,8 @@ def _calibration(found: dict | None) -> list[str]:
     return [
         f"Measured on {found['n']} galaxies of `{found['survey']}` that it was not trained on. The "
         f"mean exact log-density of their truths is {found['log_prob']:.2f} ± "
-        f"{found['log_prob_error']:.2f} nat, per unit of each property. Shares of the truths in the "
-        "central credible intervals, which are the levels themselves where a model is calibrated:",
+        f"{found['log_prob_error']:.2f} nat, per unit of each property. Shares of the truths in "
+        "the central credible intervals, which are the levels themselves where a model is calibrated:",
         table(
             ["property", *(f"{100 * level:.0f} %" for level in found["levels"])],
             [
@@ -226,6 +224,10 @@ def _calibration(found: dict | None) -> list[str]:
                 ["error by numbers", *(f"{100 * error:.1f} %" for error in errors)],
             ],
         ),
+        f"Measured on {found['date']}, with the galaxies that galcfm gave then: what has changed "
+        "in them since the training is in these numbers."
+        if "date" in found
+        else "",
     ]
 
 

@@ -148,10 +148,7 @@ def _picture_columns(images, rows: np.ndarray) -> dict:
     kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
     pictures = [{"bytes": _png(images[row]), "path": None} for row in rows]
     scale = np.full(len(rows), PIXEL_SCALE, np.float32)
-    return {
-        "rgb_image": pyarrow.array(pictures, kind),
-        "rgb_pixel_scale": pyarrow.array(scale),
-    }
+    return {"rgb_image": pyarrow.array(pictures, kind), "rgb_pixel_scale": pyarrow.array(scale)}
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -222,7 +219,9 @@ def _read_parts(folder: Path) -> Iterator[dict]:
     for path in sorted(folder.glob("healpix=*/*.hdf5")):
         with library("h5py", SurveyError).File(path) as data:
             yield {
-                name: [value.decode() for value in values] if values.dtype.kind in "SO" else values[:]
+                name: [value.decode() for value in values]
+                if values.dtype.kind == "S"
+                else values[:]
                 for name, values in data.items()
             }
 
@@ -247,7 +246,10 @@ UNITS = {
     "healpix": ("", f"pixel of the HEALPix map with nside = {NSIDE}, nested"),
     "redshift": ("", "spectroscopic redshift"),
     "ebv": ("mag", "E(B-V) of the Galaxy, on the scale of Schlegel et al. (1998)"),
-    **{name: ("mag", f"AB, whole galaxy, extinction removed, band {name[-1]}") for name in MAGNITUDES},
+    **{
+        name: ("mag", f"AB, whole galaxy, extinction removed, band {name[-1]}")
+        for name in MAGNITUDES
+    },
     **{p.name: (p.unit, p.description) for p in PROPERTIES},
     "split": ("", "train, validation or test, by a hash of object_id"),
     "rgb_image": ("", "128×128 pixels, channels i, r, g by the colour recipe of SDSS"),
@@ -299,8 +301,8 @@ def data_card(survey, name: str, layout: str = "parquet") -> str:
         f"# {name}",
         f"{len(survey)} galaxies with ugriz magnitudes"
         + ", gri cutouts" * (survey.images is not None)
-        + " and five properties, in the layout of the Multimodal Universe. The companion to *Improving "
-        "Posterior Inference of Galaxy Properties with Image-Based Conditional Flow Matching* "
+        + " and five properties, in the layout of the Multimodal Universe. The companion to "
+        "*Improving Posterior Inference of Galaxy Properties with Image-Based Conditional Flow Matching* "
         "([arXiv 2512.05078](https://arxiv.org/abs/2512.05078)) makes and uses it.",
         "## Intended use",
         origin,
@@ -315,11 +317,9 @@ def data_card(survey, name: str, layout: str = "parquet") -> str:
             [_percentiles(catalogue, c) for c in _summarised(catalogue)],
         ),
         "## Columns",
-        table(
-            ["column", "unit", "meaning"], [[f"`{c}`", UNITS[c][0], UNITS[c][1]] for c in known]
-        ),
-        f"Further columns: {', '.join(rest)}. `<property>_err` is the standard deviation of a label's "
-        "error and `<property>_true`, where galaxies are simulated, the label without it."
+        table(["column", "unit", "meaning"], [[f"`{c}`", UNITS[c][0], UNITS[c][1]] for c in known]),
+        f"Further columns: {', '.join(rest)}. `<property>_err` is the standard deviation of a "
+        "label's error, and `<property>_true` the label of a simulated galaxy without it."
         if rest
         else "",
         "## Calibration of the labels",
