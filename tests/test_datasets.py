@@ -15,6 +15,8 @@ from hub_server import TOKEN, Hub
 from huggingface_hub import HfApi
 
 from galcfm import Survey
+from galcfm.paths import published_folder
+from galcfm.studies.stored import BOOK_SURVEY
 from galcfm.survey import SurveyError
 from galcfm.survey.datasets import data_card
 from galcfm.survey.multimodal import builder as multimodal_builder
@@ -296,3 +298,10 @@ def test_the_licence_is_that_of_the_galaxies(survey, kind, licence, words):
     assert yaml.safe_load(text.split("---\n")[1])["license"] == licence
     assert words in text
     assert "simulated, from published relations" not in text
+
+
+def test_the_books_survey_has_its_card():
+    """`python -m galcfm.studies.cards` writes it."""
+    text = (published_folder() / "surveys" / "quick" / "README.md").read_text()
+    found = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    assert found == {"kind": "simulated", **BOOK_SURVEY}

@@ -213,7 +213,8 @@ def _calibration(found: dict | None) -> list[str]:
         f"Measured on {found['n']} galaxies of `{found['survey']}` that it was not trained on. The "
         f"mean exact log-density of their truths is {found['log_prob']:.2f} ± "
         f"{found['log_prob_error']:.2f} nat, per unit of each property. Shares of the truths in "
-        "the central credible intervals, which are the levels themselves where a model is calibrated:",
+        "the central credible intervals, which are the levels themselves where a model is "
+        "calibrated:",
         table(
             ["property", *(f"{100 * level:.0f} %" for level in found["levels"])],
             [

@@ -17,7 +17,7 @@ import pandas as pd
 
 from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE
 from galcfm.paths import disk_errors_in_a_sentence, replacing, require_own_files, write_json
-from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey.cards import BIBTEX, TAGS, card, library, table
 from galcfm.survey.rules import SPLITS, SurveyError
@@ -250,6 +250,7 @@ UNITS = {
         name: ("mag", f"AB, whole galaxy, extinction removed, band {name[-1]}")
         for name in MAGNITUDES
     },
+    **{name: ("mag", f"its standard deviation, band {name[-1]}") for name in MAGNITUDE_ERRORS},
     **{p.name: (p.unit, p.description) for p in PROPERTIES},
     "split": ("", "train, validation or test, by a hash of object_id"),
     "rgb_image": ("", "128×128 pixels, channels i, r, g by the colour recipe of SDSS"),
@@ -302,8 +303,8 @@ def data_card(survey, name: str, layout: str = "parquet") -> str:
         f"{len(survey)} galaxies with ugriz magnitudes"
         + ", gri cutouts" * (survey.images is not None)
         + " and five properties, in the layout of the Multimodal Universe. The companion to "
-        "*Improving Posterior Inference of Galaxy Properties with Image-Based Conditional Flow Matching* "
-        "([arXiv 2512.05078](https://arxiv.org/abs/2512.05078)) makes and uses it.",
+        "*Improving Posterior Inference of Galaxy Properties with Image-Based Conditional Flow "
+        "Matching* ([arXiv 2512.05078](https://arxiv.org/abs/2512.05078)) makes and uses it.",
         "## Intended use",
         origin,
         "```python\nfrom galcfm import Survey\n\n"
@@ -326,7 +327,7 @@ def data_card(survey, name: str, layout: str = "parquet") -> str:
         _label_errors(catalogue),
         "## Limits",
         "A model that is trained on these galaxies has their distribution for its prior, and knows "
-        "no others. " + "Cutouts are coloured pictures, not fluxes. " * (survey.images is not None),
+        "no others." + " Cutouts are coloured pictures, not fluxes." * (survey.images is not None),
         "## How it was made",
         f"```json\n{json.dumps(_without_paths(survey.parameters), indent=2, default=str)}\n```",
         "## Licence and citation",
