@@ -11,6 +11,10 @@
 
 PYTHON ?= python3
 PROFILE ?= quick
+# Which PyTorch: cpu, or a version of CUDA such as cu130. Without it, the one that pip chooses, which
+# on Linux brings the libraries of CUDA.
+TORCH ?=
+UV := uv==0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -29,6 +33,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	  { echo "galcfm needs Python 3.11 to 3.13, and $(PYTHON) is another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about 2.5 GB, some minutes the first time"
 	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH),$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV))
+	$(if $(TORCH),$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend $(TORCH) --requirement requirements.txt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -197,6 +197,7 @@ STUDIES = {
     "picture_controls": [],
     "priors": ["--run", PROFILE],
     "real_galaxies": [],
+    "cards": [],  # of the models that the one before leaves
     "realism": [],
     "training_seeds": [],
 }
@@ -218,12 +219,18 @@ def task_published():
 
 
 def task_lint():
-    """Check style, and that notebooks are in step, without outputs and with stable cell ids."""
+    """Check style, workflows, and that notebooks are in step, clean and with stable cell ids."""
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    shell = ["-shellcheck", BIN / "shellcheck", "-config-file", ".github/actionlint.yaml"]
     return {
         "actions": [
             (run, [BIN / "ruff", "check", "."]),
             (run, [BIN / "ruff", "format", "--check", "."]),
             (run, [BIN / "lint-imports", "--no-cache"]),
+            (run, [BIN / "actionlint", *shell, *workflows]),
+            (run, [BIN / "zizmor", "--offline", "--quiet", ".github"]),
+            (run, [BIN / "hadolint", "Dockerfile"]),
+            (run, [BIN / "shellcheck", "binder/postBuild"]),
             (run, [BIN / "pytest", "--quiet", "tests/test_notebooks.py"]),
         ],
         "uptodate": [False],

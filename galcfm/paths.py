@@ -45,6 +45,7 @@ MODEL_FILES = (
     "range.safetensors",
     "checkpoint.pt",
     "training.csv",
+    "README.md",
 )
 SURVEY_FILES = (
     "catalogue.parquet",

@@ -72,6 +72,7 @@ RUN_FILES = (
     *(f"figures/*.{end}" for end in ("pdf", "png")),
     *(f"published/*.{end}" for end in ("json", "parquet")),
     *(f"published/models/*/{name}" for name in MODEL_FILES),
+    "published/surveys/*/README.md",
 )
 # What was set aside of a notebook.
 ASIDE_FILES = (

@@ -93,6 +93,39 @@ def test_what_a_package_hands_on_counts_as_from_where_it_is(package, tmp_path, m
     assert [path.name for path in rooms_of(script)] == ["low.py", "one.py"]
 
 
+HANDS_ON = '''
+
+class Table:
+    def save(self):
+        return 1
+
+    @classmethod
+    def publish(cls, name):
+        """Doc."""
+        from galcfm.shown import publish
+
+        return publish(cls, name)
+'''
+
+
+def test_what_only_hands_on_to_what_changes_nothing_changes_nothing(package, monkeypatch):
+    monkeypatch.setattr(provenance, "CHANGES_NOTHING", ("galcfm.shown.",))
+    one = package / "room/one.py"
+    text = one.read_text()
+    without = HANDS_ON[: HANDS_ON.index("    @classmethod")]
+    written(one, text + without)
+    before = code_digest("galcfm.room.one")
+    written(one, text + HANDS_ON)
+    assert code_digest("galcfm.room.one") == before
+    # What does more, or hands on to what counts, counts.
+    for changed in (
+        HANDS_ON.replace("return publish", "name = name.lower()\n        return publish"),
+        HANDS_ON.replace("galcfm.shown", "galcfm.low"),
+    ):
+        written(one, text + changed)
+        assert code_digest("galcfm.room.one") != before
+
+
 def test_notebooks_depend_on_the_rooms_they_use():
     names = [
         {str(path.relative_to(PACKAGE)) for path in rooms_of(ROOT / "notebooks" / f"{name}.py")}

@@ -598,3 +598,54 @@ class Posterior(nn.Module):
             ) from error
         posterior.metadata = description["metadata"]
         return posterior.to(device).eval()
+
+    # On the Hub
+
+    @classmethod
+    def from_hub(
+        cls, name: str, *, revision: str | None = None, device=None, **options
+    ) -> "Posterior":
+        """Read a model from the Hugging Face Hub; nothing that is downloaded is executed.
+
+        Arguments:
+            name: `"owner/name"`.
+            revision: branch, tag or commit; by default the newest. Name one in what you publish.
+            device: as `load` takes it.
+            options: of `huggingface_hub.snapshot_download`, e.g. `token`, `cache_dir` or
+                `local_files_only`.
+
+        Raises:
+            ModelError: there is no such model, the Hub cannot be reached, or see `load`.
+        """
+        from galcfm.posterior.hub import from_hub
+
+        return from_hub(cls, name, revision, device, options)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        test: Survey | None = None,
+        private: bool = False,
+        message: str = "A model of galcfm",
+        **options,
+    ) -> str:
+        """Write the model and its card to the Hugging Face Hub.
+
+        Arguments:
+            name: `"owner/name"`; made if it is not there.
+            test: galaxies that it was not trained on, to measure the calibration that the card
+                states; without them, it says that none was measured, or what was before.
+            private: whether a new one can be seen by its owner alone.
+            message: of the commit.
+            options: of `huggingface_hub.HfApi`, e.g. `token`.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            ModelError: the Hub cannot be reached, or refuses.
+        """
+        from galcfm.posterior.hub import push_to_hub
+
+        return push_to_hub(self, name, test, private, message, options)

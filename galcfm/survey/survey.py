@@ -212,3 +212,41 @@ class Survey:
                 strict=strict,
             )
         )
+
+    def to_datasets(self, folder: Path | str, *, layout: str = "parquet") -> None:
+        """Write the survey in the layout of the Multimodal Universe, with a card as README.md.
+
+        `datasets.load_dataset(folder)` reads it, and `hf upload owner/name folder --repo-type
+        dataset` puts it on the Hugging Face Hub.
+
+        Arguments:
+            folder: where it goes; a data set that is there is replaced.
+            layout: `"parquet"`, as on the Hub: a split a set of files; or `"healpix"`, for
+                cross-matches: an HDF5 file for each of 3,072 pixels of the sky.
+
+        Raises:
+            SurveyError: the folder holds anything else, the layout is unknown, or a galaxy has no
+                position.
+            OSError: it cannot be written.
+        """
+        from galcfm.survey.datasets import to_datasets
+
+        return to_datasets(self, folder, layout)
+
+    @classmethod
+    def from_datasets(cls, source, **options) -> "Survey":
+        """Read a survey that `to_datasets` wrote, or a data set with the same columns.
+
+        Galaxies come split by split, or pixel by pixel, as they lie there.
+
+        Arguments:
+            source: a folder, `"owner/name"` on the Hugging Face Hub, or a `datasets.Dataset` or
+                `DatasetDict`. Others go through `from_table`: `dataset.to_pandas()`.
+            options: of `huggingface_hub.snapshot_download`, e.g. `revision` or `token`.
+
+        Raises:
+            SurveyError: there is no such data set, or it is no survey.
+        """
+        from galcfm.survey.datasets import from_datasets
+
+        return from_datasets(cls, source, options)

@@ -1,0 +1,64 @@
+"""The study that writes the cards of what is published: small, and once more."""
+
+import json
+import re
+
+import pytest
+
+from galcfm import Posterior
+from galcfm.posterior.hub import model_card
+from galcfm.studies import cards, stored
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch, survey):
+    """A folder of published models, small and untrained, and a simulator that is a toy."""
+    monkeypatch.setattr(stored, "published_folder", lambda: tmp_path)
+    calls = []
+
+    def catalogue(n_galaxies, seed, **options):
+        calls.append(n_galaxies)
+        found = survey.select(range(n_galaxies % 90))
+        found.name, found.images = f"simulate_catalogue({n_galaxies}, {seed})", None
+        return found
+
+    monkeypatch.setattr(cards, "kept_catalogue", catalogue)
+    for name, sees in cards.MODELS.items():
+        model = Posterior("r_and_colours", network={"width": 8, "depth": 1}, **sees)
+        model.fit_standardisation(survey.split("train"))
+        model.metadata = {"survey": "toys", "n_train": 72}
+        model.save(tmp_path / "models" / name)
+    return tmp_path
+
+
+def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch):
+    folder = published / "models" / "photometry"
+    before = json.loads((folder / "model.json").read_text())
+    before["provenance"]["commit"] = "of the training"
+    (folder / "model.json").write_text(json.dumps(before))
+    cards.main([])
+    after = json.loads((folder / "model.json").read_text())
+    found = after["metadata"].pop("evaluation")
+    assert after == before
+    assert found["survey"] == "simulate_catalogue(1200, 62)"
+    model = Posterior.load(folder)
+    assert (folder / "README.md").read_text() == model_card(model, "photometry")
+
+    def never(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(cards, "measure", never)
+    cards.main([])
+    # Other weights are another model.
+    other = Posterior("r_and_colours", network={"width": 8, "depth": 1})
+    other.metadata = model.metadata
+    other.save(folder)
+    with pytest.raises(AssertionError, match="measured again"):
+        cards.main([])
+
+
+def test_the_survey_has_its_card(published):
+    cards.main([])
+    text = (published / "surveys" / "quick" / "README.md").read_text()
+    found = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    assert found == {"kind": "simulated", **stored.BOOK_SURVEY}
