@@ -12,6 +12,7 @@ from galcfm.methods.boosting import Boosting
 from galcfm.methods.contrastive import AlignedFlow
 from galcfm.methods.descent import Descent
 from galcfm.methods.encoders import ENCODERS, make_encoder
+from galcfm.methods.flow_variants import FlowVariant
 from galcfm.methods.morphology import MorphologyFlow
 from galcfm.methods.ours import FlowMatching
 from galcfm.methods.regression import PictureRegression
@@ -26,6 +27,7 @@ __all__ = [
     "Boosting",
     "Descent",
     "FlowMatching",
+    "FlowVariant",
     "Method",
     "MorphologyFlow",
     "PictureRegression",
