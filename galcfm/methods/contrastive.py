@@ -126,22 +126,24 @@ class AlignedFlow(SplineFlow):
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Align the encoder, freeze it, and train the flow."""
-        torch.manual_seed(self.descent.seed)
-        self.encoder = make_encoder(self.name, **self.pixels)
-        train = labelled(survey, "train")
-        some = np.linspace(0, len(train) - 1, min(len(train), 2048)).astype(int)
-        self.encoder.standardise(torch.from_numpy(np.array(train.images[some])))
-        aligned = None
-        if self.alignment is not None:
-            spectra = self._spectra(survey, folder, progress)
-            aligned = align(self.encoder, survey, spectra, self.alignment, progress=progress)
-        self.encoder.eval().requires_grad_(False)
+        self.encoder, aligned = self.aligned_encoder(survey, folder, progress)
         super().fit(survey, folder=folder, progress=progress)
-        if aligned is not None:
-            self.training["aligned"] = aligned
-            self.training["seconds"] += aligned["seconds"]
+        self.training["aligned"] = aligned
+        self.training["seconds"] += aligned.get("seconds", 0.0)
         self.n_parameters += sum(p.numel() for p in self.encoder.parameters())
         return self
+
+    def aligned_encoder(self, survey: Survey, folder: Path | None = None, progress: bool = False):
+        """An encoder that is aligned with spectra, or left as it is made, and what `align` says."""
+        torch.manual_seed(self.descent.seed)
+        encoder = make_encoder(self.name, **self.pixels)
+        train, aligned = labelled(survey, "train"), {}
+        some = np.linspace(0, len(train) - 1, min(len(train), 2048)).astype(int)
+        encoder.standardise(torch.from_numpy(np.array(train.images[some])))
+        if self.alignment is not None:
+            spectra = self._spectra(survey, folder, progress)
+            aligned = align(encoder, survey, spectra, self.alignment, progress=progress)
+        return encoder.eval().requires_grad_(False), aligned
 
     def _spectra(self, survey, folder, progress) -> dict[str, np.ndarray]:
         """Compressed spectra by split, the components those of the training split."""

@@ -108,7 +108,7 @@ class FlowVariant(Conditional):
         sigma: width of the path, standardised units.
         hidden_width, depth: of the velocity network.
         draws_per_galaxy: draws of time and noise for each galaxy of a batch.
-        steps: Runge-Kutta steps of draws; densities take twice as many.
+        steps: Runge-Kutta steps of draws; of densities twice as many, `density_steps`.
         options: of `Conditional`.
 
     Raises:
@@ -131,7 +131,8 @@ class FlowVariant(Conditional):
                 f"no conditioning called {conditioning!r}: choose from {', '.join(CONDITIONINGS)}"
             )
         super().__init__(**options)
-        self.conditioning, self.sigma, self.steps = conditioning, sigma, steps
+        self.conditioning, self.sigma = conditioning, sigma
+        self.steps, self.density_steps = steps, 2 * steps
         self.network_size = {"width": hidden_width, "depth": depth}
         self.draws_per_galaxy = draws_per_galaxy
 
@@ -164,6 +165,6 @@ class FlowVariant(Conditional):
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
         """Exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
         found = self.network.head.log_prob(
-            self.scale(theta), self.conditions(galaxies), 2 * self.steps
+            self.scale(theta), self.conditions(galaxies), self.density_steps
         )
         return found.double().cpu().numpy() - self.scale.log_volume
