@@ -194,11 +194,13 @@ STUDIES = {
     "account": [],
     "calibration": ["--run", PROFILE],
     "exact": [],
+    "other_methods": [],
     "picture_controls": [],
     "priors": ["--run", PROFILE],
     "real_galaxies": [],
     "realism": [],
     "training_seeds": [],
+    "what_matters": [],
 }
 
 

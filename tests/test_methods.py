@@ -1,4 +1,4 @@
-"""Other methods: each density method finds a posterior that is known, each point method its mean."""
+"""Other methods: density methods find a posterior that is known, point methods its mean."""
 
 from dataclasses import replace
 
