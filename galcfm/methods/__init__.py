@@ -13,6 +13,7 @@ from galcfm.methods.contrastive import AlignedFlow
 from galcfm.methods.descent import Descent
 from galcfm.methods.encoders import ENCODERS, make_encoder
 from galcfm.methods.flow_variants import FlowVariant
+from galcfm.methods.latents import LatentFlow
 from galcfm.methods.morphology import MorphologyFlow
 from galcfm.methods.ours import FlowMatching
 from galcfm.methods.regression import PictureRegression
@@ -28,6 +29,7 @@ __all__ = [
     "Descent",
     "FlowMatching",
     "FlowVariant",
+    "LatentFlow",
     "Method",
     "MorphologyFlow",
     "PictureRegression",

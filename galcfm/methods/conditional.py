@@ -43,8 +43,9 @@ class Conditional(Method):
 
     Arguments:
         magnitudes, redshift, errors: which photometric features are seen.
-        encoder: what looks at pictures: a name for `make_encoder`, trained with the head; an
-            encoder that is trained already, which stays as it is; or `None`.
+        encoder: what looks at pictures: a name for `make_encoder`, trained with the head; a module
+            with `bin`, `encode` and `n_features` as `ImageEncoder` has them, which is trained
+            already and stays as it is; or `None`.
         crop, bin_factor, width: of the encoder, where it is a name.
         frozen: an encoder of a name stays as it is made.
         descent: how all is trained.
@@ -56,7 +57,7 @@ class Conditional(Method):
         magnitudes: bool = True,
         redshift: bool = False,
         errors: bool = False,
-        encoder: str | ImageEncoder | None = None,
+        encoder: str | nn.Module | None = None,
         crop: int = 96,
         bin_factor: int = 3,
         width: int = 128,

@@ -117,7 +117,7 @@ def make_encoder(name: str, *, crop: int = 96, bin_factor: int = 3, width: int =
     return Backbone(network, size, crop, bin_factor)
 
 
-def binned(encoder: ImageEncoder, survey: Survey) -> Tensor:
+def binned(encoder: nn.Module, survey: Survey) -> Tensor:
     """What the encoder's `bin` makes of a survey's pictures, integers `(n, h, w, 3)`, on the CPU.
 
     Raises:
@@ -133,7 +133,7 @@ def binned(encoder: ImageEncoder, survey: Survey) -> Tensor:
 
 
 @torch.no_grad()
-def embedded(encoder: ImageEncoder, pictures: Tensor) -> np.ndarray:
+def embedded(encoder: nn.Module, pictures: Tensor) -> np.ndarray:
     """Features `(n, n_features)` that an encoder, as it is, makes of what `bin` gave."""
     encoder = encoder.to(device := default_device()).eval()
     blocks = [encoder.encode(block.to(device)).cpu() for block in pictures.split(BLOCK)]

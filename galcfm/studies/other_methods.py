@@ -195,6 +195,14 @@ ROWS = {
         RATES,
         note="What the alignment adds is the row above less this one.",
     ),
+    "latents": Row(
+        "latents of an autoencoder of pictures",
+        "arXiv 2511.12737",
+        "LatentFlow",
+        {},
+        RATES,
+        note="Thirty-two latents of pictures in pixels of 1.2″; a small autoencoder of its own.",
+    ),
     "spectra": Row(
         "picture to spectrum to properties",
         "Doorenbos et al. 2024",
@@ -244,7 +252,7 @@ class Plan:
         descent: changes of `galcfm.methods.Descent`, which a row's own give way to.
         options: changes of the options of rows with a network, for rehearsals.
         fits: the same of SED fitting.
-        alignment: changes of the alignment of pictures and spectra.
+        alignment: changes of how encoders are trained by themselves.
         n_means, n_draws: galaxies of the test split and draws of each.
         n_divergence: galaxies whose divergence from the prior is estimated.
         n_fits: test galaxies of SED fitting; 0 for as many as the row says.
@@ -290,6 +298,8 @@ def made(row: Row, choice: dict, plan: Plan, seed: int) -> Method:
         options["alignment"] = replace(
             methods.contrastive.ALIGNMENT, **{**plan.alignment, "seed": seed}
         )
+    if kind is methods.LatentFlow and plan.alignment:
+        options["drawing"] = replace(methods.latents.DRAWING, **plan.alignment)
     flows = (methods.SplineFlow, methods.SpectralDiffusion)
     small = {k: v for k, v in plan.options.items() if k != "hidden" or issubclass(kind, flows)}
     return kind(descent=methods.Descent(**descent), **{**options, **small})
