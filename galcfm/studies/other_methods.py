@@ -257,6 +257,7 @@ class Plan:
         n_divergence: galaxies whose divergence from the prior is estimated.
         n_fits: test galaxies of SED fitting; 0 for as many as the row says.
         n_exact: draws held against those of the exact posterior.
+        processes: that measure pictures.
     """
 
     survey: dict = field(default_factory=dict)
@@ -270,6 +271,7 @@ class Plan:
     n_divergence: int = 300
     n_fits: int = 0
     n_exact: int = 1000
+    processes: int = 2
 
 
 def made(row: Row, choice: dict, plan: Plan, seed: int) -> Method:
@@ -300,6 +302,8 @@ def made(row: Row, choice: dict, plan: Plan, seed: int) -> Method:
         )
     if kind is methods.LatentFlow and plan.alignment:
         options["drawing"] = replace(methods.latents.DRAWING, **plan.alignment)
+    if issubclass(kind, methods.measured.MeasuredFlow):
+        options["processes"] = plan.processes
     flows = (methods.SplineFlow, methods.SpectralDiffusion)
     small = {k: v for k, v in plan.options.items() if k != "hidden" or issubclass(kind, flows)}
     return kind(descent=methods.Descent(**descent), **{**options, **small})
@@ -387,7 +391,7 @@ class Work:
     def __init__(self, folder: Path, plan: Plan, command: str = "", progress: bool = True):
         self.plan, self.command, self.progress = plan, command, progress
         self.path, self.table = folder / "methods.json", folder / "methods.parquet"
-        plain = asdict(plan)
+        plain = asdict(plan) | {"processes": 0}
         self.key = key_of(
             plain,
             "galcfm.studies.judging",
@@ -569,6 +573,7 @@ SMALL = Plan(
     n_divergence=5,
     n_fits=2,
     n_exact=50,
+    processes=1,
 )
 
 

@@ -170,7 +170,11 @@ def altered(survey: Survey, pictures: str) -> Survey:
         rows = slice(start, start + 256)
         part = np.array(survey.images[rows])
         if pictures == "blurred":
-            images[rows] = ndimage.gaussian_filter(part, (0, sigma, sigma, 0), mode="nearest")
+            # As floats: the filter rounds down after each axis.
+            smooth = ndimage.gaussian_filter(
+                part.astype(np.float32), (0, sigma, sigma, 0), mode="nearest"
+            )
+            images[rows] = np.rint(smooth).astype(np.uint8)
         elif pictures == "grey":
             images[rows] = np.rint(part.mean(axis=-1, keepdims=True)).astype(np.uint8)
         else:
