@@ -9,6 +9,7 @@ import pytest
 from conftest import toy_survey
 
 from galcfm import methods
+from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import judging, other_methods, what_matters
 from galcfm.survey import Survey
@@ -17,6 +18,7 @@ pytest.importorskip("zuko")
 
 TINY = replace(
     other_methods.SMALL,
+    n_tries=2,
     descent={"max_epochs": 1, "batch_size": 32},
     recipe=replace(other_methods.SMALL.recipe, prior_max_epochs=1, photometry_max_epochs=1),
 )
@@ -130,6 +132,13 @@ def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
     numbers = results["rows"]["npe"]["seeds"]["1"]
     assert set(numbers["properties"]) == set(PROPERTY_NAMES)
     assert numbers["n_test"] == len(test)
+    shown = tables.methods(results["rows"])
+    assert list(shown.index) == [other_methods.ROWS[name].label for name in names[:2]]
+    assert shown["over photometry"].iloc[1].startswith(f"{over['gain']:+.3f}")
+    rmse = tables.method_properties(results["rows"], "rmse")
+    assert rmse.shape == (2, 5)
+    assert len(tables.method_notes(results["rows"])) == 2
+    assert tables.method_exact(results["rows"]).empty
     # One more row; those that are there are not made again.
     made = []
     original = other_methods.made
@@ -194,6 +203,7 @@ def test_points_are_judged_beside_the_reference(survey, tmp_path, monkeypatch):
     assert results["points"]["inputs/photometry"]["gain"] == pytest.approx(expected.mean())
     # 24 steps of a density are as good as 100.
     assert abs(results["points"]["steps/100"]["gain"]) < 0.01
+    assert len(tables.what_matters(results["points"])) == 2
     monkeypatch.setattr(what_matters.Work, "fitted", lambda *_: pytest.fail("trained twice"))
     again = what_matters.run(tmp_path, plan, names, [1], progress=False)
     assert again == results

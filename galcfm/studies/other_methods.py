@@ -257,6 +257,7 @@ class Plan:
         n_divergence: galaxies whose divergence from the prior is estimated.
         n_fits: test galaxies of SED fitting; 0 for as many as the row says.
         n_exact: draws held against those of the exact posterior.
+        n_tries: how many of a row's tries are made.
         processes: that measure pictures.
     """
 
@@ -271,6 +272,7 @@ class Plan:
     n_divergence: int = 300
     n_fits: int = 0
     n_exact: int = 1000
+    n_tries: int = 3
     processes: int = 2
 
 
@@ -317,10 +319,10 @@ def chosen(row: Row, survey: Survey, plan: Plan, seed: int, folder: Path, progre
     """
     held_out, found = labelled(survey, "validation"), []
     best = None
-    for choice in row.tries:
+    for choice in row.tries[: plan.n_tries]:
         method = made(row, choice, plan, seed).fit(survey, folder=folder, progress=progress)
         score = np.nan
-        if len(row.tries) > 1:
+        if min(len(row.tries), plan.n_tries) > 1:
             score = float(method.log_prob(of_properties(method, held_out), held_out).mean())
         seconds = method.training.get("seconds", 0.0)
         found.append({"options": choice, "log_prob": score, "seconds": seconds})
@@ -562,7 +564,7 @@ def run(
 
 
 SMALL = Plan(
-    survey={"n_galaxies": 160, "validation": 0.2, "test": 0.3, "processes": 1},
+    survey={"n_galaxies": 120, "validation": 0.2, "test": 0.3, "processes": 1},
     recipe=RECIPES["rehearsal"],
     descent={"max_epochs": 2, "batch_size": 32},
     options={"crop": 96, "bin_factor": 6, "width": 16, "hidden": [16]},
@@ -573,6 +575,7 @@ SMALL = Plan(
     n_divergence=5,
     n_fits=2,
     n_exact=50,
+    n_tries=1,
     processes=1,
 )
 
