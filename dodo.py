@@ -194,12 +194,14 @@ STUDIES = {
     "account": [],
     "calibration": ["--run", PROFILE],
     "exact": [],
+    "other_methods": [],
     "picture_controls": [],
     "priors": ["--run", PROFILE],
     "real_galaxies": [],
     "cards": [],  # of the models that the one before leaves
     "realism": [],
     "training_seeds": [],
+    "what_matters": [],
 }
 
 

@@ -110,9 +110,22 @@ def make_figures(n, with_images=True):
     replicated = replicated + rng.normal(0, 0.1, (n, 200, 5))
     checked = pd.DataFrame(rng.normal(0, 0.1, (n, 5)), columns=[f"residual_{b}" for b in BANDS])
     checked = checked.assign(object_id=catalogue["object_id"], share_farther=0.5, is_doubtful=False)
+    costs = {
+        "flow": {"seconds": 0.1, "gain": 0.2, "standard_error": 0.02, "pictures": True},
+        "fit": {"seconds": 30.0, "gain": -1.0, "standard_error": 0.1, "pictures": False},
+    }
+    covered = {
+        name: {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in of}
+        for name, of in (("flow", PROPERTY_NAMES), ("fit", PROPERTY_NAMES[:2]))
+    }
     return {
         "replicated_photometry": lambda: figures.replicated_photometry(
             replicated, checked, source=SOURCE
+        ),
+        "method_costs": lambda: figures.method_costs(costs, source=SOURCE),
+        "method_coverage": lambda: figures.method_coverage(covered, source=SOURCE),
+        "point_gains": lambda: figures.point_gains(
+            {"grey": (-0.2, 0.01), "residual network": (0.02, 0.02)}, source=SOURCE
         ),
         "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),
         "departures": lambda: figures.departures(departures, source=SOURCE),
@@ -196,6 +209,9 @@ def draw(make):
 
 # The labels that must appear on axes, with their units.
 EXPECTED = {
+    "method_costs": ["time of 1,000 draws of a galaxy [s]", "2: fit"],
+    "method_coverage": ["share within the 68 % interval", "flow"],
+    "point_gains": ["gain over the reference [nat] ± 2 standard errors", "grey"],
     "degeneracies": ["Correlation in the posterior", "Longest axis [population's spread]"],
     "departures": ["deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"],
     "gain_tail": [r"$\Delta \log p$ [nat]", "own draws"],

@@ -12,6 +12,7 @@ are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the
 """
 
 from galcfm.figures.exact import exact_gaps, exact_marginals, information_bars
+from galcfm.figures.methods import method_costs, method_coverage, point_gains
 from galcfm.figures.models import (
     calibration,
     dust_age,
@@ -64,12 +65,15 @@ __all__ = [
     "information_bars",
     "label_errors",
     "mass_differences",
+    "method_costs",
+    "method_coverage",
     "model_comparison",
     "other_prior",
     "outside_shares",
     "pathways",
     "percentile_offsets",
     "picture_worth",
+    "point_gains",
     "posterior_mean_distributions",
     "rank_bands",
     "replicated_photometry",

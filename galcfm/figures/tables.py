@@ -32,6 +32,10 @@ __all__ = [
     "made_by",
     "magnitude_errors",
     "masses",
+    "method_exact",
+    "method_notes",
+    "method_properties",
+    "methods",
     "other_priors",
     "outlier_shares",
     "percentiles",
@@ -42,6 +46,7 @@ __all__ = [
     "training_seeds",
     "trials",
     "wasserstein",
+    "what_matters",
 ]
 
 # How a density is called in tables, by its name in the metrics.
@@ -375,6 +380,113 @@ def _over_seeds(row: Mapping, model: str, what: str):
     if isinstance(found[0], Mapping):
         return {name: np.mean([numbers[name] for numbers in found]) for name in found[0]}
     return float(np.mean(found))
+
+
+def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """What each method gains in mean log-density over this paper's models [nat], and its cost.
+
+    Arguments:
+        rows: of `methods.json`.
+    """
+    table = {}
+    for row in rows.values():
+        numbers = list(row["seeds"].values())
+        gains = {
+            other: _with_error(over["gain"], over["standard_error"], 3, "+")
+            for other, over in row["over"].items()
+        }
+        fewer = [of["gain_of_fewer"] for of in numbers if "gain_of_fewer" in of]
+        if fewer:
+            gain = _with_error(fewer[0]["gain"], fewer[0]["standard_error"], 3, "+")
+            gains["photometry"] = f"{gain} (four properties)"
+        mean = {
+            key: float(np.mean([of[key] for of in numbers]))
+            for key in ("seconds_of_draws", "n_parameters")
+        }
+        table[row["row"]["label"]] = {
+            "from": row["row"]["source"],
+            "over photometry": gains.get("photometry", ""),
+            "over photometry and picture": gains.get("image", ""),
+            "tries": len(row["tries"]),
+            "trainings": len(numbers),
+            "parameters": f"{mean['n_parameters']:,.0f}",
+            "training [min]": round(np.mean([of["training"]["seconds"] for of in numbers]) / 60, 1),
+            "1,000 draws [s]": f"{1000 * mean['seconds_of_draws']:.2g}",
+            "galaxies": numbers[0]["n_test"],
+        }
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def method_properties(rows: Mapping[str, Mapping], metric: str, digits: int = 3) -> pd.DataFrame:
+    """One metric of each property, a row a method, in the mean of its trainings.
+
+    Arguments:
+        rows: of `methods.json`.
+        metric: of `galcfm.studies.judging.judge`, e.g. `"rmse"`.
+        digits: after the point.
+    """
+    table = {}
+    for row in rows.values():
+        found = [of["properties"] for of in row["seeds"].values()]
+        table[row["row"]["label"]] = {
+            SYMBOLS[p]: f"{np.mean([of[p][metric] for of in found]):.{digits}f}"
+            if p in found[0]
+            else ""
+            for p in SYMBOLS
+        }
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def method_exact(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Photometric methods beside the exact posterior: what they lack [nat], and how alike they are.
+
+    Arguments:
+        rows: of `methods.json`; those without the comparison are left out.
+    """
+    table = {}
+    for row in rows.values():
+        found = [of["against_exact"] for of in row["seeds"].values() if of.get("against_exact")]
+        if found:
+            error = np.mean([of["standard_error"] for of in found])
+            accuracy = [of["c2st"] for of in found if of["c2st"] is not None]
+            table[row["row"]["label"]] = {
+                "exact less method": _with_error(
+                    np.mean([of["gap"] for of in found]), error, 3, "+"
+                ),
+                "galaxies": found[0]["n_galaxies"],
+                "told apart": f"{np.mean(accuracy):.1%}" if accuracy else "",
+            }
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
+def method_notes(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """What each method simplifies against the paper that it is from.
+
+    Arguments:
+        rows: of `methods.json`.
+    """
+    notes = {row["row"]["label"]: row["row"]["note"] for row in rows.values() if row["row"]["note"]}
+    return pd.DataFrame.from_dict(notes, orient="index", columns=["what is simplified"])
+
+
+def what_matters(points: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Each variant's difference to the reference in mean log-density [nat].
+
+    Arguments:
+        points: of `what_matters.json`, without the reference.
+    """
+    return pd.DataFrame.from_dict(
+        {
+            point["point"]["label"]: {
+                "over the reference": _with_error(point["gain"], point["standard_error"], 3, "+"),
+                "trainings": len(point["seeds"]),
+                "parameters": f"{next(iter(point['seeds'].values()))['n_parameters']:,}",
+            }
+            for point in points.values()
+            if "gain" in point
+        },
+        orient="index",
+    )
 
 
 def exact_checks(result: Mapping) -> pd.DataFrame:

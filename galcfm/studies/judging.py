@@ -1,0 +1,88 @@
+"""How a method is judged: the same numbers for all, on the same galaxies.
+
+Apart from the studies that use it, so that their stored rows outlive the arrival of others.
+"""
+
+import time
+
+import numpy as np
+
+from galcfm.methods.base import Method
+from galcfm.metrics import coverage, point_estimates, summarise, wasserstein
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
+
+__all__ = ["LEVELS", "judge", "of_properties"]
+
+LEVELS = (0.68, 0.95)
+
+
+def of_properties(method: Method, galaxies: Survey) -> np.ndarray:
+    """The labels that a method speaks of, `(n, d)`."""
+    return galaxies.properties[:, [PROPERTY_NAMES.index(name) for name in method.properties]]
+
+
+def judge(
+    method: Method,
+    test: Survey,
+    *,
+    n_means: int,
+    n_draws: int,
+    n_divergence: int = 0,
+    prior: Method | None = None,
+    seed: int = 0,
+) -> dict:
+    r"""What a method says of test galaxies.
+
+    Arguments:
+        method: after `fit`.
+        test: the test galaxies.
+        n_means: of how many, the first ones, draws are taken.
+        n_draws: of each.
+        n_divergence: of how many the Kullback-Leibler divergence from the prior is estimated.
+        prior: the same properties without data, with a density.
+        seed: of the draws.
+
+    Returns:
+        `log_prob`, at the labels [nat], `(n,)`, or `None`; `mean`, the point estimates of the first
+        galaxies `(m, d)`; and `numbers`: summaries of `log_prob`; `d_kl`, from 32 draws a galaxy;
+        seconds a galaxy of draws and densities; and by property `bias`, `scatter`, `nmad`, `r2` and
+        `rmse` of the point estimate, `wasserstein` of it and of `one_draw`, `coverage_68` and
+        `coverage_95`, of the method's own intervals where it has some and else of the central ones,
+        and `miscalibration`, the mean distance of coverage to level over all levels.
+    """
+    some = test.select(np.arange(min(n_means, len(test))))
+    truth, labels = of_properties(method, some), of_properties(method, test)
+    started = time.perf_counter()
+    draws = method.sample(some, n_draws, seed).astype(np.float64)
+    numbers = {"seconds_of_draws": (time.perf_counter() - started) / len(some) / n_draws}
+    # One that speaks for itself is not asked by way of its draws.
+    point = hasattr(method, "fit_point")
+    mean = method.predict(some).astype(np.float64) if point else draws.mean(axis=1)
+    columns = point_estimates(mean, truth)
+    columns["rmse"] = np.sqrt(np.mean((mean - truth) ** 2, axis=0))
+    columns["wasserstein"] = wasserstein(mean, truth)
+    columns["one_draw"] = wasserstein(draws[:, 0], truth)
+    for level, shares in zip(LEVELS, coverage(draws, truth, LEVELS), strict=True):
+        if hasattr(method, "intervals"):
+            low, high = np.moveaxis(method.intervals(some, level), -1, 0)
+            shares = np.mean((low <= truth) & (truth <= high), axis=0)
+        columns[f"coverage_{round(100 * level)}"] = shares
+    levels = np.arange(0.05, 1, 0.05)
+    columns["miscalibration"] = np.abs(coverage(draws, truth, levels) - levels[:, None]).mean(0)
+    numbers["properties"] = {
+        name: {key: round(float(values[k]), 5) for key, values in columns.items()}
+        for k, name in enumerate(method.properties)
+    }
+    log_prob = None
+    if method.has_density:
+        started = time.perf_counter()
+        log_prob = method.log_prob(labels, test)
+        numbers["seconds_of_densities"] = (time.perf_counter() - started) / len(test)
+        numbers["log_prob"] = summarise(log_prob)
+        if prior is not None and n_divergence and len(method.properties) == len(PROPERTY_NAMES):
+            few = test.select(np.arange(min(n_divergence, len(test))))
+            theta = draws[: len(few), :32]
+            excess = method.log_prob(theta, few) - prior.log_prob(theta, few)
+            numbers["d_kl"] = summarise(excess.mean(axis=1))
+    return {"log_prob": log_prob, "mean": mean, "numbers": numbers}
