@@ -215,7 +215,9 @@
     pixels = galaxies.map((_, row) => [sx.apply(x(row)), sy.apply(y(row))]);
   }
 
+  // Of its parts nothing is said: what they show stands in the words.
   function picture(svg, words) {
+    for (const part of svg.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", words);
     return svg;
@@ -324,7 +326,8 @@
         cell(number(galaxy.measured[k]) + (error ? ` ± ${number(error)}` : "")),
         ...data.models.map((model) => {
           const { median, interval } = galaxy.models[model];
-          return cell(`${number(median[k])} (${number(interval[0][k])} … ${number(interval[1][k])})`);
+          const ends = `(${number(interval[0][k])} … ${number(interval[1][k])})`;
+          return element("td", {}, `${number(median[k])} `, element("span", {}, ends));
         })
       );
     });
@@ -358,7 +361,7 @@
     return element(
       "section", { class: "galaxy", "aria-label": name },
       element("h2", {}, `Galaxy ${letter}: ${galaxy.id}`),
-      element("p", {}, `${data.source}, redshift ${number(galaxy.redshift, 3)}, which neither model is told.`),
+      element("p", {}, `From: ${data.source}. Redshift ${number(galaxy.redshift, 3)}.`),
       element("div", { class: "seen" }, image, photometry(galaxy)),
       element("h3", {}, "Each property"),
       element("div", { class: "plots" }, ...properties.map((_, k) => marginal(galaxy, k))),
