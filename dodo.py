@@ -29,7 +29,11 @@ OWN_CHAPTERS = [f"{notebook}.ipynb" for notebook in runs.NOTEBOOKS]
 OWN_BUILD = [f"{part}/*" for part in ("html", ".doctrees", "jupyter_execute", ".jupyter_cache")]
 INDEX = ROOT / "_build" / "html" / "index.html"
 SPARE_BYTES = 100 << 20
-PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapters" not in p.parts)
+PROSE = sorted(
+    p
+    for p in (ROOT / "book").rglob("*")
+    if p.is_file() and not {"chapters", "__pycache__"} & {*p.relative_to(ROOT).parts}
+)
 DOIT_CONFIG = {"default_tasks": ["book"], "dep_file": str(ROOT / ".doit.db")}
 
 

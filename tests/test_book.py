@@ -81,7 +81,9 @@ def test_pictures_have_words_in_their_place(copy):
         for image in re.findall(r"<img [^>]*>", page.read_text()):
             words = re.search(r'alt="([^"]*)"', image)
             # Sphinx puts the name of the file where nothing is given.
-            assert words and len(words[1]) > 30 and ".png" not in words[1], f"{page.name}: {image}"
+            assert words is not None, f"{page.name}: {image}"
+            assert len(words[1]) > 30, f"{page.name}: {image}"
+            assert ".png" not in words[1], f"{page.name}: {image}"
 
 
 def test_no_page_has_a_serious_fault(copy):
