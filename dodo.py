@@ -113,8 +113,9 @@ def build_book() -> bool:
     shutil.copytree(RUN / "chapters", CHAPTERS)
     # A warning is an error: a broken figure or number would otherwise go unseen.
     built = run(BIN / "jupyter-book", "build", ".", "-W", "-n", "--keep-going", "--quiet")
-    survey = paths.survey_folder(PARAMETERS["05_figures"]["survey"])
-    write_explorer_of_run(RUN, survey, INDEX.parent / "_static" / "explorer")
+    if built:
+        survey = paths.survey_folder(PARAMETERS["05_figures"]["survey"])
+        write_explorer_of_run(RUN, survey, INDEX.parent / "_static" / "explorer")
     if built and run(sys.executable, "-c", LINKCHECKER, "--no-status", INDEX):
         print(f"The book: {INDEX}")
         return True

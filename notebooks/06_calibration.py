@@ -276,14 +276,17 @@ glue("variant_error", float(compared.loc["image", "error"].median()))
 # </details>
 #
 # **A share with an error.** What share of the galaxies has its mass inside the
-# central 90 % of the photometry model's draws? How far may it be from 0.9 by
+# central 90 % of the photometry model's draws, as far as so few draws can
+# place it? What would a calibrated model have, and how far from that by
 # chance?
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 rank = ranks["photometry"]["log_stellar_mass"]
-share = rank.between(0.05 * n_draws, 0.95 * n_draws).mean()
-error = np.sqrt(0.9 * 0.1 / len(rank))
-print(f"{share:.3f}, by chance 0.9 ± {error:.3f}")
+place = pd.Series(np.arange(n_draws + 1) + 0.5) / (n_draws + 1)
+places = place.between(0.05, 0.95)
+share, expected = places[rank].mean(), places.mean()
+error = np.sqrt(expected * (1 - expected) / len(rank))
+print(f"{share:.3f}, if calibrated {expected:.3f} ± {error:.3f}")
 
 # %% [markdown]
 # **Calibrated and useless.** Which model passes every test of this chapter
