@@ -48,7 +48,8 @@ def opened(chromium, path: Path, fragment: str = "", **context) -> Iterator:
 def faults(page, **options) -> list[str]:
     """What axe-core finds serious or critical on a page, with where it stands."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page, options={"resultTypes": ["violations"]} | options)
+    # It would load the styles once more, which a page from the disk may not.
+    found = axe.run(page, options={"resultTypes": ["violations"], "preload": False} | options)
     return [
         f"{violation['id']}: {node['html'][:150]}"
         for violation in found.response["violations"]

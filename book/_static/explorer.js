@@ -65,11 +65,12 @@
   }
 
   function field(label, options, onchange) {
+    const id = `explorer-${label.toLowerCase().replaceAll(" ", "-")}`;
     const select = element(
-      "select", {}, ...options.map(([value, text]) => element("option", { value }, text))
+      "select", { id }, ...options.map(([value, text]) => element("option", { value }, text))
     );
     select.addEventListener("change", () => onchange(select.value));
-    return [element("label", { class: "field" }, label, select), select];
+    return [element("div", { class: "field" }, element("label", { for: id }, label), select), select];
   }
 
   const described = (galaxy) =>
