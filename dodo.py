@@ -29,7 +29,11 @@ OWN_CHAPTERS = [f"{notebook}.ipynb" for notebook in runs.NOTEBOOKS]
 OWN_BUILD = [f"{part}/*" for part in ("html", ".doctrees", "jupyter_execute", ".jupyter_cache")]
 INDEX = ROOT / "_build" / "html" / "index.html"
 SPARE_BYTES = 100 << 20
-PROSE = sorted(p for p in (ROOT / "book").rglob("*") if p.is_file() and "chapters" not in p.parts)
+PROSE = sorted(
+    p
+    for p in (ROOT / "book").rglob("*")
+    if p.is_file() and not {"chapters", "__pycache__"} & {*p.relative_to(ROOT).parts}
+)
 DOIT_CONFIG = {"default_tasks": ["book"], "dep_file": str(ROOT / ".doit.db")}
 
 
@@ -98,12 +102,20 @@ def for_book(act) -> None:
 
 
 def build_book() -> bool:
-    """Copy this profile's chapters beside the prose, build the html, and check its links."""
+    """Copy this profile's chapters beside the prose, build the html, and check its links.
+
+    The galaxies of the page that explores them go straight into the html.
+    """
+    from galcfm.figures.explorer import write_explorer_of_run
+
     for_book(paths.require_own_files)
     for_book(paths.remove_own)
     shutil.copytree(RUN / "chapters", CHAPTERS)
     # A warning is an error: a broken figure or number would otherwise go unseen.
     built = run(BIN / "jupyter-book", "build", ".", "-W", "-n", "--keep-going", "--quiet")
+    if built:
+        survey = paths.survey_folder(PARAMETERS["05_figures"]["survey"])
+        write_explorer_of_run(RUN, survey, INDEX.parent / "_static" / "explorer")
     if built and run(sys.executable, "-c", LINKCHECKER, "--no-status", INDEX):
         print(f"The book: {INDEX}")
         return True

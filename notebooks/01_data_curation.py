@@ -27,7 +27,7 @@
 # profile `sdss`, it downloads the real galaxies. Each figure says what its
 # galaxies are.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -42,7 +42,7 @@ cutouts_per_second = 10.0  # asked of SkyServer, at most
 skyserver = "https://skyserver.sdss.org"  # address of SkyServer
 seed = 1  # of everything random in the survey
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import pandas as pd
 from IPython.display import display
@@ -136,7 +136,7 @@ with pd.option_context("display.max_colwidth", None):
 # away, small ones only nearby. That is why magnitudes alone already say much
 # about mass once colours fix the mass-to-light ratio.
 
-# %% mystnb={"figure": {"caption": "The survey: redshift, magnitude, colours and the five properties. The flux limit at r = 17.77 cuts the magnitudes sharply and ties stellar mass to redshift.", "name": "fig-survey"}}
+# %% mystnb={"figure": {"caption": "The survey: redshift, magnitude, colours and the five properties. The flux limit at r = 17.77 cuts the magnitudes sharply and ties stellar mass to redshift.", "name": "fig-survey"}, "image": {"alt": "Nine panels: histograms of redshift, of the five magnitudes and of each of the five properties with its median, and scatter plots of u\u2212g against g\u2212r and of g\u2212r against r. No galaxy lies beyond r = 17.77."}}
 figures.survey_overview(catalogue, source=galaxies.source)
 
 # %% [markdown]
@@ -159,9 +159,54 @@ table.T.round(2).join(units)
 # included: the picture shows where the light is, and is not a second
 # photometer that would undo the catalogue's noise.
 
-# %% mystnb={"figure": {"caption": "gri cutouts of 12 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}}
+# %% mystnb={"figure": {"caption": "gri cutouts of 12 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}, "image": {"alt": "Twelve colour cutouts in three rows, each with redshift, r magnitude and the five properties written below it."}}
 shown = catalogue.sample(min(12, len(catalogue)), random_state=seed)
 shown = shown.sort_values("log_stellar_mass")
 figures.contact_sheet(
     shown, galaxies.images[shown.index], source=galaxies.source
 )
+
+# %% [markdown]
+# ## Exercises
+#
+# **Near and far.** Among which galaxies are you looking when you look at low
+# masses? Compare the median redshift of the lightest and of the heaviest fifth
+# of the survey.
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+fifth = pd.qcut(catalogue["log_stellar_mass"], 5, labels=False) + 1
+catalogue.groupby(fifth)["redshift"].median().round(3).to_frame()
+
+# %% [markdown]
+# **Still in the survey?** A galaxy of $r = 17.0$ at $z = 0.05$ is moved to $z
+# = 0.10$, and nothing else about it changes. Does the survey still hold it?
+#
+# <details><summary>Answer</summary>
+#
+# No. Its luminosity distance goes from 222 to 460 Mpc, so it gets
+# $5\log_{10}(460/222) = 1.6$ mag fainter, to $r = 18.6$ before any change of
+# what the band sees of its spectrum. The limit is 17.77: of two equal galaxies
+# a survey limited in flux holds the nearer one, and this is how magnitude and
+# mass come to tell of each other.
+#
+# </details>
+#
+# **Take something away.** How would you make a survey in which dust does not
+# know the inclination, and train on it, without losing the survey you have?
+#
+# <details><summary>Answer</summary>
+#
+# Give the survey and the run names of their own, and name the tie that
+# `without` leaves out:
+#
+# ```bash
+# papermill notebooks/01_data_curation.ipynb out.ipynb \
+#   -p survey untied -p run untied -y "without: [inclined_dust]"
+# papermill notebooks/02_training.ipynb out.ipynb \
+#   -p survey untied -p run untied
+# ```
+#
+# The same seed gives the same galaxies but for their dust, so the two gains of
+# the picture may be compared galaxy by galaxy.
+#
+# </details>

@@ -24,7 +24,7 @@
 # the picture holds. A third, unconditional flow learns the distribution of
 # the properties themselves, the prior against which information is measured.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -52,7 +52,7 @@ average_decay = 0.995  # of the moving average of weights; the paper's 0
 augment = True  # rotated and mirrored images; not in the paper
 seed = 1  # of weights, order and noise
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import pandas as pd
 
@@ -101,7 +101,7 @@ pd.DataFrame({name: vars(recipe.settings(name)) for name in names})
 # %%
 trained = train_models(galaxies, folder, recipe, names)
 
-# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}}
+# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}, "image": {"alt": "Two panels, photometry model and image model: training and validation loss against epoch, with a dot at the epoch that is kept."}}
 history = pd.concat(
     pd.read_csv(folder / name / "training.csv").assign(model=name)
     for name in ("photometry", "image")
@@ -120,3 +120,51 @@ pd.DataFrame.from_dict(
     },
     orient="index",
 ).round({"validation loss": 4, "seconds": 1})
+
+# %% [markdown]
+# ## Exercises
+#
+# **What does a loss of 2 mean?** The loss is a mean over the five properties,
+# each of unit variance. What has a network that always answers zero? And one
+# that knows the population, taken to be Gaussian, and no galaxy's data?
+#
+# <details><summary>Answer</summary>
+#
+# The target $\theta_1 - \theta_0$ has the variance $1 + 1 = 2$, which is the
+# loss of the network that answers zero. Where the path stands at a time $t$
+# tells something of the target even without data: what is left of its variance
+# is $2 - (2t-1)^2 / ((1-t)^2 + t^2)$ (for $\sigma = 0$), and its mean over $t$
+# is $\pi/2 = 1.57$. So of the curves above only what they lie below about 1.57
+# is owed to the data, and the scale on which models differ is that one, not
+# zero.
+#
+# </details>
+#
+# **A head start.** With `warm_start` the image model begins as the photometry
+# model. Why can its first validation loss be no worse? Without it, why would
+# the comparison of the two models be unfair after a few epochs?
+#
+# <details><summary>Answer</summary>
+#
+# The image features enter with zero weights, so at first the image model *is*
+# the photometry model. One that starts from nothing has to learn again what
+# the magnitudes say while it learns to see, and is trained for fewer epochs,
+# since each is dearer: stopped early it would lose by too little training, and
+# one would take that for pictures without information. {doc}`06_calibration`
+# has what that costs.
+#
+# </details>
+#
+# **Blur it.** What do you expect of posteriors from a path of width $\sigma =
+# 0.2$ in place of 0.05? Try it: `-p sigma 0.2 -p run blurred`, here and in the
+# two notebooks after.
+#
+# <details><summary>Answer</summary>
+#
+# They are the right posteriors convolved with a Gaussian of 0.2 standard
+# deviations. One that should be 0.2 wide becomes $\sqrt{0.2^2 + 0.2^2} = 0.28$
+# wide, one of 0.8 only 3 % wider. So what is known well suffers, $\Delta\log
+# p$ falls, and coverage lies above its line: too wide, which is the milder
+# fault.
+#
+# </details>

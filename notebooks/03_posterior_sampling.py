@@ -24,7 +24,7 @@
 # draws the posteriors of test galaxies with both models and records the
 # exact log-densities that the metrics need.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -37,7 +37,7 @@ n_kl = 200  # galaxies with exact log-densities of their samples
 n_kl_samples = 50  # draws of each of these
 seed = 1  # of the noise
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import pandas as pd
 
@@ -62,7 +62,7 @@ print(f"{len(test)} test galaxies, {len(chosen)} of them sampled")
 # For one galaxy, the paths of 200 draws in the plane of $D_n(4000)$ and
 # $A_V$. The noise is the same for both models; the velocity differs.
 
-# %% mystnb={"figure": {"caption": "Paths of 200 draws of one galaxy from noise (start) to posterior (end), in the plane of Dn(4000) and A_V, for both models. The straight paths of the training become curved where many of them cross.", "name": "fig-trajectories"}}
+# %% mystnb={"figure": {"caption": "Paths of 200 draws of one galaxy from noise (start) to posterior (end), in the plane of Dn(4000) and A_V, for both models. The straight paths of the training become curved where many of them cross.", "name": "fig-trajectories"}, "image": {"alt": "Two rows of panels, photometry and image model, from left to right at times 0, 1/3, 2/3 and 1: 200 points in the plane of Dn(4000) and A_V, which begin as round noise and end as the posterior; a cross marks the measured values."}}
 plane = ("dn4000", "a_v")
 columns = [PROPERTY_NAMES.index(name) for name in plane]
 first = test.select([0])
@@ -142,7 +142,7 @@ stored_posteriors.save_densities(densities, folder / "densities.npz")
 # %% [markdown]
 # ## One galaxy's posterior
 
-# %% mystnb={"figure": {"caption": "Posterior of one test galaxy under both models, with its true (measured) properties and its cutout.", "name": "fig-corner"}}
+# %% mystnb={"figure": {"caption": "Posterior of one test galaxy under both models, with its true (measured) properties and its cutout.", "name": "fig-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy: histograms on the diagonal and contours below, photometry model in orange, image model in blue, lines at the measured values, and the cutout in the upper right."}}
 posteriors = {
     name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in models
@@ -150,3 +150,48 @@ posteriors = {
 figures.galaxy_corner(
     chosen.catalogue, posteriors, chosen.images, galaxy=0, source=test.source
 )
+
+# %% [markdown]
+# ## Exercises
+#
+# **From draws to a sentence.** State the stellar mass of the first sampled
+# galaxy, with its central 68 % interval, by each model.
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+pd.DataFrame(
+    {
+        name: p["log_stellar_mass"]
+        .isel(object_id=0)
+        .quantile([0.16, 0.5, 0.84])
+        .to_series()
+        for name, p in posteriors.items()
+    }
+).round(2)
+
+# %% [markdown]
+# **How many draws?** With $S$ independent draws of a Gaussian posterior of
+# width $s$, how well is its mean known, and how well its upper 97.5 % bound?
+# Are 1,000 enough?
+#
+# <details><summary>Answer</summary>
+#
+# The mean to $s/\sqrt S$, with 1,000 draws to $0.03\,s$. A quantile $q$ to
+# $\sqrt{q(1-q)/S}$ over the density there, for the bound $2.7\,s/\sqrt S$,
+# with 1,000 draws $0.08\,s$. That is enough for a catalogue, and not for
+# statements about one case in a thousand: for these use the exact log-density.
+#
+# </details>
+#
+# **Straight and curved.** Training joins noise and galaxies by straight lines.
+# Why are the paths of the figure curved all the same, and why do they never
+# cross?
+#
+# <details><summary>Answer</summary>
+#
+# Many of the straight lines pass through one point at one time, bound for
+# different ends. The network learns their mean velocity, which changes along
+# the way as it becomes clear where one is going. A velocity field has one
+# value at each place and time, so two paths that met would be one path. This
+# is what makes the flow invertible, and its density exact.
+#
+# </details>

@@ -26,13 +26,13 @@
 # definitions. This chapter computes them twice: by kernel density estimates,
 # as the paper does, and from the exact density of the flow.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 seed = 1  # of the bootstrap
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -105,7 +105,7 @@ tables.calibration_gap(results)
 # %%
 tables.comparison(comparison)
 
-# %% mystnb={"figure": {"caption": "Information of the image against the photometry model for each test galaxy, by kernel density estimates as in the paper: \u0394log p (left) and D_KL (right). Above the diagonal the image model does better.", "name": "fig-delta-log-p"}}
+# %% mystnb={"figure": {"caption": "Information of the image against the photometry model for each test galaxy, by kernel density estimates as in the paper: \u0394log p (left) and D_KL (right). Above the diagonal the image model does better.", "name": "fig-delta-log-p"}, "image": {"alt": "Two scatter plots of image model against photometry model, a point a galaxy: \u0394log p on the left, D_KL on the right, each with the diagonal of equality, a cross at the means, the histograms of both models and the share of galaxies above the diagonal."}}
 figures.model_comparison(
     {name: r["galaxies"]["delta_log_p"]["kde"] for name, r in results.items()},
     {name: r["galaxies"]["d_kl"]["kde"] for name, r in results.items()},
@@ -227,7 +227,7 @@ tables.wasserstein(results)
 # would be training and not picture. The paper's table alone cannot tell; one
 # draw a galaxy would.
 
-# %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}}
+# %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}, "image": {"alt": "A row a property: an orange dot for the photometry model and a blue one for the image model at their distances, and a short vertical line at the floor of a finite sample."}}
 distances = pd.DataFrame(
     {
         name: {
@@ -243,7 +243,7 @@ distances["floor"] = [
 ]
 figures.wasserstein_chart(distances, source=test.source)
 
-# %% mystnb={"figure": {"caption": "Distributions of posterior means and of the truth over the test galaxies. Where the data say little, the means crowd around the middle.", "name": "fig-posterior-means"}}
+# %% mystnb={"figure": {"caption": "Distributions of posterior means and of the truth over the test galaxies. Where the data say little, the means crowd around the middle.", "name": "fig-posterior-means"}, "image": {"alt": "Five panels, one a property: a grey histogram of the measured values, with outlines of the posterior means of the photometry model in orange and of the image model in blue, and the distances W in figures."}}
 figures.posterior_mean_distributions(
     chosen.catalogue, posteriors, source=test.source
 )
@@ -257,7 +257,7 @@ figures.posterior_mean_distributions(
 # %%
 tables.point_estimates(results)
 
-# %% mystnb={"figure": {"caption": "Posterior mean against measured value for the test galaxies, photometry and image model. Measurement errors of the labels are part of the scatter.", "name": "fig-recovery"}}
+# %% mystnb={"figure": {"caption": "Posterior mean against measured value for the test galaxies, photometry and image model. Measurement errors of the labels are part of the scatter.", "name": "fig-recovery"}, "image": {"alt": "Scatter plots of posterior mean against measured value, a column a property, photometry model above and image model below, each with the diagonal of equality, the scatter and R\u00b2."}}
 figures.truth_recovery(chosen.catalogue, posteriors, source=test.source)
 
 # %% [markdown]
@@ -267,7 +267,7 @@ figures.truth_recovery(chosen.catalogue, posteriors, source=test.source)
 # among a galaxy's draws, which are uniform when the posterior is calibrated,
 # and the share of truths inside central credible intervals.
 
-# %% mystnb={"figure": {"caption": "Calibration on the test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated, above it if the posterior is too wide).", "name": "fig-coverage"}}
+# %% mystnb={"figure": {"caption": "Calibration on the test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated, above it if the posterior is too wide).", "name": "fig-coverage"}, "image": {"alt": "Two rows of panels, a column a property: histograms of the rank of the truth above, coverage less its nominal value below; both models as lines over the grey band in which calibrated models stay."}}
 figures.calibration(chosen.catalogue, posteriors, source=test.source)
 
 # %% tags=["remove-cell"]
@@ -316,3 +316,52 @@ for name, distance in (("photometry", 0.0547), ("image", 0.0264)):
 glue("n_test", float(len(test)))
 glue("source", test.source)
 glue("n_metrics", float(len(chosen)))
+
+# %% [markdown]
+# ## Exercises
+#
+# **Know nothing, honestly.** Which $\Delta\log p$, $D_\mathrm{KL}$ and
+# coverage has a model that answers each galaxy with the prior?
+#
+# <details><summary>Answer</summary>
+#
+# $\Delta\log p = 0$ and $D_\mathrm{KL} = 0$ for each galaxy, and perfect
+# coverage. Calibration says that a posterior may be believed, not that it says
+# anything: both kinds of numbers are needed.
+#
+# </details>
+#
+# **Twice as sure as one may be.** One property, a posterior that should be a
+# Gaussian of width $s$, much narrower than the prior. A model gives the right
+# middle, and half the width. What happens to its mean $\Delta\log p$ and to
+# its $D_\mathrm{KL}$?
+#
+# <details><summary>Answer</summary>
+#
+# $\Delta\log p$ changes by $\ln 2 - \tfrac12 (2^2 - 1) = -0.81$ nat, as the
+# truth lies twice as many of the claimed widths away; $D_\mathrm{KL}$, which
+# never looks at the truth, rises by $\ln 2 = 0.69$ nat. Their difference of
+# 1.5 nat is what gives the model away.
+#
+# </details>
+#
+# **Mean or median?** Is the gain of the picture one that most galaxies have,
+# or one that few have? Compare its mean and its median, and the galaxies that
+# gain most.
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+change = np.subtract(
+    *(
+        results[name]["galaxies"]["delta_log_p"]["exact"]
+        for name in ("image", "photometry")
+    )
+)
+upper = np.sort(change)[-len(change) // 10 :]
+pd.Series(
+    {
+        "mean gain [nat]": change.mean(),
+        "median gain [nat]": np.median(change),
+        "share of galaxies that gain": (change > 0).mean(),
+        "of the gain, by the best tenth": upper.sum() / change.sum(),
+    }
+).round(3).to_frame("exact, this run")

@@ -21,13 +21,13 @@
 # The figures of the paper, made from this run's posteriors. Each is also
 # written as PDF and PNG to the run's `figures` folder.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 galaxies_shown = [0, 1, 2]  # rows of the sampled galaxies in corner plots
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -53,7 +53,7 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 # Each point is a test galaxy. In the paper 81.5 % of the galaxies have the
 # higher $\Delta\log p$ and 96.5 % the higher $D_\mathrm{KL}$ with the image.
 
-# %% mystnb={"figure": {"caption": "\u0394log p and D_KL of the image model against the photometry model, from the exact density of the flow where the paper uses kernel estimates. The diagonal is equality.", "name": "fig-paper-metrics"}}
+# %% mystnb={"figure": {"caption": "\u0394log p and D_KL of the image model against the photometry model, from the exact density of the flow where the paper uses kernel estimates. The diagonal is equality.", "name": "fig-paper-metrics"}, "image": {"alt": "Two scatter plots of image model against photometry model, a point a galaxy: exact \u0394log p on the left, exact D_KL on the right, each with the diagonal of equality, a cross at the means and the share of galaxies above the diagonal."}}
 figure = figures.model_comparison(
     {
         name: results[name]["galaxies"]["delta_log_p"]["exact"]
@@ -73,7 +73,7 @@ figure
 # recover them. The paper finds that the image model recovers them more
 # faithfully.
 
-# %% mystnb={"figure": {"caption": "Mass-metallicity, star formation rate-mass and star formation rate-metallicity planes of the test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies.", "name": "fig-scaling-relations"}}
+# %% mystnb={"figure": {"caption": "Mass-metallicity, star formation rate-mass and star formation rate-metallicity planes of the test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies.", "name": "fig-scaling-relations"}, "image": {"alt": "Three rows of panels, one a plane: contours of the measured values on the left, of the posterior means of the photometry model in the middle and of the image model on the right, with the measured contours dashed beneath; six numbered galaxies stand in all panels, their cutouts beside them."}}
 figure = figures.scaling_relations(
     chosen.catalogue, posteriors, chosen.images, source=test.source
 )
@@ -124,7 +124,7 @@ tables.scaling_relations(models)
 # image can help where it shows what colours cannot, such as the inclination of
 # a disc. {doc}`04_metrics` says what it is worth on the two together.
 
-# %% mystnb={"figure": {"caption": "The plane of dust attenuation and age indicator for the test galaxies: measured values and the posteriors of the two models.", "name": "fig-dust-age"}}
+# %% mystnb={"figure": {"caption": "The plane of dust attenuation and age indicator for the test galaxies: measured values and the posteriors of the two models.", "name": "fig-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw a galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
 figure = figures.dust_age(chosen.catalogue, posteriors, source=test.source)
 figures.save(figure, folder / "figures" / "dust_age")
 figure
@@ -136,7 +136,7 @@ figure
 # draws, lines mark the measured values, which have errors of their own; look
 # for blue contours inside the orange ones.
 
-# %%
+# %% mystnb={"image": {"alt": "Corner plot of the five properties of one test galaxy: histograms on the diagonal and contours below, photometry model in orange, image model in blue, lines at the measured values, and the cutout in the upper right."}}
 for galaxy in galaxies_shown:
     figure = figures.galaxy_corner(
         chosen.catalogue,
@@ -165,3 +165,54 @@ recovered = [
 ]
 glue("n_relations", float(len(recovered)))
 glue("n_recovered", float(sum(recovered)))
+
+# %% [markdown]
+# ## Exercises
+#
+# **Why draws?** Show that one draw from each calibrated posterior has the
+# scaling relation of the measured properties, even if each posterior is nearly
+# as wide as the population.
+#
+# <details><summary>Answer</summary>
+#
+# Measured properties and data are drawn from $p(\theta)\,p(D \mid \theta)$. A
+# draw for a galaxy of the test split comes from $p(D)\,p(\theta \mid D)$: the
+# same joint distribution, written the other way round. So over many galaxies
+# draws are distributed as the measured values are, and any relation of two
+# properties, slope, curvature and scatter, is the same. Means are not drawn
+# from anything.
+#
+# </details>
+#
+# **The degeneracy, in one number.** What is the median correlation of
+# $D_n(4000)$ and $A_V$ within the posteriors? Which sign does a trade of age
+# against dust have?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+import xarray
+
+for name, dataset in posteriors.items():
+    draws = ("chain", "draw")
+    found = xarray.corr(dataset["dn4000"], dataset["a_v"], dim=draws)
+    print(f"{name}: {float(found.median()):+.2f}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# A trade has a negative sign: the same red colour by older stars, a larger
+# break, with less dust, or by more dust with younger stars.
+#
+# </details>
+#
+# **Find one.** In [the explorer](../explorer.md), look for a galaxy whose
+# image posterior is clearly the narrower one in $A_V$, and for one where it is
+# not. What do their pictures show?
+#
+# <details><summary>Answer</summary>
+#
+# Look at the inclination first: an edge-on disc, its dust lane and its
+# reddened middle say what colours leave open. For round and featureless
+# galaxies both models tend to say the same. A single galaxy proves nothing,
+# though: {doc}`16_what_a_picture_is_worth` asks all of them.
+#
+# </details>

@@ -29,12 +29,12 @@
 # `python -m galcfm.studies.calibration`; this chapter reads the ranks and
 # tests them.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick or paper
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -84,7 +84,7 @@ print(tables.made_by(stored))
 # of two models, none of which is independent of the others, one line that
 # leaves it slightly would be no surprise.
 
-# %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus what a calibrated model has, for simulated galaxies that no model has seen. Inside the grey band along its whole length in 95 % of cases if calibrated.", "name": "fig-calibration"}}
+# %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus what a calibrated model has, for simulated galaxies that no model has seen. Inside the grey band along its whole length in 95 % of cases if calibrated.", "name": "fig-calibration"}, "image": {"alt": "Seven panels, one a test: share of galaxies below each rank less what is expected, a line a model, over a grey lens-shaped band about zero."}}
 ranks = {model: calibration.ranks_under(model, galaxies) for model in models}
 low, high = calibration.band(len(galaxies), n_draws)
 levels = np.arange(1, n_draws + 1) / (n_draws + 1)
@@ -121,7 +121,7 @@ tables.calibration_tests(overall)
 # there says what spectroscopy would add.
 
 
-# %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for a fifth of the simulated galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}}
+# %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for a fifth of the simulated galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}, "image": {"alt": "Two tables of coloured cells, photometry and image model: a row a fifth of the galaxies in mass, redshift or magnitude, a column a test; numbers above 1 are orange to red, and most of them stand in the rows of redshift."}}
 figures.departures(
     {
         model: calibration.departures(
@@ -195,7 +195,7 @@ tables.calibration_variants(compared.loc["image"])
 #
 # The same variants by what they gain, one training each.
 
-# %% mystnb={"figure": {"caption": "Mean log p of the truth under each variant of the training, minus that of this book's own, galaxy by galaxy on the same simulated galaxies; bars are standard errors over galaxies. Right of the dashed line the variant is better.", "name": "fig-variants"}}
+# %% mystnb={"figure": {"caption": "Mean log p of the truth under each variant of the training, minus that of this book's own, galaxy by galaxy on the same simulated galaxies; bars are standard errors over galaxies. Right of the dashed line the variant is better.", "name": "fig-variants"}, "image": {"alt": "Two panels, photometry and image model: a dot with its error bar for each variant of the training, right of a dashed line at zero if it is better than the book's own."}}
 figures.variant_gains(compared, source="simulated survey")
 
 # %% [markdown]
@@ -258,3 +258,45 @@ for key, label, sign in (
 ):
     glue(key, sign * float(compared.loc[("image", label), "gain"]))
 glue("variant_error", float(compared.loc["image", "error"].median()))
+
+# %% [markdown]
+# ## Exercises
+#
+# **Read the shape.** Sketch the histogram of ranks for posteriors that are too
+# narrow, too wide, and shifted to low values.
+#
+# <details><summary>Answer</summary>
+#
+# Too narrow: a U, as truths fall outside the draws on both sides. Too wide: a
+# hill in the middle. Shifted to low values: rising, as most draws lie below
+# the truth. The curves of the first figure are running sums of such
+# histograms: too narrow is first above zero and then below it, too wide the
+# other way round, and a shift is one bow to one side, here below.
+#
+# </details>
+#
+# **A share with an error.** What share of the galaxies has its mass inside the
+# central 90 % of the photometry model's draws, as far as so few draws can
+# place it? What would a calibrated model have, and how far from that by
+# chance?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+rank = ranks["photometry"]["log_stellar_mass"]
+place = pd.Series(np.arange(n_draws + 1) + 0.5) / (n_draws + 1)
+places = place.between(0.05, 0.95)
+share, expected = places[rank].mean(), places.mean()
+error = np.sqrt(expected * (1 - expected) / len(rank))
+print(f"{share:.3f}, if calibrated {expected:.3f} ± {error:.3f}")
+
+# %% [markdown]
+# **Calibrated and useless.** Which model passes every test of this chapter
+# without having seen any galaxy's data? Which row of the tables would betray
+# it?
+#
+# <details><summary>Answer</summary>
+#
+# One that answers with the prior: truth and draws are exchangeable then, too.
+# No rank betrays it. The gain in mean $\log p$ does, which is why each table
+# has it beside the tests.
+#
+# </details>

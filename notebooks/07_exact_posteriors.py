@@ -27,12 +27,12 @@
 #
 # The results are stored; `python -m galcfm.studies.exact` makes them again.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -106,10 +106,10 @@ tables.exact_checks(exact)
 # on the first is what finite data cost; what it lacks to the exact posterior
 # is the model's own error.
 
-# %% mystnb={"figure": {"caption": "Posteriors of four galaxies of the simulated survey given five magnitudes: the exact one, and two flows.", "name": "fig-exact-marginals"}}
+# %% mystnb={"figure": {"caption": "Posteriors of four galaxies of the simulated survey given five magnitudes: the exact one, and two flows.", "name": "fig-exact-marginals"}, "image": {"alt": "A row a galaxy, a column a property: the exact posterior as a grey histogram, two flows as outlines that follow it, and a line at the measured value."}}
 figures.exact_marginals(draws, table, names, source=source)
 
-# %% mystnb={"figure": {"caption": "Log-density at the measured properties, exact less flow, for each simulated galaxy: against the exact one (left; values beyond the frame lie near its edge) and as a histogram (right).", "name": "fig-exact-gaps"}}
+# %% mystnb={"figure": {"caption": "Log-density at the measured properties, exact less flow, for each simulated galaxy: against the exact one (left; values beyond the frame lie near its edge) and as a histogram (right).", "name": "fig-exact-gaps"}, "image": {"alt": "On the left a scatter plot of exact less flow against the exact log-density, about a line at zero; on the right histograms of these differences for the two flows, centred near zero."}}
 figures.exact_gaps(table, names, source=source)
 
 # %%
@@ -187,7 +187,7 @@ pd.Series(
 # %%
 tables.exact_information(exact)
 
-# %% mystnb={"figure": {"caption": "Information on A_V in the simulated survey: by photometry exactly, by the flows, and with the inclination beside it. No method can pass the dashed line, because A_V is measured with an error.", "name": "fig-exact-dust"}}
+# %% mystnb={"figure": {"caption": "Information on A_V in the simulated survey: by photometry exactly, by the flows, and with the inclination beside it. No method can pass the dashed line, because A_V is measured with an error.", "name": "fig-exact-dust"}, "image": {"alt": "Four horizontal bars with error bars, in nat: the exact posterior, two flows, and the exact posterior with the inclination known; a dashed line on the right marks what the true value would tell."}}
 dust = exact["properties"]["a_v"]["information"]
 inclination = controls["experiments"]["inclination"]
 information = {
@@ -222,3 +222,39 @@ figures.information_bars(
 glue("a_v_share", 100 * dust["exact"]["mean"] / dust["known"]["mean"])
 glue("a_v_flow_share", 100 * dust["book"]["mean"] / dust["known"]["mean"])
 glue("inclination_gain", inclination["gain"])
+
+# %% [markdown]
+# ## Exercises
+#
+# **Better than exact?** In the second figure the flow gives some galaxies a
+# higher density than the exact posterior does. Is that an error?
+#
+# <details><summary>Answer</summary>
+#
+# No. For one galaxy any density may win, by luck: a narrower or shifted one
+# that happens to have its peak where the label fell. Averaged over galaxies of
+# the population the exact posterior cannot be beaten, as the mean of $\log p -
+# \log q$ is a Kullback-Leibler divergence, which is never negative. That
+# average is known to its error of finite galaxies and finite particles.
+#
+# </details>
+#
+# **The ceiling.** A property has the spread $\tau$ in the population, and its
+# label a Gaussian error $e$. How much information on the label is there at
+# most? What follows for $e = \tau$?
+#
+# <details><summary>Answer</summary>
+#
+# The label has the variance $\tau^2 + e^2$. Knowing the true value leaves
+# $e^2$, so there are at most $\tfrac12 \ln(1 + \tau^2 / e^2)$ nat; for $e =
+# \tau$ that is 0.35 nat, however good the data. A model can look poor because
+# its label is.
+#
+# </details>
+#
+# **Count them.** For what share of the galaxies does the book's flow have a
+# higher density at the label than the exact posterior?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+share = (table["book"] > table["exact"]).mean()
+print(f"{share:.0%} of {len(table)} galaxies")

@@ -22,12 +22,12 @@
 # likely than the prior does. The paper names them as a weakness. Are they
 # errors of the model, or would an exact posterior have them too?
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick or paper
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -67,7 +67,7 @@ draws = {
 shares = {name: outliers.shares_below_zero(d) for name, d in densities.items()}
 tables.outlier_shares(gain, shares)
 
-# %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}}
+# %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}, "image": {"alt": "Two panels, photometry and image model: the share of galaxies below each \u0394log p on a logarithmic axis, a solid line for the truths and a dashed one for the model's own draws."}}
 figures.gain_tail(gain, draws, source=test.source)
 
 # %% [markdown]
@@ -82,7 +82,7 @@ figures.gain_tail(gain, draws, source=test.source)
 # The eight test galaxies with the lowest $\Delta\log p$ under the image
 # model, from the lowest on:
 
-# %% mystnb={"figure": {"caption": "The eight test galaxies with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}}
+# %% mystnb={"figure": {"caption": "The eight test galaxies with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}, "image": {"alt": "Eight colour cutouts in two rows, each with redshift, r magnitude, the five measured properties and \u0394log p written below it."}}
 lowest = np.argsort(gain["image"])[:8]
 worst = test.select(lowest)
 figures.contact_sheet(
@@ -96,7 +96,7 @@ figures.contact_sheet(
 # their measurement errors. So it can be asked whether the posterior missed
 # the galaxy or the catalogue did.
 
-# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}}
+# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}, "image": {"alt": "Two scatter plots, photometry and image model: \u0394log p against the size of the label errors, a point a galaxy, with a dashed line at zero."}}
 simulated = "a_v_true" in test.catalogue
 if simulated:
     size = outliers.label_error_size(test.catalogue)
@@ -167,7 +167,7 @@ remedies.round(3)
 # longest axis of a posterior has a direction and a length. A correlation
 # below zero means that more dust is traded for younger or poorer stars.
 
-# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}}
+# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}, "image": {"alt": "Two rows of histograms, a column a plane: the correlation within each galaxy's posterior above, the length of the posterior's longest axis below, an outline a model."}}
 scale = galaxies.split("train").properties.std(axis=0)
 samples = {
     name: stored_posteriors.samples_array(
@@ -238,3 +238,39 @@ for name, values in gain.items():
     }
     for key, number in numbers.items():
         glue(f"{name}_{key}", float(number))
+
+# %% [markdown]
+# ## Exercises
+#
+# **How many by honest chance?** One property, a prior of width 1, and
+# posteriors that are exact Gaussians of width $s$. What share of truths has a
+# negative $\Delta\log p$ for $s$ of 0.1, 0.5 and 0.9? Draw them and count.
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+rng = np.random.default_rng(0)
+for s in (0.1, 0.5, 0.9):
+    middle = np.sqrt(1 - s**2) * rng.standard_normal(100_000)
+    z = rng.standard_normal(100_000)
+    honest = -np.log(s) - z**2 / 2 + (middle + s * z) ** 2 / 2
+    print(f"s = {s}: {(honest < 0).mean():.1%} below zero")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The less the data tell, the more truths lie below zero. Many outliers of that
+# kind are the mark of weak data, not of a weak model.
+#
+# </details>
+#
+# **Which side to err on?** Two models have the same mean $\Delta\log p$. One
+# has more galaxies below $-3$ nat than its own draws let expect. Which one
+# would you take for a catalogue?
+#
+# <details><summary>Answer</summary>
+#
+# The other. Its intervals mean what they say for each galaxy, while those of
+# the first fail where nobody is warned; the same mean says that it pays for
+# them by being sharper elsewhere. Comparing truths with draws, as in the first
+# figure, is what tells the two apart, and the mean does not.
+#
+# </details>

@@ -25,12 +25,12 @@
 # `python -m galcfm.studies.realism` and
 # `python -m galcfm.studies.picture_controls`. The sheet of cutouts shows this run's own survey; with the profile `sdss` those are real.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -72,7 +72,7 @@ for name, result in catalogues["colour_auc"].items():
     print(f"{name}: {result['auc']:.3f} ± {result['standard_error']:.3f}")
 glue("colour_auc", catalogues["colour_auc"]["judged"]["auc"], display=False)
 
-# %% mystnb={"figure": {"caption": "Colours of real and simulated galaxies matched in r and redshift: medians, 16 to 84 % (thick) and 5 to 95 % (thin).", "name": "fig-real-colours"}}
+# %% mystnb={"figure": {"caption": "Colours of real and simulated galaxies matched in r and redshift: medians, 16 to 84 % (thick) and 5 to 95 % (thin).", "name": "fig-real-colours"}, "image": {"alt": "Four panels, one a colour: real galaxies above and simulated ones below, each as a dot at the median on a thick and a thin bar."}}
 figures.colour_comparison(catalogues["colours"], source=both)
 
 # %%
@@ -85,7 +85,7 @@ tables.magnitude_errors(catalogues["magnitude_errors"])
 # catalogue of {cite:t}`Kauffmann2003`, {cite:t}`Brinchmann2004` and
 # {cite:t}`Tremonti2004`; abundances only of its star-forming galaxies.
 
-# %% mystnb={"figure": {"caption": "Percentiles of the simulated parent population less those of the Main Galaxy Sample, in standard deviations of the latter. The band is \u00b10.15.", "name": "fig-real-percentiles"}}
+# %% mystnb={"figure": {"caption": "Percentiles of the simulated parent population less those of the Main Galaxy Sample, in standard deviations of the latter. The band is \u00b10.15.", "name": "fig-real-percentiles"}, "image": {"alt": "Bars of simulated less real percentiles, five for each of the five properties and redshift, about a line at zero with a grey band."}}
 figures.percentile_offsets(realism["percentiles"], allowed=0.15, source=both)
 
 # %%
@@ -205,7 +205,7 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 #   outside, the trail of a satellite, or a large neighbour that fills the
 #   frame.
 
-# %% mystnb={"figure": {"caption": "Twelve cutouts of this run's own survey, in order of stellar mass.", "name": "fig-real-sheet"}}
+# %% mystnb={"figure": {"caption": "Twelve cutouts of this run's own survey, in order of stellar mass.", "name": "fig-real-sheet"}, "image": {"alt": "Twelve colour cutouts in three rows, each with redshift, r magnitude and the five properties written below it."}}
 galaxies = Survey.load(paths.survey_folder(survey))
 shown = galaxies.catalogue.sample(min(12, len(galaxies)), random_state=1)
 shown = shown.sort_values("log_stellar_mass")
@@ -240,8 +240,48 @@ figures.contact_sheet(
 # little overfitting is left: another galaxy's picture costs about a hundredth
 # of a nat.
 
-# %% mystnb={"figure": {"caption": "Gain in log p by numbers given to a small flow beside the photometry, in the simulated survey.", "name": "fig-controls"}}
+# %% mystnb={"figure": {"caption": "Gain in log p by numbers given to a small flow beside the photometry, in the simulated survey.", "name": "fig-controls"}, "image": {"alt": "A row a control: a dot with its error bar at the gain in log p, right of a line at zero where the numbers tell something new."}}
 figures.control_gains(controls["experiments"], source="simulated survey")
 
 # %%
 tables.control_gains(controls["experiments"])
+
+# %% [markdown]
+# ## Exercises
+#
+# **What is an AUC?** A classifier has an area under its curve of 0.83. Put
+# that into a sentence about one real and one simulated cutout. Is 0.5 proof
+# that the two kinds are alike?
+#
+# <details><summary>Answer</summary>
+#
+# Shown one of each, it gives the higher score to the right one in 83 of 100
+# cases. At 0.5 *this* classifier, with *these* numbers and as many examples,
+# finds no difference; another may. That is why numbers and a network are asked
+# here, and why an AUC goes with its error.
+#
+# </details>
+#
+# **Which test would catch it?** By mistake a simulator renders each cutout
+# with the noise-free flux, and the catalogue has noisy magnitudes. Which
+# control of the last section goes up?
+#
+# <details><summary>Answer</summary>
+#
+# The first: fluxes measured on isolated stamps would tell what the noise has
+# hidden from the magnitudes, and so something new. The image model would win
+# by photometry in disguise. Another galaxy's picture would still tell nothing.
+#
+# </details>
+#
+# **Where is it worst?** Which percentile of which property is furthest from
+# the real galaxies, and by how many standard deviations?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+offsets = {
+    (name, f"{percent} %"): entry["offset"]
+    for name, by_percentile in realism["percentiles"].items()
+    for percent, entry in by_percentile.items()
+}
+worst = max(offsets, key=lambda key: abs(offsets[key]))
+print(f"{' '.join(worst)}: {offsets[worst]:+.2f} standard deviations")

@@ -30,7 +30,7 @@
 # `data/published/models`. One is told the redshift, which real catalogues
 # have; the other, like the models of the paper, is not.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick or paper
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -39,7 +39,7 @@ n_samples = 100  # draws a galaxy; the paper's 1,000
 steps = 12  # Runge-Kutta steps; the paper's 100
 seed = 1  # of the noise
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -116,7 +116,7 @@ for name, share in shares.items():
     glue(f"outside_{name.replace('-', '_')}", float(share), display=False)
     print(f"{name}: {share:.1%} out of range")
 
-# %% mystnb={"figure": {"caption": "Share of real galaxies that are flagged as out of range by the model that is told the redshift, along the distance in colour from the cut between star-forming galaxies (left of it) and others, along redshift, and along the error of the u magnitude. Dashed: the share of simulated galaxies that is flagged.", "name": "fig-sky-outside"}}
+# %% mystnb={"figure": {"caption": "Share of real galaxies that are flagged as out of range by the model that is told the redshift, along the distance in colour from the cut between star-forming galaxies (left of it) and others, along redshift, and along the error of the u magnitude. Dashed: the share of simulated galaxies that is flagged.", "name": "fig-sky-outside"}, "image": {"alt": "Three panels: the share of flagged galaxies, with error bars, against the distance in g\u2212r from the cut, against redshift, and against the error of u; a dashed line marks the share of simulated galaxies."}}
 cut = 0.21 - 0.03 * reference["absolute_r"]
 figures.outside_shares(
     flag,
@@ -170,7 +170,7 @@ for name in models:
         glue(f"{name}_{number}", value, display=False)
 tables.masses(compared)
 
-# %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians of models trained on simulated galaxies, less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}}
+# %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians of models trained on simulated galaxies, less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}, "image": {"alt": "Two panels, redshift told on the left and photometry alone on the right: points of posterior median less kcorrect's mass against that mass, with a line and a band for their median and spread, about a line at zero."}}
 figures.mass_differences(
     {
         "Redshift told": found["photometry_redshift"],
@@ -211,10 +211,50 @@ for name, posterior in posteriors.items():
 # `python -m galcfm.studies.realism`; {doc}`09_is_the_survey_real` tells what
 # it means for the image model.
 
-# %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}}
+# %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}, "image": {"alt": "A row a measurement: a dot and a bar for real cutouts and one below for simulated ones, in real standard deviations from the real median."}}
 cutouts = json.loads(
     (paths.published_folder() / "realism_cutouts.json").read_text()
 )
 figures.cutout_comparison(
     cutouts["statistics"], source="SDSS and simulated galaxies"
 )
+
+# %% [markdown]
+# ## Exercises
+#
+# **Whose mass?** A catalogue gives $\log M_\star = 10.50$ for $H_0 = 100$
+# km/s/Mpc and the initial mass function of Chabrier. What is that on the scale
+# of this book?
+#
+# <details><summary>Answer</summary>
+#
+# Distances go as $1/H_0$, and masses as their square: $2\log_{10}(100/70) =
+# 0.31$ dex more. Kroupa's function adds 0.034 dex. So 10.84. A third of a dex
+# between two catalogues is often no more than this.
+#
+# </details>
+#
+# **The price of a redshift.** At given magnitudes, by how much does the mass
+# change if a galaxy is at $z = 0.10$ and not at 0.05? How does that compare
+# with the pull in the right panel of the masses?
+#
+# <details><summary>Answer</summary>
+#
+# The luminosity distance is 2.07 times as large, the luminosity 4.3 times, so
+# the mass changes by about 0.63 dex. Photometry alone narrows the redshift by
+# colours and by how many galaxies of each kind there are, and what is left of
+# that factor is the pull towards the middle of the population.
+#
+# </details>
+#
+# **Believe the flag?** Of the star-forming galaxies that are flagged as out of
+# range, how many have kcorrect's mass inside the 68 % interval? Is it fewer
+# than of the others?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+for name, posterior in posteriors.items():
+    draws = posterior["log_stellar_mass"].stack(sample=("chain", "draw"))
+    rank = (draws.to_numpy() < masses[:, None]).mean(1)
+    inside = np.abs(rank - 0.5) < 0.34
+    for what, rows in (("flagged", flag[blue]), ("others", ~flag[blue])):
+        print(f"{name}, {what}: {inside[rows].mean():.0%} of {rows.sum()}")

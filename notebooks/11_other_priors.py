@@ -28,12 +28,12 @@
 # The effective sample size $(\sum w)^2 / \sum w^2$ {cite:p}`Kong1994` says
 # how many of the draws still count.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick or paper
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 import warnings
@@ -94,7 +94,7 @@ poorer = priors.relation_ratio(
     old=(relation, scatter),
 )
 
-# %% mystnb={"figure": {"caption": "Masses of the training galaxies, and of the population with a steeper mass function (left); the effective share of the posterior draws of each test galaxy under the latter (right).", "name": "fig-other-prior"}}
+# %% mystnb={"figure": {"caption": "Masses of the training galaxies, and of the population with a steeper mass function (left); the effective share of the posterior draws of each test galaxy under the latter (right).", "name": "fig-other-prior"}, "image": {"alt": "On the left two histograms of stellar mass, the survey filled and the steeper mass function as an outline that rises towards low masses; on the right histograms of the effective share of the draws under both models."}}
 effective = {
     name: priors.reweight(draws, steeper).effective_sample_size
     for name, draws in samples.items()
@@ -219,3 +219,48 @@ for change, short in (
             glue(f"{short}_{which}_{name}", float(result[which][k]))
 glue("bursts_gain", stored["gain"])
 glue("bursts_gain_error", stored["standard_error"])
+
+# %% [markdown]
+# ## Exercises
+#
+# **What is lost?** Draws get weights whose logarithms scatter like a Gaussian
+# of width $s$. Which share of them still counts? Try it for $s = 1$.
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+log_weight = np.random.default_rng(0).standard_normal(100_000)
+weight = np.exp(log_weight)
+share = weight.sum() ** 2 / (weight**2).sum() / len(weight)
+print(f"counted {share:.3f}, by the formula {np.exp(-1):.3f}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# $(\sum w)^2 / (n \sum w^2) \to \mathrm{E}[w]^2 / \mathrm{E}[w^2] = e^{-s^2}$:
+# a third for $s = 1$, two in a hundred for $s = 2$. So a prior may differ by a
+# factor of a few over the width of a posterior, not by many.
+#
+# </details>
+#
+# **Narrower is easier.** For which galaxies do fewer draws survive a change of
+# the mass function: those whose mass is well known, or badly? What does that
+# say of the image model?
+#
+# <details><summary>Answer</summary>
+#
+# Badly: over a wide posterior the ratio of the two priors varies more. The
+# more the data tell, the less the prior matters, so the image model, where it
+# is narrower, is also the one that is easier to carry to another population.
+#
+# </details>
+#
+# **Not by weights.** Why can the bursts of the last section not be put into
+# the posterior by weighting its draws, and what is done instead?
+#
+# <details><summary>Answer</summary>
+#
+# The weight of a draw may depend only on what a draw says, its five
+# properties, and the burst is none of them: galaxies of the same five
+# properties differ in it, and so do their data. The training galaxies do have
+# it, so these are weighted, and the network learns on.
+#
+# </details>

@@ -36,12 +36,12 @@
 #
 # The results are stored; `python -m galcfm.studies.account` makes them again.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import json
 
@@ -66,7 +66,7 @@ print(tables.made_by(account))
 # the paper to have, the $A_V$ of the Balmer decrement as label and Petrosian
 # magnitudes as photometry.
 
-# %% mystnb={"figure": {"caption": "What the picture adds to photometry in the simulated survey, exact, in steps that each keep those before. Bars are two standard errors. The last two rows are the paper's number, by kernel densities on real galaxies, and what is left to it.", "name": "fig-picture-worth"}}
+# %% mystnb={"figure": {"caption": "What the picture adds to photometry in the simulated survey, exact, in steps that each keep those before. Bars are two standard errors. The last two rows are the paper's number, by kernel densities on real galaxies, and what is left to it.", "name": "fig-picture-worth"}, "image": {"alt": "Horizontal bars that build on each other, from the book's first survey by steps to all ties; a hatched bar for what is not accounted for, and a dark one for the paper's number."}}
 PAPER = 2.17 - 1.26
 steps = [
     (

@@ -27,13 +27,13 @@
 # made by trying it when the page is built. {doc}`../run_it_yourself` has the
 # calls in brief, {doc}`../data` the definitions.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 6  # test galaxies that stand in for yours; not in the paper
 
-# %%
+# %% tags=["hide-input"]
 # %matplotlib inline
 import tempfile
 import warnings
@@ -83,7 +83,7 @@ model = Posterior.load(paths.published_folder() / "models" / "photometry")
 posteriors = model.infer(mine, n_samples=1000, steps=12, progress=False)
 posteriors["log_stellar_mass"].median(("chain", "draw")).to_series().round(2)
 
-# %% mystnb={"figure": {"caption": "Posterior of the first galaxy by the small photometry model that is kept in the repository, with the values that its survey has measured.", "name": "fig-own-corner"}}
+# %% mystnb={"figure": {"caption": "Posterior of the first galaxy by the small photometry model that is kept in the repository, with the values that its survey has measured.", "name": "fig-own-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy: histograms on the diagonal and contours below in orange, with lines at the measured values."}}
 figures.galaxy_corner(
     galaxies.catalogue,
     {"photometry": posteriors},

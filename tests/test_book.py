@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from browser import browser, faults, opened
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "smoke_metrics.json"
@@ -58,16 +59,93 @@ def copy(tmp_path_factory) -> Path:
 
 def test_the_book_is_complete(copy):
     html = copy / "_build" / "html"
-    toc = yaml.safe_load((copy / "_toc.yml").read_text())
-    pages = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
-    for page in pages:
-        assert (html / f"{page}.html").exists(), page
+    for page in pages(copy):
+        assert page.exists(), page
     for page in html.rglob("*.html"):
         text = page.read_text()
         loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]+)"', text)
         loaded += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="([^"]+)"', text)
         outside = [url for url in loaded if re.match(r"(https?:)?//", url)]
         assert not outside, f"{page.name} asks the network for {outside}"
+
+
+def pages(copy: Path) -> list[Path]:
+    html = copy / "_build" / "html"
+    toc = yaml.safe_load((copy / "_toc.yml").read_text())
+    chapters = (c["file"] for part in toc["parts"] for c in part["chapters"])
+    return [html / f"{page}.html" for page in (toc["root"], *chapters)]
+
+
+def test_pictures_have_words_in_their_place(copy):
+    for page in pages(copy):
+        for image in re.findall(r"<img [^>]*>", page.read_text()):
+            words = re.search(r'alt="([^"]*)"', image)
+            # Sphinx puts the name of the file where nothing is given.
+            assert words is not None, f"{page.name}: {image}"
+            assert len(words[1]) > 30, f"{page.name}: {image}"
+            assert ".png" not in words[1], f"{page.name}: {image}"
+
+
+def test_no_page_has_a_serious_fault(copy):
+    """Of those that axe-core finds, on light pages, and of contrast on dark ones."""
+    found = []
+    with browser() as chromium:
+        for path in pages(copy):
+            with opened(chromium, path, color_scheme="light") as page:
+                found += [f"{path.name}: {fault}" for fault in faults(page)]
+                page.emulate_media(color_scheme="dark")
+                page.wait_for_selector("html[data-theme=dark]", state="attached")
+                dark = faults(page, runOnly=["color-contrast"])
+                found += [f"{path.name}, dark: {fault}" for fault in dark]
+    assert not found, "\n".join(found)
+
+
+def test_the_explorer_by_mouse_keys_and_link(copy):
+    page_of_galaxies = copy / "_build" / "html" / "book" / "explorer.html"
+    script = (copy / "_build" / "html" / "_static" / "explorer" / "galaxies.js").read_text()
+    data = json.loads(script.split("=", 1)[1].strip().rstrip(";"))
+    by_id = {galaxy["id"]: galaxy for galaxy in data["galaxies"]}
+    names = list(by_id)
+
+    def chosen(page):
+        return page.evaluate("new URLSearchParams(location.hash.slice(1)).get('galaxy')")
+
+    with browser() as chromium:
+        with opened(chromium, page_of_galaxies) as page:
+            assert chosen(page) == names[0]
+            assert page.locator("#explorer section.galaxy").count() == 1
+            galaxy = by_id[names[0]]
+            row = page.locator("#explorer tbody tr").first.inner_text().replace("−", "-")
+            for number in (galaxy["measured"][0], galaxy["models"]["image"]["median"][0]):
+                assert f"{number:.2f}" in row
+            page.locator("#explorer .map").focus()
+            page.keyboard.press("ArrowRight")
+            right = by_id[chosen(page)]
+            assert right["measured"][0] > galaxy["measured"][0]
+            page.keyboard.press("ArrowUp")
+            assert by_id[chosen(page)]["measured"][1] > right["measured"][1]
+            page.get_by_label("Map", exact=True).select_option(index=3)
+            page.get_by_label("Compare with galaxy B").select_option(index=6)
+            assert page.locator("#explorer section.galaxy").count() == 2
+            address = page.evaluate("location.hash")
+            assert f"with={names[5]}" in address
+            assert "map=dn4000-a_v" in address
+        fragment = f"#galaxy={names[3]}&with={names[4]}&map=dn4000-a_v"
+        narrow = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+        with opened(chromium, page_of_galaxies, fragment, color_scheme="dark", **narrow) as page:
+            for letter, name in zip("AB", names[3:5], strict=True):
+                heading = page.get_by_role("heading", name=f"Galaxy {letter}: {name}", exact=True)
+                assert heading.count() == 1
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            other = page.locator("#explorer .map circle").nth(7)
+            other.scroll_into_view_if_needed()
+            box = other.bounding_box()
+            page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            page.wait_for_function(f"!location.hash.includes('galaxy={names[3]}&')")
+            assert by_id[chosen(page)]["measured"][3:] == by_id[names[7]]["measured"][3:]
+            assert not faults(page)
+        with opened(chromium, page_of_galaxies, "#galaxy=nobody") as page:
+            assert "There is no galaxy nobody" in page.get_by_role("status").inner_text()
 
 
 def test_headline_numbers_are_those_of_the_run(copy):

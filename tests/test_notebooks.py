@@ -71,6 +71,41 @@ def test_every_figure_has_name_caption_and_source(path):
             assert not (".source" in cell.source and simulated)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_every_figure_has_words_in_its_place(path):
+    """Who hears the page hears these; the caption says what it means."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        options = cell.metadata.get("mystnb", {})
+        if "figure" in options or "display(figure)" in cell.source:
+            words = options.get("image", {}).get("alt", "")
+            assert len(words) > 40, f"give {cell.id} an image alt in its metadata mystnb"
+            assert words != options.get("figure", {}).get("caption")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_machinery_is_folded(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        tags = cell.metadata.get("tags", ())
+        if "parameters" in tags or cell.source.startswith("%matplotlib"):
+            assert "hide-input" in tags, cell.id
+        if cell.cell_type == "code" and cell.source.startswith("glue("):
+            assert "remove-cell" in tags, cell.id
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name < "12"])
+def test_two_or_three_exercises_with_folded_answers(name):
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    first = next(k for k, c in enumerate(cells) if c.source.startswith("## Exercises"))
+    exercises = cells[first:]
+    prose = "\n\n".join(c.source for c in exercises if c.cell_type == "markdown")
+    assert 2 <= len([line for line in prose.split("\n\n") if line.startswith("**")]) <= 3
+    answers = prose.count("<details><summary>Answer</summary>\n\n")
+    assert answers == prose.count("\n\n</details>")
+    code = [c for c in exercises if c.cell_type == "code"]
+    assert all("hide-cell" in c.metadata["tags"] for c in code)
+    assert answers + len(code) >= 2
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_parameter_is_explained(name):
     lines = "".join(_parameters_cell(name)["source"]).splitlines()
