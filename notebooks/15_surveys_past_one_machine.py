@@ -113,7 +113,9 @@ pd.DataFrame(
 # %%
 table[:third].to_parquet(parts / "d.parquet")
 again = infer_catalogue(model, parts, place / "posteriors", **told)
-print(f"{again.used} of {again.rows} rows inferred, {len(again.failed)} failed")
+print(
+    f"{again.used} of {again.rows} rows inferred, {len(again.failed)} failed"
+)
 
 # %% [markdown]
 # ## However it is cut, the same bits
@@ -128,16 +130,16 @@ print(f"{again.used} of {again.rows} rows inferred, {len(again.failed)} failed")
 table.to_parquet(place / "table.parquet")
 one = infer_catalogue(model, place / "table.parquet", place / "one", **told)
 options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
-with LocalCluster(dashboard_address=":0", **options) as cluster:
-    with Client(cluster) as client:
-        cut = infer_catalogue(
-            model,
-            place / "table.parquet",
-            place / "cut",
-            client=client,
-            rows_a_partition=7,
-            **told,
-        )
+cluster = LocalCluster(dashboard_address=":0", **options)
+with cluster, Client(cluster) as client:
+    cut = infer_catalogue(
+        model,
+        place / "table.parquet",
+        place / "cut",
+        client=client,
+        rows_a_partition=7,
+        **told,
+    )
 pd.Series(
     {
         "partitions": len(list((cut.folder / "records").iterdir())),
@@ -158,9 +160,9 @@ pd.Series(
 # %%
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    lsdb.from_dataframe(
-        table, ra_column="ra", dec_column="dec"
-    ).write_catalog(place / "hats", catalog_name="ours", progress_bar=False)
+    lsdb.from_dataframe(table, ra_column="ra", dec_column="dec").write_catalog(
+        place / "hats", catalog_name="ours", progress_bar=False
+    )
     bright = lsdb.open_catalog(place / "hats").query("mag_r < 17")
     sky = infer_catalogue(model, bright, place / "hats_bright", **told)
     catalogue = lsdb.open_catalog(place / "hats_bright")
