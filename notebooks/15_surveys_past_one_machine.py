@@ -35,6 +35,7 @@ n_shown = 120  # test galaxies that stand in for yours; not in the paper
 n_samples = 100  # draws a galaxy; the paper's 1,000
 
 # %%
+import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -232,3 +233,18 @@ plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 # scheduler of Dask has ten thousand tasks for a billion galaxies, well within
 # its reach. Ten billion are best inferred in ten calls, a part of the sky
 # each.
+#
+# ## Measured
+#
+# What grows with the rows, and what does not: `python benchmarks/catalogue.py`
+# infers catalogues of ten to the third and more rows with a few draws each,
+# each in a process of its own, and compares one worker with two. Where it has
+# run, its result stands here.
+
+# %%
+stored = paths.published_folder() / "catalogue.json"
+measured = {"growth": [], "scaling": "not measured yet"}
+if stored.exists():
+    measured = json.loads(stored.read_text())
+print(measured["scaling"])
+pd.DataFrame(measured["growth"])
