@@ -35,6 +35,7 @@ n_shown = 120  # test galaxies that stand in for yours; not in the paper
 n_samples = 100  # draws a galaxy; the paper's 1,000
 
 # %%
+import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -130,10 +131,8 @@ print(
 table.to_parquet(place / "table.parquet")
 one = infer_catalogue(model, place / "table.parquet", place / "one", **told)
 options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
-with (
-    LocalCluster(dashboard_address=":0", **options) as cluster,
-    Client(cluster) as client,
-):
+cluster = LocalCluster(dashboard_address=":0", **options)
+with cluster, Client(cluster) as client:
     cut = infer_catalogue(
         model,
         place / "table.parquet",
@@ -234,3 +233,18 @@ plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 # scheduler of Dask has ten thousand tasks for a billion galaxies, well within
 # its reach. Ten billion are best inferred in ten calls, a part of the sky
 # each.
+#
+# ## Measured
+#
+# What grows with the rows, and what does not: `python benchmarks/catalogue.py`
+# infers catalogues of ten to the third and more rows with a few draws each,
+# each in a process of its own, and compares one worker with two. Where it has
+# run, its result stands here.
+
+# %%
+stored = paths.published_folder() / "catalogue.json"
+measured = {"growth": [], "scaling": "not measured yet"}
+if stored.exists():
+    measured = json.loads(stored.read_text())
+print(measured["scaling"])
+pd.DataFrame(measured["growth"])

@@ -343,8 +343,14 @@ def test_hats_in_and_hats_out(model, hats, tmp_path):
         model, tmp_path / "same.parquet", tmp_path / "plain", n_draws=2, **TOLD, **FEW
     )
     assert by_name(rows_of(made.folder)).equals(by_name(rows_of(plain.folder)))
-    again = infer_catalogue(model, hats, tmp_path / "out", n_draws=2, **TOLD, **FEW)
-    assert again.used == 40
+    # Pixels with more rows than a worker should lose are cut, and HATS knows of that as well.
+    options = {"n_draws": 2, "rows_a_partition": 4} | TOLD | FEW
+    infer_catalogue(model, hats, tmp_path / "cut", **options)
+    cut = lsdb.open_catalog(tmp_path / "cut")
+    assert cut.get_healpix_pixels() == source.get_healpix_pixels()
+    assert by_name(rows_of(tmp_path / "cut")).equals(by_name(rows_of(plain.folder)))
+    assert (cut.compute(progress_bar=False).index == computed.index).all()
+    assert infer_catalogue(model, hats, tmp_path / "cut", **options).used == 40
 
 
 def test_what_lsdb_has_open_is_inferred_with_all_that_was_done_to_it(model, hats, tmp_path):
@@ -685,6 +691,22 @@ def test_partitions_cover_each_row_once(tmp_path):
         (0, 5, 23),
     ]
     assert len({p.name for p in found.partitions}) == 4
+
+
+def test_a_plan_adds_up(model, table, tmp_path):
+    from galcfm.catalogue.planning import cost_of, plan
+
+    made = infer_catalogue(model, table, tmp_path / "out", rows_a_partition=10, **TOLD, **FEW)
+    cost = cost_of(made.folder)
+    assert cost["galaxies"] == 40
+    size = sum(path.stat().st_size for path in (made.folder / "dataset").glob("[!_]*"))
+    assert cost["bytes"] == pytest.approx(size / 40)
+    found = plan(1e9, 0.036, 150, price=0.05)
+    assert found["core hours"] == pytest.approx(1e4)
+    assert found["US dollars"] == pytest.approx(500)
+    assert found["result [GB]"] == pytest.approx(150)
+    assert found["partitions"] == 5e4
+    assert found["minutes a partition"] == pytest.approx(12)
 
 
 # The command -------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def _infer_options(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where it is computed (by default on this machine's threads)")
     where.add_argument("--workers", type=int, help="processes on this machine, a thread each")
     where.add_argument("--scheduler", help="address, or JSON file, of a Dask cluster")
-    add("--rows", type=int, default=100_000, help="rows a partition of files (100000)")
+    add("--rows", type=int, default=20_000, help="rows a partition (20000)")
     add("--replace", action="store_true", help="replace a result of other settings")
     add("--quiet", action="store_true", help="no progress bar")
 

@@ -56,7 +56,7 @@ CATALOGUE_FILES = (
     *(
         f"{kind}/{folders}*.{end}"
         for kind, end in (("dataset", "parquet"), ("rejected", "parquet"), ("records", "json"))
-        for folders in ("", "Norder=*/Dir=*/")
+        for folders in ("", "Norder=*/Dir=*/", "Norder=*/Dir=*/Npix=*/")
     ),
     "dataset/_metadata",
     "dataset/_common_metadata",
@@ -120,7 +120,7 @@ def infer_catalogue(
     steps: int = FAST_STEPS,
     seed: int = 0,
     n_draws: int = 0,
-    rows_a_partition: int = 100_000,
+    rows_a_partition: int = 20_000,
     replace: bool = False,
     progress: bool = True,
 ) -> InferredCatalogue:
@@ -160,8 +160,8 @@ def infer_catalogue(
         pixel_scale: of the cutouts [arcsec/pixel].
         n_samples, steps, seed: as `Posterior.sample` takes them.
         n_draws: draws a galaxy that are kept beside the summaries, in a nested column.
-        rows_a_partition: rows of a file that are inferred together at most; a result is written
-            and the progress seen after as many. HATS keeps its pixels.
+        rows_a_partition: rows of a file that are inferred together at most: what a killed worker
+            loses. A result is written and the progress seen after as many.
         replace: a result of another model, source or settings is removed first.
         progress: show a bar.
 
@@ -584,11 +584,9 @@ def _write_hats(folder: Path, source: Source, records: dict, rows: int) -> None:
     from hats.io.parquet_metadata import write_parquet_metadata
     from hats.pixel_math import HealpixPixel
 
-    pixels = [
-        HealpixPixel(*partition.pixel)
-        for partition in source.partitions
-        if records[partition.name].get("used")
-    ]
+    used = [p for p in source.partitions if records[p.name].get("used")]
+    pixels = [HealpixPixel(*place) for place in dict.fromkeys(p.pixel for p in used)]
+    in_folders = Path(used[0].name).parent.name.startswith("Npix=")
     info = PartitionInfo.from_healpix(pixels)
     info.write_to_file(catalog_path=folder)
     write_parquet_metadata(folder)
@@ -600,6 +598,7 @@ def _write_hats(folder: Path, source: Source, records: dict, rows: int) -> None:
         ra_column="ra",
         dec_column="dec",
         **({"healpix_column": "_healpix_29", "healpix_order": 29} if has_index else {}),
+        npix_suffix="/" if in_folders else ".parquet",
         hats_order=str(info.get_highest_order()),
         hats_builder="galcfm",
     )

@@ -133,7 +133,7 @@ def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> di
         return {"stopped": partition.name}
     # One thread a worker: they share the cores, and results do not depend on how many there are.
     torch.set_num_threads(1)
-    started = time.perf_counter()
+    started, computed = time.perf_counter(), time.thread_time()
     task, model = PLANS[key]
     # Dask repeats what it cannot know to be done: its worker died a moment later.
     if (record := is_done(task, partition)) is not None:
@@ -151,6 +151,8 @@ def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> di
     if record is None:
         return {"stopped": partition.name}
     record["seconds"] = round(time.perf_counter() - started, 3)
+    # Of this thread alone, whatever else the machine does.
+    record["core_seconds"] = round(time.thread_time() - computed, 3)
     try:
         write_json(task.path("records", partition, ".json"), record)
     except OSError as error:

@@ -20,7 +20,7 @@ def cost_of(folder: Path | str) -> dict[str, float]:
     records = [json.loads(path.read_text()) for path in Path(folder).glob("records/**/*.json")]
     galaxies = sum(record["used"] for record in records)
     totals = {
-        "seconds": sum(record["seconds"] for record in records),
+        "seconds": sum(record["core_seconds"] for record in records),
         "bytes": sum(sum(record["files"].values()) for record in records),
     }
     return {"galaxies": galaxies} | {k: v / max(galaxies, 1) for k, v in totals.items()}
@@ -33,7 +33,7 @@ def plan(
     *,
     price: float = 0.04,
     cores: int = 1000,
-    rows_a_partition: int = 100_000,
+    rows_a_partition: int = 20_000,
 ) -> pd.Series:
     """What it takes to infer a catalogue: partitions know nothing of each other, so all adds up.
 

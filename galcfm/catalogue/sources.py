@@ -2,7 +2,7 @@
 
 A source is a HATS catalogue, by its folder or as LSDB has it open, a survey of galcfm, or files:
 one, a folder of them or a pattern. A partition is what one task infers and one file of the result
-holds: a pixel of HATS, some rows of a Parquet or FITS file, a whole file of text. Nothing is
+holds: some rows of a Parquet or FITS file or of a pixel of HATS, a whole file of text. Nothing is
 shuffled, and no more than a block of rows is ever read at once, but of text and packed files.
 """
 
@@ -11,6 +11,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -118,8 +119,7 @@ def find_source(source, rows_a_partition: int) -> Source:
     Arguments:
         source: folder of a HATS catalogue or collection, a catalogue that LSDB has open, folder of
             a survey, a file, a folder of files, or a pattern of paths.
-        rows_a_partition: rows of a file that are inferred together at most; pixels of HATS are
-            left as they are.
+        rows_a_partition: rows of a file that are inferred together at most.
 
     Raises:
         CatalogueError: there is nothing that can be read.
@@ -134,7 +134,7 @@ def find_source(source, rows_a_partition: int) -> Source:
     path = Path(source)
     names = ("hats.properties", "collection.properties", "properties")
     if any((path / name).is_file() for name in names):
-        return _hats(path)
+        return _hats(path, rows_a_partition)
     if (path / "survey.json").is_file():
         partitions = _of_files([path / "catalogue.parquet"], path, rows_a_partition)
         declared = {"unit": "AB", "total": True, "dereddened": True}
@@ -172,22 +172,30 @@ def _total(partitions: Sequence[Partition]) -> int | None:
     return None if None in counts else sum(counts)
 
 
+def _counts(files: Sequence[Path]) -> list[int | None]:
+    """Rows of each file, where it says how many; on network disks the waiting adds up."""
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(_count, files))
+
+
 def _of_files(files, base: Path, rows_a_partition: int) -> tuple[Partition, ...]:
     found, first = [], 0
-    for path in files:
+    for path, rows in zip(files, _counts(files), strict=True):
         label = quote(Path(os.path.relpath(path, base)).as_posix(), safe="+=@ ")[-150:]
-        rows = _count(path)
         if rows is None:
             found.append(Partition(label, (str(path),), first=first))
             first = None
             continue
-        for start in range(0, rows, rows_a_partition):
-            stop = min(start + rows_a_partition, rows)
+        for start, stop in _cut(rows, rows_a_partition):
             number = None if first is None else first + start
             name = f"{label}-{start:012d}"
             found.append(Partition(name, (str(path),), start, stop, stop - start, number))
         first = None if first is None else first + rows
     return tuple(found)
+
+
+def _cut(rows: int, rows_a_partition: int) -> list[tuple[int, int]]:
+    return [(a, min(a + rows_a_partition, rows)) for a in range(0, rows, rows_a_partition)]
 
 
 def _count(path: Path) -> int | None:
@@ -209,30 +217,41 @@ def _count(path: Path) -> int | None:
     return None
 
 
-def _hats(path: Path) -> Source:
+def _hats(folder: Path, rows_a_partition: int) -> Source:
     """A HATS catalogue, or the main one of a collection, by what stands on disk."""
     try:
         import hats
     except ImportError as error:
         raise _no_lsdb() from error
     try:
-        catalogue = hats.read_hats(path)
+        catalogue = hats.read_hats(folder)
         catalogue = getattr(catalogue, "main_catalog", catalogue)
         pixels, info = catalogue.get_healpix_pixels(), catalogue.catalog_info
     except Exception as error:
         raise CatalogueError(
-            f"{path} cannot be read as a HATS catalogue ({' '.join(str(error).split())[:200]}): "
+            f"{folder} cannot be read as a HATS catalogue ({' '.join(str(error).split())[:200]}): "
             "check that it is whole"
         ) from error
-    root, found = Path(str(catalogue.catalog_path)), []
+    root, files, places = Path(str(catalogue.catalog_path)), [], []
     for pixel in pixels:
-        name = _pixel_name(pixel)
-        one = root / "dataset" / f"{name}{info.npix_suffix.rstrip('/')}"
-        files = sorted(one.rglob("*.parquet")) if one.is_dir() else [one]
+        one = root / "dataset" / f"{_pixel_name(pixel)}{info.npix_suffix.rstrip('/')}"
+        own = sorted(one.rglob("*.parquet")) if one.is_dir() else [one]
+        files += own
+        places += [pixel] * len(own)
+    pieces = [
+        (pixel, path, start, stop, rows)
+        for pixel, path, rows in zip(places, files, _counts(files), strict=True)
+        for start, stop in ([(0, None)] if rows is None else _cut(rows, rows_a_partition))
+    ]
+    # HATS has a file a pixel, or a folder of them.
+    is_cut, found = len(pieces) > len(pixels), []
+    for pixel, path, start, stop, rows in pieces:
+        name = _pixel_name(pixel) + f"/{path.stem}-{start:012d}" * is_cut
+        rows = None if rows is None else stop - start
         place = (pixel.order, pixel.pixel)
-        found.append(Partition(name, tuple(map(str, files)), pixel=place))
+        found.append(Partition(name, (str(path),), start, stop, rows, pixel=place))
     columns = {"ra": info.ra_column, "dec": info.dec_column}
-    return Source(str(path), tuple(found), info.total_rows, "hats", columns, {})
+    return Source(str(folder), tuple(found), _total(found), "hats", columns, {})
 
 
 def _opened(catalogue) -> Source:
