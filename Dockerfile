@@ -1,7 +1,7 @@
 # galcfm with all that the notebooks, the book and the tests need.
 #
-#   docker build --tag galcfm .                                 on processors, 3 GB
-#   docker build --build-arg TORCH=cu130 --tag galcfm:cuda .    on NVIDIA GPUs, 9 GB
+#   docker build --tag galcfm .                                 for processors
+#   docker build --build-arg TORCH=cu130 --tag galcfm:cuda .    for NVIDIA GPUs; several GB more
 #
 #   docker run --rm --volume "$PWD/data:/galcfm/data" galcfm doit profile=quick book
 #   docker run --rm --gpus all --volume "$PWD/data:/galcfm/data" galcfm:cuda doit profile=paper book
