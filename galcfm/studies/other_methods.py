@@ -258,7 +258,7 @@ class Plan:
         n_fits: test galaxies of SED fitting; 0 for as many as the row says.
         n_exact: draws held against those of the exact posterior.
         n_tries: how many of a row's tries are made.
-        processes: that measure pictures.
+        processes: that measure pictures, and that fit galaxies.
     """
 
     survey: dict = field(default_factory=dict)
@@ -294,7 +294,7 @@ def made(row: Row, choice: dict, plan: Plan, seed: int) -> Method:
     if kind is methods.FlowMatching:
         return kind(recipe=replace(plan.recipe, seed=seed, **changes("recipe")), **options)
     if kind is methods.SedFitting:
-        return kind(**options, **plan.fits)
+        return kind(**options, **plan.fits, processes=plan.processes)
     if not issubclass(kind, Conditional):
         return kind(seed=seed, **options)
     descent = {**changes("descent"), **plan.descent, "seed": seed}
