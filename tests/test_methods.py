@@ -28,7 +28,8 @@ SMALL = {"transforms": 1, "hidden": (32, 32)}
 PIXELS = {"crop": 8, "bin_factor": 4, "width": 4}
 # Few weights, as there are few pictures; it can be no other posterior than a normal one anyway.
 SLIGHT = {"kind": "affine", "transforms": 1, "hidden": (16,)}
-SEEING = replace(QUICK, max_epochs=20, batch_size=100)
+# Batches are large because the pictures are flat: normalisation by a small one is noise.
+SEEING = replace(QUICK, max_epochs=50, batch_size=480, average_decay=0.97)
 
 
 def with_pictures(survey: Survey, level: np.ndarray) -> Survey:
@@ -157,8 +158,10 @@ def test_the_detour_by_spectra_finds_the_posterior(linear):
     table["ebv"] = 0.5 * rng.standard_normal(len(table))
     table["a_v"] = 0.8 + 0.2 * seen + 0.2 * table["ebv"] + 0.4 * rng.standard_normal(len(table))
     survey = Survey(table)
-    method = Linear(n_components=6, noise=0.0, hidden=(32,), descent=QUICK).fit(survey)
-    test = survey.split("test").select(np.arange(1000))
+    options = {"n_components": 6, "noise": 0.0, "steps": 25, "hidden_width": 64}
+    options |= {"hidden": (32,), "property_epochs": 10}
+    method = Linear(**options, descent=replace(QUICK, max_epochs=15)).fit(survey)
+    test = survey.split("test").select(np.arange(500))
     std = np.array([0.1, 0.1, 0.1, 0.1, np.hypot(0.1, 0.4)])
     latent = (test.magnitudes - [18.5, 17.5, 17.0, 16.7, 16.5]) / 0.3
     z = (test.properties - np.array([10.0, 0.0, 8.9, 1.4, 0.8]) - 0.2 * latent) / std

@@ -75,10 +75,9 @@ class Boosting(PointMethod):
         held_out = labelled(survey, "validation")
         self.residuals = held_out.properties - self.predict(held_out)
         self.training = {"seconds": round(time.monotonic() - started, 1)}
-        # A threshold or a value at each node.
-        self.n_parameters = sum(
-            len(tree.nodes) for m in self.models for trees in m._predictors for tree in trees
-        )
+        # Values of leaves, at most.
+        leaves = self.options["max_leaf_nodes"]
+        self.n_parameters = leaves * sum(model.n_iter_ for model in self.models)
 
     def predict(self, galaxies: Survey) -> np.ndarray:
         """The values, physical units, `(n, 5)`."""

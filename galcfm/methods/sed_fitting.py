@@ -8,6 +8,7 @@ some seconds to import.
 
 import contextlib
 import io
+import time
 import warnings
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,7 @@ class SedFitting(Method):
         n_effective: effective draws that a fit goes on until.
         label_noise: measurement errors are added to draws, and are the kernel of the density, as
             what is compared with are measured labels.
+        processes: that fit, a galaxy each.
     """
 
     properties = tuple(name for name in PROPERTY_NAMES if name != "oxygen_abundance")
@@ -58,14 +60,15 @@ class SedFitting(Method):
         n_live: int = 400,
         n_effective: int = 1000,
         label_noise: bool = True,
+        processes: int = 1,
     ):
         self.redshift, self.n_live, self.n_effective = redshift, n_live, n_effective
-        self.label_noise = label_noise
+        self.label_noise, self.processes = label_noise, processes
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Take note of the redshifts of the training split; nothing else is learned."""
         self.redshifts = np.sort(survey.split("train").redshift)
-        self.training, self._progress = {"seconds": 0.0}, progress
+        self.training, self._progress, self._known = {"seconds": 0.0}, progress, {}
         settings = [self.redshift, self.n_live, self.n_effective]
         if not self.redshift:
             settings.append(self.redshifts.tolist())
@@ -73,23 +76,37 @@ class SedFitting(Method):
         return self
 
     def posteriors(self, galaxies: Survey) -> np.ndarray:
-        """Draws without label noise, `(n_galaxies, KEPT, 4)`; fits that are kept are not repeated.
+        """Draws without label noise, `(n_galaxies, KEPT, 4)`; no fit is made twice.
 
-        Each galaxy's are kept as soon as they are there; several processes can share the galaxies
-        if they take them in another order.
+        In the folder of `fit` each is kept as soon as it is there.
         """
-        found = []
-        rows = tqdm(range(len(galaxies)), "fits", unit="galaxy", disable=not self._progress)
-        for row in rows:
-            path = self._folder and self._folder / f"{galaxies.object_id[row]}.npy"
-            if path and path.exists():
-                found.append(np.load(path))
-                continue
-            found.append(self._fit_one(galaxies, row))
-            if path:
-                with replacing(path) as temporary:
-                    np.save(temporary, found[-1])
-        return np.stack(found)
+        from joblib import Parallel, delayed
+
+        rows = [k for k, name in enumerate(galaxies.object_id) if name not in self._known]
+        todo = (delayed(self._kept_fit)(galaxies.select([k])) for k in rows)
+        found = Parallel(self.processes, return_as="generator", pre_dispatch="2*n_jobs")(todo)
+        bar = tqdm(found, "fits", len(rows), unit="galaxy", disable=not (self._progress and rows))
+        for k, fit in zip(rows, bar, strict=True):
+            self._known[galaxies.object_id[k]] = fit
+        return np.stack([self._known[name][0] for name in galaxies.object_id])
+
+    @property
+    def seconds_a_galaxy(self) -> float:
+        """Mean time of a fit [s]."""
+        return float(np.mean([seconds for _, seconds in self._known.values()]))
+
+    def _kept_fit(self, galaxy: Survey) -> tuple[np.ndarray, float]:
+        path = self._folder and self._folder / f"{galaxy.object_id[0]}.npz"
+        if path and path.exists():
+            with np.load(path) as file:
+                return file["draws"], float(file["seconds"])
+        started = time.monotonic()
+        draws = self._fit_one(galaxy, 0)
+        seconds = time.monotonic() - started
+        if path:
+            with replacing(path) as temporary:
+                np.savez(temporary, draws=draws, seconds=seconds)
+        return draws, seconds
 
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
         """Draws as a measurement would give them, `(n_galaxies, n, 4)`."""

@@ -7,6 +7,7 @@ Meng & Ermon 2021; predicting velocities, Salimans & Ho 2022), and a spline flow
 properties of a spectrum. Both uncertainties go into the draws: each is of a spectrum of its own.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from galcfm.methods.base import Scale, labelled, noise_of
 from galcfm.methods.conditional import Conditional
-from galcfm.methods.descent import Descent, descend
+from galcfm.methods.descent import descend
 from galcfm.methods.simulated_spectra import Components, spectra_of
 from galcfm.networks import VelocityNetwork
 from galcfm.posterior import default_device
@@ -37,7 +38,9 @@ class SpectralDiffusion(Conditional):
         n_spectra: generated a galaxy for a density, which is the mean of those given each; too few
             make it too low.
         without: names of `galcfm.simulate.TIES` that the survey lacks.
+        hidden_width: of the network of the diffusion.
         hidden: widths of the layers of the second flow.
+        property_epochs: of its training, at most; the rest is as `descent` says.
         options: of `Conditional`.
     """
 
@@ -49,12 +52,16 @@ class SpectralDiffusion(Conditional):
         steps: int = 50,
         n_spectra: int = 64,
         without: tuple[str, ...] = (),
+        hidden_width: int = 256,
         hidden: tuple = (128, 128),
+        property_epochs: int = 60,
         **options,
     ):
         super().__init__(**options)
         self.n_components, self.noise, self.steps = n_components, noise, steps
-        self.n_spectra, self.without, self.hidden = n_spectra, without, tuple(hidden)
+        self.n_spectra, self.without = n_spectra, without
+        self.hidden_width, self.hidden = hidden_width, tuple(hidden)
+        self.property_epochs = property_epochs
 
     def spectra(self, survey: Survey) -> np.ndarray:
         """Log spectra of simulated galaxies, `(n, p)`."""
@@ -88,7 +95,7 @@ class SpectralDiffusion(Conditional):
 
     def make_head(self, n_condition: int) -> nn.Module:
         """The network that predicts the velocity of the diffusion."""
-        return VelocityNetwork(len(self.scale.mean), n_condition)
+        return VelocityNetwork(len(self.scale.mean), n_condition, self.hidden_width)
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
         """Squared error of the predicted velocity at random times, four a galaxy."""
@@ -123,7 +130,7 @@ class SpectralDiffusion(Conditional):
             return -flow(coefficients + spread * noise).log_prob(theta)
 
         on_device = (tuple(x.to(device) for x in part) for part in data)
-        settings = Descent(seed=self.descent.seed)
+        settings = replace(self.descent, max_epochs=self.property_epochs)
         found = descend(self.flow, loss, *on_device, settings, progress=progress)
         self.training["seconds"] += found["seconds"]
         self.n_parameters += sum(p.numel() for p in self.flow.parameters())

@@ -258,7 +258,7 @@ class Plan:
         n_fits: test galaxies of SED fitting; 0 for as many as the row says.
         n_exact: draws held against those of the exact posterior.
         n_tries: how many of a row's tries are made.
-        processes: that measure pictures.
+        processes: that measure pictures, and that fit galaxies.
     """
 
     survey: dict = field(default_factory=dict)
@@ -294,7 +294,7 @@ def made(row: Row, choice: dict, plan: Plan, seed: int) -> Method:
     if kind is methods.FlowMatching:
         return kind(recipe=replace(plan.recipe, seed=seed, **changes("recipe")), **options)
     if kind is methods.SedFitting:
-        return kind(**options, **plan.fits)
+        return kind(**options, **plan.fits, processes=plan.processes)
     if not issubclass(kind, Conditional):
         return kind(seed=seed, **options)
     descent = {**changes("descent"), **plan.descent, "seed": seed}
@@ -306,6 +306,8 @@ def made(row: Row, choice: dict, plan: Plan, seed: int) -> Method:
         options["drawing"] = replace(methods.latents.DRAWING, **plan.alignment)
     if issubclass(kind, methods.measured.MeasuredFlow):
         options["processes"] = plan.processes
+    if kind is methods.SpectralDiffusion and "max_epochs" in plan.descent:
+        options["property_epochs"] = plan.descent["max_epochs"]
     flows = (methods.SplineFlow, methods.SpectralDiffusion)
     small = {k: v for k, v in plan.options.items() if k != "hidden" or issubclass(kind, flows)}
     return kind(descent=methods.Descent(**descent), **{**options, **small})
@@ -564,7 +566,7 @@ def run(
 
 
 SMALL = Plan(
-    survey={"n_galaxies": 120, "validation": 0.2, "test": 0.3, "processes": 1},
+    survey={"n_galaxies": 80, "validation": 0.2, "test": 0.3, "processes": 1},
     recipe=RECIPES["rehearsal"],
     descent={"max_epochs": 2, "batch_size": 32},
     options={"crop": 96, "bin_factor": 6, "width": 16, "hidden": [16]},

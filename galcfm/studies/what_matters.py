@@ -362,7 +362,7 @@ def run(
 
 
 SMALL = Plan(
-    survey={"n_galaxies": 120, "validation": 0.2, "test": 0.3, "processes": 1},
+    survey={"n_galaxies": 80, "validation": 0.2, "test": 0.3, "processes": 1},
     options={
         "encoder": "paper",
         "crop": 96,
