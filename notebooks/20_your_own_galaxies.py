@@ -49,7 +49,7 @@ from astropy.table import QTable
 
 from galcfm import Posterior, Survey, figures, paths, runs
 from galcfm.figures import tables
-from galcfm.images import encode_jpeg
+from galcfm.survey.images import encode_jpeg
 from galcfm.posterior.replicated import MagnitudeModel, check_photometry
 from galcfm.posterior.summaries import save_summaries, summarise
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES

@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pandas as pd
 
-from galcfm.images import encode_jpeg
 from galcfm.properties import BANDS
 from galcfm.sdss.catalogue import LINES
+from galcfm.survey.images import encode_jpeg
 
 FAULTS = ("429", "500", "reset", "stall", "cut", "damaged", "size", "html")
 PAGE = b"<!DOCTYPE html><html><body>The service is under maintenance.</body></html>"

@@ -8,10 +8,10 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
 
-from galcfm.images import encode_jpeg, lupton_rgb
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey, SurveyError, propose_columns
 from galcfm.survey.cutouts import Cutouts
+from galcfm.survey.images import encode_jpeg, lupton_rgb
 from galcfm.survey.intake import SOFTENING, VEGA_OFFSET
 
 h5py = pytest.importorskip("h5py")

@@ -14,9 +14,9 @@ from astropy.wcs import WCS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from galcfm.images import lupton_rgb
 from galcfm.survey import Survey, SurveyError
 from galcfm.survey.cutouts import _north_up, _on_the_sky, _separation
+from galcfm.survey.images import lupton_rgb
 
 DECLARED = {"unit": "AB", "total": True, "dereddened": True}
 MIDDLE = (150.0, 2.0)

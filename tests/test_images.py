@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from galcfm.images import decode_jpeg, encode_jpeg, lupton_rgb, verify_jpeg
+from galcfm.survey.images import decode_jpeg, encode_jpeg, lupton_rgb, verify_jpeg
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from galcfm.images import encode_jpeg, lupton_rgb
 from galcfm.properties import BANDS, EXTINCTION, MAGNITUDES, PROPERTY_NAMES
 from galcfm.sdss import Ledger, make_survey
 from galcfm.simulate import rendering
 from galcfm.survey import Survey, SurveyError
+from galcfm.survey.images import encode_jpeg, lupton_rgb
 
 DECLARED = {"unit": "AB", "total": True, "dereddened": True}
 

@@ -9,7 +9,6 @@ import torch
 from conftest import toy_survey
 
 from galcfm import methods
-from galcfm.images import PIXEL_SCALE, lupton_rgb
 from galcfm.methods import annuli, boosting, contrastive, morphology, sed_fitting
 from galcfm.methods import simulated_spectra as spectra
 from galcfm.methods.base import labelled, photometry
@@ -18,6 +17,7 @@ from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import render, simulate_catalogue
 from galcfm.survey import Survey
+from galcfm.survey.images import PIXEL_SCALE, lupton_rgb
 from galcfm.training import RECIPES
 
 zuko = pytest.importorskip("zuko")

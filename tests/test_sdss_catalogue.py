@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from skyserver import Archive, SkyServer, cutout, position, spectra
 
-from galcfm.images import decode_jpeg
 from galcfm.properties import EXTINCTION
 from galcfm.sdss import Ledger, download_cutouts, download_survey, make_survey
 from galcfm.sdss import catalogue as room
@@ -19,6 +18,7 @@ from galcfm.sdss.catalogue import (
     select_galaxies,
 )
 from galcfm.survey import Survey, SurveyError
+from galcfm.survey.images import decode_jpeg
 
 FEW = (266, 600)
 

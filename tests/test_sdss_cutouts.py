@@ -14,9 +14,9 @@ import pytest
 from conftest import toy_survey
 from skyserver import SkyServer, cutout, position
 
-from galcfm.images import decode_jpeg
 from galcfm.sdss import DownloadError, Ledger, download_cutouts, make_survey
 from galcfm.survey import Survey, SurveyError
+from galcfm.survey.images import decode_jpeg
 
 QUICK = {"rate": 1e4, "backoff": 0.01, "progress": False}
 

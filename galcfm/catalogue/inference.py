@@ -29,7 +29,6 @@ from galcfm.catalogue.sources import (
 )
 from galcfm.catalogue.summaries import columns_of, schema_of
 from galcfm.flow import FAST_STEPS
-from galcfm.images import PIXEL_SCALE
 from galcfm.paths import (
     disk_errors_in_a_sentence,
     hold,
@@ -43,6 +42,7 @@ from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
 from galcfm.properties import MAGNITUDES, PROPERTIES
 from galcfm.provenance import array_digest, code_digest, digest, provenance
+from galcfm.survey.images import PIXEL_SCALE
 from galcfm.survey.intake import check_declared, check_unit, declared_unit, read_columns
 
 __all__ = ["CATALOGUE_FILES", "InferredCatalogue", "infer_catalogue"]

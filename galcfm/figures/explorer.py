@@ -13,11 +13,11 @@ import numpy as np
 from scipy.stats import gaussian_kde
 
 from galcfm.figures.style import KDE_FEWEST, aligned, limits
-from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, encode_jpeg
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors
 from galcfm.survey import Survey
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, encode_jpeg
 
 __all__ = ["explorer_data", "write_explorer", "write_explorer_of_run"]
 

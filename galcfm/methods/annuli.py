@@ -10,9 +10,9 @@ the simulator instead, before the colours are compressed.
 import numpy as np
 import pandas as pd
 
-from galcfm.images import PIXEL_SCALE, RGB_NONLINEARITY, RGB_SCALES
 from galcfm.methods.measured import MeasuredFlow
 from galcfm.survey import Survey
+from galcfm.survey.images import PIXEL_SCALE, RGB_NONLINEARITY, RGB_SCALES
 
 __all__ = ["RADII", "AnnulusFlow", "annulus_fluxes", "decoded"]
 
@@ -24,7 +24,7 @@ SOURCES = ("cutout", "stamps")
 def decoded(images: np.ndarray) -> np.ndarray:
     r"""Fluxes that a cutout was made of, as far as it holds them.
 
-    The inverse of `galcfm.images.lupton_rgb`: with :math:`s` the sum of the three channels,
+    The inverse of `galcfm.survey.images.lupton_rgb`: with :math:`s` the sum of the three channels,
     :math:`R = \sinh(2.25 s) / 2.25`. What was negative is zero, and saturated pixels have the
     least flux that saturates.
 

@@ -11,10 +11,10 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from galcfm.images import PIXEL_SCALE
 from galcfm.methods.annuli import decoded
 from galcfm.methods.measured import MeasuredFlow
 from galcfm.survey import Survey
+from galcfm.survey.images import PIXEL_SCALE
 
 __all__ = ["NAMES", "MorphologyFlow", "morphology"]
 

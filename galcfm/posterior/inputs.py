@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from galcfm.images import IMAGE_SHAPE
 from galcfm.properties import BANDS
+from galcfm.survey.images import IMAGE_SHAPE
 
 MAGNITUDE_UNITS = ("", "mag", "mag(AB)", "ABmag")
 
@@ -96,7 +96,7 @@ def plain_images(images, n: int) -> np.ndarray:
     if images.ndim == 4 and images.shape[1:] == (IMAGE_SHAPE[2], *IMAGE_SHAPE[:2]):
         remedy = "channels come last: images.transpose(0, 2, 3, 1)"
     elif images.dtype != np.uint8:
-        remedy = "uint8 from 0 to 255 is needed, the values of the JPEG or of galcfm.images"
+        remedy = "uint8 from 0 to 255 is needed, the values of the JPEG or of galcfm.survey.images"
     elif images.ndim != 4:
         remedy = "one picture needs images[None]"
     elif images.shape[3] != IMAGE_SHAPE[2]:

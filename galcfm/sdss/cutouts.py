@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, decode_jpeg, verify_jpeg
 from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, require_disk_space
 from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
 from galcfm.survey import SurveyError, SurveyWriter
 from galcfm.survey.disk import IMAGES_A_BLOCK
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, decode_jpeg, verify_jpeg
 
 __all__ = ["CUTOUT_SERVICE", "DownloadError", "Ledger", "download_cutouts", "make_survey"]
 

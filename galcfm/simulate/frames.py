@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from galcfm.images import PIXEL_SCALE
 from galcfm.simulate.picture_relations import (
     COUNTS,
     FRAME_NOISE,
@@ -20,6 +19,7 @@ from galcfm.simulate.picture_relations import (
 )
 from galcfm.simulate.relations import FRAMES
 from galcfm.simulate.structure import RENDERED_BANDS
+from galcfm.survey.images import PIXEL_SCALE
 
 STAMP = 128  # pixels
 PADDED = 160  # the Fourier grid is larger, so that little light wraps around

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import require_disk_space
 from galcfm.provenance import code_digest
 from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
@@ -27,6 +26,7 @@ from galcfm.survey import (
     read_description,
     require_booleans,
 )
+from galcfm.survey.images import IMAGE_SHAPE
 
 BLOCK = 64  # galaxies rendered by one task
 BYTES_A_ROW = 1000  # of the catalogue, generously

@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from galcfm.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 from galcfm.simulate.frames import (
     KX,
     KY,
@@ -34,6 +33,7 @@ from galcfm.simulate.picture_relations import (
 )
 from galcfm.simulate.relations import CLUSTERING, GALACTIC_EXTINCTION
 from galcfm.simulate.structure import RENDERED_BANDS
+from galcfm.survey.images import PIXEL_SCALE, decode_jpeg, encode_jpeg, lupton_rgb
 
 N_ARM_POINTS = 200
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, optimize
 
-from galcfm.images import decode_jpeg, encode_jpeg
+from galcfm.survey.images import decode_jpeg, encode_jpeg
 
 __all__ = ["GROUPS", "enlarge", "light_and_radius", "match_pairs", "measure", "resample_cutout"]
 

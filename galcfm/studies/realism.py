@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from galcfm.images import decode_jpeg
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue
 from galcfm.studies.morphology import GROUPS, enlarge, light_and_radius, match_pairs, measure
 from galcfm.studies.real_galaxies import real_galaxies
 from galcfm.studies.stored import key_of, read_command, store, stored
+from galcfm.survey.images import decode_jpeg
 
 __all__ = [
     "MAIN_GALAXY_SAMPLE",

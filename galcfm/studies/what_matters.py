@@ -18,7 +18,6 @@ from filelock import FileLock
 from scipy import ndimage
 
 from galcfm import methods
-from galcfm.images import PIXEL_SCALE
 from galcfm.methods.base import Method, labelled
 from galcfm.paths import data_folder, replacing, run_folder
 from galcfm.posterior import galaxy_seeds
@@ -27,6 +26,7 @@ from galcfm.studies import account
 from galcfm.studies.stored import key_of, read_command, store, stored
 from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
+from galcfm.survey.images import PIXEL_SCALE
 
 __all__ = ["AXES", "PICTURES", "REFERENCE", "Plan", "Point", "altered", "run", "summary"]
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
 from galcfm.survey.rules import SurveyError
 
 __all__ = [

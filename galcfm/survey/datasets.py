@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.images import IMAGE_SHAPE, PIXEL_SCALE
 from galcfm.paths import disk_errors_in_a_sentence, replacing, require_own_files, write_json
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey.cards import BIBTEX, TAGS, card, library, table
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE
 from galcfm.survey.rules import SPLITS, SurveyError
 
 __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]

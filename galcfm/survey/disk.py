@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.images import IMAGE_SHAPE
 from galcfm.paths import (
     SURVEY_FILES,
     disk_errors_in_a_sentence,
@@ -24,6 +23,7 @@ from galcfm.paths import (
     write_json,
 )
 from galcfm.provenance import provenance
+from galcfm.survey.images import IMAGE_SHAPE
 from galcfm.survey.rules import SurveyError, check_survey
 
 SCHEMA_VERSION = 1

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from galcfm.images import IMAGE_SHAPE
 from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.survey.images import IMAGE_SHAPE
 
 SPLITS = ("train", "validation", "test")
 REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
