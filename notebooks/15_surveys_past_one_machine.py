@@ -32,7 +32,7 @@ profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 120  # test galaxies that stand in for yours; not in the paper
-n_samples = 100  # draws a galaxy; the paper's 1,000
+n_draws_shown = 100  # draws a galaxy; the paper's 1,000
 
 # %%
 import json
@@ -79,7 +79,7 @@ whole = (parts / "a.parquet").read_bytes()
 (parts / "d.parquet").write_bytes(whole[: len(whole) // 2])
 
 told = {"unit": "AB", "total": True, "dereddened": True}
-told |= {"n_samples": n_samples, "progress": False}
+told |= {"n_samples": n_draws_shown, "progress": False}
 made = infer_catalogue(model, parts, place / "posteriors", **told)
 print(f"{made.used} of {made.rows} rows inferred, {made.rejected} rejected")
 for reason in made.failed.values():

@@ -417,6 +417,60 @@ def test_a_full_disk_ends_it_in_a_sentence_and_loses_nothing(
     assert rows_of(made.folder).equals(rows_of(whole.folder))
 
 
+def test_ctrl_c_ends_it_between_two_galaxies(model, table, tmp_path, monkeypatch):
+    done, bars, summarise = [], [], partitions.summarise
+
+    class Bar(inference.tqdm):
+        def update(self, n=1):
+            bars.append(n)
+            if sum(bars) == 5:
+                raise KeyboardInterrupt
+            return super().update(n)
+
+    def counted(*arguments, each, **options):
+        def also(n):
+            done.append(n)
+            time.sleep(0.02)
+            each(n)
+
+        return summarise(*arguments, each=also, **options)
+
+    monkeypatch.setattr(partitions, "summarise", counted)
+    with monkeypatch.context() as patched:
+        patched.setattr(inference, "tqdm", Bar)
+        with pytest.raises(KeyboardInterrupt):
+            infer_catalogue(model, table, tmp_path / "out", **TOLD, **FEW)
+    assert sum(done) < 20
+    assert leftovers(tmp_path / "out") == []
+    assert infer_catalogue(model, table, tmp_path / "out", **TOLD, **FEW).used == 40
+
+
+def test_the_bar_ends_at_all_rows(model, tmp_path, monkeypatch):
+    (tmp_path / "parts").mkdir()
+    frame = galaxies(12)
+    frame.loc[3, "mag_u"] = -9999.0
+    for k in range(3):
+        frame[4 * k : 4 * k + 4].to_parquet(tmp_path / "parts" / f"{k}.parquet")
+    bars, bar = [], inference.tqdm
+    monkeypatch.setattr(inference, "tqdm", lambda *a, **k: bars.append(bar(*a, **k)) or bars[-1])
+    options = TOLD | FEW | {"progress": True}
+    infer_catalogue(model, tmp_path / "parts", tmp_path / "out", **options)
+    assert (bars[0].initial, bars[0].n, bars[0].total) == (0, 12, 12)
+    galaxies(12)[:4].to_parquet(tmp_path / "parts" / "0.parquet")
+    infer_catalogue(model, tmp_path / "parts", tmp_path / "out", **options)
+    assert (bars[1].initial, bars[1].n, bars[1].total) == (8, 12, 12)
+
+
+def test_a_file_with_fewer_columns_is_named(model, tmp_path):
+    (tmp_path / "parts").mkdir()
+    galaxies(4).to_parquet(tmp_path / "parts" / "a.parquet")
+    galaxies(4).drop(columns="ra").to_parquet(tmp_path / "parts" / "b.parquet")
+    made = infer_catalogue(model, tmp_path / "parts", tmp_path / "out", **TOLD, **FEW)
+    (reason,) = made.failed.values()
+    assert "b.parquet has no ra, which the first file has" in reason
+    assert made.used == 4
+
+
 def run_command(*arguments, limit=None, **options) -> subprocess.Popen:
     def limited():
         if limit:

@@ -17,7 +17,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.catalogue.partitions import PLANS, Task, choose, infer_partition, is_done, sources_of
+from galcfm.catalogue.partitions import (
+    PLANS,
+    Stopped,
+    Task,
+    choose,
+    infer_partition,
+    is_done,
+    sources_of,
+)
 from galcfm.catalogue.pictures import open_pictures
 from galcfm.catalogue.sources import (
     CatalogueError,
@@ -196,9 +204,9 @@ def infer_catalogue(
     task = _task(model, found, destination, columns, declared, cutouts, pixel_scale)
     settings = {"n_samples": n_samples, "steps": steps, "seed": seed, "n_draws": n_draws}
     task = _with_result(task, model, found, settings)
-    _require_disk(task, found)
-    with _opened(task, found, replace) as waiting:
-        made = _run(task, found, waiting, model, client, progress)
+    with _opened(task, found, replace) as records:
+        _require_disk(task, found, records)
+        made = _run(task, found, records, model, client, progress)
         return _finish(task, found, made)
 
 
@@ -260,8 +268,8 @@ def _task(model, source: Source, destination, columns, declared, cutouts, pixel_
 
 def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -> Task:
     """The task with its result's columns and its key, judged by the first rows that can be read."""
-    carried = _carried(task, model, source)
-    result = columns_of(model, carried, settings["n_draws"], source.kind == "hats")
+    carried, has_index = _carried(task, model, source)
+    result = columns_of(model, carried, settings["n_draws"], has_index)
     weights = {name: array_digest(x.cpu().numpy()) for name, x in model.state_dict().items()}
     ranges = {
         part: [array_digest(x) for x in vars(known).values()]
@@ -288,10 +296,13 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
     return changed(task, key=digest(identity), schema=schema, settings=settings)
 
 
-def _carried(task: Task, model: Posterior, source: Source) -> tuple[str, ...]:
-    """Columns of the source that go into the result; its first rows are judged as a whole."""
+def _carried(task: Task, model: Posterior, source: Source) -> tuple[tuple[str, ...], bool]:
+    """Columns of the source that go into the result, and whether it has a spatial index.
+
+    The first rows are judged as a whole.
+    """
     unit, _ = declared_unit(task.unit)
-    five, errors, chosen, n = [], [], None, 0
+    five, errors, chosen, has_index, n = [], [], None, False, 0
     for k, partition in enumerate(source.partitions):
         try:
             frame = None
@@ -305,6 +316,7 @@ def _carried(task: Task, model: Posterior, source: Source) -> tuple[str, ...]:
             continue
         if block is not None:
             chosen = chosen or choose(block, task, model)
+            has_index |= block.healpix is not None
             values, _, _ = read_columns(block.table, choose(block, task, model), unit)
             five.append(np.stack([values[name] for name in MAGNITUDES])[:, : ROWS_JUDGED - n])
             n += five[-1].shape[1]
@@ -320,13 +332,14 @@ def _carried(task: Task, model: Posterior, source: Source) -> tuple[str, ...]:
     needed = [name for name in ("ra", "dec") if name not in chosen]
     if source.kind == "hats" and needed:
         raise CatalogueError(f"{source.name} needs {' and '.join(needed)}: map columns to them")
-    return tuple(name for name in ("ra", "dec", "redshift") if name in chosen)
+    return tuple(name for name in ("ra", "dec", "redshift") if name in chosen), has_index
 
 
-def _require_disk(task: Task, source: Source) -> None:
+def _require_disk(task: Task, source: Source, records: Mapping) -> None:
     if source.rows is not None:
         a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * task.settings["n_draws"]
-        require_disk_space(task.destination, source.rows * a_row)
+        left = source.rows - sum(record["rows"] for record in records.values())
+        require_disk_space(task.destination, left * a_row)
 
 
 @contextlib.contextmanager
@@ -436,23 +449,28 @@ def _run(task: Task, source: Source, records: dict, model, client, progress: boo
     # What was done before says nothing of the speed.
     options = {"initial": done, "total": total, "unit": unit, "smoothing": 0.05}
     by_name = {partition.name: partition for partition in source.partitions}
+    seen = dict.fromkeys(by_name, 0)
     with tqdm(desc="inferring", disable=not progress, **options) as bar:
         run = _on_threads if client is None else _on_cluster
         with contextlib.closing(run(task, source, todo, model, client)) as arriving:
             for record in arriving:
+                if isinstance(record, tuple):
+                    # Some galaxies of a partition that is not done yet.
+                    name, n = record
+                    seen[name] += n
+                    bar.update(n * in_rows)
+                    continue
                 if "fatal" in record:
                     raise OSError(record["fatal"])
-                records[record["partition"]] = record
-                if in_rows:
-                    rows = by_name[record["partition"]].rows if "failed" in record else None
-                    bar.update(rows or record.get("rows", 0))
-                else:
-                    bar.update()
+                name = record["partition"]
+                records[name] = record
+                rows = by_name[name].rows if "failed" in record else record["rows"]
+                bar.update((rows or 0) - seen[name] if in_rows else 1)
     return records
 
 
-def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> Iterator[dict]:
-    """Records as they come, from the threads of this process."""
+def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> Iterator:
+    """Records as they come, from the threads of this process, and how many galaxies are done."""
     import queue
 
     import dask
@@ -463,7 +481,14 @@ def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> I
     PLANS[task.key] = task, model
 
     def work(partition, frame):
-        arriving.put(infer_partition(partition, task.key, frame, stop))
+        def each(n):
+            if stop.is_set():
+                raise Stopped
+            if n:
+                arriving.put((partition.name, n))
+
+        if not stop.is_set():
+            arriving.put(infer_partition(partition, task.key, frame, each))
 
     tasks = [
         dask.delayed(work, pure=False)(
@@ -482,10 +507,12 @@ def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> I
     thread = threading.Thread(target=compute, daemon=True)
     try:
         thread.start()
-        for _ in todo:
+        left = len(todo)
+        while left:
             record = arriving.get()
             if isinstance(record, BaseException):
                 raise record
+            left -= isinstance(record, dict)
             yield record
     finally:
         stop.set()

@@ -33,7 +33,16 @@ from galcfm.survey.intake import (
     to_magnitudes,
 )
 
-__all__ = ["PLANS", "CannotWrite", "Task", "choose", "infer_partition", "is_done", "sources_of"]
+__all__ = [
+    "PLANS",
+    "CannotWrite",
+    "Stopped",
+    "Task",
+    "choose",
+    "infer_partition",
+    "is_done",
+    "sources_of",
+]
 
 # Tasks and their models in this process, by key. A worker gets them once, not with each partition.
 PLANS: dict[str, tuple] = {}
@@ -100,6 +109,12 @@ def choose(block: Block, task: Task, model) -> dict[str, str]:
     needed = ["redshift"] * model.use_redshift
     needed += MAGNITUDE_ERRORS * model.use_magnitude_errors
     missing = [name for name in needed if name not in chosen]
+    kept = () if task.schema is None else {"ra", "dec", "redshift"} & set(task.schema.names)
+    if absent := [name for name in sorted(kept) if name not in chosen and name not in missing]:
+        raise SurveyError(
+            f"{block.file} has no {', '.join(absent)}, which the first file has: all files of a "
+            "source need the same columns"
+        )
     if missing:
         raise SurveyError(
             f"{block.file} has no {', '.join(missing)}, with which this model was trained: map "
@@ -113,14 +128,15 @@ def sources_of(chosen: dict[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(c for name in chosen.values() for c in (name, name.split("[")[0])))
 
 
-def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> dict:
+def infer_partition(partition: Partition, key: str, frame=None, each=None) -> dict:
     """Infer the galaxies of a partition and write their rows and its record.
 
     Arguments:
         partition: which.
         key: of the task in `PLANS`.
         frame: its rows, where LSDB has computed them.
-        stop: an event that ends the work between two blocks.
+        each: called with the number of galaxies that are newly done; raises `Stopped` to end the
+            work.
 
     Returns:
         The record. One of a partition that could not be read has `failed`, the reason, and is not
@@ -129,8 +145,6 @@ def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> di
     """
     import torch
 
-    if stop is not None and stop.is_set():
-        return {"stopped": partition.name}
     # One thread a worker: they share the cores, and results do not depend on how many there are.
     torch.set_num_threads(1)
     started, computed = time.perf_counter(), time.thread_time()
@@ -139,7 +153,9 @@ def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> di
     if (record := is_done(task, partition)) is not None:
         return record
     try:
-        record = _infer(partition, task, model, frame, stop)
+        record = _infer(partition, task, model, frame, each)
+    except Stopped:
+        return {"stopped": partition.name}
     except CannotWrite as error:
         return {"fatal": str(error), "partition": partition.name}
     except (SurveyError, CatalogueError) as error:
@@ -148,8 +164,6 @@ def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> di
     except Exception as error:
         reason = f"{partition.where}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return {"failed": reason, "partition": partition.name}
-    if record is None:
-        return {"stopped": partition.name}
     record["seconds"] = round(time.perf_counter() - started, 3)
     # Of this thread alone, whatever else the machine does.
     record["core_seconds"] = round(time.thread_time() - computed, 3)
@@ -160,11 +174,15 @@ def infer_partition(partition: Partition, key: str, frame=None, stop=None) -> di
     return record
 
 
+class Stopped(Exception):
+    """Nobody waits for the result any more."""
+
+
 class CannotWrite(OSError):
     """The destination is full or closed: no partition can be written."""
 
 
-def _infer(partition: Partition, task: Task, model, frame, stop) -> dict | None:
+def _infer(partition: Partition, task: Task, model, frame, each) -> dict:
     stamp, destination = partition.stamp, Path(task.destination)
     pictures = None if task.pictures is None else _pictures(*task.pictures)
     size = ROWS_A_BLOCK if pictures is None else ROWS_A_BLOCK_OF_PICTURES
@@ -179,9 +197,9 @@ def _infer(partition: Partition, task: Task, model, frame, stop) -> dict | None:
         for writer in writers.values():
             stack.enter_context(writer)
         for block in blocks(partition, size, columns=wanted, pictures=column, frame=frame):
-            if stop is not None and stop.is_set():
-                return None
-            result, rejected = _infer_block(partition, block, task, model, pictures)
+            if each is not None:
+                each(0)
+            result, rejected = _infer_block(partition, block, task, model, pictures, each)
             rows += len(block.table)
             used += len(result["object_id"])
             writers["dataset"].write(result)
@@ -229,7 +247,7 @@ def _judge(block: Block, task: Task, model) -> tuple[dict, list]:
     return values, reasons
 
 
-def _infer_block(partition, block: Block, task: Task, model, pictures) -> tuple[dict, dict]:
+def _infer_block(partition, block: Block, task: Task, model, pictures, each) -> tuple[dict, dict]:
     values, reasons = _judge(block, task, model)
     object_id, n = values["object_id"], len(reasons)
     images = None
@@ -259,6 +277,7 @@ def _infer_block(partition, block: Block, task: Task, model, pictures) -> tuple[
         redshift=kept["redshift"] if model.use_redshift else None,
         magnitude_errors=errors,
         **task.settings,
+        each=each,
     )
     if block.healpix is not None:
         result["_healpix_29"] = block.healpix[good]

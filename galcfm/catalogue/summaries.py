@@ -8,6 +8,7 @@ time, agrees to rounding.
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -180,6 +181,7 @@ def summarise(
     steps: int,
     seed: int,
     n_draws: int = 0,
+    each: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Columns of the result for some galaxies.
 
@@ -189,6 +191,7 @@ def summarise(
         object_id: identifiers, `(n,)`, on which alone the noise depends.
         n_samples, steps, seed: as `Posterior.sample` takes them.
         n_draws: of these draws kept, as `draws (n, n_draws, 5)`.
+        each: called with the number of galaxies that are newly done; may raise to end the work.
     """
     import torch
 
@@ -216,6 +219,8 @@ def summarise(
             low[row], median[row], high[row] = np.quantile(theta, (0.16, 0.5, 0.84), axis=0)
             covariance[row] = np.cov(theta, rowvar=False)[*upper]
         draws[rows] = samples[:, :n_draws]
+        if each is not None:
+            each(len(samples))
     condition = torch.cat(conditions) if conditions else torch.empty(0, 0)
     columns = {}
     for k, name in enumerate(PROPERTY_NAMES):
