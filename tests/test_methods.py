@@ -29,7 +29,7 @@ PIXELS = {"crop": 8, "bin_factor": 4, "width": 4}
 # Few weights, as there are few pictures; it can be no other posterior than a normal one anyway.
 SLIGHT = {"kind": "affine", "transforms": 1, "hidden": (16,)}
 # Batches are large because the pictures are flat: normalisation by a small one is noise.
-SEEING = replace(QUICK, max_epochs=50, batch_size=480, average_decay=0.97)
+SEEING = replace(QUICK, max_epochs=50, batch_size=240)
 
 
 def with_pictures(survey: Survey, level: np.ndarray) -> Survey:
@@ -129,7 +129,7 @@ def test_photometric_posteriors_are_found(method, linear, tmp_path):
     [
         methods.SplineFlow(encoder="paper", **PIXELS, **SLIGHT, descent=SEEING),
         methods.FlowVariant(
-            encoder="max_pooling", **PIXELS, hidden_width=32, depth=2, sigma=0.02, descent=SEEING
+            encoder="max_pooling", **PIXELS, hidden_width=64, depth=2, sigma=0.02, descent=SEEING
         ),
     ],
     ids=["splines", "variant"],
@@ -152,15 +152,15 @@ class Linear(methods.SpectralDiffusion):
 def test_the_detour_by_spectra_finds_the_posterior(linear):
     pytest.importorskip("diffusers")
     rng = np.random.default_rng(8)
-    table = linear.catalogue.iloc[:10_000].copy()
+    table = linear.catalogue.copy()
     seen = (table["mag_z"].to_numpy() - 16.5) / 0.3
     # A_V goes with what spectra show and magnitudes do not, but for some noise.
     table["ebv"] = 0.5 * rng.standard_normal(len(table))
     table["a_v"] = 0.8 + 0.2 * seen + 0.2 * table["ebv"] + 0.4 * rng.standard_normal(len(table))
     survey = Survey(table)
     options = {"n_components": 6, "noise": 0.0, "steps": 25, "hidden_width": 64}
-    options |= {"hidden": (32,), "property_epochs": 10}
-    method = Linear(**options, descent=replace(QUICK, max_epochs=15)).fit(survey)
+    options |= {"transforms": 1, "hidden": (32, 32), "property_epochs": 10}
+    method = Linear(**options, descent=QUICK).fit(survey)
     test = survey.split("test").select(np.arange(500))
     std = np.array([0.1, 0.1, 0.1, 0.1, np.hypot(0.1, 0.4)])
     latent = (test.magnitudes - [18.5, 17.5, 17.0, 16.7, 16.5]) / 0.3
@@ -183,7 +183,7 @@ class Level(methods.AnnulusFlow):
 
 def test_measured_features_condition_the_posterior_and_are_kept(pictured, tmp_path):
     survey, latent = pictured
-    method = Level(**SLIGHT, descent=SEEING)
+    method = Level(**SLIGHT, descent=replace(QUICK, max_epochs=25, batch_size=100))
     method.fit(survey, folder=tmp_path)
     assert -0.02 < shortfall(method, survey, latent) < 0.05
     assert Level.asked == len(survey)
@@ -339,15 +339,15 @@ def test_alignment_finds_the_spectrum_of_a_picture(pictured):
         for split in ("train", "validation")
     }
     found = contrastive.align(
-        encoder, survey, of, methods.Descent(max_epochs=4, batch_size=256, learning_rate=3e-3)
+        encoder, survey, of, methods.Descent(max_epochs=10, batch_size=128, learning_rate=3e-3)
     )
     # Chance finds one in 256; pictures of one brightness are alike.
-    assert found["found"] > 0.05
+    assert found["found"] > 5 / 256
 
 
 def test_latents_of_an_autoencoder_redraw_pictures(pictured):
     survey, latent = pictured
-    drawing = methods.Descent(max_epochs=6, batch_size=100, learning_rate=3e-3)
+    drawing = methods.Descent(max_epochs=15, batch_size=100, learning_rate=3e-3)
     pixels = {"crop": 64, "bin_factor": 8, "width": 16}
     method = methods.LatentFlow(n_latents=2, drawing=drawing, **pixels, **SLIGHT, descent=SEEING)
     method.fit(survey)
