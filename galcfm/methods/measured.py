@@ -49,7 +49,7 @@ class MeasuredFlow(SplineFlow):
         blocks = [missing[start : start + BLOCK] for start in range(0, len(missing), BLOCK)]
         todo = (delayed(self._measured)(survey.select(rows)) for rows in blocks)
         found = Parallel(self.processes, return_as="generator", pre_dispatch="2*n_jobs")(todo)
-        for table in tqdm(found, "measuring", len(blocks), disable=not self._progress):
+        for table in tqdm(found, "measuring", len(blocks), disable=not (self._progress and blocks)):
             self._known = pd.concat([self._known, table])
         # What cannot be measured lies in the middle.
         values = self._known.loc[wanted]

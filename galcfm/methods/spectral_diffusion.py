@@ -39,7 +39,7 @@ class SpectralDiffusion(Conditional):
             make it too low.
         without: names of `galcfm.simulate.TIES` that the survey lacks.
         hidden_width: of the network of the diffusion.
-        hidden: widths of the layers of the second flow.
+        transforms, hidden: of the second flow, as `SplineFlow` has them.
         property_epochs: of its training, at most; the rest is as `descent` says.
         options: of `Conditional`.
     """
@@ -53,6 +53,7 @@ class SpectralDiffusion(Conditional):
         n_spectra: int = 64,
         without: tuple[str, ...] = (),
         hidden_width: int = 256,
+        transforms: int = 3,
         hidden: tuple = (128, 128),
         property_epochs: int = 60,
         **options,
@@ -60,7 +61,8 @@ class SpectralDiffusion(Conditional):
         super().__init__(**options)
         self.n_components, self.noise, self.steps = n_components, noise, steps
         self.n_spectra, self.without = n_spectra, without
-        self.hidden_width, self.hidden = hidden_width, tuple(hidden)
+        self.hidden_width, self.transforms = hidden_width, transforms
+        self.hidden = tuple(hidden)
         self.property_epochs = property_epochs
 
     def spectra(self, survey: Survey) -> np.ndarray:
@@ -116,7 +118,7 @@ class SpectralDiffusion(Conditional):
         self.property_scale = Scale(train.properties)
         d, k = train.properties.shape[1], len(self.scale.mean)
         torch.manual_seed(self.descent.seed)
-        flow = zuko.flows.NSF(d, k, transforms=3, hidden_features=self.hidden)
+        flow = zuko.flows.NSF(d, k, transforms=self.transforms, hidden_features=self.hidden)
         self.flow = flow.to(device := default_device())
         data = (
             (self.property_scale(part.properties), self.scale(self.targets(part)))
