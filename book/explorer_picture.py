@@ -20,11 +20,10 @@ if __name__ == "__main__":
         chromium = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = chromium.new_page(viewport={"width": 1100, "height": 900}, color_scheme="light")
+        page = chromium.new_page(viewport={"width": 1280, "height": 1250}, color_scheme="light")
         page.goto(PAGE.as_uri())
-        page.get_by_label("Compare with galaxy B").select_option(index=2)
         # Cutouts and fonts.
         page.wait_for_load_state("networkidle")
-        page.locator("#explorer").screenshot(path=temporary)
+        page.screenshot(path=temporary)
         chromium.close()
     print(PICTURE)
