@@ -777,6 +777,14 @@ def test_each_command_explains_itself(name, capsys):
     assert max(map(len, printed.splitlines())) <= 100
 
 
+def test_help_and_show_need_no_torch(model_folder):
+    code = (
+        "import sys; from galcfm.catalogue import command; command.main(['show', sys.argv[1]]);"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(model_folder)], check=True, cwd=ROOT)
+
+
 def test_the_command_trains_infers_and_shows(tmp_path, capsys):
     survey = toy_survey(60)
     survey.save(tmp_path / "survey")
