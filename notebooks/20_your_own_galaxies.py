@@ -49,12 +49,12 @@ from astropy.table import QTable
 
 from galcfm import Posterior, Survey, figures, paths, runs
 from galcfm.figures import tables
-from galcfm.survey.images import encode_jpeg
 from galcfm.posterior.replicated import MagnitudeModel, check_photometry
 from galcfm.posterior.summaries import save_summaries, summarise
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import propose_columns
 from galcfm.survey.cutouts import Cutouts
+from galcfm.survey.images import encode_jpeg
 from galcfm.survey.intake import VEGA_OFFSET
 
 folder = runs.open_run("20_your_own_galaxies", globals())
