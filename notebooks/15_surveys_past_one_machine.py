@@ -27,14 +27,14 @@
 #
 # Here some galaxies of the survey's test split stand in for yours.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 120  # test galaxies that stand in for yours; not in the paper
 n_draws_shown = 100  # draws a galaxy; the paper's 1,000
 
-# %%
+# %% tags=["hide-input"]
 import json
 import tempfile
 import warnings

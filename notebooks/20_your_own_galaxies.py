@@ -375,7 +375,7 @@ pd.DataFrame(
 # own posterior better than any others would, so that the shares of held-out
 # galaxies, where there are at least 100, say which share is unusually small.
 
-# %% mystnb={"figure": {"caption": "Observed r and colours (dots) against those that 200 draws imply: 68 % and 95 % of these are grey, distances are in half-widths of the 68 %. The second galaxy has a u magnitude 0.8 mag too faint; red: outside 95 %, with the distance in magnitudes, or a galaxy whose fit is not to be believed.", "name": "fig-own-replicated"}}
+# %% mystnb={"figure": {"caption": "Observed r and colours (dots) against those that 200 draws imply: 68 % and 95 % of these are grey, distances are in half-widths of the 68 %. The second galaxy has a u magnitude 0.8 mag too faint; red: outside 95 %, with the distance in magnitudes, or a galaxy whose fit is not to be believed.", "name": "fig-own-replicated"}, "image": {"alt": "A panel a galaxy: five grey bars with dots for r and four colours; in the second, the dot of u\u2212g lies far outside its bar and is red."}}
 spoiled = mine.select(range(n_shown))
 spoiled.catalogue.loc[1, "mag_u"] += 0.8
 photometry = Survey(whole.catalogue, parameters=whole.parameters)
