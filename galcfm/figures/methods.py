@@ -13,7 +13,7 @@ __all__ = ["method_costs", "method_coverage", "point_gains"]
 
 @styled
 def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
-    """What each method gains over photometry, against the time that its draws take.
+    """What each method gains over this paper's photometry model, against the time that its draws take.
 
     Arguments:
         found: by label `seconds` of 1,000 draws of a galaxy, `gain` and `standard_error` [nat], and
@@ -36,7 +36,7 @@ def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
     axes.set(
         xscale="log",
         xlabel="time of 1,000 draws of a galaxy [s]",
-        ylabel="gain over this paper's photometry model [nat]",
+        ylabel="gain over photometry [nat]",
     )
     axes.grid(alpha=0.25)
     figure.legend(loc="outside lower left", handlelength=0, handletextpad=0)
@@ -64,10 +64,9 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
                 x, np.asarray(y) + 0.1 * (2 - k), "o", ms=4, color=colour, label=f"${p.symbol}$"
             )
         axes.axvline(level, color=COLOURS["truth"], lw=1)
-        axes.set(xlabel=f"of {level:.0%}".replace("%", " %"), xlim=(None, 1.02))
+        axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"), xlim=(None, 1.02))
         axes.grid(axis="x", alpha=0.25)
     axes.set_yticks(-np.arange(len(found)), list(found))
-    figure.supxlabel("share of labels within the interval", fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(PROPERTIES))
     return figure
