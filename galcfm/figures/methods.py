@@ -13,7 +13,7 @@ __all__ = ["method_costs", "method_coverage", "point_gains"]
 
 @styled
 def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
-    """What each method gains over this paper's photometry model, against the time that its draws take.
+    """What each method gains over this paper's photometry model, against the time of its draws.
 
     Arguments:
         found: by label `seconds` of 1,000 draws of a galaxy, `gain` and `standard_error` [nat], and
