@@ -210,7 +210,7 @@ def draw(make):
 # The labels that must appear on axes, with their units.
 EXPECTED = {
     "method_costs": ["time of 1,000 draws of a galaxy [s]", "2: fit"],
-    "method_coverage": ["share within the 68 % interval", "flow"],
+    "method_coverage": ["share within 68 %", "flow"],
     "point_gains": ["gain over the reference [nat] ± 2 standard errors", "grey"],
     "degeneracies": ["Correlation in the posterior", "Longest axis [population's spread]"],
     "departures": ["deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"],

@@ -13,13 +13,13 @@ __all__ = ["method_costs", "method_coverage", "point_gains"]
 
 @styled
 def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
-    """What each method gains over photometry, against the time that its draws take.
+    """What each method gains over this paper's photometry model, against the time of its draws.
 
     Arguments:
         found: by label `seconds` of 1,000 draws of a galaxy, `gain` and `standard_error` [nat], and
             `pictures`, whether it sees any.
     """
-    figure = new_figure(7, 4.6, source)
+    figure = new_figure(7, 3.4 + 0.19 * len(found), source)
     axes = figure.subplots()
     for number, (label, one) in enumerate(found.items()):
         colour = COLOURS["image" if one["pictures"] else "photometry"]
@@ -36,10 +36,10 @@ def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
     axes.set(
         xscale="log",
         xlabel="time of 1,000 draws of a galaxy [s]",
-        ylabel="gain over this paper's photometry model [nat]",
+        ylabel="gain over photometry [nat]",
     )
     axes.grid(alpha=0.25)
-    figure.legend(loc="outside lower left", ncols=2, handlelength=0, handletextpad=0)
+    figure.legend(loc="outside lower left", handlelength=0, handletextpad=0)
     return figure
 
 
@@ -50,7 +50,7 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
     Arguments:
         found: by label and property `coverage_68` and `coverage_95`.
     """
-    figure = new_figure(7, 1.2 + 0.32 * len(found), source)
+    figure = new_figure(7.5, 1.6 + 0.32 * len(found), source)
     levels = (0.68, 0.95)
     for axes, level in zip(figure.subplots(1, 2, sharey=True), levels, strict=True):
         for k, (p, colour) in enumerate(zip(PROPERTIES, BAND_COLOURS, strict=True)):
@@ -64,10 +64,11 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
                 x, np.asarray(y) + 0.1 * (2 - k), "o", ms=4, color=colour, label=f"${p.symbol}$"
             )
         axes.axvline(level, color=COLOURS["truth"], lw=1)
-        axes.set(xlabel=f"share within the {level:.0%} interval".replace("%", " %"))
+        axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"), xlim=(None, 1.02))
         axes.grid(axis="x", alpha=0.25)
     axes.set_yticks(-np.arange(len(found)), list(found))
-    axes.legend(loc="best")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(PROPERTIES))
     return figure
 
 

@@ -26,12 +26,14 @@ class Method(ABC):
     Attributes:
         properties: what it infers, in the order of its draws.
         has_density: whether `log_prob` says something.
+        fits_each: whether the work is done galaxy by galaxy; a method of which this is true, or
+            that measures each galaxy, has `seconds_a_galaxy`, what that took in the mean.
         n_parameters: numbers that `fit` has set.
-        kept_in: folder in which `fit` may leave what takes long, or `None`.
     """
 
     properties: tuple[str, ...] = PROPERTY_NAMES
     has_density = True
+    fits_each = False
     n_parameters = 0
 
     @abstractmethod

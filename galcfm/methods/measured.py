@@ -1,5 +1,6 @@
 """A flow that sees, beside photometry, numbers that were measured on each picture."""
 
+import time
 from abc import abstractmethod
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class MeasuredFlow(SplineFlow):
         for table in tqdm(found, "measuring", len(blocks), disable=not (self._progress and blocks)):
             self._known = pd.concat([self._known, table])
         # What cannot be measured lies in the middle.
-        values = self._known.loc[wanted]
+        values = self._known.loc[wanted].drop(columns="seconds")
         values = values.replace([np.inf, -np.inf], np.nan)
         if self.middle is None:
             # `fit` asks for the training split first.
@@ -60,8 +61,15 @@ class MeasuredFlow(SplineFlow):
         values = values.fillna(self.middle).fillna(0.0)
         return np.concatenate([super().features(survey), values.to_numpy(np.float64)], axis=1)
 
+    @property
+    def seconds_a_galaxy(self) -> float:
+        """Mean time in which a picture is measured [s]."""
+        return float(self._known["seconds"].mean())
+
     def _measured(self, part: Survey) -> pd.DataFrame:
+        started = time.monotonic()
         table = self.measure(part).set_index(part.object_id)
+        table["seconds"] = (time.monotonic() - started) / len(part)
         if self._folder is not None:
             path = self._folder / f"measured-{part.object_id[0]}.parquet"
             with replacing(path) as temporary:

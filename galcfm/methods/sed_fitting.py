@@ -51,6 +51,7 @@ class SedFitting(Method):
         processes: that fit, a galaxy each.
     """
 
+    fits_each = True
     properties = tuple(name for name in PROPERTY_NAMES if name != "oxygen_abundance")
 
     def __init__(
