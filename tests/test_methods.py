@@ -249,6 +249,22 @@ def test_regression_reads_pictures(pictured):
     assert (draws.mean(axis=1) - method.predict(test))[:, 4].std() < 0.05
 
 
+def test_a_method_of_ones_own_takes_two_functions(linear):
+    class Mean(methods.PointMethod):
+        def fit_point(self, survey, progress):
+            self.mean = methods.labelled(survey, "train").properties.mean(axis=0)
+
+        def predict(self, galaxies):
+            return np.tile(self.mean, (len(galaxies), 1))
+
+    method, test = Mean().fit(linear), linear.split("test")
+    spread = linear.split("train").properties.std(axis=0)
+    found = method.sample(test.select(np.arange(3)), 4000)
+    np.testing.assert_allclose(found.std(axis=1), np.tile(spread, (3, 1)), rtol=0.05)
+    expected = -np.log(spread).sum() - 2.5 * np.log(2 * np.pi * np.e)
+    assert method.log_prob(test.properties, test).mean() == pytest.approx(expected, abs=0.1)
+
+
 def test_conformal_widths_are_order_statistics():
     residuals = np.linspace(-1, 1, 99)[:, None] * [1.0, 2.0]
     size = np.sort(np.abs(residuals), axis=0)
