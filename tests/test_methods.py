@@ -169,8 +169,8 @@ def test_the_detour_by_spectra_finds_the_posterior(linear):
     table["a_v"] = 0.8 + 0.2 * seen + 0.2 * table["ebv"] + 0.4 * rng.standard_normal(len(table))
     survey = Survey(table)
     options = {"n_components": 6, "noise": 0.0, "steps": 25, "hidden_width": 64}
-    options |= {"transforms": 1, "hidden": (32, 32), "property_epochs": 20}
-    method = Linear(**options, descent=QUICK).fit(survey)
+    options |= {"kind": "affine", **SMALL, "property_epochs": 12}
+    method = Linear(**options, descent=replace(QUICK, max_epochs=12)).fit(survey)
     test = survey.split("test").select(np.arange(500))
     std = np.array([0.1, 0.1, 0.1, 0.1, np.hypot(0.1, 0.4)])
     latent = (test.magnitudes - [18.5, 17.5, 17.0, 16.7, 16.5]) / 0.3
