@@ -169,8 +169,8 @@ def test_the_detour_by_spectra_finds_the_posterior(linear):
     table["a_v"] = 0.8 + 0.2 * seen + 0.2 * table["ebv"] + 0.4 * rng.standard_normal(len(table))
     survey = Survey(table)
     options = {"n_components": 6, "noise": 0.0, "steps": 25, "hidden_width": 64}
-    options |= {"transforms": 1, "hidden": (32, 32), "property_epochs": 20}
-    method = Linear(**options, descent=QUICK).fit(survey)
+    options |= {"kind": "affine", **SMALL, "property_epochs": 12}
+    method = Linear(**options, descent=replace(QUICK, max_epochs=12)).fit(survey)
     test = survey.split("test").select(np.arange(500))
     std = np.array([0.1, 0.1, 0.1, 0.1, np.hypot(0.1, 0.4)])
     latent = (test.magnitudes - [18.5, 17.5, 17.0, 16.7, 16.5]) / 0.3
@@ -247,6 +247,22 @@ def test_regression_reads_pictures(pictured):
     draws = method.sample(test, 50)
     assert draws.shape == (len(test), 50, 5)
     assert (draws.mean(axis=1) - method.predict(test))[:, 4].std() < 0.05
+
+
+def test_a_method_of_ones_own_takes_two_functions(linear):
+    class Mean(methods.PointMethod):
+        def fit_point(self, survey, progress):
+            self.mean = methods.labelled(survey, "train").properties.mean(axis=0)
+
+        def predict(self, galaxies):
+            return np.tile(self.mean, (len(galaxies), 1))
+
+    method, test = Mean().fit(linear), linear.split("test")
+    spread = linear.split("train").properties.std(axis=0)
+    found = method.sample(test.select(np.arange(3)), 4000)
+    np.testing.assert_allclose(found.std(axis=1), np.tile(spread, (3, 1)), rtol=0.05)
+    expected = -np.log(spread).sum() - 2.5 * np.log(2 * np.pi * np.e)
+    assert method.log_prob(test.properties, test).mean() == pytest.approx(expected, abs=0.1)
 
 
 def test_conformal_widths_are_order_statistics():

@@ -4,10 +4,22 @@ Each is a class in a file of its own: its constructor takes settings, `fit(surve
 returns the method, `sample(galaxies, n)` draws and `log_prob(theta, galaxies)` weighs. What is
 simplified against the paper that a method is from, its docstring says. Needs
 `pip install "galcfm[methods]"`; each package is imported where it is used.
+
+Example:
+    A method of one's own is a class like this one; a row of `galcfm.studies.other_methods.ROWS`
+    then puts it into the table::
+
+        class Mean(PointMethod):
+            def fit_point(self, survey, progress):
+                self.mean = labelled(survey, "train").properties.mean(axis=0)
+                self.training = {"seconds": 0.0}
+
+            def predict(self, galaxies):
+                return np.tile(self.mean, (len(galaxies), 1))
 """
 
 from galcfm.methods.annuli import AnnulusFlow
-from galcfm.methods.base import Method, PointMethod
+from galcfm.methods.base import Method, PointMethod, labelled
 from galcfm.methods.boosting import Boosting
 from galcfm.methods.contrastive import AlignedFlow
 from galcfm.methods.descent import Descent
@@ -37,5 +49,6 @@ __all__ = [
     "SedFitting",
     "SpectralDiffusion",
     "SplineFlow",
+    "labelled",
     "make_encoder",
 ]

@@ -29,6 +29,7 @@ class Method(ABC):
         fits_each: whether the work is done galaxy by galaxy; a method of which this is true, or
             that measures each galaxy, has `seconds_a_galaxy`, what that took in the mean.
         n_parameters: numbers that `fit` has set.
+        training: set by `fit`: its `seconds`, and what else there is to say of it.
     """
 
     properties: tuple[str, ...] = PROPERTY_NAMES

@@ -18,6 +18,7 @@ from galcfm.methods.base import Scale, labelled, noise_of
 from galcfm.methods.conditional import Conditional
 from galcfm.methods.descent import descend
 from galcfm.methods.simulated_spectra import Components, spectra_of
+from galcfm.methods.spline_flow import make_flow
 from galcfm.networks import VelocityNetwork
 from galcfm.posterior import default_device
 from galcfm.survey import Survey
@@ -39,7 +40,7 @@ class SpectralDiffusion(Conditional):
             make it too low.
         without: names of `galcfm.simulate.TIES` that the survey lacks.
         hidden_width: of the network of the diffusion.
-        transforms, hidden: of the second flow, as `SplineFlow` has them.
+        kind, transforms, hidden: of the second flow, as `SplineFlow` has them.
         property_epochs: of its training, at most; the rest is as `descent` says.
         options: of `Conditional`.
     """
@@ -53,6 +54,7 @@ class SpectralDiffusion(Conditional):
         n_spectra: int = 64,
         without: tuple[str, ...] = (),
         hidden_width: int = 256,
+        kind: str = "spline",
         transforms: int = 3,
         hidden: tuple = (128, 128),
         property_epochs: int = 60,
@@ -62,7 +64,7 @@ class SpectralDiffusion(Conditional):
         self.n_components, self.noise, self.steps = n_components, noise, steps
         self.n_spectra, self.without = n_spectra, without
         self.hidden_width, self.transforms = hidden_width, transforms
-        self.hidden = tuple(hidden)
+        self.kind, self.hidden = kind, tuple(hidden)
         self.property_epochs = property_epochs
 
     def spectra(self, survey: Survey) -> np.ndarray:
@@ -112,13 +114,11 @@ class SpectralDiffusion(Conditional):
         return total / 4
 
     def _fit_properties(self, survey: Survey, progress: bool) -> None:
-        import zuko
-
         train, validation = (labelled(survey, split) for split in ("train", "validation"))
         self.property_scale = Scale(train.properties)
         d, k = train.properties.shape[1], len(self.scale.mean)
         torch.manual_seed(self.descent.seed)
-        flow = zuko.flows.NSF(d, k, transforms=self.transforms, hidden_features=self.hidden)
+        flow = make_flow(self.kind, d, k, self.transforms, self.hidden)
         self.flow = flow.to(device := default_device())
         data = (
             (self.property_scale(part.properties), self.scale(self.targets(part)))

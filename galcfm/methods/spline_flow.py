@@ -13,10 +13,28 @@ from galcfm.methods.base import noise_of
 from galcfm.methods.conditional import Conditional
 from galcfm.survey import Survey
 
-__all__ = ["SplineFlow"]
+__all__ = ["SplineFlow", "make_flow"]
 
-KINDS = ("spline", "affine")
 BLOCK = 128  # galaxies at a time
+
+
+def make_flow(kind: str, dim: int, n_condition: int, transforms: int, hidden: tuple) -> nn.Module:
+    """An untrained flow of zuko.
+
+    Arguments:
+        kind, transforms, hidden: as `SplineFlow` has them.
+        dim: number of properties.
+        n_condition: width of the condition.
+
+    Raises:
+        ValueError: no such kind.
+    """
+    import zuko
+
+    kinds = {"spline": zuko.flows.NSF, "affine": zuko.flows.MAF}
+    if kind not in kinds:
+        raise ValueError(f"no flow called {kind!r}: choose from {', '.join(kinds)}")
+    return kinds[kind](dim, n_condition, transforms=transforms, hidden_features=hidden)
 
 
 class SplineFlow(Conditional):
@@ -28,30 +46,17 @@ class SplineFlow(Conditional):
         transforms: how many in a row; every second has the properties in reverse.
         hidden: widths of the layers of each.
         options: of `Conditional`.
-
-    Raises:
-        ValueError: no such kind.
     """
 
     def __init__(
         self, *, kind: str = "spline", transforms: int = 3, hidden: tuple = (128, 128), **options
     ):
-        if kind not in KINDS:
-            raise ValueError(f"no flow called {kind!r}: choose from {', '.join(KINDS)}")
         super().__init__(**options)
         self.kind, self.transforms, self.hidden = kind, transforms, tuple(hidden)
 
     def make_head(self, n_condition: int) -> nn.Module:
         """The untrained flow."""
-        import zuko
-
-        make = zuko.flows.NSF if self.kind == "spline" else zuko.flows.MAF
-        return make(
-            len(self.properties),
-            n_condition,
-            transforms=self.transforms,
-            hidden_features=self.hidden,
-        )
+        return make_flow(self.kind, len(self.properties), n_condition, self.transforms, self.hidden)
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
         """Negative log-density of the properties."""
