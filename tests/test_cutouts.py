@@ -603,8 +603,8 @@ def test_a_masked_pixel_costs_its_row(pair, pictures, masked):
             "pass np.moveaxis(np.asarray(cutouts), 1, 3)",
         ),
         (lambda p: p[..., [0, 1, 2, 2]], "pass cutouts[..., :3] if the fourth channel is opacity"),
-        (lambda p: p * 1.0 - 9, "give a folder of FITS files in nanomaggies if these are fluxes"),
-        (lambda p: p * np.nan, "give a folder of FITS files in nanomaggies if these are fluxes"),
+        (lambda p: p * 1.0 - 9, "pass Cutouts(fluxes, bands='gri')"),
+        (lambda p: p * np.nan, "pass Cutouts(fluxes, bands='gri')"),
         (lambda p: p > 9, "give such an array, or a folder of JPEG, PNG or FITS files"),
         (lambda p: p[0], "give such an array, or a folder of JPEG, PNG or FITS files"),
         (lambda p: p[..., 0], "give such an array, or a folder of JPEG, PNG or FITS files"),
@@ -612,7 +612,6 @@ def test_a_masked_pixel_costs_its_row(pair, pictures, masked):
         (lambda p: pd.Series(list(p)), "pass np.stack(list(cutouts)), or a folder"),
         (lambda p: ["a.jpg", "b.jpg"], "give the folder that holds the files"),
         (lambda p: pd.Series(["a.jpg", "b.jpg"]), "give the folder that holds the files"),
-        (lambda p: {"a": p}, "give such an array, or a folder of JPEG, PNG or FITS files"),
     ],
 )
 def test_arrays_that_are_not_pictures(pair, pictures, change, remedy):

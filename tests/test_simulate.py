@@ -904,14 +904,15 @@ def test_sky_is_left_as_the_relation_says(row, rng):
     skies = np.array([frames.draw_frame(row, rng).sky for _ in range(3000)])
     level = 10 ** (0.4 * (22.5 - np.array([27.8, 27.4, 26.8]))) * 0.396**2
     quartiles = np.percentile(skies, [25, 50, 75], axis=0)
-    np.testing.assert_allclose(quartiles[1][:, 0], [0.0022, 0.0019, 0.006], atol=3e-4)
-    # Two halves of Student's t of 3 degrees, whose quartiles are at 0.765: about Gaussian ones.
-    half = (quartiles[2] - quartiles[0]) / 2
-    np.testing.assert_allclose(half[:, 0] / level, 0.87, atol=0.1)
-    np.testing.assert_allclose(half[:, 1:] / level[:, None], 0.435, atol=0.05)
+    # Quartiles of √½ (x + y), where x and y are (e^(0.8 N) − 1) / 0.8.
+    expected = np.array([-0.406, 0.256, 1.254])[:, None] * level
+    offsets = [0.0017, 0.0014, 0.0047]
+    np.testing.assert_allclose((quartiles[:, :, 0] - offsets - expected) / level, 0, atol=0.1)
+    slopes = quartiles[:, :, 1:] - 0.5 * expected[:, :, None]
+    np.testing.assert_allclose(slopes / level[:, None], 0, atol=0.05)
     # The bands share half of the variance.
     ranks = skies[:, :, 0].argsort(axis=0).argsort(axis=0)
-    assert np.corrcoef(ranks.T)[0, 1:] == pytest.approx(0.5, abs=0.1)
+    assert np.corrcoef(ranks.T)[0, 1:] == pytest.approx(0.47, abs=0.07)
     frame = frames.Frame(np.ones(1), skies[0], np.zeros(3), 1)
     left = frames.add_noise(np.zeros((3, 128, 128), np.float32), rng, frame)
     np.testing.assert_allclose(left.mean(axis=(1, 2)), skies[0, :, 0], rtol=1e-3, atol=1e-7)

@@ -219,8 +219,8 @@ def test_impossible_colours_are_doubtful_and_usual_ones_are_not(training):
 
 
 def test_what_cannot_be_replicated_is_refused(training):
-    few = world(99, 4)
-    with pytest.raises(ModelError, match="has 99 galaxies with all properties, 100 are needed"):
+    few = world(59, 4)
+    with pytest.raises(ModelError, match="has 59 galaxies with all properties, 60 are needed"):
         MagnitudeModel.fit(few)
     model = MagnitudeModel.fit(training)
     samples = np.repeat(few.properties[:, None], 3, 1)

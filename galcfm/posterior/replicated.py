@@ -21,7 +21,7 @@ __all__ = ["MagnitudeModel", "check_photometry"]
 
 # Draws of a narrow posterior share their neighbours, whose rests must still fill five dimensions.
 N_NEIGHBOURS = 100
-FEWEST_GALAXIES = 100
+FEWEST_GALAXIES = 60
 # Galaxies in whose replicated magnitudes the observed ones lie farther out than all but this share.
 LEVEL = 0.01
 
@@ -63,7 +63,7 @@ class MagnitudeModel:
             use_redshift: as the posterior was told it: a model that was not knows no distance.
 
         Raises:
-            ModelError: fewer than 100 galaxies can be used.
+            ModelError: fewer than 60 galaxies can be used.
         """
         theta = _inputs(survey.properties, survey.redshift if use_redshift else None)
         good = np.isfinite(theta).all(1)

@@ -223,7 +223,7 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
         raise ValueError("has masked pixels: fill them in the array given as cutouts")
     if array.ndim == 3 and max(array.shape) > LARGEST_CUTOUT:
         raise ValueError(f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller")
-    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size:
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
         if bands is not None and len(bands) == 3:
             array = array[..., [bands.index(band) for band in "irg"]]
         return fitted_cutout(array, pixel_scale)
