@@ -166,7 +166,8 @@ def test_the_detour_by_spectra_finds_the_posterior(linear):
     seen = (table["mag_z"].to_numpy() - 16.5) / 0.3
     # A_V goes with what spectra show and magnitudes do not, but for some noise.
     table["ebv"] = 0.5 * rng.standard_normal(len(table))
-    table["a_v"] = 0.8 + 0.2 * seen + 0.2 * table["ebv"] + 0.4 * rng.standard_normal(len(table))
+    own = np.hypot(0.1, 0.4) * np.sqrt(0.5)
+    table["a_v"] = 0.8 + 0.2 * seen + own * (2 * table["ebv"] + rng.standard_normal(len(table)))
     survey = Survey(table)
     options = {"n_components": 6, "noise": 0.0, "steps": 25, "hidden_width": 64}
     options |= {"kind": "affine", **SMALL, "property_epochs": 12}

@@ -243,7 +243,7 @@ def _read(fitted, point: np.ndarray) -> list[float]:
 def _star_models() -> tuple:
     """Two model galaxies that give fine spectra of stars about 4000 and 5500 Å."""
     pipes = _bagpipes()
-    wavelength = np.geomspace(3800.0, 5600.0, 800)
+    wavelength = np.geomspace(3800.0, 5600.0, 320)
     start = {k: dict(v) if isinstance(v, dict) else v for k, v in _instructions(0.0).items()}
     del start["nebular"]
     start["delayed"] |= {"age": 5.0, "tau": 2.0, "massformed": 10.0, "metallicity": 1.0}
