@@ -8,10 +8,14 @@ galaxies before; and a spline flow reads the posterior off the frozen picture, w
 beside it. A frozen network that was never trained shows what the alignment adds.
 """
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,7 +24,9 @@ from galcfm.methods.descent import Descent, descend, turned
 from galcfm.methods.encoders import binned, make_encoder
 from galcfm.methods.simulated_spectra import Components, spectra_of
 from galcfm.methods.spline_flow import SplineFlow
+from galcfm.paths import replacing, write_json
 from galcfm.posterior import default_device
+from galcfm.provenance import array_digest, digest
 from galcfm.survey import Survey
 
 __all__ = ["AlignedFlow", "align"]
@@ -141,8 +147,20 @@ class AlignedFlow(SplineFlow):
         some = np.linspace(0, len(train) - 1, min(len(train), 2048)).astype(int)
         encoder.standardise(torch.from_numpy(np.array(train.images[some])))
         if self.alignment is not None:
-            spectra = self._spectra(survey, folder, progress)
-            aligned = align(encoder, survey, spectra, self.alignment, progress=progress)
+            # Kept, as it takes longer than the flow, which is tried several times.
+            of = [self.name, self.pixels, self.n_components, list(self.without), self.descent.seed]
+            key = digest([*of, asdict(self.alignment), array_digest(train.magnitudes)])
+            kept = None if folder is None else Path(folder) / f"encoder-{key}.safetensors"
+            if kept is not None and kept.exists():
+                encoder.load_state_dict(load_file(kept))
+                aligned = json.loads(kept.with_suffix(".json").read_text())
+            else:
+                spectra = self._spectra(survey, folder, progress)
+                aligned = align(encoder, survey, spectra, self.alignment, progress=progress)
+                if kept is not None:
+                    write_json(kept.with_suffix(".json"), aligned)
+                    with replacing(kept) as temporary:
+                        temporary.write_bytes(safetensors_bytes(encoder.cpu().state_dict()))
         return encoder.eval().requires_grad_(False), aligned
 
     def _spectra(self, survey, folder, progress) -> dict[str, np.ndarray]:
