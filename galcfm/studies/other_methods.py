@@ -223,9 +223,9 @@ ROWS = {
         False,
         100,
         "bagpipes and nautilus with their usual priors; nothing is learned from the survey, so "
-        "nothing is tried. Four properties; label noise is added to draws. The ionisation parameter "
-        "is fixed at log U = −3, birth clouds have twice the dust. The labels of Dn(4000), A_V and "
-        "star formation rate are those of fibre and emission lines.",
+        "nothing is tried. Four properties; label noise is added to draws. The ionisation "
+        "parameter is fixed at log U = −3, and birth clouds have twice the dust. The labels of "
+        "Dn(4000), A_V and star formation rate are those of fibre and emission lines.",
     ),
     "sed_free": Row(
         "SED fitting, redshift free",
