@@ -59,9 +59,6 @@ pd.set_option("display.max_colwidth", None)
 # %% [markdown]
 # ## Real galaxies
 #
-# The models of this chapter were trained on the book's first survey, before
-# pictures and properties had the ties of {doc}`16_what_a_picture_is_worth`.
-#
 # `Survey.from_table` takes the table as it is and says why it refuses a row.
 # The fluxes are put on the AB system before (−0.04 mag in $u$, 0.02 mag in
 # $z$); Galactic extinction is removed with the $E(B-V)$ of each galaxy.
