@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +92,8 @@ def test_no_page_has_a_serious_fault(copy):
         for path in pages(copy):
             with opened(chromium, path, color_scheme="light") as page:
                 found += [f"{path.name}: {fault}" for fault in faults(page)]
+                # Colours that are still on their way from light to dark have no contrast.
+                page.add_style_tag(content="*, ::before, ::after { transition: none !important }")
                 page.emulate_media(color_scheme="dark")
                 page.wait_for_selector("html[data-theme=dark]", state="attached")
                 dark = faults(page, runOnly=["color-contrast"])
@@ -157,10 +158,11 @@ def test_headline_numbers_are_those_of_the_run(copy):
 
 def test_a_second_build_does_nothing(copy):
     before = (copy / "_build" / "html" / "index.html").stat().st_mtime_ns
-    started = time.perf_counter()
     result = doit(copy, "profile=smoke", "book")
     assert result.returncode == 0
-    assert time.perf_counter() - started < 10
+    done = result.stdout.splitlines()
+    assert len(done) > 10
+    assert all(line.startswith("-- ") for line in done), "up to date"
     assert (copy / "_build" / "html" / "index.html").stat().st_mtime_ns == before
 
 
