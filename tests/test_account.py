@@ -107,7 +107,7 @@ def test_stored_rows_are_not_made_again(results, monkeypatch):
     models = [path for path in (folder / "data").rglob("photometry-*") if path.is_dir()]
     assert len(models) == 4
     gains = pd.read_parquet(folder / "published" / "account.parquet")
-    assert list(gains) == ["leak/1", "old/1", "old/2", "leak/2"]
+    assert set(gains) == {"leak/1", "old/1", "old/2", "leak/2"}
     assert list(again["rows"]) == ["old", "leak"]
     row = again["rows"]["leak"]
     assert row["gain"] == pytest.approx(gains[["leak/1", "leak/2"]].to_numpy().mean(), abs=1e-6)

@@ -12,6 +12,7 @@ from galcfm import methods
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import judging, other_methods, what_matters
+from galcfm.studies.stored import KeptTrainings
 from galcfm.survey import Survey
 
 pytest.importorskip("zuko")
@@ -232,3 +233,26 @@ def test_axes_change_one_thing():
         default = asdict(what_matters.REFERENCE)
         differing = [key for key, value in changed.items() if value != default[key]]
         assert name == "reference" or differing, name
+
+
+def test_a_row_that_changed_is_made_again_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
+    keys = {"a": "1", "b": "1"}
+    kept = KeptTrainings(tmp_path, "kept", "key", "command", {}, row_key=keys.get)
+
+    def make(name, n):
+        column = pd.Series(np.arange(n) + 0.12345, index=[f"galaxy {k}" for k in range(n)])
+        kept.keep(name, 1, {"n": n}, {}, column, lambda results, table: results)
+
+    make("a", 3)  # of the first galaxies alone
+    make("b", 5)
+    assert list(kept.missing(["a", "b"], [1, 2])) == [("a", 2), ("b", 2)]
+    table = pd.read_parquet(tmp_path / "kept.parquet")
+    assert table["b/1"].tolist() == pytest.approx(np.arange(5) + 0.123, abs=1e-6)
+    assert table["a/1"].isna().tolist() == [False] * 3 + [True] * 2
+    keys["b"] = "2"
+    assert list(kept.results()["rows"]) == ["a"]
+    assert list(kept.missing(["a", "b"], [1])) == [("b", 1)]
+    make("b", 4)
+    assert set(pd.read_parquet(tmp_path / "kept.parquet")) == {"a/1", "b/1"}
+    assert kept.results()["rows"]["b"]["seeds"]["1"] == {"n": 4}

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from galcfm.flow import FAST_STEPS
 from galcfm.metrics import information_gain, kde_log_density, wasserstein
-from galcfm.paths import data_folder, replacing, run_folder, survey_folder
+from galcfm.paths import data_folder, run_folder, survey_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.provenance import array_digest, code_digest, digest
@@ -26,7 +26,7 @@ from galcfm.simulate import TIES, render_into
 from galcfm.simulate.galaxies import magnitude_error
 from galcfm.simulate.relations import FIBRE, PHOTOMETRIC_ERRORS
 from galcfm.simulate.structure import within_aperture
-from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored
+from galcfm.studies.stored import KeptTrainings, kept_catalogue, key_of, read_command
 from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey, SurveyWriter
 from galcfm.training import RECIPES, Recipe, train, train_models
@@ -351,34 +351,19 @@ def run(
         command: that makes the results.
         progress: show bars.
     """
-    path, gains_path = folder / "account.json", folder / "account.parquet"
     plain = asdict(plan) | {"processes": 0}
     key = key_of(plain, "galcfm.studies.account")
-    stored(path, key)  # refuses a file that it may not replace
-    lock = FileLock(data_folder() / "cache" / "account.lock")
-    (data_folder() / "cache").mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        for name in names:
-            results = stored(path, key)
-            if results and str(seed) in results["rows"].get(name, {"seeds": {}})["seeds"]:
-                continue
-            row = ROWS[name]
-            survey = survey_of(row, plan, progress)
-            recipe = replace(plan.recipe, seed=seed, use_redshift=row.redshift, **row.recipe)
-            models = trained(survey, run_folder("account", key), f"{name}-{seed}", recipe, progress)
-            found = judge(row, models, survey, plan)
-            gain = found["log_prob"]["image"] - found["log_prob"]["photometry"]
-            with lock:
-                results = stored(path, key) or {"rows": {}, "plan": plain}
-                gains = pd.read_parquet(gains_path) if results["rows"] else pd.DataFrame()
-                gains[f"{name}/{seed}"] = gain.round(3).astype(np.float32)
-                of_row = results["rows"].setdefault(name, {"seeds": {}})
-                of_row |= {"row": asdict(row), "n_test": len(gain)}
-                of_row["seeds"][str(seed)] = found["numbers"]
-                with replacing(gains_path) as temporary:
-                    gains.to_parquet(temporary, compression="zstd", index=False)
-                store(path, summary(results, gains), key, command)
-    return stored(path, key)
+    kept = KeptTrainings(folder, "account", key, command, plain)
+    for name, seed in kept.missing(names, seeds):
+        row = ROWS[name]
+        survey = survey_of(row, plan, progress)
+        recipe = replace(plan.recipe, seed=seed, use_redshift=row.redshift, **row.recipe)
+        models = trained(survey, run_folder("account", key), f"{name}-{seed}", recipe, progress)
+        found = judge(row, models, survey, plan)
+        gain = pd.Series(found["log_prob"]["image"] - found["log_prob"]["photometry"])
+        of_row = {"row": asdict(row), "n_test": len(gain)}
+        kept.keep(name, seed, found["numbers"], of_row, gain, summary)
+    return kept.results()
 
 
 SMALL = Plan(

@@ -14,19 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from galcfm import methods
 from galcfm.methods.base import Method, labelled
 from galcfm.methods.conditional import Conditional
 from galcfm.metrics import kde_log_density
-from galcfm.paths import data_folder, published_folder, replacing, run_folder
+from galcfm.paths import published_folder, run_folder
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import code_digest, digest, provenance
 from galcfm.studies import account
 from galcfm.studies.exact.comparing import classifier_accuracy
 from galcfm.studies.judging import judge, of_properties
-from galcfm.studies.stored import key_of, read_command, store, stored
+from galcfm.studies.stored import KeptTrainings, key_of, read_command
 from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe
@@ -394,18 +393,16 @@ class Work:
     """
 
     def __init__(self, folder: Path, plan: Plan, command: str = "", progress: bool = True):
-        self.plan, self.command, self.progress = plan, command, progress
-        self.path, self.table = folder / "methods.json", folder / "methods.parquet"
+        self.plan, self.progress = plan, progress
         plain = asdict(plan) | {"processes": 0}
-        self.key = key_of(
+        key = key_of(
             plain,
             "galcfm.studies.judging",
             "galcfm.simulate.population",
             "galcfm.simulate.rendering",
         )
-        self.lock = FileLock(data_folder() / "cache" / "methods.lock")
-        (data_folder() / "cache").mkdir(parents=True, exist_ok=True)
-        self.folder = run_folder("methods", self.key)
+        self.kept = KeptTrainings(folder, "methods", key, command, plain, row_key=self.key_of_row)
+        self.folder = run_folder("methods", key)
 
     @cache  # noqa: B019
     def survey(self) -> Survey:
@@ -427,22 +424,9 @@ class Work:
             self.survey(), folder=self.folder / "ours", progress=self.progress
         )
 
-    def results(self) -> dict:
-        """What is stored; rows that are outdated are left out."""
-        found = stored(self.path, self.key) or {"rows": {}, "plan": asdict(self.plan)}
-        rows = {
-            name: row
-            for name, row in found["rows"].items()
-            if name in ROWS and row["row_key"] == self.key_of_row(name)
-        }
-        return found | {"rows": rows}
-
     def make(self, name: str, seed: int) -> None:
-        """Fit, judge and store a row for a seed, if that is not there."""
-        row, results = ROWS[name], self.results()
-        known = results["rows"].get(name, {"seeds": {}})
-        if str(seed) in known["seeds"]:
-            return
+        """Fit, judge and store a row for a seed."""
+        row, known = ROWS[name], self.kept.results()["rows"].get(name, {})
         survey, tries = self.survey(), known.get("tries")
         test = labelled(survey, "test")
         if row.n_galaxies is not None:
@@ -485,28 +469,9 @@ class Work:
                 "standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain))),
                 "log_prob_beside": float(beside.mean()),
             }
-        with self.lock:
-            results = self.results()
-            table = self._table(results, survey)
-            column = pd.Series(log_prob, index=test.object_id, dtype=np.float32).round(3)
-            table[f"{name}/{seed}"] = column.reindex(table.index)
-            of_row = results["rows"].setdefault(name, {"seeds": {}})
-            of_row |= {"row_key": self.key_of_row(name), "chosen": choice, "tries": tries}
-            of_row["seeds"][str(seed)] = numbers
-            with replacing(self.table) as temporary:
-                table.to_parquet(temporary, compression="zstd")
-            store(self.path, summary(results, table), self.key, self.command)
-
-    def _table(self, results: dict, survey: Survey) -> pd.DataFrame:
-        """Log-densities of the rows that count, a column `ROW/SEED`."""
-        columns = [
-            f"{name}/{seed}" for name, row in results["rows"].items() for seed in row["seeds"]
-        ]
-        if not columns:
-            return pd.DataFrame(
-                index=pd.Index(labelled(survey, "test").object_id, name="object_id")
-            )
-        return pd.read_parquet(self.table, columns=columns)
+        column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
+        of_row = {"chosen": choice, "tries": tries}
+        self.kept.keep(name, seed, numbers, of_row, column, summary)
 
 
 def summary(results: dict, table: pd.DataFrame) -> dict:
@@ -559,11 +524,10 @@ def run(
         progress: show bars.
     """
     work = Work(folder, plan, command, progress)
-    for seed in seeds:
-        for name in names:
-            if name not in UNTRAINED or seed == seeds[0]:
-                work.make(name, seed)
-    return work.results()
+    for name, seed in work.kept.missing(names, seeds):
+        if name not in UNTRAINED or seed == seeds[0]:
+            work.make(name, seed)
+    return work.kept.results()
 
 
 SMALL = Plan(

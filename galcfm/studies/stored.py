@@ -2,11 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from galcfm.paths import data_folder, published_folder, replacing, run_folder, write_json
 from galcfm.provenance import code_digest, digest, provenance
@@ -18,6 +20,7 @@ BOOK_SURVEY = {"n_galaxies": 12_000, "seed": 1, "validation": 0.10, "test": 0.15
 
 __all__ = [
     "BOOK_SURVEY",
+    "KeptTrainings",
     "kept_catalogue",
     "kept_table",
     "key_of",
@@ -60,6 +63,97 @@ def store(path: Path, result: dict, key: str, command: str) -> dict:
     origin = {"command": command, "date": str(date.today()), "made": provenance()}
     write_json(path, result := result | {"key": key} | origin)
     return result
+
+
+class KeptTrainings:
+    """Rows of a study, each of some trainings, kept as they come; processes can share the work.
+
+    `NAME.json` holds what is known by row and seed, `NAME.parquet` a number of each test galaxy, a
+    column `ROW/SEED` a training.
+
+    Arguments:
+        folder: where both go.
+        name: of the study's results.
+        key: under which they are found again.
+        command: that makes them.
+        plan: with which they are made, any JSON content.
+        group: what rows are called in the JSON.
+        row_key: of a row's name, a digest of what this row alone depends on, without which it is
+            not found again; `None` where `key` says all.
+
+    Raises:
+        FileExistsError: a file is there that is no stored result.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        key: str,
+        command: str,
+        plan: dict,
+        *,
+        group: str = "rows",
+        row_key: Callable[[str], str] | None = None,
+    ):
+        self.path, self.table = folder / f"{name}.json", folder / f"{name}.parquet"
+        self.key, self.command, self.plan = key, command, plan
+        self.group, self.row_key = group, row_key
+        (data_folder() / "cache").mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(data_folder() / "cache" / f"{name}.lock")
+        stored(self.path, key)
+
+    def results(self) -> dict:
+        """What is stored, without rows that are outdated."""
+        found = stored(self.path, self.key) or {self.group: {}, "plan": self.plan}
+        if self.row_key is None:
+            return found
+        rows = {k: row for k, row in found[self.group].items() if row["row_key"] == self.row_key(k)}
+        return found | {self.group: rows}
+
+    def missing(self, names: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
+        """Rows and seeds that are not there when their turn comes, one seed after another."""
+        for seed in seeds:
+            for name in names:
+                if str(seed) not in self.results()[self.group].get(name, {"seeds": {}})["seeds"]:
+                    yield name, seed
+
+    def keep(
+        self,
+        name: str,
+        seed: int,
+        numbers: dict,
+        of_row: dict,
+        of_galaxies: pd.Series,
+        summary: Callable[[dict, pd.DataFrame], dict],
+    ) -> None:
+        """Add a training.
+
+        Arguments:
+            name, seed: whose.
+            numbers: of this training, for the JSON.
+            of_row: the same of the row.
+            of_galaxies: a number a test galaxy, by galaxy; kept to three decimals.
+            summary: what is made of the results and of the table of all trainings.
+        """
+        with self.lock:
+            results = self.results()
+            rows = results[self.group]
+            columns = [f"{row}/{seed}" for row, of in rows.items() for seed in of["seeds"]]
+            table = pd.DataFrame(index=of_galaxies.index)
+            if columns:
+                table = pd.read_parquet(self.table, columns=columns)
+            # A row may be of the first galaxies alone.
+            table = table.reindex(max(table.index, of_galaxies.index, key=len))
+            table[f"{name}/{seed}"] = of_galaxies.round(3).astype(np.float32)
+            row = rows.setdefault(name, {"seeds": {}})
+            row |= of_row
+            if self.row_key is not None:
+                row["row_key"] = self.row_key(name)
+            row["seeds"][str(seed)] = numbers
+            with replacing(self.table) as temporary:
+                table.to_parquet(temporary, compression="zstd")
+            store(self.path, summary(results, table), self.key, self.command)
 
 
 def kept_table(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:

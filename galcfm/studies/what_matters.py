@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from scipy import ndimage
 
 from galcfm import methods
 from galcfm.methods.base import Method, labelled
-from galcfm.paths import data_folder, replacing, run_folder
+from galcfm.paths import run_folder
 from galcfm.posterior import galaxy_seeds
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.provenance import digest
 from galcfm.studies import account
-from galcfm.studies.stored import key_of, read_command, store, stored
+from galcfm.studies.stored import KeptTrainings, key_of, read_command
 from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE
@@ -209,18 +209,24 @@ class Work:
     """
 
     def __init__(self, folder: Path, plan: Plan, command: str = "", progress: bool = True):
-        self.plan, self.command, self.progress = plan, command, progress
-        self.path, self.table = folder / "what_matters.json", folder / "what_matters.parquet"
-        self.key = key_of(
+        self.plan, self.progress = plan, progress
+        key = key_of(
             asdict(plan),
             "galcfm.methods.flow_variants",
             "galcfm.methods.contrastive",
             "galcfm.simulate.population",
             "galcfm.simulate.rendering",
         )
-        self.folder = run_folder("what-matters", self.key)
-        self.lock = FileLock(data_folder() / "cache" / "what_matters.lock")
-        (data_folder() / "cache").mkdir(parents=True, exist_ok=True)
+        self.kept = KeptTrainings(
+            folder,
+            "what_matters",
+            key,
+            command,
+            asdict(plan),
+            group="points",
+            row_key=lambda name: digest(asdict(points()[name])),
+        )
+        self.folder = run_folder("what-matters", key)
         self._reference: dict[int, Method] = {}
 
     @cache  # noqa: B019
@@ -277,15 +283,9 @@ class Work:
             self._reference[seed] = self.fitted(REFERENCE, seed)
         return self._reference[seed]
 
-    def results(self) -> dict:
-        """What is stored."""
-        return stored(self.path, self.key) or {"points": {}, "plan": asdict(self.plan)}
-
     def make(self, name: str, seed: int) -> None:
-        """Train, judge and store a point for a seed, if that is not there."""
-        point, results = points()[name], self.results()
-        if str(seed) in results["points"].get(name, {"seeds": {}})["seeds"]:
-            return
+        """Train, judge and store a point for a seed."""
+        point = points()[name]
         whole = point == REFERENCE or point.steps
         method = copy(self.reference(seed)) if whole else self.fitted(point, seed)
         test = altered(labelled(self.survey(), "test"), point.pictures)
@@ -301,19 +301,8 @@ class Work:
             "training": method.training,
             "n_parameters": method.n_parameters,
         }
-        with self.lock:
-            results = self.results()
-            columns = [f"{p}/{s}" for p, of in results["points"].items() for s in of["seeds"]]
-            table = pd.DataFrame(index=pd.Index(test.object_id, name="object_id"))
-            if columns:
-                table = pd.read_parquet(self.table, columns=columns)
-            table[f"{name}/{seed}"] = log_prob.round(3).astype(np.float32)
-            of_point = results["points"].setdefault(name, {"seeds": {}})
-            of_point |= {"point": asdict(point)}
-            of_point["seeds"][str(seed)] = numbers
-            with replacing(self.table) as temporary:
-                table.to_parquet(temporary, compression="zstd")
-            store(self.path, summary(results, table), self.key, self.command)
+        column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
+        self.kept.keep(name, seed, numbers, {"point": asdict(point)}, column, summary)
 
 
 def summary(results: dict, table: pd.DataFrame) -> dict:
@@ -355,10 +344,9 @@ def run(
         progress: show bars.
     """
     work = Work(folder, plan, command, progress)
-    for seed in seeds:
-        for name in names:
-            work.make(name, seed)
-    return work.results()
+    for name, seed in work.kept.missing(names, seeds):
+        work.make(name, seed)
+    return work.kept.results()
 
 
 SMALL = Plan(
