@@ -226,13 +226,13 @@ print(f"{1e3 * cost['seconds']:.1f} ms and {cost['bytes']:.0f} B a galaxy")
 plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 
 # %% [markdown]
-# Dollars are of 0.04 an hour and core, hours of a thousand cores at most. The
-# bytes of a short file are mostly its description of the columns: long
-# ones need about 150 B a galaxy. Partitions of a hundred thousand rows are a
-# good size: what a killed worker loses is a fraction of an hour, and the
-# scheduler of Dask has ten thousand tasks for a billion galaxies, well within
-# its reach. Ten billion are best inferred in ten calls, a part of the sky
-# each.
+# A price of 0.04 dollars an hour and core is assumed, and a thousand cores at
+# most. The bytes of a short file are mostly its description of the columns;
+# those of long ones stand below. The plan has partitions of a hundred thousand
+# rows (`rows_a_partition`; 20,000 if nothing is said): a killed worker loses
+# at most the minutes of one, and Dask's scheduler has ten thousand tasks for a
+# billion galaxies. Ten billion are best inferred in ten calls, a part of the
+# sky each. None of this has been run at such a size.
 #
 # ## Measured
 #

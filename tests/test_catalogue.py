@@ -759,8 +759,8 @@ def test_a_plan_adds_up(model, table, tmp_path):
     assert found["core hours"] == pytest.approx(1e4)
     assert found["US dollars"] == pytest.approx(500)
     assert found["result [GB]"] == pytest.approx(150)
-    assert found["partitions"] == 5e4
-    assert found["minutes a partition"] == pytest.approx(12)
+    assert found["partitions"] == 1e4
+    assert found["minutes a partition"] == pytest.approx(60)
 
 
 # The command -------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def plan(
     *,
     price: float = 0.04,
     cores: int = 1000,
-    rows_a_partition: int = 20_000,
+    rows_a_partition: int = 100_000,
 ) -> pd.Series:
     """What it takes to infer a catalogue: partitions know nothing of each other, so all adds up.
 
