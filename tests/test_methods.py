@@ -192,6 +192,15 @@ class Level(methods.AnnulusFlow):
         return pd.DataFrame({"level": part.catalogue["ebv"]})
 
 
+def test_what_is_measured_on_no_picture_is_refused(linear):
+    class Blind(methods.AnnulusFlow):
+        def measure(self, part):
+            return pd.DataFrame({"level": np.full(len(part), np.nan)})
+
+    with pytest.raises(ValueError, match="level could be measured on none of its pictures"):
+        Blind(kind="affine", **SMALL, descent=QUICK).fit(linear)
+
+
 def test_measured_features_condition_the_posterior_and_are_kept(linear, tmp_path):
     rng = np.random.default_rng(9)
     table = linear.catalogue.copy()

@@ -58,7 +58,10 @@ class MeasuredFlow(SplineFlow):
         if self.middle is None:
             # `fit` asks for the training split first.
             self.middle = values.median()
-        values = values.fillna(self.middle).fillna(0.0)
+            if self.middle.isna().any():
+                none = ", ".join(self.middle.index[self.middle.isna()])
+                raise ValueError(f"{survey.name}: {none} could be measured on none of its pictures")
+        values = values.fillna(self.middle)
         return np.concatenate([super().features(survey), values.to_numpy(np.float64)], axis=1)
 
     @property
