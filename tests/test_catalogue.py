@@ -747,6 +747,18 @@ def test_partitions_cover_each_row_once(tmp_path):
     assert len({p.name for p in found.partitions}) == 4
 
 
+def test_ucds_are_of_the_vocabulary(model):
+    from astropy.io.votable.ucd import parse_ucd
+
+    from galcfm.catalogue.summaries import columns_of
+
+    columns = columns_of(model, ("ra", "dec", "redshift"), 0, False)
+    assert len(columns) == 4 + 5 * 4 + 15 + 2 * len(model.ranges)
+    for column in columns:
+        parse_ucd(column.ucd, check_controlled_vocabulary=True)
+        assert column.description
+
+
 def test_a_plan_adds_up(model, table, tmp_path):
     from galcfm.catalogue.planning import cost_of, plan
 

@@ -16,28 +16,13 @@ import numpy as np
 
 from galcfm.flow import block_rows
 from galcfm.posterior import Posterior
+from galcfm.posterior.summaries import column_of
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
 __all__ = ["Column", "columns_of", "schema_of", "summarise"]
 
-STATISTICS = {
-    "mean": "posterior mean",
-    "median": "posterior median",
-    "p16": "16th percentile of the posterior",
-    "p84": "84th percentile of the posterior",
-}
+STATISTICS = ("mean", "median", "p16", "p84")
 PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
-UCDS = {
-    "object_id": "meta.id;meta.main",
-    "ra": "pos.eq.ra;meta.main",
-    "dec": "pos.eq.dec;meta.main",
-    "redshift": "src.redshift",
-    "log_stellar_mass": "phys.mass",
-    "log_sfr": "phys.SFR",
-    "oxygen_abundance": "phys.abund",
-    "dn4000": "spect.index",
-    "a_v": "phys.absorption",
-}
 
 
 @dataclass(frozen=True)
@@ -61,26 +46,26 @@ def columns_of(model: Posterior, carried: tuple[str, ...], n_draws: int, healpix
         healpix: whether the result is a HATS catalogue.
     """
     described = {
-        "ra": ("deg", "right ascension, as in the source"),
-        "dec": ("deg", "declination, as in the source"),
-        "redshift": ("", "redshift, as in the source"),
+        "ra": ("deg", "right ascension, as in the source", "pos.eq.ra;meta.main"),
+        "dec": ("deg", "declination, as in the source", "pos.eq.dec;meta.main"),
+        "redshift": ("", "redshift, as in the source", "src.redshift"),
     }
     found = [Column("_healpix_29", "int64", "", "HEALPix index of order 29")] if healpix else []
-    found.append(Column("object_id", "string", "", "identifier in the source", UCDS["object_id"]))
-    found += [Column(name, "double", *described[name], UCDS[name]) for name in carried]
-    units = [_unit(p.unit) for p in PROPERTIES]
-    for p, unit in zip(PROPERTIES, units, strict=True):
-        for statistic, words in STATISTICS.items():
-            meaning = f"{words}: {p.description}" + f"; {p.unit}" * (p.unit not in ("1", unit))
-            ucd = f"stat.{statistic};{UCDS[p.name]}" if statistic in ("mean", "median") else ""
-            found.append(Column(f"{p.name}_{statistic}", "float", unit, meaning, ucd))
+    found.append(Column("object_id", "string", "", "identifier in the source", "meta.id;meta.main"))
+    found += [Column(name, "double", *described[name]) for name in carried]
+    units = []
+    for p in PROPERTIES:
+        for statistic in STATISTICS:
+            unit, meaning, ucd = column_of(p, statistic)
+            found.append(Column(f"{p.name}_{statistic}", "float", unit or "", meaning, ucd))
+        units.append(unit or "")
     for a, b in PAIRS:
         of = " and ".join(dict.fromkeys((PROPERTY_NAMES[a], PROPERTY_NAMES[b])))
         word = "variance" if a == b else "covariance"
         product = f"{units[a]}2" if units[a] == units[b] else f"{units[a]} {units[b]}"
         unit = product.strip() if units[a] or units[b] else ""
         found.append(
-            Column(_covariance(a, b), "float", unit, f"posterior {word} of {of}", "stat.covariance")
+            Column(_covariance(a, b), "float", unit, f"posterior {word} of {of}", f"stat.{word}")
         )
     for part in model.ranges:
         found += [
@@ -88,7 +73,8 @@ def columns_of(model: Posterior, carried: tuple[str, ...], n_draws: int, healpix
                 f"{part}_p",
                 "float",
                 "",
-                f"share of galaxies like the training set whose {part} lies as far out",
+                f"share of held-out training galaxies at least as unusual in {part}",
+                "stat.probability",
             ),
             Column(
                 f"{part}_outside",
@@ -105,11 +91,6 @@ def columns_of(model: Posterior, carried: tuple[str, ...], n_draws: int, healpix
 
 def _covariance(a: int, b: int) -> str:
     return f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}"
-
-
-def _unit(unit: str) -> str:
-    """As tables write it: of a logarithm dex alone, whatever it is the logarithm of."""
-    return {"1": ""}.get(unit, unit.split("(")[0])
 
 
 def schema_of(columns: list[Column], description: str):

@@ -15,7 +15,7 @@ from galcfm.posterior.inputs import ModelError
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES, Property
 from galcfm.survey import Survey
 
-__all__ = ["SUMMARY_FORMATS", "save_summaries", "summarise"]
+__all__ = ["SUMMARY_FORMATS", "column_of", "save_summaries", "summarise"]
 
 SUMMARY_FORMATS = {
     ".fits": "fits",
@@ -117,29 +117,34 @@ def _add_survey(add, object_id, survey: Survey) -> None:
         add(name, catalogue[name].to_numpy(np.float64), text, ucd, "mag")
 
 
-def _add_property(add, known: Property, draws: np.ndarray) -> None:
-    """Columns of one property, of its draws `(n, S)`."""
+def column_of(known: Property, statistic: str) -> tuple[str | None, str, str]:
+    """Unit, description and UCD of a column `PROPERTY_STATISTIC`.
+
+    Arguments:
+        known: the property.
+        statistic: of `STATISTICS`.
+    """
     scale, _, of = known.unit.partition("(")
-    unit = None if scale == "1" else scale
     # Headers of FITS take ASCII alone.
     meaning = known.description.replace("Å", "Angstrom").replace("ν", "nu")
     meaning += f" (log10 in {of.rstrip(')')})" if of else ""
-    low, median, high = np.percentile(draws, [16, 50, 84], axis=1)
-    values = dict(
-        zip(STATISTICS, (draws.mean(1), median, low, high, draws.std(1, ddof=1)), strict=True)
-    )
     words = {"p16": "16th percentile", "p84": "84th percentile", "std": "standard deviation"}
     ucd = UCDS[known.name]
     ucds = {"mean": f"{ucd};stat.mean", "median": f"{ucd};stat.median", "std": f"stat.stdev;{ucd}"}
-    for name in STATISTICS:
-        text = f"posterior {words.get(name, name)}: {meaning}"
-        add(
-            f"{known.name}_{name}",
-            values[name],
-            text,
-            ucds.get(name, f"stat.percentile;{ucd}"),
-            unit,
-        )
+    return (
+        None if scale == "1" else scale,
+        f"posterior {words.get(statistic, statistic)}: {meaning}",
+        ucds.get(statistic, f"stat.percentile;{ucd}"),
+    )
+
+
+def _add_property(add, known: Property, draws: np.ndarray) -> None:
+    """Columns of one property, of its draws `(n, S)`."""
+    low, median, high = np.percentile(draws, [16, 50, 84], axis=1)
+    values = (draws.mean(1), median, low, high, draws.std(1, ddof=1))
+    for statistic, column in zip(STATISTICS, values, strict=True):
+        unit, text, ucd = column_of(known, statistic)
+        add(f"{known.name}_{statistic}", column, text, ucd, unit)
 
 
 def save_summaries(table, path: Path | str) -> None:
