@@ -20,7 +20,7 @@ if __name__ == "__main__":
         chromium = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = chromium.new_page(viewport={"width": 1280, "height": 1250}, color_scheme="light")
+        page = chromium.new_page(viewport={"width": 1280, "height": 1900}, color_scheme="light")
         page.goto(PAGE.as_uri())
         # Cutouts and fonts.
         page.wait_for_load_state("networkidle")

@@ -138,7 +138,7 @@ def picture_worth(
         axes.barh(-row, gain - before, left=before, color=colour, alpha=0.75, height=0.6)
         axes.errorbar(gain, -row, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
         axes.plot([gain, gain], [-row - 0.3, -row - 1], color=LIGHT, lw=0.8)
-        labels.append(f"{label}: {gain:.2f}")
+        labels.append(f"{label}: {gain:.2f}".replace("A_V", "$A_V$"))
         before = gain
     last = len(steps)
     axes.barh(-last, paper - before, left=before, color="none", edgecolor=LIGHT, hatch="///")
