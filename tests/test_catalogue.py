@@ -637,6 +637,24 @@ def test_a_lost_scheduler_ends_it_in_a_sentence(model, slow, tmp_path):
     assert rows_of(made.folder).equals(expected)
 
 
+def test_a_scheduler_lost_while_a_result_travels_ends_it_in_a_sentence(
+    model, slow, tmp_path, monkeypatch
+):
+    distributed = pytest.importorskip("distributed")
+    table, _, drawn = slow
+
+    def lost(*_, **__):
+        raise distributed.comm.CommClosedError("Stream is closed")
+
+    monkeypatch.setattr(distributed.Future, "result", lost)
+    options = {"processes": False, "n_workers": 1, "dashboard_address": None}
+    with (
+        distributed.Client(**options, set_as_default=False) as client,
+        pytest.raises(CatalogueError, match=r"the scheduler was lost.*run again to go on"),
+    ):
+        infer_catalogue(model, table, tmp_path / "out", client=client, **drawn, **TOLD)
+
+
 # What is refused ---------------------------------------------------------------------------------
 
 

@@ -102,7 +102,8 @@ def test_the_page_with_all_it_loads_is_small(data, galaxies, tmp_path):
     assert json.loads(script.removeprefix("window.galcfmGalaxies = ").rstrip(";\n")) == data
     assert len(list((tmp_path / "cutouts").glob("*.jpg"))) == explorer.GALAXIES
     static = repository_root() / "book" / "_static"
-    own = [*static.glob("explorer.*"), *(static / "plot").glob("*.js")]
+    scripts = [*static.glob("explorer.js"), *(static / "plot").glob("*.js")]
+    own = [*scripts, *static.glob("explorer.css")]
     assert len(own) == 4
     rest = sum(p.stat().st_size for p in (*own, tmp_path / "galaxies.js"))
     assert rest + explorer.GALAXIES * CUTOUT < LIMIT

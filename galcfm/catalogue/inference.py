@@ -540,13 +540,14 @@ class _PlanOnWorkers:
 def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> Iterator[dict]:
     """Records as they come, from the workers of a client."""
     import dask
-    from distributed import as_completed
+    from distributed import CancelledError, as_completed
+    from distributed.comm import CommClosedError
     from distributed.diagnostics.plugin import WorkerPlugin
 
     plugin = type("PlanOnWorkers", (_PlanOnWorkers, WorkerPlugin), {})(task, model)
     name = f"galcfm-{task.key}"
     # It holds the futures, and lets each go once it has come.
-    arriving, waiting = as_completed(loop=client.loop), {}
+    arriving, waiting, done = as_completed(loop=client.loop), {}, 0
     try:
         client.register_plugin(plugin, name=name)
         for k in todo:
@@ -560,7 +561,15 @@ def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> I
             arriving.add(future)
             del future
         for future in arriving:
-            yield _record_of(future, waiting.pop(future.key), len(waiting) + 1)
+            record = _record_of(future, waiting.pop(future.key))
+            done += 1
+            yield record
+    # Also a result that is made comes through the scheduler.
+    except (CancelledError, CommClosedError) as error:
+        raise CatalogueError(
+            f"the scheduler was lost or stopped while {len(todo) - done} partitions were left: "
+            "run again to go on"
+        ) from error
     finally:
         with contextlib.suppress(Exception):
             client.cancel(list(arriving.futures), force=True)
@@ -568,7 +577,8 @@ def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> I
             client.unregister_worker_plugin(name)
 
 
-def _record_of(future, partition, left: int) -> dict:
+def _record_of(future, partition) -> dict:
+    from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
     if future.status == "finished":
@@ -579,9 +589,7 @@ def _record_of(future, partition, left: int) -> dict:
         if isinstance(error, KilledWorker):
             reason = "its workers died, time and again: have they enough memory?"
         return {"failed": f"{partition.where}: {reason}", "partition": partition.name}
-    raise CatalogueError(
-        f"the scheduler was lost or stopped while {left} partitions were left: run again to go on"
-    )
+    raise CancelledError(future.status)
 
 
 # The end
