@@ -317,7 +317,8 @@ def _carried(task: Task, model: Posterior, source: Source) -> tuple[tuple[str, .
         if block is not None:
             chosen = chosen or choose(block, task, model)
             has_index |= block.healpix is not None
-            values, _, _ = read_columns(block.table, choose(block, task, model), unit)
+            chosen_here = choose(block, task, model)
+            values, _, _ = read_columns(block.table, chosen_here, unit, model.missing_bands)
             five.append(np.stack([values[name] for name in MAGNITUDES])[:, : ROWS_JUDGED - n])
             n += five[-1].shape[1]
         if n >= ROWS_JUDGED:

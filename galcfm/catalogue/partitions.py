@@ -20,7 +20,7 @@ from galcfm.catalogue.pictures import Pictures
 from galcfm.catalogue.sources import Block, CatalogueError, Partition, blocks, without_rows
 from galcfm.catalogue.summaries import summarise
 from galcfm.paths import REMEDIES, write_json
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import SurveyError
 from galcfm.survey.cutouts import collect_cutouts
 from galcfm.survey.intake import (
@@ -32,6 +32,7 @@ from galcfm.survey.intake import (
     storable,
     to_magnitudes,
 )
+from galcfm.survey.tables import INVERSE_VARIANCES
 
 __all__ = [
     "PLANS",
@@ -100,14 +101,17 @@ def choose(block: Block, task: Task, model) -> dict[str, str]:
     if not model.use_redshift:
         wanted["redshift"] = None
     if not model.use_magnitude_errors:
-        wanted |= dict.fromkeys(MAGNITUDE_ERRORS)
+        wanted |= dict.fromkeys((*MAGNITUDE_ERRORS, *INVERSE_VARIANCES))
     if task.dereddened:
         wanted["ebv"] = None
     unit, _ = declared_unit(task.unit)
-    chosen = choose_columns(block.table, wanted | task.columns, unit)
+    chosen = choose_columns(block.table, wanted | task.columns, unit, model.missing_bands)
     require_extinction(chosen, task.dereddened, block.file)
     needed = ["redshift"] * model.use_redshift
-    needed += MAGNITUDE_ERRORS * model.use_magnitude_errors
+    if model.use_magnitude_errors:
+        with_error = {name[-1] for name in chosen if name.startswith(("magerr_", "ivar_"))}
+        bands = [band for band in BANDS if f"mag_{band}" in chosen and band not in with_error]
+        needed += [f"magerr_{band}" for band in bands]
     missing = [name for name in needed if name not in chosen]
     kept = () if task.schema is None else {"ra", "dec", "redshift"} & set(task.schema.names)
     if absent := [name for name in sorted(kept) if name not in chosen and name not in missing]:
@@ -239,9 +243,10 @@ def _judge(block: Block, task: Task, model) -> tuple[dict, list]:
     Each row is judged by itself: whether it is used cannot depend on its neighbours.
     """
     unit, by_band = declared_unit(task.unit)
-    values, reasons, _ = read_columns(block.table, choose(block, task, model), unit)
+    chosen, gaps = choose(block, task, model), model.missing_bands
+    values, reasons, _ = read_columns(block.table, chosen, unit, gaps)
     with np.errstate(all="ignore"):
-        to_magnitudes(values, unit, by_band, task.dereddened, reasons)
+        to_magnitudes(values, unit, by_band, task.dereddened, reasons, gaps)
     if "ra" in values:
         values["ra"] = values["ra"] % 360
     return values, reasons

@@ -21,13 +21,16 @@ class ModelError(ValueError):
     """A model that cannot be loaded or cannot take this input, with the remedy."""
 
 
-def plain_array(name: str, values, columns: Sequence[str] = ()) -> np.ndarray:
+def plain_array(
+    name: str, values, columns: Sequence[str] = (), *, gaps: bool = False
+) -> np.ndarray:
     """The values of an array of any library.
 
     Arguments:
         name: of the argument, for messages.
         values: array, tensor, table or nested list.
         columns: of a table, in the order that is needed.
+        gaps: values may be masked, and become NaN.
 
     Raises:
         ModelError: a value is masked, a table lacks a column, or there is a unit of another kind.
@@ -53,6 +56,9 @@ def plain_array(name: str, values, columns: Sequence[str] = ()) -> np.ndarray:
         values = values.to_numpy()
     masked = getattr(values, "mask", None)
     if masked is not None and np.any(masked):
+        if gaps:
+            bare = getattr(values, "unmasked", getattr(values, "data", values))
+            return np.where(masked, np.nan, getattr(bare, "value", bare))
         row = int(np.argwhere(np.broadcast_to(masked, np.shape(values)))[0][0])
         raise ModelError(
             f"{name} is masked in row {row}: a masked value is missing; remove these galaxies"
@@ -63,13 +69,15 @@ def plain_array(name: str, values, columns: Sequence[str] = ()) -> np.ndarray:
         raise ModelError(f"{name} is no array ({error}): all rows need the same length") from error
 
 
-def plain_numbers(name: str, values, shape: Sequence, columns: Sequence[str] = ()) -> np.ndarray:
+def plain_numbers(
+    name: str, values, shape: Sequence, columns: Sequence[str] = (), *, gaps: bool = False
+) -> np.ndarray:
     """Values as float64 of a shape in which `None` stands for any length.
 
     Raises:
         ModelError: as `plain_array`, or they are no numbers or of another shape.
     """
-    array = plain_array(name, values, columns)
+    array = plain_array(name, values, columns, gaps=gaps)
     if array.dtype.kind not in "iuf":
         raise ModelError(f"{name} holds {array.dtype}: numbers are needed")
     if array.ndim != len(shape) or any(
@@ -126,6 +134,46 @@ def whole_number(name: str, value, least: int = 1) -> int:
     if number is None or isinstance(value, bool) or number < least:
         raise ModelError(f"{name} is {value!r}: give a whole number, at least {least}")
     return number
+
+
+def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
+    """Equally likely redshifts of each galaxy's p(z), as `Posterior.sample` takes them.
+
+    Arguments:
+        redshift: grid that ascends, `(m,)`.
+        density: p(z) on the grid, not negative, in any normalisation, `(n_galaxies, m)`; between
+            the points of the grid it is taken as linear.
+        n: how many a galaxy.
+
+    Returns:
+        The quantiles (j + 1/2) / n, ascending, `(n_galaxies, n)`.
+
+    Raises:
+        ModelError: the grid does not ascend, or a density is negative, not finite or zero.
+
+    >>> redshift_quantiles([0.1, 0.2], [[1.0, 1.0]], 2).round(3).tolist()
+    [[0.125, 0.175]]
+    """
+    n = whole_number("n", n)
+    redshift = plain_numbers("redshift", redshift, (None,))
+    density = plain_numbers("density", density, (None, len(redshift)))
+    if len(redshift) < 2 or not (np.diff(redshift) > 0).all():
+        raise ModelError("redshift does not ascend: a grid of at least two points is needed")
+    bad = ~(np.isfinite(density) & (density >= 0)).all(1) | ~(density.sum(1) > 0)
+    if bad.any():
+        raise ModelError(
+            f"row {int(np.flatnonzero(bad)[0])}: a density is negative, not finite or zero "
+            f"everywhere ({bad.sum()} such rows): correct p(z), or remove these galaxies"
+        )
+    # Fine enough that steps of the sum of a linear density do not show.
+    fine = np.linspace(redshift[0], redshift[-1], max(2001, 20 * len(redshift)))
+    wanted = (np.arange(n) + 0.5) / n
+    found = np.empty((len(density), n))
+    for row, values in enumerate(density):
+        p = np.interp(fine, redshift, values)
+        total = np.concatenate([[0], np.cumsum((p[1:] + p[:-1]) / 2)])
+        found[row] = np.interp(wanted, total / total[-1], fine)
+    return found
 
 
 def galaxy_seeds(object_id, seed: int) -> np.ndarray:

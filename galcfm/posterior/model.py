@@ -21,6 +21,7 @@ from tqdm import tqdm
 from galcfm.flow import ConditionalFlow, block_rows
 from galcfm.networks import ImageEncoder, VelocityNetwork
 from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
+from galcfm.posterior.bands import band_covariance, fill_bands, is_seen
 from galcfm.posterior.inputs import (
     ModelError,
     galaxy_seeds,
@@ -97,12 +98,15 @@ class Posterior(nn.Module):
             g−r, r−i, i−z) or `"none"` (the prior: an unconditional flow).
         use_redshift: the spectroscopic redshift is a further feature.
         use_magnitude_errors: the logarithms of the five magnitude errors are further features.
+        missing_bands: bands may be missing, their magnitude NaN, or be upper limits of the flux,
+            their error infinite: `galcfm.posterior.bands`. Which are is a further feature; training
+            with `hide_bands` teaches what it means. Needs the magnitude errors.
         encoder: keyword arguments of `ImageEncoder`; `None` for a model without images.
         network: keyword arguments of `VelocityNetwork` (`width`, `depth`).
         sigma: width of the flow's path, in standardised units.
 
     Raises:
-        ModelError: unknown features.
+        ModelError: unknown features, or missing bands without magnitudes or their errors.
     """
 
     def __init__(
@@ -114,13 +118,19 @@ class Posterior(nn.Module):
         sigma: float = 0.05,
         *,
         use_magnitude_errors: bool = False,
+        missing_bands: bool = False,
     ):
         super().__init__()
         require_booleans(
-            ModelError, use_redshift=use_redshift, use_magnitude_errors=use_magnitude_errors
+            ModelError,
+            use_redshift=use_redshift,
+            use_magnitude_errors=use_magnitude_errors,
+            missing_bands=missing_bands,
         )
         if features not in FEATURES:
             raise ModelError(f"no features called {features!r}: choose from {', '.join(FEATURES)}")
+        if missing_bands and (features == "none" or not use_magnitude_errors):
+            raise ModelError("missing_bands needs magnitudes and use_magnitude_errors=True")
         self.architecture = {
             "features": features,
             "use_redshift": use_redshift,
@@ -129,14 +139,17 @@ class Posterior(nn.Module):
             "network": network or {},
             "sigma": sigma,
         }
+        if missing_bands:  # models of earlier versions stay as they are
+            self.architecture["missing_bands"] = True
         self.features = features
         self.use_redshift = use_redshift
         self.use_magnitude_errors = use_magnitude_errors
+        self.missing_bands = missing_bands
         self.metadata: dict = {}
         # Where the training galaxies lie, by part of the condition: `fit_range`.
         self.ranges: dict[str, TrainingRange] = {}
         n_photometric = 0 if features == "none" else len(BANDS)
-        n_photometric += use_redshift + len(BANDS) * use_magnitude_errors
+        n_photometric += use_redshift + len(BANDS) * (use_magnitude_errors + 2 * missing_bands)
         n_properties = len(PROPERTIES)
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
         n_image = 0 if self.encoder is None else self.encoder.n_features
@@ -145,6 +158,10 @@ class Posterior(nn.Module):
         )
         self.register_buffer("feature_mean", torch.zeros(n_photometric, dtype=torch.float64))
         self.register_buffer("feature_std", torch.ones(n_photometric, dtype=torch.float64))
+        if missing_bands:
+            n_bands = len(BANDS)
+            self.register_buffer("magnitude_mean", torch.zeros(n_bands, dtype=torch.float64))
+            self.register_buffer("magnitude_covariance", torch.eye(n_bands, dtype=torch.float64))
         self.register_buffer("property_mean", torch.zeros(n_properties, dtype=torch.float64))
         self.register_buffer("property_std", torch.ones(n_properties, dtype=torch.float64))
 
@@ -164,6 +181,12 @@ class Posterior(nn.Module):
             child._apply(fn, recurse)
         return self
 
+    @property
+    def _error_columns(self) -> slice:
+        """Where the magnitude errors stand among the features."""
+        start = len(BANDS) + self.use_redshift
+        return slice(start, start + len(BANDS))
+
     # Standardisation
 
     def raw_features(self, magnitudes, redshift=None, magnitude_errors=None) -> np.ndarray:
@@ -173,14 +196,11 @@ class Posterior(nn.Module):
             ModelError: the input has a wrong shape or is not finite, or the model was trained with
                 redshifts or magnitude errors and they are missing.
         """
-        magnitudes = plain_numbers("magnitudes", magnitudes, (None, len(BANDS)), MAGNITUDES)
-        n = len(magnitudes)
-        if self.features == "magnitudes":
-            blocks = [magnitudes]
-        elif self.features == "r_and_colours":
-            blocks = [magnitudes[:, [BANDS.index("r")]], -np.diff(magnitudes)]
-        else:
-            blocks = [magnitudes[:, :0]]
+        of_bands = {"gaps": self.missing_bands}
+        magnitudes = plain_numbers(
+            "magnitudes", magnitudes, (None, len(BANDS)), MAGNITUDES, **of_bands
+        )
+        n, blocks = len(magnitudes), {}
         for name, values, used, shape, columns in (
             ("redshift", redshift, self.use_redshift, (n,), ()),
             (
@@ -197,16 +217,40 @@ class Posterior(nn.Module):
             if not used and values is not None:
                 raise ModelError(f"this model was trained without {kind}s: leave {name} out")
             if used:
-                given = plain_numbers(name, values, shape, columns)
-                blocks.append(given.reshape(n, -1))
-        if self.use_magnitude_errors:
-            blocks[-1] = np.log10(np.where(blocks[-1] > 0, blocks[-1], np.nan))
-        raw = np.concatenate(blocks, 1)
+                given = plain_numbers(name, values, shape, columns, **(of_bands if columns else {}))
+                blocks[name] = given.reshape(n, -1)
+        errors = blocks.get("magnitude_errors")
+        if errors is not None:
+            blocks["magnitude_errors"] = np.log10(np.where(errors > 0, errors, np.nan))
+        if self.missing_bands:
+            seen = is_seen(magnitudes, errors)
+            if not seen.any(1).all():
+                raise ModelError(
+                    f"row {int(np.argmin(seen.any(1)))}: no band is measured "
+                    f"({(~seen.any(1)).sum()} such rows): remove these galaxies"
+                )
+            magnitudes, limits = fill_bands(
+                magnitudes, errors, self.magnitude_mean.numpy(), self.magnitude_covariance.numpy()
+            )
+            usual = self.feature_mean[self._error_columns].numpy()
+            blocks["magnitude_errors"] = np.where(seen, blocks["magnitude_errors"], usual)
+            blocks |= {"seen": seen, "limits": limits}
+        photometric = {
+            "magnitudes": [magnitudes],
+            "r_and_colours": [magnitudes[:, [BANDS.index("r")]], -np.diff(magnitudes)],
+            "none": [magnitudes[:, :0]],
+        }
+        raw = np.concatenate([*photometric[self.features], *blocks.values()], 1)
         bad = ~np.isfinite(raw).all(1)
         if bad.any():
             raise ModelError(
                 f"row {int(np.flatnonzero(bad)[0])}: a magnitude or redshift is not finite, or a "
                 f"magnitude error not positive ({bad.sum()} such rows): remove these galaxies"
+                + (
+                    ""
+                    if self.missing_bands
+                    else ", or use a model with missing_bands if a band is missing"
+                )
             )
         return raw
 
@@ -246,10 +290,23 @@ class Posterior(nn.Module):
         outside = set(survey.catalogue["split"]) - {"train"}
         if outside:
             raise ModelError(f"standardisation is fitted on the training split, not on {outside}")
-        raw = self.raw_features(survey.magnitudes, **self.survey_conditions(survey))
+        conditions = self.survey_conditions(survey)
+        if self.missing_bands:
+            errors = conditions["magnitude_errors"]
+            seen = is_seen(survey.magnitudes, errors)
+            mean, covariance = band_covariance(np.where(seen, survey.magnitudes, np.nan))
+            self.magnitude_mean.copy_(torch.from_numpy(mean))
+            self.magnitude_covariance.copy_(torch.from_numpy(covariance))
+            usual = np.log10(np.where(seen, errors, 1)).sum(0) / np.maximum(seen.sum(0), 1)
+            self.feature_mean[self._error_columns] = torch.from_numpy(usual)
+        raw = self.raw_features(survey.magnitudes, **conditions)
         for name, values in (("feature", raw), ("property", survey.properties)):
+            std = values.std(0)
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values.mean(0)))
-            getattr(self, f"{name}_std").copy_(torch.from_numpy(values.std(0)))
+            getattr(self, f"{name}_std").copy_(torch.from_numpy(np.where(std > 0, std, 1.0)))
+        if self.missing_bands:  # which bands are missing is 0 or 1 as it is
+            self.feature_mean[-2 * len(BANDS) :] = 0
+            self.feature_std[-2 * len(BANDS) :] = 1
         if self.uses_images:
             rows = np.linspace(0, len(survey) - 1, min(len(survey), 512)).astype(int)
             self.encoder.standardise(torch.from_numpy(survey.images[rows]))
@@ -272,13 +329,16 @@ class Posterior(nn.Module):
             magnitudes: AB, extinction removed, `(n, 5)` in u, g, r, i, z.
             images: uint8 `(n, 128, 128, 3)`, channels i, r, g; needed by an image model and
                 refused by a photometry model.
-            redshift: `(n,)`, for a model trained with redshifts.
+            redshift: `(n,)`, for a model trained with redshifts; or `(n, k)`, and there are k
+                conditions a galaxy, `(n, k, c)`.
             magnitude_errors: standard deviations `(n, 5)`, for a model trained with them.
             progress: show a progress bar over the images.
 
         Raises:
             ModelError: the input does not fit the model.
         """
+        if np.ndim(redshift) == 2:
+            return self._encode_each(magnitudes, images, redshift, magnitude_errors, progress)
         condition = self.standardise_features(magnitudes, redshift, magnitude_errors)
         if not self.uses_images:
             if images is not None:
@@ -293,6 +353,24 @@ class Posterior(nn.Module):
             blocks.append(self.encoder(block.to(self.device)).cpu())
         f_img = torch.cat(blocks) if blocks else torch.empty(0, self.encoder.n_features)
         return torch.cat([f_img, condition], 1)
+
+    def _encode_each(self, magnitudes, images, redshift, magnitude_errors, progress) -> Tensor:
+        """`encode` at several redshifts a galaxy, of which each image is encoded once."""
+        redshift = plain_numbers("redshift", redshift, (None, None))
+        n, k = redshift.shape
+        first = self.encode(
+            magnitudes,
+            images,
+            redshift=redshift[:, 0],
+            magnitude_errors=magnitude_errors,
+            progress=progress,
+        )
+        f_img = first[:, None, : first.shape[1] - len(self.feature_mean)].expand(n, k, -1)
+        f_phot = [
+            self.standardise_features(magnitudes, redshift[:, j], magnitude_errors)
+            for j in range(k)
+        ]
+        return torch.cat([f_img, torch.stack(f_phot, 1)], 2)
 
     def encode_survey(self, survey: Survey, progress: bool = False) -> Tensor:
         """Condition `(n, c)` of each galaxy of a survey, from what the model uses of it."""
@@ -320,6 +398,9 @@ class Posterior(nn.Module):
         A galaxy's noise depends on `(seed, object_id)` alone, so blocks, order and other galaxies
         do not matter; without `object_id` its row number stands in.
 
+        A redshift that is known only as p(z) is marginalised over: give `(n, n_samples)` equally
+        likely redshifts, one for each sample, as `redshift_quantiles` makes them.
+
         Arguments:
             magnitudes, images, redshift, magnitude_errors: as `encode` takes them.
             object_id: identifiers, `(n,)`.
@@ -334,10 +415,20 @@ class Posterior(nn.Module):
         return self.sample_from(condition, object_id, n_samples, steps, seed)
 
     def sample_from(self, condition, object_id, n_samples, steps, seed) -> Tensor:
-        """`sample` for conditions `(n, c)` that `encode` gave."""
-        seeds = galaxy_seeds(range(len(condition)) if object_id is None else object_id, seed)
-        if len(seeds) != len(condition):
-            raise ModelError(f"{len(seeds)} object_id for {len(condition)} galaxies: one each")
+        """`sample` for conditions `(n, c)`, or `(n, n_samples, c)`, that `encode` gave."""
+        names = range(len(condition)) if object_id is None else object_id
+        if len(names) != len(condition):
+            raise ModelError(f"{len(names)} object_id for {len(condition)} galaxies: one each")
+        if condition.ndim == 3:
+            n, k, _ = condition.shape
+            if k != n_samples:
+                raise ModelError(
+                    f"there are {k} redshifts a galaxy and {n_samples} samples: give one for each"
+                )
+            of_each = [f"{name}/{j}" for name in names for j in range(k)]
+            each = self.sample_from(condition.flatten(0, 1), of_each, 1, steps, seed)
+            return each.view(n, k, -1)
+        seeds = galaxy_seeds(names, seed)
         samples = self.flow.sample(condition.to(self.device), n_samples, steps, seeds=seeds)
         for block in samples.split(1024):  # in place, because a large survey's samples are large
             block.copy_(self.to_physical(block))
@@ -367,7 +458,8 @@ class Posterior(nn.Module):
 
         Arguments:
             theta: properties, `(n, 5)` or `(n, S, 5)`.
-            magnitudes, images, redshift, magnitude_errors: as `encode` takes them.
+            magnitudes, images, redshift, magnitude_errors: as `encode` takes them; of redshifts
+                `(n, k)`, equally likely ones, the density is the mean.
             steps: Runge-Kutta steps.
 
         Returns:
@@ -388,8 +480,14 @@ class Posterior(nn.Module):
         return self.log_prob_from(theta, condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
-        """`log_prob` for conditions `(n, c)` that `encode` gave."""
+        """`log_prob` for conditions `(n, c)`, or `(n, k, c)`, that `encode` gave."""
         x_1 = self.standardise_properties(theta)
+        if condition.ndim == 3:
+            k = condition.shape[1]
+            each = self.log_prob_from(
+                np.repeat(np.asarray(theta), k, 0), condition.flatten(0, 1), steps
+            )
+            return each.unflatten(0, (-1, k)).logsumexp(1) - np.log(k)
         return self.flow.log_prob(x_1, condition.to(self.device), steps) - self._log_volume
 
     def infer(
@@ -485,6 +583,8 @@ class Posterior(nn.Module):
         Raises:
             ModelError: the input does not fit the model, or the model knows no range.
         """
+        if np.ndim(redshift) == 2:
+            raise ModelError("redshift has several values a galaxy: give one, e.g. the median")
         if not self.ranges:
             raise ModelError("this model does not know its training range: train it again")
         condition = self.encode(

@@ -222,7 +222,8 @@ class SurveyWriter:
             let_go(self._lock)
 
     def _finish(self, catalogue: pd.DataFrame, parameters: dict, code, rejected) -> None:
-        check_survey(catalogue, self.images, str(self.folder))
+        missing_bands = parameters.get("missing_bands", False)
+        check_survey(catalogue, self.images, str(self.folder), missing_bands)
         catalogue.to_parquet(self.partial / "catalogue.parquet", index=False)
         if rejected is not None:
             rejected.to_parquet(self.partial / "rejected.parquet", index=False)

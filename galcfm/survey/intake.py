@@ -70,22 +70,23 @@ LOST_DIGITS = re.compile(r"[+-]?(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+|\d{16,}[.,]0*
 
 
 def take_in(
-    table, columns, *, unit, total, dereddened, cutouts, pixel_scale, strict
+    table, columns, *, unit, total, dereddened, cutouts, pixel_scale, missing_bands, strict
 ) -> tuple[pd.DataFrame, np.ndarray | None, dict, str, pd.DataFrame]:
     """Catalogue, images, parameters, name and rejected rows of a table: see `Survey.from_table`."""
     unit, by_band = declared_unit(unit)
+    require_booleans(SurveyError, missing_bands=missing_bands)
     pixel_scale = check_declared(total, dereddened, strict, columns, cutouts, pixel_scale)
     source = SourceTable(table)
-    chosen = choose_columns(source, columns or {}, unit)
+    chosen = choose_columns(source, columns or {}, unit, missing_bands)
     require_extinction(chosen, dereddened, source.name)
     n = len(source)
     if n == 0:
         raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
 
-    values, reasons, no_labels = read_columns(source, chosen, unit)
+    values, reasons, no_labels = read_columns(source, chosen, unit, missing_bands)
     object_id = values["object_id"]
     check_unit(values, unit, source.name)
-    to_magnitudes(values, unit, by_band, dereddened, reasons)
+    to_magnitudes(values, unit, by_band, dereddened, reasons, missing_bands)
     for name in FILLED:
         values.setdefault(name, np.full(n, np.nan))
     if "split" in chosen:
@@ -126,6 +127,8 @@ def take_in(
         "rows": n,
         "rejected": len(rejected),
     }
+    if missing_bands:
+        parameters["missing_bands"] = True
     return catalogue, images, parameters, source.name, rejected
 
 
@@ -182,7 +185,9 @@ def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) 
         )
 
 
-def read_columns(source: SourceTable, chosen: Mapping[str, str], unit: str) -> tuple:
+def read_columns(
+    source: SourceTable, chosen: Mapping[str, str], unit: str, missing_bands: bool = False
+) -> tuple:
     """Values of the chosen columns, each row judged by itself alone.
 
     Returns:
@@ -192,11 +197,66 @@ def read_columns(source: SourceTable, chosen: Mapping[str, str], unit: str) -> t
     reasons: list[list[str]] = [[] for _ in range(len(source))]
     no_labels: list[list[str]] = [[] for _ in range(len(source))]
     values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
+    read = {"object_id", "split"}
+    if missing_bands:
+        values |= _bands_with_gaps(source, chosen, unit, reasons)
+        read |= {*values, *INVERSE_VARIANCES}
     for name, column in chosen.items():
-        if name not in ("object_id", "split"):
+        if name not in read:
             faults = no_labels if name in LABELS else reasons
-            values[name] = _judged(source, name, column, unit, faults)
+            numbers, no_numbers = source.numbers(name, column, unit)
+            values[name] = _judged(name, column, numbers, no_numbers, unit, faults)
     return values, reasons, no_labels
+
+
+def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[str, np.ndarray]:
+    """Magnitudes or fluxes and their errors; NaN where a band is missing, and limits.
+
+    A flux that is not positive becomes a limit: below three times its error.
+    """
+    n = len(source)
+    values, measured = {}, np.zeros(n, bool)
+    errors_of = {
+        band: error
+        for band in BANDS
+        for error in (f"magerr_{band}", f"ivar_{band}")
+        if error in chosen
+    }
+    for band in BANDS:
+        name, error, limit = f"mag_{band}", errors_of.get(band), np.zeros(n, bool)
+        if name not in chosen:
+            values[name] = np.full(n, np.nan)
+            if errors_of:
+                values[f"magerr_{band}"] = np.full(n, np.nan)
+            continue
+        x, no_numbers = source.numbers(name, chosen[name], unit)
+        # A flux of -9 or -99 may be one, if its error says so.
+        codes = [code for code in MISSING_CODES if unit not in FLUXES or code <= -999]
+        missing = np.isnan(x) | np.isin(x, codes)
+        missing[list(no_numbers)] = False
+        if error is not None:
+            given, no_errors = source.numbers(error, chosen[error], unit)
+            if error.startswith("ivar"):
+                missing |= given == 0
+                sigma = np.where(given > 0, given, np.nan) ** -0.5
+            else:
+                sigma = given
+                limit = np.isposinf(given) & ~missing
+            if unit in FLUXES:
+                undetected = (x <= 0) & np.isfinite(x) & (sigma > 0) & np.isfinite(sigma)
+                undetected &= ~missing
+                x, limit = np.where(undetected, 3 * sigma, x), limit | undetected
+            judged = _judged(
+                error, chosen[error], given, no_errors, unit, reasons, skip=missing | limit
+            )
+            sigma = np.where(np.isnan(judged), np.nan, sigma)
+            values[f"magerr_{band}"] = np.where(limit, np.inf, np.where(missing, np.nan, sigma))
+        x = _judged(name, chosen[name], x, no_numbers, unit, reasons, skip=missing)
+        values[name] = np.where(missing, np.nan, x)
+        measured |= ~missing & ~limit
+    for row in np.flatnonzero(~measured):
+        reasons[row].append("no band is measured")
+    return values
 
 
 def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
@@ -236,9 +296,9 @@ def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
 
 
 def choose_columns(
-    source: SourceTable, columns: Mapping[str, str | None], unit: str
+    source: SourceTable, columns: Mapping[str, str | None], unit: str, missing_bands: bool = False
 ) -> dict[str, str]:
-    """Name in galcfm to column of the table."""
+    """Name in galcfm to column of the table; a band that is mapped to None may be missing."""
     known = (*NEEDED, *FILLED, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES)
     known += (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer", "split")
     for name in columns:
@@ -262,7 +322,10 @@ def choose_columns(
                 + (f": do you mean {', '.join(map(repr, near))}?" if near else "")
             )
         chosen[name] = column
-    missing = [name for name in NEEDED if name not in chosen]
+    left_out = {name for name in MAGNITUDES if missing_bands and columns.get(name, name) is None}
+    if len(left_out) == len(MAGNITUDES):
+        raise SurveyError("columns leaves out all bands: one is needed at least")
+    missing = [name for name in NEEDED if name not in chosen and name not in left_out]
     if missing:
         others = [name for name in known if name not in (*missing, *chosen, *columns)]
         raise SurveyError(
@@ -271,6 +334,7 @@ def choose_columns(
             + (" …" if len(source.names) > 20 else "")
             + _recognised(source)
         )
+    without = {name.removeprefix("mag_") for name in left_out}
     spelt = {str(name).lower(): str(name) for name in source.names}
     passed_over = {
         name: spelt[name]
@@ -287,8 +351,8 @@ def choose_columns(
         (MAGNITUDE_ERRORS, "give the errors of all five bands or of none"),
         (INVERSE_VARIANCES, "give those of all five bands or of none"),
     ):
-        absent = [name for name in names if name not in chosen]
-        if absent and len(absent) < len(names):
+        absent = [name for name in names if name not in chosen and name[-1] not in without]
+        if absent and any(name in chosen for name in names):
             present = ", ".join(name for name in names if name in chosen)
             raise SurveyError(f"{source.name} has {present} but no {', '.join(absent)}: {remedy}")
     if "ivar_u" in chosen and ("magerr_u" in chosen or unit not in FLUXES):
@@ -324,15 +388,16 @@ def _hint(source: SourceTable, missing: list[str], others: list[str]) -> str:
     return hint
 
 
-def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
-    """Values of one column; those that cannot be used get a reason."""
-    values, no_numbers = source.numbers(name, column, unit)
+def _judged(
+    name: str, column: str, values: np.ndarray, no_numbers, unit: str, reasons, skip=False
+) -> np.ndarray:
+    """Values of one column; those that cannot be used get a reason, but for those to `skip`."""
     low, high = RANGES.get(name, (-np.inf, np.inf))
     if name in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):
         # A magnitude or flux of exactly 0, or below, is no measurement of a galaxy.
         low = np.nextafter(0, 1)
         high = np.inf if unit in FLUXES else 40.0
-    bad = ~(np.isfinite(values) & (values >= low) & (values <= high))
+    bad = ~(np.isfinite(values) & (values >= low) & (values <= high)) & ~np.asarray(skip)
     label = name if name == column else f"{name} (column {column!r})"
     for row in np.flatnonzero(bad):
         value = values[row]
@@ -357,7 +422,8 @@ def _judged(source, name: str, column: str, unit: str, reasons) -> np.ndarray:
 def check_unit(values: dict, unit: str, where: str) -> None:
     """Refuse a table whose bulk no galaxies have in the unit that is declared for it."""
     five = np.stack([values[name] for name in MAGNITUDES])
-    five = five[:, np.isfinite(five).all(axis=0)]
+    given = np.isfinite(five).any(axis=1)
+    five = five[:, np.isfinite(five[given]).all(axis=0)]
     if not five.size:
         return
     are_fluxes = unit in FLUXES
@@ -401,14 +467,16 @@ def _tell_of_labels(no_labels, object_id, good, strict: bool, where: str) -> Non
     warnings.warn(f"{text}; they are inferred, and not trained on", stacklevel=4)
 
 
-def to_magnitudes(values: dict, unit: str, by_band, dereddened: bool, reasons) -> None:
+def to_magnitudes(
+    values: dict, unit: str, by_band, dereddened: bool, reasons, missing_bands: bool = False
+) -> None:
     """Turn what a table has into AB magnitudes without Galactic extinction, in place."""
     for band in BANDS:
         name, error = f"mag_{band}", f"magerr_{band}"
         if f"ivar_{band}" in values:
             values[error] = values.pop(f"ivar_{band}") ** -0.5
         if unit == "asinh":
-            dimmest = _from_asinh(values, name, error, by_band[band])
+            dimmest = _from_asinh(values, name, error, by_band[band], missing_bands)
             for row, magnitude in dimmest.items():
                 reasons[row].append(f"{name} is {magnitude:g} asinh mag, which is no positive flux")
         elif unit == "Vega":
@@ -426,20 +494,30 @@ def to_magnitudes(values: dict, unit: str, by_band, dereddened: bool, reasons) -
             )
 
 
-def _from_asinh(values: dict, name: str, error: str, b: float) -> dict[int, float]:
+def _from_asinh(
+    values: dict, name: str, error: str, b: float, missing_bands: bool
+) -> dict[int, float]:
     r"""Turn asinh magnitudes into those of Pogson, in place; those without a flux by row.
 
     With :math:`\sinh x = f / 2b`, where :math:`x = -m \ln 10 / 2.5 - \ln b` (Lupton, Gunn & Szalay
     1999, AJ 118, 1406), an error :math:`\sigma` of the asinh magnitude is one of
-    :math:`\sigma / \tanh x` of the other.
+    :math:`\sigma / \tanh x` of the other. Where bands may be missing, one without a flux becomes a
+    limit, below three times the error of the flux.
     """
     magnitudes = values[name]
     x = -np.log(10) / 2.5 * magnitudes - np.log(b)
     no_flux = x <= 0
-    x = np.where(no_flux, np.nan, x)
-    values[name] = -2.5 * np.log10(2 * b * np.sinh(x))
+    flux = 2 * b * np.sinh(np.where(no_flux, np.nan, x))
     if error in values:
-        values[error] = values[error] / np.tanh(x)
+        sigma = values[error]
+        values[error] = sigma / np.tanh(np.where(no_flux, np.nan, x))
+        if missing_bands:
+            limit = no_flux & (sigma > 0) & np.isfinite(sigma)
+            flux_error = 2 * b * np.cosh(x) * np.log(10) / 2.5 * sigma
+            flux = np.where(limit, 3 * flux_error, flux)
+            values[error] = np.where(limit, np.inf, values[error])
+            no_flux &= ~limit
+    values[name] = -2.5 * np.log10(flux)
     return {int(row): magnitudes[row] for row in np.flatnonzero(no_flux)}
 
 

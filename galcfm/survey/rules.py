@@ -54,13 +54,16 @@ def assign_split(object_id, validation: float, test: float) -> np.ndarray:
     return np.select([u < test, u < test + validation], ["test", "validation"], "train")
 
 
-def check_survey(table: pd.DataFrame, images: np.ndarray | None, name: str) -> None:
+def check_survey(
+    table: pd.DataFrame, images: np.ndarray | None, name: str, missing_bands: bool = False
+) -> None:
     """Check that catalogue and images make a survey.
 
     Arguments:
         table: a row a galaxy.
         images: uint8 `(n, 128, 128, 3)`, or `None`.
         name: what messages call the survey.
+        missing_bands: magnitudes may be NaN, but not all of a galaxy.
 
     Raises:
         SurveyError: columns are missing, identifiers repeat, a magnitude is not finite or not
@@ -84,7 +87,8 @@ def check_survey(table: pd.DataFrame, images: np.ndarray | None, name: str) -> N
     for column, (low, high) in ranges.items():
         values = table[column].to_numpy(dtype=np.float64)
         # A galaxy without a label can be inferred all the same.
-        unknown = np.isnan(values) & (column in PROPERTY_NAMES)
+        may_lack = column in PROPERTY_NAMES or (missing_bands and column in MAGNITUDES)
+        unknown = np.isnan(values) & may_lack
         bad = ~((values >= low) & (values <= high) | unknown)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
@@ -93,6 +97,12 @@ def check_survey(table: pd.DataFrame, images: np.ndarray | None, name: str) -> N
                 f"{values[row]}, outside [{low:g}, {high:g}]; {bad.sum()} such rows: "
                 "remove them or correct the column"
             )
+    without = table[list(MAGNITUDES)].isna().all(axis=1)
+    if without.any():
+        raise SurveyError(
+            f"{where} row {int(without.argmax())}: no band is measured; {without.sum()} such rows: "
+            "remove them"
+        )
     unknown = set(table["split"]) - set(SPLITS)
     if unknown:
         raise SurveyError(f"{where}: split holds {unknown}; use {', '.join(SPLITS)}")

@@ -55,7 +55,10 @@ class Survey:
 
     @property
     def magnitudes(self) -> np.ndarray:
-        """AB magnitudes in u, g, r, i, z with Galactic extinction removed, `(n, 5)`."""
+        """AB magnitudes in u, g, r, i, z with Galactic extinction removed, `(n, 5)`.
+
+        NaN where a band is missing, in a survey made with `missing_bands`.
+        """
         return self.catalogue[list(MAGNITUDES)].to_numpy(dtype=np.float64)
 
     @property
@@ -90,7 +93,8 @@ class Survey:
         Raises:
             SurveyError: see `galcfm.survey.rules.check_survey`.
         """
-        check_survey(self.catalogue, self.images, self.name)
+        missing_bands = self.parameters.get("missing_bands", False)
+        check_survey(self.catalogue, self.images, self.name, missing_bands)
 
     def save(self, folder: Path | str) -> None:
         """Write the survey to `folder`, whole or not at all; an existing survey is replaced.
@@ -136,6 +140,7 @@ class Survey:
         dereddened: bool,
         cutouts=None,
         pixel_scale: float | None = None,
+        missing_bands: bool = False,
         strict: bool = False,
     ) -> "Survey":
         """Make a survey of your own galaxies.
@@ -194,6 +199,10 @@ class Survey:
                 refused: no model here is of these bands.
             pixel_scale: of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys; they may
                 have any size, and their middle is resampled to 0.396.
+            missing_bands: keep galaxies of which bands are missing (NaN, a code, or an inverse
+                variance of 0) for a model with `missing_bands`; a band that the table lacks is
+                mapped to None. A magnitude or flux whose error is infinite is an upper limit of
+                the flux, and a flux that is not positive becomes one, at three times its error.
             strict: refuse the table if any row cannot be used.
 
         Raises:
@@ -209,6 +218,7 @@ class Survey:
                 dereddened=dereddened,
                 cutouts=cutouts,
                 pixel_scale=pixel_scale,
+                missing_bands=missing_bands,
                 strict=strict,
             )
         )

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from galcfm.networks import ImageEncoder
 from galcfm.paths import disk_errors_in_a_sentence, replacing
 from galcfm.posterior import ModelError, Posterior, default_device, require_own_model
+from galcfm.posterior.bands import hide_bands
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey, require_booleans
 
@@ -62,6 +63,8 @@ class TrainingSettings:
             the activations in its cache.
         half_precision: the encoder computes its convolutions in bfloat16; weights, statistics and
             the flow stay float32.
+        hide_bands: in each epoch other bands of galaxies are hidden, for a model with
+            `missing_bands`: `galcfm.posterior.bands.hide_bands`.
         seed: of initial weights, order, noise and augmentation.
     """
 
@@ -76,10 +79,13 @@ class TrainingSettings:
     augment: bool = False
     encoder_batch: int = 0
     half_precision: bool = False
+    hide_bands: bool = False
     seed: int = 0
 
     def __post_init__(self):
-        require_booleans(augment=self.augment, half_precision=self.half_precision)
+        require_booleans(
+            augment=self.augment, half_precision=self.half_precision, hide_bands=self.hide_bands
+        )
         for name in ("learning_rate", "batch_size", "max_epochs", "patience", "draws_per_galaxy"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
@@ -125,11 +131,14 @@ def train(
         TrainingError: `folder` holds a run with other settings, data or architecture, a split is
             empty, the weights are not usable, the loss is not finite, or another process of the
             training has ended.
-        ModelError: the folder holds what is no model and no training.
+        ModelError: the folder holds what is no model and no training, or bands are to be hidden
+            from a model without `missing_bands`.
         OSError: it cannot be written.
     """
     folder = Path(os.path.realpath(folder))
     require_own_model(folder)
+    if settings.hide_bands and not posterior.missing_bands:
+        raise ModelError("hide_bands needs a model with missing_bands")
     with disk_errors_in_a_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if weights is not None:
@@ -260,14 +269,25 @@ class _Data:
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
         self.weights = None if weights is None else torch.from_numpy(weights)
         self.theta = posterior.standardise_properties(survey.properties).to(device)
-        conditions = posterior.survey_conditions(survey)
-        self.f_phot = posterior.standardise_features(survey.magnitudes, **conditions).to(device)
+        self._posterior, self._photometry, self._device = posterior, survey.magnitudes, device
+        self._conditions = posterior.survey_conditions(survey)
+        self.f_phot = self._features(self._photometry, self._conditions)
         self.images = None
         if posterior.uses_images:
             self.images = _binned(posterior.encoder, survey.images, device)
 
     def __len__(self) -> int:
         return len(self.theta)
+
+    def _features(self, magnitudes, conditions) -> Tensor:
+        return self._posterior.standardise_features(magnitudes, **conditions).to(self._device)
+
+    def hide_bands(self, *key: int) -> None:
+        """Hide bands of the galaxies, others for another key."""
+        rng = np.random.default_rng(key)
+        errors = self._conditions["magnitude_errors"]
+        magnitudes, errors = hide_bands(self._photometry, errors, rng)
+        self.f_phot = self._features(magnitudes, self._conditions | {"magnitude_errors": errors})
 
     def drawn(self, generator: torch.Generator) -> Tensor:
         """As many row numbers as there are rows: each once, or drawn by the weights."""
@@ -312,6 +332,8 @@ class _Loop:
         self.best_loss, self.best_epoch, self.best_weights = math.inf, -1, None
         self.history: list[dict] = []
         self.n_steps = settings.max_epochs * math.ceil(len(data["train"]) / settings.batch_size)
+        if settings.hide_bands and "validation" in data:
+            data["validation"].hide_bands(settings.seed, 5)
 
     @property
     def finished(self) -> bool:
@@ -323,6 +345,8 @@ class _Loop:
     def train_epoch(self) -> float:
         """Take a step a batch; the mean loss."""
         settings, data = self.settings, self.data["train"]
+        if settings.hide_bands:
+            data.hide_bands(settings.seed, 4, self.epoch)
         order = data.drawn(_generator(settings.seed, 0, self.epoch))
         self.model.train()
         total = torch.zeros((), device=self.fabric.device)

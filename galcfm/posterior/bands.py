@@ -1,0 +1,100 @@
+"""Bands that are missing, or that give an upper limit of the flux alone.
+
+A magnitude that is NaN is missing. One whose error is infinite is a limit: the galaxy was looked
+for, and its measured magnitude would be fainter. A model with `missing_bands` takes both, because
+its training hid bands of galaxies at random.
+"""
+
+import numpy as np
+
+# Shares of galaxies that lose none, one, … four bands in training, and of bands that become limits.
+LOST = (0.4, 0.3, 0.15, 0.1, 0.05)
+LIMITS = 0.3
+# A limit this many standard deviations brighter than what is expected says nothing.
+UNINFORMATIVE = 3.0
+
+
+def is_seen(magnitudes: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Whether a band is measured, neither missing nor a limit, `(n, 5)`."""
+    return ~np.isnan(magnitudes) & ~np.isposinf(errors)
+
+
+def band_covariance(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean `(5,)` and covariance `(5, 5)` of magnitudes `(n, 5)` of which some are NaN.
+
+    A band that no galaxy has is independent of the others, with mean 0 and variance 1.
+    """
+    known = ~np.isnan(magnitudes)
+    n = known.T.astype(float) @ known
+    mean = np.where(known, magnitudes, 0).sum(0) / np.maximum(n.diagonal(), 1)
+    offset = np.where(known, magnitudes - mean, 0)
+    covariance = offset.T @ offset / np.maximum(n, 1) + np.diag(n.diagonal() == 0)
+    # Pairs of bands may be known of different galaxies, and then it need not be a covariance.
+    values, axes = np.linalg.eigh(covariance)
+    return mean, axes * np.maximum(values, 1e-6) @ axes.T
+
+
+def fill_bands(
+    magnitudes: np.ndarray, errors: np.ndarray, mean: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put what is expected in the place of what is not measured.
+
+    Arguments:
+        magnitudes: `(n, 5)`, NaN where missing.
+        errors: `(n, 5)`, infinite where the magnitude is a limit.
+        mean: of the magnitudes of galaxies, `(5,)`.
+        covariance: of the same, `(5, 5)`.
+
+    Returns:
+        Magnitudes `(n, 5)`: where a band is not measured, the mean given those that are, for a
+        normal distribution, or the limit, if that is fainter; and what the limits say, `(n, 5)`:
+        from 0, nothing (or no limit), to 2, three standard deviations fainter than expected.
+    """
+    seen = is_seen(magnitudes, errors)
+    filled, limits = magnitudes.copy(), np.zeros_like(magnitudes)
+    for pattern in np.unique(seen, axis=0):
+        hidden, rows = ~pattern, (seen == pattern).all(1)
+        if pattern.all():
+            continue
+        slope = np.linalg.solve(
+            covariance[np.ix_(pattern, pattern)], covariance[np.ix_(pattern, hidden)]
+        )
+        left = covariance[np.ix_(hidden, hidden)] - covariance[np.ix_(hidden, pattern)] @ slope
+        here = np.ix_(rows, hidden)
+        expected = mean[hidden] + (magnitudes[np.ix_(rows, pattern)] - mean[pattern]) @ slope
+        fainter = (magnitudes[here] - expected) / np.sqrt(left.diagonal())
+        fainter = np.nan_to_num(fainter, nan=-np.inf).clip(-UNINFORMATIVE, UNINFORMATIVE)
+        limits[here] = 1 + fainter / UNINFORMATIVE
+        filled[here] = np.fmax(magnitudes[here], expected)
+    return filled, limits
+
+
+def hide_bands(
+    magnitudes: np.ndarray, errors: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hide bands of galaxies at random, as `LOST` and `LIMITS` say; each keeps one at least.
+
+    A limit's depth is the magnitude of another galaxy, and one that is brighter stays measured: so
+    the depth itself says nothing of the galaxy.
+
+    Arguments:
+        magnitudes: `(n, 5)`, NaN where missing already.
+        errors: `(n, 5)`.
+        rng: random numbers.
+
+    Returns:
+        Magnitudes and errors `(n, 5)`: NaN where missing, the depth and infinity for a limit.
+    """
+    shape = magnitudes.shape
+    n_lost = rng.choice(len(LOST), len(magnitudes), p=LOST)
+    lost = rng.random(shape).argsort(1).argsort(1) < n_lost[:, None]
+    tried = lost & (rng.random(shape) < LIMITS)
+    known = np.where(is_seen(magnitudes, errors), magnitudes, np.nan)
+    depth = rng.permuted(known, axis=0)
+    limit, missing = tried & (known > depth), lost & ~tried
+    none_left = ~(is_seen(magnitudes, errors) & ~limit & ~missing).any(1)
+    limit[none_left] = missing[none_left] = False
+    return (
+        np.where(limit, depth, np.where(missing, np.nan, magnitudes)),
+        np.where(limit, np.inf, np.where(missing, np.nan, errors)),
+    )
