@@ -206,6 +206,7 @@ STUDIES = {
     "account": [],
     "calibration": ["--run", PROFILE],
     "exact": [],
+    "missing_bands": [],
     "other_methods": [],
     "picture_controls": [],
     "priors": ["--run", PROFILE],

@@ -13,7 +13,7 @@ from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import galaxies, population
 from galcfm.studies import exact
 from galcfm.studies.exact import comparing, latents, sampler
-from galcfm.studies.exact.particles import ExactPosterior
+from galcfm.studies.exact.particles import ExactPosterior, log_likelihood
 
 PLAN = exact.Plan(
     n_galaxies=2,
@@ -74,6 +74,27 @@ def test_galaxies_do_not_depend_on_their_block():
     whole, part = latents.shine(x), latents.shine(x[-5:])
     for values, others in zip(whole, part, strict=True):
         np.testing.assert_allclose(values[-5:], others, rtol=1e-4)
+
+
+def test_a_missing_band_is_one_of_endless_error():
+    rng = np.random.default_rng(4)
+    light = latents.shine(rng.standard_normal((60, latents.n_latents())))
+    seen = light.magnitudes[0].copy()
+    blind = light._replace(errors=np.where(np.arange(5) == 1, 1e6, light.errors))
+    expected = log_likelihood(blind, seen) + np.log(1e6)
+    seen[1] = np.nan
+    found = log_likelihood(light, seen)
+    np.testing.assert_allclose(found[light.seen], expected[light.seen], rtol=1e-6)
+    # Who would be too faint is not in the survey, also if nobody has measured r.
+    seen[2] = np.nan
+    posterior = ExactPosterior.of(light, seen, np.zeros(60), rng)
+    faint = light.magnitudes[:, 2] > galaxies.MAGNITUDE_LIMIT + 5 * light.errors[:, 2]
+    bright = light.magnitudes[:, 2] < galaxies.MAGNITUDE_LIMIT - 5 * light.errors[:, 2]
+    assert faint.any()
+    assert bright.any()
+    assert np.isneginf(posterior.log_weights[faint]).all()
+    assert (posterior.log_weights[bright] == 0).all()
+    assert np.isfinite(posterior.measured).all()
 
 
 @pytest.fixture(scope="module")

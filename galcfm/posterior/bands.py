@@ -1,8 +1,8 @@
 """Bands that are missing, or that give an upper limit of the flux alone.
 
 A magnitude that is NaN is missing. One whose error is infinite is a limit: the galaxy was looked
-for, and its measured magnitude would be fainter. A model with `missing_bands` takes both, because
-its training hid bands of galaxies at random.
+for, and its measured magnitude would be fainter. A model with `missing_bands` takes both, or the
+former alone where it takes no errors, because its training hid bands of galaxies at random.
 """
 
 import numpy as np
@@ -14,9 +14,10 @@ LIMITS = 0.3
 UNINFORMATIVE = 3.0
 
 
-def is_seen(magnitudes: np.ndarray, errors: np.ndarray) -> np.ndarray:
+def is_seen(magnitudes: np.ndarray, errors: np.ndarray | None) -> np.ndarray:
     """Whether a band is measured, neither missing nor a limit, `(n, 5)`."""
-    return ~np.isnan(magnitudes) & ~np.isposinf(errors)
+    seen = ~np.isnan(magnitudes)
+    return seen if errors is None else seen & ~np.isposinf(errors)
 
 
 def band_covariance(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -35,13 +36,13 @@ def band_covariance(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fill_bands(
-    magnitudes: np.ndarray, errors: np.ndarray, mean: np.ndarray, covariance: np.ndarray
+    magnitudes: np.ndarray, errors: np.ndarray | None, mean: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Put what is expected in the place of what is not measured.
 
     Arguments:
         magnitudes: `(n, 5)`, NaN where missing.
-        errors: `(n, 5)`, infinite where the magnitude is a limit.
+        errors: `(n, 5)`, infinite where the magnitude is a limit; without them there are none.
         mean: of the magnitudes of galaxies, `(5,)`.
         covariance: of the same, `(5, 5)`.
 
@@ -70,8 +71,8 @@ def fill_bands(
 
 
 def hide_bands(
-    magnitudes: np.ndarray, errors: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    magnitudes: np.ndarray, errors: np.ndarray | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Hide bands of galaxies at random, as `LOST` and `LIMITS` say; each keeps one at least.
 
     A limit's depth is the magnitude of another galaxy, and one that is brighter stays measured: so
@@ -79,7 +80,7 @@ def hide_bands(
 
     Arguments:
         magnitudes: `(n, 5)`, NaN where missing already.
-        errors: `(n, 5)`.
+        errors: `(n, 5)`; without them no band becomes a limit.
         rng: random numbers.
 
     Returns:
@@ -88,13 +89,13 @@ def hide_bands(
     shape = magnitudes.shape
     n_lost = rng.choice(len(LOST), len(magnitudes), p=LOST)
     lost = rng.random(shape).argsort(1).argsort(1) < n_lost[:, None]
-    tried = lost & (rng.random(shape) < LIMITS)
+    tried = lost & (rng.random(shape) < LIMITS) & (errors is not None)
     known = np.where(is_seen(magnitudes, errors), magnitudes, np.nan)
     depth = rng.permuted(known, axis=0)
     limit, missing = tried & (known > depth), lost & ~tried
     none_left = ~(is_seen(magnitudes, errors) & ~limit & ~missing).any(1)
     limit[none_left] = missing[none_left] = False
-    return (
-        np.where(limit, depth, np.where(missing, np.nan, magnitudes)),
-        np.where(limit, np.inf, np.where(missing, np.nan, errors)),
-    )
+    hidden = np.where(limit, depth, np.where(missing, np.nan, magnitudes))
+    if errors is None:
+        return hidden, None
+    return hidden, np.where(limit, np.inf, np.where(missing, np.nan, errors))

@@ -100,13 +100,13 @@ class Posterior(nn.Module):
         use_magnitude_errors: the logarithms of the five magnitude errors are further features.
         missing_bands: bands may be missing, their magnitude NaN, or be upper limits of the flux,
             their error infinite: `galcfm.posterior.bands`. Which are is a further feature; training
-            with `hide_bands` teaches what it means. Needs the magnitude errors.
+            with `hide_bands` teaches what it means. Limits need `use_magnitude_errors`.
         encoder: keyword arguments of `ImageEncoder`; `None` for a model without images.
         network: keyword arguments of `VelocityNetwork` (`width`, `depth`).
         sigma: width of the flow's path, in standardised units.
 
     Raises:
-        ModelError: unknown features, or missing bands without magnitudes or their errors.
+        ModelError: unknown features, or missing bands without magnitudes.
     """
 
     def __init__(
@@ -129,8 +129,8 @@ class Posterior(nn.Module):
         )
         if features not in FEATURES:
             raise ModelError(f"no features called {features!r}: choose from {', '.join(FEATURES)}")
-        if missing_bands and (features == "none" or not use_magnitude_errors):
-            raise ModelError("missing_bands needs magnitudes and use_magnitude_errors=True")
+        if missing_bands and features == "none":
+            raise ModelError("missing_bands needs magnitudes among the features")
         self.architecture = {
             "features": features,
             "use_redshift": use_redshift,
@@ -232,8 +232,9 @@ class Posterior(nn.Module):
             magnitudes, limits = fill_bands(
                 magnitudes, errors, self.magnitude_mean.numpy(), self.magnitude_covariance.numpy()
             )
-            usual = self.feature_mean[self._error_columns].numpy()
-            blocks["magnitude_errors"] = np.where(seen, blocks["magnitude_errors"], usual)
+            if errors is not None:
+                usual = self.feature_mean[self._error_columns].numpy()
+                blocks["magnitude_errors"] = np.where(seen, blocks["magnitude_errors"], usual)
             blocks |= {"seen": seen, "limits": limits}
         photometric = {
             "magnitudes": [magnitudes],
@@ -297,8 +298,9 @@ class Posterior(nn.Module):
             mean, covariance = band_covariance(np.where(seen, survey.magnitudes, np.nan))
             self.magnitude_mean.copy_(torch.from_numpy(mean))
             self.magnitude_covariance.copy_(torch.from_numpy(covariance))
-            usual = np.log10(np.where(seen, errors, 1)).sum(0) / np.maximum(seen.sum(0), 1)
-            self.feature_mean[self._error_columns] = torch.from_numpy(usual)
+            if errors is not None:
+                usual = np.log10(np.where(seen, errors, 1)).sum(0) / np.maximum(seen.sum(0), 1)
+                self.feature_mean[self._error_columns] = torch.from_numpy(usual)
         raw = self.raw_features(survey.magnitudes, **conditions)
         for name, values in (("feature", raw), ("property", survey.properties)):
             std = values.std(0)

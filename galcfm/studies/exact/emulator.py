@@ -52,10 +52,15 @@ class Emulator(nn.Module):
         return kept, out[:, :5] @ MAGNITUDES_OF, np.exp(out[:, 5:])
 
     def log_likelihood(self, x: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
-        """Log-likelihood of observed magnitudes `(5,)`, with the emulator's own scatter, `(n,)`."""
+        """Log-likelihood of observed magnitudes `(5,)`, with the emulator's own scatter, `(n,)`.
+
+        Magnitudes that are NaN are missing.
+        """
         kept, expected, errors = self(x)
-        grey, variance = self.grey.item() ** 2, errors**2 + self.spread.numpy() ** 2
-        wrong = magnitudes - expected
+        known = ~np.isnan(magnitudes)
+        grey = self.grey.item() ** 2
+        variance = (errors**2 + self.spread.numpy() ** 2)[:, known]
+        wrong = (magnitudes - expected)[:, known]
         # The covariance is diagonal but for a constant: Sherman & Morrison (1950).
         shared = 1 + grey * (1 / variance).sum(axis=1)
         chi_squared = (wrong**2 / variance).sum(axis=1)

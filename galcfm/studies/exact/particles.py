@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from galcfm.metrics import effective_sample_size
-from galcfm.properties import PROPERTY_NAMES
+from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.simulate import labels
+from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
 from galcfm.studies.exact.emulator import Emulator
 from galcfm.studies.exact.latents import Light, n_latents, shine
 from galcfm.studies.exact.sampler import kernel_log_density, temper
@@ -38,7 +39,7 @@ class ExactPosterior:
 
         Arguments:
             emulator: of `train_emulator`.
-            magnitudes: observed, `(5,)`.
+            magnitudes: observed, `(5,)`, NaN where a band is missing.
             rng: random numbers.
             n_particles: number of particles.
             moves: `moves`, `last_moves` and `kept` of `temper`.
@@ -56,14 +57,21 @@ class ExactPosterior:
 
         Arguments:
             light: the galaxies.
-            magnitudes: observed, `(5,)`.
+            magnitudes: observed, `(5,)`, NaN where a band is missing.
             log_weights: `(n,)`.
-            rng: draws the sizes of the errors.
+            rng: draws the sizes of the errors, and the noise of bands that are missing.
         """
         sizes = labels.error_sizes(rng, len(log_weights))
         mass = PROPERTY_NAMES.index("log_stellar_mass")
-        measured = light.properties.copy()
-        measured[:, mass] += labels.mass_error_by_noise(magnitudes - light.magnitudes)
+        measured, noise = light.properties.copy(), magnitudes - light.magnitudes
+        if np.isnan(magnitudes).any():
+            drawn = light.errors * rng.standard_normal(noise.shape)
+            noise = np.where(np.isnan(noise), drawn, noise)
+            # The galaxy is in the survey, whether its r is known or not.
+            r = BANDS.index("r")
+            bright = light.magnitudes[:, r] + noise[:, r] < MAGNITUDE_LIMIT
+            log_weights = np.where(bright, log_weights, -np.inf)
+        measured[:, mass] += labels.mass_error_by_noise(noise)
         sizes["log_stellar_mass"] = labels.mass_error_left(sizes["log_stellar_mass"], light.errors)
         errors = np.stack([sizes[name] for name in PROPERTY_NAMES], axis=1)
         return cls(light.properties, log_weights, measured, errors)
@@ -118,8 +126,11 @@ class ExactPosterior:
 def log_likelihood(light: Light, magnitudes) -> np.ndarray:
     """Log-likelihood of observed magnitudes `(5,)` for each galaxy, up to a constant, `(n,)`.
 
-    Minus infinity where the lines are not seen: such a galaxy is not in the survey.
+    Magnitudes that are NaN are missing. Minus infinity where the lines are not seen: such a galaxy
+    is not in the survey.
     """
-    wrong = (magnitudes - light.magnitudes) / light.errors
-    found = -0.5 * (wrong**2).sum(axis=1) - np.log(light.errors).sum(axis=1)
+    known = ~np.isnan(magnitudes)
+    errors = light.errors[:, known]
+    wrong = (magnitudes - light.magnitudes)[:, known] / errors
+    found = -0.5 * (wrong**2).sum(axis=1) - np.log(errors).sum(axis=1)
     return np.where(light.seen, found, -np.inf)
