@@ -65,6 +65,9 @@ class ConditionalFlow(nn.Module):
     Arguments:
         network: the velocity field.
         sigma: width :math:`\sigma` of the path.
+        jumps: 0 for a flow; otherwise noise is carried by this many straight jumps of equal
+            length, each along the velocity where it begins, and steps do not matter: what a
+            student of a flow does (`galcfm.training.distil`). Its draws have no known density.
 
     >>> from galcfm.networks import VelocityNetwork
     >>> flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=5))
@@ -72,11 +75,12 @@ class ConditionalFlow(nn.Module):
     torch.Size([2, 3, 5])
     """
 
-    def __init__(self, network: VelocityField, sigma: float = 0.05):
+    def __init__(self, network: VelocityField, sigma: float = 0.05, jumps: int = 0):
         super().__init__()
         self.network = network
         self.dim = network.dim
         self.sigma = sigma
+        self.jumps = jumps
 
     def velocity(self, t: Tensor, x_t: Tensor, condition: Tensor) -> Tensor:
         """Velocity `(m, d)` at `t (m, 1)`, `x_t (m, d)`, `condition (m, c)`."""
@@ -202,8 +206,12 @@ class ConditionalFlow(nn.Module):
                     if seeds is None
                     else standard_normal(seeds[rows], n_samples, self.dim)
                 )
-            x, start = (_copy(noise[:, columns], prepared) for _ in range(2))
-            integral = self._rk4(x, prepared, times, with_log_prob)
+            x = _copy(noise[:, columns], prepared)
+            if self.jumps:
+                self._jump(x, prepared)
+            else:
+                start = x.clone()
+                integral = self._rk4(x, prepared, times, with_log_prob)
             x_1[rows, columns] = x.to(x_1)
             if with_log_prob:
                 log_prob[rows, columns] = (_log_normal(start) - integral).to(log_prob)
@@ -220,6 +228,13 @@ class ConditionalFlow(nn.Module):
             prepared = self.network.prepare(condition[rows]).unsqueeze(1)
             for column in range(0, n_samples, n_columns):
                 yield rows, slice(column, column + n_columns), prepared
+
+    def _jump(self, x, prepared) -> None:
+        """Carry `x` in place from 0 to 1."""
+        velocity, along = self.network.bind(prepared, x.shape[1]), torch.empty_like(x)
+        for jump in range(self.jumps):
+            velocity(jump / self.jumps, x, along)
+            x.add_(along, alpha=1 / self.jumps)
 
     def _rk4(self, x, prepared, times, with_divergence=False):
         r"""Carry `x` in place through `times`; :math:`\int \nabla \cdot v\, \mathrm dt` if wanted.

@@ -101,7 +101,8 @@ print(f"{len(nearby)} galaxies, {blue.sum()} of them star-forming")
 
 # %%
 models = {
-    name: real_galaxies.load_model(name) for name in real_galaxies.MODELS
+    name: real_galaxies.load_model(name)
+    for name in ("photometry", "photometry_redshift")
 }
 told = models["photometry_redshift"]
 for model in models.values():

@@ -35,6 +35,7 @@ n_shown = 6  # test galaxies that stand in for yours; not in the paper
 
 # %% tags=["hide-input"]
 # %matplotlib inline
+import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -49,9 +50,15 @@ from astropy.table import QTable
 
 from galcfm import Posterior, Survey, figures, paths, runs
 from galcfm.figures import tables
+from galcfm.posterior import redshift_quantiles
 from galcfm.posterior.replicated import MagnitudeModel, check_photometry
 from galcfm.posterior.summaries import save_summaries, summarise
-from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import (
+    BANDS,
+    MAGNITUDE_ERRORS,
+    MAGNITUDES,
+    PROPERTY_NAMES,
+)
 from galcfm.survey import propose_columns
 from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.images import encode_jpeg
@@ -342,6 +349,104 @@ arrays = {
 tables.trials(arrays, lambda theta: f"{tuple(theta.shape)}")
 
 # %% [markdown]
+# ## Bands that are missing, and upper limits
+#
+# The model `any_bands` was trained with bands of its galaxies hidden at
+# random. A magnitude that is NaN is missing for it; one whose error is
+# infinite is an upper limit of the flux. `missing_bands=True` keeps such rows
+# of a table, and makes a limit of a flux that is not positive, at three times
+# its error. Below is one galaxy four times; posteriors are wider where less is
+# known. A model of all bands refuses the last three.
+
+# %%
+any_bands = Posterior.load(paths.published_folder() / "models" / "any_bands")
+gaps = galaxies.catalogue.iloc[[0] * 4].reset_index(drop=True)
+gaps["object_id"] = ["ugriz", "griz, u fainter than a limit", "griz", "grz"]
+gaps.loc[1, "mag_u"] -= 0.1
+gaps.loc[1, "magerr_u"] = np.inf
+gaps.loc[[2, 3], ["mag_u", "magerr_u"]] = np.nan
+gaps.loc[3, ["mag_i", "magerr_i"]] = np.nan
+gaps = gaps[["object_id", *MAGNITUDES, *MAGNITUDE_ERRORS]]
+with_gaps = Survey.from_table(gaps, missing_bands=True, **ab)
+draws = any_bands.infer(with_gaps, n_samples=4000, steps=12, progress=False)
+widths = draws.std(("chain", "draw")).to_dataframe()[list(PROPERTY_NAMES)]
+widths.round(3).rename_axis("68 % half-width, about")
+
+# %% [markdown]
+# Is a wider posterior an honest one? `python -m galcfm.studies.missing_bands`
+# trains another model for each set of bands alone, and computes the exact
+# posterior of these bands for a few galaxies.
+
+# %% mystnb={"figure": {"caption": "One model of any bands on simulated galaxies that it has not seen. Left: its mean log-density of the labels, less that of a model that was trained for these bands alone, and less that of the exact posterior; bars are two standard errors, grey is \u00b10.05 nat. Right: labels inside its 95 % intervals, and (grey) what 95 % is by numbers.", "name": "fig-own-bands"}, "image": {"alt": "Nine rows, a set of bands each. Left panel: dots with error bars about zero. Right panel: five coloured dots a row, one a property, about 0.95."}}
+bands = json.loads((paths.published_folder() / "missing_bands.json").read_text())
+print(tables.made_by(bands))
+figures.missing_bands(bands, source="simulated survey")
+
+# %% [markdown]
+# ## A redshift that is known as p(z)
+#
+# Photometric redshifts come as a distribution. The posterior is then the mean
+# over it: give one equally likely redshift for each draw. Below, half-widths
+# in the mean of the galaxies above, without a redshift, for a normal p(z), and
+# with a spectrum. p(z) must be that of the galaxy by all that is known of it,
+# this photometry included.
+
+# %%
+told = Posterior.load(
+    paths.published_folder() / "models" / "any_bands_redshift"
+)
+seen = {
+    "magnitudes": galaxies.magnitudes,
+    "magnitude_errors": galaxies.catalogue[list(MAGNITUDE_ERRORS)],
+    "n_samples": 1000,
+    "steps": 12,
+}
+z = galaxies.redshift
+grid = np.linspace(0, 0.5, 1001)
+found = {"no redshift": any_bands.sample(**seen)}
+for width in (0.02, 0.005):
+    density = np.exp(-0.5 * ((grid - z[:, None]) / width) ** 2)
+    of_each = redshift_quantiles(grid, density, 1000)
+    found[f"p(z) of width {width}"] = told.sample(redshift=of_each, **seen)
+found["spectroscopic redshift"] = told.sample(redshift=z, **seen)
+pd.DataFrame(
+    {name: theta.std(1).mean(0).numpy() for name, theta in found.items()},
+    index=list(PROPERTY_NAMES),
+).T.round(3)
+
+# %% [markdown]
+# ## The Legacy Surveys: what fits, what has to be trained
+#
+# The Legacy Surveys of DESI have $g$, $r$, $z$, in the south $i$, over a third
+# of the sky, five magnitudes deeper than this sample, in pixels of 0.262″. The
+# same calls take them, as far as this table says; nothing of its right column
+# has been made here.
+#
+# | | today | to be made |
+# |---|---|---|
+# | fluxes | `propose_columns` knows their names; `any_bands` takes them without $u$ and $i$ | their filters are not SDSS's: colours differ by some hundredths of a magnitude. A survey through the curves of DECam, BASS and MzLS (speclite has them), and `any_bands` trained on it |
+# | cutouts | read at their scale, $g$, $r$ and $z$ refused by models of $g$, $r$ and $i$ | pictures in $g$, $r$, $z$ with their seeing, sky and noise in place of SDSS's frames, shown by the chapter {doc}`09_is_the_survey_real`'s own tests to pass; both models trained anew |
+# | depth | galaxies fainter than $r = 17.77$ are flagged as out of range | a magnitude limit of 19.5, that of DESI's Bright Galaxy Survey, and redshifts to 0.6 |
+# | labels | those of SDSS, for the 14,000 square degrees in common | spectra of DESI: `Survey.from_table` takes any table of the five properties |
+
+# %%
+sweep = {
+    "TARGETID": 39627 * 10**9 + np.arange(n_shown),
+    "EBV": np.full(n_shown, 0.03),
+    **{f"FLUX_{b.upper()}": nanomaggies[:, BANDS.index(b)] for b in "grz"},
+    **{f"FLUX_IVAR_{b.upper()}": np.full(n_shown, 900.0) for b in "grz"},
+}
+proposal = propose_columns(sweep)
+print(proposal)
+columns_of_sweep = proposal.columns | {"mag_u": None, "mag_i": None}
+legacy = Survey.from_table(
+    sweep, columns_of_sweep, missing_bands=True, **proposal.declared
+)
+any_bands.infer(legacy, steps=12, progress=False).median(
+    ("chain", "draw")
+).to_dataframe()[list(PROPERTY_NAMES)].round(2)
+
+# %% [markdown]
 # ## A catalogue for other programs
 #
 # Mean, median, 16th and 84th percentile, standard deviation and correlations
@@ -420,3 +525,44 @@ tables.trials(writers, lambda _: "written")
 
 # %%
 sorted(path.name for path in (place / "mydata").iterdir())
+
+# %% [markdown]
+# ## Exercises
+#
+# **A wrong zero point.** SDSS's own $u$ is 0.04 mag off the AB system. What does
+# that do to the posteriors of galaxies whose $u$ was not corrected?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+off = galaxies.magnitudes + [0.04, 0, 0, 0, 0]
+right, wrong = (
+    model.sample(m, n_samples=1000, steps=12)
+    for m in (galaxies.magnitudes, off)
+)
+shift = (wrong.mean(1) - right.mean(1)) / right.std(1)
+pd.Series(shift.mean(0).numpy(), PROPERTY_NAMES, name="in half-widths").round(2)
+
+# %% [markdown]
+# **Half a redshift.** A photometric redshift is as likely 0.05 as 0.15. Draw the
+# posterior of the first galaxy. Why is it not the posterior at 0.10?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+first = {
+    "magnitudes": galaxies.magnitudes[:1],
+    "magnitude_errors": galaxies.catalogue[list(MAGNITUDE_ERRORS)][:1],
+    "n_samples": 1000,
+    "steps": 12,
+}
+for name, values in {
+    "0.05 or 0.15": np.tile([0.05, 0.15], 500),
+    "0.10": np.full(1000, 0.10),
+}.items():
+    mass = told.sample(redshift=values[None], **first)[0, :, 0]
+    print(f"{name}: log M⋆ = {mass.mean():.2f}, half-width {mass.std():.2f}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# A distance three times as large makes the same light nearly ten times as
+# luminous: two masses a dex apart, of which the mean is neither.
+#
+# </details>

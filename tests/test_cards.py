@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from galcfm import Posterior
+from galcfm import Posterior, Survey
 from galcfm.posterior.hub import model_card
+from galcfm.properties import MAGNITUDE_ERRORS
 from galcfm.studies import cards, stored
 
 
@@ -14,6 +15,7 @@ from galcfm.studies import cards, stored
 def published(tmp_path, monkeypatch, survey):
     """A folder of published models, small and untrained, and a simulator that is a toy."""
     monkeypatch.setattr(stored, "published_folder", lambda: tmp_path)
+    survey = Survey(survey.catalogue.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.02)), survey.images)
     calls = []
 
     def catalogue(n_galaxies, seed, **options):

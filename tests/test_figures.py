@@ -118,7 +118,14 @@ def make_figures(n, with_images=True):
         name: {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in of}
         for name, of in (("flow", PROPERTY_NAMES), ("fit", PROPERTY_NAMES[:2]))
     }
+    difference = {"mean": 0.01, "standard_error": 0.01}
+    of_set = {"coverage": {p: [0.68, 0.94] for p in PROPERTY_NAMES}, "n_drawn": 100}
+    missing = {
+        "sets": {bands: {"any": of_set, "difference": difference} for bands in ("ugriz", "gri")},
+        "exact": {"ugriz": {"difference": difference}},
+    }
     return {
+        "missing_bands": lambda: figures.missing_bands(missing, source=SOURCE),
         "replicated_photometry": lambda: figures.replicated_photometry(
             replicated, checked, source=SOURCE
         ),
@@ -240,6 +247,7 @@ EXPECTED = {
     "picture_worth": ["gain of the image model over the photometry model [nat]", "all ties: 0.30"],
     "posterior_mean_distributions": list(style.LABELS.values()),
     "scaling_relations": [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
+    "missing_bands": ["labels inside the 95 % interval", "u g r i z", "the exact posterior"],
     "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *style.LABELS.values()],
     "training_curves": ["Epoch", "Flow-matching loss [dimensionless]"],
     "truth_recovery": list(style.LABELS.values()),

@@ -366,6 +366,7 @@ def _show_model(folder: Path, description: dict, options) -> None:
     sees = [architecture["features"].replace("_", " ")]
     for name in ("use_redshift", "use_magnitude_errors"):
         sees += [name.removeprefix("use_").replace("_", " ")] * architecture[name]
+    sees += ["missing bands"] * architecture.get("missing_bands", False)
     sees += ["cutouts"] * (architecture["encoder"] is not None)
     trained = f"on {made.get('n_train', '?')} galaxies of {made.get('survey', 'an unknown survey')}"
     loss = made.get("best_validation_loss")

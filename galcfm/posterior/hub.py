@@ -152,6 +152,8 @@ def model_card(posterior, name: str) -> str:
         f"samples = posterior.sample({_arguments(posterior)})  # (n, 1000, 5)\n```",
         f"Magnitudes are AB, of whole galaxies, with Galactic extinction removed, in "
         f"{', '.join(BANDS)}."
+        + " One that is NaN is missing; one whose error is infinite is an upper limit of the flux."
+        * (posterior.missing_bands and posterior.use_magnitude_errors)
         + " Cutouts are uint8, 128×128 pixels of 0.396″, channels i, r, g." * posterior.uses_images
         + " `posterior.out_of_range` says of each galaxy whether it is like those of the training."
         * bool(posterior.ranges),
@@ -189,7 +191,8 @@ def model_card(posterior, name: str) -> str:
 
 
 def _inputs(posterior) -> str:
-    seen = ["ugriz magnitudes"] * (posterior.features != "none")
+    magnitudes = "ugriz magnitudes" + ", some of which may be missing" * posterior.missing_bands
+    seen = [magnitudes] * (posterior.features != "none")
     seen += ["their errors"] * posterior.use_magnitude_errors
     seen += ["the redshift"] * posterior.use_redshift
     seen += ["a gri cutout"] * posterior.uses_images

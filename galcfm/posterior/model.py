@@ -104,6 +104,7 @@ class Posterior(nn.Module):
         encoder: keyword arguments of `ImageEncoder`; `None` for a model without images.
         network: keyword arguments of `VelocityNetwork` (`width`, `depth`).
         sigma: width of the flow's path, in standardised units.
+        jumps: as `ConditionalFlow` takes it.
 
     Raises:
         ModelError: unknown features, or missing bands without magnitudes.
@@ -119,6 +120,7 @@ class Posterior(nn.Module):
         *,
         use_magnitude_errors: bool = False,
         missing_bands: bool = False,
+        jumps: int = 0,
     ):
         super().__init__()
         require_booleans(
@@ -139,8 +141,9 @@ class Posterior(nn.Module):
             "network": network or {},
             "sigma": sigma,
         }
-        if missing_bands:  # models of earlier versions stay as they are
-            self.architecture["missing_bands"] = True
+        # Models of earlier versions stay as they are.
+        self.architecture |= {"missing_bands": True} if missing_bands else {}
+        self.architecture |= {"jumps": jumps} if jumps else {}
         self.features = features
         self.use_redshift = use_redshift
         self.use_magnitude_errors = use_magnitude_errors
@@ -154,7 +157,7 @@ class Posterior(nn.Module):
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
         n_image = 0 if self.encoder is None else self.encoder.n_features
         self.flow = ConditionalFlow(
-            VelocityNetwork(n_properties, n_image + n_photometric, **(network or {})), sigma
+            VelocityNetwork(n_properties, n_image + n_photometric, **(network or {})), sigma, jumps
         )
         self.register_buffer("feature_mean", torch.zeros(n_photometric, dtype=torch.float64))
         self.register_buffer("feature_std", torch.ones(n_photometric, dtype=torch.float64))
@@ -440,6 +443,7 @@ class Posterior(nn.Module):
         self, condition, object_id, n_samples: int, steps: int, seed: int
     ) -> tuple[Tensor, Tensor]:
         """Samples as `sample_from`, and their exact log-density `(n, n_samples)` in nat."""
+        self._require_density()
         seeds = galaxy_seeds(object_id, seed)
         x_1, log_prob = self.flow.sample_with_log_prob(
             condition.to(self.device), n_samples, steps, seeds=seeds
@@ -483,6 +487,7 @@ class Posterior(nn.Module):
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
         """`log_prob` for conditions `(n, c)`, or `(n, k, c)`, that `encode` gave."""
+        self._require_density()
         x_1 = self.standardise_properties(theta)
         if condition.ndim == 3:
             k = condition.shape[1]
@@ -491,6 +496,12 @@ class Posterior(nn.Module):
             )
             return each.unflatten(0, (-1, k)).logsumexp(1) - np.log(k)
         return self.flow.log_prob(x_1, condition.to(self.device), steps) - self._log_volume
+
+    def _require_density(self) -> None:
+        if self.flow.jumps:
+            raise ModelError(
+                "draws by jumps have no known density: take the flow that this student learned from"
+            )
 
     def infer(
         self,

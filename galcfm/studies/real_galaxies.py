@@ -2,7 +2,8 @@
 
 The galaxies are those of kcorrect's test file: SDSS photometry and redshifts of 10,000 galaxies of
 all types, most of them bright. kcorrect estimates their masses too, by another method. The models
-know photometry alone and are trained on a large simulated catalogue:
+know photometry alone, with or without the redshift, of all bands or of those that there are, and
+are trained on a large simulated catalogue:
 `python -m galcfm.studies.real_galaxies` makes it, trains them and writes `data/published/models/`;
 called again, it goes on where it was stopped.
 """
@@ -39,7 +40,13 @@ CHABRIER_TO_KROUPA = 0.034
 EXTINCTION_R = 2.751
 # Errors added to those of photon noise before templates are fitted, mag: kcorrect's habit.
 ERROR_FLOOR = {"u": 0.05, "g": 0.02, "r": 0.02, "i": 0.02, "z": 0.03}
-MODELS = {"photometry": {"use_redshift": False}, "photometry_redshift": {"use_redshift": True}}
+ANY_BANDS = {"use_magnitude_errors": True, "missing_bands": True}
+MODELS = {
+    "photometry": {"use_redshift": False},
+    "photometry_redshift": {"use_redshift": True},
+    "any_bands": ANY_BANDS,
+    "any_bands_redshift": ANY_BANDS | {"use_redshift": True},
+}
 N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(
     learning_rate=1.5e-3,
@@ -177,7 +184,8 @@ def train_models(folder: Path, n_galaxies: int, settings: TrainingSettings, comm
     survey = kept_catalogue(n_galaxies, SEED)
     for name, sees in MODELS.items():
         cache = data_folder() / "cache" / f"models-{key}" / name
-        posterior = train(Posterior("r_and_colours", **sees), survey, cache, settings)
+        how = replace(settings, hide_bands="missing_bands" in sees)
+        posterior = train(Posterior("r_and_colours", **sees), survey, cache, how)
         posterior.metadata |= {"command": command, "date": str(date.today())}
         posterior.save(folder / name)
 

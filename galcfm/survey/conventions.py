@@ -218,7 +218,11 @@ def propose_columns(table) -> Proposal:
     missing = [name for name in ("object_id", *MAGNITUDES) if name not in columns]
     if 0 < len(set(MAGNITUDES) & set(missing)) < len(MAGNITUDES):
         absent = ", ".join(name[-1] for name in MAGNITUDES if name in missing)
-        notes.append(f"it has no {absent}, which models of ugriz need: match it with one that has")
+        left_out = ", ".join(f"{name!r}: None" for name in MAGNITUDES if name in missing)
+        notes.append(
+            f"it has no {absent}, which models of ugriz need: match it with one that has, or add "
+            f"{{{left_out}}} to the columns, with missing_bands=True, for a model of any bands"
+        )
     order = dict.fromkeys(("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES))
     columns = {name: columns[name] for name in {**order, **columns} if name in columns}
     return Proposal(source.name, title, columns, declared, tuple(missing), (*more, *notes))

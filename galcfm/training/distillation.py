@@ -1,0 +1,193 @@
+"""Students: models that draw in a few jumps what a trained flow draws in many small steps.
+
+A flow carries each noise to one place. A student learns where, from pairs that its teacher makes
+(knowledge distillation: Luhman & Luhman 2021, arXiv 2101.02388; in several jumps, progressively:
+Salimans & Ho 2022, arXiv 2202.00512). It has its teacher's encoder, standardisation and range, its
+draws have no density, and nothing that the teacher has not learned is in them.
+"""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from galcfm.flow import FAST_STEPS, block_rows
+from galcfm.paths import disk_errors_in_a_sentence, replacing
+from galcfm.posterior import ModelError, Posterior, require_own_model
+from galcfm.provenance import array_digest
+from galcfm.survey import Survey
+from galcfm.training.loop import CHECKPOINT_FILE, TrainingError
+
+__all__ = ["Distillation", "distil"]
+
+CHECKPOINT_EVERY = 2000
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a student is trained.
+
+    Arguments:
+        jumps: velocities that a draw costs.
+        n_conditions: conditions that the teacher is asked about.
+        n_draws: draws of each.
+        jitter: standard deviation of noise on the conditions, in their own: the teacher answers
+            for galaxies between those that it was trained on, too.
+        n_steps: batches.
+        batch_size: draws of a batch.
+        learning_rate: of Adam, at its highest; half a cosine brings it to zero.
+        average_decay: of the average of the weights that is kept.
+        seed: of all.
+    """
+
+    jumps: int = 1
+    n_conditions: int = 60_000
+    n_draws: int = 24
+    jitter: float = 0.1
+    n_steps: int = 30_000
+    batch_size: int = 2048
+    learning_rate: float = 2e-3
+    average_decay: float = 0.999
+    seed: int = 0
+
+
+def distil(
+    teacher: Posterior,
+    survey: Survey,
+    folder: Path | str,
+    settings: Distillation,
+    *,
+    network: dict | None = None,
+    progress: bool = True,
+) -> Posterior:
+    """Train a student of `teacher`; called again after a kill, go on.
+
+    Arguments:
+        teacher: a trained flow.
+        survey: its training split has the galaxies whose conditions are asked about.
+        folder: where the student goes.
+        settings: how to train.
+        network: keyword arguments of the student's `VelocityNetwork`; by default the teacher's,
+            from whose weights it then starts.
+
+    Returns:
+        The student.
+
+    Raises:
+        ModelError: the teacher is a student, or the folder holds what is no model.
+        TrainingError: the folder holds another training.
+    """
+    if teacher.flow.jumps:
+        raise ModelError("the teacher is a student itself: take the flow that it learned from")
+    folder = Path(os.path.realpath(folder))
+    require_own_model(folder)
+    with disk_errors_in_a_sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    changes = {"jumps": settings.jumps, "network": network or teacher.architecture["network"]}
+    student = Posterior(**teacher.architecture | changes).to(teacher.device)
+    weights = teacher.state_dict()
+    if network is not None:
+        own = student.state_dict()
+        weights |= {name: own[name] for name in own if name.startswith("flow.")}
+        weights = {name: weights[name] for name in own}
+    student.load_state_dict(weights)
+    known = teacher.encode_survey(survey.split("train"))
+    identity = {
+        "architecture": student.architecture,
+        "settings": asdict(settings),
+        "teacher": array_digest(*(w.cpu().numpy() for w in teacher.state_dict().values())),
+        "conditions": array_digest(known.numpy()),
+    }
+    path = folder / CHECKPOINT_FILE
+    found = _checkpoint(path, identity)
+    if found is None or found["step"] < settings.n_steps:
+        rows, places = _asked(teacher, known, settings, progress)
+        found = _learn(student, rows, places, path, found, identity, settings, progress)
+    student.flow.load_state_dict(found["averaged"])
+    student.ranges = teacher.ranges
+    student.metadata = teacher.metadata | {"distillation": asdict(settings)}
+    student.eval().save(folder)
+    return student
+
+
+def _checkpoint(path: Path, identity: dict) -> dict | None:
+    if not path.exists():
+        return None
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if found["identity"] != identity:
+        raise TrainingError(
+            f"{path} belongs to another training: name another folder, or delete it"
+        )
+    return found
+
+
+def _asked(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
+    """Conditions `(n, c)`, and the places of draws after each jump, `(n, S, jumps + 1, d)`."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    rows = torch.randint(len(known), (settings.n_conditions,), generator=generator)
+    condition = known[rows]
+    noise = torch.randn(condition.shape, generator=generator)
+    condition = (condition + settings.jitter * known.std(0) * noise).to(teacher.device)
+    dim, jumps = teacher.flow.dim, settings.jumps
+    # Whole steps of the teacher from jump to jump.
+    each = -(-FAST_STEPS // jumps)
+    places = torch.empty(len(condition), settings.n_draws, jumps + 1, dim, device=teacher.device)
+    at_once = max(1, block_rows(teacher.device) // settings.n_draws)
+    with tqdm(total=len(condition), desc="asking the teacher", disable=not progress) as bar:
+        for start in range(0, len(condition), at_once):
+            block = condition[start : start + at_once]
+            x_0 = torch.randn(len(block), settings.n_draws, dim, generator=generator)
+            path = teacher.flow.trajectories(block, x_0.to(teacher.device), each * jumps)
+            places[start : start + at_once] = path[::each].permute(1, 2, 0, 3)
+            bar.update(len(block))
+    return condition, places
+
+
+def _learn(student, condition, places, path, found, identity, settings, progress) -> dict:
+    """Train the student's flow on the teacher's draws; the last checkpoint."""
+    flow, jumps, device = student.flow.train(), settings.jumps, condition.device
+    optimiser = torch.optim.Adam(flow.parameters(), settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.n_steps)
+    average = AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay))
+    parts = {"flow": flow, "average": average, "optimiser": optimiser, "schedule": schedule}
+    first = 0
+    if found is not None:
+        first = found["step"]
+        for name, part in parts.items():
+            part.load_state_dict(found[name])
+    n_draws = places.shape[1]
+    bar = tqdm(
+        range(first, settings.n_steps),
+        initial=first,
+        total=settings.n_steps,
+        desc=f"distilling {path.parent.name}",
+        disable=not progress,
+    )
+    for step in bar:
+        key = np.random.SeedSequence([settings.seed, step]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
+        size = (settings.batch_size,)
+        draw = torch.randint(len(condition) * n_draws, size, generator=generator).to(device)
+        jump = torch.randint(jumps, size, generator=generator).to(device)
+        row, column = draw // n_draws, draw % n_draws
+        start, end = (places[row, column, jump + k] for k in (0, 1))
+        along = flow.velocity((jump / jumps)[:, None], start, condition[row])
+        loss = (along - (end - start) * jumps).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(flow)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == settings.n_steps:
+            bar.set_postfix_str(f"loss {loss.item():.2e}")
+            found = {name: part.state_dict() for name, part in parts.items()}
+            found |= {"averaged": average.module.state_dict()}
+            found |= {"identity": identity, "step": step + 1}
+            with replacing(path) as temporary:
+                torch.save(found, temporary)
+    return found
