@@ -213,6 +213,7 @@ STUDIES = {
     "real_galaxies": [],
     "cards": [],  # of the models that the one before leaves
     "realism": [],
+    "students": [],
     "training_seeds": [],
     "what_matters": [],
 }

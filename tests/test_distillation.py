@@ -10,7 +10,14 @@ from galcfm.posterior import ModelError, Posterior
 from galcfm.training import Distillation, TrainingError, TrainingSettings, distil, train
 from galcfm.training import distillation as module
 
-QUICK = Distillation(n_conditions=600, n_draws=16, n_steps=500, batch_size=512, learning_rate=5e-3)
+QUICK = Distillation(
+    n_conditions=600,
+    n_draws=16,
+    n_steps=800,
+    batch_size=512,
+    learning_rate=5e-3,
+    average_decay=0.98,
+)
 
 
 @pytest.fixture(scope="module")
