@@ -378,7 +378,9 @@ widths.round(3).rename_axis("68 % half-width, about")
 # posterior of these bands for a few galaxies.
 
 # %% mystnb={"figure": {"caption": "One model of any bands on simulated galaxies that it has not seen. Left: its mean log-density of the labels, less that of a model that was trained for these bands alone, and less that of the exact posterior; bars are two standard errors, grey is \u00b10.05 nat. Right: labels inside its 95 % intervals, and (grey) what 95 % is by numbers.", "name": "fig-own-bands"}, "image": {"alt": "Nine rows, a set of bands each. Left panel: dots with error bars about zero. Right panel: five coloured dots a row, one a property, about 0.95."}}
-bands = json.loads((paths.published_folder() / "missing_bands.json").read_text())
+bands = json.loads(
+    (paths.published_folder() / "missing_bands.json").read_text()
+)
 print(tables.made_by(bands))
 figures.missing_bands(bands, source="simulated survey")
 
@@ -533,13 +535,15 @@ sorted(path.name for path in (place / "mydata").iterdir())
 # that do to the posteriors of galaxies whose $u$ was not corrected?
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-off = galaxies.magnitudes + [0.04, 0, 0, 0, 0]
+off = np.add(galaxies.magnitudes, [0.04, 0, 0, 0, 0])
 right, wrong = (
     model.sample(m, n_samples=1000, steps=12)
     for m in (galaxies.magnitudes, off)
 )
 shift = (wrong.mean(1) - right.mean(1)) / right.std(1)
-pd.Series(shift.mean(0).numpy(), PROPERTY_NAMES, name="in half-widths").round(2)
+pd.Series(shift.mean(0).numpy(), PROPERTY_NAMES, name="in half-widths").round(
+    2
+)
 
 # %% [markdown]
 # **Half a redshift.** A photometric redshift is as likely 0.05 as 0.15. Draw the

@@ -1,5 +1,6 @@
 """What a survey holds, and how it and its models compare with the sky."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -138,7 +139,8 @@ def picture_worth(
         axes.barh(-row, gain - before, left=before, color=colour, alpha=0.75, height=0.6)
         axes.errorbar(gain, -row, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
         axes.plot([gain, gain], [-row - 0.3, -row - 1], color=LIGHT, lw=0.8)
-        labels.append(f"{label}: {gain:.2f}".replace("A_V", "$A_V$"))
+        text = textwrap.fill(f"{label}: {gain:.2f}", 46)
+        labels.append(text.replace("A_V", "$A_V$"))
         before = gain
     last = len(steps)
     axes.barh(-last, paper - before, left=before, color="none", edgecolor=LIGHT, hatch="///")
@@ -147,7 +149,7 @@ def picture_worth(
     labels.append(f"the paper: {paper:.2f}")
     axes.axvline(0, color=COLOURS["truth"], lw=1)
     axes.set_yticks(-np.arange(last + 2), labels)
-    axes.set(xlabel="gain of the image model over the photometry model [nat]")
+    axes.set(xlabel="gain of the image model over photometry [nat]")
     axes.grid(axis="x", alpha=0.25)
     return figure
 

@@ -313,7 +313,7 @@ def account(rows: Mapping[str, Mapping]) -> pd.DataFrame:
         {
             "survey and models": row["row"]["label"],
             "gain of the image": _with_error(row["gain"], row["standard_error"], 3, "+"),
-            "log p of photometry": round(_over_seeds(row, "photometry", "log_prob"), 2),
+            "log p of photometry": round(over_seeds(row, "photometry", "log_prob"), 2),
             "galaxies": row["n_test"],
             "trainings": row["trainings"],
         }
@@ -330,7 +330,7 @@ def account_explained(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     table = {}
     for row in rows.values():
         for model in ("photometry", "image"):
-            shares = _over_seeds(row, model, "explained")
+            shares = over_seeds(row, model, "explained")
             table[row["row"]["label"], model] = {p: f"{x:.3f}" for p, x in shares.items()}
     return pd.DataFrame.from_dict(table, orient="index").rename(columns=SYMBOLS)
 
@@ -344,7 +344,7 @@ def account_distances(row: Mapping) -> pd.DataFrame:
     table = {}
     for model in ("photometry", "image"):
         found, explained, spread = (
-            _over_seeds(row, model, what) for what in ("wasserstein", "explained", "spread")
+            over_seeds(row, model, what) for what in ("wasserstein", "explained", "spread")
         )
         table[model] = {p: f"{x:.4f}" for p, x in found.items()}
         table[f"{model}, if perfect"] = {
@@ -363,7 +363,7 @@ def account_kernels(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     for row in rows.values():
         if row["row"]["kernels"]:
             image, photometry = (
-                _over_seeds(row, model, "delta_log_p_kernels") for model in ("image", "photometry")
+                over_seeds(row, model, "delta_log_p_kernels") for model in ("image", "photometry")
             )
             table[row["row"]["label"]] = {
                 "image": f"{image:.2f}",
@@ -374,8 +374,14 @@ def account_kernels(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index")
 
 
-def _over_seeds(row: Mapping, model: str, what: str):
-    """Mean of a number, or of each number by property, over the trainings of a row."""
+def over_seeds(row: Mapping, model: str, what: str):
+    """Mean of a number, or of each number by property, over the trainings of a row.
+
+    Arguments:
+        row: of `account.json`.
+        model: `"photometry"` or `"image"`.
+        what: name of the number.
+    """
     found = [numbers[model][what] for numbers in row["seeds"].values()]
     if isinstance(found[0], Mapping):
         return {name: np.mean([numbers[name] for numbers in found]) for name in found[0]}
