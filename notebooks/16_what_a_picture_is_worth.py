@@ -233,11 +233,12 @@ print(f"{found:.4f}, by the formula {0.134 * np.sqrt(2 / np.pi):.4f}")
 #
 # **Pairs.** The gain's standard error is that of the difference galaxy by
 # galaxy. How large would it be, were the two models tried on different
-# galaxies? The scatter of $\log p$ from galaxy to galaxy is about 2.5 nat.
+# galaxies? In five dimensions $\log p$ of a Gaussian posterior scatters by
+# $\sqrt{5/2}$ nat about its mean, from truth to truth.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 gain = rows["all"]
 print(
     f"paired {gain['standard_error']:.3f} nat, "
-    f"unpaired {2.5 * np.sqrt(2 / gain['n_test']):.3f} nat"
+    f"unpaired {np.sqrt(5 / 2 * 2 / gain['n_test']):.3f} nat at least"
 )
