@@ -208,6 +208,7 @@ STUDIES = {
     "exact": [],
     "missing_bands": [],
     "other_methods": [],
+    "other_populations": [],
     "picture_controls": [],
     "priors": ["--run", PROFILE],
     "real_galaxies": [],

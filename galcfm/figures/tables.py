@@ -388,6 +388,32 @@ def over_seeds(row: Mapping, model: str, what: str):
     return float(np.mean(found))
 
 
+def populations(results: Mapping, kind: str) -> pd.DataFrame:
+    """How models do on each class of galaxies, in the mean of their trainings.
+
+    Labels inside 95 % intervals are shown with a star where they lie outside what 95 % is by
+    numbers, at two standard errors.
+
+    Arguments:
+        results: of `other_populations.json`.
+        kind: `"photometry"` or `"image"`.
+    """
+    rows = {}
+    for training, seeds in results["trainings"].items():
+        for of_class, first in next(iter(seeds.values()))[kind].items():
+            found = [of[kind][of_class] for of in seeds.values()]
+            row = {"galaxies": first["n"]}
+            row["flagged"] = f"{np.mean([one['outside'] for one in found]):.1%}"
+            for name in first["properties"]:
+                of_property = [one["properties"][name] for one in found]
+                share = np.mean([one["coverage"][1] for one in of_property])
+                allowed = 2 * np.sqrt(0.95 * 0.05 / of_property[0]["n"])
+                row[name] = f"{share:.1%}" + "*" * bool(abs(share - 0.95) > allowed)
+            rows[training, of_class] = row
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+    return table.rename_axis(["trained on", "galaxies of"]).rename(columns=SYMBOLS)
+
+
 def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     """What each method gains in mean log-density over this paper's models [nat], and its cost.
 

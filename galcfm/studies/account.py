@@ -18,17 +18,17 @@ from filelock import FileLock
 
 from galcfm.flow import FAST_STEPS
 from galcfm.metrics import information_gain, kde_log_density, wasserstein
-from galcfm.paths import data_folder, run_folder, survey_folder
+from galcfm.paths import run_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
-from galcfm.provenance import array_digest, code_digest, digest
-from galcfm.simulate import TIES, render_into
+from galcfm.provenance import array_digest, digest
+from galcfm.simulate import TIES
 from galcfm.simulate.galaxies import magnitude_error
 from galcfm.simulate.relations import FIBRE, PHOTOMETRIC_ERRORS
 from galcfm.simulate.structure import within_aperture
-from galcfm.studies.stored import KeptTrainings, kept_catalogue, key_of, read_command
+from galcfm.studies.stored import KeptTrainings, kept_catalogue, kept_pictures, key_of, read_command
 from galcfm.studies.training_seeds import over_trainings
-from galcfm.survey import Survey, SurveyWriter
+from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe, train, train_models
 
 __all__ = ["LADDER", "ROWS", "Row", "measured_photometry", "run", "survey_of"]
@@ -207,26 +207,17 @@ def survey_of(row: Row, plan: Plan, progress: bool = True) -> Survey:
     table[names] = measured_photometry(table, row.photometry)
     if row.balmer:
         table["a_v"] = table["a_v_balmer"]
-    code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
     drawn = [plan.n_galaxies, plan.seed, plan.validation, plan.test]
-    changed = row.photometry if noisy else row.leak
-    key = digest([drawn, list(camera), changed, code])
-    where = survey_folder(f"account-{key}")
-    lock = data_folder() / "cache" / f"account-{key}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        if not (where / "survey.json").exists():
-            writer = SurveyWriter(where, len(shown), {"key": key})
-            render_into(
-                writer,
-                shown,
-                plan.seed,
-                without=camera,
-                processes=plan.processes,
-                progress=progress,
-            )
-            writer.finish(shown, {"kind": "simulated"}, code)
-    return Survey(table, Survey.load(where).images, {"kind": "simulated"}, str(where))
+    pictured = kept_pictures(
+        "account",
+        shown,
+        plan.seed,
+        [drawn, row.photometry if noisy else row.leak],
+        without=camera,
+        processes=plan.processes,
+        progress=progress,
+    )
+    return Survey(table, pictured.images, {"kind": "simulated"}, pictured.name)
 
 
 def trained(

@@ -10,10 +10,18 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from galcfm.paths import data_folder, published_folder, replacing, run_folder, write_json
+from galcfm.paths import (
+    data_folder,
+    published_folder,
+    replacing,
+    run_folder,
+    survey_folder,
+    write_json,
+)
 from galcfm.provenance import code_digest, digest, provenance
 from galcfm.simulate import simulate_catalogue
-from galcfm.survey import Survey
+from galcfm.simulate.making import render_into
+from galcfm.survey import Survey, SurveyWriter
 
 # The survey of the profile `quick`.
 BOOK_SURVEY = {"n_galaxies": 12_000, "seed": 1, "validation": 0.10, "test": 0.15}
@@ -22,6 +30,7 @@ __all__ = [
     "BOOK_SURVEY",
     "KeptTrainings",
     "kept_catalogue",
+    "kept_pictures",
     "kept_table",
     "key_of",
     "read_command",
@@ -174,6 +183,34 @@ def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:
     key = key_of([n_galaxies, seed, options], "galcfm.simulate.population")
     table = kept_table("catalogue", key, lambda: simulate_catalogue(n_galaxies, seed, **options))
     return Survey(table, name=f"simulate_catalogue({n_galaxies}, {seed})")
+
+
+def kept_pictures(
+    name: str, shown: pd.DataFrame, seed: int, key, *, without=(), processes: int = 1, progress=True
+) -> Survey:
+    """A simulated survey with pictures, rendered once and kept; goes on where it was stopped.
+
+    Arguments:
+        name: its folder is called so, and by a digest.
+        shown: rows of `simulate_catalogue`.
+        seed: of the pictures.
+        key: all that the rows depend on, any JSON content.
+        without: names of `TIES` that are switched off.
+        processes: that render.
+        progress: show a bar.
+    """
+    code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
+    known = digest([key, seed, list(without), code])
+    folder = survey_folder(f"{name}-{known}")
+    lock = data_folder() / "cache" / f"{name}-{known}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if not (folder / "survey.json").exists():
+            writer = SurveyWriter(folder, len(shown), {"key": known})
+            options = {"without": without, "processes": processes, "progress": progress}
+            render_into(writer, shown, seed, **options)
+            writer.finish(shown, {"kind": "simulated"}, code)
+    return Survey.load(folder)
 
 
 def read_command(name: str, document: str, arguments=None, **options: dict) -> argparse.Namespace:
