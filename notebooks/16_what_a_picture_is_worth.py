@@ -105,7 +105,7 @@ for name, value in {
     "training_loss": photometry["all"] - photometry["paper_training"],
     "unequal": image - photometry["paper_training"],
 }.items():
-    glue(name, value, display=False)
+    glue(name, float(value), display=False)
 tables.account(rows)
 
 # %% [markdown]
@@ -152,7 +152,7 @@ for name, of in {
     "image": tables.over_seeds(rows["all"], "image", "wasserstein"),
     "told": tables.over_seeds(rows["all_told"], "photometry", "wasserstein"),
 }.items():
-    glue(f"distance_{name}", of["log_stellar_mass"], display=False)
+    glue(f"distance_{name}", float(of["log_stellar_mass"]), display=False)
 tables.account_distances(rows["all"])
 
 # %% [markdown]
@@ -172,7 +172,7 @@ tables.account_distances(rows["all"])
 balmer = rows["balmer_petrosian"]
 for model in ("photometry", "image"):
     of = tables.over_seeds(balmer, model, "wasserstein")
-    glue(f"balmer_{model}", of["a_v"], display=False)
+    glue(f"balmer_{model}", float(of["a_v"]), display=False)
 tables.account_distances(balmer)
 
 # %% [markdown]

@@ -244,7 +244,7 @@ EXPECTED = {
     ],
     "pathways": ["$D_n(4000)$", "Image model\n$A_V$ [mag]"],
     "percentile_offsets": ["simulated − real [standard deviations]", "$A_V$"],
-    "picture_worth": ["gain of the image model over the photometry model [nat]", "all ties: 0.30"],
+    "picture_worth": ["gain of the image model over photometry [nat]", "all ties: 0.30"],
     "posterior_mean_distributions": list(style.LABELS.values()),
     "scaling_relations": [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
     "missing_bands": ["labels inside the 95 % interval", "u g r i z", "the exact posterior"],
