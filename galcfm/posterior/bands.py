@@ -12,6 +12,7 @@ LOST = (0.4, 0.3, 0.15, 0.1, 0.05)
 LIMITS = 0.3
 # A limit this many standard deviations brighter than what is expected says nothing.
 UNINFORMATIVE = 3.0
+CENTRE = 17.5  # mag, about which the errors are fitted
 
 
 def is_seen(magnitudes: np.ndarray, errors: np.ndarray | None) -> np.ndarray:
@@ -68,6 +69,43 @@ def fill_bands(
         limits[here] = 1 + fainter / UNINFORMATIVE
         filled[here] = np.fmax(magnitudes[here], expected)
     return filled, limits
+
+
+def usual_errors(magnitudes: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Coefficients of log10 of the error as a quadratic function of the magnitude, `(5, 3)`.
+
+    Arguments:
+        magnitudes: `(n, 5)`, NaN where missing.
+        errors: `(n, 5)`, infinite for limits.
+    """
+    coefficients = np.zeros((magnitudes.shape[1], 3))
+    seen = is_seen(magnitudes, errors)
+    for k, here in enumerate(seen.T):
+        if here.sum() > 3:
+            x, y = magnitudes[here, k] - CENTRE, np.log10(errors[here, k])
+            coefficients[k] = np.linalg.lstsq(_powers(x), y, rcond=None)[0]
+    return coefficients
+
+
+def error_excess(magnitudes: np.ndarray, errors: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """log10 of the errors over those usual at their magnitude, 0 where a band is not measured.
+
+    The light of a large galaxy has more sky under it, so that what errors tell beyond magnitudes
+    is small, and drowned in the errors themselves.
+
+    Arguments:
+        magnitudes: `(n, 5)`, NaN where missing.
+        errors: `(n, 5)`, infinite for limits.
+        usual: of `usual_errors`.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.log10(np.where(errors > 0, errors, np.nan))
+        excess = logs - (_powers(magnitudes - CENTRE) * usual).sum(-1)
+    return np.where(is_seen(magnitudes, errors), excess, 0.0)
+
+
+def _powers(x: np.ndarray) -> np.ndarray:
+    return np.stack([np.ones_like(x), x, x**2], -1)
 
 
 def hide_bands(

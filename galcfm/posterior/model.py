@@ -21,7 +21,7 @@ from tqdm import tqdm
 from galcfm.flow import ConditionalFlow, block_rows
 from galcfm.networks import ImageEncoder, VelocityNetwork
 from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
-from galcfm.posterior.bands import band_covariance, fill_bands, is_seen
+from galcfm.posterior.bands import band_covariance, error_excess, fill_bands, is_seen, usual_errors
 from galcfm.posterior.inputs import (
     ModelError,
     galaxy_seeds,
@@ -165,6 +165,7 @@ class Posterior(nn.Module):
             n_bands = len(BANDS)
             self.register_buffer("magnitude_mean", torch.zeros(n_bands, dtype=torch.float64))
             self.register_buffer("magnitude_covariance", torch.eye(n_bands, dtype=torch.float64))
+            self.register_buffer("usual_errors", torch.zeros(n_bands, 3, dtype=torch.float64))
         self.register_buffer("property_mean", torch.zeros(n_properties, dtype=torch.float64))
         self.register_buffer("property_std", torch.ones(n_properties, dtype=torch.float64))
 
@@ -183,12 +184,6 @@ class Posterior(nn.Module):
         for child in self.children():
             child._apply(fn, recurse)
         return self
-
-    @property
-    def _error_columns(self) -> slice:
-        """Where the magnitude errors stand among the features."""
-        start = len(BANDS) + self.use_redshift
-        return slice(start, start + len(BANDS))
 
     # Standardisation
 
@@ -232,12 +227,12 @@ class Posterior(nn.Module):
                     f"row {int(np.argmin(seen.any(1)))}: no band is measured "
                     f"({(~seen.any(1)).sum()} such rows): remove these galaxies"
                 )
+            if errors is not None:
+                usual = self.usual_errors.numpy()
+                blocks["magnitude_errors"] = error_excess(magnitudes, errors, usual)
             magnitudes, limits = fill_bands(
                 magnitudes, errors, self.magnitude_mean.numpy(), self.magnitude_covariance.numpy()
             )
-            if errors is not None:
-                usual = self.feature_mean[self._error_columns].numpy()
-                blocks["magnitude_errors"] = np.where(seen, blocks["magnitude_errors"], usual)
             blocks |= {"seen": seen, "limits": limits}
         photometric = {
             "magnitudes": [magnitudes],
@@ -302,8 +297,7 @@ class Posterior(nn.Module):
             self.magnitude_mean.copy_(torch.from_numpy(mean))
             self.magnitude_covariance.copy_(torch.from_numpy(covariance))
             if errors is not None:
-                usual = np.log10(np.where(seen, errors, 1)).sum(0) / np.maximum(seen.sum(0), 1)
-                self.feature_mean[self._error_columns] = torch.from_numpy(usual)
+                self.usual_errors.copy_(torch.from_numpy(usual_errors(survey.magnitudes, errors)))
         raw = self.raw_features(survey.magnitudes, **conditions)
         for name, values in (("feature", raw), ("property", survey.properties)):
             std = values.std(0)
