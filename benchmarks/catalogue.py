@@ -1,21 +1,26 @@
 """How inference over catalogues grows: with the workers, and with the rows.
 
 Run it as `python benchmarks/catalogue.py` on a machine that does nothing else; the results go to
-data/published/catalogue.json. `--smoke` is small, and goes to the run `smoke`.
+data/published/catalogue.json, each part as it comes; `--only` makes some of them. `--smoke` is
+small, and goes to the run `smoke`.
 
 Workers: galaxies a second of one and of two processes of one thread each, in turn, on the same
 rows; what counts is from the first record to the last, so that neither starting nor loading is
 timed. Rows: seconds of a core and bytes a galaxy, and the highest memory of the process, each
-number of rows in a process of its own.
+number of rows in a process of its own. Faults: one catalogue through a disk that is full, a
+scheduler that is killed once and workers that are killed three times, beside the same undisturbed.
 """
 
 import argparse
 import json
+import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +30,7 @@ import pandas as pd
 from pyarrow import Table, parquet
 
 from galcfm import paths
-from galcfm.catalogue import infer_catalogue
+from galcfm.catalogue import CatalogueError, infer_catalogue
 from galcfm.catalogue.planning import cost_of
 from galcfm.properties import MAGNITUDES
 from galcfm.provenance import processor, provenance
@@ -36,9 +41,16 @@ TOLD = {"unit": "AB", "total": True, "dereddened": True, "progress": False}
 # Few draws, so that a million rows take no days: what is looked for is what grows with the rows.
 LIGHT = {"n_samples": 8, "steps": 1}
 SIZES = {
-    False: {"rows": (10**3, 10**4, 10**5, 10**6), "scaling_rows": 4000, "pairs": 3, "samples": 200},
-    True: {"rows": (200, 800), "scaling_rows": 80, "pairs": 1, "samples": 20},
+    False: {
+        "rows": (10**3, 10**4, 10**5, 10**6),
+        "scaling_rows": 4000,
+        "pairs": 3,
+        "samples": 200,
+        "faults": 10**5,
+    },
+    True: {"rows": (200, 800), "scaling_rows": 80, "pairs": 1, "samples": 20, "faults": 1000},
 }
+PARTITIONS = 50
 
 
 def write_table(path: Path, n: int) -> None:
@@ -108,27 +120,136 @@ def alone(place: Path) -> None:
     print(json.dumps(found | {"peak_memory_mib": round(peak)}))
 
 
+def faults(place: Path, n: int) -> dict:
+    """A catalogue of `n` galaxies, disturbed in all ways: is each row there once, and the same?"""
+    from distributed import Client, LocalCluster
+
+    table, out, whole = place / "faults.parquet", place / "disturbed", place / "undisturbed"
+    write_table(table, n)
+    told = LIGHT | TOLD | {"rows_a_partition": n // PARTITIONS}
+    infer_catalogue(MODEL, table, whole, **told)
+    ended = [_full_disk(table, out, n), _lost_scheduler(table, out, told)]
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    cluster = LocalCluster(**options)
+    with cluster, Client(cluster) as client:
+        killed: list[int] = []
+        thread = threading.Thread(target=_kill_workers, args=(cluster, out, killed), daemon=True)
+        thread.start()
+        made = infer_catalogue(MODEL, table, out, client=client, **told)
+        thread.join()
+    found, expected = made.table(), pd.read_parquet(whole / "dataset")
+    columns = [name for name in expected if name in found]
+    found, expected = (
+        t[columns].sort_values("object_id", ignore_index=True) for t in (found, expected)
+    )
+    return {
+        "rows": n,
+        "ended": ended,
+        "workers_killed": len(killed),
+        "rows_once": int(found["object_id"].nunique() == len(found) == n),
+        "equal": bool(found.equals(expected)),
+    }
+
+
+def _records(out: Path) -> int:
+    return len(list((out / "records").glob("*.json")))
+
+
+def _full_disk(table: Path, out: Path, n: int) -> str:
+    """What is said when no file may grow beyond some bytes a row."""
+    words = ["--unit", "AB", "--total", "--dereddened", "--quiet", "--samples", "8", "--steps", "1"]
+    words += ["--rows", str(n // PARTITIONS)]
+    limit = 40 * n // PARTITIONS
+    words += ["--model", MODEL, "--out", out]
+    answer = subprocess.run(
+        [sys.executable, "-m", "galcfm.catalogue.command", "infer", table, *words],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+    )
+    return f"{answer.returncode}: {answer.stderr.strip().splitlines()[-1]}"
+
+
+def _lost_scheduler(table: Path, out: Path, told: dict) -> str:
+    """What is said when the scheduler is killed after some partitions."""
+    from distributed import Client
+
+    address = out.with_name("scheduler.json")
+    parts = {"scheduler": ["--port", "0"], "worker": ["--nthreads", "1", "--death-timeout", "5"]}
+    processes = []
+    for kind, words in parts.items():
+        module = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        words = [*words, *["--no-nanny"] * (kind == "worker")]
+        processes.append(
+            subprocess.Popen([*module, "--scheduler-file", str(address), *words], **quiet)
+        )
+
+    def kill():
+        before = _records(out)
+        while _records(out) < before + 5:
+            time.sleep(0.02)
+        processes[0].kill()
+
+    try:
+        while not address.exists():
+            time.sleep(0.1)
+        with Client(scheduler_file=str(address), timeout=10, set_as_default=False) as client:
+            threading.Thread(target=kill, daemon=True).start()
+            infer_catalogue(MODEL, table, out, client=client, **told)
+    except CatalogueError as error:
+        return str(error)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    return "not noticed"
+
+
+def _kill_workers(cluster, out: Path, killed: list[int]) -> None:
+    """Kill a worker three times, each after some more partitions."""
+    before = _records(out)
+    for number in (3, 8, 13):
+        while _records(out) < before + number:
+            time.sleep(0.02)
+        fresh = [w.pid for w in cluster.workers.values() if w.pid not in {None, *killed}]
+        if fresh:
+            os.kill(fresh[0], signal.SIGKILL)
+            killed.append(fresh[0])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="small, to see that all runs")
+    parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--alone", type=Path, help="used by the benchmark itself")
     options = parser.parse_args()
     if options.alone:
         return alone(options.alone)
-    sizes = SIZES[options.smoke]
     folder = paths.run_folder("smoke") / "published" if options.smoke else paths.published_folder()
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        result = {
-            "command": "python benchmarks/catalogue.py" + " --smoke" * options.smoke,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": processor(),
-            "made": provenance(),
-            "scaling": scaling(place, sizes["scaling_rows"], sizes["pairs"], sizes["samples"]),
-            "growth": [growth(place, n) for n in sizes["rows"]],
-        }
-    paths.write_json(folder / "catalogue.json", result)
-    print(json.dumps(result, indent=2))
+    path = folder / "catalogue.json"
+    result = json.loads(path.read_text()) if path.exists() else {}
+    for part in options.only:
+        with tempfile.TemporaryDirectory() as name:
+            result[part] = {
+                "command": f"python benchmarks/catalogue.py --only {part}"
+                + " --smoke" * options.smoke,
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "machine": processor(),
+                "made": provenance(),
+                "found": PARTS[part](Path(name), SIZES[options.smoke]),
+            }
+        paths.write_json(path, result)
+        print(part, json.dumps(result[part]["found"], indent=2))
+
+
+PARTS = {
+    "scaling": lambda place, sizes: scaling(
+        place, sizes["scaling_rows"], sizes["pairs"], sizes["samples"]
+    ),
+    "faults": lambda place, sizes: faults(place, sizes["faults"]),
+    "growth": lambda place, sizes: [growth(place, n) for n in sizes["rows"]],
+}
 
 
 if __name__ == "__main__":

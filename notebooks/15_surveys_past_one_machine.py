@@ -236,15 +236,18 @@ plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 #
 # ## Measured
 #
-# What grows with the rows, and what does not: `python benchmarks/catalogue.py`
-# infers catalogues of ten to the third and more rows with a few draws each,
-# each in a process of its own, and compares one worker with two. Where it has
-# run, its result stands here.
+# `python benchmarks/catalogue.py` disturbs a catalogue in all ways at once: on
+# a disk that fills, with a scheduler that is killed, with workers that are
+# killed three times; and then holds it against the same undisturbed.
 
 # %%
-stored = paths.published_folder() / "catalogue.json"
-measured = {"growth": [], "scaling": "not measured yet"}
-if stored.exists():
-    measured = json.loads(stored.read_text())
-print(measured["scaling"])
-pd.DataFrame(measured["growth"])
+measured = json.loads((paths.published_folder() / "catalogue.json").read_text())
+faults = measured["faults"]["found"]
+print(*faults["ended"], sep="\n")
+pd.Series(
+    {
+        "rows": f"{faults['rows']:,}",
+        "each row there once": bool(faults["rows_once"]),
+        "equal to the undisturbed": faults["equal"],
+    }
+).to_frame("after all that")

@@ -35,7 +35,6 @@ n_shown = 6  # test galaxies that stand in for yours; not in the paper
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -371,18 +370,6 @@ with_gaps = Survey.from_table(gaps, missing_bands=True, **ab)
 draws = any_bands.infer(with_gaps, n_samples=4000, steps=12, progress=False)
 widths = draws.std(("chain", "draw")).to_dataframe()[list(PROPERTY_NAMES)]
 widths.round(3).rename_axis("68 % half-width, about")
-
-# %% [markdown]
-# Is a wider posterior an honest one? `python -m galcfm.studies.missing_bands`
-# trains another model for each set of bands alone, and computes the exact
-# posterior of these bands for a few galaxies.
-
-# %% mystnb={"figure": {"caption": "One model of any bands on simulated galaxies that it has not seen. Left: its mean log-density of the labels, less that of a model that was trained for these bands alone, and less that of the exact posterior; bars are two standard errors, grey is \u00b10.05 nat. Right: labels inside its 95 % intervals, and (grey) what 95 % is by numbers.", "name": "fig-own-bands"}, "image": {"alt": "Nine rows, a set of bands each. Left panel: dots with error bars about zero. Right panel: five coloured dots a row, one a property, about 0.95."}}
-bands = json.loads(
-    (paths.published_folder() / "missing_bands.json").read_text()
-)
-print(tables.made_by(bands))
-figures.missing_bands(bands, source="simulated survey")
 
 # %% [markdown]
 # ## A redshift that is known as p(z)

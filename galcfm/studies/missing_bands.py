@@ -19,7 +19,7 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAME
 from galcfm.studies import exact
 from galcfm.studies.exact.comparing import Work
 from galcfm.studies.exact.particles import ExactPosterior
-from galcfm.studies.real_galaxies import N_GALAXIES, SEED, SETTINGS
+from galcfm.studies.real_galaxies import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, longer
 from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
@@ -27,7 +27,7 @@ from galcfm.training import TrainingSettings, train
 __all__ = ["SETS", "Plan", "main", "run", "without"]
 
 # Bands that are left: all, all but one, and what surveys of fewer bands have.
-SETS = ("ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri", "r")
+SETS = ("ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri")
 LEVEL = 0.95
 STEPS = 50
 
@@ -38,7 +38,7 @@ class Plan:
 
     Arguments:
         n_galaxies, seed: of the simulated catalogue, a tenth of it for tests.
-        settings: of all trainings.
+        settings: of trainings with all bands; those of this study are `longer`.
         n_draws: draws of each posterior, for coverage.
         n_drawn: galaxies that coverage is measured on.
         n_exact: galaxies whose exact posterior is computed for each set of bands.
@@ -131,9 +131,9 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
     models = run_folder("missing_bands", key)
 
     def trained(name: str, survey: Survey, *, hide: bool, errors: bool = True) -> Posterior:
-        posterior = Posterior("r_and_colours", use_magnitude_errors=errors, missing_bands=True)
-        settings = replace(plan.settings, hide_bands=hide)
-        return train(posterior, survey, models / name, settings)
+        sees = ANY_BANDS | {"use_magnitude_errors": errors}
+        settings = replace(longer(plan.settings), hide_bands=hide)
+        return train(Posterior("r_and_colours", **sees), survey, models / name, settings)
 
     def keep() -> None:
         store(path, results, key, command)

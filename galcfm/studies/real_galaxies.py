@@ -40,7 +40,12 @@ CHABRIER_TO_KROUPA = 0.034
 EXTINCTION_R = 2.751
 # Errors added to those of photon noise before templates are fitted, mag: kcorrect's habit.
 ERROR_FLOOR = {"u": 0.05, "g": 0.02, "r": 0.02, "i": 0.02, "z": 0.03}
-ANY_BANDS = {"use_magnitude_errors": True, "missing_bands": True}
+# Which bands there are makes many models of one: it takes longer, and more weights.
+ANY_BANDS = {
+    "use_magnitude_errors": True,
+    "missing_bands": True,
+    "network": {"width": 384, "depth": 3},
+}
 MODELS = {
     "photometry": {"use_redshift": False},
     "photometry_redshift": {"use_redshift": True},
@@ -171,6 +176,11 @@ def load_model(name: str) -> Posterior:
     return Posterior.load(published_folder() / "models" / name)
 
 
+def longer(settings: TrainingSettings) -> TrainingSettings:
+    """How models of any bands are trained where others are trained with `settings`."""
+    return replace(settings, max_epochs=settings.max_epochs * 10 // 3, hide_bands=True)
+
+
 def train_models(folder: Path, n_galaxies: int, settings: TrainingSettings, command: str) -> None:
     """Make the catalogue, train `MODELS` on it and publish them; goes on where it was stopped.
 
@@ -184,7 +194,7 @@ def train_models(folder: Path, n_galaxies: int, settings: TrainingSettings, comm
     survey = kept_catalogue(n_galaxies, SEED)
     for name, sees in MODELS.items():
         cache = data_folder() / "cache" / f"models-{key}" / name
-        how = replace(settings, hide_bands="missing_bands" in sees)
+        how = settings if "missing_bands" not in sees else longer(settings)
         posterior = train(Posterior("r_and_colours", **sees), survey, cache, how)
         posterior.metadata |= {"command": command, "date": str(date.today())}
         posterior.save(folder / name)
