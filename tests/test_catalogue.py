@@ -637,6 +637,26 @@ def test_a_lost_scheduler_ends_it_in_a_sentence(model, slow, tmp_path):
     assert rows_of(made.folder).equals(expected)
 
 
+def test_a_record_that_dies_with_its_worker_is_waited_for(model, slow, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    table, expected, drawn = slow
+    status, looked = distributed.Future.status.fget, set()
+
+    def lost_at_first(future):
+        found = status(future)
+        if found == "finished" and future.key not in looked:
+            looked.add(future.key)
+            return "lost"
+        return found
+
+    monkeypatch.setattr(distributed.Future, "status", property(lost_at_first))
+    options = {"processes": False, "n_workers": 1, "dashboard_address": None}
+    with distributed.Client(**options, set_as_default=False) as client:
+        made = infer_catalogue(model, table, tmp_path / "out", client=client, **drawn, **TOLD)
+    assert len(looked) == 20
+    assert rows_of(made.folder).equals(expected)
+
+
 def test_a_scheduler_lost_while_a_result_travels_ends_it_in_a_sentence(
     model, slow, tmp_path, monkeypatch
 ):

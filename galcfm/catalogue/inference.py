@@ -562,6 +562,10 @@ def _on_cluster(task: Task, source: Source, todo: list[int], model, client) -> I
             arriving.add(future)
             del future
         for future in arriving:
+            # Its worker died before the record came here: it is made again.
+            if future.status in ("lost", "pending"):
+                arriving.add(future)
+                continue
             record = _record_of(future, waiting.pop(future.key))
             done += 1
             yield record
