@@ -241,7 +241,9 @@ plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 # killed three times; and then holds it against the same undisturbed.
 
 # %%
-measured = json.loads((paths.published_folder() / "catalogue.json").read_text())
+measured = json.loads(
+    (paths.published_folder() / "catalogue.json").read_text()
+)
 faults = measured["faults"]["found"]
 print(*faults["ended"], sep="\n")
 pd.Series(
