@@ -387,7 +387,9 @@ widths.round(3).rename_axis("68 % half-width, about")
 # over it: give one equally likely redshift for each draw. Below, half-widths
 # in the mean of the galaxies above, without a redshift, for a normal p(z), and
 # with a spectrum. p(z) must be that of the galaxy by all that is known of it,
-# this photometry included.
+# this photometry included. The width of 0.02 is a warning: magnitudes and
+# errors of galaxies this near say more of their redshifts themselves, and a
+# p(z) that does not know it makes posteriors wider than none.
 
 # %%
 told = Posterior.load(
@@ -425,7 +427,7 @@ pd.DataFrame(
 # | fluxes | `propose_columns` knows their names; `any_bands` takes them without $u$ and $i$ | their filters are not SDSS's: colours differ by some hundredths of a magnitude. A survey through the curves of DECam, BASS and MzLS (speclite has them), and `any_bands` trained on it |
 # | cutouts | read at their scale, $g$, $r$ and $z$ refused by models of $g$, $r$ and $i$ | pictures in $g$, $r$, $z$ with their seeing, sky and noise in place of SDSS's frames, shown by the chapter {doc}`09_is_the_survey_real`'s own tests to pass; both models trained anew |
 # | depth | galaxies fainter than $r = 17.77$ are flagged as out of range | a magnitude limit of 19.5, that of DESI's Bright Galaxy Survey, and redshifts to 0.6 |
-# | labels | those of SDSS, for the 14,000 square degrees in common | spectra of DESI: `Survey.from_table` takes any table of the five properties |
+# | labels | those of SDSS, where both have looked | spectra of DESI: `Survey.from_table` takes any table of the five properties |
 
 # %%
 sweep = {
