@@ -26,7 +26,7 @@ def published(tmp_path, monkeypatch, survey):
 
     monkeypatch.setattr(cards, "kept_catalogue", catalogue)
     for name, sees in cards.MODELS.items():
-        model = Posterior("r_and_colours", network={"width": 8, "depth": 1}, **sees)
+        model = Posterior("r_and_colours", **sees | {"network": {"width": 8, "depth": 1}})
         model.fit_standardisation(survey.split("train"))
         model.metadata = {"survey": "toys", "n_train": 72}
         model.save(tmp_path / "models" / name)
