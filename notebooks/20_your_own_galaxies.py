@@ -354,8 +354,9 @@ tables.trials(arrays, lambda theta: f"{tuple(theta.shape)}")
 # random. A magnitude that is NaN is missing for it; one whose error is
 # infinite is an upper limit of the flux. `missing_bands=True` keeps such rows
 # of a table, and makes a limit of a flux that is not positive, at three times
-# its error. Below is one galaxy four times; posteriors are wider where less is
-# known. A model of all bands refuses the last three.
+# its error. Below is one galaxy four times: of mass and star formation rate
+# less is known with each band that goes. A model of all bands refuses the last
+# three.
 
 # %%
 any_bands = Posterior.load(paths.published_folder() / "models" / "any_bands")
