@@ -172,6 +172,7 @@ class ConditionalFlow(nn.Module):
         Returns:
             `(n,)` or `(n, S)`.
         """
+        self._require_density()
         squeeze = x_1.ndim == 2
         x_1 = x_1.unsqueeze(1) if squeeze else x_1
         if x_1.shape[0] != condition.shape[0] or x_1.shape[-1] != self.dim:
@@ -187,7 +188,15 @@ class ConditionalFlow(nn.Module):
             log_prob[rows, columns] = (_log_normal(x) + integral).to(log_prob)
         return log_prob.squeeze(1) if squeeze else log_prob
 
+    def _require_density(self) -> None:
+        if self.jumps:
+            raise ValueError(
+                "draws by jumps have no known density: take the flow that this student learned from"
+            )
+
     def _integrate_from_noise(self, condition, n_samples, steps, x_0, seeds, with_log_prob):
+        if with_log_prob:
+            self._require_density()
         shape = (condition.shape[0], n_samples, self.dim)
         if x_0 is not None and x_0.shape != shape:
             raise ValueError(f"x_0 is {tuple(x_0.shape)}: {shape} is needed")

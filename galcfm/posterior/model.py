@@ -437,7 +437,6 @@ class Posterior(nn.Module):
         self, condition, object_id, n_samples: int, steps: int, seed: int
     ) -> tuple[Tensor, Tensor]:
         """Samples as `sample_from`, and their exact log-density `(n, n_samples)` in nat."""
-        self._require_density()
         seeds = galaxy_seeds(object_id, seed)
         x_1, log_prob = self.flow.sample_with_log_prob(
             condition.to(self.device), n_samples, steps, seeds=seeds
@@ -481,7 +480,6 @@ class Posterior(nn.Module):
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
         """`log_prob` for conditions `(n, c)`, or `(n, k, c)`, that `encode` gave."""
-        self._require_density()
         x_1 = self.standardise_properties(theta)
         if condition.ndim == 3:
             k = condition.shape[1]
@@ -490,12 +488,6 @@ class Posterior(nn.Module):
             )
             return each.unflatten(0, (-1, k)).logsumexp(1) - np.log(k)
         return self.flow.log_prob(x_1, condition.to(self.device), steps) - self._log_volume
-
-    def _require_density(self) -> None:
-        if self.flow.jumps:
-            raise ModelError(
-                "draws by jumps have no known density: take the flow that this student learned from"
-            )
 
     def infer(
         self,
