@@ -212,7 +212,7 @@ STUDIES = {
     "picture_controls": [],
     "priors": ["--run", PROFILE],
     "real_galaxies": [],
-    "cards": [],  # of the models that the one before leaves
+    "cards": [],
     "realism": [],
     "students": [],
     "training_seeds": [],
@@ -227,10 +227,13 @@ def task_published():
     """
     for name, options in STUDIES.items():
         command = ["-m", f"galcfm.studies.{name}", *options]
+        needs = [f"notebook:{PROFILE}/03_posterior_sampling"]
+        if name == "cards":  # of the models that this one makes
+            needs.append("published:real_galaxies")
         yield {
             "name": name,
             "actions": [(run, [sys.executable, *command, *["--smoke"] * (PROFILE == "smoke")])],
-            "task_dep": [f"notebook:{PROFILE}/03_posterior_sampling"],
+            "task_dep": needs,
             "uptodate": [False],
         }
 
