@@ -238,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a stage; 0 when it is complete, `OUT_OF_TIME` when it must be called again."""
     parser = argparse.ArgumentParser(prog="python -m galcfm.studies.paper_scale")
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--recipe", choices=("tuned", "paper"), default="tuned")
+    parser.add_argument("--recipe", choices=("tuned", "tuned_cpu", "paper"), default="tuned")
     parser.add_argument("--folder", type=Path, help="for models and samples")
     parser.add_argument("--limit-seconds", type=float, help="stop with code 75 after this long")
     parser.add_argument("--rehearse", action="store_true", help="small, to see that all runs")
