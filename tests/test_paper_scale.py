@@ -1,13 +1,14 @@
 """The commands for a GPU, rehearsed small: they chain, stop in time, and go on."""
 
-import json
 import signal
 
-import pandas as pd
+import numpy as np
 import pytest
 
+from galcfm.posterior import Posterior
+from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import paper_scale
-from galcfm.studies.paper_scale import OUT_OF_TIME, main
+from galcfm.studies.paper_scale import OUT_OF_TIME, load_scale, main
 from galcfm.training import RECIPES, TrainingSettings
 
 
@@ -21,19 +22,39 @@ def test_defaults_of_training_are_those_of_the_paper():
     assert differing == {"seed"}
 
 
-def test_the_stages_chain(survey, tmp_path):
+def test_the_stages_chain(survey, tmp_path, monkeypatch):
     survey.save(tmp_path / "survey")
-    for stage in ("train", "throughput", "sample", "summarise"):
+    for stage in ("train", "seeds", "throughput", "sample", "summarise"):
         assert rehearse(stage, tmp_path) == 0
-    published = tmp_path / "published" / "paper_scale" / "rehearsal"
-    results = json.loads((published / "metrics.json").read_text())
+    published = tmp_path / "published"
+    monkeypatch.setattr(paper_scale, "published_folder", lambda: published)
+    results, table, draws, shown, images = load_scale("rehearsal")
     assert results["sampling"]["image"]["galaxies_per_second"] > 0
     assert results["throughput"]["images_per_second"]["float32"] > 0
     assert {"kde", "exact"} == set(results["image"]["delta_log_p"])
-    table = pd.read_parquet(published / "posteriors_image.parquet")
-    assert len(table) == paper_scale.REHEARSAL["n_test"]
-    assert (table["a_v_q05"] <= table["a_v_q95"]).all()
-    assert (published / "image" / "model.safetensors").exists()
+    assert results["image"]["training"]["history"]["epoch"] == [0, 1]
+    assert set(results["gain"]["log_p_photometry"]) == {"1", "2", "3"}
+    assert results["command"].endswith("summarise --recipe rehearsal")
+    model = Posterior.load(published / "models" / "image")
+    test = survey.split("test").select(range(paper_scale.REHEARSAL["n_test"]))
+    np.testing.assert_array_equal(table["object_id"], test.object_id)
+    expected = model.infer(test, n_samples=40, steps=10, progress=False)
+    for name in PROPERTY_NAMES:
+        spread = float(expected[name].std())
+        close = {"atol": 1e-4 * spread, "rtol": 0}
+        few = expected[name].isel(draw=slice(5))
+        np.testing.assert_allclose(draws["image"][name], few, **close)
+        of_three = expected[name].isel(object_id=slice(3))
+        np.testing.assert_allclose(shown["image"][name], of_three, **close)
+    np.testing.assert_array_equal(images[0], test.images[0])
+    assert draws["image"]["a_v"].attrs["units"] == "mag"
+
+
+def test_a_budget_of_epochs_is_kept(survey, tmp_path):
+    survey.save(tmp_path / "survey")
+    assert rehearse("train", tmp_path, "--max-epochs", "1") == 0
+    image = Posterior.load(tmp_path / "rehearsal" / "image")
+    assert image.metadata["settings"]["max_epochs"] == 1
 
 
 def test_a_stage_out_of_time_is_called_again(survey, tmp_path, monkeypatch):

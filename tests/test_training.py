@@ -1,5 +1,7 @@
 """Training: it learns, it resumes to the same result, it refuses what does not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -197,6 +199,23 @@ def test_augmentation_is_a_symmetry_of_the_square():
         assert len(matches) == 1
         kinds.add(matches[0])
     assert len(kinds) > 4
+
+
+def test_with_a_constant_schedule_more_epochs_go_on(survey, tmp_path):
+    """A budget may be raised: the result is that of the larger one from the start."""
+    settings = TrainingSettings(**QUICK)
+    whole = train(model(), survey, tmp_path / "whole", settings, progress=False)
+    fewer = replace(settings, max_epochs=settings.max_epochs - 1)
+    train(model(), survey, tmp_path / "raised", fewer, progress=False)
+    raised = train(model(), survey, tmp_path / "raised", settings, progress=False)
+    torch.testing.assert_close(weights(raised), weights(whole), rtol=0, atol=0)
+    with pytest.raises(TrainingError, match="another max_epochs"):
+        train(model(), survey, tmp_path / "raised", fewer, progress=False)
+    cosine = replace(settings, schedule="cosine")
+    train(model(), survey, tmp_path / "cosine", cosine, progress=False)
+    more = replace(cosine, max_epochs=settings.max_epochs + 1)
+    with pytest.raises(TrainingError, match="another settings"):
+        train(model(), survey, tmp_path / "cosine", more, progress=False)
 
 
 def test_other_settings_or_data_are_refused(survey, tmp_path):

@@ -1,10 +1,12 @@
-"""The paper's sizes on a GPU, in commands that each end within a time limit.
+"""The paper's sizes in commands that each can be stopped, on a GPU or without one.
 
 `python -m galcfm.studies.paper_scale STAGE [--recipe tuned] [--limit-seconds 570] [--rehearse]`.
-The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `train`,
-`throughput`, `sample` and `summarise`, in this order. A stage that reaches its limit leaves a
-checkpoint and exits with code 75: call it again until the code is 0. `--rehearse` does it all small
-on any computer. No notebook and nothing of the book is needed.
+The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `train`, `seeds`
+(more photometry models), `throughput`, `sample` and `summarise`, in this order; recipes are
+`tuned`, for a GPU, `tuned_cpu` and `paper`. A stage that reaches its limit leaves a checkpoint and
+exits with code 75: call it again until the code is 0. `--max-epochs` is a budget of the image
+model; with the paper's recipe a larger one goes on from there. `--rehearse` does it all small on
+any computer. No notebook and nothing of the book is needed.
 """
 
 import argparse
@@ -14,21 +16,26 @@ import signal
 import statistics
 import sys
 import time
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
 from galcfm.paths import data_folder, published_folder, replacing, survey_folder, write_json
 
-__all__ = ["OUT_OF_TIME", "main"]
+__all__ = ["OUT_OF_TIME", "load_scale", "main"]
 
 OUT_OF_TIME = 75  # exit code: call again (EX_TEMPFAIL of sysexits.h)
 CORE = ("torch", "lightning", "numpy", "scipy", "pandas", "pyarrow", "yaml", "safetensors", "tqdm")
-MAX_BYTES = 20 << 20  # of what is published
+MODELS = ("photometry", "image")
+SEEDS = (2, 3)  # of further photometry models
+N_SHOWN = 3  # galaxies of corner plots, all of whose draws are published
 SIZES = {
     "n_galaxies": 106_800,  # as notebook 01 has it
     "n_test": 1000,
     "n_samples": 1000,
+    "n_kept": 100,  # of the draws of each galaxy, published
+    "n_kl_samples": 50,
     "steps": 100,
     "product_size": 8192,
     "throughput_images": 20_480,
@@ -37,35 +44,45 @@ REHEARSAL = {
     "n_galaxies": 300,
     "n_test": 8,
     "n_samples": 40,
+    "n_kept": 20,
+    "n_kl_samples": 20,
     "steps": 10,
     "product_size": 256,
     "throughput_images": 64,
 }
-QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95)
 
 
 class OutOfTime(Exception):
     """The time limit of a command has passed."""
 
 
-def simulate(folder: Path, sizes: dict, recipe: str) -> None:
+def simulate(folder: Path, sizes: dict, recipe) -> None:
     """Make the survey, or go on with it."""
     from galcfm.simulate import simulate_survey
 
     simulate_survey(survey_of(folder, sizes), sizes["n_galaxies"], 1)
 
 
-def train(folder: Path, sizes: dict, recipe: str) -> None:
+def train(folder: Path, sizes: dict, recipe) -> None:
     """Train prior, photometry and image model, or go on with them."""
     from galcfm.survey import Survey
-    from galcfm.training import RECIPES, train_models
+    from galcfm.training import train_models
 
-    survey = Survey.load(survey_of(folder, sizes))
-    for name, model in train_models(survey, folder / recipe, RECIPES[recipe]).items():
+    for name, model in train_models(Survey.load(survey_of(folder, sizes)), folder, recipe).items():
         print(f"{name}: {model.metadata}", flush=True)
 
 
-def throughput(folder: Path, sizes: dict, recipe: str) -> None:
+def seeds(folder: Path, sizes: dict, recipe) -> None:
+    """Train photometry models with other seeds, or go on with them."""
+    from galcfm.survey import Survey
+    from galcfm.training import train_models
+
+    survey = Survey.load(survey_of(folder, sizes))
+    for seed in SEEDS:
+        train_models(survey, seed_folder(folder, seed), replace(recipe, seed=seed), ["photometry"])
+
+
+def throughput(folder: Path, sizes: dict, recipe) -> None:
     """Training images a second of the image model, its weights left alone."""
     import numpy as np
     import torch
@@ -74,7 +91,7 @@ def throughput(folder: Path, sizes: dict, recipe: str) -> None:
     from galcfm.survey import Survey
     from galcfm.training import TrainingSettings, seconds_an_epoch
 
-    model = Posterior.load(folder / recipe / "image")
+    model = Posterior.load(folder / "image")
     survey = Survey.load(survey_of(folder, sizes))
     n = min(sizes["throughput_images"], len(survey))
     survey, rates = survey.select(np.arange(n)), {}
@@ -82,38 +99,32 @@ def throughput(folder: Path, sizes: dict, recipe: str) -> None:
         settings = model.metadata["settings"] | {"half_precision": half_precision}
         seconds = seconds_an_epoch(model, survey, TrainingSettings(**settings), 4)
         rates["bfloat16" if half_precision else "float32"] = n / statistics.median(seconds[1:])
-    note(folder, recipe, "throughput", {"images": n, "images_per_second": rates})
+    note(folder, "throughput", {"images": n, "images_per_second": rates})
     if model.device.type == "cuda":
         print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 
 
-def sample(folder: Path, sizes: dict, recipe: str) -> None:
+def sample(folder: Path, sizes: dict, recipe) -> None:
     """Draw the posteriors of the test galaxies of both models, and time it."""
-    import numpy as np
-    import torch
-
-    from galcfm.posterior import Posterior, default_device, galaxy_seeds
+    from galcfm.posterior import Posterior, default_device
+    from galcfm.stored_posteriors import save_posteriors
 
     test = test_galaxies(folder, sizes)
     peak = product_peak(default_device(), sizes["product_size"])
     found = {"product_tflops": peak / 1e12}
-    for name in ("photometry", "image"):
-        model = Posterior.load(folder / recipe / name)
+    for name in MODELS:
+        model = Posterior.load(folder / name)
+        plan = {"n_samples": sizes["n_samples"], "steps": sizes["steps"]}
+        # What a first call alone does is not timed, nor is the encoding.
+        model.infer(test.select(range(2)), n_samples=4, steps=1, progress=False)
         started = time.perf_counter()
-        condition = model.encode_survey(test)
+        model.encode_survey(test)
         encoding = time.perf_counter() - started
-        on_device = condition.to(model.device)
-        seeds = galaxy_seeds(test.object_id, 0)
-        x_0 = torch.randn(len(test), sizes["n_samples"], model.flow.dim)
-
-        def clock(n, steps, flow=model.flow, on_device=on_device, x_0=x_0):
-            # The results come back to the CPU: that the device has finished is part of the time.
-            started = time.perf_counter()
-            flow.sample(on_device[:n], sizes["n_samples"], steps, x_0=x_0[:n])
-            return time.perf_counter() - started
-
-        clock(len(test), 1)
-        seconds, alone = clock(len(test), sizes["steps"]), clock(1, sizes["steps"])
+        started = time.perf_counter()
+        posteriors = model.infer(test, **plan)
+        seconds = time.perf_counter() - started - encoding
+        started = time.perf_counter()
+        model.infer(test.select(range(1)), **plan, progress=False)
         layers = model.flow.network.hidden
         widths = [1 + model.flow.dim, *(x.out_features for x in layers), model.flow.dim]
         flops = 2 * sum(a * b for a, b in pairwise(widths))
@@ -121,69 +132,162 @@ def sample(folder: Path, sizes: dict, recipe: str) -> None:
         found[name] = {
             "galaxies_per_second": len(test) / seconds,
             "share_of_product_peak": flops / seconds / peak,
-            "one_galaxy_seconds": alone,
+            "one_galaxy_seconds": time.perf_counter() - started,
             "encoding_galaxies_per_second": len(test) / encoding,
         }
-        draws = model.flow.sample(on_device, sizes["n_samples"], sizes["steps"], seeds=seeds)
-        with replacing(folder / recipe / f"samples_{name}.npy") as temporary:
-            np.save(temporary, model.to_physical(draws).numpy())
-    note(folder, recipe, "sampling", found | sizes)
+        save_posteriors(posteriors, folder / f"posteriors_{name}.nc")
+    note(folder, "sampling", found | sizes)
 
 
-def summarise(folder: Path, sizes: dict, recipe: str) -> None:
-    """Metrics, weights and summaries of the test posteriors, in the folder to publish."""
+def summarise(folder: Path, sizes: dict, recipe) -> None:
+    """Metrics, some draws and pictures of the test posteriors, and the image model, to publish."""
     import numpy as np
-    import pandas as pd
 
     from galcfm import metrics
+    from galcfm.figures.models import spread_galaxies
     from galcfm.posterior import Posterior
-    from galcfm.properties import PROPERTY_NAMES
-    from galcfm.provenance import provenance
-    from galcfm.stored_posteriors import exact_log_densities
+    from galcfm.stored_posteriors import exact_log_densities, load_posteriors, samples_array
+    from galcfm.studies.stored import key_of, store
     from galcfm.survey import Survey
 
     survey = Survey.load(survey_of(folder, sizes))
     theta_train = survey.properties[(survey.catalogue["split"] == "train").to_numpy()]
     test = test_galaxies(folder, sizes)
-    target = (published_folder() if sizes is SIZES else folder / "published") / "paper_scale"
-    prior = Posterior.load(folder / recipe / "prior")
-    results = {}
-    for name in ("photometry", "image"):
-        model = Posterior.load(folder / recipe / name)
-        samples = np.load(folder / recipe / f"samples_{name}.npy")
+    target = published_folder() if sizes is SIZES else folder.parent / "published"
+    prior = Posterior.load(folder / "prior")
+    results, table = {}, test.catalogue.drop(columns="split")
+    for name in MODELS:
+        model = Posterior.load(folder / name)
+        posteriors = load_posteriors(folder / f"posteriors_{name}.nc")
         exact = exact_log_densities(
-            model, prior, test, n_kl=len(test), n_kl_samples=50, steps=sizes["steps"]
+            model,
+            prior,
+            test,
+            n_kl=len(test),
+            n_kl_samples=sizes["n_kl_samples"],
+            steps=sizes["steps"],
         )
-        results[name] = metrics.evaluate(samples, test.properties, theta_train, {"exact": exact})
-        model.save(target / recipe / name)
-        table = pd.DataFrame({"object_id": test.object_id})
-        for column, p in enumerate(PROPERTY_NAMES):
-            draws = samples[..., column]
-            table[f"{p}_measured"] = test.properties[:, column]
-            table[f"{p}_mean"], table[f"{p}_std"] = draws.mean(1), draws.std(1)
-            for q, values in zip(QUANTILES, np.quantile(draws, QUANTILES, axis=1), strict=True):
-                table[f"{p}_q{100 * q:02.0f}"] = values
-        with replacing(target / recipe / f"posteriors_{name}.parquet") as temporary:
-            table.astype({c: "float32" for c in table.columns[1:]}).to_parquet(temporary)
+        results[name] = metrics.evaluate(
+            samples_array(posteriors), test.properties, theta_train, {"exact": exact}
+        )
+        results[name]["log_p"] = float(exact.posterior_truth.mean())
+        results[name]["training"] = trained(folder / name, model)
+        keep_draws(posteriors, target / "paper_scale", f"{folder.name}_{name}", sizes["n_kept"])
+        if name == "image" and recipe.warm_start:  # the paper's starts cold
+            model.save(target / "models" / "image")
     comparison = metrics.compare(results["image"], results["photometry"])
-    for result in results.values():
-        del result["galaxies"]  # the table has them
-    notes = folder / recipe / "notes.json"
-    results |= {"comparison": comparison, "recipe": recipe, "provenance": provenance()}
-    results |= json.loads(notes.read_text())
-    write_json(target / recipe / "metrics.json", results)
-    n_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    print(f"{target}: {n_bytes / 2**20:.1f} MiB")
-    if n_bytes > MAX_BYTES:
-        raise SystemExit(f"{target} is larger than {MAX_BYTES >> 20} MiB: too much for git")
+    for name in MODELS:
+        galaxies = results[name].pop("galaxies")
+        for metric in ("delta_log_p", "d_kl"):
+            for kind, values in galaxies[metric].items():
+                table[f"{name}/{metric}/{kind}"] = values
+    results["gain"] = gain(folder, survey.split("test"))
+    results |= {"comparison": comparison, "recipe": asdict(recipe), "sizes": sizes}
+    results |= json.loads((folder / "notes.json").read_text())
+    command = f"python -m galcfm.studies.paper_scale summarise --recipe {folder.name}"
+    key = key_of([asdict(recipe), sizes], "galcfm.studies.paper_scale")
+    store(target / "paper_scale" / f"{folder.name}.json", results, key, command)
+    with replacing(target / "paper_scale" / f"{folder.name}.parquet") as temporary:
+        table.to_parquet(temporary, compression="zstd")
+    shown = sorted({*range(N_SHOWN), *spread_galaxies(test.properties, 6).tolist()})
+    with replacing(target / "paper_scale" / "pictures.npz") as temporary:
+        np.savez_compressed(temporary, rows=shown, images=test.images[shown])
 
 
-STAGES = {f.__name__: f for f in (simulate, train, throughput, sample, summarise)}
+def gain(folder: Path, test) -> dict:
+    """What the image adds on these galaxies, over each photometry model that there is [nat]."""
+    from galcfm.flow import FAST_STEPS
+    from galcfm.posterior import Posterior
+    from galcfm.studies.training_seeds import over_trainings
+
+    folders = {"1": folder / "photometry"}
+    folders |= {str(seed): seed_folder(folder, seed) / "photometry" for seed in SEEDS}
+    log_prob = {}
+    for name, where in ({"image": folder / "image"} | folders).items():
+        if (where / "model.json").exists():
+            model = Posterior.load(where)
+            found = model.log_prob_from(test.properties, model.encode_survey(test), 2 * FAST_STEPS)
+            log_prob[name] = found.double().numpy()
+    image = log_prob.pop("image")
+    return {
+        "n_test": len(test),
+        "log_p_image": float(image.mean()),
+        "log_p_photometry": {seed: float(values.mean()) for seed, values in log_prob.items()},
+        **over_trainings([image - values for values in log_prob.values()]),
+    }
+
+
+def trained(folder: Path, model) -> dict:
+    """How a model came about: its metadata, the history of its training, its size."""
+    import pandas as pd
+
+    history = pd.read_csv(folder / "training.csv")
+    return {
+        **{k: v for k, v in model.metadata.items() if k != "settings"},
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+        "history": history.to_dict("list"),
+    }
+
+
+def keep_draws(posteriors, folder: Path, name: str, n_kept: int) -> None:
+    """Write the first draws of all galaxies, and all draws of the first galaxies, as integers.
+
+    Each property's range is divided into 65,000 steps: 10⁻⁴ of its spread.
+    """
+    from galcfm.stored_posteriors import save_posteriors
+
+    folder.mkdir(parents=True, exist_ok=True)
+    few = posteriors.isel(draw=slice(n_kept // posteriors.sizes["chain"]))
+    for part, of_part in (("", few), ("_shown", posteriors.isel(object_id=slice(N_SHOWN)))):
+        of_part = of_part.copy()
+        for variable in of_part.data_vars.values():
+            low, high = float(variable.min()), float(variable.max())
+            variable.encoding = {
+                "dtype": "int16",
+                "scale_factor": (high - low) / 65_000,
+                "add_offset": (high + low) / 2,
+                "_FillValue": -(1 << 15),
+                "zlib": True,
+                "shuffle": True,
+            }
+        save_posteriors(of_part, folder / f"{name}{part}.nc")
+
+
+def load_scale(recipe: str):
+    """What `summarise` published of a recipe.
+
+    Returns:
+        The results; the table of test galaxies; by model the draws of all galaxies and those of
+        the galaxies shown; and cutouts `(n, 128, 128, 3)`, black where none is kept.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from galcfm.stored_posteriors import load_posteriors
+
+    folder = published_folder() / "paper_scale"
+    table = pd.read_parquet(folder / f"{recipe}.parquet")
+    draws, shown = (
+        {name: load_posteriors(folder / f"{recipe}_{name}{part}.nc") for name in MODELS}
+        for part in ("", "_shown")
+    )
+    with np.load(folder / "pictures.npz") as pictures:
+        images = np.zeros((len(table), *pictures["images"].shape[1:]), np.uint8)
+        images[pictures["rows"]] = pictures["images"]
+    return json.loads((folder / f"{recipe}.json").read_text()), table, draws, shown, images
+
+
+STAGES = {f.__name__: f for f in (simulate, train, seeds, throughput, sample, summarise)}
 
 
 def survey_of(folder: Path, sizes: dict) -> Path:
     """Folder of the survey: that of the profile `paper`, which the notebooks use as well."""
-    return survey_folder("paper") if sizes is SIZES else folder / "survey"
+    return survey_folder("paper") if sizes is SIZES else folder.parent / "survey"
+
+
+def seed_folder(folder: Path, seed: int) -> Path:
+    """Folder of the models of another seed."""
+    return folder / f"seed-{seed}"
 
 
 def test_galaxies(folder: Path, sizes: dict):
@@ -211,14 +315,14 @@ def product_peak(device, size: int) -> float:
     return 2 * size**3 / best
 
 
-def note(folder: Path, recipe: str, name: str, content: dict) -> None:
+def note(folder: Path, name: str, content: dict) -> None:
     """Keep a measurement of a stage, with the device that it was made on."""
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     content = content | {"device": device, "torch": torch.__version__}
     print(json.dumps({name: content}, indent=2), flush=True)
-    path = folder / recipe / "notes.json"
+    path = folder / "notes.json"
     notes = json.loads(path.read_text()) if path.exists() else {}
     write_json(path, notes | {name: content})
 
@@ -240,12 +344,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--recipe", choices=("tuned", "tuned_cpu", "paper"), default="tuned")
     parser.add_argument("--folder", type=Path, help="for models and samples")
+    parser.add_argument(
+        "--max-epochs", type=int, help="of the image model, instead of the recipe's"
+    )
     parser.add_argument("--limit-seconds", type=float, help="stop with code 75 after this long")
     parser.add_argument("--rehearse", action="store_true", help="small, to see that all runs")
     options = parser.parse_args(arguments)
     require(options.stage)
+    from galcfm.training import RECIPES
+
     name = "rehearsal" if options.rehearse else "paper_scale"
     folder = (options.folder or data_folder() / "runs" / name).resolve()
+    recipe_name = "rehearsal" if options.rehearse else options.recipe
+    recipe = RECIPES[recipe_name]
+    if options.max_epochs is not None:
+        recipe = replace(recipe, max_epochs=options.max_epochs)
 
     def stop(signal_number, frame):
         raise OutOfTime
@@ -253,11 +366,8 @@ def main(arguments: list[str] | None = None) -> int:
     previous = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, options.limit_seconds or 0)
     try:
-        STAGES[options.stage](
-            folder,
-            REHEARSAL if options.rehearse else SIZES,
-            "rehearsal" if options.rehearse else options.recipe,
-        )
+        sizes = REHEARSAL if options.rehearse else SIZES
+        STAGES[options.stage](folder / recipe_name, sizes, recipe)
     except OutOfTime:
         print(f"{options.stage}: out of time, call it again", file=sys.stderr)
         return OUT_OF_TIME

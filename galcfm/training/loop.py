@@ -111,7 +111,7 @@ def train(
 
     The model, its training history (`training.csv`) and the latest checkpoint go to `folder`.
     Called again with the same arguments, training resumes after a kill, and returns the model when
-    it had ended.
+    it had ended; where the schedule is constant, it goes on to a larger `max_epochs`.
 
     Arguments:
         posterior: an untrained model; its weights are initialised here from the seed.
@@ -145,8 +145,12 @@ def train(
         weights = _checked_weights(weights, survey)
     parts = _splits(posterior, survey, weights)
     identity = _identity(posterior, parts, settings, warm_start)
-    checkpoint = _read_checkpoint(folder, identity)
-    if checkpoint is not None and checkpoint["finished"] and (folder / "model.json").exists():
+    checkpoint = _read_checkpoint(folder, identity, settings.max_epochs)
+    if (
+        checkpoint is not None
+        and _finished(checkpoint["epoch"], checkpoint["best_epoch"], settings)
+        and (folder / "model.json").exists()
+    ):
         return Posterior.load(folder)
 
     torch.manual_seed(settings.seed)
@@ -337,10 +341,7 @@ class _Loop:
 
     @property
     def finished(self) -> bool:
-        waited = self.epoch - 1 - self.best_epoch
-        return self.epoch >= self.settings.max_epochs or (
-            self.epoch > 0 and waited >= self.settings.patience
-        )
+        return _finished(self.epoch, self.best_epoch, self.settings)
 
     def train_epoch(self) -> float:
         """Take a step a batch; the mean loss."""
@@ -452,7 +453,6 @@ class _Loop:
 
     def state(self) -> dict:
         return {
-            "finished": self.finished,
             "epoch": self.epoch,
             "step": self.step,
             "best_loss": self.best_loss,
@@ -572,6 +572,11 @@ def _initialise(posterior: Posterior, survey: Survey, warm_start: Posterior | No
         ) from error
 
 
+def _finished(epoch: int, best_epoch: int, settings: TrainingSettings) -> bool:
+    waited = epoch - 1 - best_epoch
+    return epoch >= settings.max_epochs or (epoch > 0 and waited >= settings.patience)
+
+
 def _generator(seed: int, purpose: int, index: int) -> torch.Generator:
     """Random numbers that depend on (seed, purpose, index) alone; always drawn on the CPU."""
     key = np.random.SeedSequence([seed, purpose, index]).generate_state(1, np.uint64)[0]
@@ -619,9 +624,12 @@ def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_star
         conditions = posterior.survey_conditions(part)
         features = posterior.raw_features(part.magnitudes, **conditions)
         read[name] = array_digest(part.properties, features, part.images, weights)
+    kept = asdict(settings)
+    if settings.schedule == "constant":
+        del kept["max_epochs"]  # more epochs go on where fewer ended
     return {
         "architecture": posterior.architecture,
-        "settings": asdict(settings),
+        "settings": kept,
         "data": read,
         "warm_start": None
         if warm_start is None
@@ -629,12 +637,14 @@ def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_star
     }
 
 
-def _read_checkpoint(folder: Path, identity: dict) -> dict | None:
+def _read_checkpoint(folder: Path, identity: dict, max_epochs: int) -> dict | None:
     path = folder / CHECKPOINT_FILE
     if not path.exists():
         return None
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
+    if checkpoint["epoch"] > max_epochs:
+        differing.append("max_epochs")
     if differing:
         raise TrainingError(
             f"{path} belongs to training with another {', '.join(differing)}: train into another "
