@@ -5,10 +5,11 @@ import signal
 import numpy as np
 import pytest
 
+from galcfm.figures import scale
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import paper_scale
-from galcfm.studies.paper_scale import OUT_OF_TIME, load_scale, main
+from galcfm.studies.paper_scale import OUT_OF_TIME, extrapolated, load_scale, main
 from galcfm.training import RECIPES, TrainingSettings
 
 
@@ -31,7 +32,7 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
     results, table, draws, shown, images = load_scale("rehearsal")
     assert results["sampling"]["image"]["galaxies_per_second"] > 0
     assert results["throughput"]["images_per_second"]["float32"] > 0
-    assert {"kde", "exact"} == set(results["image"]["delta_log_p"])
+    assert {"kde", "exact", "exact_kde_prior"} == set(results["image"]["delta_log_p"])
     assert results["image"]["training"]["history"]["epoch"] == [0, 1]
     assert set(results["gain"]["log_p_photometry"]) == {"1", "2", "3"}
     assert results["command"].endswith("summarise --recipe rehearsal")
@@ -48,6 +49,16 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
         np.testing.assert_allclose(shown["image"][name], of_three, **close)
     np.testing.assert_array_equal(images[0], test.images[0])
     assert draws["image"]["a_v"].attrs["units"] == "mag"
+    beside = scale.beside_the_paper(results)
+    assert beside.loc["W of A_V [mag]", ("Paper, SDSS", "image")] == "0.1937"
+    distance = results["photometry"]["wasserstein"]["a_v"]["posterior_mean"]
+    ours = beside.loc["W of A_V [mag]", ("simulated survey", "photometry")]
+    assert float(ours) == pytest.approx(distance, abs=5e-5)
+    assert scale.trainings(results).loc["epochs"].to_list() == [2, 2]
+    assert list(scale.histories(results)["model"]) == ["photometry"] * 2 + ["image"] * 2
+    rate = results["sampling"]["image"]["galaxies_per_second"]
+    of = scale.costs({"small": results}).loc["image, 40 draws, 10 steps [galaxies/s]", "small"]
+    assert float(of) == pytest.approx(rate, abs=0.005)
 
 
 def test_a_budget_of_epochs_is_kept(survey, tmp_path):
@@ -73,3 +84,13 @@ def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(paper_scale, "find_spec", lambda name: None if name == "pyarrow" else name)
     with pytest.raises(SystemExit, match="train needs pyarrow, not installed here"):
         rehearse("train", "anywhere")
+
+
+def test_a_learning_curve_is_extrapolated_by_its_law():
+    epoch = np.arange(1, 13)
+    noise = 1e-4 * np.random.default_rng(1).standard_normal(12)
+    found = extrapolated({"validation_loss": 0.8 + 0.3 * epoch**-0.7 + noise}, 200)
+    truth = 0.8 + 0.3 * 200**-0.7
+    assert found["loss"] == pytest.approx(truth, abs=5 * found["standard_error"])
+    assert found["standard_error"] < 0.003
+    assert found["still_to_fall"] == pytest.approx(found["best"] - found["loss"])

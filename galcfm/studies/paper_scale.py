@@ -23,7 +23,7 @@ from pathlib import Path
 
 from galcfm.paths import data_folder, published_folder, replacing, survey_folder, write_json
 
-__all__ = ["OUT_OF_TIME", "load_scale", "main"]
+__all__ = ["OUT_OF_TIME", "extrapolated", "load_scale", "main"]
 
 OUT_OF_TIME = 75  # exit code: call again (EX_TEMPFAIL of sysexits.h)
 CORE = ("torch", "lightning", "numpy", "scipy", "pandas", "pyarrow", "yaml", "safetensors", "tqdm")
@@ -167,9 +167,12 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
             n_kl_samples=sizes["n_kl_samples"],
             steps=sizes["steps"],
         )
-        results[name] = metrics.evaluate(
-            samples_array(posteriors), test.properties, theta_train, {"exact": exact}
-        )
+        samples = samples_array(posteriors)
+        densities = {
+            "exact": exact,
+            "exact_kde_prior": metrics.with_kde_prior(exact, samples, test.properties, theta_train),
+        }
+        results[name] = metrics.evaluate(samples, test.properties, theta_train, densities)
         results[name]["log_p"] = float(exact.posterior_truth.mean())
         results[name]["training"] = trained(folder / name, model)
         keep_draws(posteriors, target / "paper_scale", f"{folder.name}_{name}", sizes["n_kept"])
@@ -275,6 +278,44 @@ def load_scale(recipe: str):
         images = np.zeros((len(table), *pictures["images"].shape[1:]), np.uint8)
         images[pictures["rows"]] = pictures["images"]
     return json.loads((folder / f"{recipe}.json").read_text()), table, draws, shown, images
+
+
+def extrapolated(history: dict, epochs: int) -> dict[str, float]:
+    """Where a validation loss would be after more epochs of a constant learning rate.
+
+    A power law with a floor, L = a + b e^-c, is fitted to the losses by least squares.
+
+    Arguments:
+        history: of a training, with `validation_loss`.
+        epochs: how many.
+
+    Returns:
+        `loss` at `epochs` with the `standard_error` of the fit alone; `best` of those measured;
+        `still_to_fall`, their difference.
+    """
+    import numpy as np
+    from scipy.optimize import curve_fit
+
+    losses = np.asarray(history["validation_loss"])
+    epoch = np.arange(1.0, len(losses) + 1)
+
+    def law(epoch, floor, height, power):
+        return floor + height * epoch**-power
+
+    start = losses.min(), max(np.ptp(losses), 1e-6), 0.5
+    bounds = (-np.inf, 0, 0.01), (np.inf, np.inf, 5)
+    found, covariance = curve_fit(law, epoch, losses, start, bounds=bounds, max_nfev=20_000)
+    loss = law(epochs, *found)
+    height, power = found[1:]
+    gradient = np.array([1, epochs**-power, -height * np.log(epochs) * epochs**-power])
+    error = float(np.sqrt(gradient @ covariance @ gradient))
+    best = float(losses.min())
+    return {
+        "best": best,
+        "loss": float(loss),
+        "standard_error": error,
+        "still_to_fall": best - float(loss),
+    }
 
 
 STAGES = {f.__name__: f for f in (simulate, train, seeds, throughput, sample, summarise)}
