@@ -36,6 +36,7 @@ n_galaxies = 12000  # galaxies, 0 for all of SDSS; the paper has 106,800
 validation_fraction = 0.10  # share of galaxies; the paper's is 0.10
 test_fraction = 0.15  # share of galaxies; the paper's is 0.10
 label_errors = True  # measurement errors on simulated properties
+instrument = "SDSS"  # of galcfm.simulate.INSTRUMENTS, for a simulation
 without = []  # names of galcfm.simulate.TIES that a simulation leaves out
 plates = [266, 2974]  # of SDSS, first and last; these are all of them
 cutouts_per_second = 10.0  # asked of SkyServer, at most
@@ -64,7 +65,7 @@ folder = runs.open_run("01_data_curation", globals())
 # that adds up to its mass and rate. Stellar population and nebular models
 # turn the history into spectra of bulge, disc and star-forming knots; filters
 # turn the spectra into magnitudes. Galaxies whose observed magnitude passes
-# $r < 17.77$ stay.
+# $r < 17.77$ stay, or the limit of another `instrument`.
 #
 # *SDSS.* SQL asks SkyServer for the galaxies that pass the cuts, a hundred
 # plates at a time, and for a cutout of each. What has come is never asked for
@@ -83,6 +84,7 @@ if source == "simulated":
         validation=validation_fraction,
         test=test_fraction,
         label_errors=label_errors,
+        instrument=instrument,
         without=without,
     )
 elif source == "sdss":

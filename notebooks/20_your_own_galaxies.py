@@ -427,7 +427,7 @@ pd.DataFrame(
 # |---|---|---|
 # | fluxes | `propose_columns` knows their names; `any_bands` takes them without $u$ and $i$ | their filters are not SDSS's: colours differ by some hundredths of a magnitude. A survey through the curves of DECam, BASS and MzLS (speclite has them), and `any_bands` trained on it |
 # | cutouts | read at their scale, $g$, $r$ and $z$ refused by models of $g$, $r$ and $i$ | pictures in $g$, $r$, $z$ with their seeing, sky and noise in place of SDSS's frames, shown by the chapter {doc}`09_is_the_survey_real`'s own tests to pass; both models trained anew |
-# | depth | galaxies fainter than $r = 17.77$ are flagged as out of range | a magnitude limit of 19.5, that of DESI's Bright Galaxy Survey, and redshifts to 0.6 |
+# | depth | galaxies fainter than $r = 17.77$ are flagged as out of range | models of the simulator's `instrument="Legacy"`: 19.5, the limit of DESI's Bright Galaxy Survey, and redshifts to 0.6, but through SDSS's filters |
 # | labels | those of SDSS, where both have looked | spectra of DESI: `Survey.from_table` takes any table of the five properties |
 
 # %%

@@ -672,7 +672,7 @@ def test_real_and_simulated_cutouts_are_alike(frame, tmp_path, monkeypatch):
     stamps = np.stack([p[::-1] for p in planes[::-1]]).astype(np.float32)
     nothing = np.zeros((3, 1, 1), dtype=np.complex64)
     monkeypatch.setattr(rendering, "draw_galaxy", lambda row, rng, frame: stamps)
-    monkeypatch.setattr(rendering, "draw_neighbours", lambda rng: nothing)
+    monkeypatch.setattr(rendering, "draw_neighbours", lambda *of: nothing)
     row = {"seeing": 1.3, "companion_magnitude": np.nan}
     images["simulated"] = rendering.render_galaxy(row, np.random.default_rng(0), varied_sky=False)
     for name, image in images.items():

@@ -18,6 +18,7 @@ from galcfm.simulate import (
     MAGNITUDE_LIMIT,
     RELATIONS,
     TIES,
+    Instrument,
     frames,
     galaxies,
     histories,
@@ -168,15 +169,16 @@ def test_missing_grids_name_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
     monkeypatch.setattr(spectra, "_grid_folder", lambda: None)
     with pytest.raises(FileNotFoundError, match=r'pip install "galcfm\[simulate\]"'):
-        load_templates.__wrapped__()
+        spectra._whole_templates.__wrapped__()
 
 
-def test_the_cached_table_is_enough(tmp_path, monkeypatch, templates):
+def test_the_cached_table_is_enough(tmp_path, monkeypatch):
+    templates = load_templates(0.6)
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
     (tmp_path / "cache").mkdir()
     np.savez(tmp_path / "cache" / f"templates-v{spectra.VERSION}-x.npz", **vars(templates))
     monkeypatch.setattr(spectra, "_grid_folder", lambda: None)
-    again = load_templates.__wrapped__()
+    again = spectra._whole_templates.__wrapped__()
     assert (again.stellar == templates.stellar).all()
 
 
@@ -326,7 +328,7 @@ def test_percentiles_of_the_parent_are_those_of_the_main_galaxy_sample(parent):
 
 
 def test_a_brighter_limit_makes_a_brighter_sample():
-    bright = simulate_catalogue(200, 0, population="parent", magnitude_limit=16.3)
+    bright = simulate_catalogue(200, 0, population="parent", instrument=Instrument(16.3))
     assert 15.5 < bright["mag_r"].median() < bright["mag_r"].max() < 16.3
 
 

@@ -241,6 +241,7 @@ def _simulate_options(parser: argparse.ArgumentParser) -> None:
     add("--out", required=True, type=Path, help="folder of the survey")
     add("--galaxies", type=int, default=1000, help="how many (1000); 50 kB each")
     add("--seed", type=int, default=1, help="of the survey (1)")
+    add("--instrument", default="SDSS", help="SDSS, Legacy or LSST (SDSS)")
     add("--processes", type=int, help="how many; by default as many as cores")
     add("--replace", action="store_true", help="replace a survey of other parameters")
     add("--quiet", action="store_true", help="no progress bars")
@@ -253,6 +254,7 @@ def _simulate(options) -> int:
         options.out,
         options.galaxies,
         options.seed,
+        instrument=options.instrument,
         processes=options.processes,
         replace=options.replace,
         progress=not options.quiet,
@@ -270,7 +272,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     add("survey", type=Path, help="folder of a survey")
     add("--out", required=True, type=Path, help="folder of the models, each in one of its name")
     add("--models", nargs="+", choices=names, default=list(names[1:]), help="which of them")
-    add("--recipe", default="quick", help="quick, paper, tuned or rehearsal (quick)")
+    add("--recipe", default="quick", help="quick, paper, tuned, tuned_cpu or rehearsal (quick)")
     add(
         "--set",
         action="append",

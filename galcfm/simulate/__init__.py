@@ -6,6 +6,7 @@ off. Needs `pip install "galcfm[simulate]"`.
 """
 
 from galcfm.simulate.galaxies import MAGNITUDE_LIMIT, is_star_forming
+from galcfm.simulate.instruments import INSTRUMENTS, SDSS, Instrument
 from galcfm.simulate.making import render_into, simulate_survey
 from galcfm.simulate.picture_relations import RELATIONS
 from galcfm.simulate.population import LATENTS, simulate_catalogue
@@ -14,10 +15,13 @@ from galcfm.simulate.rendering import render
 from galcfm.simulate.ties import TIES
 
 __all__ = [
+    "INSTRUMENTS",
     "LATENTS",
     "MAGNITUDE_LIMIT",
     "RELATIONS",
+    "SDSS",
     "TIES",
+    "Instrument",
     "Relation",
     "is_star_forming",
     "render",

@@ -1,14 +1,17 @@
-"""SDSS frames: the atmosphere, what else is on the sky, its level, and pixel noise.
+"""Frames: the atmosphere, what else is on the sky, its level, and pixel noise.
 
 Light is added up in Fourier space. Wave numbers are those of `KX` and `KY`; places are in arcsec
-from the middle of the stamp.
+from the middle of the stamp. Both are of SDSS's pixels: for others, angles are told as they would
+be there, `Instrument.zoom` times as large.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import fft
 
+from galcfm.simulate.instruments import SDSS, Instrument
 from galcfm.simulate.picture_relations import (
     COUNTS,
     FRAME_NOISE,
@@ -32,7 +35,6 @@ KX = (STEP * np.arange(PADDED // 2 + 1)).astype(np.float32)
 KY = (PADDED * STEP * fft.fftfreq(PADDED)).astype(np.float32)[:, None]
 K = np.hypot(KX, KY)
 K_SEEING = K ** np.float32(5 / 3)
-WINGS = 1 - np.float32(PSF_WINGS["share"]) * (1 - np.exp(-np.float32(PSF_WINGS["scale"]) * K))
 # Two bilinear interpolations (bands onto one grid, frames onto the cutout), the mean over random
 # shifts.
 INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
@@ -56,21 +58,26 @@ class Frame:
             more it is at the right and at the upper edge, `(3, 3)`.
         noise: noise over photon noise, after interpolation, `(3,)`.
         passes: how often the noise was smoothed by interpolation.
+        instrument: with which it is taken.
     """
 
     response: np.ndarray
     sky: np.ndarray
     noise: np.ndarray
     passes: int
+    instrument: Instrument = SDSS
 
 
-def plain_frame(row) -> Frame:
+def plain_frame(row, instrument: Instrument = SDSS) -> Frame:
     """A frame with the seeing of `row`: bands in place, sky gone, photon noise."""
-    return Frame(seeing(row), np.zeros((3, 3)), np.full(3, _left(1)), 1)
+    return Frame(seeing(row), np.zeros((3, 3)), np.full(3, _left(1)), 1, instrument)
 
 
-def draw_frame(row, rng: np.random.Generator) -> Frame:
-    """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`."""
+def draw_frame(row, rng: np.random.Generator, instrument: Instrument = SDSS) -> Frame:
+    """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`.
+
+    What is left of the sky is as much less as photons are more, in standard deviations.
+    """
     widths = np.array([REGISTRATION["width_g"], 0, REGISTRATION["width_i"]])
     offsets = widths[:, None] * rng.uniform(-0.5, 0.5, (3, 2)) * PIXEL_SCALE
     share, skew = SKY_RESIDUALS["common"], SKY_RESIDUALS["skew"]
@@ -81,11 +88,19 @@ def draw_frame(row, rng: np.random.Generator) -> Frame:
     scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
     sky = level[:, None] * scale * deviates
     sky[:, 0] += [SKY_RESIDUALS[f"offset_{band}"] for band in RENDERED_BANDS]
+    sky /= instrument.zoom**2 * np.sqrt(instrument.depth)
     noise = np.array([FRAME_NOISE[f"left_{band}"] for band in RENDERED_BANDS])
     shape = FRAME_NOISE["shape"]
     noise *= np.exp(FRAME_NOISE["scatter"] * (rng.gamma(shape) - shape) / np.sqrt(shape))
-    response = seeing(row) * WINGS * displacement(*offsets.T)
-    return Frame(response, sky, noise, int(FRAME_NOISE["passes"]))
+    response = seeing(row) * _wings(instrument.zoom) * displacement(*offsets.T)
+    return Frame(response, sky, noise, int(FRAME_NOISE["passes"]), instrument)
+
+
+@cache
+def _wings(zoom: float) -> np.ndarray:
+    """Factor of `PSF_WINGS`, `(ky, kx)`."""
+    share, scale = np.float32(PSF_WINGS["share"]), np.float32(zoom * PSF_WINGS["scale"])
+    return 1 - share * (1 - np.exp(-scale * K))
 
 
 def seeing(row) -> np.ndarray:
@@ -152,19 +167,20 @@ def to_stamps(spectra: np.ndarray) -> np.ndarray:
     return np.concatenate([rows[..., -half:], rows[..., :half]], axis=-1)
 
 
-def draw_neighbours(rng: np.random.Generator) -> np.ndarray:
+def draw_neighbours(rng: np.random.Generator, instrument: Instrument = SDSS) -> np.ndarray:
     """Fourier transforms of chance stars and galaxies, by their counts.
 
-    Faint galaxies, which the seeing makes round, are Gaussians.
+    Faint galaxies, which the seeing makes round, are Gaussians. Deeper pictures show fainter ones.
 
     Returns:
         g, r, i in nanomaggies per pixel, `(3, ky, kx)`, complex64.
     """
-    r_star, r_galaxy = (_counted(kind, rng) for kind in ("stars", "galaxies"))
+    r_star, r_galaxy = (_counted(kind, rng, instrument) for kind in ("stars", "galaxies"))
     colours = np.concatenate([_star_colours(r_star, rng), _galaxy_colours(len(r_galaxy), rng)], 1)
     r = np.concatenate([r_star, r_galaxy])
     x, y = rng.uniform(-0.5, 0.5, (2, len(r))) * STAMP * PIXEL_SCALE
     radius = NEIGHBOURS["radius"] * 10 ** (NEIGHBOURS["slope"] * (r_galaxy - 21))
+    radius *= instrument.zoom
     radius *= np.exp(NEIGHBOURS["scatter"] * rng.normal(size=len(radius)))
     q, angle = rng.uniform(NEIGHBOURS["q_min"], 1, len(radius)), rng.uniform(0, np.pi, len(radius))
     fluxes = 10 ** (0.4 * (22.5 - np.stack([r + colours[0], r, r - colours[1]])))
@@ -187,11 +203,12 @@ def draw_neighbours(rng: np.random.Generator) -> np.ndarray:
     return spectra
 
 
-def _counted(kind: str, rng) -> np.ndarray:
+def _counted(kind: str, rng, instrument: Instrument) -> np.ndarray:
     """r magnitudes of the stars or galaxies on a stamp, by `COUNTS`."""
     slope = COUNTS[f"{kind}_slope"]
-    bright, faint = 10 ** (slope * (np.array([COUNTS[f"{kind}_r_min"], COUNTS["r_max"]]) - 22))
-    square_degrees = (STAMP * PIXEL_SCALE / 3600) ** 2
+    r_max = COUNTS["r_max"] + 1.25 * np.log10(instrument.depth)
+    bright, faint = 10 ** (slope * (np.array([COUNTS[f"{kind}_r_min"], r_max]) - 22))
+    square_degrees = (STAMP * instrument.pixel_scale / 3600) ** 2
     n = rng.poisson(COUNTS[f"{kind}_n22"] * (faint - bright) * square_degrees)
     return 22 + np.log10(rng.uniform(bright, faint, n)) / slope
 
@@ -223,8 +240,10 @@ def add_noise(stamps: np.ndarray, rng: np.random.Generator, frame: Frame | None 
     Returns:
         Frames in nanomaggies per pixel, `(3, h, w)`, float32.
     """
+    instrument = SDSS if frame is None else frame.instrument
+    sky, gain = np.float32(instrument.zoom**-2) * SKY_PIXEL, np.float32(instrument.depth) * GAIN
     noise = rng.standard_normal(stamps.shape, dtype=np.float32)
-    noise *= np.sqrt((stamps + SKY_PIXEL) / GAIN)
+    noise *= np.sqrt((stamps + sky) / gain)
     if frame is None:
         return stamps + _interpolated(noise)
     noise *= (frame.noise / _left(frame.passes)).astype(np.float32)[:, None, None]

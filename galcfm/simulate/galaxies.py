@@ -7,6 +7,7 @@ import numpy as np
 
 from galcfm.properties import BANDS
 from galcfm.simulate.histories import RECENT, star_formation_history
+from galcfm.simulate.instruments import SDSS, Instrument
 from galcfm.simulate.labels import look_through_fibre
 from galcfm.simulate.relations import (
     ACTIVE_NUCLEI,
@@ -41,6 +42,7 @@ from galcfm.simulate.relations import (
 )
 from galcfm.simulate.spectra import (
     BIRTH_TIME,
+    Templates,
     birth_cloud_curve,
     break_weights,
     diffuse_curve,
@@ -57,10 +59,10 @@ from galcfm.simulate.structure import (
     size_scatter,
 )
 
-MAGNITUDE_LIMIT = 17.77  # of the SDSS Main Galaxy Sample, in r
-REDSHIFT_RANGE = (0.02, 0.3)
+MAGNITUDE_LIMIT = SDSS.magnitude_limit
 # No blue or red galaxy is brighter in r for its mass; fainter candidates are not drawn at all.
 LOG_MASS_TO_LIGHT_MIN = {"blue": -0.75, "red": -0.35}
+DWARFS = 0.15  # dex less in surveys that see fainter ones
 SUN_R = 4.65  # absolute AB magnitude (Willmer 2018, ApJS 236, 47)
 
 
@@ -84,14 +86,14 @@ def is_star_forming(log_stellar_mass, log_sfr, active) -> np.ndarray:
 
 
 def before_noise(
-    rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT, without: tuple[str, ...] = ()
+    rng, n: int, instrument: Instrument = SDSS, without: tuple[str, ...] = ()
 ) -> tuple[SimpleNamespace, dict[str, np.ndarray], SimpleNamespace]:
     """Galaxies of all types, the fluxes of their parts, and what a photometer sees on average.
 
     Arguments:
         rng: whose `uniform` and `normal` are drawn from.
         n: number of galaxies.
-        magnitude_limit: galaxies that are too faint for it whatever their stars are not drawn.
+        instrument: galaxies that are too faint for it whatever their stars are not drawn.
         without: names of `TIES` that are switched off.
 
     Returns:
@@ -100,19 +102,20 @@ def before_noise(
         the standard deviations `drawn` of the noise and `errors` that are quoted, `(n, 5)`, with
         `radii` and `ebv`.
     """
-    g = draw_galaxies(rng, n, magnitude_limit, without)
-    stars = _make_stars(rng, g)
-    fluxes = _shine(rng, g, stars, without)
-    seen = _look(rng, g, sum(fluxes.values()))
-    look_through_fibre(g, seen.radii, without)
+    g = draw_galaxies(rng, n, instrument, without)
+    templates = load_templates(instrument.redshift_range[1])
+    stars = _make_stars(rng, g, templates)
+    fluxes = _shine(rng, g, stars, templates, without)
+    seen = _look(rng, g, sum(fluxes.values()), instrument.depth)
+    look_through_fibre(g, seen.radii, without, instrument.magnitude_limit)
     return g, fluxes, seen
 
 
 def draw_galaxies(
-    rng, n: int, magnitude_limit: float = MAGNITUDE_LIMIT, without: tuple[str, ...] = ()
+    rng, n: int, instrument: Instrument = SDSS, without: tuple[str, ...] = ()
 ) -> SimpleNamespace:
     """What the relations say of `n` galaxies; each attribute is `(n,)`."""
-    redshift, m, red = _draw_redshift_and_mass(rng, n, magnitude_limit)
+    redshift, m, red = _draw_redshift_and_mass(rng, n, instrument)
     u = rng.uniform(size=n)
     green = red & (u < GREEN_VALLEY["share"])
     quiescent = red & (u > GREEN_VALLEY["share"] + GREEN_VALLEY["dusty"])
@@ -202,11 +205,10 @@ def _nodes(relation) -> np.ndarray:
     return np.transpose(pairs)
 
 
-def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
+def _make_stars(rng, g: SimpleNamespace, templates: Templates) -> SimpleNamespace:
     """Unattenuated spectra, `(n, p)`: old bulge, disc, arms of younger stars, and newborn stars
     with their nebulae. `g.bulge` becomes what there are old stars for."""
-    templates, n = load_templates(), len(g.m)
-    edges = templates.age_edges
+    n, edges = len(g.m), templates.age_edges
     young = edges[:-1] < RECENT
     newborn = np.arange(len(young)) == 0
     living = np.where(
@@ -249,7 +251,7 @@ def _make_stars(rng, g: SimpleNamespace) -> SimpleNamespace:
 
 
 def _shine(
-    rng, g: SimpleNamespace, stars: SimpleNamespace, without: tuple[str, ...]
+    rng, g: SimpleNamespace, stars: SimpleNamespace, templates: Templates, without: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """Fluxes `(n, 5)` in nanomaggies of each part through its dust.
 
@@ -258,7 +260,7 @@ def _shine(
     disc and newborn stars at 5500 Å, `(n, 3)`; `g.a_bulge`, `g.a_disc` and `g.a_clouds`, their
     attenuations; and `g.band_dust`, that of the disc in g, r and i, `(n, 3)`.
     """
-    templates, n = load_templates(), len(g.m)
+    n = len(g.m)
     mean = g.dust * 10 ** (g.dust_scatter * rng.normal(size=n))
     blind = (g.sequence == 2) | ("inclined_dust" in without)
     a_disc, a_bulge = (
@@ -308,7 +310,7 @@ def _shine(
     return {part: fluxes[:, k] for k, part in enumerate(parts)}
 
 
-def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
+def _look(rng, g: SimpleNamespace, total: np.ndarray, depth: float) -> SimpleNamespace:
     """Sizes, Galactic extinction, magnitudes before noise and their errors."""
     radii = apparent_radii(g)
     ebv = GALACTIC_EXTINCTION["ebv_median"] * np.exp(
@@ -316,7 +318,7 @@ def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
     )
     ebv = np.minimum(ebv, GALACTIC_EXTINCTION["ebv_max"])
     reach = np.multiply.outer(radii["disc_radius"], _each(PHOTOMETRIC_ERRORS, "area_"))
-    errors = magnitude_error(total, ebv, np.pi * reach**2 + 10)
+    errors = magnitude_error(total, ebv, np.pi * reach**2 + 10) / np.sqrt(depth)
     calibration = _each(PHOTOMETRIC_ERRORS, "calibration_")
     return SimpleNamespace(
         radii=radii,
@@ -328,11 +330,12 @@ def _look(rng, g: SimpleNamespace, total: np.ndarray) -> SimpleNamespace:
 
 
 @cache
-def _redshift_and_mass_tables(magnitude_limit: float) -> tuple[np.ndarray, ...]:
+def _redshift_and_mass_tables(instrument: Instrument) -> tuple[np.ndarray, ...]:
     """Redshifts, cumulative counts of candidates `(2, z)`, masses, cumulative mass functions
     `(2, m)`; blue galaxies first, then red ones."""
     templates, c = load_templates(), MASS_FUNCTION
-    redshift = np.linspace(*REDSHIFT_RANGE, 561)
+    low, high = instrument.redshift_range
+    redshift = np.linspace(low, high, 1 + round(2000 * (high - low)))
     log_mass = np.linspace(c["log_m_min"], c["log_m_max"], 2001)
     x = 10 ** (log_mass - c["log_m_star"])
     blue = c["blue_phi"] * x ** (c["blue_alpha"] + 1)
@@ -342,7 +345,7 @@ def _redshift_and_mass_tables(magnitude_limit: float) -> tuple[np.ndarray, ...]:
     numbers = np.cumsum([blue, red] * np.exp(-x), axis=1)
     volume = np.interp(redshift, templates.redshift, templates.volume)
     above = [
-        total[-1] - np.interp(_mass_limit(redshift, colour, magnitude_limit), log_mass, total)
+        total[-1] - np.interp(_mass_limit(redshift, colour, instrument), log_mass, total)
         for colour, total in zip(("blue", "red"), numbers, strict=True)
     ]
     density = volume * np.array(above)
@@ -352,25 +355,28 @@ def _redshift_and_mass_tables(magnitude_limit: float) -> tuple[np.ndarray, ...]:
 
 
 def _mass_limit(
-    redshift: np.ndarray, colour: str = "blue", magnitude_limit: float = MAGNITUDE_LIMIT
+    redshift: np.ndarray, colour: str = "blue", instrument: Instrument = SDSS
 ) -> np.ndarray:
     """Log mass below which no blue or red galaxy is brighter than the limit."""
     templates = load_templates()
     distance = np.interp(redshift, templates.redshift, templates.luminosity_distance)
-    absolute = magnitude_limit - 5 * np.log10(distance) - 25
-    return 0.4 * (SUN_R - absolute) + LOG_MASS_TO_LIGHT_MIN[colour]
+    absolute = instrument.magnitude_limit - 5 * np.log10(distance) - 25
+    ratio = LOG_MASS_TO_LIGHT_MIN[colour]
+    if instrument.magnitude_limit > MAGNITUDE_LIMIT:
+        ratio -= DWARFS
+    return 0.4 * (SUN_R - absolute) + ratio
 
 
-def _draw_redshift_and_mass(rng, n: int, magnitude_limit: float) -> tuple[np.ndarray, ...]:
+def _draw_redshift_and_mass(rng, n: int, instrument: Instrument) -> tuple[np.ndarray, ...]:
     """Redshifts by volume, masses by the mass function above `_mass_limit`, and who is red."""
-    redshift, counts, log_mass, numbers = _redshift_and_mass_tables(magnitude_limit)
+    redshift, counts, log_mass, numbers = _redshift_and_mass_tables(instrument)
     red = rng.uniform(size=n) < counts[1, -1] / counts[:, -1].sum()
     u_redshift, u_mass = rng.uniform(size=(2, n))
     z, m = np.empty(n), np.empty(n)
     for k, colour in enumerate(("blue", "red")):
         of = red == bool(k)
         z[of] = np.interp(u_redshift[of], counts[k] / counts[k, -1], redshift)
-        floor = np.interp(_mass_limit(z[of], colour, magnitude_limit), log_mass, numbers[k])
+        floor = np.interp(_mass_limit(z[of], colour, instrument), log_mass, numbers[k])
         m[of] = np.interp(floor + (1 - floor) * u_mass[of], numbers[k], log_mass)
     return z, m, red
 

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from galcfm.properties import BANDS, PROPERTY_NAMES
+from galcfm.simulate.instruments import SDSS
 from galcfm.simulate.relations import DISC_GRADIENTS, FIBRE, LABEL_ERRORS, LINES, MASS_ERRORS
 from galcfm.simulate.spectra import MEGAPARSEC, load_templates
 from galcfm.simulate.structure import MEAN_RADIUS, within_aperture
@@ -14,7 +15,12 @@ from galcfm.simulate.structure import MEAN_RADIUS, within_aperture
 MEASURED = (*PROPERTY_NAMES, "a_v_balmer")
 
 
-def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], without) -> None:
+def look_through_fibre(
+    g: SimpleNamespace,
+    radii: Mapping[str, np.ndarray],
+    without,
+    magnitude_limit: float = SDSS.magnitude_limit,
+) -> None:
     """Set `g.labels`, what the survey would measure without errors, `(n,)` by name of `MEASURED`,
     and `g.lines_seen`.
 
@@ -26,6 +32,7 @@ def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], with
         g: galaxies with their light: `break_light`, `visual`, `a_disc`, `a_bulge`, `a_clouds`.
         radii: of `apparent_radii`.
         without: names of `TIES` that are switched off.
+        magnitude_limit: of the survey; one that is fainter than SDSS's has spectra so much better.
     """
     in_bulge, in_disc, mean_radius = within_aperture(FIBRE["radius"], g.cosine, radii, g.classical)
     labels = {
@@ -62,16 +69,19 @@ def look_through_fibre(g: SimpleNamespace, radii: Mapping[str, np.ndarray], with
         labels["a_v"] = -2.5 * np.log10(seen / (bulge + disc + newborn))
         labels["a_v_balmer"] = dust + g.a_clouds
     g.labels = labels
-    g.lines_seen = _lines_seen(g, in_disc, dust + g.a_clouds)
+    g.lines_seen = _lines_seen(g, in_disc, dust + g.a_clouds, magnitude_limit)
 
 
-def _lines_seen(g: SimpleNamespace, in_fibre: np.ndarray, a_v: np.ndarray) -> np.ndarray:
+def _lines_seen(
+    g: SimpleNamespace, in_fibre: np.ndarray, a_v: np.ndarray, magnitude_limit: float
+) -> np.ndarray:
     """Whether the four lines of the classification are seen in the fibre, `(n,)`: see `LINES`.
 
     Arguments:
         g: galaxies.
         in_fibre: share of the disc's light in the fibre, `(n,)`.
         a_v: attenuation of the lines there at 5500 Å, mag, `(n,)`.
+        magnitude_limit: of the survey.
     """
     c, templates = LINES, load_templates()
     distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
@@ -84,7 +94,8 @@ def _lines_seen(g: SimpleNamespace, in_fibre: np.ndarray, a_v: np.ndarray) -> np
     oxygen = beta + np.polyval([-0.0297, -0.9790, -1.5031, 0.1549], x)
     nitrogen = alpha + np.polyval([-0.3330, -0.7201, -0.2811, 1.2357, -0.7732], x)
     faintest = np.minimum.reduce([alpha, beta, oxygen, nitrogen])
-    return faintest > np.log10(c["least"] * c["error"])
+    fainter = max(magnitude_limit - SDSS.magnitude_limit, 0.0)
+    return faintest > np.log10(c["least"] * c["error"]) - 0.4 * fainter
 
 
 def error_sizes(rng, n: int, without=()) -> dict[str, np.ndarray]:

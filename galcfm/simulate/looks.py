@@ -24,13 +24,14 @@ from galcfm.simulate.structure import (
 )
 
 
-def draw_looks(rng, g: SimpleNamespace, without) -> dict[str, np.ndarray]:
+def draw_looks(rng, g: SimpleNamespace, without, seeing: float = 1.0) -> dict[str, np.ndarray]:
     """What only a picture shows: shapes, orientations, bars, arms, knots, lanes, companions.
 
     Arguments:
         rng: a random generator.
         g: galaxies of `before_noise`.
         without: names of `TIES` that are switched off.
+        seeing: in units of that of SDSS.
 
     Returns:
         Columns of `LATENTS`, `(n,)` each.
@@ -47,7 +48,9 @@ def draw_looks(rng, g: SimpleNamespace, without) -> dict[str, np.ndarray]:
         "disc_ellipticity": np.exp(DISC_SHAPES["ln_ellipticity"] + scatter).clip(0, 0.5),
         "inclination": np.degrees(np.arccos(cosine)),
         "position_angle": rng.uniform(0, 180, n),
-        "seeing": FRAMES["seeing_r"] * np.exp(FRAMES["seeing_scatter"] * rng.normal(size=n)),
+        "seeing": seeing
+        * FRAMES["seeing_r"]
+        * np.exp(FRAMES["seeing_scatter"] * rng.normal(size=n)),
     }
     radii = apparent_radii(g)
     return {

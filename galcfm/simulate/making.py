@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import count
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from galcfm.paths import require_disk_space
 from galcfm.provenance import code_digest
-from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
+from galcfm.simulate.instruments import SDSS, Instrument, instrument_of
 from galcfm.simulate.population import assemble, candidates, check_size
 from galcfm.simulate.rendering import render
 from galcfm.simulate.spectra import load_templates
@@ -41,6 +42,7 @@ def simulate_survey(
     test: float = 0.1,
     processes: int | None = None,
     label_errors: bool = True,
+    instrument: str | Instrument = SDSS,
     without: Collection[str] = (),
     replace: bool = False,
     progress: bool = True,
@@ -59,7 +61,7 @@ def simulate_survey(
         test: fraction of galaxies for the test split.
         processes: number of worker processes; by default as many as cores. With 1 the work is
             done here. A script that uses more must have an `if __name__ == "__main__":` guard.
-        label_errors, without: see `simulate_catalogue`.
+        label_errors, instrument, without: see `simulate_catalogue`.
         replace: a survey of other parameters or code is replaced when the new one is whole.
 
     Returns:
@@ -74,7 +76,7 @@ def simulate_survey(
     """
     check_size(n_galaxies, seed)
     require_booleans(label_errors=label_errors, replace=replace)
-    without = require_ties(without)
+    without, instrument = require_ties(without), instrument_of(instrument)
     assign_split([], validation, test)
     parameters = {
         "kind": "simulated",
@@ -84,6 +86,7 @@ def simulate_survey(
         "test": test,
         "label_errors": label_errors,
         "without": list(without),
+        "instrument": asdict(instrument) | {"redshift_range": list(instrument.redshift_range)},
     }
     code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
     if _holds(folder, parameters, code, replace):
@@ -102,7 +105,7 @@ def simulate_survey(
     load_templates()
 
     def batches() -> Iterator:
-        wanted = ("star-forming", MAGNITUDE_LIMIT, without)
+        wanted = ("star-forming", instrument, without)
         for first in count(0, 4 * processes):
             tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
             # As a list: joblib dislikes that one stops asking before the last of them.
@@ -114,7 +117,8 @@ def simulate_survey(
         table = assemble(
             _reporting(batches(), bar), n_galaxies, seed, label_errors, validation, test
         )
-    render_into(writer, table, seed, without=without, processes=processes, progress=progress)
+    options = {"without": without, "processes": processes, "progress": progress}
+    render_into(writer, table, seed, instrument=instrument, **options)
     writer.finish(table, parameters, code)
     return Survey.load(folder)
 
@@ -124,6 +128,7 @@ def render_into(
     shown: pd.DataFrame,
     seed: int,
     *,
+    instrument: Instrument = SDSS,
     without: Collection[str] = (),
     processes: int = 1,
     progress: bool = True,
@@ -134,15 +139,16 @@ def render_into(
         writer: where the images go; those that it has are not rendered again.
         shown: rows of `simulate_catalogue`.
         seed: of the pictures.
+        instrument: with which they are observed.
         without: names of `TIES` that are switched off.
         processes: how many.
         progress: show a bar.
     """
-    n = len(shown)
+    n, options = len(shown), {"varied_sky": "varied_sky" not in without}
     with tqdm(total=n, desc="images", unit="gal", disable=not progress) as bar:
         bar.update(min(BLOCK * len(writer.done), n))
         blocks = (
-            (writer.partial, start, shown.iloc[start : start + BLOCK], seed, tuple(without))
+            (writer.partial, start, shown.iloc[start : start + BLOCK], seed, instrument, options)
             for start in range(0, n, BLOCK)
             if start not in writer.done
         )
@@ -184,8 +190,8 @@ def _versions() -> dict[str, str]:
     return {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
 
 
-def _render_block(partial: Path, start: int, rows, seed: int, without) -> int:
-    SurveyWriter.put(partial, start, render(rows, seed, varied_sky="varied_sky" not in without))
+def _render_block(partial: Path, start: int, rows, seed: int, instrument, options) -> int:
+    SurveyWriter.put(partial, start, render(rows, seed, instrument=instrument, **options))
     SurveyWriter.note_done(partial, start)
     return len(rows)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
-from galcfm.simulate.galaxies import MAGNITUDE_LIMIT, before_noise, is_star_forming
+from galcfm.simulate.galaxies import before_noise, is_star_forming
+from galcfm.simulate.instruments import SDSS, Instrument, instrument_of
 from galcfm.simulate.labels import MEASURED, measure
 from galcfm.simulate.looks import draw_looks
 from galcfm.simulate.structure import RENDERED_BANDS
@@ -77,10 +78,10 @@ def simulate_catalogue(
     label_errors: bool = True,
     validation: float = 0.1,
     test: float = 0.1,
-    magnitude_limit: float = MAGNITUDE_LIMIT,
+    instrument: str | Instrument = SDSS,
     without: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Catalogue of simulated galaxies as SDSS would select them.
+    """Catalogue of simulated galaxies as SDSS, or another instrument, would select them.
 
     Arguments:
         n_galaxies: number of galaxies, at least 1.
@@ -92,7 +93,7 @@ def simulate_catalogue(
             `<property>_true` is without them in any case.
         validation: fraction of galaxies for validation.
         test: fraction of galaxies for the test split.
-        magnitude_limit: faintest observed r magnitude.
+        instrument: with which they are observed, or its name in `INSTRUMENTS`.
         without: names of `TIES` that are switched off.
 
     Returns:
@@ -100,16 +101,16 @@ def simulate_catalogue(
         `<property>_true` and the columns of `LATENTS`.
 
     Raises:
-        ValueError: `n_galaxies` or `seed` is not positive, the population or a tie is unknown, or
-            the fractions are not sensible.
+        ValueError: `n_galaxies` or `seed` is not positive, the population, instrument or a tie is
+            unknown, or the fractions are not sensible.
         FileNotFoundError: see `galcfm.simulate.spectra.load_templates`.
     """
     check_size(n_galaxies, seed)
     require_booleans(label_errors=label_errors)
-    without = require_ties(without)
+    without, instrument = require_ties(without), instrument_of(instrument)
     if population not in POPULATIONS:
         raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
-    batches = (candidates(seed, batch, population, magnitude_limit, without) for batch in _count())
+    batches = (candidates(seed, batch, population, instrument, without) for batch in _count())
     table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     if population == "parent":
         table["object_id"] = table["object_id"].str.replace("sim-", "sim-parent-")
@@ -161,7 +162,7 @@ def candidates(
     seed: int,
     batch: int,
     population: str = "star-forming",
-    magnitude_limit: float = MAGNITUDE_LIMIT,
+    instrument: Instrument = SDSS,
     without: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """The galaxies brighter than the limit among one batch of candidates.
@@ -170,15 +171,15 @@ def candidates(
         seed: seed of the survey.
         batch: number of the batch.
         population: see `simulate_catalogue`.
-        magnitude_limit: faintest observed r magnitude.
+        instrument: with which they are observed.
         without: names of `TIES` that are switched off.
 
     Returns:
         As `simulate_catalogue`, without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
-    g, fluxes, seen = before_noise(rng, BATCH_SIZE, magnitude_limit, without)
-    table = pd.DataFrame(_observe(rng, g, fluxes, seen, without))
+    g, fluxes, seen = before_noise(rng, BATCH_SIZE, instrument, without)
+    table = pd.DataFrame(_observe(rng, g, fluxes, seen, instrument.seeing, without))
     star_forming = is_star_forming(g.m, g.s, g.active)
     if "lines" not in without:
         star_forming &= g.lines_seen
@@ -186,7 +187,7 @@ def candidates(
         table.loc[~star_forming, column] = np.nan
     # Rounded, so that a processor's last bit never makes another survey.
     table = table.round(6)
-    kept = table["mag_r"] < magnitude_limit
+    kept = table["mag_r"] < instrument.magnitude_limit
     return table[kept & star_forming if population == "star-forming" else kept]
 
 
@@ -195,6 +196,7 @@ def _observe(
     g: SimpleNamespace,
     fluxes: dict[str, np.ndarray],
     seen: SimpleNamespace,
+    seeing: float,
     without: tuple[str, ...],
 ) -> dict[str, np.ndarray]:
     """Columns of the catalogue: noisy photometry, noisy labels, and what a picture shows."""
@@ -219,7 +221,7 @@ def _observe(
             for band in bands
         },
         **seen.radii,
-        **draw_looks(rng, g, without),
+        **draw_looks(rng, g, without, seeing),
         "bulge_mass_fraction": g.bulge,
         "lines_seen": g.lines_seen.astype(float),
         "sequence": g.sequence.astype(float),

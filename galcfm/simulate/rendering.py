@@ -1,4 +1,4 @@
-"""Cutouts: bulge, disc, bar, ring, spiral arms and knots through the atmosphere onto SDSS frames.
+"""Cutouts: bulge, disc, bar, ring, spiral arms and knots through the atmosphere onto frames.
 
 Light is added up in Fourier space, where profiles have simple forms: each component once, then
 one sum a band. Pixel noise comes last, and then SkyServer's colours and JPEG.
@@ -24,6 +24,7 @@ from galcfm.simulate.frames import (
     points,
     to_stamps,
 )
+from galcfm.simulate.instruments import SDSS, Instrument
 from galcfm.simulate.picture_relations import (
     BAR_SHAPES,
     COMPANION_LOOKS,
@@ -52,13 +53,27 @@ def catalogue_fluxes(row) -> np.ndarray:
     )
 
 
-def render(catalogue, seed: int, *, varied_sky: bool = True) -> np.ndarray:
+# Columns of angles, in arcsec.
+ANGLES = (
+    "disc_radius",
+    *(f"disc_radius_{band}" for band in RENDERED_BANDS),
+    "bulge_radius",
+    "bar_length",
+    "companion_separation",
+    "seeing",
+)
+
+
+def render(
+    catalogue, seed: int, *, instrument: Instrument = SDSS, varied_sky: bool = True
+) -> np.ndarray:
     """Cutouts of simulated galaxies.
 
     Arguments:
         catalogue: rows of `galcfm.simulate.simulate_catalogue`.
         seed: seed of the survey; the picture of a galaxy depends on it and on the number at the
             end of `object_id` alone.
+        instrument: with which they are observed.
         varied_sky: frames vary: sky that is left, bands out of place; without, all are alike.
 
     Returns:
@@ -68,20 +83,25 @@ def render(catalogue, seed: int, *, varied_sky: bool = True) -> np.ndarray:
     for image, row in zip(images, catalogue.to_dict("records"), strict=True):
         number = int(row["object_id"].rsplit("-", 1)[1])
         rng = np.random.default_rng([seed, 2, number])
-        image[:] = render_galaxy(row, rng, varied_sky=varied_sky)
+        image[:] = render_galaxy(row, rng, instrument=instrument, varied_sky=varied_sky)
     return images
 
 
-def render_galaxy(row, rng: np.random.Generator, *, varied_sky: bool = True) -> np.ndarray:
+def render_galaxy(
+    row, rng: np.random.Generator, *, instrument: Instrument = SDSS, varied_sky: bool = True
+) -> np.ndarray:
     """Cutout of one galaxy (a mapping of catalogue columns), uint8 `(128, 128, 3)`."""
+    row = dict(row) | {name: instrument.zoom * row[name] for name in ANGLES}
     # Each on its own, so that one more arm changes no neighbour.
     of_galaxy, of_others, of_frame = rng.spawn(3)
-    frame = draw_frame(row, of_frame) if varied_sky else plain_frame(row)
-    others = draw_neighbours(of_others)
+    frame = draw_frame(row, of_frame, instrument) if varied_sky else plain_frame(row, instrument)
+    others = draw_neighbours(of_others, instrument)
     if np.isfinite(row["companion_magnitude"]):
         others += draw_companion(row, of_others)
     stamps = draw_galaxy(row, of_galaxy, frame) + np.maximum(to_stamps(others * frame.response), 0)
-    g, r, i = add_noise(stamps, of_frame, frame)
+    g, r, i = add_noise(stamps, of_frame, frame) * np.float32(
+        instrument.stretch * instrument.zoom**2
+    )
     return decode_jpeg(encode_jpeg(lupton_rgb(i, r, g)))
 
 

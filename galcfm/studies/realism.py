@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import ndimage
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
-from galcfm.simulate import render, simulate_catalogue
+from galcfm.simulate import Instrument, render, simulate_catalogue
 from galcfm.studies.morphology import GROUPS, enlarge, light_and_radius, match_pairs, measure
 from galcfm.studies.real_galaxies import real_galaxies
 from galcfm.studies.stored import key_of, read_command, store, stored
@@ -453,7 +453,9 @@ def main(arguments: list[str] | None = None) -> None:
     key = key_of([n_bright, n_parent], "galcfm.studies.realism")
     path = options.folder / "realism.json"
     if stored(path, key) is None:
-        bright = simulate_catalogue(n_bright, 21, population="parent", magnitude_limit=BRIGHT[1])
+        bright = simulate_catalogue(
+            n_bright, 21, population="parent", instrument=Instrument(magnitude_limit=BRIGHT[1])
+        )
         bright = bright[bright["mag_r"] > BRIGHT[0]]
         parent, whole, unseen = (
             simulate_catalogue(n_parent, 22, population="parent", without=without)

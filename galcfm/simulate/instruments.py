@@ -1,0 +1,76 @@
+"""Instruments: how deep, how sharp and how far a simulated survey looks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from galcfm.survey.images import PIXEL_SCALE
+
+__all__ = ["INSTRUMENTS", "SDSS", "Instrument", "instrument_of"]
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A telescope and the galaxies that are chosen from its images.
+
+    Filters are those of SDSS, and so are the 3 arcsec of the fibre. What the relations say of
+    galaxies does not change with redshift but for the star formation rate, so that surveys beyond
+    those of SDSS are only as good as that.
+
+    Arguments:
+        magnitude_limit: faintest observed r magnitude of the galaxies.
+        redshift_range: least and largest redshift, 0.02 to 0.6 at most.
+        pixel_scale: of the pictures' 128×128 pixels, arcsec.
+        seeing: FWHM of the point spread function, in units of that of SDSS.
+        depth: photons that are collected of a source, in units of SDSS's.
+        stretch: brightness of the pictures of a sky of given surface brightness, in units of those
+            of SDSS.
+    """
+
+    magnitude_limit: float = 17.77
+    redshift_range: tuple[float, float] = (0.02, 0.3)
+    pixel_scale: float = PIXEL_SCALE
+    seeing: float = 1.0
+    depth: float = 1.0
+    stretch: float = 1.0
+
+    def __post_init__(self):
+        low, high = self.redshift_range
+        if not 0.02 <= low < high <= 0.6:
+            raise ValueError(
+                f"redshift_range is {self.redshift_range}: expected two numbers that rise, within "
+                "0.02 to 0.6"
+            )
+        for name in ("pixel_scale", "seeing", "depth", "stretch"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
+
+    @property
+    def zoom(self) -> float:
+        """How many times smaller than those of SDSS the pixels are."""
+        return PIXEL_SCALE / self.pixel_scale
+
+
+SDSS = Instrument()
+# Of both, depth is that of a point source in r, at five standard deviations: 22.7 mag for SDSS.
+INSTRUMENTS = {
+    "SDSS": SDSS,
+    # Dey et al. (2019, AJ 157, 168): 23.9 mag, pixels of 0.262″, 1.18″; r < 19.5 and z < 0.6 are
+    # the galaxies of DESI's bright survey (Hahn et al. 2023, AJ 165, 253).
+    "Legacy": Instrument(19.5, (0.02, 0.6), 0.262, 0.9, 7.0, 1.5),
+    # Ivezić et al. (2019, ApJ 873, 111): 18 visits, a year's, of 24.7 mag each, 0.2″, 0.8″.
+    "LSST": Instrument(19.5, (0.02, 0.6), 0.2, 0.6, 270.0, 4.0),
+}
+
+
+def instrument_of(name: "str | Instrument") -> Instrument:
+    """The instrument of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if isinstance(name, Instrument):
+        return name
+    if name not in INSTRUMENTS:
+        raise ValueError(f"instrument is {name!r}: choose from {', '.join(INSTRUMENTS)}")
+    return INSTRUMENTS[name]
