@@ -207,6 +207,7 @@ STUDIES = {
     "calibration": ["--run", PROFILE],
     "exact": [],
     "missing_bands": [],
+    "other_instruments": [],
     "other_methods": [],
     "other_populations": [],
     "picture_controls": [],

@@ -10,7 +10,7 @@ from galcfm.figures import tables
 from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import simulate_catalogue
-from galcfm.studies import missing_bands, other_populations, students
+from galcfm.studies import account, missing_bands, other_instruments, other_populations, students
 from galcfm.survey import Survey
 
 
@@ -157,3 +157,16 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
         monkeypatch.setattr(study, "classes_of", lambda _: {"near": [True], "star-forming": [True]})
         monkeypatch.setattr(study, "kept_pictures", lambda *_, **__: toy_survey(40, 1))
     assert study.run(tmp_path, plan, "again")[key] == whole[key]
+
+
+def test_each_instrument_is_judged_on_its_own_survey(tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    results = other_instruments.run(tmp_path, account.SMALL, [1], progress=False)
+    table = tables.instruments(results)
+    assert list(table.index) == ["SDSS", "Legacy", "LSST"]
+    assert table.loc["LSST", "pixels"] == "0.2″"
+    gains = {name: row["gain"] for name, row in results["instruments"].items()}
+    assert len(set(gains.values())) == 3
+    survey = other_instruments.survey_of("LSST", account.SMALL, False)
+    assert survey.catalogue["mag_r"].max() > 19
+    assert other_instruments.run(tmp_path, account.SMALL, [1], progress=False) == results

@@ -27,6 +27,7 @@ __all__ = [
     "exact_information",
     "explanations",
     "information",
+    "instruments",
     "kernel_outliers",
     "label_errors",
     "made_by",
@@ -412,6 +413,32 @@ def populations(results: Mapping, kind: str) -> pd.DataFrame:
             rows[training, of_class] = row
     table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
     return table.rename_axis(["trained on", "galaxies of"]).rename(columns=SYMBOLS)
+
+
+def instruments(results: Mapping) -> pd.DataFrame:
+    """What the picture adds to the photometry of each instrument [nat], and what means explain.
+
+    Arguments:
+        results: of `other_instruments.json`.
+    """
+    rows = {}
+    for name, row in results["instruments"].items():
+        of = row["instrument"]
+        found = {
+            "limit in r": f"{of['magnitude_limit']:g}",
+            "redshifts": "–".join(f"{z:g}" for z in of["redshift_range"]),
+            "pixels": f"{of['pixel_scale']:g}″",
+            "gain [nat]": _with_error(row["gain"], row["standard_error"], 3, "+"),
+            "trainings": len(row["seeds"]),
+        }
+        for p in PROPERTIES:
+            shares = [
+                np.mean([of_seed[model]["explained"][p.name] for of_seed in row["seeds"].values()])
+                for model in ("photometry", "image")
+            ]
+            found[f"{SYMBOLS[p.name]} explained [%]"] = "→".join(f"{100 * s:.0f}" for s in shares)
+        rows[name] = found
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from galcfm.paths import (
     write_json,
 )
 from galcfm.provenance import code_digest, digest, provenance
-from galcfm.simulate import simulate_catalogue
+from galcfm.simulate import SDSS, Instrument, simulate_catalogue
 from galcfm.simulate.making import render_into
 from galcfm.survey import Survey, SurveyWriter
 
@@ -180,13 +181,22 @@ def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:
     Arguments:
         n_galaxies, seed, options: as `simulate_catalogue` takes them.
     """
-    key = key_of([n_galaxies, seed, options], "galcfm.simulate.population")
+    plain = {k: asdict(v) if isinstance(v, Instrument) else v for k, v in options.items()}
+    key = key_of([n_galaxies, seed, plain], "galcfm.simulate.population")
     table = kept_table("catalogue", key, lambda: simulate_catalogue(n_galaxies, seed, **options))
     return Survey(table, name=f"simulate_catalogue({n_galaxies}, {seed})")
 
 
 def kept_pictures(
-    name: str, shown: pd.DataFrame, seed: int, key, *, without=(), processes: int = 1, progress=True
+    name: str,
+    shown: pd.DataFrame,
+    seed: int,
+    key,
+    *,
+    instrument: Instrument = SDSS,
+    without=(),
+    processes: int = 1,
+    progress=True,
 ) -> Survey:
     """A simulated survey with pictures, rendered once and kept; goes on where it was stopped.
 
@@ -195,12 +205,13 @@ def kept_pictures(
         shown: rows of `simulate_catalogue`.
         seed: of the pictures.
         key: all that the rows depend on, any JSON content.
+        instrument: with which they are observed.
         without: names of `TIES` that are switched off.
         processes: that render.
         progress: show a bar.
     """
     code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
-    known = digest([key, seed, list(without), code])
+    known = digest([key, seed, asdict(instrument), list(without), code])
     folder = survey_folder(f"{name}-{known}")
     lock = data_folder() / "cache" / f"{name}-{known}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -208,7 +219,7 @@ def kept_pictures(
         if not (folder / "survey.json").exists():
             writer = SurveyWriter(folder, len(shown), {"key": known})
             options = {"without": without, "processes": processes, "progress": progress}
-            render_into(writer, shown, seed, **options)
+            render_into(writer, shown, seed, instrument=instrument, **options)
             writer.finish(shown, {"kind": "simulated"}, code)
     return Survey.load(folder)
 
