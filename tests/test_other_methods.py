@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import toy_survey
+from matplotlib.text import Text
 
-from galcfm import methods
+from galcfm import figures, methods
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import judging, other_methods, what_matters
@@ -139,6 +140,27 @@ def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
     rmse = tables.method_properties(results["rows"], "rmse")
     assert rmse.shape == (2, 5)
     assert len(tables.method_notes(results["rows"])) == 2
+    draws = pd.read_parquet(tmp_path / "methods_draws.parquet")
+    of_row = draws.groupby("row")
+    assert {name: len(of) for name, of in of_row} == dict.fromkeys(
+        names[:2], TINY.n_shown * TINY.n_shown_draws
+    )
+    assert list(dict.fromkeys(draws["object_id"])) == list(test.object_id[: TINY.n_shown])
+    labels = {
+        name: (row["row"]["label"], row["row"]["pictures"]) for name, row in results["rows"].items()
+    }
+    truth = test.catalogue.set_index("object_id")[list(PROPERTY_NAMES)]
+    draws.loc[draws["row"] == "npe", "oxygen_abundance"] = np.nan  # as of a method of fewer
+    shown = {"source": "simulated survey"}
+    for figure, says in (
+        (figures.method_intervals(draws, labels, truth, **shown), labels["npe"][0]),
+        (
+            figures.method_corner(draws, labels, truth, galaxy=test.object_id[0], **shown),
+            "photometry",
+        ),
+    ):
+        figure.canvas.draw()
+        assert says in {text.get_text() for text in figure.findobj(Text)}
     assert tables.method_exact(results["rows"]).empty
     # One more row; those that are there are not made again.
     made = []

@@ -12,7 +12,13 @@ are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the
 """
 
 from galcfm.figures.exact import exact_gaps, exact_marginals, information_bars
-from galcfm.figures.methods import method_costs, method_coverage, point_gains
+from galcfm.figures.methods import (
+    method_corner,
+    method_costs,
+    method_coverage,
+    method_intervals,
+    point_gains,
+)
 from galcfm.figures.models import (
     calibration,
     dust_age,
@@ -66,8 +72,10 @@ __all__ = [
     "information_bars",
     "label_errors",
     "mass_differences",
+    "method_corner",
     "method_costs",
     "method_coverage",
+    "method_intervals",
     "missing_bands",
     "model_comparison",
     "other_prior",

@@ -1,14 +1,28 @@
 """Figures of other methods beside this paper's, and of what matters in it."""
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from galcfm.figures.style import BAND_COLOURS, COLOURS, LIGHT, new_figure, styled
+from galcfm.figures.style import (
+    BAND_COLOURS,
+    COLOURS,
+    LABELS,
+    LIGHT,
+    density,
+    histogram,
+    limits,
+    new_figure,
+    styled,
+)
 from galcfm.properties import PROPERTIES
 
-__all__ = ["method_costs", "method_coverage", "point_gains"]
+__all__ = ["method_corner", "method_costs", "method_coverage", "method_intervals", "point_gains"]
 
 
 @styled
@@ -69,6 +83,109 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
     axes.set_yticks(-np.arange(len(found)), list(found))
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(PROPERTIES))
+    return figure
+
+
+# Colours are those of this paper's models, by what is seen; dark for fits of single galaxies.
+KINDS = {"photometry": "photometry", "image": "with the picture", "truth": "SED fitting"}
+
+
+def _colour(label: str, pictures: bool) -> str:
+    if label.startswith("SED"):
+        return COLOURS["truth"]
+    return COLOURS["image" if pictures else "photometry"]
+
+
+@styled
+def method_intervals(
+    draws: pd.DataFrame, labels: Mapping[str, tuple[str, bool]], truth: pd.DataFrame, *, source: str
+) -> Figure:
+    """Medians, 68 and 95 % intervals of single galaxies by each method, a row of panels a galaxy.
+
+    Arguments:
+        draws: `row`, `object_id` and the properties, of the galaxies to show.
+        labels: by row, in the order to show them, what it is called and whether it sees pictures.
+        truth: the measured properties, by `object_id`.
+    """
+    galaxies = list(dict.fromkeys(draws["object_id"]))
+    figure = new_figure(10, 0.7 + len(galaxies) * (0.5 + 0.17 * len(labels)), source)
+    grid = figure.subplots(len(galaxies), len(PROPERTIES), sharex="col", sharey=True, squeeze=False)
+    places = -np.arange(len(labels))
+    for axes_row, galaxy in zip(grid, galaxies, strict=True):
+        for axes, p in zip(axes_row, PROPERTIES, strict=True):
+            for place, (row, (label, pictures)) in zip(places, labels.items(), strict=True):
+                of = draws[(draws["row"] == row) & (draws["object_id"] == galaxy)][p.name].dropna()
+                if of.empty:
+                    continue
+                colour = _colour(label, pictures)
+                low, lower, middle, upper, high = np.quantile(of, (0.025, 0.16, 0.5, 0.84, 0.975))
+                axes.plot([low, high], [place, place], color=colour, lw=1)
+                axes.plot([lower, upper], [place, place], color=colour, lw=3)
+                axes.plot(middle, place, "o", ms=4, color=colour, mec="white", mew=0.6)
+            axes.axvline(truth.loc[galaxy, p.name], color=COLOURS["truth"], lw=1, ls="--")
+            axes.grid(axis="x", alpha=0.25)
+        axes_row[0].set_yticks(places, [label for label, _ in labels.values()])
+    for axes, p in zip(grid[-1], PROPERTIES, strict=True):
+        axes.set_xlabel(LABELS[p.name])
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    return figure
+
+
+@styled
+def method_corner(
+    draws: pd.DataFrame,
+    labels: Mapping[str, tuple[str, bool]],
+    truth: pd.DataFrame,
+    *,
+    galaxy: str,
+    source: str,
+) -> Figure:
+    """Posteriors of one galaxy by all methods: each line holds 68 % of the draws of one.
+
+    Arguments:
+        draws, labels, truth: as `method_intervals` takes them.
+        galaxy: its `object_id`.
+    """
+    names = list(LABELS)
+    of_galaxy = draws[draws["object_id"] == galaxy]
+    figure = new_figure(8.6, 8.6, source)
+    grid = figure.subplots(len(names), len(names))
+    reach = {
+        name: limits(of_galaxy[name].dropna(), truth.loc[[galaxy], name], inside=99)
+        for name in names
+    }
+    for i, j in product(range(len(names)), repeat=2):
+        grid[i, j].set_xlim(reach[names[j]])
+        if j < i:
+            grid[i, j].set_ylim(reach[names[i]])
+    for row, (label, pictures) in labels.items():
+        of, colour = of_galaxy[of_galaxy["row"] == row], _colour(label, pictures)
+        known = [name for name in names if of[name].notna().all() and len(of)]
+        for i, j in product(range(len(names)), repeat=2):
+            if j > i or not {names[i], names[j]} <= set(known):
+                continue
+            if i == j:
+                histogram(grid[i, i], of[names[i]], np.linspace(*reach[names[i]], 25), colour)
+            else:
+                options = {"filled": False, "masses": (0.68,), "line": "solid"}
+                density(grid[i, j], of[names[j]], of[names[i]], colour, **options)
+    for i, j in product(range(len(names)), repeat=2):
+        axes = grid[i, j]
+        if j > i:
+            axes.set_axis_off()
+            continue
+        axes.axvline(truth.loc[galaxy, names[j]], color=COLOURS["truth"], lw=1, ls="--")
+        if j < i:
+            axes.axhline(truth.loc[galaxy, names[i]], color=COLOURS["truth"], lw=1, ls="--")
+        axes.tick_params(labelleft=j == 0 and i > 0, labelbottom=i == len(names) - 1)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        if i == len(names) - 1:
+            axes.set_xlabel(LABELS[names[j]])
+        if j == 0 and i > 0:
+            axes.set_ylabel(LABELS[names[i]])
+    lines = [Line2D([], [], color=COLOURS[k], label=label) for k, label in KINDS.items()]
+    figure.legend(handles=lines, loc="upper right", bbox_to_anchor=(0.99, 0.95))
     return figure
 
 

@@ -122,9 +122,16 @@ def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
 
 
 def density(
-    axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, *, filled=True, masses=(0.5, 0.9)
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    colour: str,
+    *,
+    filled=True,
+    masses=(0.5, 0.9),
+    line: str | None = None,
 ) -> None:
-    """Draw contours that enclose these fractions of the points, filled or as lines.
+    """Draw contours that enclose these fractions of the points, filled or as dashed lines.
 
     With fewer than 20 points there is nothing to estimate a density from, and the points
     themselves are drawn: dots for filled contours, crosses for lines.
@@ -143,7 +150,7 @@ def density(
         axes.scatter(x, y, s=3, color=colour, alpha=0.35, lw=0, rasterized=True, zorder=1)
         colours = [colour] * len(levels)
         axes.contourf(*surface, [*levels, np.inf], colors=colours, alpha=0.35, zorder=2)
-    line = "solid" if filled else "dashed"
+    line = line or ("solid" if filled else "dashed")
     axes.contour(*surface, levels, colors=colour, linewidths=1.2, zorder=4, linestyles=line)
 
 

@@ -1,10 +1,11 @@
 """Other methods on the same galaxies: every way that the paper names, and what each costs.
 
 `python -m galcfm.studies.other_methods` fits the methods of `galcfm.methods` to the survey of the
-account, judges them on the same test galaxies and writes `data/published/methods.json` and, galaxy
-by galaxy, `methods.parquet`; called again, it goes on where it was stopped. Several processes can
-share the work, each with some `--rows`. A row is made again when its method or its settings change,
-and not when another's do. Each method is tried with as many settings, chosen on validation.
+account, judges them on the same test galaxies and writes `data/published/methods.json`, galaxy by
+galaxy `methods.parquet`, and draws of the first three galaxies by all methods,
+`methods_draws.parquet`; called again, it goes on where it was stopped. Several processes can share
+the work, each with some `--rows`. A row is made again when its method or its settings change, and
+not when another's do. Each method is tried with as many settings, chosen on validation.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from galcfm import methods
 from galcfm.methods.base import Method, labelled
 from galcfm.methods.conditional import Conditional
 from galcfm.metrics import kde_log_density
-from galcfm.paths import published_folder, run_folder
+from galcfm.paths import published_folder, replacing, run_folder
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import code_digest, digest, provenance
 from galcfm.studies import account
@@ -257,6 +258,7 @@ class Plan:
         n_divergence: galaxies whose divergence from the prior is estimated.
         n_fits: test galaxies of SED fitting; 0 for as many as the row says.
         n_exact: draws held against those of the exact posterior.
+        n_shown, n_shown_draws: test galaxies that are shown, and draws of each that are kept.
         n_tries: how many of a row's tries are made.
         processes: that measure pictures, and that fit galaxies.
     """
@@ -272,6 +274,8 @@ class Plan:
     n_divergence: int = 300
     n_fits: int = 0
     n_exact: int = 1000
+    n_shown: int = 3
+    n_shown_draws: int = 500
     n_tries: int = 3
     processes: int = 2
 
@@ -471,7 +475,21 @@ class Work:
             }
         column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
         of_row = {"chosen": choice, "tries": tries}
+        self.keep_draws(name, method, test)
         self.kept.keep(name, seed, numbers, of_row, column, summary)
+
+    def keep_draws(self, name: str, method: Method, test: Survey) -> None:
+        """Keep draws of the galaxies that are shown, beside those of the other rows."""
+        shown = test.select(np.arange(min(self.plan.n_shown, len(test))))
+        draws = method.sample(shown, self.plan.n_shown_draws).astype(np.float32)
+        table = pd.DataFrame(draws.reshape(-1, draws.shape[-1]), columns=list(method.properties))
+        table.insert(0, "object_id", np.repeat(shown.object_id, draws.shape[1]))
+        table.insert(0, "row", name)
+        path = self.kept.table.with_name("methods_draws.parquet")
+        with self.kept.lock:
+            before = [pd.read_parquet(path).query("row != @name")] if path.exists() else []
+            with replacing(path) as temporary:
+                pd.concat([*before, table]).to_parquet(temporary, compression="zstd")
 
 
 def summary(results: dict, table: pd.DataFrame) -> dict:
