@@ -84,6 +84,9 @@ def test_judges_know_a_perfect_posterior_and_a_wide_one(normal):
     # D_KL of a normal distribution from one twice as wide: ln 2 − 3/8 a dimension.
     expected = 5 * (np.log(2) - 3 / 8)
     assert right["numbers"]["d_kl"]["mean"] == pytest.approx(expected, abs=0.15)
+    # At labels, which are draws of the right one, the same.
+    assert right["numbers"]["delta_log_p"]["mean"] == pytest.approx(expected, abs=0.15)
+    assert wide["numbers"]["delta_log_p"]["mean"] == 0
 
 
 def test_every_row_can_be_made_and_is_tried_alike():

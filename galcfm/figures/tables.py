@@ -464,6 +464,12 @@ def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:
         }
         table[row["row"]["label"]] = {
             "from": row["row"]["source"],
+            **{
+                f"{symbol} [nat]": f"{np.mean([of[metric]['mean'] for of in numbers]):.2f}"
+                if metric in numbers[0]
+                else ""
+                for metric, symbol in METRICS.items()
+            },
             "over photometry": gains.get("photometry", ""),
             "over photometry and picture": gains.get("image", ""),
             "tries": len(row["tries"]),

@@ -40,13 +40,13 @@ def judge(
         n_means: of how many, the first ones, draws are taken.
         n_draws: of each.
         n_divergence: of how many the Kullback-Leibler divergence from the prior is estimated.
-        prior: the same properties without data, with a density.
+        prior: the same properties without data, with a density; `None` for a method of fewer.
         seed: of the draws.
 
     Returns:
         `log_prob`, at the labels [nat], `(n,)`, or `None`; `mean`, the point estimates of the first
-        galaxies `(m, d)`; and `numbers`: summaries of `log_prob`; `d_kl`, from 32 draws a galaxy;
-        `seconds_a_galaxy`, of 1,000 draws and what is measured or fitted for them, and
+        galaxies `(m, d)`; and `numbers`: summaries of `log_prob` and `delta_log_p`; `d_kl`, from 32
+        draws a galaxy; `seconds_a_galaxy`, of 1,000 draws and what is measured or fitted for them, and
         `seconds_of_densities`, of one; and by property `bias`, `scatter`, `nmad`, `r2` and `rmse`
         of the point estimate, `wasserstein` of it and of `one_draw`, `coverage_68` and
         `coverage_95`, of the method's own intervals where it has some and else of the central ones,
@@ -87,7 +87,9 @@ def judge(
         log_prob = method.log_prob(labels, test)
         numbers["seconds_of_densities"] = (time.perf_counter() - started) / len(test)
         numbers["log_prob"] = summarise(log_prob)
-        if prior is not None and n_divergence and len(method.properties) == len(PROPERTY_NAMES):
+        if prior is not None:
+            numbers["delta_log_p"] = summarise(log_prob - prior.log_prob(labels, test))
+        if prior is not None and n_divergence:
             few = test.select(np.arange(min(n_divergence, len(test))))
             theta = draws[: len(few), :32]
             excess = method.log_prob(theta, few) - prior.log_prob(theta, few)
