@@ -144,15 +144,14 @@ def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
     assert rmse.shape == (2, 5)
     assert len(tables.method_notes(results["rows"])) == 2
     draws = pd.read_parquet(tmp_path / "methods_draws.parquet")
-    of_row = draws.groupby("row")
-    assert {name: len(of) for name, of in of_row} == dict.fromkeys(
-        names[:2], TINY.n_shown * TINY.n_shown_draws
-    )
+    truth = draws[draws["row"] == other_methods.LABEL].set_index("object_id")
+    np.testing.assert_array_equal(truth[list(PROPERTY_NAMES)], test.properties[: TINY.n_shown])
+    counts = draws["row"].value_counts()
+    assert (counts[names[:2]] == TINY.n_shown * TINY.n_shown_draws).all()
     assert list(dict.fromkeys(draws["object_id"])) == list(test.object_id[: TINY.n_shown])
     labels = {
         name: (row["row"]["label"], row["row"]["pictures"]) for name, row in results["rows"].items()
     }
-    truth = test.catalogue.set_index("object_id")[list(PROPERTY_NAMES)]
     draws.loc[draws["row"] == "npe", "oxygen_abundance"] = np.nan  # as of a method of fewer
     shown = {"source": "simulated survey"}
     for figure, says in (

@@ -46,9 +46,9 @@ def judge(
     Returns:
         `log_prob`, at the labels [nat], `(n,)`, or `None`; `mean`, the point estimates of the first
         galaxies `(m, d)`; and `numbers`: summaries of `log_prob` and `delta_log_p`; `d_kl`, from 32
-        draws a galaxy; `seconds_a_galaxy`, of 1,000 draws and what is measured or fitted for them, and
-        `seconds_of_densities`, of one; and by property `bias`, `scatter`, `nmad`, `r2` and `rmse`
-        of the point estimate, `wasserstein` of it and of `one_draw`, `coverage_68` and
+        draws a galaxy; `seconds_a_galaxy`, of 1,000 draws and what is measured or fitted for them,
+        and `seconds_of_densities`, of one; and by property `bias`, `scatter`, `nmad`, `r2` and
+        `rmse` of the point estimate, `wasserstein` of it and of `one_draw`, `coverage_68` and
         `coverage_95`, of the method's own intervals where it has some and else of the central ones,
         and `miscalibration`, the mean distance of coverage to level over all levels.
     """

@@ -31,7 +31,7 @@ from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe
 
-__all__ = ["ROWS", "Plan", "Row", "made", "run", "summary"]
+__all__ = ["LABEL", "ROWS", "Plan", "Row", "made", "run", "summary"]
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,7 @@ ROWS = {
         "As before, under the survey's distribution of redshifts.",
     ),
 }
+LABEL = "label"  # the row of the measured properties among draws
 # Rows that learn nothing of the training split.
 UNTRAINED = ("sed", "sed_free")
 
@@ -479,17 +480,20 @@ class Work:
         self.kept.keep(name, seed, numbers, of_row, column, summary)
 
     def keep_draws(self, name: str, method: Method, test: Survey) -> None:
-        """Keep draws of the galaxies that are shown, beside those of the other rows."""
+        """Keep draws of the galaxies that are shown, beside those of other rows and `LABEL`."""
         shown = test.select(np.arange(min(self.plan.n_shown, len(test))))
         draws = method.sample(shown, self.plan.n_shown_draws).astype(np.float32)
         table = pd.DataFrame(draws.reshape(-1, draws.shape[-1]), columns=list(method.properties))
         table.insert(0, "object_id", np.repeat(shown.object_id, draws.shape[1]))
-        table.insert(0, "row", name)
+        labels = shown.catalogue[["object_id", *PROPERTY_NAMES]].assign(row=LABEL)
+        table = pd.concat([labels, table.assign(row=name)])
         path = self.kept.table.with_name("methods_draws.parquet")
         with self.kept.lock:
-            before = [pd.read_parquet(path).query("row != @name")] if path.exists() else []
+            if path.exists():
+                before = pd.read_parquet(path)
+                table = pd.concat([table, before[~before["row"].isin([name, LABEL])]])
             with replacing(path) as temporary:
-                pd.concat([*before, table]).to_parquet(temporary, compression="zstd")
+                table.to_parquet(temporary, compression="zstd")
 
 
 def summary(results: dict, table: pd.DataFrame) -> dict:
