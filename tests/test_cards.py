@@ -4,11 +4,13 @@ import json
 import re
 
 import pytest
+import torch
 
 from galcfm import Posterior, Survey
 from galcfm.posterior.hub import model_card
 from galcfm.properties import MAGNITUDE_ERRORS
 from galcfm.studies import cards, stored
+from galcfm.studies.real_galaxies import MODELS
 
 
 @pytest.fixture
@@ -24,8 +26,13 @@ def published(tmp_path, monkeypatch, survey):
         found.name, found.images = f"simulate_catalogue({n_galaxies}, {seed})", None
         return found
 
+    def pictures(name, shown, seed, key):
+        return Survey(shown, survey.images[: len(shown)], name=name)
+
     monkeypatch.setattr(cards, "kept_catalogue", catalogue)
-    for name, sees in cards.MODELS.items():
+    monkeypatch.setattr(cards, "kept_pictures", pictures)
+    encoder = {"n_features": 4, "widths": [2, 4], "crop": 64, "bin_factor": 8}
+    for name, sees in (MODELS | {"image": {"encoder": encoder}}).items():
         model = Posterior("r_and_colours", **sees | {"network": {"width": 8, "depth": 1}})
         model.fit_standardisation(survey.split("train"))
         model.metadata = {"survey": "toys", "n_train": 72}
@@ -33,8 +40,9 @@ def published(tmp_path, monkeypatch, survey):
     return tmp_path
 
 
-def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch):
-    folder = published / "models" / "photometry"
+@pytest.mark.parametrize("name", ["photometry", "image"])
+def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch, name):
+    folder = published / "models" / name
     before = json.loads((folder / "model.json").read_text())
     before["provenance"]["commit"] = "of the training"
     (folder / "model.json").write_text(json.dumps(before))
@@ -44,7 +52,7 @@ def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch):
     assert after == before
     assert found["survey"] == "simulate_catalogue(1200, 62)"
     model = Posterior.load(folder)
-    assert (folder / "README.md").read_text() == model_card(model, "photometry")
+    assert (folder / "README.md").read_text() == model_card(model, name)
 
     def never(*_):
         raise AssertionError("measured again")
@@ -52,9 +60,9 @@ def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch):
     monkeypatch.setattr(cards, "measure", never)
     cards.main([])
     # Other weights are another model.
-    other = Posterior("r_and_colours", network={"width": 8, "depth": 1})
-    other.metadata = model.metadata
-    other.save(folder)
+    with torch.no_grad():
+        model.flow.network.output.bias += 1
+    model.save(folder)
     with pytest.raises(AssertionError, match="measured again"):
         cards.main([])
 

@@ -1,9 +1,9 @@
 """The cards of the published models and of the book's survey, in the format of the Hub.
 
-`python -m galcfm.studies.cards` measures the calibration of each model of
-`galcfm.studies.real_galaxies` on galaxies that none was trained on, notes it in its `model.json`,
-and writes the cards: README.md beside each model, and that of the survey in
-`data/published/surveys/`. A model that was measured is not measured again.
+`python -m galcfm.studies.cards` measures the calibration of each model in `data/published/models/`
+on galaxies that none was trained on, notes it in its `model.json`, and writes the cards: README.md
+beside each model, and that of the survey in `data/published/surveys/`. A model that was measured is
+not measured again.
 """
 
 import json
@@ -14,8 +14,7 @@ from galcfm.paths import replacing, write_json
 from galcfm.posterior import Posterior
 from galcfm.posterior.hub import measure, write_card
 from galcfm.provenance import array_digest
-from galcfm.studies.real_galaxies import MODELS
-from galcfm.studies.stored import BOOK_SURVEY, kept_catalogue, key_of, read_command
+from galcfm.studies.stored import BOOK_SURVEY, kept_catalogue, kept_pictures, key_of, read_command
 from galcfm.survey import Survey
 from galcfm.survey.datasets import data_card
 
@@ -55,9 +54,12 @@ def write_survey_card(path: Path, settings: dict) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     options = read_command("cards", __doc__, arguments)
-    survey = kept_catalogue(60 if options.smoke else N_GALAXIES, SEED)
-    for name in MODELS:
-        measure_model(options.folder / "models" / name, survey)
+    n = 60 if options.smoke else N_GALAXIES
+    survey = kept_catalogue(n, SEED)
+    pictured = kept_pictures("cards", survey.catalogue, SEED, n)
+    pictured.name = survey.name
+    for description in sorted((options.folder / "models").glob("*/model.json")):
+        measure_model(description.parent, pictured)
     settings = BOOK_SURVEY | ({"n_galaxies": 160} if options.smoke else {})
     write_survey_card(options.folder / "surveys" / "quick" / "README.md", settings)
 

@@ -5,7 +5,8 @@ The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `
 (more photometry models), `throughput`, `sample` and `summarise`, in this order; recipes are
 `tuned`, for a GPU, `tuned_cpu` and `paper`. A stage that reaches its limit leaves a checkpoint and
 exits with code 75: call it again until the code is 0. `--max-epochs` is a budget of the image
-model; with the paper's recipe a larger one goes on from there. `--rehearse` does it all small on
+model; with the paper's recipe a larger one goes on from there. With `--redshift` both models are
+told the redshift. `--rehearse` does it all small on
 any computer. No notebook and nothing of the book is needed.
 """
 
@@ -29,6 +30,7 @@ OUT_OF_TIME = 75  # exit code: call again (EX_TEMPFAIL of sysexits.h)
 CORE = ("torch", "lightning", "numpy", "scipy", "pandas", "pyarrow", "yaml", "safetensors", "tqdm")
 MODELS = ("photometry", "image")
 SEEDS = (2, 3)  # of further photometry models
+REDSHIFT = "_redshift"  # of names
 N_SHOWN = 3  # galaxies of corner plots, all of whose draws are published
 SIZES = {
     "n_galaxies": 106_800,  # as notebook 01 has it
@@ -177,7 +179,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
         results[name]["training"] = trained(folder / name, model)
         keep_draws(posteriors, target / "paper_scale", f"{folder.name}_{name}", sizes["n_kept"])
         if name == "image" and recipe.warm_start:  # the paper's starts cold
-            model.save(target / "models" / "image")
+            model.save(target / "models" / ("image" + REDSHIFT * recipe.use_redshift))
     comparison = metrics.compare(results["image"], results["photometry"])
     for name in MODELS:
         galaxies = results[name].pop("galaxies")
@@ -188,6 +190,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     results |= {"comparison": comparison, "recipe": asdict(recipe), "sizes": sizes}
     results |= json.loads((folder / "notes.json").read_text())
     command = f"python -m galcfm.studies.paper_scale summarise --recipe {folder.name}"
+    command = command.replace(REDSHIFT, " --redshift")
     key = key_of([asdict(recipe), sizes], "galcfm.studies.paper_scale")
     store(target / "paper_scale" / f"{folder.name}.json", results, key, command)
     with replacing(target / "paper_scale" / f"{folder.name}.parquet") as temporary:
@@ -388,6 +391,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--max-epochs", type=int, help="of the image model, instead of the recipe's"
     )
+    parser.add_argument("--redshift", action="store_true", help="both models are told it")
     parser.add_argument("--limit-seconds", type=float, help="stop with code 75 after this long")
     parser.add_argument("--rehearse", action="store_true", help="small, to see that all runs")
     options = parser.parse_args(arguments)
@@ -398,6 +402,8 @@ def main(arguments: list[str] | None = None) -> int:
     folder = (options.folder or data_folder() / "runs" / name).resolve()
     recipe_name = "rehearsal" if options.rehearse else options.recipe
     recipe = RECIPES[recipe_name]
+    if options.redshift:
+        recipe, recipe_name = replace(recipe, use_redshift=True), recipe_name + REDSHIFT
     if options.max_epochs is not None:
         recipe = replace(recipe, max_epochs=options.max_epochs)
 
