@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from galcfm.figures import scale
+from galcfm.figures import tables
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.studies import paper_scale
@@ -49,15 +49,15 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
         np.testing.assert_allclose(shown["image"][name], of_three, **close)
     np.testing.assert_array_equal(images[0], test.images[0])
     assert draws["image"]["a_v"].attrs["units"] == "mag"
-    beside = scale.beside_the_paper(results)
+    beside = tables.beside_the_paper(results)
     assert beside.loc["W of A_V [mag]", ("Paper, SDSS", "image")] == "0.1937"
     distance = results["photometry"]["wasserstein"]["a_v"]["posterior_mean"]
     ours = beside.loc["W of A_V [mag]", ("simulated survey", "photometry")]
     assert float(ours) == pytest.approx(distance, abs=5e-5)
-    assert scale.trainings(results).loc["epochs"].to_list() == [2, 2]
-    assert list(scale.histories(results)["model"]) == ["photometry"] * 2 + ["image"] * 2
+    assert tables.trainings(results).loc["epochs"].to_list() == [2, 2]
+    assert list(tables.histories(results)["model"]) == ["photometry"] * 2 + ["image"] * 2
     rate = results["sampling"]["image"]["galaxies_per_second"]
-    of = scale.costs({"small": results}).loc["image, 40 draws, 10 steps [galaxies/s]", "small"]
+    of = tables.costs({"small": results}).loc["image, 40 draws, 10 steps [galaxies/s]", "small"]
     assert float(of) == pytest.approx(rate, abs=0.005)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from galcfm.figures.tables.words import METRICS
 from galcfm.properties import PROPERTIES
 
 __all__ = ["PAPER", "beside_the_paper", "costs", "histories", "trainings"]
@@ -25,7 +26,6 @@ PAPER = {
     },
     "wins": {"delta_log_p": 81.5, "d_kl": 96.5},
 }
-METRICS = {"delta_log_p": "Δlog p", "d_kl": "D_KL"}
 
 
 def beside_the_paper(results: Mapping) -> pd.DataFrame:

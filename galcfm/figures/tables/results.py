@@ -1,0 +1,197 @@
+"""Tables of a run: what both models tell, and how well."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from galcfm.figures.tables.words import DENSITIES, METRICS, by_property, with_error
+from galcfm.properties import PROPERTIES
+
+__all__ = [
+    "calibration_gap",
+    "comparison",
+    "dust_age",
+    "information",
+    "point_estimates",
+    "scaling_relations",
+    "training_seeds",
+    "wasserstein",
+]
+
+
+def information(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Mean, error, median and spread of Δlog p and D_KL [nat], a row a density and model.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name.
+    """
+    rows = {}
+    for kind, label in DENSITIES.items():
+        for model, result in results.items():
+            gain, kl = result["delta_log_p"][kind], result["d_kl"][kind]
+            rows[label, model] = {
+                "mean Δlog p": with_error(gain["mean"], gain["standard_error"]),
+                "median": f"{gain['median']:.2f}",
+                "spread": f"{gain['std']:.2f}",
+                "below 0": f"{gain['share_below_zero']:.1%}",
+                "galaxies": gain["n"],
+                "mean D_KL": with_error(kl["mean"], kl["standard_error"]),
+                "spread ": f"{kl['std']:.2f}",
+                "galaxies ": kl["n"],
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def calibration_gap(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Mean Δlog p − mean D_KL [nat], which is 0 for a perfect posterior, a row a density.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name.
+    """
+    return pd.DataFrame(
+        {
+            model: {
+                label: with_error(gap["difference"], gap["standard_error"], sign="+")
+                for kind, label in DENSITIES.items()
+                for gap in [result["delta_log_p_minus_d_kl"][kind]]
+            }
+            for model, result in results.items()
+        }
+    )
+
+
+def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:
+    """What the image adds, galaxy by galaxy: gain [nat] and share of galaxies where it wins.
+
+    Arguments:
+        compared: `metrics.compare` of the image with the photometry model.
+    """
+    rows = {}
+    for kind, label in DENSITIES.items():
+        rows[label] = {}
+        for metric, symbol in METRICS.items():
+            change = compared[metric][kind]
+            wins = change["wins"]
+            rows[label][f"{symbol}: image − photometry"] = with_error(
+                change["difference"], change["standard_error"], digits=3, sign="+"
+            )
+            rows[label][f"{symbol}: image wins [%]"] = with_error(
+                100 * wins["win_rate"], 100 * wins["standard_error"], digits=1
+            )
+    return pd.DataFrame(rows)
+
+
+def dust_age(results: Mapping[str, dict], compared: Mapping[str, dict]) -> pd.DataFrame:
+    """Δlog p of dust and age together [nat] and their correlation, a row a model and one for both.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name.
+        compared: `metrics.compare` of the image with the photometry model.
+    """
+    rows = {}
+    for model, result in results.items():
+        gain = result["dust_age"]["delta_log_p"]
+        rows[model] = {
+            "mean Δlog p of A_V and Dn4000": with_error(gain["mean"], gain["standard_error"], 3),
+            "below 0": f"{gain['share_below_zero']:.1%}",
+            "median correlation": f"{result['dust_age']['correlation']:+.2f}",
+            "galaxies": gain["n"],
+        }
+    change = compared["dust_age"]
+    rows["image − photometry"] = {
+        "mean Δlog p of A_V and Dn4000": with_error(
+            change["difference"], change["standard_error"], 3, "+"
+        ),
+        "below 0": "",
+        "median correlation": "",
+        "galaxies": change["n"],
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def wasserstein(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Wasserstein distances to the truth in physical units, a row a property and model.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name.
+    """
+    rows = {}
+    for p in PROPERTIES:
+        for model, result in results.items():
+            distance = result["wasserstein"][p.name]
+            rows[p.symbol_with_unit, model] = {
+                "posterior mean": f"{distance['posterior_mean']:.4f}",
+                "a perfect posterior of this information": with_error(
+                    distance["perfect"], distance["perfect_spread"], 4
+                ),
+                "the same, if Gaussian": f"{distance['perfect_gaussian']:.4f}",
+                "one draw": f"{distance['one_draw']:.4f}",
+                "one draw, if calibrated": f"{distance['one_draw_calibrated']:.4f}",
+                "two samples": f"{distance['floor']:.4f}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def scaling_relations(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Slope and scatter of each plane for the truth and each model's means and draws.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name, on the same galaxies.
+    """
+    symbols = {p.name: p.paper_symbol for p in PROPERTIES}
+    first = next(iter(results.values()))["scaling_relations"]
+    rows = {}
+    for plane in first:
+        x, y = plane.split("/")
+        populations = {"measured": first[plane]["truth"]}
+        for model, result in results.items():
+            populations[f"{model}, means"] = result["scaling_relations"][plane]["posterior_mean"]
+            populations[f"{model}, draws"] = result["scaling_relations"][plane]["draws"]
+        for population, found in populations.items():
+            row = rows[f"{symbols[y]} against {symbols[x]}", population] = {}
+            for name, number in found.items():
+                row[name] = with_error(number["value"], number["standard_error"], 3)
+                row[f"{name} less measured"] = (
+                    ""
+                    if population == "measured"
+                    else with_error(number["minus_truth"], number["minus_truth_error"], 3, "+")
+                )
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def point_estimates(results: Mapping[str, dict]) -> pd.DataFrame:
+    """Bias, scatter and R² of posterior means in physical units, a row a property.
+
+    Arguments:
+        results: `metrics.evaluate` of each model by its name.
+    """
+    columns = {"bias": "bias", "scatter": "scatter", "nmad": "NMAD", "r2": "R²"}
+    return by_property(results, "point_estimates", columns).round(3)
+
+
+def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
+    """What the image adds over photometry [nat], training by training, beside two controls.
+
+    Arguments:
+        results: `training_seeds.json`, of `galcfm.studies.training_seeds`.
+        experiments: those of `controls.json`, of `galcfm.studies.picture_controls`.
+    """
+    shape = experiments["shape"]["gain"]
+    gains = {
+        f"image model, seed {seed}": (gain, f"{gain:+.3f}")
+        for seed, gain in results["gain_of_seeds"].items()
+    }
+    gains |= {
+        name: (found["gain"], with_error(found["gain"], found["standard_error"], 3, "+"))
+        for name, found in {
+            "image model, all seeds": results,
+            "control: six measurements on the cutout": experiments["picture"],
+            "control: three true numbers of the shape": experiments["shape"],
+        }.items()
+    }
+    return pd.DataFrame(
+        {
+            name: {"gain [nat]": text, "of these three numbers'": f"{gain / shape:.0%}"}
+            for name, (gain, text) in gains.items()
+        }
+    ).T
