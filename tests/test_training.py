@@ -1,5 +1,8 @@
 """Training: it learns, it resumes to the same result, it refuses what does not fit."""
 
+import ctypes
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -323,3 +326,24 @@ def test_weights_draw_the_galaxies_of_another_population(survey, tmp_path):
 def test_bad_weights_are_refused(survey, tmp_path, weights, message):
     with pytest.raises(TrainingError, match=message):
         train(model(), survey, tmp_path, TrainingSettings(), weights=weights, progress=False)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone")
+def test_memory_that_is_freed_stays():
+    """Or a training on images spends a third of its time on pages."""
+    script = (
+        "import resource, torch\n"
+        "from galcfm.paths import keep_memory\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(5): [torch.ones(12 << 20) for _ in range(4)]\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "faults()\n"
+        "before = faults()\n"
+        "keep_memory()\n"
+        "faults()\n"
+        "print(before, faults())\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    before, after = map(int, found.stdout.split())
+    assert after < before / 10

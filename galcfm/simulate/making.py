@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import require_disk_space
+from galcfm.paths import keep_memory, require_disk_space
 from galcfm.provenance import code_digest
 from galcfm.simulate.instruments import SDSS, Instrument, instrument_of
 from galcfm.simulate.population import assemble, candidates, check_size
@@ -109,7 +109,7 @@ def simulate_survey(
         for first in count(0, 4 * processes):
             tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
             # As a list: joblib dislikes that one stops asking before the last of them.
-            yield from list(_in_order(candidates, tasks, processes))
+            yield from list(_in_order(_candidates, tasks, processes))
 
     identity = {"parameters": parameters, "code": code, "versions": _versions()}
     writer = SurveyWriter(folder, n_galaxies, identity)
@@ -188,6 +188,11 @@ def _holds(folder: Path | str, parameters: dict, code: str, replace: bool) -> bo
 def _versions() -> dict[str, str]:
     """Of what draws and renders: with others, a survey that was interrupted is made anew."""
     return {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
+
+
+def _candidates(*task) -> pd.DataFrame:
+    keep_memory()
+    return candidates(*task)
 
 
 def _render_block(partial: Path, start: int, rows, seed: int, instrument, options) -> int:

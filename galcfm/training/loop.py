@@ -9,7 +9,6 @@ numbers, each computes its parts of the batch, and gradients are summed once a s
 are those of one process, but for rounding.
 """
 
-import ctypes
 import math
 import os
 import time
@@ -27,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from galcfm.networks import ImageEncoder
-from galcfm.paths import disk_errors_in_a_sentence, replacing
+from galcfm.paths import disk_errors_in_a_sentence, keep_memory, replacing
 from galcfm.posterior import ModelError, Posterior, default_device, require_own_model
 from galcfm.posterior.bands import hide_bands
 from galcfm.provenance import array_digest
@@ -227,7 +226,7 @@ def _fabric() -> Fabric:
     n, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     kind = default_device().type
     if kind == "cpu":
-        _keep_memory()
+        keep_memory()
     if n == 1:
         return Fabric(accelerator=kind, devices=1)
     # Without broadcasts before a step, for which a process without a part would be waited in vain.
@@ -235,19 +234,6 @@ def _fabric() -> Fabric:
     fabric = Fabric(accelerator=kind, devices=here, num_nodes=n // here, strategy=strategy)
     fabric.launch()
     return fabric
-
-
-def _keep_memory() -> None:
-    """Let freed memory stay with the process, where the C library is glibc.
-
-    Else each large temporary goes back to the system and comes page by page anew: a third more
-    time for a training on images of 128×128 pixels.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        # M_MMAP_THRESHOLD at its largest, M_TRIM_THRESHOLD, M_TOP_PAD: see mallopt(3).
-        for parameter, value in ((-3, 32 << 20), (-1, (1 << 31) - 1), (-2, 256 << 20)):
-            mallopt(parameter, value)
 
 
 @contextmanager
