@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galcfm import Survey
+from galcfm import Posterior, Survey
+from galcfm.paths import published_folder
 from galcfm.properties import BANDS, EXTINCTION
+from galcfm.simulate import render, simulate_catalogue
 from galcfm.studies import real_galaxies, stored
 from galcfm.training import TrainingSettings
 
@@ -119,3 +121,21 @@ def test_published_models_know_real_galaxies(galaxies):
     result = real_galaxies.compare_masses(samples.median(1).values.numpy(), masses)
     assert abs(result["bias"]) < 0.15
     assert result["scatter"] < 0.15
+
+
+def test_the_published_image_model_learns_from_pictures():
+    """On galaxies that it has not seen; of other galaxies' pictures it makes less."""
+    catalogue = simulate_catalogue(160, 4321)
+    survey = Survey(catalogue, render(catalogue, 4321))
+    other = Survey(catalogue, np.roll(survey.images, 1, axis=0))
+    folder = published_folder() / "models"
+    image, photometry = (Posterior.load(folder / name, "cpu") for name in ("image", "photometry"))
+
+    def log_prob(model, of):
+        return model.log_prob_from(of.properties, model.encode_survey(of), 12).double().numpy()
+
+    gain = log_prob(image, survey) - log_prob(photometry, survey)
+    assert gain.mean() > 0.15
+    assert (log_prob(image, survey) - log_prob(image, other)).mean() > 0.5
+    draws = image.sample(survey.magnitudes[:2], survey.images[:2], n_samples=50, steps=12)
+    assert draws.shape == (2, 50, 5)
