@@ -203,7 +203,7 @@ def draw_neighbours(rng: np.random.Generator, instrument: Instrument = SDSS) -> 
     return spectra
 
 
-def _counted(kind: str, rng, instrument: Instrument) -> np.ndarray:
+def _counted(kind: str, rng, instrument: Instrument = SDSS) -> np.ndarray:
     """r magnitudes of the stars or galaxies on a stamp, by `COUNTS`."""
     slope = COUNTS[f"{kind}_slope"]
     r_max = COUNTS["r_max"] + 1.25 * np.log10(instrument.depth)

@@ -73,7 +73,10 @@ def look_through_fibre(
 
 
 def _lines_seen(
-    g: SimpleNamespace, in_fibre: np.ndarray, a_v: np.ndarray, magnitude_limit: float
+    g: SimpleNamespace,
+    in_fibre: np.ndarray,
+    a_v: np.ndarray,
+    magnitude_limit: float = SDSS.magnitude_limit,
 ) -> np.ndarray:
     """Whether the four lines of the classification are seen in the fibre, `(n,)`: see `LINES`.
 

@@ -91,7 +91,7 @@ def render_galaxy(
     row, rng: np.random.Generator, *, instrument: Instrument = SDSS, varied_sky: bool = True
 ) -> np.ndarray:
     """Cutout of one galaxy (a mapping of catalogue columns), uint8 `(128, 128, 3)`."""
-    row = dict(row) | {name: instrument.zoom * row[name] for name in ANGLES}
+    row = dict(row) | {name: instrument.zoom * row[name] for name in ANGLES if name in row}
     # Each on its own, so that one more arm changes no neighbour.
     of_galaxy, of_others, of_frame = rng.spawn(3)
     frame = draw_frame(row, of_frame, instrument) if varied_sky else plain_frame(row, instrument)
