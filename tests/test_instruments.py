@@ -95,14 +95,25 @@ def test_sky_noise_follows_pixels_and_depth(deep):
 
 def test_pictures_of_the_same_sky_are_as_bright_whatever_the_pixels(deep):
     """But for the stretch: grey levels stand for surface brightness."""
-    big = deep.nlargest(8, "disc_radius")
-    means = [
-        render(big, 4, instrument=replace(LSST, pixel_scale=scale), varied_sky=False)[
-            :, 56:72, 56:72
-        ].mean()
-        for scale in (0.2, 0.21)
-    ]
+    big, means = deep.nlargest(8, "disc_radius"), []
+    for scale in (0.2, 0.4):
+        instrument = replace(LSST, pixel_scale=scale, stretch=0.5)
+        images = render(big, 4, instrument=instrument, varied_sky=False)
+        half = round(1.6 / scale)
+        means.append(images[:, 64 - half : 64 + half, 64 - half : 64 + half].mean())
     assert means[1] == pytest.approx(means[0], rel=0.1)
+
+
+def test_deeper_pictures_show_more_neighbours():
+    """As many as the counts say down to the same signal to noise."""
+
+    def mean(instrument):
+        rng = np.random.default_rng(0)
+        return np.mean([len(frames._counted("galaxies", rng, instrument)) for _ in range(300)])
+
+    ten_thousand = Instrument(depth=10_000)  # five magnitudes
+    assert mean(ten_thousand) / mean(SDSS) == pytest.approx(10 ** (0.45 * 5), rel=0.1)
+    assert mean(Instrument(pixel_scale=2 * PIXEL_SCALE)) / mean(SDSS) == pytest.approx(4, rel=0.1)
 
 
 def test_a_survey_of_another_instrument_says_so(tmp_path):

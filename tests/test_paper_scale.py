@@ -1,5 +1,6 @@
 """The commands for a GPU, rehearsed small: they chain, stop in time, and go on."""
 
+import json
 import signal
 
 import numpy as np
@@ -37,6 +38,10 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
     assert set(results["gain"]["log_p_photometry"]) == {"1", "2", "3"}
     assert results["command"].endswith("summarise --recipe rehearsal")
     model = Posterior.load(published / "models" / "image")
+    trained = json.loads((tmp_path / "rehearsal" / "image" / "model.json").read_text())
+    description = json.loads((published / "models" / "image" / "model.json").read_text())
+    assert description["provenance"] == trained["provenance"]
+    assert description["metadata"]["command"].endswith("train --recipe rehearsal")
     test = survey.split("test").select(range(paper_scale.REHEARSAL["n_test"]))
     np.testing.assert_array_equal(table["object_id"], test.object_id)
     expected = model.infer(test, n_samples=40, steps=10, progress=False)
@@ -86,6 +91,15 @@ def test_what_is_not_installed_is_named(monkeypatch):
         rehearse("train", "anywhere")
 
 
+def test_models_may_be_told_the_redshift(survey, tmp_path):
+    survey.save(tmp_path / "survey")
+    assert rehearse("train", tmp_path, "--redshift") == 0
+    folder = tmp_path / "rehearsal_redshift"
+    assert Posterior.load(folder / "image").use_redshift
+    told = "python -m galcfm.studies.paper_scale train --recipe rehearsal --redshift"
+    assert paper_scale.command_of("train", folder) == told
+
+
 def test_a_learning_curve_is_extrapolated_by_its_law():
     epoch = np.arange(1, 13)
     noise = 1e-4 * np.random.default_rng(1).standard_normal(12)
@@ -93,4 +107,6 @@ def test_a_learning_curve_is_extrapolated_by_its_law():
     truth = 0.8 + 0.3 * 200**-0.7
     assert found["loss"] == pytest.approx(truth, abs=5 * found["standard_error"])
     assert found["standard_error"] < 0.003
+    with pytest.raises(ValueError, match="4 epochs tell no curve"):
+        extrapolated({"validation_loss": [1.0, 0.9, 0.85, 0.84]}, 200)
     assert found["still_to_fall"] == pytest.approx(found["best"] - found["loss"])

@@ -86,14 +86,8 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
     return figure
 
 
-# Colours are those of this paper's models, by what is seen; dark for fits of single galaxies.
-KINDS = {"photometry": "photometry", "image": "with the picture", "truth": "SED fitting"}
-
-
-def _colour(label: str, pictures: bool) -> str:
-    if label.startswith("SED"):
-        return COLOURS["truth"]
-    return COLOURS["image" if pictures else "photometry"]
+# Colours are those of this paper's models, by what a method sees.
+KINDS = {"photometry": "photometry", "image": "with the picture"}
 
 
 @styled
@@ -113,11 +107,11 @@ def method_intervals(
     places = -np.arange(len(labels))
     for axes_row, galaxy in zip(grid, galaxies, strict=True):
         for axes, p in zip(axes_row, PROPERTIES, strict=True):
-            for place, (row, (label, pictures)) in zip(places, labels.items(), strict=True):
+            for place, (row, (_, pictures)) in zip(places, labels.items(), strict=True):
                 of = draws[(draws["row"] == row) & (draws["object_id"] == galaxy)][p.name].dropna()
                 if of.empty:
                     continue
-                colour = _colour(label, pictures)
+                colour = COLOURS["image" if pictures else "photometry"]
                 low, lower, middle, upper, high = np.quantile(of, (0.025, 0.16, 0.5, 0.84, 0.975))
                 axes.plot([low, high], [place, place], color=colour, lw=1)
                 axes.plot([lower, upper], [place, place], color=colour, lw=3)
@@ -158,8 +152,9 @@ def method_corner(
         grid[i, j].set_xlim(reach[names[j]])
         if j < i:
             grid[i, j].set_ylim(reach[names[i]])
-    for row, (label, pictures) in labels.items():
-        of, colour = of_galaxy[of_galaxy["row"] == row], _colour(label, pictures)
+    for row, (_, pictures) in labels.items():
+        of = of_galaxy[of_galaxy["row"] == row]
+        colour = COLOURS["image" if pictures else "photometry"]
         known = [name for name in names if of[name].notna().all() and len(of)]
         for i, j in product(range(len(names)), repeat=2):
             if j > i or not {names[i], names[j]} <= set(known):

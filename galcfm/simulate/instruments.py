@@ -35,13 +35,14 @@ class Instrument:
     stretch: float = 1.0
 
     def __post_init__(self):
+        object.__setattr__(self, "redshift_range", tuple(self.redshift_range))
         low, high = self.redshift_range
         if not 0.02 <= low < high <= 0.6:
             raise ValueError(
                 f"redshift_range is {self.redshift_range}: expected two numbers that rise, within "
                 "0.02 to 0.6"
             )
-        for name in ("pixel_scale", "seeing", "depth", "stretch"):
+        for name in ("magnitude_limit", "pixel_scale", "seeing", "depth", "stretch"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
 
@@ -52,14 +53,16 @@ class Instrument:
 
 
 SDSS = Instrument()
-# Of both, depth is that of a point source in r, at five standard deviations: 22.7 mag for SDSS.
+# A point source is seen at five standard deviations down to m in r, 22.7 for SDSS. Its noise is
+# that of the sky under it, so that depth = (seeing · 10^(0.4 (m − 22.7)))². Numbers are rounded,
+# those of the stretch ours; r < 19.5 and z < 0.6 are about the galaxies of DESI's bright survey
+# (Hahn et al. 2023, AJ 165, 253).
 INSTRUMENTS = {
     "SDSS": SDSS,
-    # Dey et al. (2019, AJ 157, 168): 23.9 mag, pixels of 0.262″, 1.18″; r < 19.5 and z < 0.6 are
-    # the galaxies of DESI's bright survey (Hahn et al. 2023, AJ 165, 253).
+    # Dey et al. (2019, AJ 157, 168): m about 23.9, pixels of 0.262″, seeing about 1.2″.
     "Legacy": Instrument(19.5, (0.02, 0.6), 0.262, 0.9, 7.0, 1.5),
-    # Ivezić et al. (2019, ApJ 873, 111): 18 visits, a year's, of 24.7 mag each, 0.2″, 0.8″.
-    "LSST": Instrument(19.5, (0.02, 0.6), 0.2, 0.6, 270.0, 4.0),
+    # Ivezić et al. (2019, ApJ 873, 111): m about 27.5 after ten years, 26.25 after one; 0.2″, 0.8″.
+    "LSST": Instrument(19.5, (0.02, 0.6), 0.2, 0.6, 250.0, 4.0),
 }
 
 

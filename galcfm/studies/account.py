@@ -307,20 +307,48 @@ def judge(row: Row, models: dict[str, Posterior], survey: Survey, plan: Plan) ->
     return {"log_prob": log_prob, "numbers": numbers}
 
 
-def summary(results: dict, gains: pd.DataFrame) -> dict:
-    """Each row's gain with its error over galaxies and trainings, in the order of `ROWS`.
+def summary(
+    results: dict, gains: pd.DataFrame, group: str = "rows", order: Sequence[str] = tuple(ROWS)
+) -> dict:
+    """Each row's gain with its error over galaxies and trainings.
 
     Arguments:
-        results: as stored, `rows` by name.
+        results: as stored, rows by name.
         gains: gain [nat] of each test galaxy, a column `ROW/SEED` a training.
+        group: what rows are called in `results`.
+        order: of all rows.
     """
     rows = {}
-    for name in (name for name in ROWS if name in results["rows"]):
-        row = results["rows"][name]
+    for name in (name for name in order if name in results[group]):
+        row = results[group][name]
         columns = [f"{name}/{seed}" for seed in row["seeds"]]
         table = gains[columns].to_numpy(dtype=float).T
         rows[name] = row | over_trainings(table) | {"trainings": len(columns)}
-    return results | {"rows": rows}
+    return results | {group: rows}
+
+
+def compare(
+    row: Row, survey: Survey, plan: Plan, folder: Path, name: str, seed: int, progress: bool = True
+) -> tuple[dict, pd.Series]:
+    """Train both models of a row, and judge them.
+
+    Arguments:
+        row: of the account.
+        survey: the row's.
+        plan: how much of everything.
+        folder: where models go.
+        name: of the row.
+        seed: of both trainings.
+        progress: show bars.
+
+    Returns:
+        The `numbers` of `judge`; and what the picture adds for each test galaxy [nat].
+    """
+    recipe = replace(plan.recipe, seed=seed, use_redshift=row.redshift, **row.recipe)
+    models = trained(survey, folder, f"{name}-{seed}", recipe, progress)
+    found = judge(row, models, survey, plan)
+    log_prob = found["log_prob"]
+    return found["numbers"], pd.Series(log_prob["image"] - log_prob["photometry"])
 
 
 def run(
@@ -348,12 +376,10 @@ def run(
     for name, seed in kept.missing(names, seeds):
         row = ROWS[name]
         survey = survey_of(row, plan, progress)
-        recipe = replace(plan.recipe, seed=seed, use_redshift=row.redshift, **row.recipe)
-        models = trained(survey, run_folder("account", key), f"{name}-{seed}", recipe, progress)
-        found = judge(row, models, survey, plan)
-        gain = pd.Series(found["log_prob"]["image"] - found["log_prob"]["photometry"])
+        where = run_folder("account", key)
+        numbers, gain = compare(row, survey, plan, where, name, seed, progress)
         of_row = {"row": asdict(row), "n_test": len(gain)}
-        kept.keep(name, seed, found["numbers"], of_row, gain, summary)
+        kept.keep(name, seed, numbers, of_row, gain, summary)
     return kept.results()
 
 

@@ -7,19 +7,17 @@ seeds each, and writes `data/published/other_instruments.json` and, galaxy by ga
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from galcfm.paths import run_folder
 from galcfm.simulate import INSTRUMENTS
 from galcfm.studies import account
 from galcfm.studies.stored import KeptTrainings, kept_catalogue, kept_pictures, key_of, read_command
-from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
 
-__all__ = ["main", "run", "summary", "survey_of"]
+__all__ = ["main", "run", "survey_of"]
 
 
 def survey_of(name: str, plan: account.Plan, progress: bool = True) -> Survey:
@@ -37,21 +35,6 @@ def survey_of(name: str, plan: account.Plan, progress: bool = True) -> Survey:
     )
 
 
-def summary(results: dict, gains: pd.DataFrame) -> dict:
-    """Each instrument's gain with its error over galaxies and trainings.
-
-    Arguments:
-        results: as stored, `instruments` by name.
-        gains: gain [nat] of each test galaxy, a column `INSTRUMENT/SEED` a training.
-    """
-    rows = {}
-    for name in (name for name in INSTRUMENTS if name in results["instruments"]):
-        row = results["instruments"][name]
-        of_row = gains[[f"{name}/{seed}" for seed in row["seeds"]]].to_numpy(dtype=float).T
-        rows[name] = row | over_trainings(of_row[:, : row["n_test"]])
-    return results | {"instruments": rows}
-
-
 def run(
     folder: Path, plan: account.Plan, seeds: Sequence[int], *, command="", progress: bool = True
 ) -> dict:
@@ -67,15 +50,13 @@ def run(
     plain = asdict(plan) | {"processes": 0}
     key = key_of(plain, "galcfm.studies.other_instruments")
     kept = KeptTrainings(folder, "other_instruments", key, command, plain, group="instruments")
+    summary = partial(account.summary, group="instruments", order=tuple(INSTRUMENTS))
     for name, seed in kept.missing(list(INSTRUMENTS), seeds):
-        survey = survey_of(name, plan, progress)
-        recipe = replace(plan.recipe, seed=seed)
-        where = run_folder("other_instruments", key)
-        models = account.trained(survey, where, f"{name}-{seed}", recipe, progress)
-        found = account.judge(account.Row(name), models, survey, plan)
-        gain = pd.Series(found["log_prob"]["image"] - found["log_prob"]["photometry"])
+        survey, where = survey_of(name, plan, progress), run_folder("other_instruments", key)
+        row = account.Row(name)
+        numbers, gain = account.compare(row, survey, plan, where, name, seed, progress)
         of_row = {"instrument": asdict(INSTRUMENTS[name]), "n_test": len(gain)}
-        kept.keep(name, seed, found["numbers"], of_row, gain, summary)
+        kept.keep(name, seed, numbers, of_row, gain, summary)
     return kept.results()
 
 

@@ -480,7 +480,7 @@ class Work:
         self.kept.keep(name, seed, numbers, of_row, column, summary)
 
     def keep_draws(self, name: str, method: Method, test: Survey) -> None:
-        """Keep draws of the galaxies that are shown, beside those of other rows and `LABEL`."""
+        """Keep draws of the galaxies that are shown, beside `LABEL` and those of other rows."""
         shown = test.select(np.arange(min(self.plan.n_shown, len(test))))
         draws = method.sample(shown, self.plan.n_shown_draws).astype(np.float32)
         table = pd.DataFrame(draws.reshape(-1, draws.shape[-1]), columns=list(method.properties))
@@ -490,8 +490,10 @@ class Work:
         path = self.kept.table.with_name("methods_draws.parquet")
         with self.kept.lock:
             if path.exists():
+                # Rows that are outdated may be of other galaxies.
+                others = [row for row in self.kept.results()["rows"] if row != name]
                 before = pd.read_parquet(path)
-                table = pd.concat([table, before[~before["row"].isin([name, LABEL])]])
+                table = pd.concat([table, before[before["row"].isin(others)]])
             with replacing(path) as temporary:
                 table.to_parquet(temporary, compression="zstd")
 

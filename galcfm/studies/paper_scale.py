@@ -13,11 +13,13 @@ any computer. No notebook and nothing of the book is needed.
 import argparse
 import json
 import math
+import shutil
 import signal
 import statistics
 import sys
 import time
 from dataclasses import asdict, replace
+from datetime import date
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +30,11 @@ __all__ = ["OUT_OF_TIME", "extrapolated", "load_scale", "main"]
 
 OUT_OF_TIME = 75  # exit code: call again (EX_TEMPFAIL of sysexits.h)
 CORE = ("torch", "lightning", "numpy", "scipy", "pandas", "pyarrow", "yaml", "safetensors", "tqdm")
+BEYOND_CORE = {
+    "simulate": ("galsim", "joblib", "PIL"),
+    "sample": ("xarray", "h5netcdf"),
+    "summarise": ("xarray", "h5netcdf", "matplotlib"),
+}
 MODELS = ("photometry", "image")
 SEEDS = (2, 3)  # of further photometry models
 REDSHIFT = "_redshift"  # of names
@@ -179,7 +186,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
         results[name]["training"] = trained(folder / name, model)
         keep_draws(posteriors, target / "paper_scale", f"{folder.name}_{name}", sizes["n_kept"])
         if name == "image" and recipe.warm_start:  # the paper's starts cold
-            model.save(target / "models" / ("image" + REDSHIFT * recipe.use_redshift))
+            publish(folder / name, target / "models" / ("image" + REDSHIFT * recipe.use_redshift))
     comparison = metrics.compare(results["image"], results["photometry"])
     for name in MODELS:
         galaxies = results[name].pop("galaxies")
@@ -189,15 +196,33 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     results["gain"] = gain(folder, survey.split("test"))
     results |= {"comparison": comparison, "recipe": asdict(recipe), "sizes": sizes}
     results |= json.loads((folder / "notes.json").read_text())
-    command = f"python -m galcfm.studies.paper_scale summarise --recipe {folder.name}"
-    command = command.replace(REDSHIFT, " --redshift")
     key = key_of([asdict(recipe), sizes], "galcfm.studies.paper_scale")
-    store(target / "paper_scale" / f"{folder.name}.json", results, key, command)
+    path = target / "paper_scale" / f"{folder.name}.json"
+    store(path, results, key, command_of("summarise", folder))
     with replacing(target / "paper_scale" / f"{folder.name}.parquet") as temporary:
         table.to_parquet(temporary, compression="zstd")
     shown = sorted({*range(N_SHOWN), *spread_galaxies(test.properties, 6).tolist()})
     with replacing(target / "paper_scale" / "pictures.npz") as temporary:
         np.savez_compressed(temporary, rows=shown, images=test.images[shown])
+
+
+def command_of(stage: str, folder: Path) -> str:
+    """The command that does a stage in a folder of models."""
+    name, told, _ = folder.name.partition(REDSHIFT)
+    options = f"--recipe {name}" + " --redshift" * bool(told)
+    return f"python -m galcfm.studies.paper_scale {stage} {options}"
+
+
+def publish(trained: Path, target: Path) -> None:
+    """Copy a model, whose commit and machine stay those of its training."""
+    description = json.loads((trained / "model.json").read_text())
+    command = command_of("train", trained.parent)
+    description["metadata"] |= {"command": command, "date": str(date.today())}
+    target.mkdir(parents=True, exist_ok=True)
+    for file in trained.glob("*.safetensors"):
+        with replacing(target / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+    write_json(target / "model.json", description)
 
 
 def gain(folder: Path, test) -> dict:
@@ -224,12 +249,12 @@ def gain(folder: Path, test) -> dict:
 
 
 def trained(folder: Path, model) -> dict:
-    """How a model came about: its metadata, the history of its training, its size."""
+    """How a model came about: its metadata and settings, the history of its training, its size."""
     import pandas as pd
 
     history = pd.read_csv(folder / "training.csv")
     return {
-        **{k: v for k, v in model.metadata.items() if k != "settings"},
+        **model.metadata,
         "n_parameters": sum(p.numel() for p in model.parameters()),
         "history": history.to_dict("list"),
     }
@@ -286,7 +311,7 @@ def load_scale(recipe: str):
 def extrapolated(history: dict, epochs: int) -> dict[str, float]:
     """Where a validation loss would be after more epochs of a constant learning rate.
 
-    A power law with a floor, L = a + b e^-c, is fitted to the losses by least squares.
+    A power law of the epoch with a floor, L = a + b epoch^-c, is fitted by least squares.
 
     Arguments:
         history: of a training, with `validation_loss`.
@@ -295,11 +320,16 @@ def extrapolated(history: dict, epochs: int) -> dict[str, float]:
     Returns:
         `loss` at `epochs` with the `standard_error` of the fit alone; `best` of those measured;
         `still_to_fall`, their difference.
+
+    Raises:
+        ValueError: there are fewer than five epochs, too few for three coefficients.
     """
     import numpy as np
     from scipy.optimize import curve_fit
 
     losses = np.asarray(history["validation_loss"])
+    if len(losses) < 5:
+        raise ValueError(f"{len(losses)} epochs tell no curve: train for five at least")
     epoch = np.arange(1.0, len(losses) + 1)
 
     def law(epoch, floor, height, power):
@@ -373,7 +403,7 @@ def note(folder: Path, name: str, content: dict) -> None:
 
 def require(stage: str) -> None:
     """Say in one sentence what is not installed."""
-    needed = (*CORE, "galsim", "joblib", "PIL") if stage == "simulate" else CORE
+    needed = (*CORE, *BEYOND_CORE.get(stage, ()))
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise SystemExit(

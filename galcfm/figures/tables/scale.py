@@ -10,7 +10,7 @@ from galcfm.properties import PROPERTIES
 __all__ = ["PAPER", "beside_the_paper", "costs", "histories", "trainings"]
 
 MODELS = ("photometry", "image")
-# The paper's table 1 and section 4: means over 1,000 test galaxies and spreads between them, nat;
+# The paper's tables: means over 1,000 test galaxies and spreads between them, nat;
 # shares of galaxies where the image model is the better one, %; Wasserstein distances in units of
 # the properties.
 PAPER = {
