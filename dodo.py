@@ -229,8 +229,8 @@ def task_published():
     for name, options in STUDIES.items():
         command = ["-m", f"galcfm.studies.{name}", *options]
         needs = [f"notebook:{PROFILE}/03_posterior_sampling"]
-        if name == "cards":  # of the models that this one makes
-            needs.append("published:real_galaxies")
+        if name == "cards":  # of the models that these make
+            needs += ["published:real_galaxies", "published:students"]
         yield {
             "name": name,
             "actions": [(run, [sys.executable, *command, *["--smoke"] * (PROFILE == "smoke")])],

@@ -32,7 +32,8 @@ def published(tmp_path, monkeypatch, survey):
     monkeypatch.setattr(cards, "kept_catalogue", catalogue)
     monkeypatch.setattr(cards, "kept_pictures", pictures)
     encoder = {"n_features": 4, "widths": [2, 4], "crop": 64, "bin_factor": 8}
-    for name, sees in (MODELS | {"image": {"encoder": encoder}}).items():
+    also = {"image": {"encoder": encoder}, "student": {"jumps": 1}}
+    for name, sees in (MODELS | also).items():
         model = Posterior("r_and_colours", **sees | {"network": {"width": 8, "depth": 1}})
         model.fit_standardisation(survey.split("train"))
         model.metadata = {"survey": "toys", "n_train": 72}
@@ -40,7 +41,7 @@ def published(tmp_path, monkeypatch, survey):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["photometry", "image"])
+@pytest.mark.parametrize("name", ["photometry", "image", "student"])
 def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch, name):
     folder = published / "models" / name
     before = json.loads((folder / "model.json").read_text())
@@ -52,7 +53,9 @@ def test_models_are_measured_once_and_keep_their_origin(published, monkeypatch, 
     assert after == before
     assert found["survey"] == "simulate_catalogue(1200, 62)"
     model = Posterior.load(folder)
-    assert (folder / "README.md").read_text() == model_card(model, name)
+    card = model_card(model, name)
+    assert (folder / "README.md").read_text() == card
+    assert ("no density" in card) == (name == "student") == ("log_prob" not in found)
 
     def never(*_):
         raise AssertionError("measured again")

@@ -118,6 +118,12 @@ def make_figures(n, with_images=True):
         name: {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in of}
         for name, of in (("flow", PROPERTY_NAMES), ("fit", PROPERTY_NAMES[:2]))
     }
+    methods = {"flow": ("a flow", True), "npe": ("splines", False), "fit": ("SED fitting", False)}
+    of_methods = pd.DataFrame(rng.normal(size=(360, 5)), columns=list(PROPERTY_NAMES))
+    of_methods["row"] = np.repeat(list(methods), 120)
+    of_methods["object_id"] = np.tile(list("ab"), 180)
+    of_methods.loc[of_methods["row"] == "fit", "oxygen_abundance"] = np.nan
+    labels = pd.DataFrame(np.zeros((2, 5)), index=list("ab"), columns=list(PROPERTY_NAMES))
     difference = {"mean": 0.01, "standard_error": 0.01}
     of_set = {"coverage": {p: [0.68, 0.94] for p in PROPERTY_NAMES}, "n_drawn": 100}
     missing = {
@@ -131,6 +137,12 @@ def make_figures(n, with_images=True):
         ),
         "method_costs": lambda: figures.method_costs(costs, source=SOURCE),
         "method_coverage": lambda: figures.method_coverage(covered, source=SOURCE),
+        "method_intervals": lambda: figures.method_intervals(
+            of_methods, methods, labels, source=SOURCE
+        ),
+        "method_corner": lambda: figures.method_corner(
+            of_methods, methods, labels, galaxy="a", source=SOURCE
+        ),
         "point_gains": lambda: figures.point_gains(
             {"grey": (-0.2, 0.01), "residual network": (0.02, 0.02)}, source=SOURCE
         ),
@@ -218,6 +230,8 @@ def draw(make):
 EXPECTED = {
     "method_costs": ["time of 1,000 draws of a galaxy [s]", "2: fit"],
     "method_coverage": ["share within 68 %", "flow"],
+    "method_intervals": [*style.LABELS.values(), "a flow", "SED fitting"],
+    "method_corner": [*style.LABELS.values(), "photometry", "with the picture"],
     "point_gains": ["gain over the reference [nat] ± 2 standard errors", "grey"],
     "degeneracies": ["Correlation in the posterior", "Longest axis [population's spread]"],
     "departures": ["deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"],

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,6 +174,7 @@ class Perfect:
     """A posterior that is exact: Gaussians about what the magnitudes say."""
 
     spread = 0.1
+    flow = SimpleNamespace(jumps=0)
 
     def __init__(self, widened=1.0):
         self.widened = widened

@@ -91,8 +91,8 @@ def measure(posterior, survey, n_samples: int = 100, steps: int = 25, seed: int 
 
     Returns:
         `survey`; `n`; `log_prob`, the mean exact log-density of the truth in nat, with its standard
-        error `log_prob_error`; `coverage`, by property the shares of truths within the central
-        intervals of `levels`.
+        error `log_prob_error`, but of a student, which has none; `coverage`, by property the shares
+        of truths within the central intervals of `levels`.
 
     Raises:
         ModelError: fewer than two galaxies have all labels.
@@ -103,13 +103,16 @@ def measure(posterior, survey, n_samples: int = 100, steps: int = 25, seed: int 
     name, survey = Path(survey.name).name, survey.select(labelled)
     condition = posterior.encode_survey(survey)
     samples = posterior.sample_from(condition, survey.object_id, n_samples, steps, seed)
-    log_prob = posterior.log_prob_from(survey.properties, condition, steps).double()
+    density = {}
+    if not posterior.flow.jumps:
+        log_prob = posterior.log_prob_from(survey.properties, condition, steps).double()
+        density["log_prob"] = round(float(log_prob.mean()), 3)
+        density["log_prob_error"] = round(float(log_prob.std()) / len(survey) ** 0.5, 3)
     shares = coverage(samples.numpy(), survey.properties, LEVELS)
     return {
         "survey": name,
         "n": len(survey),
-        "log_prob": round(float(log_prob.mean()), 3),
-        "log_prob_error": round(float(log_prob.std()) / len(survey) ** 0.5, 3),
+        **density,
         "levels": list(LEVELS),
         "coverage": {
             p.name: [round(float(share), 3) for share in shares[:, k]]
@@ -213,9 +216,14 @@ def _calibration(found: dict | None) -> list[str]:
         return ["It was not measured: try the model on galaxies with known properties before use."]
     errors = [(level * (1 - level) / found["n"]) ** 0.5 for level in found["levels"]]
     return [
-        f"Measured on {found['n']} galaxies of `{found['survey']}` that it was not trained on. The "
-        f"mean exact log-density of their truths is {found['log_prob']:.2f} ± "
-        f"{found['log_prob_error']:.2f} nat, per unit of each property. Shares of the truths in "
+        f"Measured on {found['n']} galaxies of `{found['survey']}` that it was not trained on. "
+        + (
+            f"The mean exact log-density of their truths is {found['log_prob']:.2f} ± "
+            f"{found['log_prob_error']:.2f} nat, per unit of each property. "
+            if "log_prob" in found
+            else "Its draws have no density: it is a student, which makes them in few jumps. "
+        )
+        + "Shares of the truths in "
         "the central credible intervals, which are the levels themselves where a model is "
         "calibrated:",
         table(
@@ -262,7 +270,8 @@ def _facts(name: str, found: dict | None):
 
 def _numbers(found: dict | None):
     if found is not None:
-        yield "log_prob", "mean log-density of the truth [nat]", found["log_prob"]
+        if "log_prob" in found:
+            yield "log_prob", "mean log-density of the truth [nat]", found["log_prob"]
         worst = max(
             abs(share - level)
             for shares in found["coverage"].values()
