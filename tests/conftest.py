@@ -60,6 +60,11 @@ def survey() -> Survey:
     return toy_survey(120)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """The book first, as it takes longest: one worker builds it while the other does the rest."""
+    items.sort(key=lambda item: item.path.name != "test_book.py")
+
+
 @pytest.fixture(autouse=True)
 def _one_seed():
     torch.manual_seed(0)
