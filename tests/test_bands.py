@@ -234,11 +234,20 @@ def test_conditions_of_many_redshifts(images, told):
     np.testing.assert_array_equal(found[:, 1], one)
 
 
-def test_quantiles_of_a_triangle():
-    grid = np.linspace(0, 1, 11)
-    found = redshift_quantiles(grid, [grid, np.ones(11)], 50)
+@pytest.mark.parametrize("grid", [np.linspace(0, 1, 11), np.r_[0, np.geomspace(1e-4, 1, 7)]])
+def test_quantiles_of_a_triangle(grid):
+    found = redshift_quantiles(grid, [grid, 1 - grid, np.ones(len(grid))], 50)
     wanted = (np.arange(50) + 0.5) / 50
-    np.testing.assert_allclose(found, [np.sqrt(wanted), wanted], atol=1e-4)
+    exact = [np.sqrt(wanted), 1 - np.sqrt(1 - wanted), wanted]
+    np.testing.assert_allclose(found, exact, atol=1e-12)
+
+
+def test_quantiles_of_a_peak_narrower_than_a_grid_is_wide():
+    grid = np.geomspace(1e-3, 7, 300)
+    peak = np.zeros(300)
+    peak[150] = 1
+    low, high = redshift_quantiles(grid, [peak], 2)[0]
+    assert grid[149] < low < grid[150] < high < grid[151]
 
 
 # Tables with gaps --------------------------------------------------------------------------------
@@ -343,6 +352,27 @@ def test_rows_without_any_band_or_with_wrong_ones_are_rejected():
     survey.parameters.clear()
     with pytest.raises(SurveyError, match="mag_g is nan"):
         survey.validate()
+
+
+def test_limits_alone_are_no_measurement(trained, tmp_path):
+    pytest.importorskip("dask")
+    from galcfm.catalogue import infer_catalogue
+
+    table = fluxes()
+    for band, softening in zip(BANDS, (1.4, 0.9, 1.2, 1.8, 7.4), strict=True):
+        b = 1e-10 * softening
+        flux = 1e-9 * table[f"mag_{band}"]
+        table[f"mag_{band}"] = -2.5 / np.log(10) * (np.arcsinh(flux / (2 * b)) + np.log(b))
+        table[f"magerr_{band}"] = 0.02
+        table.loc[2, [f"mag_{band}", f"magerr_{band}"]] = 26.0, 0.9
+    rejected = Survey.from_table(table, unit="asinh", **TABLE).rejected
+    assert rejected[["row", "reason"]].values.tolist() == [[2, "no band is measured"]]
+    table.to_parquet(tmp_path / "mine.parquet")
+    told = {"unit": "asinh", "total": True, "dereddened": True, "n_samples": 4, "steps": 2}
+    made = infer_catalogue(
+        trained[0], tmp_path / "mine.parquet", tmp_path / "out", **told, progress=False
+    )
+    assert (made.used, made.rejected, made.failed) == (7, 1, {})
 
 
 def test_a_catalogue_with_gaps_is_inferred(trained, tmp_path):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ pytest.importorskip("dask")
 from galcfm import Posterior, Survey
 from galcfm.catalogue import CatalogueError, command, infer_catalogue, inference, partitions
 from galcfm.catalogue.sources import find_source
+from galcfm.posterior import ModelError
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import SurveyError
 
@@ -170,6 +172,36 @@ def test_rows_do_not_depend_on_the_partitions(model, table, tmp_path, rows_a_par
     assert rows_of(cut.folder).equals(rows_of(whole.folder))
 
 
+def test_resumed_with_another_cut_each_row_stands_once(model, table, tmp_path):
+    whole = infer_catalogue(model, table, tmp_path / "whole", **TOLD, **FEW)
+    for size in (7, 40, 5, 15):
+        made = infer_catalogue(model, table, tmp_path / "out", rows_a_partition=size, **TOLD, **FEW)
+        assert (made.rows, made.used) == (40, 40)
+        assert rows_of(made.folder).equals(rows_of(whole.folder))
+
+
+def test_names_that_are_long_alike_or_hidden_lose_nothing(model, tmp_path):
+    places = [tmp_path / part / "渦巻銀河の測光カタログ第三版" for part in ("north", "south")]
+    for place, rows in zip(places, (galaxies()[:3], galaxies()[3:7]), strict=True):
+        place.mkdir(parents=True)
+        rows.to_parquet(place / "星団の銀河.parquet")
+    galaxies()[7:9].to_parquet(tmp_path / "south" / "_few.parquet")
+    pattern = str(tmp_path / "*" / "**" / "*.parquet")
+    made = infer_catalogue(model, pattern, tmp_path / "out", **TOLD, **FEW)
+    assert made.used == 9
+    assert set(made.table()["object_id"]) == set(galaxies()[:9]["object_id"])
+    import pyarrow.dataset
+
+    assert pyarrow.dataset.dataset(tmp_path / "out" / "dataset").count_rows() == 9
+
+
+def test_a_folder_that_dask_wrote_is_read(model, tmp_path):
+    for k in range(2):
+        (tmp_path / "in" / "all.parquet").mkdir(parents=True, exist_ok=True)
+        galaxies()[k::2].to_parquet(tmp_path / "in" / "all.parquet" / f"part.{k}.parquet")
+    assert infer_catalogue(model, tmp_path / "in", tmp_path / "out", **TOLD, **FEW).used == 40
+
+
 def test_rows_do_not_depend_on_blocks_formats_or_company(model, table, tmp_path, monkeypatch):
     from astropy.table import Table
 
@@ -288,6 +320,81 @@ def test_a_survey_needs_no_words(image_model, pictured, tmp_path):
         image_model, path, tmp_path / "same", cutouts=place, pixel_scale=0.396, **TOLD, **FEW
     )
     assert rows_of(made.folder).equals(rows_of(same.folder))
+
+
+def test_a_survey_may_lack_positions_and_its_limits_are_no_magnitudes(model, tmp_path):
+    frame = galaxies(6).drop(columns=["ra", "dec"])
+    frame[[f"magerr_{band}" for band in BANDS]] = 0.02
+    frame.loc[2, "magerr_u"] = np.inf
+    survey = Survey.from_table(frame, missing_bands=True, **TOLD)
+    survey.save(tmp_path / "survey")
+    made = infer_catalogue(model, tmp_path / "survey", tmp_path / "out", **FEW)
+    assert made.used == 5
+    (reason,) = made.rejected_rows()["reason"]
+    assert reason == "mag_u is an upper limit, which this model does not take"
+    with pytest.raises(ModelError, match="row 2: a magnitude or redshift is not finite"):
+        model.infer(survey, n_samples=8, steps=2)
+    # To one that takes gaps it is one.
+    gaps = made_model(missing_bands=True)
+    made = infer_catalogue(gaps, tmp_path / "survey", tmp_path / "gaps", **FEW)
+    without = survey.magnitudes.copy()
+    without[2, 0] = np.nan
+    theta = gaps.sample(without, object_id=survey.object_id, n_samples=6, steps=2)
+    assert made.table()["a_v_mean"].to_numpy() == pytest.approx(theta[..., 4].mean(1), abs=1e-4)
+    encoded = gaps.encode_survey(survey).numpy()
+    np.testing.assert_array_equal(encoded, gaps.encode(without).numpy())
+
+
+@pytest.mark.parametrize("kind", ["npy", "survey", "folder"])
+def test_other_cutouts_at_the_same_place_are_noticed(image_model, pictured, tmp_path, kind):
+    darker = Survey(pictured.catalogue, pictured.images // 4, pictured.parameters)
+    found, path, options = [], tmp_path / "table.parquet", {}
+    for survey in (pictured, darker):
+        if kind == "survey":
+            survey.save(path := tmp_path / "survey")
+        else:
+            shutil.rmtree(tmp_path / "folder", ignore_errors=True)
+            (tmp_path / "images.npy").unlink(missing_ok=True)
+            same, place = cutouts_as(kind, survey, tmp_path)
+            if not path.exists():  # the table itself is not touched again
+                same.rename(path)
+            options = {"cutouts": place, "pixel_scale": 0.396, **TOLD}
+        made = infer_catalogue(image_model, path, tmp_path / "out", **options, **FEW)
+        found.append(made.table()["a_v_mean"].to_numpy())
+        theta = image_model.sample(
+            survey.magnitudes, survey.images, object_id=survey.object_id, n_samples=6, steps=2
+        )
+        assert found[-1] == pytest.approx(theta[..., 4].mean(1), abs=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+def test_a_column_of_other_numbers_is_no_picture(image_model, pictured, tmp_path):
+    from astropy.table import Table
+
+    frame = pictured.catalogue[["object_id", *MAGNITUDES]]
+    fluxes = Table.from_pandas(frame)
+    fluxes["cutout"] = pictured.images.astype(np.int16) * 3
+    fluxes.write(tmp_path / "a.fits")
+    cells = [x.tolist() for x in pictured.images]
+    cells[1][0][0][0], cells[2] = 256, [[1, 2], [3]]
+    frame.assign(cutout=pd.Series(cells, dtype=object)).drop(index=2).to_parquet(
+        tmp_path / "b.parquet"
+    )
+    options = {"cutouts": "cutout", "pixel_scale": 0.396, **TOLD, **FEW}
+    for name, rejected in (("a.fits", 6), ("b.parquet", 1)):
+        made = infer_catalogue(image_model, tmp_path / name, tmp_path / f"of-{name}", **options)
+        assert made.rejected == rejected
+        assert made.rejected_rows()["reason"].str.contains("is no picture").all()
+
+
+def test_an_identifier_that_no_file_can_have_is_rejected(image_model, pictured, tmp_path):
+    path, place = cutouts_as("folder", pictured, tmp_path)
+    frame = pd.read_parquet(path)
+    frame.loc[0, "object_id"] = "銀河" * 60
+    frame.to_parquet(path)
+    options = {"cutouts": place, "pixel_scale": 0.396, **TOLD, **FEW}
+    made = infer_catalogue(image_model, path, tmp_path / "out", **options)
+    assert (made.used, made.rejected, made.failed) == (5, 1, {})
 
 
 def test_cutouts_that_are_wrong_are_rejected_row_by_row(image_model, pictured, tmp_path):

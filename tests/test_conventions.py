@@ -494,6 +494,29 @@ def test_one_fits_file_with_an_extension_a_galaxy(frame, tmp_path):
     assert close(survey.images[0])
     np.testing.assert_array_equal(survey.images[0], survey.images[1])
     assert f"all.fits has no extension called {ids[2]}" in reasons(survey)[2]
+    # Writers of FITS put names in capitals; of two that differ by these alone none is meant.
+    for hdu in hdus[1:]:
+        hdu.header["EXTNAME"] = hdu.header["EXTNAME"].upper()
+    fits.HDUList(hdus).writeto(tmp_path / "capitals.fits")
+    np.testing.assert_array_equal(taken(frame, tmp_path / "capitals.fits").images, survey.images)
+    hdus[1].header["EXTNAME"], hdus[2].header["EXTNAME"] = ids[0].upper(), ids[0].title()
+    fits.HDUList(hdus).writeto(tmp_path / "two.fits")
+    refused(f"has no extension called {ids[0]}", frame.head(1), tmp_path / "two.fits")
+
+
+def test_errors_and_masks_beside_the_images_are_no_images(frame, tmp_path):
+    frame = frame.head(2).assign(ra=150.0, dec=2.0)
+    ids = frame["object_id"].tolist()
+    others = []
+    for name in ("IVAR_R", "psf-i", "g mask", "WHT_G", "err_z"):
+        others.append(fits.ImageHDU(np.full((200, 200), 9.0), sky_header(0.262), name=name))
+        others[-1].header["EXTNAME"] = name
+    hdus = [fits.PrimaryHDU(), *others, *named_hdus()]
+    fits.HDUList(hdus).writeto(tmp_path / f"{ids[0]}.fits")
+    fits.HDUList([fits.PrimaryHDU(), *others]).writeto(tmp_path / f"{ids[1]}.fits")
+    survey = taken(frame, tmp_path)
+    assert close(survey.images[0])
+    assert list(reasons(survey)) == [1]
 
 
 def test_files_of_cutouts_that_are_none(frame, tmp_path):

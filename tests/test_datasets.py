@@ -1,7 +1,9 @@
 """Surveys in the layout of the Multimodal Universe: there and back, and through other loaders."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import datasets
 import h5py
@@ -18,6 +20,7 @@ from galcfm import Survey
 from galcfm.paths import published_folder
 from galcfm.studies.stored import BOOK_SURVEY
 from galcfm.survey import SurveyError
+from galcfm.survey import datasets as writing
 from galcfm.survey.datasets import data_card
 from galcfm.survey.multimodal import builder as multimodal_builder
 
@@ -71,7 +74,7 @@ def test_a_survey_without_pictures_stays_so(survey, tmp_path):
 
 
 def test_many_rows_make_several_files_in_order(survey, tmp_path, monkeypatch):
-    monkeypatch.setattr("galcfm.survey.datasets.ROWS_A_FILE", 10)
+    monkeypatch.setattr(writing, "ROWS_A_FILE", 10)
     survey.to_datasets(tmp_path / "toys")
     n = len(survey.split("train"))
     files = sorted(p.name for p in (tmp_path / "toys" / "data").glob("train-*"))
@@ -226,6 +229,49 @@ def test_a_data_set_is_replaced_whole(survey, tmp_path, layout):
     fewer = survey.select(np.arange(12))
     fewer.to_datasets(tmp_path / "toys", layout=layout)
     assert same(Survey.from_datasets(tmp_path / "toys"), fewer)
+
+
+def test_a_replacement_that_is_interrupted_is_told_of_and_done_again(survey, tmp_path, monkeypatch):
+    folder = tmp_path / "toys"
+    survey.to_datasets(folder)
+    fewer = survey.select(np.arange(12))
+    written = writing._write_parquet
+
+    def killed(*arguments):
+        written(*arguments)
+        raise KeyboardInterrupt
+
+    # While it is written, what was there stays.
+    monkeypatch.setattr(writing, "_write_parquet", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fewer.to_datasets(folder)
+    assert same(Survey.from_datasets(folder), survey)
+    monkeypatch.undo()
+    moved = []
+
+    def cut_short(self, target):
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(target)
+        os.replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        fewer.to_datasets(folder)
+    with pytest.raises(SurveyError, match="was being replaced when that was interrupted"):
+        Survey.from_datasets(folder)
+    monkeypatch.undo()
+    fewer.to_datasets(folder)
+    assert same(Survey.from_datasets(folder), fewer)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_file_that_is_missing_is_named(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "ROWS_A_FILE", 8)
+    survey.to_datasets(tmp_path / "toys")
+    next((tmp_path / "toys" / "data").glob("train-00001-of-*")).unlink()
+    with pytest.raises(SurveyError, match=r"train-00001-of-\d{5}.parquet is missing: fetch"):
+        Survey.from_datasets(tmp_path / "toys")
 
 
 def test_a_galaxy_without_a_place_is_named(survey, tmp_path):

@@ -369,6 +369,18 @@ def test_no_file_outside_the_folder_is_read(frame, pictures, tmp_path):
         Survey.from_table(frame, cutouts=folder, pixel_scale=0.396, **DECLARED)
 
 
+def test_of_two_rows_of_a_galaxy_the_one_with_a_cutout_is_used(frame, pictures):
+    twice = frame.assign(object_id=["a", "a", "b", "b", *frame["object_id"][4:]])
+    pictures = pictures.copy()
+    pictures[0] = 0
+    survey = Survey.from_table(twice, cutouts=pictures, pixel_scale=0.396, **DECLARED)
+    found = reasons(survey)
+    assert list(found) == [0, 3]
+    assert "cutout" in found[0]
+    assert "'b' occurs twice: row 2 is used" in found[3]
+    np.testing.assert_array_equal(survey.images, pictures[[1, 2, 4, 5, 6, 7]])
+
+
 def test_wrong_stacks_of_cutouts_are_refused(frame, pictures):
     def refused(message, cutouts, scale=0.396):
         with pytest.raises(SurveyError, match=message):

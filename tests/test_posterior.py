@@ -273,6 +273,17 @@ def test_a_foreign_model_is_refused(posterior, tmp_path):
     expect("do not belong together", architecture=architecture | {"network": {"width": 64}})
     expect("do not belong together", architecture=architecture | {"attention": True})
     path.write_text(json.dumps(description))
+    for text in ("[]", '{"schema_version": 1}', '{"schema'):
+        path.write_text(text)
+        with pytest.raises(ModelError, match="is not one that galcfm wrote, or not whole"):
+            Posterior.load(tmp_path)
+    path.write_text(json.dumps(description))
+    for name in ("range.safetensors", "model.safetensors"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ModelError, match="are not whole"):
+            Posterior.load(tmp_path)
+        (tmp_path / name).write_bytes(whole)
     weights = load_file(tmp_path / "model.safetensors")
     weights.pop("flow.network.output.bias")
     save_file(weights, tmp_path / "model.safetensors")

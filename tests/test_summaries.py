@@ -15,7 +15,7 @@ from galcfm.figures import replicated_photometry
 from galcfm.posterior import ModelError
 from galcfm.posterior.replicated import MagnitudeModel, check_photometry
 from galcfm.posterior.summaries import SUMMARY_FORMATS, save_summaries, summarise
-from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, save_posteriors
 from galcfm.survey import Survey
 
@@ -218,9 +218,30 @@ def test_impossible_colours_are_doubtful_and_usual_ones_are_not(training):
         replicated_photometry(replicated[:3], usual, source="world")
 
 
+def test_bands_that_are_not_measured_count_for_nothing(training):
+    model = MagnitudeModel.fit(training)
+    survey = world(120, 4)
+    catalogue = survey.catalogue.copy()
+    catalogue[[f"magerr_{band}" for band in BANDS]] = 0.02
+    catalogue.loc[:19, "mag_u"] = np.nan
+    catalogue.loc[20:39, ["mag_z", "magerr_z"]] = 5.0, np.inf
+    lacking = Survey(catalogue, None, {"missing_bands": True}, "gaps")
+    _, table = check_photometry(around(survey), lacking, model)
+    assert np.isnan(table["residual_u"][:20]).all()
+    assert np.isnan(table["residual_z"][20:40]).all()
+    assert table[["residual_u", "residual_z"]].notna().sum().tolist() == [100, 100]
+    _, whole = check_photometry(around(survey), survey, model)
+    assert table["share_farther"][40:].equals(whole["share_farther"][40:])
+    assert table["is_doubtful"].mean() < 0.1
+    # Nor is a model fitted to them.
+    fitted = MagnitudeModel.fit(lacking)
+    assert len(fitted.points) == 80
+    assert np.isfinite(fitted.coefficients).all()
+
+
 def test_what_cannot_be_replicated_is_refused(training):
     few = world(59, 4)
-    with pytest.raises(ModelError, match="has 59 galaxies with all properties, 60 are needed"):
+    with pytest.raises(ModelError, match="has 59 galaxies with all bands and properties, 60 are"):
         MagnitudeModel.fit(few)
     model = MagnitudeModel.fit(training)
     samples = np.repeat(few.properties[:, None], 3, 1)

@@ -22,8 +22,8 @@ __all__ = ["main"]
 
 DONE, FAILED, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
 CODES = """\
-exit codes: 0 done; 1 an error, told in one sentence; 2 called wrongly; 3 inferred but for
-partitions that could not be read, which are named; 130 interrupted. The same call goes on."""
+exit codes: 0 done; 1 an error, told in one sentence; 2 called wrongly; 3 no row could be used, or
+partitions could not be read, which are named; 130 interrupted. The same call goes on."""
 EXAMPLES = {
     "": """\
 examples:
@@ -125,7 +125,7 @@ def _infer_options(parser: argparse.ArgumentParser) -> None:
         help="HATS catalogue; survey of galcfm; file (Parquet, FITS, CSV, ECSV, VOTable), folder "
         "of files, or a quoted pattern of paths",
     )
-    add("--model", required=True, help="folder of a model, or photometry or photometry_redshift")
+    add("--model", required=True, help="folder of a model, or the name of one that is kept")
     add("--out", required=True, type=Path, help="folder of the result")
     add("--cutouts", help="folder, Zarr, HDF5 or NumPy file, or name of a column")
     add("--pixel-scale", type=float, help="of the cutouts [arcsec/pixel]")
@@ -196,7 +196,7 @@ def _infer(options) -> int:
         print(f"{made.rejected} rows could not be used: {made.folder / 'rejected'}")
     for reason in made.failed.values():
         print(f"galcfm: not read: {reason}", file=sys.stderr)
-    return INCOMPLETE if made.failed else DONE
+    return INCOMPLETE if made.failed or not made.used else DONE
 
 
 @contextlib.contextmanager

@@ -97,7 +97,7 @@ class InferredCatalogue:
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, columns=None) -> pd.DataFrame:
-        """The whole result in memory, or some columns of it, in the order of the source."""
+        """The whole result in memory, or some columns of it, by the names of its files."""
         return _read(self.folder / "dataset", columns)
 
     def rejected_rows(self) -> pd.DataFrame:
@@ -169,7 +169,8 @@ def infer_catalogue(
         n_samples, steps, seed: as `Posterior.sample` takes them.
         n_draws: draws a galaxy that are kept beside the summaries, in a nested column.
         rows_a_partition: rows of a file that are inferred together at most: what a killed worker
-            loses. A result is written and the progress seen after as many.
+            loses. A result is written and the progress seen after as many. With another number,
+            what was done before is done again.
         replace: a result of another model, source or settings is removed first.
         progress: show a bar.
 
@@ -263,7 +264,8 @@ def _task(model, source: Source, destination, columns, declared, cutouts, pixel_
     if cutouts is not None:
         pictures = open_pictures(cutouts, pixel_scale, source)
     mapped = {k: v for k, v in source.columns.items() if v is not None} | dict(columns or {})
-    return Task("", str(destination), mapped, unit, declared["dereddened"], pictures)
+    is_survey = source.kind == "survey"
+    return Task("", str(destination), mapped, unit, declared["dereddened"], pictures, is_survey)
 
 
 def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -> Task:
@@ -281,7 +283,7 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
         "columns": {k: task.columns[k] for k in sorted(task.columns)},
         "unit": task.unit,
         "dereddened": task.dereddened,
-        "cutouts": task.pictures,
+        "cutouts": _cutouts(task),
         "carried": carried,
         "source": source.token or os.path.abspath(source.name),
         "code": code_digest("galcfm.catalogue.partitions"),
@@ -403,9 +405,14 @@ def _told(task: Task, source: Source) -> dict:
         "columns": task.columns,
         "unit": task.unit,
         "dereddened": task.dereddened,
-        "cutouts": None if task.pictures is None else list(task.pictures),
+        "cutouts": _cutouts(task),
         **task.settings,
     }
+
+
+def _cutouts(task: Task) -> list | None:
+    """Kind, place and scale of the cutouts; that others are there now, records tell."""
+    return None if task.pictures is None else list(task.pictures[:3])
 
 
 def _content(task: Task, source: Source, state: str) -> dict:

@@ -60,7 +60,10 @@ class Task:
         destination: folder of the result.
         columns: names in a survey to names in the source, `None` for one that is left out.
         unit, dereddened: of magnitudes or fluxes, as `Survey.from_table` has them.
-        pictures: arguments of `Pictures`, or `None`.
+        pictures: arguments of `Pictures`, and a stamp by which other pictures at the same place are
+            noticed, or `None`.
+        is_survey: the source is a survey of galcfm, whose galaxies may lack a position, and whose
+            errors tell limits from magnitudes.
         schema: of the result, of Arrow.
         settings: `n_samples`, `steps`, `seed` and `n_draws`.
     """
@@ -71,6 +74,7 @@ class Task:
     unit: str
     dereddened: bool
     pictures: tuple | None
+    is_survey: bool = False
     schema: object = None
     settings: dict = field(default_factory=dict)
 
@@ -86,8 +90,13 @@ def is_done(task: Task, partition: Partition) -> dict | None:
         sizes = {name: os.stat(Path(task.destination) / name).st_size for name in record["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    same = record["key"] == task.key and record["stamp"] == partition.stamp
+    same = record["key"] == task.key and record["stamp"] == _stamp(task, partition)
     return record if same and sizes == record["files"] else None
+
+
+def _stamp(task: Task, partition: Partition) -> list:
+    """Of the rows and of the pictures of a partition."""
+    return [partition.stamp, None if task.pictures is None else task.pictures[-1]]
 
 
 def choose(block: Block, task: Task, model) -> dict[str, str]:
@@ -187,7 +196,7 @@ class CannotWrite(OSError):
 
 
 def _infer(partition: Partition, task: Task, model, frame, each) -> dict:
-    stamp, destination = partition.stamp, Path(task.destination)
+    stamp, destination = _stamp(task, partition), Path(task.destination)
     pictures = None if task.pictures is None else _pictures(*task.pictures)
     size = ROWS_A_BLOCK if pictures is None else ROWS_A_BLOCK_OF_PICTURES
     column = None if pictures is None else pictures.column
@@ -227,14 +236,16 @@ def _infer(partition: Partition, task: Task, model, frame, each) -> dict:
 
 
 @lru_cache(maxsize=8)
-def _pictures(kind: str, place: str, pixel_scale: float) -> Pictures:
+def _pictures(kind: str, place: str, pixel_scale: float, stamp: str) -> Pictures:
     return Pictures(kind, place, pixel_scale)
 
 
 def _wanted(partition, task, model, frame) -> tuple[str, ...] | None:
     """The columns of the source that are read, or all, where reading fewer saves nothing."""
     block = without_rows(partition, frame)
-    return None if block is None else sources_of(choose(block, task, model))
+    if block is None:
+        return None
+    return sources_of(choose(block, task, model)) + MAGNITUDE_ERRORS * task.is_survey
 
 
 def _judge(block: Block, task: Task, model) -> tuple[dict, list]:
@@ -244,12 +255,26 @@ def _judge(block: Block, task: Task, model) -> tuple[dict, list]:
     """
     unit, by_band = declared_unit(task.unit)
     chosen, gaps = choose(block, task, model), model.missing_bands
-    values, reasons, _ = read_columns(block.table, chosen, unit, gaps)
+    may_lack = (*LABELS, "ra", "dec") if task.is_survey else LABELS
+    values, reasons, _ = read_columns(block.table, chosen, unit, gaps, may_lack)
+    if task.is_survey and not model.use_magnitude_errors:
+        _hide_limits(values, block, reasons, gaps)
     with np.errstate(all="ignore"):
         to_magnitudes(values, unit, by_band, task.dereddened, reasons, gaps)
     if "ra" in values:
         values["ra"] = values["ra"] % 360
     return values, reasons
+
+
+def _hide_limits(values: dict, block: Block, reasons, gaps: bool) -> None:
+    """Limits of a survey are no magnitudes to a model that takes no errors."""
+    for name, error in zip(MAGNITUDES, MAGNITUDE_ERRORS, strict=True):
+        if not block.table.has(error):
+            continue
+        limit = np.isposinf(block.table.numbers(error, error, "AB")[0])
+        values[name] = np.where(limit, np.nan, values[name])
+        for row in np.flatnonzero(limit) if not gaps else ():
+            reasons[row].append(f"{name} is an upper limit, which this model does not take")
 
 
 def _infer_block(partition, block: Block, task: Task, model, pictures, each) -> tuple[dict, dict]:

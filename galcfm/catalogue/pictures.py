@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from galcfm.catalogue.sources import Block, CatalogueError, Partition
-from galcfm.survey.cutouts import CutoutFolder, fitted_cutout, read_cutout
+from galcfm.catalogue.sources import Block, CatalogueError, Partition, stamp_of
+from galcfm.survey.cutouts import STACKS, CutoutFolder, fitted_cutout, read_cutout
 
 __all__ = ["Pictures", "open_pictures"]
 
+LONGEST_NAME = 255  # bytes, of a file on disks of all kinds
 ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
-IMAGE_ARRAYS = ("images", "cutouts", "image", "cutout")
 
 
 class Pictures:
@@ -65,8 +65,10 @@ class Pictures:
         return read
 
 
-def open_pictures(cutouts, pixel_scale: float, source) -> tuple[str, str, float]:
-    """What kind of cutouts these are, and where; the arguments of `Pictures`.
+def open_pictures(cutouts, pixel_scale: float, source) -> tuple[str, str, float, str]:
+    """What kind of cutouts these are, and where: the arguments of `Pictures`, and a stamp.
+
+    Of a folder, files that come, go or are replaced are noticed; one that is written over is not.
 
     Arguments:
         cutouts: folder of files; a Zarr, HDF5 or NumPy file of uint8 `(n, height, width, 3)` in
@@ -81,13 +83,12 @@ def open_pictures(cutouts, pixel_scale: float, source) -> tuple[str, str, float]
     if not path.exists():
         if os.sep in str(cutouts) or path.suffix:
             raise CatalogueError(f"{cutouts} is missing: check the path of the cutouts")
-        return "column", str(cutouts), pixel_scale
+        return "column", str(cutouts), pixel_scale, ""
     path = path.resolve()
-    is_zarr = path.is_dir() and any(
-        (path / n).exists() for n in ("zarr.json", ".zgroup", ".zarray")
-    )
-    if path.is_dir() and not is_zarr:
-        return "folder", str(path), pixel_scale
+    zarr = [path / name for name in ZARR_FILES if (path / name).exists()]
+    stamp = str([stamp_of(part) for part in (path, *zarr)])
+    if path.is_dir() and not zarr:
+        return "folder", str(path), pixel_scale, stamp
     if any(partition.first is None for partition in source.partitions):
         raise CatalogueError(
             f"{cutouts} holds cutouts in the order of the rows, and {source.name} has no such "
@@ -108,14 +109,14 @@ def open_pictures(cutouts, pixel_scale: float, source) -> tuple[str, str, float]
             f"{cutouts} holds {n} cutouts for {source.rows} rows of {source.name}: one "
             "a row is needed"
         )
-    return "array", str(path), pixel_scale
+    return "array", str(path), pixel_scale, stamp
 
 
 def _open_array(path: Path):
     """Images, and identifiers where the file has them; nothing is read."""
-    if path.suffix == ".npy":
-        return np.load(path, mmap_mode="r"), None
     try:
+        if path.suffix == ".npy":
+            return np.load(path, mmap_mode="r"), None
         if path.is_dir():
             import zarr
 
@@ -128,15 +129,15 @@ def _open_array(path: Path):
         raise CatalogueError(
             f'{path} needs Zarr or h5py: pip install "galcfm[catalogue]"'
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise CatalogueError(
             f"{path} cannot be read as Zarr, HDF5 or NumPy: check that it is whole"
         ) from error
     if hasattr(opened, "shape"):
         return opened, None
-    name = next((name for name in IMAGE_ARRAYS if name in opened), None)
+    name = next((name for name in STACKS if name in opened), None)
     if name is None:
-        raise CatalogueError(f"{path} has no array called {' or '.join(IMAGE_ARRAYS)}: name it so")
+        raise CatalogueError(f"{path} has no array called {' or '.join(STACKS)}: name it so")
     return opened[name], opened.get("object_id")
 
 
@@ -152,6 +153,8 @@ class _Probed(CutoutFolder):
             for stem in dict.fromkeys((name, quote(name, safe=""))):
                 for end in (ending, ending.upper()):
                     path = self.folder / f"{stem}{suffix}{end}"
+                    if len(os.fsencode(path.name)) > LONGEST_NAME:
+                        continue
                     # An identifier can lead out of the folder no more than a link can.
                     own = path.parent == self.folder and path.is_file()
                     if own and path.resolve().parent == self.inside:
@@ -169,10 +172,17 @@ def _picture(value, pixel_scale: float) -> np.ndarray:
         value = value.get("bytes")
     if isinstance(value, bytes):
         return read_cutout(BytesIO(value), pixel_scale)
-    try:
-        pixels = np.asarray(value, dtype=np.uint8)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError("is no picture: JPEG, PNG or uint8 (height, width, 3) needed") from error
+    if isinstance(value, list):  # of Arrow, which are whole numbers of any size
+        try:
+            pixels = np.array(value)
+        except ValueError:  # rows of unequal length
+            pixels = np.array(None)
+        if pixels.dtype.kind in "iu" and pixels.size and 0 <= pixels.min() <= pixels.max() <= 255:
+            pixels = pixels.astype(np.uint8)
+    else:
+        pixels = np.asarray(value)
+    if pixels.dtype != np.uint8:
+        raise ValueError("is no picture: JPEG, PNG or uint8 (height, width, 3) needed")
     if pixels.ndim == 1:
         return read_cutout(BytesIO(pixels.tobytes()), pixel_scale)
     if pixels.ndim != 3 or pixels.shape[2] != 3:

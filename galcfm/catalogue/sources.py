@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from urllib.parse import quote
 
+from galcfm.provenance import digest
 from galcfm.survey import SurveyError
 from galcfm.survey.tables import FORMATS, SourceTable, read_table
 
@@ -28,11 +29,13 @@ __all__ = [
     "UnreadableError",
     "blocks",
     "find_source",
+    "stamp_of",
     "without_rows",
 ]
 
 # Text and packed files are read whole, about ten times their size in memory.
 LARGEST_WHOLE_FILE = 512 << 20
+LONGEST_LABEL = 150
 # Of a column, so that a file of large row groups takes no more memory than one of small ones.
 BUFFER = 1 << 20
 ASTROPY_METADATA = (b"table_meta_yaml", b"IVOA.VOTable-Parquet.content")
@@ -77,15 +80,17 @@ class Partition:
 
     @property
     def stamp(self) -> list:
-        """By which a changed file is noticed."""
-        found = []
-        for path in self.files:
-            try:
-                status = os.stat(path)
-                found.append([status.st_size, status.st_mtime_ns])
-            except OSError:
-                found.append(None)
-        return found
+        """By which a changed file is noticed, or that it was cut otherwise."""
+        return [self.start, self.stop, *(stamp_of(path) for path in self.files)]
+
+
+def stamp_of(path: str | os.PathLike) -> list | None:
+    """Size and time of a file or folder, or `None` where it is missing."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,10 @@ def find_source(source, rows_a_partition: int) -> Source:
         declared = {"unit": "AB", "total": True, "dereddened": True}
         return Source(str(path), partitions, _total(partitions), "survey", {}, declared)
     if path.is_dir():
-        base, files = path, [p for p in path.rglob("*") if _is_table(p.relative_to(path))]
+        base = path
+        tables = (p for p in path.rglob("*") if _is_table(p.relative_to(path)))
+        # Dask's folders of Parquet files have names as files have.
+        files = [p for p in tables if not p.is_dir()]
     elif path.is_file() or not glob.has_magic(str(source)):
         base, files = path.parent, [path]
     else:
@@ -181,7 +189,7 @@ def _counts(files: Sequence[Path]) -> list[int | None]:
 def _of_files(files, base: Path, rows_a_partition: int) -> tuple[Partition, ...]:
     found, first = [], 0
     for path, rows in zip(files, _counts(files), strict=True):
-        label = quote(Path(os.path.relpath(path, base)).as_posix(), safe="+=@ ")[-150:]
+        label = _label(Path(os.path.relpath(path, base)).as_posix())
         if rows is None:
             found.append(Partition(label, (str(path),), first=first))
             first = None
@@ -192,6 +200,14 @@ def _of_files(files, base: Path, rows_a_partition: int) -> tuple[Partition, ...]
             found.append(Partition(name, (str(path),), start, stop, stop - start, number))
         first = None if first is None else first + rows
     return tuple(found)
+
+
+def _label(path: str) -> str:
+    """A file's name in the result, which is neither too long nor hidden."""
+    label = quote(path, safe="+=@ ")
+    # The digest tells two long paths apart that end alike.
+    plain = len(label) <= LONGEST_LABEL and not label.startswith((".", "_"))
+    return label if plain else f"{digest(path)}-{label[-LONGEST_LABEL:]}"
 
 
 def _cut(rows: int, rows_a_partition: int) -> list[tuple[int, int]]:

@@ -165,14 +165,15 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
             f"row {int(np.flatnonzero(bad)[0])}: a density is negative, not finite or zero "
             f"everywhere ({bad.sum()} such rows): correct p(z), or remove these galaxies"
         )
-    # Fine enough that steps of the sum of a linear density do not show.
-    fine = np.linspace(redshift[0], redshift[-1], max(2001, 20 * len(redshift)))
-    wanted = (np.arange(n) + 0.5) / n
-    found = np.empty((len(density), n))
-    for row, values in enumerate(density):
-        p = np.interp(fine, redshift, values)
-        total = np.concatenate([[0], np.cumsum((p[1:] + p[:-1]) / 2)])
-        found[row] = np.interp(wanted, total / total[-1], fine)
+    step, found = np.diff(redshift), np.empty((len(density), n))
+    for row, p in enumerate(density):
+        total = np.concatenate([[0], np.cumsum((p[1:] + p[:-1]) / 2 * step)])
+        wanted = (np.arange(n) + 0.5) / n * total[-1]
+        k = np.searchsorted(total[1:], wanted)
+        # Within a step the integral of the linear density is quadratic.
+        left, slope = wanted - total[k], (p[k + 1] - p[k]) / step[k]
+        root = p[k] ** 2 + 2 * slope * left
+        found[row] = redshift[k] + 2 * left / (p[k] + np.sqrt(root.clip(0)))
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as arrays_bytes
 from safetensors.torch import load_file
@@ -253,6 +254,10 @@ class Posterior(nn.Module):
             )
         return raw
 
+    def survey_magnitudes(self, survey: Survey) -> np.ndarray:
+        """Magnitudes `(n, 5)` as `encode` takes them: without errors, a limit is a missing band."""
+        return survey.magnitudes if self.use_magnitude_errors else survey.measured_magnitudes
+
     def survey_conditions(self, survey: Survey) -> dict[str, np.ndarray | None]:
         """What the model uses of a survey beside magnitudes and images, as `encode` takes it.
 
@@ -292,13 +297,12 @@ class Posterior(nn.Module):
         conditions = self.survey_conditions(survey)
         if self.missing_bands:
             errors = conditions["magnitude_errors"]
-            seen = is_seen(survey.magnitudes, errors)
-            mean, covariance = band_covariance(np.where(seen, survey.magnitudes, np.nan))
+            mean, covariance = band_covariance(survey.measured_magnitudes)
             self.magnitude_mean.copy_(torch.from_numpy(mean))
             self.magnitude_covariance.copy_(torch.from_numpy(covariance))
             if errors is not None:
                 self.usual_errors.copy_(torch.from_numpy(usual_errors(survey.magnitudes, errors)))
-        raw = self.raw_features(survey.magnitudes, **conditions)
+        raw = self.raw_features(self.survey_magnitudes(survey), **conditions)
         for name, values in (("feature", raw), ("property", survey.properties)):
             std = values.std(0)
             getattr(self, f"{name}_mean").copy_(torch.from_numpy(values.mean(0)))
@@ -374,7 +378,7 @@ class Posterior(nn.Module):
     def encode_survey(self, survey: Survey, progress: bool = False) -> Tensor:
         """Condition `(n, c)` of each galaxy of a survey, from what the model uses of it."""
         return self.encode(
-            survey.magnitudes,
+            self.survey_magnitudes(survey),
             survey.images if self.uses_images else None,
             **self.survey_conditions(survey),
             progress=progress,
@@ -669,17 +673,24 @@ class Posterior(nn.Module):
                 raise ModelError(
                     f"{folder / name} is missing: no model there; notebook 02_training makes one"
                 )
-        description = json.loads((folder / "model.json").read_text())
-        found = description.get("schema_version")
+        try:
+            description = json.loads((folder / "model.json").read_text())
+            found = description.get("schema_version")
+            made_of = [description[name] for name in ("properties", "bands")] if found else []
+        except (ValueError, AttributeError, KeyError) as error:
+            raise ModelError(
+                f"{folder / 'model.json'} is not one that galcfm wrote, or not whole: fetch or "
+                "train the model again"
+            ) from error
         if found != SCHEMA_VERSION:
             raise ModelError(
                 f"{folder / 'model.json'} has schema version {found}, this galcfm reads "
                 f"{SCHEMA_VERSION}: train the model again"
             )
-        if description["properties"] != list(PROPERTY_NAMES) or description["bands"] != list(BANDS):
+        if made_of != [list(PROPERTY_NAMES), list(BANDS)]:
             raise ModelError(
-                f"{folder / 'model.json'} is a model of {description['properties']} from "
-                f"{description['bands']}, not of {list(PROPERTY_NAMES)} from {list(BANDS)}"
+                f"{folder / 'model.json'} is a model of {made_of[0]} from {made_of[1]}, not of "
+                f"{list(PROPERTY_NAMES)} from {list(BANDS)}"
             )
         try:
             posterior = cls(**description["architecture"])
@@ -690,7 +701,11 @@ class Posterior(nn.Module):
                     part, _, field = name.partition(".")
                     parts.setdefault(part, {})[field] = array
                 posterior.ranges = {part: TrainingRange(**fields) for part, fields in parts.items()}
-        except (TypeError, RuntimeError) as error:
+        except SafetensorError as error:
+            raise ModelError(
+                f"the weights in {folder} are not whole ({error}): fetch or train the model again"
+            ) from error
+        except (TypeError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"{folder / 'model.safetensors'} and the architecture in model.json do not "
                 f"belong together: train the model again ({error})"

@@ -59,21 +59,22 @@ class MagnitudeModel:
         """Fit to galaxies with known properties, best those that the posterior was trained on.
 
         Arguments:
-            survey: the galaxies; those without labels are left out.
+            survey: the galaxies; those without labels or all bands are left out.
             use_redshift: as the posterior was told it: a model that was not knows no distance.
 
         Raises:
             ModelError: fewer than 60 galaxies can be used.
         """
         theta = _inputs(survey.properties, survey.redshift if use_redshift else None)
-        good = np.isfinite(theta).all(1)
+        magnitudes = survey.measured_magnitudes
+        good = np.isfinite(theta).all(1) & np.isfinite(magnitudes).all(1)
         if good.sum() < FEWEST_GALAXIES:
             raise ModelError(
-                f"{survey.name} has {good.sum()} galaxies with all properties"
+                f"{survey.name} has {good.sum()} galaxies with all bands and properties"
                 + (" and a redshift" if use_redshift else "")
                 + f", {FEWEST_GALAXIES} are needed: give the training split of a larger survey"
             )
-        theta, magnitudes = theta[good], survey.magnitudes[good]
+        theta, magnitudes = theta[good], magnitudes[good]
         centre, spread = theta.mean(0), theta.std(0)
         points = (theta - centre) / spread
         design = _polynomial(points)
@@ -162,8 +163,9 @@ def check_photometry(
 
     Returns:
         Replicated magnitudes `(n, n_draws, 5)`, and a row a galaxy: `object_id`; `residual_u` …
-        `residual_z`, observed less the median of the replicated [mag]; `share_farther`, the share
-        of the replicated that lie at least as far out in all five bands, by their own covariance;
+        `residual_z`, observed less the median of the replicated [mag], NaN where a band is not
+        measured; `share_farther`, the share of the replicated that lie at least as far out in all
+        measured bands, by their own covariance;
         `is_doubtful`, whether that is 0.01 at most, or at most what 1 % of the reference have.
 
     Raises:
@@ -190,7 +192,7 @@ def check_photometry(
     chosen = np.linspace(0, samples.shape[1] - 1, min(n_draws, samples.shape[1])).astype(int)
     redshift = survey.redshift if model.uses_redshift else None
     replicated = model.replicate(samples[:, chosen], redshift, object_id=ids, seed=seed)
-    observed = survey.magnitudes
+    observed = survey.measured_magnitudes
     residuals = observed - np.median(replicated, axis=1)
     table = pd.DataFrame({"object_id": ids})
     table[[name.replace("mag", "residual") for name in MAGNITUDES]] = residuals
@@ -212,9 +214,11 @@ def check_photometry(
 
 def _share_farther(observed: np.ndarray, replicated: np.ndarray) -> float:
     """Share of the replicated `(S, 5)` and the observed with as large a Mahalanobis distance."""
+    measured = np.isfinite(observed)
+    observed, replicated = observed[measured], replicated[:, measured]
     centre = replicated.mean(0)
     # Bands that always agree have a singular covariance: a millimagnitude is no difference.
-    inverse = np.linalg.inv(np.cov(replicated.T) + 1e-6 * np.eye(len(BANDS)))
+    inverse = np.linalg.inv(np.atleast_2d(np.cov(replicated.T)) + 1e-6 * np.eye(len(observed)))
 
     def distance(x):
         return np.einsum("...i,ij,...j", x - centre, inverse, x - centre)

@@ -9,6 +9,7 @@ pixel. Nothing stands in for a band: of g, r and z no picture in i, r and g is m
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ __all__ = [
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
 LARGEST_CUTOUT = 4096
+# Extensions that surveys put beside their images.
+NO_PICTURE = re.compile(
+    "(?:^|[^a-z])(?:ivar|invvar|var|variance|err|error|sigma|rms|maskbits|mask|nexp|wht|weight"
+    "|psfsize|psf|bkg|dq)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
 FEWEST_COLOURS = 20  # galaxies whose colours are compared with those of their cutouts
 SMALLEST_TURN = 0.02  # rad
 # Names of a FITS file, the plainest first.
@@ -562,11 +569,14 @@ class _FitsFile:
             name = str(hdu.header.get("EXTNAME", "")).strip()
             if hdu.is_image and name:
                 self.named.setdefault(name, hdu)
+        # Writers of FITS put names in capitals.
+        folded = Counter(name.upper() for name in self.named)
+        self.folded = {n.upper(): h for n, h in self.named.items() if folded[n.upper()] == 1}
         self.common = hdus[0].header.get("BUNIT", ""), hdus[0].header.get("BANDS")
 
     def cutout(self, row: int, object_id: str, pixel_scale: float, position) -> np.ndarray:
-        hdus = {object_id: self.named.get(object_id)}
-        hdus |= {f"{object_id}_{b}": self.named.get(f"{object_id}_{b}") for b in "ugrizyY"}
+        names = [object_id, *(f"{object_id}_{band}" for band in "ugrizyY")]
+        hdus = {n: self.named.get(n, self.folded.get(n.upper())) for n in names}
         images = []
         for name, hdu in hdus.items():
             if hdu is not None and len(hdu.shape) >= 2 and max(hdu.shape) <= LARGEST_CUTOUT:
@@ -590,6 +600,8 @@ def _planes_of(images, bands, unit: str) -> dict[str, tuple]:
     planes: dict[str, tuple] = {}
     flat = []
     for data, header in images:
+        if NO_PICTURE.search(str(header.get("EXTNAME", ""))):
+            continue
         data = data.reshape([n for n in data.shape[:-2] if n > 1] + [*data.shape[-2:]])
         own = _header_bands(header, data.shape)
         if data.ndim == 3:

@@ -9,6 +9,8 @@ has galaxies, for which `galcfm.survey.multimodal` has the builder.
 
 import io
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +29,12 @@ __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]
 NSIDE = 16
 # A file of about half a gigabyte.
 ROWS_A_FILE = 16_384
-FOLDER_FILES = (
-    "README.md",
-    "survey.json",
-    "data/*-?????-of-?????.parquet",
-    "healpix=*/001-of-001.hdf5",
-    ".cache/*",
-)
+DATA_FILES = ("data/*-?????-of-?????.parquet", "healpix=*/001-of-001.hdf5")
+OWN_FILES = ("README.md", "dataset.json", *DATA_FILES)
+# A data set is made beside its place, and moved there when it is whole.
+PARTIAL, WHOLE = ".partial", ".whole"
+FOLDER_FILES = (*OWN_FILES, *(f"{p}/{name}" for p in (PARTIAL, WHOLE) for name in OWN_FILES))
+FOLDER_FILES += (".cache/*",)
 # What the layout adds to the columns of a survey.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
 
@@ -47,16 +48,29 @@ def to_datasets(survey, folder: Path | str, layout: str) -> None:
     require_own_files(folder, FOLDER_FILES, "a data set", SurveyError)
     catalogue = _with_pixels(survey.catalogue)
     with disk_errors_in_a_sentence(folder):
-        for pattern in FOLDER_FILES[2:4]:
-            for old in folder.glob(pattern):
-                old.unlink()
-        writers[layout](catalogue, survey.images, folder)
+        partial = folder / PARTIAL
+        for left in (partial, folder / WHOLE):
+            shutil.rmtree(left, ignore_errors=True)
+        writers[layout](catalogue, survey.images, partial)
         write_json(
-            folder / "survey.json",
+            partial / "dataset.json",
             {"parameters": survey.parameters, "provenance": provenance(), "layout": layout},
         )
-        with replacing(folder / "README.md") as temporary:
-            temporary.write_text(data_card(survey, folder.name, layout))
+        (partial / "README.md").write_text(data_card(survey, folder.name, layout))
+        _put_in_place(folder)
+
+
+def _put_in_place(folder: Path) -> None:
+    """Move what is whole over what was there; where it is interrupted, `from_datasets` says so."""
+    whole = (folder / PARTIAL).rename(folder / WHOLE)
+    for pattern in DATA_FILES:
+        for old in folder.glob(pattern):
+            old.unlink()
+    for path in sorted(path for path in whole.rglob("*") if path.is_file()):
+        place = folder / path.relative_to(whole)
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
+    shutil.rmtree(whole)
 
 
 def from_datasets(cls, source, options: dict):
@@ -191,6 +205,10 @@ def _write_healpix(catalogue: pd.DataFrame, images, folder: Path) -> None:
 
 
 def _from_folder(cls, folder: Path, name: str | None = None):
+    if (folder / WHOLE).exists():
+        raise SurveyError(
+            f"{folder} was being replaced when that was interrupted: call to_datasets again"
+        )
     tables, pictures = [], []
     for content in _read_parts(folder):
         found = content.pop("rgb_image", None)
@@ -201,14 +219,27 @@ def _from_folder(cls, folder: Path, name: str | None = None):
             f"{name or folder} has neither data/*.parquet nor healpix=*/*.hdf5: it is no survey as "
             "to_datasets writes it"
         )
-    path = folder / "survey.json"
+    path = folder / "dataset.json"
     known = json.loads(path.read_text())["parameters"] if path.exists() else {"kind": "datasets"}
     return _survey(cls, tables, pictures, known, name or str(folder))
 
 
 def _read_parts(folder: Path) -> Iterator[dict]:
     order = {split: k for k, split in enumerate(SPLITS)}
-    parts = folder.glob("data/*.parquet")
+    parts = list(folder.glob("data/*.parquet"))
+    for path in parts:
+        name = re.fullmatch(r"(.+)-\d{5}-of-(\d{5})", path.stem)
+        missing = (
+            []
+            if name is None
+            else [
+                other
+                for k in range(int(name[2]))
+                if not (other := path.with_name(f"{name[1]}-{k:05d}-of-{name[2]}.parquet")).exists()
+            ]
+        )
+        if missing:
+            raise SurveyError(f"{missing[0]} is missing: fetch or make the data set again")
     for path in sorted(parts, key=lambda p: (order.get(p.name.partition("-")[0], 9), p.name)):
         content = _parquet().read_table(path)
         pictures = {}

@@ -7,7 +7,7 @@ the units of `galcfm.properties`, or listed with the reason.
 import difflib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -94,17 +94,20 @@ def take_in(
         for row, split in enumerate(values["split"]):
             if split not in SPLITS:
                 reasons[row].append(f"split is {split!r}, not one of {', '.join(SPLITS)}")
-    first_row: dict[str, int] = {}
-    for row, name in enumerate(object_id):
-        if not reasons[row] and first_row.setdefault(name, row) != row:
-            reasons[row].append(f"object_id {name!r} occurs twice: row {first_row[name]} is used")
-
     images = None
     if cutouts is not None:
         positions = np.column_stack([values["ra"], values["dec"]])
         images = collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, source.name)
+    # Of two rows of one galaxy the second is used where the first cannot be.
+    pictured = np.array([not reason for reason in reasons])
+    first_row: dict[str, int] = {}
+    for row, name in enumerate(object_id):
+        if not reasons[row] and first_row.setdefault(name, row) != row:
+            reasons[row].append(f"object_id {name!r} occurs twice: row {first_row[name]} is used")
     rejected = _rejected(reasons, object_id, strict, source.name)
     good = np.array([not reason for reason in reasons])
+    if images is not None and len(images) > good.sum():
+        images = images[good[pictured]]
     _tell_of_labels(no_labels, object_id, good, strict, source.name)
 
     order = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS)
@@ -186,13 +189,17 @@ def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) 
 
 
 def read_columns(
-    source: SourceTable, chosen: Mapping[str, str], unit: str, missing_bands: bool = False
+    source: SourceTable,
+    chosen: Mapping[str, str],
+    unit: str,
+    missing_bands: bool = False,
+    may_lack: Sequence[str] = LABELS,
 ) -> tuple:
     """Values of the chosen columns, each row judged by itself alone.
 
     Returns:
         The values by name, fluxes still in their unit; why each row cannot be used, a list of
-        reasons a row; and the same of its labels, without which it can be inferred.
+        reasons a row; and the same of what it may lack, labels without which it can be inferred.
     """
     reasons: list[list[str]] = [[] for _ in range(len(source))]
     no_labels: list[list[str]] = [[] for _ in range(len(source))]
@@ -203,7 +210,7 @@ def read_columns(
         read |= {*values, *INVERSE_VARIANCES}
     for name, column in chosen.items():
         if name not in read:
-            faults = no_labels if name in LABELS else reasons
+            faults = no_labels if name in may_lack else reasons
             numbers, no_numbers = source.numbers(name, column, unit)
             values[name] = _judged(name, column, numbers, no_numbers, unit, faults)
     return values, reasons, no_labels
@@ -215,7 +222,7 @@ def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[st
     A flux that is not positive becomes a limit: below three times its error.
     """
     n = len(source)
-    values, measured = {}, np.zeros(n, bool)
+    values = {}
     errors_of = {
         band: error
         for band in BANDS
@@ -253,9 +260,6 @@ def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[st
             values[f"magerr_{band}"] = np.where(limit, np.inf, np.where(missing, np.nan, sigma))
         x = _judged(name, chosen[name], x, no_numbers, unit, reasons, skip=missing)
         values[name] = np.where(missing, np.nan, x)
-        measured |= ~missing & ~limit
-    for row in np.flatnonzero(~measured):
-        reasons[row].append("no band is measured")
     return values
 
 
@@ -492,6 +496,14 @@ def to_magnitudes(
             reasons[row].append(
                 f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
             )
+    if missing_bands:
+        measured = [
+            np.isfinite(values[f"mag_{band}"]) & ~np.isposinf(values.get(f"magerr_{band}", 0.0))
+            for band in BANDS
+        ]
+        for row in np.flatnonzero(~np.any(measured, axis=0)):
+            if not reasons[row]:
+                reasons[row].append("no band is measured")
 
 
 def _from_asinh(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey.disk import IMAGES_A_BLOCK, SurveyWriter, read_description, verify
 from galcfm.survey.intake import take_in
 from galcfm.survey.rules import SPLITS, check_survey
@@ -62,9 +62,20 @@ class Survey:
         return self.catalogue[list(MAGNITUDES)].to_numpy(dtype=np.float64)
 
     @property
+    def measured_magnitudes(self) -> np.ndarray:
+        """The magnitudes `(n, 5)`, NaN also where one is an upper limit of the flux alone."""
+        if not set(MAGNITUDE_ERRORS) <= set(self.catalogue):
+            return self.magnitudes
+        errors = self.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(dtype=np.float64)
+        return np.where(np.isposinf(errors), np.nan, self.magnitudes)
+
+    @property
     def properties(self) -> np.ndarray:
-        """The five properties in the order and units of `galcfm.properties`, `(n, 5)`."""
-        return self.catalogue[list(PROPERTY_NAMES)].to_numpy(dtype=np.float64)
+        """The five properties in the order and units of `galcfm.properties`, `(n, 5)`.
+
+        NaN where a galaxy has no label.
+        """
+        return self.catalogue.reindex(columns=PROPERTY_NAMES).to_numpy(dtype=np.float64)
 
     @property
     def source(self) -> str:

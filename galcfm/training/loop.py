@@ -275,7 +275,8 @@ class _Data:
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
         self.weights = None if weights is None else torch.from_numpy(weights)
         self.theta = posterior.standardise_properties(survey.properties).to(device)
-        self._posterior, self._photometry, self._device = posterior, survey.magnitudes, device
+        self._posterior, self._device = posterior, device
+        self._photometry = posterior.survey_magnitudes(survey)
         self._conditions = posterior.survey_conditions(survey)
         self.f_phot = self._features(self._photometry, self._conditions)
         self.images = None
@@ -624,7 +625,7 @@ def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_star
     read = {}
     for name, (part, weights) in parts.items():
         conditions = posterior.survey_conditions(part)
-        features = posterior.raw_features(part.magnitudes, **conditions)
+        features = posterior.raw_features(posterior.survey_magnitudes(part), **conditions)
         read[name] = array_digest(part.properties, features, part.images, weights)
     kept = asdict(settings)
     if settings.schedule == "constant":
