@@ -220,6 +220,8 @@ STUDIES = {
     "what_matters": [],
 }
 
+NEEDED_MODELS = {"cards": ("real_galaxies", "students"), "students": ("real_galaxies",)}
+
 
 def task_published():
     """Make the heavy results that the chapters read, from a profile's models: hours.
@@ -229,8 +231,8 @@ def task_published():
     for name, options in STUDIES.items():
         command = ["-m", f"galcfm.studies.{name}", *options]
         needs = [f"notebook:{PROFILE}/03_posterior_sampling"]
-        if name == "cards":  # of the models that these make
-            needs += ["published:real_galaxies", "published:students"]
+        # Models that others make.
+        needs += [f"published:{of}" for of in NEEDED_MODELS.get(name, ())]
         yield {
             "name": name,
             "actions": [(run, [sys.executable, *command, *["--smoke"] * (PROFILE == "smoke")])],

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from galcfm import figures, methods
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.studies import judging, other_methods, what_matters
+from galcfm.studies import alterations, judging, other_methods, what_matters
 from galcfm.studies.stored import KeptTrainings
 from galcfm.survey import Survey
 
@@ -89,6 +89,28 @@ def test_judges_know_a_perfect_posterior_and_a_wide_one(normal):
     assert wide["numbers"]["delta_log_p"]["mean"] == 0
 
 
+def test_a_property_is_integrated_out(normal):
+    some = normal.select(np.arange(50))
+    four = [name for name in PROPERTY_NAMES if name != "oxygen_abundance"]
+    found = judging.of_fewer(Exact(), four, some)
+    z = np.delete((some.properties - middle(some)) / WIDTH, 2, axis=1)
+    expected = -0.5 * (z**2).sum(1) - 4 * np.log(WIDTH) - 2 * np.log(2 * np.pi)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_time_of_many_draws_is_told_from_that_of_a_galaxy(normal, monkeypatch):
+    clock = [0.0]
+
+    class Slow(Exact):
+        def sample(self, galaxies, n, seed=0):
+            clock[0] += len(galaxies) * (0.5 + 0.001 * n)
+            return super().sample(galaxies, n, seed)
+
+    monkeypatch.setattr(judging.time, "perf_counter", lambda: clock[0])
+    found = judging.judge(Slow(), normal.select(np.arange(20)), n_means=20, n_draws=50)
+    assert found["numbers"]["seconds_a_galaxy"] == pytest.approx(0.5 + 1)
+
+
 def test_every_row_can_be_made_and_is_tried_alike():
     rows = other_methods.ROWS
     assert len({row.label for row in rows.values()}) == len(rows)
@@ -110,12 +132,17 @@ def test_every_row_can_be_made_and_is_tried_alike():
 
 def test_rows_outlive_new_labels_and_not_new_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    work = other_methods.Work(tmp_path, TINY)
-    row, before = other_methods.ROWS["npe"], work.key_of_row("npe")
+    row, before = other_methods.ROWS["npe"], other_methods.key_of_row("npe")
     monkeypatch.setitem(other_methods.ROWS, "npe", replace(row, label="other", note="words"))
-    assert work.key_of_row("npe") == before
+    assert other_methods.key_of_row("npe") == before
     monkeypatch.setitem(other_methods.ROWS, "npe", replace(row, options={"transforms": 2}))
-    assert work.key_of_row("npe") != before
+    assert other_methods.key_of_row("npe") != before
+    work = other_methods.Work(tmp_path, TINY)
+    larger = replace(TINY, survey={**TINY.survey, "n_galaxies": 90})
+    assert other_methods.Work(tmp_path, larger).kept.key != work.kept.key
+    monkeypatch.setattr(work, "survey", lambda: toy_survey(40, 1, images=False))
+    with pytest.raises(ValueError, match="chosen with seed 1, which is not there yet"):
+        work.make("npe", 2)
 
 
 def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
@@ -189,7 +216,7 @@ def test_pictures_are_altered_as_said(survey):
     images = rng.integers(0, 255, survey.images.shape, dtype=np.uint8)
     coloured = Survey(survey.catalogue, images, {}, "coloured")
     grey, red, blurred, other = (
-        what_matters.altered(coloured, name).images
+        alterations.altered(coloured, name).images
         for name in ("grey", "only i", "blurred", "another galaxy's")
     )
     assert (grey == grey[..., :1]).all()
@@ -204,16 +231,16 @@ def test_pictures_are_altered_as_said(survey):
         assert {image.tobytes() for image in other[split == name]} == mine
     assert not any((a == b).all() for a, b in zip(other, images, strict=True))
     with pytest.raises(ValueError, match="no pictures called"):
-        what_matters.altered(coloured, "blue")
+        alterations.altered(coloured, "blue")
 
 
 def test_fewer_galaxies_are_the_first_and_others_stay(survey):
-    few = what_matters.fewer(survey, 10)
+    few = alterations.fewer(survey, 10)
     split = few.catalogue["split"]
     train = survey.split("train").object_id
     assert list(few.object_id[split == "train"]) == list(train[:10])
     assert (split == "test").sum() == len(survey.split("test"))
-    assert what_matters.fewer(survey, 0) is survey
+    assert alterations.fewer(survey, 0) is survey
 
 
 def test_points_are_judged_beside_the_reference(survey, tmp_path, monkeypatch):
@@ -262,7 +289,11 @@ def test_axes_change_one_thing():
 def test_a_row_that_changed_is_made_again_and_no_other(tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
     keys = {"a": "1", "b": "1"}
-    kept = KeptTrainings(tmp_path, "kept", "key", "command", {}, row_key=keys.get)
+
+    def opened(key="key"):
+        return KeptTrainings(tmp_path, "kept", key, "command", {}, row_keys=keys)
+
+    kept = opened()
 
     def make(name, n):
         column = pd.Series(np.arange(n) + 0.12345, index=[f"galaxy {k}" for k in range(n)])
@@ -275,8 +306,23 @@ def test_a_row_that_changed_is_made_again_and_no_other(tmp_path, monkeypatch):
     assert table["b/1"].tolist() == pytest.approx(np.arange(5) + 0.123, abs=1e-6)
     assert table["a/1"].isna().tolist() == [False] * 3 + [True] * 2
     keys["b"] = "2"
+    assert list(kept.results()["rows"]) == ["a", "b"], "keys are those of its start"
+    kept = opened()
     assert list(kept.results()["rows"]) == ["a"]
     assert list(kept.missing(["a", "b"], [1])) == [("b", 1)]
     make("b", 4)
     assert set(pd.read_parquet(tmp_path / "kept.parquet")) == {"a/1", "b/1"}
     assert kept.results()["rows"]["b"]["seeds"]["1"] == {"n": 4}
+    # A process of another version does not know a row, and leaves it.
+    del keys["a"]
+    kept = opened()
+    make("b", 5)
+    assert kept.results()["rows"]["a"]["row_key"] == "1"
+    assert set(pd.read_parquet(tmp_path / "kept.parquet")) == {"a/1", "b/1"}
+    # Of two with different code, the second to write ends.
+    kept, other = opened("new"), kept
+    make("b", 5)
+    kept = other
+    with pytest.raises(RuntimeError, match="another process with other code"):
+        make("b", 5)
+    assert opened("new").results()["rows"]["b"]["seeds"]["1"] == {"n": 5}

@@ -131,7 +131,7 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
         "missing_bands": {
             "sets": {bands: {"any": of_model} for bands in missing_bands.SETS},
             "limit": {},
-            "exact": {},
+            "exact": {bands: {} for bands in missing_bands.SETS[:6]},
         },
         "students": {"students": {"1": {}, "2": {}}, "teacher": {}},
         "other_populations": {

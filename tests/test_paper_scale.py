@@ -66,6 +66,23 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
     assert float(of) == pytest.approx(rate, abs=0.005)
 
 
+def test_draws_are_known_by_the_weights_of_their_model(survey, tmp_path, monkeypatch):
+    survey.save(tmp_path / "survey")
+    for stage in ("train", "sample"):
+        assert rehearse(stage, tmp_path) == 0
+    drawn = [tmp_path / "rehearsal" / f"posteriors_{name}.nc" for name in ("photometry", "image")]
+    before = [path.stat().st_mtime_ns for path in drawn]
+    folder = tmp_path / "rehearsal" / "image"
+    model = Posterior.load(folder)
+    model.flow.network.output.bias.data += 0.1
+    model.save(folder)
+    with pytest.raises(ValueError, match="draws of another image model: call sample first"):
+        rehearse("summarise", tmp_path)
+    assert rehearse("sample", tmp_path) == 0
+    after = [path.stat().st_mtime_ns for path in drawn]
+    assert (after[0] == before[0], after[1] > before[1]) == (True, True)
+
+
 def test_a_budget_of_epochs_is_kept(survey, tmp_path):
     survey.save(tmp_path / "survey")
     assert rehearse("train", tmp_path, "--max-epochs", "1") == 0

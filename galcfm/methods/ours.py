@@ -36,10 +36,13 @@ class FlowMatching(Method):
             with tempfile.TemporaryDirectory() as temporary:
                 return self.fit(survey, folder=Path(temporary), progress=progress)
         key = digest(asdict(self.recipe))
-        self.posterior: Posterior = train_models(
-            survey, folder / key, self.recipe, names, progress=progress
-        )[self.model]
-        self.training = {key: self.posterior.metadata[key] for key in ("best_epoch", "seconds")}
+        models = train_models(survey, folder / key, self.recipe, names, progress=progress)
+        self.posterior: Posterior = models[self.model]
+        # That of the model which it starts from, too.
+        self.training = {
+            "best_epoch": self.posterior.metadata["best_epoch"],
+            "seconds": sum(model.metadata["seconds"] for model in models.values()),
+        }
         self.n_parameters = sum(p.numel() for p in self.posterior.parameters())
         return self
 

@@ -164,25 +164,25 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
             "n": len(limit[1]),
         }
         keep()
-    if "exact" not in results:
+    exact_sets = results.setdefault("exact", {})
+    if left_out := [bands for bands in SETS[:6] if bands not in exact_sets]:
         plain_model = trained("any-without-errors", survey, hide=True, errors=False)
         smoothing = plain_model.flow.sigma * plain_model.property_std.numpy()
         work, few = (
             Work(plan.sampler, data_folder() / "cache"),
             test.select(np.arange(plan.n_exact)),
         )
-        results["exact"] = {}
-        for bands in SETS[:6]:
+        for bands in left_out:
             left = without(few, bands)
             condition = plain_model.encode_survey(left)
             found = plain_model.log_prob_from(left.properties, condition, STEPS).double().numpy()
             exactly = exact_log_probs(left, smoothing, plan, work)
-            results["exact"][bands] = {
+            exact_sets[bands] = {
                 "log_prob": float(exactly.mean()),
                 "difference": _paired(exactly - found),
                 "n": len(left),
             }
-        keep()
+            keep()
     return results
 
 

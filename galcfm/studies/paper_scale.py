@@ -3,11 +3,12 @@
 `python -m galcfm.studies.paper_scale STAGE [--recipe tuned] [--limit-seconds 570] [--rehearse]`.
 The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `train`, `seeds`
 (more photometry models), `throughput`, `sample` and `summarise`, in this order; recipes are
-`tuned`, for a GPU, `tuned_cpu` and `paper`. A stage that reaches its limit leaves a checkpoint and
-exits with code 75: call it again until the code is 0. `--max-epochs` is a budget of the image
+`tuned`, for a GPU, `tuned_cpu` and `paper`. A stage that reaches its limit exits with code 75: call
+it again until the code is 0. `simulate`, `train` and `seeds` go on where they were, `sample` with
+the next model; `throughput` and `summarise` begin again. `--max-epochs` is a budget of the image
 model; with the paper's recipe a larger one goes on from there. With `--redshift` both models are
-told the redshift. `--rehearse` does it all small on
-any computer. No notebook and nothing of the book is needed.
+told the redshift. `--rehearse` does it all small on any computer. No notebook and nothing of the
+book is needed.
 """
 
 import argparse
@@ -120,9 +121,11 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
 
     test = test_galaxies(folder, sizes)
     peak = product_peak(default_device(), sizes["product_size"])
-    found = {"product_tflops": peak / 1e12}
+    done = notes_of(folder).get("sampling", {})
     for name in MODELS:
         model = Posterior.load(folder / name)
+        if done.get(name, {}).get("weights") == weights_of(model):
+            continue
         plan = {"n_samples": sizes["n_samples"], "steps": sizes["steps"]}
         # What a first call alone does is not timed, nor is the encoding.
         model.infer(test.select(range(2)), n_samples=4, steps=1, progress=False)
@@ -138,14 +141,16 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
         widths = [1 + model.flow.dim, *(x.out_features for x in layers), model.flow.dim]
         flops = 2 * sum(a * b for a, b in pairwise(widths))
         flops *= 4 * sizes["steps"] * len(test) * sizes["n_samples"]
-        found[name] = {
+        found = {
+            "weights": weights_of(model),
             "galaxies_per_second": len(test) / seconds,
             "share_of_product_peak": flops / seconds / peak,
             "one_galaxy_seconds": time.perf_counter() - started,
             "encoding_galaxies_per_second": len(test) / encoding,
         }
         save_posteriors(posteriors, folder / f"posteriors_{name}.nc")
-    note(folder, "sampling", found | sizes)
+        done |= {name: found, "product_tflops": peak / 1e12} | sizes
+        note(folder, "sampling", done)
 
 
 def summarise(folder: Path, sizes: dict, recipe) -> None:
@@ -158,6 +163,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     from galcfm.stored_posteriors import exact_log_densities, load_posteriors, samples_array
     from galcfm.studies.stored import key_of, store
     from galcfm.survey import Survey
+    from galcfm.survey.disk import read_description
 
     survey = Survey.load(survey_of(folder, sizes))
     theta_train = survey.properties[(survey.catalogue["split"] == "train").to_numpy()]
@@ -167,6 +173,8 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     results, table = {}, test.catalogue.drop(columns="split")
     for name in MODELS:
         model = Posterior.load(folder / name)
+        if notes_of(folder)["sampling"].get(name, {}).get("weights") != weights_of(model):
+            raise ValueError(f"{folder} has draws of another {name} model: call sample first")
         posteriors = load_posteriors(folder / f"posteriors_{name}.nc")
         exact = exact_log_densities(
             model,
@@ -195,7 +203,8 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
                 table[f"{name}/{metric}/{kind}"] = values
     results["gain"] = gain(folder, survey.split("test"))
     results |= {"comparison": comparison, "recipe": asdict(recipe), "sizes": sizes}
-    results |= json.loads((folder / "notes.json").read_text())
+    results |= notes_of(folder)
+    results["survey"] = read_description(survey_of(folder, sizes)).get("provenance")
     key = key_of([asdict(recipe), sizes], "galcfm.studies.paper_scale")
     path = target / "paper_scale" / f"{folder.name}.json"
     store(path, results, key, command_of("summarise", folder))
@@ -396,9 +405,20 @@ def note(folder: Path, name: str, content: dict) -> None:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     content = content | {"device": device, "torch": torch.__version__}
     print(json.dumps({name: content}, indent=2), flush=True)
+    write_json(folder / "notes.json", notes_of(folder) | {name: content})
+
+
+def notes_of(folder: Path) -> dict:
+    """What stages have measured so far."""
     path = folder / "notes.json"
-    notes = json.loads(path.read_text()) if path.exists() else {}
-    write_json(path, notes | {name: content})
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def weights_of(model) -> str:
+    """Digest of a model's weights, by which its draws are known."""
+    from galcfm.provenance import array_digest
+
+    return array_digest(*(values.cpu().numpy() for values in model.state_dict().values()))
 
 
 def require(stage: str) -> None:

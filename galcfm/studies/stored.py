@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -88,11 +88,12 @@ class KeptTrainings:
         command: that makes them.
         plan: with which they are made, any JSON content.
         group: what rows are called in the JSON.
-        row_key: of a row's name, a digest of what this row alone depends on, without which it is
-            not found again; `None` where `key` says all.
+        row_keys: by a row's name a digest of what this row alone depends on, without which it is
+            not found again; a row that has none here, of another version, is left as it is.
 
     Raises:
         FileExistsError: a file is there that is no stored result.
+        RuntimeError: at `keep`, that another process with other code has begun to write it.
     """
 
     def __init__(
@@ -104,21 +105,28 @@ class KeptTrainings:
         plan: dict,
         *,
         group: str = "rows",
-        row_key: Callable[[str], str] | None = None,
+        row_keys: Mapping[str, str] | None = None,
     ):
         self.path, self.table = folder / f"{name}.json", folder / f"{name}.parquet"
         self.key, self.command, self.plan = key, command, plan
-        self.group, self.row_key = group, row_key
+        # Of the code as it is now, whatever becomes of it before a row is made.
+        self.group, self.row_keys = group, dict(row_keys or {})
         (data_folder() / "cache").mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(data_folder() / "cache" / f"{name}.lock")
         stored(self.path, key)
+        self.replaces = self._key_on_disk()
+
+    def _key_on_disk(self) -> str | None:
+        return json.loads(self.path.read_text()).get("key") if self.path.exists() else None
 
     def results(self) -> dict:
         """What is stored, without rows that are outdated."""
         found = stored(self.path, self.key) or {self.group: {}, "plan": self.plan}
-        if self.row_key is None:
-            return found
-        rows = {k: row for k, row in found[self.group].items() if row["row_key"] == self.row_key(k)}
+        rows = {
+            name: row
+            for name, row in found[self.group].items()
+            if self.row_keys.get(name, row.get("row_key")) == row.get("row_key")
+        }
         return found | {self.group: rows}
 
     def missing(self, names: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
@@ -147,6 +155,11 @@ class KeptTrainings:
             summary: what is made of the results and of the table of all trainings.
         """
         with self.lock:
+            if self._key_on_disk() not in (None, self.key, self.replaces):
+                raise RuntimeError(
+                    f"{self.path} is being made by another process with other code: stop one of "
+                    "the two"
+                )
             results = self.results()
             rows = results[self.group]
             columns = [f"{row}/{seed}" for row, of in rows.items() for seed in of["seeds"]]
@@ -158,8 +171,8 @@ class KeptTrainings:
             table[f"{name}/{seed}"] = of_galaxies.round(3).astype(np.float32)
             row = rows.setdefault(name, {"seeds": {}})
             row |= of_row
-            if self.row_key is not None:
-                row["row_key"] = self.row_key(name)
+            if name in self.row_keys:
+                row["row_key"] = self.row_keys[name]
             row["seeds"][str(seed)] = numbers
             with replacing(self.table) as temporary:
                 table.to_parquet(temporary, compression="zstd")

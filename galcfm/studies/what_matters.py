@@ -7,32 +7,27 @@ goes on where it was stopped. Several processes can share the work, each with so
 """
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import torch
+from filelock import FileLock
 
 from galcfm import methods
 from galcfm.methods.base import Method, labelled
-from galcfm.paths import run_folder
-from galcfm.posterior import galaxy_seeds
+from galcfm.paths import replacing, run_folder
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import digest
 from galcfm.studies import account
+from galcfm.studies.alterations import PICTURES, altered, fewer
 from galcfm.studies.stored import KeptTrainings, key_of, read_command
 from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
-from galcfm.survey.images import PIXEL_SCALE
 
-__all__ = ["AXES", "PICTURES", "REFERENCE", "Plan", "Point", "altered", "run", "summary"]
-
-BLUR = 2.0  # arcsec, standard deviation: wider than any bar, ring or arm of most galaxies
-CHANNELS = {"only i": 0, "only r": 1, "only g": 2}
-PICTURES = ("as they are", "grey", *CHANNELS, "blurred", "another galaxy's")
+__all__ = ["AXES", "REFERENCE", "Plan", "Point", "run", "summary"]
 
 
 @dataclass(frozen=True)
@@ -140,58 +135,6 @@ class Plan:
     alignment: dict = field(default_factory=dict)
 
 
-def altered(survey: Survey, pictures: str) -> Survey:
-    """The survey with other pictures.
-
-    Arguments:
-        survey: with pictures.
-        pictures: of `PICTURES`: `"grey"`, the mean of the channels in each; `"only r"`, one channel
-            in each; `"blurred"` by a Gaussian of `BLUR`, which leaves light and colours;
-            `"another galaxy's"`, of the same split.
-
-    Raises:
-        ValueError: no such pictures.
-    """
-    if pictures not in PICTURES:
-        raise ValueError(f"no pictures called {pictures!r}: choose from {', '.join(PICTURES)}")
-    if pictures == "as they are":
-        return survey
-    if pictures == "another galaxy's":
-        key, order = galaxy_seeds(survey.object_id, 0), np.arange(len(survey))
-        for split in np.unique(survey.catalogue["split"]):
-            rows = np.flatnonzero(survey.catalogue["split"].to_numpy() == split)
-            rows = rows[np.argsort(key[rows])]
-            order[rows] = np.roll(rows, 1)
-        images = np.asarray(survey.images)[order]
-        return Survey(survey.catalogue, images, survey.parameters, survey.name)
-    images = np.empty(survey.images.shape, np.uint8)
-    sigma = BLUR / PIXEL_SCALE
-    for start in range(0, len(images), 256):
-        rows = slice(start, start + 256)
-        part = np.array(survey.images[rows])
-        if pictures == "blurred":
-            # As floats: the filter rounds down after each axis.
-            smooth = ndimage.gaussian_filter(
-                part.astype(np.float32), (0, sigma, sigma, 0), mode="nearest"
-            )
-            images[rows] = np.rint(smooth).astype(np.uint8)
-        elif pictures == "grey":
-            images[rows] = np.rint(part.mean(axis=-1, keepdims=True)).astype(np.uint8)
-        else:
-            images[rows] = part[..., [CHANNELS[pictures]]]
-    return Survey(survey.catalogue, images, survey.parameters, survey.name)
-
-
-def fewer(survey: Survey, n_train: int) -> Survey:
-    """The survey with the first galaxies of its training split alone; 0 for all."""
-    train = np.flatnonzero(survey.catalogue["split"].to_numpy() == "train")
-    if not n_train or n_train >= len(train):
-        return survey
-    kept = np.ones(len(survey), dtype=bool)
-    kept[train[n_train:]] = False
-    return survey.select(np.flatnonzero(kept))
-
-
 def points() -> dict[str, Point]:
     """All points, by `AXIS/NAME`, the reference first."""
     of_axes = {f"{axis}/{name}": p for axis, (_, of) in AXES.items() for name, p in of.items()}
@@ -210,8 +153,11 @@ class Work:
 
     def __init__(self, folder: Path, plan: Plan, command: str = "", progress: bool = True):
         self.plan, self.progress = plan, progress
+        drawn = asdict(replace(account.Plan(), **plan.survey)) | {"processes": 0}
+        plain = asdict(plan) | {"survey": drawn}
         key = key_of(
-            asdict(plan),
+            plain,
+            "galcfm.studies.alterations",
             "galcfm.methods.flow_variants",
             "galcfm.methods.contrastive",
             "galcfm.simulate.population",
@@ -222,12 +168,11 @@ class Work:
             "what_matters",
             key,
             command,
-            asdict(plan),
+            plain,
             group="points",
-            row_key=lambda name: digest(asdict(points()[name])),
+            row_keys={name: digest(asdict(point)) for name, point in points().items()},
         )
         self.folder = run_folder("what-matters", key)
-        self._reference: dict[int, Method] = {}
 
     @cache  # noqa: B019
     def survey(self, n_galaxies: int = 0) -> Survey:
@@ -278,16 +223,21 @@ class Work:
         return method
 
     def reference(self, seed: int) -> Method:
-        """The reference of a seed, trained once a process."""
-        if seed not in self._reference:
-            self._reference[seed] = self.fitted(REFERENCE, seed)
-        return self._reference[seed]
+        """The reference of a seed, trained once for all processes and kept."""
+        path = self.folder / f"reference-{seed}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                with replacing(path) as temporary:
+                    torch.save(self.fitted(REFERENCE, seed), temporary)
+        # Of this very code, which is in the folder's name.
+        return torch.load(path, weights_only=False)
 
     def make(self, name: str, seed: int) -> None:
         """Train, judge and store a point for a seed."""
         point = points()[name]
         whole = point == REFERENCE or point.steps
-        method = copy(self.reference(seed)) if whole else self.fitted(point, seed)
+        method = self.reference(seed) if whole else self.fitted(point, seed)
         test = altered(labelled(self.survey(), "test"), point.pictures)
         if point.steps:
             method.density_steps = method.steps = point.steps
@@ -312,7 +262,9 @@ def summary(results: dict, table: pd.DataFrame) -> dict:
         results: as stored, `points` by name.
         table: log-density [nat] of each test galaxy, a column `POINT/SEED`.
     """
-    found, order = {}, [name for name in points() if name in results["points"]]
+    # Points of another version stay as they are.
+    known = [*points(), *results["points"]]
+    found, order = {}, sorted(results["points"], key=known.index)
     reference = results["points"].get("reference", {"seeds": {}})["seeds"]
     for name in order:
         point = results["points"][name]

@@ -178,7 +178,8 @@ def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:
         fewer = [of["gain_of_fewer"] for of in numbers if "gain_of_fewer" in of]
         if fewer:
             gain = with_error(fewer[0]["gain"], fewer[0]["standard_error"], 3, "+")
-            gains["photometry"] = f"{gain} (four properties)"
+            told = ", told redshift and errors" * row["row"]["beside"].endswith("told")
+            gains["photometry"] = f"{gain} (four properties{told})"
         mean = {
             key: float(np.mean([of[key] for of in numbers]))
             for key in ("seconds_a_galaxy", "n_parameters")

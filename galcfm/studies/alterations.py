@@ -1,0 +1,69 @@
+"""Surveys with other pictures or fewer galaxies, for the study of what matters.
+
+Apart from it, so that its stored points outlive the arrival of others.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from galcfm.posterior import galaxy_seeds
+from galcfm.survey import Survey
+from galcfm.survey.images import PIXEL_SCALE
+
+__all__ = ["PICTURES", "altered", "fewer"]
+
+BLUR = 2.0  # arcsec, standard deviation: wider than any bar, ring or arm of most galaxies
+CHANNELS = {"only i": 0, "only r": 1, "only g": 2}
+PICTURES = ("as they are", "grey", *CHANNELS, "blurred", "another galaxy's")
+
+
+def altered(survey: Survey, pictures: str) -> Survey:
+    """The survey with other pictures.
+
+    Arguments:
+        survey: with pictures.
+        pictures: of `PICTURES`: `"grey"`, the mean of the channels in each; `"only r"`, one channel
+            in each; `"blurred"` by a Gaussian of `BLUR`, which leaves light and colours;
+            `"another galaxy's"`, of the same split.
+
+    Raises:
+        ValueError: no such pictures.
+    """
+    if pictures not in PICTURES:
+        raise ValueError(f"no pictures called {pictures!r}: choose from {', '.join(PICTURES)}")
+    if pictures == "as they are":
+        return survey
+    if pictures == "another galaxy's":
+        key, order = galaxy_seeds(survey.object_id, 0), np.arange(len(survey))
+        for split in np.unique(survey.catalogue["split"]):
+            rows = np.flatnonzero(survey.catalogue["split"].to_numpy() == split)
+            rows = rows[np.argsort(key[rows])]
+            order[rows] = np.roll(rows, 1)
+        images = np.asarray(survey.images)[order]
+        return Survey(survey.catalogue, images, survey.parameters, survey.name)
+    images = np.empty(survey.images.shape, np.uint8)
+    sigma = BLUR / PIXEL_SCALE
+    for start in range(0, len(images), 256):
+        rows = slice(start, start + 256)
+        part = np.array(survey.images[rows])
+        if pictures == "blurred":
+            # As floats: the filter rounds down after each axis.
+            smooth = ndimage.gaussian_filter(
+                part.astype(np.float32), (0, sigma, sigma, 0), mode="nearest"
+            )
+            images[rows] = np.rint(smooth).astype(np.uint8)
+        elif pictures == "grey":
+            images[rows] = np.rint(part.mean(axis=-1, keepdims=True)).astype(np.uint8)
+        else:
+            images[rows] = part[..., [CHANNELS[pictures]]]
+    return Survey(survey.catalogue, images, survey.parameters, survey.name)
+
+
+def fewer(survey: Survey, n_train: int) -> Survey:
+    """The survey with the first galaxies of its training split alone; 0 for all."""
+    train = np.flatnonzero(survey.catalogue["split"].to_numpy() == "train")
+    if not n_train or n_train >= len(train):
+        return survey
+    kept = np.ones(len(survey), dtype=bool)
+    kept[train[n_train:]] = False
+    return survey.select(np.flatnonzero(kept))
