@@ -19,10 +19,10 @@
 # # Data curation
 #
 # The paper learns from 106,800 bright star-forming galaxies of the SDSS Main
-# Galaxy Sample: five magnitudes, a 128×128 gri cutout, and five properties
-# measured from the spectrum. This chapter makes the sample that the other
-# chapters use. By default that is a *simulated* survey with the same
-# selection, built from published relations, stellar population models and
+# Galaxy Sample: five magnitudes, a 128×128 gri cutout, and five properties as
+# catalogues of its spectra give them. This chapter makes the sample that the other
+# chapters use. By default that is a *simulated* survey with a
+# selection like the paper's, built from published relations, stellar population models and
 # rendered images, in which nothing is real. With `source = "sdss"`, as in the
 # profile `sdss`, it downloads the real galaxies. Each figure says what its
 # galaxies are.
@@ -64,8 +64,9 @@ folder = runs.open_run("01_data_curation", globals())
 # from published relations with their scatter, and a star formation history
 # that adds up to its mass and rate. Stellar population and nebular models
 # turn the history into spectra of bulge, disc and star-forming knots; filters
-# turn the spectra into magnitudes. Galaxies whose observed magnitude passes
-# $r < 17.77$ stay, or the limit of another `instrument`.
+# turn the spectra into magnitudes. Galaxies stay that form stars, whose emission
+# lines are seen in the fibre, and whose observed magnitude passes $r < 17.77$, or
+# the limit of another `instrument`.
 #
 # *SDSS.* SQL asks SkyServer for the galaxies that pass the cuts, a hundred
 # plates at a time, and for a cutout of each. What has come is never asked for
@@ -105,7 +106,8 @@ catalogue["split"].value_counts().to_frame("galaxies")
 
 # %% [markdown]
 # What the galaxies were made of or chosen by: for simulated ones the
-# relations, with the source of each coefficient ({doc}`../bibliography`); for
+# relations, with the source of each coefficient ({doc}`../bibliography`) by
+# first author and year; for
 # those of SDSS the cuts, with the number of galaxies left after each, and
 # the paper's number.
 
@@ -208,7 +210,8 @@ catalogue.groupby(fifth)["redshift"].median().round(3).to_frame()
 #   -p survey untied -p run untied
 # ```
 #
-# The same seed gives the same galaxies but for their dust, so the two gains of
-# the picture may be compared galaxy by galaxy.
+# The same seed draws the same candidates. But dust changes who passes the limit
+# in $r$, and galaxies are numbered after that: compare the two gains as means,
+# each with its error, not galaxy by galaxy.
 #
 # </details>

@@ -20,8 +20,9 @@
 #
 # Two conditional flow-matching models learn the posterior of the five
 # properties: one from the magnitudes, one from the magnitudes and the image.
-# They differ in nothing but the image, so what the second knows more is what
-# the picture holds. A third, unconditional flow learns the distribution of
+# They see the same magnitudes, and only one the image. In the profile `quick` the
+# image model also starts from the trained photometry model and learns on for
+# fewer epochs; in `paper` both are trained alike. A third, unconditional flow learns the distribution of
 # the properties themselves, the prior against which information is measured.
 
 # %% tags=["parameters", "hide-input"]
@@ -156,8 +157,8 @@ pd.DataFrame.from_dict(
 # </details>
 #
 # **Blur it.** What do you expect of posteriors from a path of width $\sigma =
-# 0.2$ in place of 0.05? Try it: `-p sigma 0.2 -p run blurred`, here and in the
-# two notebooks after.
+# 0.2$ in place of 0.05? Try it: `-p sigma 0.2 -p run blurred` here, and
+# `-p run blurred` alone in the two notebooks after.
 #
 # <details><summary>Answer</summary>
 #

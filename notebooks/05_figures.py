@@ -124,7 +124,7 @@ tables.scaling_relations(models)
 # image can help where it shows what colours cannot, such as the inclination of
 # a disc. {doc}`04_metrics` says what it is worth on the two together.
 
-# %% mystnb={"figure": {"caption": "The plane of dust attenuation and age indicator for the test galaxies: measured values and the posteriors of the two models.", "name": "fig-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw a galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
+# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator for the test galaxies: posterior means (above) and one draw a galaxy (below), over the measured values (dashed). Draws should lie on the dashed contours; means crowd inside them. Right: differences to the measured values; a slope down to the right is the degeneracy.", "name": "fig-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw a galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
 figure = figures.dust_age(chosen.catalogue, posteriors, source=test.source)
 figures.save(figure, folder / "figures" / "dust_age")
 figure

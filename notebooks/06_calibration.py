@@ -30,7 +30,7 @@
 # tests them.
 
 # %% tags=["parameters", "hide-input"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
@@ -200,7 +200,7 @@ figures.variant_gains(compared, source="simulated survey")
 
 # %% [markdown]
 # Of what was tried only more galaxies help much: {glue:text}`more_gain:.3f`
-# nat with six times as many for the photometry model,
+# nat with six and a half times as many for the photometry model,
 # {glue:text}`image_more_gain:.3f` nat with four times as many for the image
 # model, both in 1.7 times as many steps; in density both are a little off the
 # band then ({glue:text}`more_hpd:.2f`, {glue:text}`image_more_hpd:.2f`). These

@@ -106,7 +106,7 @@ tables.exact_checks(exact)
 # on the first is what finite data cost; what it lacks to the exact posterior
 # is the model's own error.
 
-# %% mystnb={"figure": {"caption": "Posteriors of four galaxies of the simulated survey given five magnitudes: the exact one, and two flows.", "name": "fig-exact-marginals"}, "image": {"alt": "A row a galaxy, a column a property: the exact posterior as a grey histogram, two flows as outlines that follow it, and a line at the measured value."}}
+# %% mystnb={"figure": {"caption": "Posteriors of four galaxies of the simulated survey given five magnitudes: the exact one, and two flows. A flow that is right follows the grey histogram; the line is the measured value.", "name": "fig-exact-marginals"}, "image": {"alt": "A row a galaxy, a column a property: the exact posterior as a grey histogram, two flows as outlines that follow it, and a line at the measured value."}}
 figures.exact_marginals(draws, table, names, source=source)
 
 # %% mystnb={"figure": {"caption": "Log-density at the measured properties, exact less flow, for each simulated galaxy: against the exact one (left; values beyond the frame lie near its edge) and as a histogram (right).", "name": "fig-exact-gaps"}, "image": {"alt": "On the left a scatter plot of exact less flow against the exact log-density, about a line at zero; on the right histograms of these differences for the two flows, centred near zero."}}
@@ -138,7 +138,7 @@ glue("n_exact", float(exact["n_galaxies"]), display=False)
 # {glue:text}`exact_gap:.2f` ± {glue:text}`exact_gap_error:.2f` nat below, the
 # cost of finite particles included, which halves when the particles double:
 # the column *extrapolated* adds once more what both runs have over one.
-# Training on twenty times as many galaxies changes the flow's mean by
+# Training on more than twenty times as many galaxies changes the flow's mean by
 # {glue:text}`finite_data:+.2f` ± {glue:text}`finite_data_error:.2f` nat on
 # these galaxies; on the many more of {doc}`06_calibration` it is seen that
 # finite data cost a few hundredths of a nat, about as much as the whole gap.
@@ -187,7 +187,7 @@ pd.Series(
 # %%
 tables.exact_information(exact)
 
-# %% mystnb={"figure": {"caption": "Information on A_V in the simulated survey: by photometry exactly, by the flows, and with the inclination beside it. No method can pass the dashed line, because A_V is measured with an error.", "name": "fig-exact-dust"}, "image": {"alt": "Four horizontal bars with error bars, in nat: the exact posterior, two flows, and the exact posterior with the inclination known; a dashed line on the right marks what the true value would tell."}}
+# %% mystnb={"figure": {"caption": "Information on A_V in the simulated survey: by photometry exactly, by the flows, and with the inclination beside it. No method can pass the dashed line, because A_V is measured with an error. Bars are two standard errors.", "name": "fig-exact-dust"}, "image": {"alt": "Four horizontal bars with error bars, in nat: the exact posterior, two flows, and the exact posterior with the inclination known; a dashed line on the right marks what the true value would tell."}}
 dust = exact["properties"]["a_v"]["information"]
 inclination = controls["experiments"]["inclination"]
 information = {
@@ -209,7 +209,8 @@ figures.information_bars(
 # can be known of a measured $A_V$, and the flow has
 # {glue:text}`a_v_flow_share:.0f` %. So that a model recovers $A_V$ worse than
 # other properties need not be the model: here dust is confused with age and
-# metals, and the measured value has an error two thirds of the prior's spread.
+# metals, and the measured value has an error of more than half of the prior's
+# spread.
 # Knowing the inclination as well adds {glue:text}`inclination_gain:.2f` nat
 # (the bar is the sum of the exact information and of the gain in
 # {doc}`09_is_the_survey_real`, where it was measured for a flow and on other

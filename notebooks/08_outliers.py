@@ -23,7 +23,7 @@
 # errors of the model, or would an exact posterior have them too?
 
 # %% tags=["parameters", "hide-input"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
@@ -67,14 +67,13 @@ draws = {
 shares = {name: outliers.shares_below_zero(d) for name, d in densities.items()}
 tables.outlier_shares(gain, shares)
 
-# %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; what the upper one has more in the tail are true outliers.", "name": "fig-outlier-tail"}, "image": {"alt": "Two panels, photometry and image model: the share of galaxies below each \u0394log p on a logarithmic axis, a solid line for the truths and a dashed one for the model's own draws."}}
+# %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; where the solid line lies above the dashed one in the tail, there are more outliers than a calibrated posterior has.", "name": "fig-outlier-tail"}, "image": {"alt": "Two panels, photometry and image model: the share of galaxies below each \u0394log p on a logarithmic axis, a solid line for the truths and a dashed one for the model's own draws."}}
 figures.gain_tail(gain, draws, source=test.source)
 
 # %% [markdown]
 # Where the two lines lie on each other, a negative $\Delta\log p$ is no
-# failure: that many are what honest uncertainty looks like. In the `quick` run
-# they do so down to a few galaxies in a hundred. Only what lies below that
-# and above the dashed line can be an error.
+# failure: that many are what honest uncertainty looks like. Only what lies above
+# the dashed line, in the tail, can be an error.
 
 # %% [markdown]
 # ## Who they are
@@ -107,9 +106,9 @@ if simulated:
     display(tables.label_errors(size, gain))
 
 # %% [markdown]
-# A wrong label can make an outlier, but it is not the rule: the label errors
-# of galaxies with negative $\Delta\log p$ are larger than those of all
-# galaxies by a fraction, not by a factor.
+# A wrong label can make an outlier. Were it the rule, the label errors of
+# galaxies with negative $\Delta\log p$ would be larger than those of all galaxies
+# by a factor, not by a fraction.
 
 # %% [markdown]
 # ## Outliers that only the kernel estimate makes
@@ -123,9 +122,9 @@ results = json.loads((folder / "metrics.json").read_text())
 tables.kernel_outliers({name: results[name] for name in gain})
 
 # %% [markdown]
-# The share of galaxies below zero hardly changes, but the tail does: under
-# kernels the lowest values lie lower, which widens the spread of
-# $\Delta\log p$.
+# Below zero lie {glue:text}`image_below_zero_kde:.1f` % of the galaxies by kernels
+# and {glue:text}`image_below_zero:.1f` % exactly. The tail differs more: compare
+# the lowest values, which widen the spread of $\Delta\log p$.
 
 # %% [markdown]
 # ## Does a better model remove them?
@@ -167,7 +166,7 @@ remedies.round(3)
 # longest axis of a posterior has a direction and a length. A correlation
 # below zero means that more dust is traded for younger or poorer stars.
 
-# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane.", "name": "fig-degeneracy"}, "image": {"alt": "Two rows of histograms, a column a plane: the correlation within each galaxy's posterior above, the length of the posterior's longest axis below, an outline a model."}}
+# %% mystnb={"figure": {"caption": "Correlation of A_V with age and metallicity indicators within each galaxy's posterior, and length of the posterior's longest axis in that plane. Correlations near zero and short axes mean that the data tell the two apart.", "name": "fig-degeneracy"}, "image": {"alt": "Two rows of histograms, a column a plane: the correlation within each galaxy's posterior above, the length of the posterior's longest axis below, an outline a model."}}
 scale = galaxies.split("train").properties.std(axis=0)
 samples = {
     name: stored_posteriors.samples_array(
@@ -193,9 +192,12 @@ figures.degeneracies(found, source=test.source)
 tables.degeneracies(found)
 
 # %% [markdown]
-# The picture makes the longest axes shorter and the correlations weaker, but
-# only by a little, and their direction stays. That is what the paper finds
-# too: the degeneracy is loosened, not lifted.
+# The median correlation of $A_V$ and $D_n(4000)$ goes from
+# {glue:text}`photometry_dust_age_correlation:.2f` to
+# {glue:text}`image_dust_age_correlation:.2f` with the picture, and the longest axis
+# from {glue:text}`photometry_dust_age_length:.2f` to
+# {glue:text}`image_dust_age_length:.2f` of the population's spread. The paper finds
+# the degeneracy loosened, not lifted.
 
 # %% [markdown]
 # What of $A_V$ do the models recover? The share of its variance that the

@@ -22,7 +22,7 @@
 # simulation against real galaxies, says where it fails, and shows what a
 # picture may and may not tell in it. The real galaxies are not part of this
 # book: their numbers come from stored results that two commands make again,
-# `python -m galcfm.studies.realism` and
+# `python -m galcfm.studies.realism --cutouts FOLDER` and
 # `python -m galcfm.studies.picture_controls`. The sheet of cutouts shows this run's own survey; with the profile `sdss` those are real.
 
 # %% tags=["parameters", "hide-input"]
@@ -96,7 +96,7 @@ tables.percentiles(realism["percentiles"])
 # above it, because the main sequence rises with redshift
 # {cite:p}`Lilly2013`; without that rise they would be inside, and
 # $D_n(4000)$ would be further out. Outside lie $A_V$, O/H of the poorest and
-# $D_n(4000)$ of the youngest. Reasons have been tried on the simulated
+# $D_n(4000)$ of the younger half. Reasons have been tried on the simulated
 # galaxies, one at a time; none was adopted for the sake of these numbers.
 
 # %%
@@ -105,10 +105,10 @@ tables.explanations(realism["explanations"]["a_v"])
 # %% [markdown]
 # - $A_V$. The catalogue's is an optical depth fitted to the spectrum. The
 #   simulation follows the Hα line {cite:p}`Garn2010` with half of the gas's
-#   attenuation for the stars {cite:p}`Calzetti2000`, as fits from the
-#   ultraviolet to the infrared also find {cite:p}`Salim2016,Salim2018`.
-#   A fibre sees the dustier middle, which closes a third of the offset; of
-#   the whole galaxy it would be larger. Larger errors cannot explain the
+#   attenuation for the stars {cite:p}`Calzetti2000`, a ratio like that which
+#   fits from the ultraviolet to the infrared take {cite:p}`Salim2016,Salim2018`.
+#   A fibre sees the dustier middle, which closes a fifth to a third of the
+#   offset in the upper half; of the whole galaxy it would be larger. Larger errors cannot explain the
 #   rest: they widen both tails. The attenuation of the emission lines is too
 #   much, and stars behind all of the gas's dust too. A first simulation
 #   made with that dust was 0.07 mag too red in $u-g$ besides: $A_V$ stays another
@@ -131,7 +131,8 @@ tables.explanations(realism["explanations"]["dn4000"])
 
 # %% [markdown]
 # - $D_n(4000)$. A fibre of 3″ sees more of the bulge, and the break grows:
-#   this widens the offset, which that of the whole galaxy would not have. So
+#   this widens the offset, which that of the whole galaxy would have at the
+#   youngest tenth only. So
 #   the simulated middles are too old, or the youngest galaxies are too few.
 #   The survey has it in the fibre all the same, as the catalogue does.
 
@@ -183,7 +184,8 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 #   and SkyServer's JPEG, of quality 75, smooths it further and leaves its
 #   colours in blocks. The real cutouts were saved once more, at quality 92, by
 #   who collected them; before the comparison ours are enlarged and saved so
-#   too. Noise and its correlation from pixel to pixel now agree.
+#   too. The amount of noise now agrees, and its correlation from pixel to pixel
+#   nearly.
 # - **Frames vary.** The sky that is left differs from frame to frame, more
 #   often too bright by much than too dark, and slopes. The bands are a fraction
 #   of a pixel apart: galaxies have a red and a blue side. The point spread
@@ -194,11 +196,13 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 #
 # What still gives the simulation away:
 #
-# - **Too regular.** The bright parts of real galaxies are further from the
-#   middle ($M_{20}$), and those of large ones more asymmetric.
-#   Arms branch, dust is patchy, and tails and shells have no place here.
-# - **Too inclined.** Of two galaxies of the same light and radius ours is
-#   more often seen from the side.
+# - **Light in the wrong place.** The bright parts of real galaxies are further
+#   from the middle ($M_{20}$), and their sizes spread less: these two tell most,
+#   one number at a time. Arms branch, dust is patchy, and tails and shells have
+#   no place here.
+# - **Some too flat.** The flattest tenth of ours is flatter than the real one.
+# - **Background.** The correlation of the noise and the number of neighbours
+#   still tell a little.
 # - **Colours.** Some real galaxies are bluer in the middle than further out,
 #   by more than ours.
 # - **Accidents.** Real cutouts may hold the red halo and the spikes of a star
@@ -240,7 +244,7 @@ figures.contact_sheet(
 # little overfitting is left: another galaxy's picture costs about a hundredth
 # of a nat.
 
-# %% mystnb={"figure": {"caption": "Gain in log p by numbers given to a small flow beside the photometry, in the simulated survey.", "name": "fig-controls"}, "image": {"alt": "A row a control: a dot with its error bar at the gain in log p, right of a line at zero where the numbers tell something new."}}
+# %% mystnb={"figure": {"caption": "Gain in log p by numbers given to a small flow beside the photometry, in the simulated survey. Bars are two standard errors.", "name": "fig-controls"}, "image": {"alt": "A row a control: a dot with its error bar at the gain in log p, right of a line at zero where the numbers tell something new."}}
 figures.control_gains(controls["experiments"], source="simulated survey")
 
 # %%

@@ -25,13 +25,13 @@
 # fluxes but with its own templates. Two methods may agree and both be wrong;
 # where they differ, at least one is.
 #
-# The models are small: photometry without pictures, trained on 60,000
-# simulated galaxies by `python -m galcfm.studies.real_galaxies` and kept in
+# The models are small: photometry without pictures, trained on the training
+# split of 60,000 simulated galaxies by `python -m galcfm.studies.real_galaxies` and kept in
 # `data/published/models`. One is told the redshift, which real catalogues
 # have; the other, like the models of the paper, is not.
 
 # %% tags=["parameters", "hide-input"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_real = 5000  # real galaxies read, of 10,000; not in the paper
@@ -191,8 +191,8 @@ figures.mass_differences(
 #
 # A posterior also states its width. Were kcorrect's masses the truth and the
 # posteriors calibrated, 68 % of them would lie in the central 68 % interval.
-# With the redshift told more do: both methods see the same fluxes, so they
-# share the errors that the interval allows for.
+# More may: both methods see the same fluxes, so they share errors that the
+# interval allows for.
 
 # %%
 for name, posterior in posteriors.items():
@@ -205,8 +205,8 @@ for name, posterior in posteriors.items():
 # ## Real and simulated pictures
 #
 # No real picture can be kept in this book. What simple measurements say of
-# 400 real cutouts and as many simulated ones was stored by
-# `python -m galcfm.studies.realism`; {doc}`09_is_the_survey_real` tells what
+# 200 real cutouts, the half that judges, and of as many simulated ones was
+# stored by `python -m galcfm.studies.realism --cutouts FOLDER`; {doc}`09_is_the_survey_real` tells what
 # it means for the image model.
 
 # %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}, "image": {"alt": "A row a measurement: a dot and a bar for real cutouts and one below for simulated ones, in real standard deviations from the real median."}}

@@ -29,7 +29,7 @@
 # how many of the draws still count.
 
 # %% tags=["parameters", "hide-input"]
-profile = "quick"  # folder of the run: smoke, quick or paper
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 

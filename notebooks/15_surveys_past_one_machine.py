@@ -227,8 +227,8 @@ plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 
 # %% [markdown]
 # A price of 0.04 dollars an hour and core is assumed, and a thousand cores at
-# most. The bytes of a short file are mostly its description of the columns;
-# those of long ones stand below. The plan has partitions of a hundred thousand
+# most. The bytes of a short file are mostly its description of the columns, so
+# that the sizes above are too large for long files. The plan has partitions of a hundred thousand
 # rows (`rows_a_partition`; 20,000 if nothing is said): a killed worker loses
 # at most the minutes of one, and Dask's scheduler has ten thousand tasks for a
 # billion galaxies. Ten billion are best inferred in ten calls, a part of the
