@@ -78,7 +78,9 @@ def real_galaxies() -> pd.DataFrame:
 
     found = importlib.util.find_spec("kcorrect")
     if found is None:
-        raise FileNotFoundError("kcorrect, which brings the galaxies, is missing: pip install ".[studies]"")
+        raise FileNotFoundError(
+            'kcorrect, which brings the galaxies, is missing: pip install ".[studies]"'
+        )
     path = Path(found.submodule_search_locations[0]) / "data" / "test" / "gst_tests_small.fits"
     with fits.open(path) as hdus:
         data = hdus[1].data
