@@ -3,8 +3,10 @@
 #   docker build --tag galcfm .                                 for processors
 #   docker build --build-arg TORCH=cu130 --tag galcfm:cuda .    for NVIDIA GPUs; several GB more
 #
-#   docker run --rm --volume "$PWD/data:/galcfm/data" galcfm doit profile=quick book
-#   docker run --rm --gpus all --volume "$PWD/data:/galcfm/data" galcfm:cuda doit profile=paper book
+#   docker run --name book --volume "$PWD/data:/galcfm/data" galcfm doit profile=quick book
+#   docker cp book:/galcfm/_build/html .                the book; docker start --attach book goes on
+#   docker run --name book --gpus all --volume "$PWD/data:/galcfm/data" galcfm:cuda \
+#       doit profile=paper book
 #   docker run --rm --publish 8888:8888 galcfm          JupyterLab, at the address that it prints
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim-bookworm

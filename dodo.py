@@ -138,6 +138,7 @@ def task_notebook():
                 ROOT / "notebooks" / f"{notebook}.ipynb",
                 ROOT / "notebooks" / "parameters" / PROFILE / f"{notebook}.yaml",
                 *inputs,
+                *runs.published_read(notebook),
             ],
             # Not its files: comments and docstrings change nothing.
             "uptodate": [config_changed(runs.code_shown(notebook))],

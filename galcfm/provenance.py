@@ -15,7 +15,15 @@ import numpy as np
 
 from galcfm.paths import repository_root
 
-__all__ = ["array_digest", "code_digest", "digest", "files_digest", "processor", "provenance"]
+__all__ = [
+    "array_digest",
+    "code_digest",
+    "digest",
+    "files_digest",
+    "processor",
+    "provenance",
+    "rooms_of",
+]
 
 PACKAGE = Path(__file__).resolve().parent
 # What shows, finds, notes or hands out results, or lets in other tables, and changes none that is
@@ -96,22 +104,24 @@ def files_digest(files: Iterable[Path]) -> str:
     return digest([[str(path.relative_to(PACKAGE)), _meaning(path)] for path in files])
 
 
-def rooms_of(*roots: str | Path) -> list[Path]:
+def rooms_of(*roots: str | Path, without: tuple[str, ...] | None = None) -> list[Path]:
     """Files of `galcfm` that modules and scripts import, directly or through others.
 
-    What is imported from a package counts as from the module that defines it; what changes
-    nothing is not followed.
+    What is imported from a package counts as from the module that defines it.
 
     Arguments:
         roots: names of modules of `galcfm`, which are counted too, or paths of scripts.
+        without: beginnings of the names of modules that are neither counted nor followed; by
+            default those of `CHANGES_NOTHING`.
     """
+    without = CHANGES_NOTHING if without is None else without
     waiting = [root if isinstance(root, Path) else _file_of(root) for root in roots]
     found = {path for path in waiting if path.is_relative_to(PACKAGE)}
     while waiting:
         for name in _imports(_tree(waiting.pop())):
             module = _definer(name)
             path = _file_of(module)
-            if path not in (None, *found) and not f"{module}.".startswith(CHANGES_NOTHING):
+            if path not in (None, *found) and not f"{module}.".startswith(without):
                 found.add(path)
                 waiting.append(path)
     return sorted(found)

@@ -19,6 +19,7 @@ from galcfm.paths import (
     disk_errors_in_a_sentence,
     hold,
     let_go,
+    published_folder,
     remove_own,
     repository_root,
     require_own_files,
@@ -26,7 +27,7 @@ from galcfm.paths import (
     survey_folder,
     write_json,
 )
-from galcfm.provenance import code_digest, digest, files_digest, provenance
+from galcfm.provenance import code_digest, digest, files_digest, provenance, rooms_of
 
 __all__ = [
     "NOTEBOOKS",
@@ -40,10 +41,13 @@ __all__ = [
     "parameter_defaults",
     "profile_parameters",
     "profiles",
+    "published_read",
     "set_outdated_aside",
     "wipe",
 ]
 
+# Code that no chapter shows the work of.
+NOT_SHOWN = ("galcfm.figures.", "galcfm.paths.", "galcfm.provenance.", "galcfm.runs.")
 # What each notebook leaves in the run folder, in the order of execution.
 OUTPUTS = {
     "01_data_curation": (),
@@ -156,7 +160,8 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     if not path.exists():
         _require_nothing(notebook, folder)
     else:
-        before = json.loads(path.read_text())["parameters"]
+        noted = json.loads(path.read_text())
+        before = noted["parameters"]
         if before != parameters:
             changed = sorted(
                 k for k in {*before, *parameters} if before.get(k) != parameters.get(k)
@@ -165,6 +170,9 @@ def open_run(notebook: str, variables: Mapping) -> Path:
                 f"{folder} was made with another {', '.join(changed)}: name another run "
                 f"(-p run NAME), or delete the folder"
             )
+        if any(path.exists() for path in _outputs(notebook, folder, parameters["survey"]).values()):
+            # What is there is of what it was made with, until the build sets it aside.
+            record |= {name: noted.get(name) for name in ("code", "survey")}
     _lock(folder, notebook)
     write_json(path, record)
     return folder
@@ -200,9 +208,9 @@ def output_files(notebook: str, parameters: Mapping) -> list[Path]:
 
 
 def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
-    """Move what a notebook left with other parameters or code out of its way, and keep it.
+    """Move what a notebook left with other parameters, code or survey out of its way, and keep it.
 
-    What was made with the same parameters and code stays, so that interrupted work resumes; what
+    What was made with the same stays, so that interrupted work resumes; what
     was set aside before and is wanted again returns. `drop_outdated` deletes it once the notebook
     has made the new one.
 
@@ -215,7 +223,7 @@ def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
 
     def is_current(path: Path) -> bool:
         before = json.loads(path.read_text()) if path.exists() else {}
-        return all(before.get(k) == now[k] for k in ("parameters", "code"))
+        return all(before.get(k) == now[k] for k in ("parameters", "code", "survey"))
 
     if is_current(record) or not (record.exists() or aside.exists()):
         return
@@ -265,11 +273,22 @@ def wipe(parameters: Mapping[str, Mapping]) -> None:
 
 
 def code_shown(notebook: str) -> str:
-    """Digest of all code that a notebook calls, that of figures and tables included."""
-    package = repository_root() / "galcfm"
-    shown = sorted((package / "figures").glob("*.py"))
-    script = repository_root() / "notebooks" / f"{notebook}.py"
-    return digest([code_digest(script), files_digest(shown)])
+    """Digest of all code whose results or words a notebook shows, figures and tables included."""
+    figures = sorted((repository_root() / "galcfm" / "figures").rglob("*.py"))
+    return files_digest([*rooms_of(script_of(notebook), without=NOT_SHOWN), *figures])
+
+
+def published_read(notebook: str) -> list[Path]:
+    """Stored results that a notebook may read: all, where it reads any."""
+    if "published_folder" not in script_of(notebook).read_text():
+        return []
+    kinds = {".json", ".parquet", ".safetensors", ".nc", ".npz"}
+    return sorted(path for path in published_folder().rglob("*") if path.suffix in kinds)
+
+
+def script_of(notebook: str) -> Path:
+    """The notebook as Python."""
+    return repository_root() / "notebooks" / f"{notebook}.py"
 
 
 def _require_nothing(notebook: str, folder: Path) -> None:
@@ -333,9 +352,16 @@ def _record(notebook: str, parameters: Mapping) -> dict:
     return {
         "parameters": dict(parameters),
         "parameter_hash": digest(dict(parameters)),
-        "code": code_digest(repository_root() / "notebooks" / f"{notebook}.py"),
+        "code": code_digest(script_of(notebook)),
+        "survey": None if notebook == NOTEBOOKS[0] else _survey_digest(parameters["survey"]),
         "provenance": provenance(),
     }
+
+
+def _survey_digest(survey: str) -> str | None:
+    """Of the content of a survey's files."""
+    path = survey_folder(survey) / "survey.json"
+    return digest(json.loads(path.read_text()).get("files")) if path.exists() else None
 
 
 def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:

@@ -126,7 +126,8 @@ with pd.option_context("display.max_colwidth", None):
 # Some of these relations tie a picture to the properties, or the properties
 # to what a survey measures. Each has a name, by which the parameter `without`
 # switches it off; the chapter {doc}`16_what_a_picture_is_worth` says what
-# each is worth.
+# each is worth. One line of the table above is not as drawn: the luminosities
+# of simulated knots have a slope of −3, not −2 ({doc}`../limitations`).
 
 # %% tags=["full-width"]
 with pd.option_context("display.max_colwidth", None):
@@ -140,7 +141,7 @@ with pd.option_context("display.max_colwidth", None):
 # away, small ones only nearby. That is why magnitudes alone already say much
 # about mass once colours fix the mass-to-light ratio.
 
-# %% mystnb={"figure": {"caption": "The survey: redshift, magnitude, colours and the five properties. The flux limit at r = 17.77 cuts the magnitudes sharply and ties stellar mass to redshift.", "name": "fig-survey"}, "image": {"alt": "Nine panels: histograms of redshift, of the five magnitudes and of each of the five properties with its median, and scatter plots of u\u2212g against g\u2212r and of g\u2212r against r. No galaxy lies beyond r = 17.77."}}
+# %% mystnb={"figure": {"caption": "The survey: redshift, magnitude, colours and the five properties. The survey's limit in r cuts the magnitudes and ties stellar mass to redshift.", "name": "fig-survey"}, "image": {"alt": "Nine panels: histograms of redshift, of the five magnitudes and of each of the five properties with its median, and scatter plots of u\u2212g against g\u2212r and of g\u2212r against r."}}
 figures.survey_overview(catalogue, source=galaxies.source)
 
 # %% [markdown]

@@ -138,6 +138,7 @@ class SkyServer:
         share: share of faulty requests; which ones depends on the galaxy and the count of its
             requests alone, and a galaxy has 4 faults at most.
         faults: galaxy to the fault that it always has.
+        passing: galaxy to the fault that its first request has.
         retry_after: what 429 asks for.
         archive: answers SQL.
 
@@ -145,8 +146,9 @@ class SkyServer:
         log: `(time, galaxy, fault or "good")` of each request, in order.
     """
 
-    def __init__(self, share=0.0, faults=None, retry_after="0.05", archive=None):
+    def __init__(self, share=0.0, faults=None, retry_after="0.05", archive=None, passing=None):
         self.share, self.faults, self.retry_after = share, faults or {}, retry_after
+        self.passing = passing or {}
         self.archive = archive
         self.log, self.count, self.under_way, self.most_under_way = [], {}, 0, 0
 
@@ -187,8 +189,8 @@ class SkyServer:
 
     def _fault(self, k: int) -> str:
         n = self.count[k] = self.count.get(k, 0) + 1
-        if k in self.faults:
-            return self.faults[k]
+        if k in self.faults or (n == 1 and k in self.passing):
+            return (self.faults | self.passing)[k]
         dice = random.Random(f"{k} {n}")
         return dice.choice(FAULTS) if n <= 4 and dice.random() < self.share else "good"
 
@@ -229,6 +231,8 @@ class SkyServer:
             status, body = "500 Internal Server Error", PAGE
         elif what == "404":
             status, body = "404 Not Found", PAGE
+        elif what == "403":
+            status, body = "403 Forbidden", PAGE
         elif what == "html":
             body = PAGE
         elif what == "damaged":

@@ -20,8 +20,8 @@ def variables(notebook, **changes):
     return runs.parameter_defaults(notebook) | changes
 
 
-def make_survey(name="quick"):
-    paths.write_json(paths.survey_folder(name) / "survey.json", {})
+def make_survey(name="quick", **content):
+    paths.write_json(paths.survey_folder(name) / "survey.json", content)
 
 
 def test_a_run_notes_its_parameters(data):
@@ -30,7 +30,7 @@ def test_a_run_notes_its_parameters(data):
     assert folder == data / "runs" / "quick"
     record = json.loads((folder / "parameters" / "02_training.json").read_text())
     assert record["parameters"]["max_epochs"] == 3
-    assert set(record) == {"parameters", "parameter_hash", "code", "provenance"}
+    assert set(record) == {"parameters", "parameter_hash", "code", "survey", "provenance"}
     assert {"commit", "dirty"} <= set(record["provenance"])
     # The same parameters open it again.
     assert runs.open_run("02_training", variables("02_training", max_epochs=3)) == folder
@@ -119,8 +119,37 @@ def test_changed_code_makes_results_outdated(data, monkeypatch):
     runs.set_outdated_aside("02_training", parameters)
     assert model.exists()
     monkeypatch.setattr(runs, "code_digest", lambda *roots: "other")
+    # By hand nothing is made anew, and what is there is not taken for what the new code makes.
+    runs.open_run("02_training", parameters)
     runs.set_outdated_aside("02_training", parameters)
     assert not model.exists()
+
+
+def test_a_changed_survey_makes_results_outdated(data):
+    make_survey(files={"catalogue.parquet": {"sha256": "a"}})
+    parameters = variables("02_training")
+    model = left(runs.open_run("02_training", parameters))
+    make_survey(files={"catalogue.parquet": {"sha256": "a"}}, made="again, the same")
+    runs.set_outdated_aside("02_training", parameters)
+    assert model.exists()
+    make_survey(files={"catalogue.parquet": {"sha256": "b"}})
+    runs.set_outdated_aside("02_training", parameters)
+    assert not model.exists()
+
+
+def test_chapters_show_all_figures_tables_and_what_takes_tables_in(monkeypatch):
+    monkeypatch.setattr(runs, "files_digest", lambda files: {path.name for path in files})
+    shown = runs.code_shown("20_your_own_galaxies")
+    package = paths.repository_root() / "galcfm"
+    assert {path.name for path in (package / "figures").rglob("*.py")} <= shown
+    assert {"intake.py", "replicated.py"} <= shown
+    assert not {"paths.py", "runs.py"} & shown
+
+
+def test_chapters_that_read_stored_results_are_made_again_for_them():
+    names = {path.name for path in runs.published_read("16_what_a_picture_is_worth")}
+    assert {"account.json", "model.safetensors"} <= names
+    assert runs.published_read("05_figures") == []
 
 
 def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):

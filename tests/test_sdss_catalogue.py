@@ -68,6 +68,22 @@ def test_a_server_in_trouble_is_asked_again(quick, tmp_path):
         assert len(rows) == 50
 
 
+@pytest.mark.parametrize("empty", ["Service Unavailable\n", "\n", "#Table1\n", "#Table1\nn_0\n"])
+def test_an_empty_answer_is_no_empty_piece(quick, tmp_path, empty):
+    with SkyServer(archive=Archive(spectra(50))) as server:
+        server.archive.answers = [empty] * 2
+        rows, _ = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
+        assert len(rows) == 50
+        server.archive.answers = [empty] * 2
+        with pytest.raises(CatalogueError, match="the answer has 0 rows, not one"):
+            fetch_catalogue(tmp_path / "b", server=server.base, plates=FEW, attempts=2)
+        # A piece that holds nothing is not believed for ever.
+        for path in tmp_path.glob("*.json"):
+            path.write_text(path.read_text().replace("50", "0"))
+        rows, counts = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
+        assert (len(rows), counts[0]) == (50, 50)
+
+
 def test_no_answer_ends_in_a_sentence_and_goes_on_later(quick, tmp_path):
     with SkyServer(archive=Archive(spectra(50))) as server:
         server.archive.answers = [None] * 4 + ["<html></html>"] * 2

@@ -211,10 +211,31 @@ def test_a_server_that_is_down_costs_no_cutout(tmp_path, fault, monkeypatch):
 def test_a_wrong_address_is_noticed_early(tmp_path):
     with (
         SkyServer(faults=dict.fromkeys(range(200), "404")) as server,
-        pytest.raises(DownloadError, match=r"in a row failed for good.*check the address"),
+        pytest.raises(DownloadError, match=r"in a row failed, .*check the address"),
     ):
         fetch(tmp_path / "a.db", galaxies(200), server)
     assert len(server.log) < 40
+
+
+def test_pictures_of_error_messages_cost_no_cutout(tmp_path):
+    catalogue = galaxies(80)
+    with (
+        SkyServer(faults=dict.fromkeys(range(40, 80), "blank")) as server,
+        pytest.raises(DownloadError, match=r"in a row failed, the last one with: .*is blank"),
+    ):
+        fetch(tmp_path / "a.db", catalogue, server, max_attempts=2)
+    with Ledger(tmp_path / "a.db") as ledger:
+        assert ledger.counts() == {"good": 40, "failed": 0, "waiting": 40}
+    with SkyServer() as server:
+        counts, _ = fetch(tmp_path / "a.db", catalogue, server)
+    assert counts == {"good": 80, "failed": 0, "waiting": 0}
+
+
+def test_a_refusal_that_passes_costs_no_cutout(tmp_path):
+    with SkyServer(passing={7: "403"}) as server:
+        counts, table = fetch(tmp_path / "a.db", galaxies(30), server)
+    assert counts == {"good": 30, "failed": 0, "waiting": 0}
+    assert table["attempts"].iloc[7] == 2
 
 
 # The ledger

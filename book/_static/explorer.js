@@ -17,7 +17,6 @@
   const WAVELENGTHS = { u: 3551, g: 4686, r: 6166, i: 7480, z: 8932 }; // Å, of the SDSS bands
   const PLACES = { measured: "measured values", photometry: "means, photometry model", image: "means, image model" };
   const symbol = (k) => properties[k].label.replace(/ \[.*/, "");
-  const unit = (k) => properties[k].label.match(/\[(.*)\]/)?.[1] ?? "";
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const number = (value, digits = 2) =>
     value === null ? "–" : value.toFixed(digits).replace("-", "−");
@@ -31,6 +30,8 @@
   function readHash() {
     const given = new URLSearchParams(location.hash.slice(1));
     const messages = [];
+    // Another place on the page, or none.
+    if (!given.has("galaxy")) return "";
     for (const [slot, key] of [["a", "galaxy"], ["b", "with"]]) {
       if (!given.has(key)) {
         if (slot === "b") state.b = null;
@@ -41,7 +42,8 @@
     }
     const map = data.maps.findIndex((pair) => mapName(pair) === given.get("map"));
     if (map >= 0) state.map = map;
-    if (given.get("by") in PLACES) state.by = given.get("by");
+    const by = given.get("by") ?? "measured";
+    if (Object.hasOwn(PLACES, by)) state.by = by;
     return messages.join(" ");
   }
 

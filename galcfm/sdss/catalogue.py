@@ -155,8 +155,11 @@ def fetch_catalogue(
         key = hashlib.sha256("".join(sql).encode()).hexdigest()[:12]
         path = folder / f"plates-{first:04d}-{last:04d}-{key}.parquet"
         done = path.with_suffix(".json")
-        if not done.exists():
-            answer = _ask(sql[0], [f"n_{k}" for k in range(len(SQL_CUTS))], server, attempts)
+        # A piece without a spectrum is asked for again: it is soon done, and empty answers come of
+        # servers in trouble.
+        if not done.exists() or not json.loads(done.read_text())["counts"][0]:
+            names = [f"n_{k}" for k in range(len(SQL_CUTS))]
+            answer = _ask(sql[0], names, server, attempts, one_row=True)
             # The sum over no spectra is null.
             n = answer.apply(pd.to_numeric, errors="coerce").sum().astype(int).tolist()
             rows = _ask(sql[1], list(COLUMNS), server, attempts)
@@ -175,8 +178,10 @@ def fetch_catalogue(
     return rows, np.sum(counts, axis=0).tolist()
 
 
-def _ask(sql: str, columns: list[str], server: str, attempts: int) -> pd.DataFrame:
-    """Answer to one query, with the columns that it must have."""
+def _ask(
+    sql: str, columns: list[str], server: str, attempts: int, *, one_row: bool = False
+) -> pd.DataFrame:
+    """Answer to one query, with the columns, or the one row, that it must have."""
     from astroquery.sdss import SDSS, conf
 
     reason = ""
@@ -190,6 +195,10 @@ def _ask(sql: str, columns: list[str], server: str, attempts: int) -> pd.DataFra
         # Networks, servers and the readers of their answers fail in dozens of kinds.
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            continue
+        # Of an answer without a table, whatever its status, nothing is left here.
+        if one_row and (table is None or len(table) != 1):
+            reason = f"the answer has {0 if table is None else len(table)} rows, not one"
             continue
         if table is None:
             return pd.DataFrame(columns=columns, dtype=float)

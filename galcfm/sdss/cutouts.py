@@ -10,7 +10,7 @@ import hashlib
 import random
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -221,10 +221,12 @@ class Ledger:
                 connection.execute("INSERT OR REPLACE INTO jpegs VALUES (?, ?)", (row, jpeg))
         return attempts
 
-    def fail(self, row: int) -> None:
-        """Give a cutout up, for the reason of its last attempt."""
+    def mark(self, rows: Sequence[int], status: str) -> None:
+        """Give cutouts up, `"failed"`, for the reason of their last attempts, or let them wait."""
         with self._transaction() as connection:
-            connection.execute("UPDATE cutouts SET status = 'failed' WHERE rowid = ?", (row,))
+            connection.executemany(
+                "UPDATE cutouts SET status = ? WHERE rowid = ?", [(status, row) for row in rows]
+            )
 
     def table(self) -> pd.DataFrame:
         """A row a cutout: `object_id`, `status`, `attempts`, `sha256`, `bytes`, `reason`."""
@@ -330,7 +332,7 @@ class _Download:
         self.ledger, self.service, self.concurrency = ledger, service, concurrency
         self.interval, self.timeout, self.bar, self.stopping = 1 / rate, timeout, bar, stopping
         self.next_slot = self.paused_until = 0.0
-        self.n_good = self.failures_in_a_row = 0
+        self.n_good, self.failed_in_a_row = 0, []
 
     async def run(self) -> None:
         import aiohttp
@@ -369,14 +371,14 @@ class _Download:
                 attempts, refusals = attempts + (not fault.busy), refusals + fault.busy
                 if fault.retry_after:
                     self._pause(fault.retry_after)
-                if fault.lasting or self.stopping.is_set():
+                if (fault.lasting and fault.own) or self.stopping.is_set():
                     break
                 wait = self.backoff * 2 ** (attempts + refusals - 1) * random.uniform(0.5, 1)
                 await asyncio.sleep(min(wait, LONGEST_WAIT))
             else:
                 self.ledger.record(row, "good", None, self.service, jpeg)
                 self.n_good += 1
-                self.failures_in_a_row = 0
+                self.failed_in_a_row = []
                 self.bar.update()
                 return
         if self.stopping.is_set():
@@ -388,12 +390,14 @@ class _Download:
                 f"{self.service} gives no good answers ({last}): check the network, or wait; "
                 f"{self._kept()}"
             )
-        self.ledger.fail(row)
+        self.ledger.mark([row], "failed")
         self.bar.update()
-        self.failures_in_a_row += 1
-        if self.failures_in_a_row >= ROW_OF_FAILURES:
+        self.failed_in_a_row.append(row)
+        if len(self.failed_in_a_row) >= ROW_OF_FAILURES:
+            # So many are no fault of theirs.
+            self.ledger.mark(self.failed_in_a_row, "waiting")
             raise DownloadError(
-                f"{ROW_OF_FAILURES} cutouts in a row failed for good, the last one with: {last}; "
+                f"{ROW_OF_FAILURES} cutouts in a row failed, the last one with: {last}; "
                 f"check the address {self.service}; {self._kept()}"
             )
 

@@ -212,8 +212,9 @@ def _bulge(row, angle: float) -> np.ndarray:
 def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
     """Fourier transforms of arms and knots, by name, `(ky, kx)`.
 
-    Logarithmic spirals from random phases, with a width; HII regions of a luminosity function
-    of slope −2 among them. They begin where a bar ends, some stand in the ring, and there are
+    Logarithmic spirals from random phases, with a width; HII regions among them, of which as many
+    as L⁻² are brighter than L: a luminosity function of slope −3, steeper than the published one,
+    which is −2. They begin where a bar ends, some stand in the ring, and there are
     more of them on one side of a lopsided disc.
     """
     n_knots = int(row["n_knots"])
