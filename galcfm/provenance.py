@@ -16,6 +16,7 @@ import numpy as np
 from galcfm.paths import repository_root
 
 __all__ = [
+    "CHANGES_NOTHING",
     "array_digest",
     "code_digest",
     "digest",

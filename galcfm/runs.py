@@ -27,7 +27,14 @@ from galcfm.paths import (
     survey_folder,
     write_json,
 )
-from galcfm.provenance import code_digest, digest, files_digest, provenance, rooms_of
+from galcfm.provenance import (
+    CHANGES_NOTHING,
+    code_digest,
+    digest,
+    files_digest,
+    provenance,
+    rooms_of,
+)
 
 __all__ = [
     "NOTEBOOKS",
@@ -46,8 +53,8 @@ __all__ = [
     "wipe",
 ]
 
-# Code that no chapter shows the work of.
-NOT_SHOWN = ("galcfm.figures.", "galcfm.paths.", "galcfm.provenance.", "galcfm.runs.")
+# Chapters show what is refused of a table, but nothing else of what changes no result.
+NOT_SHOWN = tuple(name for name in CHANGES_NOTHING if name != "galcfm.survey.intake.")
 # What each notebook leaves in the run folder, in the order of execution.
 OUTPUTS = {
     "01_data_curation": (),
