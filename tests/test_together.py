@@ -13,16 +13,20 @@ from galcfm import Posterior, paths
 
 SCRIPT = """
 import os, signal, sys
+import psutil
 from conftest import toy_survey
 from test_training import QUICK, model
 from galcfm.training import TrainingError, TrainingSettings, loop, train
 
-folder, part, kill = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "kill"
+folder, part, kill = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if kill and os.environ["RANK"] == "1":
     real = loop._Loop.train_epoch
 
     def killed(self):
         if self.epoch == 2:
+            for other in psutil.Process(os.getppid()).children():
+                if kill == "faster" and other.pid != os.getpid():
+                    other.terminate()
             os.kill(os.getpid(), signal.SIGKILL)
         return real(self)
 
@@ -68,11 +72,19 @@ def test_two_processes_have_the_losses_of_one(tmp_path, part):
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
+SENTENCE = r"galcfm: another process of the training has ended in epoch 2; the same command"
+
+
+def test_who_is_stopped_before_the_connection_breaks_says_so_too(tmp_path):
+    """As `torchrun` does, now and then."""
+    ended = run(tmp_path, "killed", 2, kill="faster")
+    assert re.search(SENTENCE, ended.stderr), ended.stderr[-2000:]
+
+
 def test_a_killed_process_ends_all_in_a_sentence_and_training_resumes(tmp_path):
     ended = run(tmp_path, "killed", 2, kill="kill")
     assert ended.returncode != 0
-    sentence = r"galcfm: another process of the training has ended in epoch 2; the same command"
-    assert re.search(sentence, ended.stderr), ended.stderr[-2000:]
+    assert re.search(SENTENCE, ended.stderr), ended.stderr[-2000:]
     assert not (tmp_path / "killed" / "model.json").exists()
     # Also by another number of processes.
     for folder, processes in (("killed", 1), ("whole", 2)):

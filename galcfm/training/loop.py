@@ -11,6 +11,8 @@ are those of one process, but for rounding.
 
 import math
 import os
+import signal
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -161,16 +163,16 @@ def train(
     if checkpoint is not None:
         loop.restore(checkpoint)
     # A bar over all epochs, so that the time left is that of the whole training.
-    with tqdm(
+    bar = tqdm(
         total=settings.max_epochs,
         initial=loop.epoch,
         desc=f"training {folder.name}",
         unit="epoch",
         disable=not progress or not fabric.is_global_zero,
-    ) as bar:
+    )
+    with bar, _others_in_a_sentence(fabric, loop):
         while not loop.finished:
-            with _others_in_a_sentence(fabric, loop):
-                loop.run_epoch()
+            loop.run_epoch()
             latest = loop.history[-1]
             bar.set_postfix_str(
                 f"loss {latest['train_loss']:.4f}, validation {latest['validation_loss']:.4f}"
@@ -239,10 +241,25 @@ def _fabric() -> Fabric:
 @contextmanager
 def _others_in_a_sentence(fabric: Fabric, loop: "_Loop"):
     """Say what to do when another process of the training has ended."""
+    if fabric.world_size == 1:
+        yield
+        return
+
+    def stop(number, frame):
+        raise RuntimeError("this one was told to stop")
+
+    # `torchrun` stops the others, and may be faster than the connection that breaks.
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if is_main else None
     try:
         yield
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
     except RuntimeError as error:
-        if fabric.world_size == 1 or isinstance(error, TrainingError):
+        if is_main:
+            # Until the sentence is said.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if isinstance(error, TrainingError):
             raise
         raise TrainingError(
             f"another process of the training has ended in epoch {loop.epoch}; the same command "
