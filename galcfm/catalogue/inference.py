@@ -272,14 +272,13 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
     """The task with its result's columns and its key, judged by the first rows that can be read."""
     carried, has_index = _carried(task, model, source)
     result = columns_of(model, carried, settings["n_draws"], has_index)
-    weights = {name: array_digest(x.cpu().numpy()) for name, x in model.state_dict().items()}
     ranges = {
         part: [array_digest(x) for x in vars(known).values()]
         for part, known in model.ranges.items()
     }
     identity = {
         "schema_version": SCHEMA_VERSION,
-        "model": digest([model.architecture, weights, ranges]),
+        "model": digest([model.architecture, model.weights_digest, ranges]),
         "columns": {k: task.columns[k] for k in sorted(task.columns)},
         "unit": task.unit,
         "dereddened": task.dereddened,

@@ -32,7 +32,7 @@ from galcfm.posterior.inputs import (
 )
 from galcfm.posterior.training_range import LEVEL, TrainingRange, reference_rows
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
-from galcfm.provenance import provenance
+from galcfm.provenance import array_digest, provenance
 from galcfm.survey import Survey, require_booleans
 
 SCHEMA_VERSION = 1
@@ -174,6 +174,11 @@ class Posterior(nn.Module):
     def uses_images(self) -> bool:
         """Whether the model needs cutouts."""
         return self.encoder is not None
+
+    @property
+    def weights_digest(self) -> str:
+        """Twelve hexadecimal digits by which a model's weights are known, standardisation included."""
+        return array_digest(*(values.cpu() for values in self.state_dict().values()))
 
     @property
     def device(self) -> torch.device:

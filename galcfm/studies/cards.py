@@ -31,8 +31,7 @@ def measure_model(folder: Path, survey: Survey) -> None:
         survey: simulated galaxies that it was not trained on.
     """
     posterior = Posterior.load(folder, "cpu")
-    weights = [value.numpy() for value in posterior.state_dict().values()]
-    settings = [survey.name, array_digest(*weights)]
+    settings = [survey.name, posterior.weights_digest]
     key = key_of(settings, "galcfm.posterior.model", "galcfm.simulate.population")
     if posterior.metadata.get("evaluation", {}).get("key") != key:
         found = measure(posterior, survey) | {"key": key, "date": str(date.today())}

@@ -124,7 +124,7 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
     done = notes_of(folder).get("sampling", {})
     for name in MODELS:
         model = Posterior.load(folder / name)
-        if done.get(name, {}).get("weights") == weights_of(model):
+        if done.get(name, {}).get("weights") == model.weights_digest:
             continue
         plan = {"n_samples": sizes["n_samples"], "steps": sizes["steps"]}
         # What a first call alone does is not timed, nor is the encoding.
@@ -142,7 +142,7 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
         flops = 2 * sum(a * b for a, b in pairwise(widths))
         flops *= 4 * sizes["steps"] * len(test) * sizes["n_samples"]
         found = {
-            "weights": weights_of(model),
+            "weights": model.weights_digest,
             "galaxies_per_second": len(test) / seconds,
             "share_of_product_peak": flops / seconds / peak,
             "one_galaxy_seconds": time.perf_counter() - started,
@@ -173,7 +173,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     results, table = {}, test.catalogue.drop(columns="split")
     for name in MODELS:
         model = Posterior.load(folder / name)
-        if notes_of(folder)["sampling"].get(name, {}).get("weights") != weights_of(model):
+        if notes_of(folder)["sampling"].get(name, {}).get("weights") != model.weights_digest:
             raise ValueError(f"{folder} has draws of another {name} model: call sample first")
         posteriors = load_posteriors(folder / f"posteriors_{name}.nc")
         exact = exact_log_densities(
@@ -412,13 +412,6 @@ def notes_of(folder: Path) -> dict:
     """What stages have measured so far."""
     path = folder / "notes.json"
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def weights_of(model) -> str:
-    """Digest of a model's weights, by which its draws are known."""
-    from galcfm.provenance import array_digest
-
-    return array_digest(*(values.cpu().numpy() for values in model.state_dict().values()))
 
 
 def require(stage: str) -> None:

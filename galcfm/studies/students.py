@@ -19,7 +19,6 @@ from galcfm.flow import FAST_STEPS
 from galcfm.paths import run_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.provenance import array_digest
 from galcfm.studies.exact.comparing import classifier_accuracy
 from galcfm.studies.real_galaxies import N_GALAXIES, SEED, load_model
 from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored
@@ -132,8 +131,7 @@ def run(folder: Path, plan: Plan, command: str, n_galaxies: int = N_GALAXIES) ->
     """
     path = folder / "students.json"
     survey, teacher = kept_catalogue(n_galaxies, SEED), load_model("photometry")
-    weights = array_digest(*(values.cpu().numpy() for values in teacher.state_dict().values()))
-    plain = asdict(plan) | {"n_galaxies": n_galaxies, "teacher": weights}
+    plain = asdict(plan) | {"n_galaxies": n_galaxies, "teacher": teacher.weights_digest}
     key = key_of(plain, "galcfm.studies.students")
     results = stored(path, key) or {"students": {}, "plan": plain}
     test = survey.split("test")

@@ -229,17 +229,10 @@ def _read_parts(folder: Path) -> Iterator[dict]:
     parts = list(folder.glob("data/*.parquet"))
     for path in parts:
         name = re.fullmatch(r"(.+)-\d{5}-of-(\d{5})", path.stem)
-        missing = (
-            []
-            if name is None
-            else [
-                other
-                for k in range(int(name[2]))
-                if not (other := path.with_name(f"{name[1]}-{k:05d}-of-{name[2]}.parquet")).exists()
-            ]
-        )
-        if missing:
-            raise SurveyError(f"{missing[0]} is missing: fetch or make the data set again")
+        for k in range(int(name[2]) if name else 0):
+            other = path.with_name(f"{name[1]}-{k:05d}-of-{name[2]}.parquet")
+            if not other.exists():
+                raise SurveyError(f"{other} is missing: fetch or make the data set again")
     for path in sorted(parts, key=lambda p: (order.get(p.name.partition("-")[0], 9), p.name)):
         content = _parquet().read_table(path)
         pictures = {}

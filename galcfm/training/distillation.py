@@ -100,7 +100,7 @@ def distil(
     identity = {
         "architecture": student.architecture,
         "settings": asdict(settings),
-        "teacher": array_digest(*(w.cpu().numpy() for w in teacher.state_dict().values())),
+        "teacher": teacher.weights_digest,
         "conditions": array_digest(known.numpy()),
     }
     path = folder / CHECKPOINT_FILE

@@ -250,21 +250,21 @@ def _others_in_a_sentence(fabric: Fabric, loop: "_Loop"):
 
     # `torchrun` stops the others, and may be faster than the connection that breaks.
     is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if is_main else None
+    after = signal.signal(signal.SIGTERM, stop) if is_main else None
     try:
         yield
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
     except RuntimeError as error:
-        if is_main:
-            # Until the sentence is said.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Until the sentence is said.
+        after = signal.SIG_IGN
         if isinstance(error, TrainingError):
             raise
         raise TrainingError(
             f"another process of the training has ended in epoch {loop.epoch}; the same command "
             f"goes on from there ({str(error).splitlines()[0]})"
         ) from error
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, after or signal.SIG_DFL)
 
 
 def _splits(posterior: Posterior, survey: Survey, weights) -> dict[str, tuple[Survey, np.ndarray]]:
@@ -651,9 +651,7 @@ def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_star
         "architecture": posterior.architecture,
         "settings": kept,
         "data": read,
-        "warm_start": None
-        if warm_start is None
-        else array_digest(*(value.cpu() for value in warm_start.state_dict().values())),
+        "warm_start": None if warm_start is None else warm_start.weights_digest,
     }
 
 
