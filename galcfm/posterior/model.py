@@ -177,7 +177,7 @@ class Posterior(nn.Module):
 
     @property
     def weights_digest(self) -> str:
-        """Twelve hexadecimal digits by which a model's weights are known, standardisation included."""
+        """Twelve hexadecimal digits of the weights and of the standardisation."""
         return array_digest(*(values.cpu() for values in self.state_dict().values()))
 
     @property

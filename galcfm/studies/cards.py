@@ -13,7 +13,6 @@ from pathlib import Path
 from galcfm.paths import replacing, write_json
 from galcfm.posterior import Posterior
 from galcfm.posterior.hub import measure, write_card
-from galcfm.provenance import array_digest
 from galcfm.studies.stored import BOOK_SURVEY, kept_catalogue, kept_pictures, key_of, read_command
 from galcfm.survey import Survey
 from galcfm.survey.datasets import data_card
