@@ -124,7 +124,8 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
     done = notes_of(folder).get("sampling", {})
     for name in MODELS:
         model = Posterior.load(folder / name)
-        if done.get(name, {}).get("weights") == model.weights_digest:
+        drawn = folder / f"posteriors_{name}.nc"
+        if drawn.exists() and done.get(name, {}).get("weights") == model.weights_digest:
             continue
         plan = {"n_samples": sizes["n_samples"], "steps": sizes["steps"]}
         # What a first call alone does is not timed, nor is the encoding.
@@ -148,7 +149,7 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
             "one_galaxy_seconds": time.perf_counter() - started,
             "encoding_galaxies_per_second": len(test) / encoding,
         }
-        save_posteriors(posteriors, folder / f"posteriors_{name}.nc")
+        save_posteriors(posteriors, drawn)
         done |= {name: found, "product_tflops": peak / 1e12} | sizes
         note(folder, "sampling", done)
 
