@@ -95,7 +95,7 @@ figures.contact_sheet(
 # their measurement errors. So it can be asked whether the posterior missed
 # the galaxy or the catalogue did.
 
-# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors).", "name": "fig-label-errors"}, "image": {"alt": "Two scatter plots, photometry and image model: \u0394log p against the size of the label errors, a point a galaxy, with a dashed line at zero."}}
+# %% mystnb={"figure": {"caption": "\u0394log p against the size of the measurement errors of the five properties of each test galaxy (root mean square, in units of the quoted errors). Triangles at the edge are galaxies beyond it.", "name": "fig-label-errors"}, "image": {"alt": "Two scatter plots, photometry and image model: \u0394log p against the size of the label errors, a point a galaxy, with a dashed line at zero."}}
 simulated = "a_v_true" in test.catalogue
 if simulated:
     size = outliers.label_error_size(test.catalogue)

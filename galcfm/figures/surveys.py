@@ -113,7 +113,8 @@ def control_gains(experiments: Mapping, *, source: str) -> Figure:
     errors = [2 * result["standard_error"] for result in experiments.values()]
     axes.errorbar(gains, rows, xerr=errors, fmt="o", color=COLOURS["image"], capsize=3)
     axes.axvline(0, color=COLOURS["truth"], lw=1)
-    axes.set_yticks(rows, [result["question"] for result in experiments.values()])
+    questions = [result["question"].replace("A_V", "$A_V$") for result in experiments.values()]
+    axes.set_yticks(rows, questions)
     axes.set(
         xlabel="gain over photometry [nat] ± 2 standard errors", ylim=(-0.6, len(experiments) - 0.4)
     )

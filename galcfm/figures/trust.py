@@ -159,21 +159,27 @@ def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
 def label_errors(size, delta_log_p: Mapping, *, source: str) -> Figure:
     """Δlog p against the size of the measurement errors of the true properties.
 
+    Galaxies outside the axes are triangles at their edge.
+
     Arguments:
-        size: of `diagnostics.label_error_size`, `(n,)`.
+        size: of `studies.outliers.label_error_size`, `(n,)`.
         delta_log_p: [nat], `(n,)`, by model.
     """
     models = posteriors_in_order(delta_log_p)
     figure = new_figure(8, 3.2, source)
     grid = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    x_limits, y_limits = limits(size, inside=99.9), limits(*delta_log_p.values(), inside=99.6)
     for axes, model in zip(grid, models, strict=True):
-        values = np.asarray(delta_log_p[model])
-        axes.scatter(size, values, s=5, color=COLOURS[model], alpha=0.4, lw=0, rasterized=True)
+        shown = np.clip(size, *x_limits), np.clip(delta_log_p[model], *y_limits)
+        outside = (shown[0] != size) | (shown[1] != delta_log_p[model])
+        style = {"color": COLOURS[model], "lw": 0, "rasterized": True}
+        axes.scatter(*(x[~outside] for x in shown), s=5, alpha=0.4, **style)
+        axes.scatter(*(x[outside] for x in shown), s=16, marker="^", clip_on=False, **style)
         axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
         axes.set(
             xlabel="Size of the label errors [standard deviations]",
-            xlim=limits(size, inside=99.9),
-            ylim=limits(*delta_log_p.values(), inside=99.6),
+            xlim=x_limits,
+            ylim=y_limits,
             title=TITLES[model],
         )
     grid[0].set_ylabel(r"$\Delta \log p$ [nat]")
@@ -227,6 +233,8 @@ def other_prior(
     histogram(left, masses, bins, LIGHT, filled=True, alpha=0.5, label=old)
     histogram(left, masses, bins, "#009E73", weights=weights / np.sum(weights), label=new)
     left.set(xlabel=LABELS["log_stellar_mass"], ylabel="Share of galaxies")
+    for axes in (left, right):
+        axes.margins(y=0.3)  # room for the legend
     left.legend(loc="upper left")
     for model in posteriors_in_order(effective):
         share = np.asarray(effective[model]) / n_draws
