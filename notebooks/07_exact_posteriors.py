@@ -115,7 +115,7 @@ figures.exact_gaps(table, names, source=source)
 # %%
 tables.exact_gaps(exact, names)
 
-# %%
+# %% tags=["remove-cell"]
 gap = exact["extrapolated_gap"]["book"]
 glue("exact_gap", gap["mean"], display=False)
 glue("exact_gap_error", gap["standard_error"], display=False)

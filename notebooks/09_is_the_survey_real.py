@@ -70,7 +70,6 @@ for stored in (realism, cutouts, controls):
 catalogues = realism["catalogues"]
 for name, result in catalogues["colour_auc"].items():
     print(f"{name}: {result['auc']:.3f} ± {result['standard_error']:.3f}")
-glue("colour_auc", catalogues["colour_auc"]["judged"]["auc"], display=False)
 
 # %% mystnb={"figure": {"caption": "Colours of real and simulated galaxies matched in r and redshift: medians, 16 to 84 % (thick) and 5 to 95 % (thin).", "name": "fig-real-colours"}, "image": {"alt": "Four panels, one a colour: real galaxies above and simulated ones below, each as a dot at the median on a thick and a thin bar."}}
 figures.colour_comparison(catalogues["colours"], source=both)
@@ -165,6 +164,9 @@ for half, groups in cutouts["auc"].items():
         error = result["standard_error"]
         print(f"{half}, {name}: {result['auc']:.2f} ± {error:.2f}")
 print(f"judged by a network: {cutouts['network_auc']:.2f}")
+
+# %% tags=["remove-cell"]
+glue("colour_auc", catalogues["colour_auc"]["judged"]["auc"], display=False)
 judged = cutouts["auc"]["judged"]
 for name in ("all", "shape", "colour", "background"):
     glue(f"cutout_auc_{name}", judged[name]["auc"], display=False)
