@@ -63,7 +63,7 @@ pd.set_option("display.max_colwidth", None)
 # The fluxes are put on the AB system before (−0.04 mag in $u$, 0.02 mag in
 # $z$); Galactic extinction is removed with the $E(B-V)$ of each galaxy.
 
-# %%
+# %% tags=["words"]
 bands = ("u", "g", "r", "i", "z")
 galaxies = Survey.from_table(
     real_galaxies.real_galaxies().iloc[:n_real],

@@ -85,7 +85,7 @@ print(f"{made.used} of {made.rows} rows inferred, {made.rejected} rejected")
 for reason in made.failed.values():
     print(reason.replace(str(place), "…"))
 
-# %%
+# %% tags=["words"]
 rejected = made.rejected_rows()
 rejected.assign(file=rejected["file"].map(lambda name: Path(name).name))
 
@@ -95,7 +95,7 @@ rejected.assign(file=rejected["file"].map(lambda name: Path(name).name))
 # many draws as you ask for (`n_draws`), in a nested column. The files say
 # themselves what their columns are, to astropy as to TOPCAT.
 
-# %%
+# %% tags=["words"]
 first = sorted((made.folder / "dataset").glob("[!_]*.parquet"))[0]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

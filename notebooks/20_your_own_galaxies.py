@@ -171,7 +171,7 @@ Survey.from_table(atlas, proposal.columns, **proposal.declared).magnitudes[0]
 # Vega system; inverse variances of fluxes go in as `ivar_u` … `ivar_z`. Either
 # table of numbers may be your own: `unit={"asinh": {"u": 1.4e-10, …}}`.
 
-# %%
+# %% tags=["words"]
 table = galaxies.catalogue[["object_id", *MAGNITUDES]]
 vega = table.assign(
     **{f"mag_{b}": table[f"mag_{b}"] - VEGA_OFFSET[b] for b in BANDS}
@@ -199,7 +199,7 @@ tables.trials(
 # A table is refused where it says something else than you declare, or where
 # two readings are possible. The sentence names the remedy.
 
-# %%
+# %% tags=["words"]
 magnitudes = galaxies.catalogue[["object_id", *MAGNITUDES]]
 ab = {"unit": "AB", "total": True, "dereddened": True}
 twice = pd.concat([magnitudes, magnitudes[["mag_u"]]], axis=1)
@@ -237,7 +237,7 @@ tables.trials(
 # `rejected`. A galaxy whose *label* is bad stays, without it: it can be
 # inferred, and is not trained on.
 
-# %%
+# %% tags=["words"]
 text = galaxies.catalogue[["object_id", *MAGNITUDES, *PROPERTY_NAMES]]
 text = pd.concat([text, text.assign(object_id=text["object_id"] + "-b")])
 text = text.astype(str).assign(redshift="0.05").reset_index(drop=True)
@@ -272,7 +272,7 @@ usable.rejected.set_index("row")
 # another: an image model trained on $i$, $r$ and $g$ takes no $g$, $r$, $z$ of
 # the Legacy Surveys, whose pixels of 0.262″ would be no hindrance.
 
-# %%
+# %% tags=["words"]
 images = galaxies.images
 (place / "jpegs").mkdir()
 for name, image in zip(galaxies.object_id, images, strict=True):
@@ -313,7 +313,7 @@ tables.trials(
 # `Posterior.sample`, `log_prob` and `out_of_range` take arrays of NumPy,
 # PyTorch and pandas.
 
-# %%
+# %% tags=["words"]
 m = galaxies.magnitudes
 named = pd.DataFrame(m, columns=list(MAGNITUDES))
 gap = np.arange(m.size).reshape(m.shape) == 7
@@ -454,7 +454,7 @@ any_bands.infer(legacy, steps=12, progress=False).median(
 # of each galaxy, and whether the model extrapolates, with units, UCDs and
 # descriptions: as FITS, Parquet, ECSV or VOTable, by the ending.
 
-# %%
+# %% tags=["words"]
 summaries = summarise(posteriors, mine)
 for ending in ("fits", "parquet", "ecsv", "vot"):
     save_summaries(summaries, place / f"summaries.{ending}")
@@ -506,7 +506,7 @@ figures.replicated_photometry(replicated, checked, source=galaxies.source)
 # Whatever writes a folder replaces a folder of its own kind, once the new one
 # is whole, and touches nothing else.
 
-# %%
+# %% tags=["words"]
 (place / "mydata").mkdir()
 (place / "mydata" / "thesis.txt").write_text("years of work")
 writers = {
