@@ -137,22 +137,14 @@ print(tables.made_by(stored))
 tables.training_seeds(stored, controls["experiments"])
 
 # %% [markdown]
-# These stored results are of the book's first survey, before pictures and
-# properties had the ties of {doc}`16_what_a_picture_is_worth`; they stand
-# here until they are made anew, and are not to be held against the models of
-# this run.
-
-# %% [markdown]
 # The means of the trainings scatter by {glue:text}`gain_spread:.3f` nat, where
 # the test galaxies leave an error of {glue:text}`gain_seeds_error:.3f`: of
 # this recipe, another seed tells the same. The picture is worth
 # {glue:text}`gain_seeds:.3f` ± {glue:text}`gain_seeds_error:.3f` nat,
 # {glue:text}`gain_share:.0f` % of what the three true numbers give to a small
 # flow. {doc}`06_calibration` has what was tried to raise it, one change and
-# one training each: longer training, smaller pixels, a wider encoder. Other
-# encoders were not tried, deeper or trained before. Nor do these numbers say
-# what more galaxies would do to the *difference* of the models: they help
-# both, and only at the same number of galaxies may the two be compared.
+# one training each: more galaxies, longer training, smaller pixels, a wider
+# encoder. Other encoders were not tried there, deeper or trained before.
 
 # %% [markdown]
 # ## Dust and age together

@@ -216,8 +216,8 @@ figures.information_bars(
 # {doc}`09_is_the_survey_real`, where it was measured for a flow and on other
 # galaxies), so an encoder has little to find in inclination. That is the tie
 # of dust to inclination which one published relation makes in the simulation.
-# (The gain by inclination is of the book's first survey.) Dust lanes, gradients
-# and whatever else ties the look of galaxies to their dust come on top.
+# Dust lanes, gradients and whatever else ties the look of galaxies to their
+# dust come on top.
 
 # %% tags=["remove-cell"]
 glue("a_v_share", 100 * dust["exact"]["mean"] / dust["known"]["mean"])

@@ -234,9 +234,6 @@ figures.contact_sheet(
 #   fraction, say what an encoder of pictures can learn from these at most, and
 #   nothing of what else it may see.
 #
-# These numbers are of the book's first survey, before it had the ties of
-# {doc}`16_what_a_picture_is_worth`, and stand here until they are made anew.
-#
 # The three numbers are given on the survey `quick`, so that the galaxies that
 # train and judge are those of the book's image model; the other controls have
 # surveys of their own.
