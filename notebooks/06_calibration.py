@@ -191,8 +191,8 @@ tables.calibration_variants(compared.loc["image"])
 # is luck of the galaxies that all of them are judged on.
 #
 # The image model is too narrow, by a little: it leaves the band in density
-# ({glue:text}`image_hpd:.2f`) and in four of five properties. It has learned its
-# {glue:text}`n_train:.0f` galaxies by heart, a little. With a quarter of the
+# ({glue:text}`image_hpd:.2f`) and in four of five properties. It has begun to learn
+# its {glue:text}`n_train:.0f` galaxies by heart. With a quarter of the
 # epochs the density is almost right ({glue:text}`image_shorter_hpd:.2f`), at a
 # great cost in $\log p$. The mean of two trainings helps some
 # ({glue:text}`image_ensemble_hpd:.2f`), and 36,000 galaxies cure it: all tests
