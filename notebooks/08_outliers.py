@@ -147,8 +147,8 @@ remedies.round(3)
 # Most are what draws let expect. Under this book's photometry model about as
 # many truths lie below zero as draws. The image model has more, by three
 # standard errors, and photometry by the paper's training has more by four:
-# both are too narrow ({doc}`06_calibration`), the one because it has learned a
-# little of its few galaxies by heart, the other because it is not finished.
+# both are too narrow ({doc}`06_calibration`), the one for want of galaxies, the
+# other because it is not finished.
 # With 60,000 galaxies photometry has no more than its draws, and with 36,000
 # the image model's excess is down to two standard errors. The share itself
 # hardly changes: most of these galaxies are no errors at all.

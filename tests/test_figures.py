@@ -376,3 +376,11 @@ def test_save_writes_pdf_and_png(tmp_path):
     written = sorted((tmp_path / "figures").iterdir())
     assert [path.name for path in written] == ["chart.pdf", "chart.png"]
     assert [path.read_bytes()[:4] for path in written] == [b"%PDF", b"\x89PNG"]
+
+
+def test_galaxies_beyond_the_axes_are_marked():
+    gain = np.r_[np.linspace(0, 4, 999), -20]
+    figure = figures.label_errors(np.ones(1000), {"image": gain}, source="simulated survey")
+    inside, beyond = (points.get_offsets() for points in figure.axes[0].collections)
+    assert (len(inside), len(beyond)) == (999, 1)
+    assert beyond[0, 1] == figure.axes[0].get_ylim()[0]
