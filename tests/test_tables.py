@@ -131,3 +131,41 @@ def test_seeds_are_held_against_true_numbers_of_the_shape():
     assert share["image model, seed 1"] == "33%"
     assert share["control: three true numbers of the shape"] == "100%"
     assert len(table) == 5
+
+
+def row_of(method: str, beside: str, over: dict, **numbers) -> dict:
+    made = {"commit": "0123456789", "machine": "two cores"}
+    seeds = {"1": {"made": made, "training": {"seconds": 90.0}, **numbers}}
+    of = {"label": f"{method} beside {beside}", "beside": beside, "method": method}
+    return {"row": of, "over": over, "seeds": seeds}
+
+
+def test_methods_stand_beside_the_model_that_sees_the_same():
+    def gain(value):
+        return {"gain": value, "standard_error": 0.01}
+
+    rows = {
+        "image": row_of("FlowMatching", "image", {}),
+        "photometry": row_of("FlowMatching", "photometry", {"image": gain(-0.3)}),
+        "worse": row_of("Rings", "image", {"image": gain(-0.2), "photometry": gain(0.1)}),
+        "alike": row_of("Splines", "photometry", {"photometry": gain(0.019)}),
+        "better": row_of("Fit", "photometry", {}, gain_of_fewer=gain(0.021)),
+    }
+    found = tables.method_verdicts(rows)
+    assert list(found[""]) == ["ahead", "equal", "behind"]
+    assert list(found["beside"]) == ["FlowMatching beside photometry"] * 2 + [
+        "FlowMatching beside image"
+    ]
+    assert list(found["gain [nat]"])[2] == "-0.200 ± 0.010"
+
+
+def test_each_row_says_where_it_comes_from():
+    row = row_of("Rings", "image", {})
+    row["seeds"]["2"] = row["seeds"]["1"] | {"training": {"seconds": 120.0}}
+    (of,) = tables.made_of_rows({"rings": row}).to_dict("records")
+    assert of == {
+        "trainings": 2,
+        "commits": "0123456",
+        "machines": "two cores",
+        "training [min]": "1.5, 2.0",
+    }

@@ -256,6 +256,49 @@ def method_notes(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(notes, orient="index", columns=["what is simplified"])
 
 
+def method_verdicts(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Each method beside this paper's model that sees the same [nat], those ahead at the top.
+
+    Arguments:
+        rows: of `methods.json`; those of this paper's own recipe are left out.
+
+    Returns:
+        What a method gains, and `ahead` or `behind` where that is more than two standard errors.
+    """
+    found = {}
+    for name, row in rows.items():
+        other = row["row"]["beside"]
+        over = row["over"].get(other) or next(iter(row["seeds"].values())).get("gain_of_fewer")
+        if over is None or row["row"]["method"] == "FlowMatching":
+            continue
+        gain, error = over["gain"], over["standard_error"]
+        found[row["row"]["label"]] = {
+            "beside": rows[other]["row"]["label"],
+            "gain [nat]": with_error(gain, error, 3, "+"),
+            "": "equal" if abs(gain) < 2 * error else ("ahead" if gain > 0 else "behind"),
+            "sort": -gain,
+        }
+    return pd.DataFrame.from_dict(found, orient="index").sort_values("sort").drop(columns="sort")
+
+
+def made_of_rows(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Commit, machine and time of each row's trainings.
+
+    Arguments:
+        rows: by label, of a stored result whose trainings say with what they were made.
+    """
+    table = {}
+    for label, row in rows.items():
+        seeds = list(row["seeds"].values())
+        table[label] = {
+            "trainings": len(seeds),
+            "commits": ", ".join(dict.fromkeys(of["made"]["commit"][:7] for of in seeds)),
+            "machines": ", ".join(dict.fromkeys(of["made"]["machine"] for of in seeds)),
+            "training [min]": ", ".join(f"{of['training']['seconds'] / 60:.1f}" for of in seeds),
+        }
+    return pd.DataFrame.from_dict(table, orient="index")
+
+
 def what_matters(points: Mapping[str, Mapping]) -> pd.DataFrame:
     """Each variant's difference to the reference in mean log-density [nat].
 
