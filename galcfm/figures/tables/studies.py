@@ -266,7 +266,7 @@ def method_verdicts(rows: Mapping[str, Mapping]) -> pd.DataFrame:
         What a method gains, and `ahead` or `behind` where that is more than two standard errors.
     """
     found = {}
-    for name, row in rows.items():
+    for row in rows.values():
         other = row["row"]["beside"]
         over = row["over"].get(other) or next(iter(row["seeds"].values())).get("gain_of_fewer")
         if over is None or row["row"]["method"] == "FlowMatching":
