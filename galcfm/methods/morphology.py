@@ -7,6 +7,7 @@ Sérsic fit by statmorph (Rodriguez-Gomez et al. 2019, MNRAS 483, 4140).
 """
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,19 @@ RADII = ("rhalf_ellip", "sersic_rhalf")
 THRESHOLD = 1.5  # of the galaxy above the sky, in its standard deviations, in the smoothed picture
 
 
+@cache
+def _measuring() -> type:
+    """statmorph's measurement of `NAMES` alone, in half the time of all that it can measure."""
+    import statmorph
+
+    class Measured(statmorph.SourceMorphology):
+        def _calculate_morphology(self):
+            for name in NAMES:
+                getattr(self, name)
+
+    return Measured
+
+
 def morphology(image: np.ndarray) -> dict[str, float]:
     """Statistics of the galaxy in the middle of a cutout, on its decoded fluxes in r.
 
@@ -42,7 +56,6 @@ def morphology(image: np.ndarray) -> dict[str, float]:
     Returns:
         Those of `NAMES`, radii in arcsec; NaN where statmorph finds nothing to measure.
     """
-    import statmorph
     from scipy import ndimage
 
     # In half as many pixels statmorph is four times as fast, and the seeing leaves nothing finer.
@@ -59,7 +72,7 @@ def morphology(image: np.ndarray) -> dict[str, float]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = statmorph.SourceMorphology(
+            found = _measuring()(
                 flux - sky,
                 galaxy.astype(int),
                 1,
