@@ -111,14 +111,18 @@ def make_figures(n, with_images=True):
     checked = pd.DataFrame(rng.normal(0, 0.1, (n, 5)), columns=[f"residual_{b}" for b in BANDS])
     checked = checked.assign(object_id=catalogue["object_id"], share_farther=0.5, is_doubtful=False)
     costs = {
-        "flow": {"seconds": 0.1, "gain": 0.2, "standard_error": 0.02, "pictures": True},
-        "fit": {"seconds": 30.0, "gain": -1.0, "standard_error": 0.1, "pictures": False},
+        "flow": {"seconds": 0.1, "gain": 0.2, "standard_error": 0.02, "sees": "image"},
+        "fit": {"seconds": 30.0, "gain": -1.0, "standard_error": 0.1, "sees": "photometry_told"},
     }
     covered = {
         name: {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in of}
         for name, of in (("flow", PROPERTY_NAMES), ("fit", PROPERTY_NAMES[:2]))
     }
-    methods = {"flow": ("a flow", True), "npe": ("splines", False), "fit": ("SED fitting", False)}
+    methods = {
+        "flow": ("a flow", "image"),
+        "npe": ("splines", "photometry"),
+        "fit": ("SED fitting", "photometry_told"),
+    }
     of_methods = pd.DataFrame(rng.normal(size=(360, 5)), columns=list(PROPERTY_NAMES))
     of_methods["row"] = np.repeat(list(methods), 120)
     of_methods["object_id"] = np.tile(list("ab"), 180)
@@ -228,10 +232,10 @@ def draw(make):
 
 # The labels that must appear on axes, with their units.
 EXPECTED = {
-    "method_costs": ["time of 1,000 draws of a galaxy [s]", "2: fit"],
+    "method_costs": ["1,000 draws of a galaxy [s]", "fit", "the picture"],
     "method_coverage": ["share within 68 %", "flow"],
     "method_intervals": [*style.LABELS.values(), "a flow", "SED fitting"],
-    "method_corner": [*style.LABELS.values(), "photometry", "with the picture"],
+    "method_corner": [*style.LABELS.values(), "photometry", "the picture"],
     "point_gains": ["gain over the reference [nat] ± 2 standard errors", "grey"],
     "degeneracies": ["Correlation in the posterior", "Longest axis [population's spread]"],
     "departures": ["deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"],

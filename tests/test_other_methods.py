@@ -177,7 +177,7 @@ def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
     assert (counts[names[:2]] == TINY.n_shown * TINY.n_shown_draws).all()
     assert list(dict.fromkeys(draws["object_id"])) == list(test.object_id[: TINY.n_shown])
     labels = {
-        name: (row["row"]["label"], row["row"]["pictures"]) for name, row in results["rows"].items()
+        name: (row["row"]["label"], row["row"]["beside"]) for name, row in results["rows"].items()
     }
     draws.loc[draws["row"] == "npe", "oxygen_abundance"] = np.nan  # as of a method of fewer
     shown = {"source": "simulated survey"}

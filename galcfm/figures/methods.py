@@ -1,7 +1,7 @@
 """Figures of other methods beside this paper's, and of what matters in it."""
 
-from collections.abc import Mapping
-from itertools import cycle, product
+from collections.abc import Iterable, Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -25,39 +25,50 @@ from galcfm.properties import PROPERTIES
 __all__ = ["method_corner", "method_costs", "method_coverage", "method_intervals", "point_gains"]
 
 
+# What a method sees, by the model of this paper that sees the same: words and colour.
+SEES = {
+    "photometry": ("photometry", COLOURS["photometry"]),
+    "photometry_told": ("photometry, its errors and redshift", "#009E73"),
+    "image": ("the picture", COLOURS["image"]),
+}
+
+
+def _legend(figure: Figure, seen: Iterable[str], **options) -> None:
+    """Name the colours of what methods see, those that are shown."""
+    seen = set(seen)
+    lines = [
+        Line2D([], [], color=colour, lw=2, label=label)
+        for name, (label, colour) in SEES.items()
+        if name in seen
+    ]
+    figure.legend(handles=lines, **options)
+
+
 @styled
 def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
-    """What each method gains over this paper's photometry model, against the time of its draws.
+    """What each method gains over this paper's photometry model, beside the time of its draws.
 
     Arguments:
         found: by label `seconds` of 1,000 draws of a galaxy, `gain` and `standard_error` [nat], and
-            `pictures`, whether it sees any.
+            `sees`, of `SEES`. The best stands at the top.
     """
-    figure = new_figure(7, 3.4 + 0.19 * len(found), source)
-    axes = figure.subplots()
-    # Numbers of methods that gain alike stand on different sides of their points.
-    sides = cycle([(5, 4), (5, -11), (-14, 4), (-14, -11)])
-    by_gain = sorted(found, key=lambda label: found[label]["gain"])
-    side = dict(zip(by_gain, sides, strict=False))
-    for number, (label, one) in enumerate(found.items()):
-        colour = COLOURS["image" if one["pictures"] else "photometry"]
-        axes.errorbar(
-            one["seconds"], one["gain"], yerr=2 * one["standard_error"], fmt="o", color=colour
+    figure = new_figure(8.4, 1.7 + 0.27 * len(found), source)
+    gains, seconds = figure.subplots(1, 2, sharey=True)
+    by_gain = sorted(found, key=lambda label: -found[label]["gain"])
+    for place, label in enumerate(by_gain):
+        one = found[label]
+        colour = SEES[one["sees"]][1]
+        gains.errorbar(
+            one["gain"], -place, xerr=2 * one["standard_error"], fmt="o", ms=5, color=colour
         )
-        # Numbered, as names would lie on each other.
-        axes.annotate(
-            str(number + 1), (one["seconds"], one["gain"]), xytext=side[label],
-            textcoords="offset points", fontsize=9,
-        )  # fmt: skip
-        axes.plot([], [], " ", label=f"{number + 1}: {label}")
-    axes.axhline(0, color=COLOURS["truth"], lw=1)
-    axes.set(
-        xscale="log",
-        xlabel="time of 1,000 draws of a galaxy [s]",
-        ylabel="gain over photometry [nat]",
-    )
-    axes.grid(alpha=0.25)
-    figure.legend(loc="outside lower left", handlelength=0, handletextpad=0)
+        seconds.plot(one["seconds"], -place, "o", ms=5, color=colour)
+    gains.axvline(0, color=COLOURS["truth"], lw=1)
+    gains.set_yticks(-np.arange(len(found)), by_gain)
+    gains.set(xlabel="gain over photometry [nat]")
+    seconds.set(xscale="log", xlabel="1,000 draws of a galaxy [s]")
+    for axes in (gains, seconds):
+        axes.grid(alpha=0.25)
+    _legend(figure, (one["sees"] for one in found.values()), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -82,7 +93,7 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
                 x, np.asarray(y) + 0.1 * (2 - k), "o", ms=4, color=colour, label=f"${p.symbol}$"
             )
         axes.axvline(level, color=COLOURS["truth"], lw=1)
-        axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"), xlim=(None, 1.02))
+        axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"))
         axes.grid(axis="x", alpha=0.25)
     axes.set_yticks(-np.arange(len(found)), list(found))
     handles, labels = axes.get_legend_handles_labels()
@@ -90,32 +101,28 @@ def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
     return figure
 
 
-# Colours are those of this paper's models, by what a method sees.
-KINDS = {"photometry": "photometry", "image": "with the picture"}
-
-
 @styled
 def method_intervals(
-    draws: pd.DataFrame, labels: Mapping[str, tuple[str, bool]], truth: pd.DataFrame, *, source: str
+    draws: pd.DataFrame, labels: Mapping[str, tuple[str, str]], truth: pd.DataFrame, *, source: str
 ) -> Figure:
     """Medians, 68 and 95 % intervals of single galaxies by each method, a row of panels a galaxy.
 
     Arguments:
         draws: `row`, `object_id` and the properties, of the galaxies to show.
-        labels: by row, in the order to show them, what it is called and whether it sees pictures.
+        labels: by row, in the order to show them, what it is called and what it sees, of `SEES`.
         truth: the measured properties, by `object_id`.
     """
     galaxies = list(dict.fromkeys(draws["object_id"]))
-    figure = new_figure(10, 0.7 + len(galaxies) * (0.5 + 0.17 * len(labels)), source)
+    figure = new_figure(10, 1.1 + len(galaxies) * (0.5 + 0.17 * len(labels)), source)
     grid = figure.subplots(len(galaxies), len(PROPERTIES), sharex="col", sharey=True, squeeze=False)
     places = -np.arange(len(labels))
     for axes_row, galaxy in zip(grid, galaxies, strict=True):
         for axes, p in zip(axes_row, PROPERTIES, strict=True):
-            for place, (row, (_, pictures)) in zip(places, labels.items(), strict=True):
+            for place, (row, (_, sees)) in zip(places, labels.items(), strict=True):
                 of = draws[(draws["row"] == row) & (draws["object_id"] == galaxy)][p.name].dropna()
                 if of.empty:
                     continue
-                colour = COLOURS["image" if pictures else "photometry"]
+                colour = SEES[sees][1]
                 low, lower, middle, upper, high = np.quantile(of, (0.025, 0.16, 0.5, 0.84, 0.975))
                 axes.plot([low, high], [place, place], color=colour, lw=1)
                 axes.plot([lower, upper], [place, place], color=colour, lw=3)
@@ -126,13 +133,14 @@ def method_intervals(
     for axes, p in zip(grid[-1], PROPERTIES, strict=True):
         axes.set_xlabel(LABELS[p.name])
         axes.xaxis.set_major_locator(MaxNLocator(3))
+    _legend(figure, (sees for _, sees in labels.values()), loc="outside lower center", ncols=3)
     return figure
 
 
 @styled
 def method_corner(
     draws: pd.DataFrame,
-    labels: Mapping[str, tuple[str, bool]],
+    labels: Mapping[str, tuple[str, str]],
     truth: pd.DataFrame,
     *,
     galaxy: str,
@@ -156,17 +164,18 @@ def method_corner(
         grid[i, j].set_xlim(reach[names[j]])
         if j < i:
             grid[i, j].set_ylim(reach[names[i]])
-    for row, (_, pictures) in labels.items():
+    for row, (_, sees) in labels.items():
         of = of_galaxy[of_galaxy["row"] == row]
-        colour = COLOURS["image" if pictures else "photometry"]
+        colour = SEES[sees][1]
         known = [name for name in names if of[name].notna().all() and len(of)]
         for i, j in product(range(len(names)), repeat=2):
             if j > i or not {names[i], names[j]} <= set(known):
                 continue
             if i == j:
-                histogram(grid[i, i], of[names[i]], np.linspace(*reach[names[i]], 25), colour)
+                bins = np.linspace(*reach[names[i]], 19)
+                histogram(grid[i, i], of[names[i]], bins, colour, lw=0.8)
             else:
-                options = {"filled": False, "masses": (0.68,), "line": "solid"}
+                options = {"filled": False, "masses": (0.68,), "line": "solid", "width": 0.8}
                 density(grid[i, j], of[names[j]], of[names[i]], colour, **options)
     for i, j in product(range(len(names)), repeat=2):
         axes = grid[i, j]
@@ -183,8 +192,8 @@ def method_corner(
             axes.set_xlabel(LABELS[names[j]])
         if j == 0 and i > 0:
             axes.set_ylabel(LABELS[names[i]])
-    lines = [Line2D([], [], color=COLOURS[k], label=label) for k, label in KINDS.items()]
-    figure.legend(handles=lines, loc="upper right", bbox_to_anchor=(0.99, 0.95))
+    place = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
+    _legend(figure, (sees for _, sees in labels.values()), **place)
     return figure
 
 

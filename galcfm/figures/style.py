@@ -130,6 +130,7 @@ def density(
     filled=True,
     masses=(0.5, 0.9),
     line: str | None = None,
+    width: float = 1.2,
 ) -> None:
     """Draw contours that enclose these fractions of the points, filled or as dashed lines.
 
@@ -151,7 +152,7 @@ def density(
         colours = [colour] * len(levels)
         axes.contourf(*surface, [*levels, np.inf], colors=colours, alpha=0.35, zorder=2)
     line = line or ("solid" if filled else "dashed")
-    axes.contour(*surface, levels, colors=colour, linewidths=1.2, zorder=4, linestyles=line)
+    axes.contour(*surface, levels, colors=colour, linewidths=width, zorder=4, linestyles=line)
 
 
 def histogram(axes: Axes, values: np.ndarray, bins, colour: str, *, filled=False, **options):
