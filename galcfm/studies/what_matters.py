@@ -20,7 +20,7 @@ from galcfm import methods
 from galcfm.methods.base import Method, labelled
 from galcfm.paths import replacing, run_folder
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.provenance import digest
+from galcfm.provenance import digest, provenance
 from galcfm.studies import account
 from galcfm.studies.alterations import PICTURES, altered, fewer
 from galcfm.studies.stored import KeptTrainings, key_of, read_command
@@ -250,6 +250,7 @@ class Work:
             "rmse": dict(zip(PROPERTY_NAMES, rmse.round(5).tolist(), strict=True)),
             "training": method.training,
             "n_parameters": method.n_parameters,
+            "made": provenance(),
         }
         column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
         self.kept.keep(name, seed, numbers, {"point": asdict(point)}, column, summary)
