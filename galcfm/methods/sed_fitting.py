@@ -177,7 +177,7 @@ class SedFitting(Method):
             fitted.lnlike,
             n_dim=fitted.ndim,
             n_live=self.n_live,
-            # Four take most of the time of a fit, and find the same posterior.
+            # Four take most of the time of a fit.
             n_networks=1,
             seed=seed,
         )
