@@ -93,8 +93,7 @@ AXES: dict[str, tuple[str, dict[str, Point]]] = {
         "galaxies to train on",
         {
             **{str(n): Point(f"{n:,}", n_train=n) for n in (1500, 3000, 6000)},
-            "30000": Point("30,000", n_train=30_000, n_galaxies=37_000),
-            "60000": Point("60,000", n_train=60_000, n_galaxies=67_000),
+            **{str(n): Point(f"{n:,}", n_train=n, n_galaxies=67_000) for n in (30_000, 60_000)},
         },
     ),
     "sigma": (
