@@ -148,7 +148,11 @@ def make_figures(n, with_images=True):
             of_methods, methods, labels, galaxy="a", source=SOURCE
         ),
         "point_gains": lambda: figures.point_gains(
-            {"grey": (-0.2, 0.01), "residual network": (0.02, 0.02)}, source=SOURCE
+            {
+                "grey": {"gain": -0.2, "standard_error": 0.01},
+                "residual network": {"gain": 0.02, "standard_error": 0.02},
+            },
+            source=SOURCE,
         ),
         "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),
         "departures": lambda: figures.departures(departures, source=SOURCE),

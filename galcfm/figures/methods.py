@@ -198,15 +198,16 @@ def method_corner(
 
 
 @styled
-def point_gains(found: Mapping[str, tuple[float, float]], *, source: str) -> Figure:
+def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure:
     """Gain in mean log-density of variants over the reference.
 
     Arguments:
-        found: gain and standard error [nat] by label.
+        found: `gain` and `standard_error` [nat] by label.
     """
     figure = new_figure(7, 0.9 + 0.32 * len(found), source)
     axes = figure.subplots()
-    for row, (gain, error) in enumerate(found.values()):
+    for row, of in enumerate(found.values()):
+        gain, error = of["gain"], of["standard_error"]
         colour = COLOURS["image"] if gain >= 0 else COLOURS["photometry"]
         axes.barh(-row, gain, color=colour, alpha=0.75, height=0.6)
         axes.errorbar(gain, -row, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)

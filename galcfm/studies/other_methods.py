@@ -30,7 +30,7 @@ from galcfm.studies.training_seeds import over_trainings
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe
 
-__all__ = ["LABEL", "ROWS", "Plan", "Row", "made", "run", "summary"]
+__all__ = ["LABEL", "ROWS", "Plan", "Row", "gain_over", "made", "run", "summary"]
 
 
 @dataclass(frozen=True)
@@ -475,6 +475,23 @@ class Work:
                 table.to_parquet(temporary, compression="zstd")
 
 
+def gain_over(rows: dict, table: pd.DataFrame, name: str, other: str) -> dict | None:
+    """Mean difference of log-densities of two rows, galaxy by galaxy and seed by seed.
+
+    Arguments:
+        rows: as stored, by name.
+        table: log-density [nat] of each test galaxy, a column `ROW/SEED`.
+        name: of the row that gains.
+        other: of the one that it is held against.
+
+    Returns:
+        As `over_trainings` has it; None where no seed is of both.
+    """
+    both = [s for s in rows[name]["seeds"] if s in rows.get(other, {"seeds": {}})["seeds"]]
+    differences = [table[f"{name}/{s}"] - table[f"{other}/{s}"] for s in both]
+    return over_trainings(np.array(differences, dtype=np.float64)) if both else None
+
+
 def summary(results: dict, table: pd.DataFrame) -> dict:
     """Each row's gain over the models of this paper, with its error over galaxies and trainings.
 
@@ -483,9 +500,8 @@ def summary(results: dict, table: pd.DataFrame) -> dict:
         table: log-density [nat] of each test galaxy, a column `ROW/SEED`.
 
     Returns:
-        `results` with, for each row of five properties, `over`: by name of the row of this paper
-        the mean difference of log-densities, galaxy by galaxy and seed by seed, as `over_trainings`
-        has it.
+        `results` with, for each row of five properties, `over`: `gain_over` by name of the row of
+        this paper.
     """
     rows = {}
     # Rows of another version stay as they are.
@@ -495,16 +511,11 @@ def summary(results: dict, table: pd.DataFrame) -> dict:
             rows[name] = row
             continue
         fewer = any("gain_of_fewer" in numbers for numbers in row["seeds"].values())
-        for other in dict.fromkeys(("photometry", "image", ROWS[name].beside)):
-            seeds = [
-                seed
-                for seed in row["seeds"]
-                if seed in results["rows"].get(other, {"seeds": {}})["seeds"]
-            ]
-            if fewer or other == name or not seeds:
-                continue
-            differences = [table[f"{name}/{s}"] - table[f"{other}/{s}"] for s in seeds]
-            over[other] = over_trainings(np.array(differences, dtype=np.float64))
+        others = () if fewer else ("photometry", "image", ROWS[name].beside)
+        for other in dict.fromkeys(others):
+            gain = gain_over(results["rows"], table, name, other)
+            if gain and other != name:
+                over[other] = gain
         rows[name] = row | {"row": asdict(ROWS[name]), "over": over}
     return results | {"rows": rows}
 
