@@ -67,6 +67,7 @@ READ_BY_SPLINES = (
     "latents",
     "aligned_random",
 )
+pd.set_option("display.max_colwidth", None)
 print(tables.made_by(found))
 
 # %% [markdown]
@@ -93,17 +94,7 @@ tables.method_verdicts(rows)
 # ## Accuracy against cost
 
 # %% mystnb={"figure": {"caption": "What each method gains over this paper's photometry model, and the time that 1,000 draws of one simulated galaxy take on one core. Bars are two standard errors, mostly smaller than the points; colours say what a method sees beside photometry. Fits of four properties are held against the same four of the model that sees what they see.", "name": "fig-method-costs"}, "image": {"alt": "Two panels, a row a method, the best at the top. On the left gains: those that are told the redshift stand first, then the image model and its like, then photometry; fits by sampling stand last. On the right times on a logarithmic axis, from less than a millisecond for regression to tens of seconds for fits by sampling."}}
-costs = {}
-for row in rows.values():
-    seeds = list(row["seeds"].values())
-    gain = row["over"].get("photometry") or seeds[0].get("gain_of_fewer")
-    costs[row["row"]["label"]] = {
-        "seconds": np.mean([of["seconds_a_galaxy"] for of in seeds]),
-        "gain": gain["gain"] if gain else 0.0,
-        "standard_error": gain["standard_error"] if gain else 0.0,
-        "sees": row["row"]["beside"],
-    }
-figures.method_costs(costs, source=source)
+figures.method_costs(rows, source=source)
 
 # %% [markdown]
 # ## What each row says
@@ -256,21 +247,7 @@ tables.method_properties(rows, "wasserstein", 4)
 # ## Honesty
 
 # %% mystnb={"figure": {"caption": "Share of the measured properties of test galaxies inside each method's 68 and 95 % intervals; lines: what it should be. Gradient boosting is shown with its split-conformal intervals, SED fits with label noise added to their draws.", "name": "fig-method-coverage"}, "image": {"alt": "Two panels of coloured points, a row a method: nearly all lie at the lines of 68 and 95 %; those of SED fitting are spread far to the left of them."}}
-figures.method_coverage(
-    {
-        row["row"]["label"]: {
-            p: {
-                key: np.mean(
-                    [of["properties"][p][key] for of in row["seeds"].values()]
-                )
-                for key in ("coverage_68", "coverage_95")
-            }
-            for p in next(iter(row["seeds"].values()))["properties"]
-        }
-        for row in rows.values()
-    },
-    source=source,
-)
+figures.method_coverage(rows, source=source)
 
 # %% [markdown]
 # ## The ceiling of photometry
@@ -347,7 +324,8 @@ galaxies = Survey.load(paths.survey_folder(survey))
 mine = Neighbours().fit(galaxies)
 test = labelled(galaxies, "test")
 judged = judge(mine, test, n_means=500, n_draws=100)["numbers"]
-pd.DataFrame(judged["properties"]).loc[["rmse", "coverage_68", "coverage_95"]]
+shown_of = ["rmse", "coverage_68", "coverage_95"]
+pd.DataFrame(judged["properties"]).loc[shown_of].round(3)
 
 # %% [markdown]
 # ## Who made which row

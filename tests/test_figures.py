@@ -110,13 +110,25 @@ def make_figures(n, with_images=True):
     replicated = replicated + rng.normal(0, 0.1, (n, 200, 5))
     checked = pd.DataFrame(rng.normal(0, 0.1, (n, 5)), columns=[f"residual_{b}" for b in BANDS])
     checked = checked.assign(object_id=catalogue["object_id"], share_farther=0.5, is_doubtful=False)
-    costs = {
-        "flow": {"seconds": 0.1, "gain": 0.2, "standard_error": 0.02, "sees": "image"},
-        "fit": {"seconds": 30.0, "gain": -1.0, "standard_error": 0.1, "sees": "photometry_told"},
-    }
-    covered = {
-        name: {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in of}
-        for name, of in (("flow", PROPERTY_NAMES), ("fit", PROPERTY_NAMES[:2]))
+    shares = {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in PROPERTY_NAMES}
+    of_fits = {p: shares[p] for p in PROPERTY_NAMES[:2]}
+    method_rows = {
+        "flow": {
+            "row": {"label": "flow", "beside": "image"},
+            "over": {"photometry": {"gain": 0.2, "standard_error": 0.02}},
+            "seeds": {"1": {"seconds_a_galaxy": 0.1, "properties": shares}},
+        },
+        "fit": {
+            "row": {"label": "fit", "beside": "photometry_told"},
+            "over": {},
+            "seeds": {
+                "1": {
+                    "seconds_a_galaxy": 30.0,
+                    "properties": of_fits,
+                    "gain_of_fewer": {"gain": -1.0, "standard_error": 0.1},
+                }
+            },
+        },
     }
     methods = {
         "flow": ("a flow", "image"),
@@ -139,8 +151,8 @@ def make_figures(n, with_images=True):
         "replicated_photometry": lambda: figures.replicated_photometry(
             replicated, checked, source=SOURCE
         ),
-        "method_costs": lambda: figures.method_costs(costs, source=SOURCE),
-        "method_coverage": lambda: figures.method_coverage(covered, source=SOURCE),
+        "method_costs": lambda: figures.method_costs(method_rows, source=SOURCE),
+        "method_coverage": lambda: figures.method_coverage(method_rows, source=SOURCE),
         "method_intervals": lambda: figures.method_intervals(
             of_methods, methods, labels, source=SOURCE
         ),

@@ -45,57 +45,63 @@ def _legend(figure: Figure, seen: Iterable[str], **options) -> None:
 
 
 @styled
-def method_costs(found: Mapping[str, Mapping], *, source: str) -> Figure:
+def method_costs(rows: Mapping[str, Mapping], *, source: str) -> Figure:
     """What each method gains over this paper's photometry model, beside the time of its draws.
 
     Arguments:
-        found: by label `seconds` of 1,000 draws of a galaxy, `gain` and `standard_error` [nat], and
-            `sees`, of `SEES`. The best stands at the top.
+        rows: of `methods.json`. The best stands at the top; methods of fewer properties are held
+            against the model that sees the same.
     """
-    figure = new_figure(8.4, 1.7 + 0.27 * len(found), source)
-    gains, seconds = figure.subplots(1, 2, sharey=True)
-    by_gain = sorted(found, key=lambda label: -found[label]["gain"])
-    for place, label in enumerate(by_gain):
-        one = found[label]
-        colour = SEES[one["sees"]][1]
-        gains.errorbar(
-            one["gain"], -place, xerr=2 * one["standard_error"], fmt="o", ms=5, color=colour
-        )
-        seconds.plot(one["seconds"], -place, "o", ms=5, color=colour)
-    gains.axvline(0, color=COLOURS["truth"], lw=1)
-    gains.set_yticks(-np.arange(len(found)), by_gain)
-    gains.set(xlabel="gain over photometry [nat]")
-    seconds.set(xscale="log", xlabel="1,000 draws of a galaxy [s]")
-    for axes in (gains, seconds):
+    figure = new_figure(8.4, 1.7 + 0.27 * len(rows), source)
+    axes_gain, axes_seconds = figure.subplots(1, 2, sharey=True)
+    nothing = {"gain": 0.0, "standard_error": 0.0}
+    gains = {
+        name: row["over"].get("photometry")
+        or next(iter(row["seeds"].values())).get("gain_of_fewer", nothing)
+        for name, row in rows.items()
+    }
+    by_gain = sorted(rows, key=lambda name: -gains[name]["gain"])
+    for place, name in enumerate(by_gain):
+        row, of = rows[name], gains[name]
+        mark = {"fmt": "o", "ms": 5, "color": SEES[row["row"]["beside"]][1]}
+        axes_gain.errorbar(of["gain"], -place, xerr=2 * of["standard_error"], **mark)
+        seconds = np.mean([of_seed["seconds_a_galaxy"] for of_seed in row["seeds"].values()])
+        axes_seconds.errorbar(seconds, -place, **mark)
+    axes_gain.axvline(0, color=COLOURS["truth"], lw=1)
+    axes_gain.set_yticks(-np.arange(len(rows)), [rows[name]["row"]["label"] for name in by_gain])
+    axes_gain.set(xlabel="gain over photometry [nat]")
+    axes_seconds.set(xscale="log", xlabel="1,000 draws of a galaxy [s]")
+    for axes in (axes_gain, axes_seconds):
         axes.grid(alpha=0.25)
-    _legend(figure, (one["sees"] for one in found.values()), loc="outside lower center", ncols=3)
+    seen = (row["row"]["beside"] for row in rows.values())
+    _legend(figure, seen, loc="outside lower center", ncols=3)
     return figure
 
 
 @styled
-def method_coverage(found: Mapping[str, Mapping], *, source: str) -> Figure:
+def method_coverage(rows: Mapping[str, Mapping], *, source: str) -> Figure:
     """Share of labels within the 68 and 95 % intervals of each method, property by property.
 
     Arguments:
-        found: by label and property `coverage_68` and `coverage_95`.
+        rows: of `methods.json`; shares are means over trainings.
     """
-    figure = new_figure(7.5, 1.6 + 0.32 * len(found), source)
+    figure = new_figure(7.5, 1.6 + 0.32 * len(rows), source)
     levels = (0.68, 0.95)
+    trainings = [[of["properties"] for of in row["seeds"].values()] for row in rows.values()]
     for axes, level in zip(figure.subplots(1, 2, sharey=True), levels, strict=True):
+        share = f"coverage_{round(100 * level)}"
         for k, (p, colour) in enumerate(zip(PROPERTIES, BAND_COLOURS, strict=True)):
             places = [
-                (of[p.name][f"coverage_{round(100 * level)}"], -row)
-                for row, of in enumerate(found.values())
-                if p.name in of
+                (np.mean([of[p.name][share] for of in seeds]), 0.1 * (2 - k) - row)
+                for row, seeds in enumerate(trainings)
+                if p.name in seeds[0]
             ]
             x, y = np.array(places).T if places else ([], [])
-            axes.plot(
-                x, np.asarray(y) + 0.1 * (2 - k), "o", ms=4, color=colour, label=f"${p.symbol}$"
-            )
+            axes.plot(x, y, "o", ms=4, color=colour, label=f"${p.symbol}$")
         axes.axvline(level, color=COLOURS["truth"], lw=1)
         axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"))
         axes.grid(axis="x", alpha=0.25)
-    axes.set_yticks(-np.arange(len(found)), list(found))
+    axes.set_yticks(-np.arange(len(rows)), [row["row"]["label"] for row in rows.values()])
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(PROPERTIES))
     return figure
