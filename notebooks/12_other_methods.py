@@ -237,11 +237,30 @@ glue("regression_oxygen", float(regression[label]), display=False)
 tables.method_properties(rows, "rmse")
 
 # %% [markdown]
+# Of it the bias, the mean of estimate less label,
+
+# %%
+tables.method_properties(rows, "bias")
+
+# %% [markdown]
+# and the scatter about it:
+
+# %%
+tables.method_properties(rows, "scatter")
+
+# %% [markdown]
 # The Wasserstein distance of means, as in the paper's Table 2, rewards who
 # knows more ({doc}`16_what_a_picture_is_worth`):
 
 # %%
 tables.method_properties(rows, "wasserstein", 4)
+
+# %% [markdown]
+# All metrics of all properties, to sort and to plot as you like:
+
+# %%
+tidy = tables.method_metrics(rows)
+tidy
 
 # %% [markdown]
 # ## Honesty

@@ -255,7 +255,7 @@ def test_points_are_judged_beside_the_reference(survey, tmp_path, monkeypatch):
     assert results["points"]["inputs/photometry"]["gain"] == pytest.approx(expected.mean())
     # 24 steps of a density are as good as 100.
     assert abs(results["points"]["steps/100"]["gain"]) < 0.01
-    assert len(tables.what_matters(results["points"])) == 2
+    assert len(tables.what_matters(results)) == 2
     monkeypatch.setattr(what_matters.Work, "fitted", lambda *_: pytest.fail("trained twice"))
     again = what_matters.run(tmp_path, plan, names, [1], progress=False)
     assert again == results
@@ -275,6 +275,25 @@ def test_points_with_more_galaxies_keep_what_is_judged(survey, tmp_path, monkeyp
     assert not judged & set(made.object_id[split == "train"])
     assert (split == "train").sum() == 90
     assert set(made.object_id[split == "validation"]) == set(survey.split("validation").object_id)
+
+
+def test_a_point_is_trained_for_as_long_as_it_says(survey, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    monkeypatch.setattr(what_matters.account, "survey_of", lambda *_: survey)
+    epochs = []
+
+    class Variant(methods.FlowVariant):
+        def fit(self, *_, **__):
+            self.training = {}
+            epochs.append(self.descent.max_epochs)
+            return self
+
+    monkeypatch.setattr(what_matters.methods, "FlowVariant", Variant)
+    work = what_matters.Work(tmp_path, what_matters.SMALL, progress=False)
+    half = what_matters.Point("half", n_train=len(survey.split("train")) // 2)
+    for point in (what_matters.REFERENCE, half, what_matters.points()["training/longer"]):
+        work.fitted(point, 1)
+    assert epochs == [2, 4, 40]
 
 
 def test_axes_change_one_thing():

@@ -36,7 +36,7 @@ class Point:
 
     Arguments:
         label: in words.
-        options: changes of those of `galcfm.methods.FlowVariant`.
+        options: changes of those of `galcfm.methods.FlowVariant`; `descent`, of the plan's.
         pictures: of `PICTURES`.
         n_train: galaxies of the training split, the first ones; 0 for all.
         n_galaxies: of a larger survey to train on; 0 for that of all points.
@@ -55,6 +55,7 @@ class Point:
 
 
 REFERENCE = Point("photometry and picture", {})
+LONGER = {"descent": {"max_epochs": 40, "patience": 40}}
 # The field of view is the same: 51″.
 PIXELS = {16: 8, 32: 4, 64: 2, 128: 1}
 AXES: dict[str, tuple[str, dict[str, Point]]] = {
@@ -105,6 +106,19 @@ AXES: dict[str, tuple[str, dict[str, Point]]] = {
         {
             "modulation": Point("scaled and shifted layers", {"conditioning": "modulation"}),
             "cross_attention": Point("cross-attention", {"conditioning": "cross_attention"}),
+        },
+    ),
+    "training": (
+        "length of the training",
+        {
+            "longer": Point("40 epochs", LONGER),
+            **{
+                name: Point(f"40 epochs, {label}", {"conditioning": name, **LONGER})
+                for name, label in (
+                    ("modulation", "scaled and shifted layers"),
+                    ("cross_attention", "cross-attention"),
+                )
+            },
         },
     ),
     "steps": (
@@ -201,7 +215,7 @@ class Work:
         train = self.survey_of(point)
         n = int((self.survey().catalogue["split"] == "train").sum())
         mine = int((train.catalogue["split"] == "train").sum())
-        descent = {**self.plan.descent, "seed": seed}
+        descent = {**self.plan.descent, **point.options.get("descent", {}), "seed": seed}
         # As many steps, whatever the number of galaxies.
         for name in ("max_epochs", "patience"):
             descent[name] = max(1, round(descent[name] * n / mine))

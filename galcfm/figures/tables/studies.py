@@ -16,6 +16,7 @@ __all__ = [
     "account_kernels",
     "instruments",
     "method_exact",
+    "method_metrics",
     "method_notes",
     "method_properties",
     "methods",
@@ -204,6 +205,29 @@ def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index")
 
 
+def method_metrics(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Every metric of every property by every method, tidy: one number a row.
+
+    Arguments:
+        rows: of `methods.json`.
+
+    Returns:
+        `method`, `property`, `metric` of `galcfm.studies.judging.judge`, its mean `value` over
+        `trainings`, and their number.
+    """
+    found = []
+    for row in rows.values():
+        of_seeds = [of["properties"] for of in row["seeds"].values()]
+        for name in (p for p in SYMBOLS if p in of_seeds[0]):
+            values = pd.DataFrame([of[name] for of in of_seeds]).mean()
+            numbers = values.rename_axis("metric").reset_index(name="value")
+            found.append(
+                numbers.assign(method=row["row"]["label"], property=name, trainings=len(of_seeds))
+            )
+    columns = ["method", "property", "metric", "value", "trainings"]
+    return pd.concat(found, ignore_index=True)[columns]
+
+
 def method_properties(rows: Mapping[str, Mapping], metric: str, digits: int = 3) -> pd.DataFrame:
     """One metric of each property, a row a method, in the mean of its trainings.
 
@@ -212,16 +236,11 @@ def method_properties(rows: Mapping[str, Mapping], metric: str, digits: int = 3)
         metric: of `galcfm.studies.judging.judge`, e.g. `"rmse"`.
         digits: after the point.
     """
-    table = {}
-    for row in rows.values():
-        found = [of["properties"] for of in row["seeds"].values()]
-        table[row["row"]["label"]] = {
-            SYMBOLS[p]: f"{np.mean([of[p][metric] for of in found]):.{digits}f}"
-            if p in found[0]
-            else ""
-            for p in SYMBOLS
-        }
-    return pd.DataFrame.from_dict(table, orient="index")
+    numbers = method_metrics(rows).query("metric == @metric")
+    table = numbers.pivot(index="method", columns="property", values="value")
+    table = table.reindex([row["row"]["label"] for row in rows.values()])[[*SYMBOLS]]
+    table = table.map(lambda value: "" if np.isnan(value) else f"{value:.{digits}f}")
+    return table.rename(columns=SYMBOLS).rename_axis(index=None, columns=None)
 
 
 def method_exact(rows: Mapping[str, Mapping]) -> pd.DataFrame:
@@ -299,21 +318,18 @@ def made_of_rows(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index")
 
 
-def what_matters(points: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Each variant's difference to the reference in mean log-density [nat].
+def what_matters(results: Mapping) -> pd.DataFrame:
+    """Each variant's difference to the reference in mean log-density [nat], by what is exchanged.
 
     Arguments:
-        points: of `what_matters.json`, without the reference.
+        results: of `what_matters.json`.
     """
-    return pd.DataFrame.from_dict(
-        {
-            point["point"]["label"]: {
+    rows = {}
+    for name, point in results["points"].items():
+        if "gain" in point:
+            rows[results["axes"][name.split("/")[0]], point["point"]["label"]] = {
                 "over the reference": with_error(point["gain"], point["standard_error"], 3, "+"),
                 "trainings": len(point["seeds"]),
                 "parameters": f"{next(iter(point['seeds'].values()))['n_parameters']:,}",
             }
-            for point in points.values()
-            if "gain" in point
-        },
-        orient="index",
-    )
+    return pd.DataFrame.from_dict(rows, orient="index")
