@@ -69,6 +69,7 @@ OUTPUTS = {
     "10_tried_on_the_sky": (),
     "11_other_priors": (),
     "12_other_methods": (),
+    "13_what_matters": (),
     "15_surveys_past_one_machine": (),
     "16_what_a_picture_is_worth": (),
     "20_your_own_galaxies": (),

@@ -15,15 +15,19 @@ __all__ = [
     "account_explained",
     "account_kernels",
     "instruments",
+    "made_of_rows",
     "method_exact",
     "method_metrics",
     "method_notes",
     "method_properties",
+    "method_verdicts",
     "methods",
     "over_seeds",
     "populations",
     "what_matters",
 ]
+
+FEWEST = 20  # labels that a share is made of
 
 
 def account(rows: Mapping[str, Mapping]) -> pd.DataFrame:
@@ -115,7 +119,7 @@ def populations(results: Mapping, kind: str) -> pd.DataFrame:
     """How models do on each class of galaxies, in the mean of their trainings.
 
     Labels inside 95 % intervals are shown with a star where they lie outside what 95 % is by
-    numbers, at two standard errors.
+    numbers, at two standard errors; those of fewer than `FEWEST` galaxies are not.
 
     Arguments:
         results: of `other_populations.json`.
@@ -129,6 +133,8 @@ def populations(results: Mapping, kind: str) -> pd.DataFrame:
             row["flagged"] = f"{np.mean([one['outside'] for one in found]):.1%}"
             for name in first["properties"]:
                 of_property = [one["properties"][name] for one in found]
+                if of_property[0]["n"] < FEWEST:
+                    continue
                 share = np.mean([one["coverage"][1] for one in of_property])
                 allowed = 2 * np.sqrt(0.95 * 0.05 / of_property[0]["n"])
                 row[name] = f"{share:.1%}" + "*" * bool(abs(share - 0.95) > allowed)

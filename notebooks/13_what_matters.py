@@ -1,0 +1,349 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What matters
+#
+# One part of the image model is exchanged at a time: what it sees, its encoder,
+# its training. The reference is flow matching with photometry and picture,
+# 32×32 pixels of 1.2″, trained for twelve epochs on
+# {glue:text}`n_train:,.0f` simulated galaxies; each variant is trained for as
+# many steps and tried on the same {glue:text}`n_test:,.0f`. A bar is the
+# difference of the mean exact log-density of the measured properties, galaxy by
+# galaxy; its error holds the scatter of galaxies and, where there is more than
+# one training, of trainings. The survey is that of
+# {doc}`16_what_a_picture_is_worth` with all ties.
+#
+# The results are stored; `python -m galcfm.studies.what_matters` makes them
+# again, in some hours, and `galcfm.studies.other_populations` and
+# `other_instruments` those of the last two sections.
+
+# %% tags=["parameters", "hide-input"]
+profile = "quick"  # folder of the run: smoke, quick, paper or sdss
+run = ""  # name of a rerun: data/runs/PROFILE-RUN
+survey = "quick"  # folder of the survey: data/surveys/SURVEY
+
+# %% tags=["hide-input"]
+# %matplotlib inline
+import json
+
+import numpy as np
+import pandas as pd
+from myst_nb import glue
+
+from galcfm import figures, paths, runs
+from galcfm.figures import tables
+from galcfm.studies.other_populations import CLASSES, TRAININGS
+
+folder = runs.open_run("13_what_matters", globals())
+published = paths.published_folder()
+found = json.loads((published / "what_matters.json").read_text())
+populations = json.loads((published / "other_populations.json").read_text())
+instruments = json.loads((published / "other_instruments.json").read_text())
+points = found["points"]
+source = "simulated survey"
+for stored in (found, populations, instruments):
+    print(tables.made_by(stored))
+
+
+def of(*axes):
+    return {
+        point["point"]["label"]: point
+        for name, point in points.items()
+        if name.split("/")[0] in axes
+    }
+
+
+# %% tags=["remove-cell"]
+for name, point in points.items():
+    if "gain" in point:
+        name = name.replace("/", "_").replace(" ", "_").replace("'", "")
+        glue(name, float(point["gain"]), display=False)
+        glue(f"{name}_error", float(point["standard_error"]), display=False)
+reference = next(iter(points["reference"]["seeds"].values()))
+glue("n_train", float(reference["training"]["n_train"]), display=False)
+table = pd.read_parquet(published / "what_matters.parquet")
+glue("n_test", float(len(table)), display=False)
+gain = {name: point.get("gain", 0.0) for name, point in points.items()}
+worth = gain["inputs/told"] - gain["inputs/photometry_told"]
+glue("worth_told", float(worth), display=False)
+of_redshift = gain["inputs/photometry_told"] - gain["inputs/photometry"]
+glue("redshift_worth", float(of_redshift), display=False)
+worse = gain["inputs/photometry"] - gain["pictures/another galaxy's"]
+glue("worse_than_none", float(worse), display=False)
+for training, seeds in populations["trainings"].items():
+    for kind in ("photometry", "image"):
+        for of_class in CLASSES:
+            classes = [of_seed[kind][of_class] for of_seed in seeds.values()]
+            stem = f"{training}_{kind}_{of_class}"
+            flagged = np.mean([one["outside"] for one in classes])
+            glue(f"{stem}_flagged", float(flagged), display=False)
+            for p in ("log_stellar_mass", "log_sfr"):
+                numbers = [one["properties"][p] for one in classes]
+                bias = np.mean([one["bias"] for one in numbers])
+                inside = np.mean([one["coverage"][1] for one in numbers])
+                glue(f"{stem}_{p}_bias", float(bias), display=False)
+                glue(f"{stem}_{p}_inside", float(inside), display=False)
+
+# %% [markdown]
+# ## What is seen
+
+# %% mystnb={"figure": {"caption": "Photometry alone, the picture alone, and both with the redshift: gain over photometry and picture, on simulated test galaxies. Bars here and below are two standard errors.", "name": "fig-matters-inputs"}, "image": {"alt": "Four horizontal bars: photometry alone loses two tenths of a nat and the picture alone half a nat; with the redshift both together gain three quarters of a nat, photometry and redshift without a picture six tenths."}}
+figures.point_gains(of("inputs"), source=source)
+
+# %% [markdown]
+# The redshift of a galaxy is worth {glue:text}`redshift_worth:.2f` nat to
+# photometry, several times what its picture is (without it,
+# {glue:text}`inputs_photometry:+.3f` ± {glue:text}`inputs_photometry_error:.3f`),
+# for mass and star formation are luminosities. But it does not replace the
+# picture, which is worth {glue:text}`worth_told:.2f` nat to who knows the
+# redshift. Nor does the picture replace magnitudes: alone it is
+# {glue:text}`inputs_image:+.3f` nat off.
+
+# %% [markdown]
+# ## What pictures hold
+#
+# Here the pictures of all galaxies, trained on or tested, are altered in the
+# same way.
+
+# %% mystnb={"figure": {"caption": "The picture grey, of one band, blurred, or another galaxy's: gain over the picture as it is, on simulated test galaxies.", "name": "fig-matters-pictures"}, "image": {"alt": "Six horizontal bars: grey pictures and those of a single band are within two hundredths of a nat of the reference; blurred ones lose some, another galaxy's picture loses more than all that pictures are worth."}}
+figures.point_gains(of("pictures"), source=source)
+
+# %% [markdown]
+# Beside photometry the picture's colours are worth nothing: grey pictures are
+# {glue:text}`pictures_grey:+.3f` ± {glue:text}`pictures_grey_error:.3f` nat from
+# coloured ones, and $r$ alone {glue:text}`pictures_only_r:+.3f` ±
+# {glue:text}`pictures_only_r_error:.3f`. What it adds is shape, and most of that
+# is coarse: blurred by 2″ it loses {glue:text}`pictures_blurred:+.3f` nat.
+# Another galaxy's picture is worse than none, by
+# {glue:text}`worse_than_none:.3f` nat: a network that is given noise makes
+# something of it.
+#
+# That colour gradients add nothing is said of the simulated galaxies, whose
+# gradients are tied to age and metallicity with published scatter
+# ({doc}`16_what_a_picture_is_worth`).
+
+# %% [markdown]
+# ## Pixels
+#
+# The same field of 51″ in fewer and more pixels; the reference sees the central
+# 38″ of it.
+
+# %% mystnb={"figure": {"caption": "16, 32, 64 and 128 pixels a side of the same field: gain over the central 38\u2033 in 32 pixels, on simulated test galaxies.", "name": "fig-matters-pixels"}, "image": {"alt": "Four horizontal bars, all to the left of zero: 32 pixels lose least, 128 most."}}
+figures.point_gains(of("pixels"), source=source)
+
+# %% [markdown]
+# None is ahead. Sixteen pixels of 3.2″ still give most of what the picture is
+# worth, so coarse is what the network reads; and at full pixels it is
+# {glue:text}`pixels_128:+.3f` ± {glue:text}`pixels_128_error:.3f` nat off, more
+# than at any other: we take it that twelve epochs are too short for it. What
+# full pixels are worth to who trains for long, as the paper does, this does not
+# say.
+
+# %% [markdown]
+# ## The encoder
+
+# %% mystnb={"figure": {"caption": "Maximum pooling in the paper's encoder for its mean, and other encoders: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-encoder"}, "image": {"alt": "Five horizontal bars: maximum pooling is level with the reference, the residual network a little behind it; the vision transformers are far behind, the one aligned with spectra least."}}
+figures.point_gains(of("pooling", "encoder"), source=source)
+
+# %% [markdown]
+# Whether the picture's last layer is averaged or its maximum taken makes hardly a
+# difference, and a residual network with three times the parameters is
+# {glue:text}`encoder_resnet:+.3f` ± {glue:text}`encoder_resnet_error:.3f` nat off.
+# A vision transformer from nothing makes nothing of 9,000 pictures: it is
+# {glue:text}`encoder_vit:+.3f` ± {glue:text}`encoder_vit_error:.3f` nat off, where
+# photometry alone is {glue:text}`inputs_photometry:+.3f`. Aligned with spectra
+# first, and then frozen, it is {glue:text}`encoder_aligned:+.3f` ±
+# {glue:text}`encoder_aligned_error:.3f` nat off, and frozen as chance made it
+# {glue:text}`encoder_random:+.3f` ± {glue:text}`encoder_random_error:.3f`.
+
+# %% [markdown]
+# ## How many galaxies
+#
+# Fewer galaxies are seen more often, more galaxies less: 60,000 of them twice.
+
+# %% mystnb={"figure": {"caption": "Training galaxies: gain over 9,220 of them, in as many steps, on simulated test galaxies.", "name": "fig-matters-galaxies"}, "image": {"alt": "Five horizontal bars: 1,500 galaxies lose a quarter of a nat, 3,000 less than a tenth, 6,000 hardly anything; 30,000 and 60,000 both gain about a twentieth."}}
+figures.point_gains(of("galaxies"), source=source)
+
+# %% [markdown]
+# With 1,500 galaxies the image model is worse than photometry alone with 9,220.
+# With 60,000 it gains {glue:text}`galaxies_60000:+.3f` ±
+# {glue:text}`galaxies_60000_error:.3f` nat over 9,220, and
+# {glue:text}`galaxies_30000:+.3f` ± {glue:text}`galaxies_30000_error:.3f` with
+# half as many: by now it is steps that are short.
+
+# %% [markdown]
+# ## The flow
+
+# %% mystnb={"figure": {"caption": "Width \u03c3 of the path from noise to properties, 0.05 in the paper, and other ways for the condition to come in than beside the other inputs: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-flow"}, "image": {"alt": "Five horizontal bars: those of other widths are too short to see; scaled and shifted layers and cross-attention each gain about a tenth of a nat."}}
+figures.point_gains(of("sigma", "conditioning"), source=source)
+
+# %% [markdown]
+# The width does not matter where it is small beside a posterior. How the
+# condition comes in does: a network whose layers it scales and shifts gains
+# {glue:text}`conditioning_modulation:+.3f` ±
+# {glue:text}`conditioning_modulation_error:.3f` nat, and one that attends to it
+# {glue:text}`conditioning_cross_attention:+.3f` ±
+# {glue:text}`conditioning_cross_attention_error:.3f`, nearly half of what the
+# whole picture is worth. They have two and a half and four times the parameters,
+# and twelve epochs are short. Do they stay ahead?
+
+# %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars, all at about 0.14 nat."}}
+figures.point_gains(of("training"), source=source)
+
+# %% [markdown]
+# Scaled and shifted layers do not: at 40 epochs they gain
+# {glue:text}`training_modulation:+.3f` ± {glue:text}`training_modulation_error:.3f`
+# nat, and the reference {glue:text}`training_longer:+.3f` ±
+# {glue:text}`training_longer_error:.3f`; cross-attention gains
+# {glue:text}`training_cross_attention:+.3f` ±
+# {glue:text}`training_cross_attention_error:.3f`, one training of each. They are
+# there sooner, and hardly further. What a variant gains or loses in a short
+# training may be haste; that goes for encoders and pixels, too.
+
+# %% [markdown]
+# ## Steps
+#
+# Nothing is trained here: the reference's density is integrated in fewer or more
+# Runge-Kutta steps.
+
+# %% mystnb={"figure": {"caption": "Log-densities of the reference integrated in 2 to 100 Runge-Kutta steps, less those in as many as suffice, on simulated test galaxies.", "name": "fig-matters-steps"}, "image": {"alt": "Five horizontal bars: two steps seem to gain two tenths of a nat; four are a little off and all others too short to see."}}
+figures.point_gains(of("steps"), source=source)
+
+# %% [markdown]
+# Eight steps are as good as a hundred. Two seem to gain
+# {glue:text}`steps_2:+.3f` nat, but that is no gain: what so few steps integrate
+# is not the density of anything, and need not integrate to one. A method that is
+# compared by its density has to show that its integral has converged.
+
+# %% [markdown]
+# ## Every variant
+
+# %%
+tables.what_matters(found)
+
+# %% [markdown]
+# ## Other galaxies
+#
+# The paper's galaxies are star-forming and near. Here models are trained on such
+# galaxies, on the whole population, or on near ones alone, and tried on all. The
+# numbers are labels inside 95 % intervals, of photometry models first; a star
+# marks shares outside what 95 % is by numbers, at two standard errors. *Flagged*
+# are galaxies whose data lie outside those trained on.
+
+# %% tags=["full-width"]
+def in_words(kind):
+    table = tables.populations(populations, kind)
+    return table.rename(index=TRAININGS, level=0).rename(
+        index=CLASSES, level=1
+    )
+
+
+in_words("photometry")
+
+# %% tags=["full-width"]
+in_words("image")
+
+# %% [markdown]
+# A model of star-forming galaxies is sure of itself, and wrong, where galaxies are
+# of another kind. Quiescent ones it has form stars
+# {glue:text}`star-forming_image_quiescent_log_sfr_bias:.1f` dex too fast in the
+# mean, and its 95 % intervals hold
+# {glue:text}`star-forming_image_quiescent_log_sfr_inside:.0%` of their rates; the
+# picture does not save it, for without one it is
+# {glue:text}`star-forming_photometry_quiescent_log_sfr_inside:.0%`. The flag
+# catches {glue:text}`star-forming_image_quiescent_flagged:.0%` of them: colours
+# alone do not give them away. Trained on the whole population, the same network
+# holds {glue:text}`parent_image_quiescent_log_sfr_inside:.0%` of them, and is as
+# good on star-forming ones as before: whoever does not know what a galaxy is
+# should train on all. Trained nearer than $z = 0.1$, it takes galaxies beyond
+# 0.15 for lighter by
+# {glue:text}`near_image_far_log_stellar_mass_bias:.1f` dex, and its intervals hold
+# {glue:text}`near_image_far_log_stellar_mass_inside:.0%` of their masses;
+# {glue:text}`near_image_far_flagged:.0%` are flagged. Only the redshift could say.
+
+# %% [markdown]
+# ## Other instruments
+#
+# The same relations, as other telescopes would see them: galaxies to
+# $r = 19.5$ and redshift 0.6, with seven times SDSS's photons and the pixels and
+# seeing of the Legacy Surveys, and with 250 times its photons and those of
+# Rubin's LSST. What the picture adds to each survey's own photometry, and the
+# share of the labels' variance that posterior means explain without and with it:
+
+# %% tags=["full-width"]
+tables.instruments(instruments)
+
+# %% [markdown]
+# Deeper surveys gain half as much from pictures as SDSS does. Their galaxies are
+# fainter and farther, and smaller on the sky; and LSST's pictures, twice as sharp
+# as SDSS's, add no more to its photometry than those of the Legacy Surveys do.
+# The encoder sees the central 96 pixels of each, three by three, as was chosen
+# for SDSS: whether another crop would find more was not tried.
+
+# %% [markdown]
+# ## Who made which variant
+
+# %% tags=["full-width"]
+tables.made_of_rows(points)
+
+# %% [markdown]
+# ## Exercises
+#
+# **More galaxies, or more of each?** How much does the doubling from 30,000 to
+# 60,000 training galaxies gain, and how many more doublings of that gain would
+# bring photometry and picture to where photometry and redshift are?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+doubling = gain["galaxies/60000"] - gain["galaxies/30000"]
+missing = gain["inputs/photometry_told"] - gain["galaxies/60000"]
+print(f"{doubling:+.3f} nat; {missing / doubling:.0f} doublings")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# More than there are galaxies for, and gains fall with each doubling, towards
+# what the data can tell at most. Numbers do not replace an input.
+#
+# </details>
+#
+# **Which properties does the picture tell of?** The stored points have the root
+# mean square error of each property. By what part does the picture reduce it?
+
+# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
+rmse = {
+    name: pd.DataFrame(
+        [s["rmse"] for s in points[name]["seeds"].values()]
+    ).mean()
+    for name in ("inputs/photometry", "reference")
+}
+print(
+    (rmse["reference"] / rmse["inputs/photometry"] - 1).map("{:+.1%}".format)
+)
+
+# %% [markdown]
+# **A variant of your own.** Give the velocity network half its width. Where does
+# it go, and what runs it?
+#
+# <details><summary>Answer</summary>
+#
+# `Point("half the width", {"hidden_width": 128})` as an entry of an axis in
+# `AXES` of `galcfm/studies/what_matters.py`; then
+# `python -m galcfm.studies.what_matters --axes AXIS` trains what is not stored
+# yet, and it stands in the tables here.
+#
+# </details>
