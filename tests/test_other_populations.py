@@ -1,6 +1,7 @@
 """Studies of galaxies left out, of missing bands and of students: their parts, and small runs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,9 @@ def test_a_perfect_model_is_judged_to_be_one(parent):
             allowed = 4 * np.sqrt(0.95 * 0.05 / numbers["n"])
             assert abs(numbers["coverage"][1] - 0.95) < allowed + 0.01
     assert 0.15 < found["star-forming"]["outside"] < 0.35
+    few = other_populations.judge(Perfect(), Survey(table), parent, replace(plan, of_class=7))
+    assert {of_class["n"] for of_class in few.values()} <= set(range(8))
+    assert few["star-forming"]["n"] == few["quiescent"]["n"] == 7
     assert "oxygen_abundance" not in found["quiescent"]["properties"]
     assert "log_prob" not in found["quiescent"]
     results = {"trainings": {"parent": {"1": {"image": found}, "2": {"image": found}}}}

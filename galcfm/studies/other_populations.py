@@ -57,7 +57,8 @@ class Plan:
         n_galaxies, seed, validation, test: of the parent population that is simulated.
         recipe: of all trainings, but for the seed.
         seeds: of the trainings.
-        n_draws: draws of each posterior.
+        of_class: galaxies of each class to judge at most, the first ones of the test split.
+        n_draws: draws of each posterior; with 199 the 95 % intervals end at draws.
         processes: that render.
     """
 
@@ -67,7 +68,8 @@ class Plan:
     test: float = 0.4
     recipe: Recipe = account.RECIPE
     seeds: tuple[int, ...] = (1, 2, 3)
-    n_draws: int = 500
+    of_class: int = 500
+    n_draws: int = 199
     processes: int = 2
 
 
@@ -108,20 +110,27 @@ def judge(model: Posterior, test: Survey, measured: pd.DataFrame, plan: Plan) ->
         model: a photometry or an image model.
         test: galaxies of all classes.
         measured: the same, abundances missing where none is measured.
-        plan: number of draws.
+        plan: number of galaxies and draws.
 
     Returns:
         By class `n`; `outside`, the share that is flagged as out of range; `log_prob` of the labels
         where all are measured [nat]; and by property `coverage`, of the central intervals of
         `LEVELS`, `bias`, `scatter` and `n`.
     """
+    groups = {
+        name: rows & (np.cumsum(rows) <= plan.of_class)
+        for name, rows in classes_of(measured).items()
+    }
+    judged = np.flatnonzero(np.any(list(groups.values()), axis=0))
+    test, measured = test.select(judged), measured.iloc[judged]
     condition = model.encode_survey(test)
     draws = model.sample_from(condition, test.object_id, plan.n_draws, 12, plan.seed).numpy()
     log_prob = model.log_prob_from(test.properties, condition, STEPS).double().numpy()
     flags = model.out_of_range_from(condition)
     outside = flags.filter(like="_outside").any(axis=1).to_numpy()
     labels, found = measured[list(PROPERTY_NAMES)].to_numpy(), {}
-    for name, rows in classes_of(measured).items():
+    for name, of_all in groups.items():
+        rows = of_all[judged]
         if not rows.any():
             continue
         of_class = {"n": int(rows.sum()), "outside": float(outside[rows].mean()), "properties": {}}
