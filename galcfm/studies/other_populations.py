@@ -77,7 +77,7 @@ def classes_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Which galaxies belong to each of `CLASSES`, `(n,)` booleans; they may belong to several."""
     active = table["active"].to_numpy() == 1
     forming = is_star_forming(
-        table["log_stellar_mass_true"], table["log_sfr_true"], table["active"]
+        table["log_stellar_mass_true"].to_numpy(), table["log_sfr_true"].to_numpy(), active
     )
     forming &= table["lines_seen"].to_numpy() == 1
     sequence, redshift = table["sequence"].to_numpy(), table["redshift"].to_numpy()
