@@ -202,18 +202,18 @@ figures.point_gains(of("sigma", "conditioning"), source=source)
 # whole picture is worth. They have two and a half and four times the parameters,
 # and twelve epochs are short. Do they stay ahead?
 
-# %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars, all at about 0.14 nat."}}
+# %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars from 0.12 to 0.14 nat: the reference and the scaled and shifted layers are level, cross-attention is a little behind."}}
 figures.point_gains(of("training"), source=source)
 
 # %% [markdown]
-# Scaled and shifted layers do not: at 40 epochs they gain
+# They do not: at 40 epochs scaled and shifted layers gain
 # {glue:text}`training_modulation:+.3f` ± {glue:text}`training_modulation_error:.3f`
-# nat, and the reference {glue:text}`training_longer:+.3f` ±
-# {glue:text}`training_longer_error:.3f`; cross-attention gains
-# {glue:text}`training_cross_attention:+.3f` ±
-# {glue:text}`training_cross_attention_error:.3f`, one training of each. They are
-# there sooner, and hardly further. What a variant gains or loses in a short
-# training may be haste; that goes for encoders and pixels, too.
+# nat, cross-attention {glue:text}`training_cross_attention:+.3f` ±
+# {glue:text}`training_cross_attention_error:.3f`, and the reference
+# {glue:text}`training_longer:+.3f` ± {glue:text}`training_longer_error:.3f`, one
+# training of each. They are there sooner, and no further. What a variant gains
+# or loses in a short training may be haste; that goes for encoders and pixels,
+# too.
 
 # %% [markdown]
 # ## Steps
