@@ -270,11 +270,11 @@ in_words("image")
 # alone do not give them away. Trained on the whole population, the same network
 # holds {glue:text}`parent_image_quiescent_log_sfr_inside:.0%` of them, and is as
 # good on star-forming ones as before: whoever does not know what a galaxy is
-# should train on all. Trained nearer than $z = 0.1$, it takes galaxies beyond
-# 0.15 for lighter by
-# {glue:text}`near_image_far_log_stellar_mass_bias:.1f` dex, and its intervals hold
-# {glue:text}`near_image_far_log_stellar_mass_inside:.0%` of their masses;
-# {glue:text}`near_image_far_flagged:.0%` are flagged. Only the redshift could say.
+# should train on all. Trained nearer than $z = 0.1$, it is
+# {glue:text}`near_image_far_log_stellar_mass_bias:+.1f` dex off in the mass of
+# galaxies beyond 0.15, of which its intervals hold
+# {glue:text}`near_image_far_log_stellar_mass_inside:.0%` and its flag catches
+# {glue:text}`near_image_far_flagged:.0%`.
 
 # %% [markdown]
 # ## Other instruments
