@@ -85,6 +85,8 @@ of_redshift = gain["inputs/photometry_told"] - gain["inputs/photometry"]
 glue("redshift_worth", float(of_redshift), display=False)
 worse = gain["inputs/photometry"] - gain["pictures/another galaxy's"]
 glue("worse_than_none", float(worse), display=False)
+trainings = len(populations["trainings"]["parent"])
+glue("n_populations", float(trainings), display=False)
 for training, seeds in populations["trainings"].items():
     for kind in ("photometry", "image"):
         for of_class in CLASSES:
@@ -184,12 +186,12 @@ figures.point_gains(of("galaxies"), source=source)
 # With 60,000 it gains {glue:text}`galaxies_60000:+.3f` ±
 # {glue:text}`galaxies_60000_error:.3f` nat over 9,220, and
 # {glue:text}`galaxies_30000:+.3f` ± {glue:text}`galaxies_30000_error:.3f` with
-# half as many: by now it is steps that are short.
+# half as many.
 
 # %% [markdown]
 # ## The flow
 
-# %% mystnb={"figure": {"caption": "Width \u03c3 of the path from noise to properties, 0.05 in the paper, and other ways for the condition to come in than beside the other inputs: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-flow"}, "image": {"alt": "Five horizontal bars: those of other widths are too short to see; scaled and shifted layers and cross-attention each gain about a tenth of a nat."}}
+# %% mystnb={"figure": {"caption": "Width \u03c3 of the path from noise to properties, 0.05 in the paper, and other ways for the condition to come in than beside the other inputs: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-flow"}, "image": {"alt": "Five horizontal bars: those of other widths are nearly too short to see; scaled and shifted layers and cross-attention each gain about a tenth of a nat."}}
 figures.point_gains(of("sigma", "conditioning"), source=source)
 
 # %% [markdown]
@@ -243,7 +245,8 @@ tables.what_matters(found)
 # galaxies, on the whole population, or on near ones alone, and tried on all. The
 # numbers are labels inside 95 % intervals, of photometry models first; a star
 # marks shares outside what 95 % is by numbers, at two standard errors. *Flagged*
-# are galaxies whose data lie outside those trained on.
+# are galaxies whose data lie outside those trained on. Numbers are means of
+# {glue:text}`n_populations:.0f` trainings.
 
 # %% tags=["full-width"]
 def in_words(kind):
@@ -269,7 +272,7 @@ in_words("image")
 # catches {glue:text}`star-forming_image_quiescent_flagged:.0%` of them: colours
 # alone do not give them away. Trained on the whole population, the same network
 # holds {glue:text}`parent_image_quiescent_log_sfr_inside:.0%` of them, and is as
-# good on star-forming ones as before: whoever does not know what a galaxy is
+# honest of star-forming ones as before: whoever does not know what a galaxy is
 # should train on all. Trained nearer than $z = 0.1$, it is
 # {glue:text}`near_image_far_log_stellar_mass_bias:+.1f` dex off in the mass of
 # galaxies beyond 0.15, of which its intervals hold
