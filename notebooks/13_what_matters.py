@@ -213,9 +213,9 @@ figures.point_gains(of("training"), source=source)
 # nat, cross-attention {glue:text}`training_cross_attention:+.3f` ±
 # {glue:text}`training_cross_attention_error:.3f`, and the reference
 # {glue:text}`training_longer:+.3f` ± {glue:text}`training_longer_error:.3f`, one
-# training of each. They are there sooner, and no further. What a variant gains
-# or loses in a short training may be haste; that goes for encoders and pixels,
-# too.
+# training of each. They are there sooner, and no further: concatenation
+# suffices, as the paper says. What a variant gains or loses in a short training
+# may be haste; that goes for encoders and pixels, too.
 
 # %% [markdown]
 # ## Steps
