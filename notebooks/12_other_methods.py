@@ -39,6 +39,7 @@ survey = "quick"  # folder of the survey: data/surveys/SURVEY
 
 # %% tags=["hide-input"]
 # %matplotlib inline
+import inspect
 import json
 
 import numpy as np
@@ -46,9 +47,10 @@ import pandas as pd
 from myst_nb import glue
 from sklearn.neighbors import KNeighborsRegressor
 
-from galcfm import Survey, figures, methods, paths, runs
+from galcfm import Survey, figures, paths, runs
 from galcfm.figures import tables
 from galcfm.methods.base import labelled, photometry
+from galcfm.methods.neighbours import Neighbours
 from galcfm.studies.judging import judge
 from galcfm.studies.other_methods import LABEL, gain_over
 
@@ -265,7 +267,7 @@ tidy
 # %% [markdown]
 # ## Honesty
 
-# %% mystnb={"figure": {"caption": "Share of the measured properties of test galaxies inside each method's 68 and 95 % intervals; lines: what it should be. Gradient boosting is shown with its split-conformal intervals, SED fits with label noise added to their draws.", "name": "fig-method-coverage"}, "image": {"alt": "Two panels of coloured points, a row a method: nearly all lie at the lines of 68 and 95 %; those of SED fitting are spread far to the left of them."}}
+# %% mystnb={"figure": {"caption": "Share of the measured properties of simulated test galaxies inside each method's 68 and 95 % intervals; lines: what it should be. Gradient boosting is shown with its split-conformal intervals, SED fits with label noise added to their draws.", "name": "fig-method-coverage"}, "image": {"alt": "Two panels of coloured points, a row a method: nearly all lie at the lines of 68 and 95 %; those of SED fitting are spread far to the left of them."}}
 figures.method_coverage(rows, source=source)
 
 # %% [markdown]
@@ -291,17 +293,17 @@ labels = {
 shown = draws[draws["row"].isin(rows)]
 figures.method_intervals(shown, labels, truth, source=source)
 
-# %% mystnb={"figure": {"caption": "The first of them: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner-1"}, "image": {"alt": "Corner plot of five properties with one closed line a method, coloured by what it sees; most lines lie on each other, those of methods that are told the redshift enclose less."}}
+# %% mystnb={"figure": {"caption": "The first of these simulated galaxies: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner-1"}, "image": {"alt": "Corner plot of five properties with one closed line a method, coloured by what it sees; most lines lie on each other, those of methods that are told the redshift enclose less."}}
 figures.method_corner(
     shown, labels, truth, galaxy=truth.index[0], source=source
 )
 
-# %% mystnb={"figure": {"caption": "The second.", "name": "fig-method-corner-2"}, "image": {"alt": "The same corner plot of the second galaxy."}}
+# %% mystnb={"figure": {"caption": "The second of the simulated galaxies, by the same methods.", "name": "fig-method-corner-2"}, "image": {"alt": "The same corner plot of the second galaxy."}}
 figures.method_corner(
     shown, labels, truth, galaxy=truth.index[1], source=source
 )
 
-# %% mystnb={"figure": {"caption": "The third.", "name": "fig-method-corner-3"}, "image": {"alt": "The same corner plot of the third galaxy."}}
+# %% mystnb={"figure": {"caption": "The third of the simulated galaxies, by the same methods.", "name": "fig-method-corner-3"}, "image": {"alt": "The same corner plot of the third galaxy."}}
 figures.method_corner(
     shown, labels, truth, galaxy=truth.index[2], source=source
 )
@@ -324,21 +326,10 @@ tables.method_notes(rows)
 # of `galcfm/methods`, with a row in `galcfm.studies.other_methods.ROWS`, it
 # would stand in the tables above.
 
+# %%
+print(inspect.getsource(Neighbours))
 
 # %%
-class Neighbours(methods.PointMethod):
-    """The mean of the nearest galaxies in magnitude and colours."""
-
-    def fit_point(self, survey, progress):
-        train = labelled(survey, "train")
-        self.neighbours = KNeighborsRegressor(min(30, len(train)))
-        self.neighbours.fit(photometry(train), train.properties)
-        self.training = {"seconds": 0.0}
-
-    def predict(self, galaxies):
-        return self.neighbours.predict(photometry(galaxies))
-
-
 galaxies = Survey.load(paths.survey_folder(survey))
 mine = Neighbours().fit(galaxies)
 test = labelled(galaxies, "test")

@@ -58,15 +58,9 @@ points = found["points"]
 source = "simulated survey"
 for stored in (found, populations, instruments):
     print(tables.made_by(stored))
-
-
-def of(*axes):
-    return {
-        point["point"]["label"]: point
-        for name, point in points.items()
-        if name.split("/")[0] in axes
-    }
-
+of = {}
+for name, point in points.items():
+    of.setdefault(name.split("/")[0], {})[point["point"]["label"]] = point
 
 # %% tags=["remove-cell"]
 for name, point in points.items():
@@ -105,7 +99,7 @@ for training, seeds in populations["trainings"].items():
 # ## What is seen
 
 # %% mystnb={"figure": {"caption": "Photometry alone, the picture alone, and both with the redshift: gain over photometry and picture, on simulated test galaxies. Bars here and below are two standard errors.", "name": "fig-matters-inputs"}, "image": {"alt": "Four horizontal bars: photometry alone loses two tenths of a nat and the picture alone half a nat; with the redshift both together gain three quarters of a nat, photometry and redshift without a picture six tenths."}}
-figures.point_gains(of("inputs"), source=source)
+figures.point_gains(of["inputs"], source=source)
 
 # %% [markdown]
 # The redshift of a galaxy is worth {glue:text}`redshift_worth:.2f` nat to
@@ -123,7 +117,7 @@ figures.point_gains(of("inputs"), source=source)
 # same way.
 
 # %% mystnb={"figure": {"caption": "The picture grey, of one band, blurred, or another galaxy's: gain over the picture as it is, on simulated test galaxies.", "name": "fig-matters-pictures"}, "image": {"alt": "Six horizontal bars: grey pictures and those of a single band are within two hundredths of a nat of the reference; blurred ones lose some, another galaxy's picture loses more than all that pictures are worth."}}
-figures.point_gains(of("pictures"), source=source)
+figures.point_gains(of["pictures"], source=source)
 
 # %% [markdown]
 # Beside photometry the picture's colours are worth nothing: grey pictures are
@@ -146,7 +140,7 @@ figures.point_gains(of("pictures"), source=source)
 # 38″ of it.
 
 # %% mystnb={"figure": {"caption": "16, 32, 64 and 128 pixels a side of the same field: gain over the central 38\u2033 in 32 pixels, on simulated test galaxies.", "name": "fig-matters-pixels"}, "image": {"alt": "Four horizontal bars, all to the left of zero: 32 pixels lose least, 128 most."}}
-figures.point_gains(of("pixels"), source=source)
+figures.point_gains(of["pixels"], source=source)
 
 # %% [markdown]
 # None is ahead. Sixteen pixels of 3.2″ still give most of what the picture is
@@ -160,7 +154,7 @@ figures.point_gains(of("pixels"), source=source)
 # ## The encoder
 
 # %% mystnb={"figure": {"caption": "Maximum pooling in the paper's encoder for its mean, and other encoders: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-encoder"}, "image": {"alt": "Five horizontal bars: maximum pooling is level with the reference, the residual network a little behind it; the vision transformers are far behind, the one aligned with spectra least."}}
-figures.point_gains(of("pooling", "encoder"), source=source)
+figures.point_gains(of["pooling"] | of["encoder"], source=source)
 
 # %% [markdown]
 # Whether the picture's last layer is averaged or its maximum taken makes hardly a
@@ -179,7 +173,7 @@ figures.point_gains(of("pooling", "encoder"), source=source)
 # Fewer galaxies are seen more often, more galaxies less: 60,000 of them twice.
 
 # %% mystnb={"figure": {"caption": "Training galaxies: gain over 9,220 of them, in as many steps, on simulated test galaxies.", "name": "fig-matters-galaxies"}, "image": {"alt": "Five horizontal bars: 1,500 galaxies lose a quarter of a nat, 3,000 less than a tenth, 6,000 hardly anything; 30,000 and 60,000 both gain about a twentieth."}}
-figures.point_gains(of("galaxies"), source=source)
+figures.point_gains(of["galaxies"], source=source)
 
 # %% [markdown]
 # With 1,500 galaxies the image model is worse than photometry alone with 9,220.
@@ -192,7 +186,7 @@ figures.point_gains(of("galaxies"), source=source)
 # ## The flow
 
 # %% mystnb={"figure": {"caption": "Width \u03c3 of the path from noise to properties, 0.05 in the paper, and other ways for the condition to come in than beside the other inputs: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-flow"}, "image": {"alt": "Five horizontal bars: those of other widths are nearly too short to see; scaled and shifted layers and cross-attention each gain about a tenth of a nat."}}
-figures.point_gains(of("sigma", "conditioning"), source=source)
+figures.point_gains(of["sigma"] | of["conditioning"], source=source)
 
 # %% [markdown]
 # The width does not matter where it is small beside a posterior. How the
@@ -205,7 +199,7 @@ figures.point_gains(of("sigma", "conditioning"), source=source)
 # and twelve epochs are short. Do they stay ahead?
 
 # %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars from 0.12 to 0.14 nat: the reference and the scaled and shifted layers are level, cross-attention is a little behind."}}
-figures.point_gains(of("training"), source=source)
+figures.point_gains(of["training"], source=source)
 
 # %% [markdown]
 # They do not: at 40 epochs scaled and shifted layers gain
@@ -213,9 +207,9 @@ figures.point_gains(of("training"), source=source)
 # nat, cross-attention {glue:text}`training_cross_attention:+.3f` ±
 # {glue:text}`training_cross_attention_error:.3f`, and the reference
 # {glue:text}`training_longer:+.3f` ± {glue:text}`training_longer_error:.3f`, one
-# training of each. They are there sooner, and no further. What a variant gains
-# or loses in a short training may be haste; that goes for encoders and pixels,
-# too.
+# training of each. They are there sooner, and no further: concatenation
+# suffices, as the paper says. What a variant gains or loses in a short training
+# may be haste; that goes for encoders and pixels, too.
 
 # %% [markdown]
 # ## Steps
@@ -224,7 +218,7 @@ figures.point_gains(of("training"), source=source)
 # Runge-Kutta steps.
 
 # %% mystnb={"figure": {"caption": "Log-densities of the reference integrated in 2 to 100 Runge-Kutta steps, less those in as many as suffice, on simulated test galaxies.", "name": "fig-matters-steps"}, "image": {"alt": "Five horizontal bars: two steps seem to gain two tenths of a nat; four are a little off and all others too short to see."}}
-figures.point_gains(of("steps"), source=source)
+figures.point_gains(of["steps"], source=source)
 
 # %% [markdown]
 # Eight steps are as good as a hundred. Two seem to gain
@@ -249,17 +243,12 @@ tables.what_matters(found)
 # {glue:text}`n_populations:.0f` trainings.
 
 # %% tags=["full-width"]
-def in_words(kind):
-    table = tables.populations(populations, kind)
-    return table.rename(index=TRAININGS, level=0).rename(
-        index=CLASSES, level=1
-    )
-
-
-in_words("photometry")
+table = tables.populations(populations, "photometry")
+table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
 
 # %% tags=["full-width"]
-in_words("image")
+table = tables.populations(populations, "image")
+table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
 
 # %% [markdown]
 # A model of star-forming galaxies is sure of itself, and wrong, where galaxies are

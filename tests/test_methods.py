@@ -13,6 +13,7 @@ from galcfm.methods import annuli, boosting, contrastive, morphology, sed_fittin
 from galcfm.methods import simulated_spectra as spectra
 from galcfm.methods.base import labelled, photometry
 from galcfm.methods.flow_variants import CONDITIONINGS
+from galcfm.methods.neighbours import Neighbours
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import render, simulate_catalogue
@@ -230,6 +231,15 @@ def test_a_frozen_encoder_conditions_the_posterior(pictured):
 
 
 # Point estimates ---------------------------------------------------------------------------------
+
+
+def test_neighbours_are_averaged(linear):
+    method, test = Neighbours().fit(linear), labelled(linear, "test")
+    error = method.predict(test) - test.properties
+    assert (error.std(axis=0) < test.properties.std(axis=0)).all()
+    train = labelled(linear, "train")
+    nearest = ((photometry(train) - photometry(test)[0]) ** 2).sum(axis=1).argsort()[:30]
+    assert method.predict(test)[0] == pytest.approx(train.properties[nearest].mean(axis=0))
 
 
 def test_boosting_predicts_and_its_intervals_cover(linear):
