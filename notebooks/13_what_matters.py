@@ -217,7 +217,7 @@ figures.point_gains(of["training"], source=source)
 # Nothing is trained here: the reference's density is integrated in fewer or more
 # Runge-Kutta steps.
 
-# %% mystnb={"figure": {"caption": "Log-densities of the reference integrated in 2 to 100 Runge-Kutta steps, less those in as many as suffice, on simulated test galaxies.", "name": "fig-matters-steps"}, "image": {"alt": "Five horizontal bars: two steps seem to gain two tenths of a nat; four are a little off and all others too short to see."}}
+# %% mystnb={"figure": {"caption": "Log-densities of the reference integrated in 2 to 100 Runge-Kutta steps, less those in as many as suffice, on simulated test galaxies.", "name": "fig-matters-steps"}, "image": {"alt": "Five horizontal bars: two steps seem to gain a quarter of a nat; four are a little off and all others too short to see."}}
 figures.point_gains(of["steps"], source=source)
 
 # %% [markdown]
