@@ -41,7 +41,6 @@ survey = "quick"  # folder of the survey: data/surveys/SURVEY
 # %matplotlib inline
 import json
 
-import numpy as np
 import pandas as pd
 from myst_nb import glue
 
@@ -81,19 +80,14 @@ worse = gain["inputs/photometry"] - gain["pictures/another galaxy's"]
 glue("worse_than_none", float(worse), display=False)
 trainings = len(populations["trainings"]["parent"])
 glue("n_populations", float(trainings), display=False)
-for training, seeds in populations["trainings"].items():
-    for kind in ("photometry", "image"):
-        for of_class in CLASSES:
-            classes = [of_seed[kind][of_class] for of_seed in seeds.values()]
-            stem = f"{training}_{kind}_{of_class}"
-            flagged = np.mean([one["outside"] for one in classes])
-            glue(f"{stem}_flagged", float(flagged), display=False)
-            for p in ("log_stellar_mass", "log_sfr"):
-                numbers = [one["properties"][p] for one in classes]
-                bias = np.mean([one["bias"] for one in numbers])
-                inside = np.mean([one["coverage"][1] for one in numbers])
-                glue(f"{stem}_{p}_bias", float(bias), display=False)
-                glue(f"{stem}_{p}_inside", float(inside), display=False)
+for kind in ("photometry", "image"):
+    means = tables.class_means(populations, kind)
+    for (training, of_class), row in means.iterrows():
+        stem = f"{training}_{kind}_{of_class}"
+        glue(f"{stem}_flagged", float(row["flagged", ""]), display=False)
+        for p in ("log_stellar_mass", "log_sfr"):
+            for what in ("bias", "inside"):
+                glue(f"{stem}_{p}_{what}", float(row[p, what]), display=False)
 
 # %% [markdown]
 # ## What is seen

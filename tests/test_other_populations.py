@@ -87,6 +87,10 @@ def test_a_perfect_model_is_judged_to_be_one(parent):
     assert "oxygen_abundance" not in found["quiescent"]["properties"]
     assert "log_prob" not in found["quiescent"]
     results = {"trainings": {"parent": {"1": {"image": found}, "2": {"image": found}}}}
+    means = tables.class_means(results, "image").loc[("parent", "quiescent")]
+    mass = found["quiescent"]["properties"]["log_stellar_mass"]
+    assert means["log_stellar_mass", "bias"] == mass["bias"]
+    assert means["log_stellar_mass", "inside"] == mass["coverage"][1]
     shown = tables.populations(results, "image")
     assert shown.loc[("parent", "quiescent"), "Z"] == ""
     assert shown.loc[("parent", "quiescent"), "galaxies"] == found["quiescent"]["n"]

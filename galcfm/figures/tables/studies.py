@@ -7,13 +7,14 @@ import pandas as pd
 
 from galcfm.figures.tables.words import METRICS, SYMBOLS, with_error
 from galcfm.metrics import wasserstein_gaussian
-from galcfm.properties import PROPERTIES
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
 __all__ = [
     "account",
     "account_distances",
     "account_explained",
     "account_kernels",
+    "class_means",
     "instruments",
     "made_of_rows",
     "method_exact",
@@ -115,32 +116,55 @@ def over_seeds(row: Mapping, model: str, what: str):
     return float(np.mean(found))
 
 
-def populations(results: Mapping, kind: str) -> pd.DataFrame:
+def class_means(results: Mapping, kind: str) -> pd.DataFrame:
     """How models do on each class of galaxies, in the mean of their trainings.
-
-    Labels inside 95 % intervals are shown with a star where they lie outside what 95 % is by
-    numbers, at two standard errors; those of fewer than `FEWEST` galaxies are not.
 
     Arguments:
         results: of `other_populations.json`.
         kind: `"photometry"` or `"image"`.
+
+    Returns:
+        A row a training and class: `galaxies`, the share `flagged` as outside the range, and of
+        each property `n` labels, the share `inside` 95 % intervals, and the `bias` of posterior
+        means [unit of the property], in columns `(property, what)`.
     """
     rows = {}
     for training, seeds in results["trainings"].items():
         for of_class, first in next(iter(seeds.values()))[kind].items():
             found = [of[kind][of_class] for of in seeds.values()]
-            row = {"galaxies": first["n"]}
-            row["flagged"] = f"{np.mean([one['outside'] for one in found]):.1%}"
+            row = rows[training, of_class] = {
+                ("galaxies", ""): first["n"],
+                ("flagged", ""): np.mean([one["outside"] for one in found]),
+            }
             for name in first["properties"]:
                 of_property = [one["properties"][name] for one in found]
-                if of_property[0]["n"] < FEWEST:
-                    continue
-                share = np.mean([one["coverage"][1] for one in of_property])
-                allowed = 2 * np.sqrt(0.95 * 0.05 / of_property[0]["n"])
-                row[name] = f"{share:.1%}" + "*" * bool(abs(share - 0.95) > allowed)
-            rows[training, of_class] = row
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    return table.rename_axis(["trained on", "galaxies of"]).rename(columns=SYMBOLS)
+                row[name, "n"] = of_property[0]["n"]
+                row[name, "inside"] = np.mean([one["coverage"][1] for one in of_property])
+                row[name, "bias"] = np.mean([one["bias"] for one in of_property])
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(["trained on", "galaxies of"])
+
+
+def populations(results: Mapping, kind: str) -> pd.DataFrame:
+    """Labels inside 95 % intervals by class of galaxies, in the mean of all trainings.
+
+    Shares have a star where they lie outside what 95 % is by numbers, at two standard errors;
+    those of fewer than `FEWEST` galaxies are not shown.
+
+    Arguments:
+        results: of `other_populations.json`.
+        kind: `"photometry"` or `"image"`.
+    """
+    means = class_means(results, kind)
+    table = pd.DataFrame(index=means.index)
+    table["galaxies"] = means["galaxies"]
+    table["flagged"] = means["flagged"].map("{:.1%}".format)
+    for name in PROPERTY_NAMES:
+        n, inside = means[name, "n"], means[name, "inside"]
+        off = (inside - 0.95).abs() > 2 * np.sqrt(0.95 * 0.05 / n)
+        shown = inside.map("{:.1%}".format) + off.map({True: "*", False: ""})
+        table[SYMBOLS[name]] = shown.where(n >= FEWEST, "")
+    return table
 
 
 def instruments(results: Mapping) -> pd.DataFrame:
