@@ -181,3 +181,22 @@ def test_each_instrument_is_judged_on_its_own_survey(tmp_path, monkeypatch):
     survey = other_instruments.survey_of("LSST", account.SMALL, False)
     assert survey.catalogue["mag_r"].max() > 19
     assert other_instruments.run(tmp_path, account.SMALL, [1], progress=False) == results
+
+
+def test_the_tables_of_students_and_of_growing_catalogues():
+    coverage = {p: [0.68, 0.95] for p in PROPERTY_NAMES}
+    coverage["a_v"] = [0.62, 0.95]
+    of = {"c2st": 0.52, "c2st_error": 0.004, "c2st_pooled": 0.51, "coverage": coverage}
+    of["n_covered"] = 5000
+    results = {"students": {"1": of}, "teacher": of, "seconds": {"1": 0.001, "teacher": 0.03}}
+    table = tables.students(results)
+    assert list(table.index) == ["1 jump", "teacher, 12 steps"]
+    assert table["velocities"].tolist() == [1, 48]
+    assert table.loc["1 jump", "times as fast"] == "30.0"
+    # 0.62 is nine standard errors from 0.68.
+    assert (table["inside the band"] == "9 of 10").all()
+    assert table.loc["1 jump", "coverage 68 %"] == "0.620–0.680"
+    grown = {"galaxies": 1000, "seconds": 2e-3, "bytes": 345.6}
+    grown |= {"wall_seconds": 3.21, "peak_memory_mib": 1454}
+    row = tables.catalogue_growth([grown]).loc["1,000"]
+    assert row.tolist() == ["2.000", "346", "1,454", "3.2"]

@@ -20,9 +20,17 @@ from galcfm.figures.style import (
     new_figure,
     styled,
 )
+from galcfm.flow import FAST_STEPS
 from galcfm.properties import PROPERTIES
 
-__all__ = ["method_corner", "method_costs", "method_coverage", "method_intervals", "point_gains"]
+__all__ = [
+    "method_corner",
+    "method_costs",
+    "method_coverage",
+    "method_intervals",
+    "point_gains",
+    "student_accuracy",
+]
 
 
 # What a method sees, by the model of this paper that sees the same: words and colour.
@@ -221,4 +229,35 @@ def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure:
     axes.set_yticks(-np.arange(len(found)), list(found))
     axes.set(xlabel="gain over the reference [nat] ± 2 standard errors")
     axes.grid(axis="x", alpha=0.25)
+    return figure
+
+
+@styled
+def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure:
+    """How well a classifier tells the draws of students from their teacher's in many steps.
+
+    Arguments:
+        results: of `students.json`.
+        allowed: accuracy that counts as alike, marked by a line.
+    """
+    figure = new_figure(7, 3.4, source)
+    axes = figure.subplots()
+    found = {int(jumps): of for jumps, of in results["students"].items()}
+    found[4 * FAST_STEPS] = results["teacher"]
+    found = dict(sorted(found.items()))
+    evaluations = list(found)
+    each = [of["c2st"] for of in found.values()]
+    errors = [2 * of["c2st_error"] for of in found.values()]
+    pooled = [of["c2st_pooled"] for of in found.values()]
+    options = {"yerr": errors, "fmt": "o-", "capsize": 3, "color": COLOURS["image"]}
+    axes.errorbar(evaluations, each, **options, label="each galaxy by itself")
+    axes.plot(evaluations, pooled, "s--", color=COLOURS["photometry"], label="all at once")
+    axes.axhline(0.5, color=COLOURS["truth"], lw=1, label="nothing to tell them apart by")
+    axes.axhline(allowed, color=COLOURS["truth"], lw=1, ls=":", label="allowed")
+    axes.set_xscale("log")
+    axes.set_xticks(evaluations, evaluations)
+    axes.minorticks_off()
+    axes.set(xlabel="velocities a draw", ylabel="accuracy of the classifier")
+    axes.grid(alpha=0.25)
+    axes.legend()
     return figure

@@ -10,7 +10,14 @@ from galcfm.figures.tables.results import (
     training_seeds,
     wasserstein,
 )
-from galcfm.figures.tables.scale import beside_the_paper, costs, histories, trainings
+from galcfm.figures.tables.scale import (
+    beside_the_paper,
+    catalogue_growth,
+    costs,
+    histories,
+    students,
+    trainings,
+)
 from galcfm.figures.tables.studies import (
     account,
     account_distances,
@@ -63,6 +70,7 @@ __all__ = [
     "calibration_gap",
     "calibration_tests",
     "calibration_variants",
+    "catalogue_growth",
     "class_means",
     "comparison",
     "control_gains",
@@ -97,6 +105,7 @@ __all__ = [
     "populations",
     "relations",
     "scaling_relations",
+    "students",
     "ties",
     "training_seeds",
     "trainings",

@@ -1,13 +1,23 @@
-"""The tables of the run at the paper's size, from what `galcfm.studies.paper_scale` stored."""
+"""The tables of the run at the paper's size, and of catalogues past one machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from galcfm.figures.tables.words import METRICS
+from galcfm.figures.tables.words import METRICS, with_error
+from galcfm.flow import FAST_STEPS
 from galcfm.properties import PROPERTIES
 
-__all__ = ["PAPER", "beside_the_paper", "costs", "histories", "trainings"]
+__all__ = [
+    "PAPER",
+    "beside_the_paper",
+    "catalogue_growth",
+    "costs",
+    "histories",
+    "students",
+    "trainings",
+]
 
 MODELS = ("photometry", "image")
 # The paper's tables: means over 1,000 test galaxies and spreads between them, nat;
@@ -107,3 +117,53 @@ def costs(of_recipes: Mapping[str, Mapping]) -> pd.DataFrame:
         column["encoding of pictures [galaxies/s]"] = f"{rate:,.0f}"
         column["device"] = f"{sampling['device']}, {sampling['product_tflops']:.2f} Tflop/s"
     return pd.DataFrame(columns).fillna("")
+
+
+def catalogue_growth(found: Sequence[Mapping]) -> pd.DataFrame:
+    """What a galaxy costs in catalogues of more and more of them.
+
+    Arguments:
+        found: of `growth` in `catalogue.json`.
+    """
+    return pd.DataFrame(
+        {
+            "galaxies": f"{of['galaxies']:,}",
+            "time of a core a galaxy [ms]": f"{1e3 * of['seconds']:.3f}",
+            "size a galaxy [B]": f"{of['bytes']:,.0f}",
+            "highest memory [MiB]": f"{of['peak_memory_mib']:,}",
+            "in all [s]": f"{of['wall_seconds']:,.1f}",
+        }
+        for of in found
+    ).set_index("galaxies")
+
+
+def students(results: Mapping) -> pd.DataFrame:
+    """What draws of students and of their teacher are worth, and cost.
+
+    Coverage is inside the band where it is within two standard errors of the nominal share.
+
+    Arguments:
+        results: of `students.json`.
+    """
+    seconds = results["seconds"]
+    known = {jumps: (int(jumps), of) for jumps, of in results["students"].items()}
+    known["teacher"] = (4 * FAST_STEPS, results["teacher"])
+    rows = {}
+    for name, (velocities, of) in known.items():
+        shares = np.array(list(of["coverage"].values()))
+        levels = np.array([0.68, 0.95])
+        band = 2 * np.sqrt(levels * (1 - levels) / of["n_covered"])
+        inside = np.abs(shares - levels) <= band
+        plural = "" if name == "1" else "s"
+        label = f"teacher, {FAST_STEPS} steps" if name == "teacher" else f"{name} jump{plural}"
+        rows[label] = {
+            "velocities": velocities,
+            "accuracy, each galaxy": with_error(of["c2st"], of["c2st_error"], 3),
+            "all at once": f"{of['c2st_pooled']:.3f}",
+            "coverage 68 %": f"{shares[:, 0].min():.3f}–{shares[:, 0].max():.3f}",
+            "coverage 95 %": f"{shares[:, 1].min():.3f}–{shares[:, 1].max():.3f}",
+            "inside the band": f"{inside.sum()} of {inside.size}",
+            "1,000 draws [ms]": f"{1e3 * seconds[name]:.2f}",
+            "times as fast": f"{seconds['teacher'] / seconds[name]:.1f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
