@@ -1,6 +1,7 @@
 """The commands for a GPU, rehearsed small: they chain, stop in time, and go on."""
 
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
     distance = results["photometry"]["wasserstein"]["a_v"]["posterior_mean"]
     ours = beside.loc["W of A_V [mag]", ("simulated survey", "photometry")]
     assert float(ours) == pytest.approx(distance, abs=5e-5)
-    assert tables.trainings(results).loc["epochs"].to_list() == [2, 2]
+    assert tables.trainings(results).loc["epochs at most"].to_list() == [2, 2]
     assert list(tables.histories(results)["model"]) == ["photometry"] * 2 + ["image"] * 2
     rate = results["sampling"]["image"]["galaxies_per_second"]
     of = tables.costs({"small": results}).loc["image, 40 draws, 10 steps [galaxies/s]", "small"]
@@ -81,6 +82,31 @@ def test_draws_are_known_by_the_weights_of_their_model(survey, tmp_path, monkeyp
     assert rehearse("sample", tmp_path) == 0
     after = [path.stat().st_mtime_ns for path in drawn]
     assert (after[0] == before[0], after[1] > before[1]) == (True, True)
+
+
+def test_a_published_image_model_is_not_trained_again(survey, tmp_path, monkeypatch):
+    survey.save(tmp_path / "survey")
+    for stage in ("train", "sample", "summarise"):
+        assert rehearse(stage, tmp_path) == 0
+    folder, published = tmp_path / "rehearsal", tmp_path / "published" / "models" / "image"
+    before = Posterior.load(folder / "image").weights_digest
+    # As in a fresh clone.
+    shutil.rmtree(folder)
+    assert rehearse("train", tmp_path) == 0
+    assert Posterior.load(folder / "image").weights_digest == before
+    assert not (folder / "image" / "training.csv").exists()
+    assert (folder / "photometry" / "training.csv").exists()
+    description = (published / "model.json").read_bytes()
+    for stage in ("sample", "summarise"):
+        assert rehearse(stage, tmp_path) == 0
+    assert (published / "model.json").read_bytes() == description
+    monkeypatch.setattr(paper_scale, "published_folder", lambda: tmp_path / "published")
+    results = load_scale("rehearsal")[0]
+    assert set(tables.histories(results)["model"]) == {"photometry"}
+    # One that was trained otherwise is.
+    shutil.rmtree(folder)
+    assert rehearse("train", tmp_path, "--max-epochs", "1") == 0
+    assert (folder / "image" / "training.csv").exists()
 
 
 def test_a_budget_of_epochs_is_kept(survey, tmp_path):

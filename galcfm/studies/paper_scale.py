@@ -5,10 +5,11 @@ The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `
 (more photometry models), `throughput`, `sample` and `summarise`, in this order; recipes are
 `tuned`, for a GPU, `tuned_cpu` and `paper`. A stage that reaches its limit exits with code 75: call
 it again until the code is 0. `simulate`, `train` and `seeds` go on where they were, `sample` with
-the next model; `throughput` and `summarise` begin again. `--max-epochs` is a budget of the image
-model; with the paper's recipe a larger one goes on from there. With `--redshift` both models are
-told the redshift. `--rehearse` does it all small on any computer. No notebook and nothing of the
-book is needed.
+the next model; `throughput` and `summarise` begin again; an image model that is published and was
+trained with the same settings is taken as it is. `--max-epochs` is a budget of the image model;
+with the paper's recipe a larger one goes on from there. With `--redshift` both models are told the
+redshift. `--rehearse` does it all small on any computer. No notebook and nothing of the book is
+needed.
 """
 
 import argparse
@@ -74,11 +75,21 @@ def simulate(folder: Path, sizes: dict, recipe) -> None:
 
 
 def train(folder: Path, sizes: dict, recipe) -> None:
-    """Train prior, photometry and image model, or go on with them."""
+    """Train prior, photometry and image model, or go on with them.
+
+    The published image model is not trained again, if it was trained in this way.
+    """
     from galcfm.survey import Survey
     from galcfm.training import train_models
 
-    for name, model in train_models(Survey.load(survey_of(folder, sizes)), folder, recipe).items():
+    names = ["prior", *MODELS]
+    published = published_image(folder, sizes, recipe)
+    if not (folder / "image").exists() and trained_alike(published, recipe):
+        copy_model(published, folder / "image")
+    if trained_alike(folder / "image", recipe):
+        names.remove("image")
+    survey = Survey.load(survey_of(folder, sizes))
+    for name, model in train_models(survey, folder, recipe, names).items():
         print(f"{name}: {model.metadata}", flush=True)
 
 
@@ -155,11 +166,15 @@ def sample(folder: Path, sizes: dict, recipe) -> None:
 
 
 def summarise(folder: Path, sizes: dict, recipe) -> None:
-    """Metrics, some draws and pictures of the test posteriors, and the image model, to publish."""
+    """Metrics, some draws and pictures of the test posteriors, and the image model, to publish.
+
+    Densities are integrated in twice the steps that suffice (`galcfm.flow.FAST_STEPS`).
+    """
     import numpy as np
 
     from galcfm import metrics
     from galcfm.figures.models import spread_galaxies
+    from galcfm.flow import FAST_STEPS
     from galcfm.posterior import Posterior
     from galcfm.stored_posteriors import exact_log_densities, load_posteriors, samples_array
     from galcfm.studies.stored import key_of, store
@@ -169,7 +184,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     survey = Survey.load(survey_of(folder, sizes))
     theta_train = survey.properties[(survey.catalogue["split"] == "train").to_numpy()]
     test = test_galaxies(folder, sizes)
-    target = published_folder() if sizes is SIZES else folder.parent / "published"
+    target = published_of(folder, sizes)
     prior = Posterior.load(folder / "prior")
     results, table = {}, test.catalogue.drop(columns="split")
     for name in MODELS:
@@ -183,7 +198,7 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
             test,
             n_kl=len(test),
             n_kl_samples=sizes["n_kl_samples"],
-            steps=sizes["steps"],
+            steps=2 * FAST_STEPS,
         )
         samples = samples_array(posteriors)
         densities = {
@@ -195,7 +210,10 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
         results[name]["training"] = trained(folder / name, model)
         keep_draws(posteriors, target / "paper_scale", f"{folder.name}_{name}", sizes["n_kept"])
         if name == "image" and recipe.warm_start:  # the paper's starts cold
-            publish(folder / name, target / "models" / ("image" + REDSHIFT * recipe.use_redshift))
+            told = {"command": command_of("train", folder), "date": str(date.today())}
+            published = published_image(folder, sizes, recipe)
+            if not trained_alike(published, recipe):
+                copy_model(folder / name, published, **told)
     comparison = metrics.compare(results["image"], results["photometry"])
     for name in MODELS:
         galaxies = results[name].pop("galaxies")
@@ -223,13 +241,26 @@ def command_of(stage: str, folder: Path) -> str:
     return f"python -m galcfm.studies.paper_scale {stage} {options}"
 
 
-def publish(trained: Path, target: Path) -> None:
-    """Copy a model, whose commit and machine stay those of its training."""
-    description = json.loads((trained / "model.json").read_text())
-    command = command_of("train", trained.parent)
-    description["metadata"] |= {"command": command, "date": str(date.today())}
+def published_image(folder: Path, sizes: dict, recipe) -> Path:
+    """Where the image model goes once it is summarised."""
+    name = "image" + REDSHIFT * recipe.use_redshift
+    return published_of(folder, sizes) / "models" / name
+
+
+def trained_alike(model: Path, recipe) -> bool:
+    """Whether a model's training is finished, and was of the recipe's image model."""
+    if not (model / "model.json").exists():
+        return False
+    settings = json.loads((model / "model.json").read_text())["metadata"].get("settings")
+    return settings == asdict(recipe.settings("image"))
+
+
+def copy_model(source: Path, target: Path, **metadata) -> None:
+    """Copy a model, whose commit and machine stay those of its training, and say more of it."""
+    description = json.loads((source / "model.json").read_text())
+    description["metadata"] |= metadata
     target.mkdir(parents=True, exist_ok=True)
-    for file in trained.glob("*.safetensors"):
+    for file in source.glob("*.safetensors"):
         with replacing(target / file.name) as temporary:
             shutil.copyfile(file, temporary)
     write_json(target / "model.json", description)
@@ -259,14 +290,14 @@ def gain(folder: Path, test) -> dict:
 
 
 def trained(folder: Path, model) -> dict:
-    """How a model came about: its metadata and settings, the history of its training, its size."""
+    """How a model came about: metadata, settings, size and, of one trained here, its history."""
     import pandas as pd
 
-    history = pd.read_csv(folder / "training.csv")
+    history = folder / "training.csv"
     return {
         **model.metadata,
         "n_parameters": sum(p.numel() for p in model.parameters()),
-        "history": history.to_dict("list"),
+        "history": pd.read_csv(history).to_dict("list") if history.exists() else {},
     }
 
 
@@ -362,6 +393,11 @@ def extrapolated(history: dict, epochs: int) -> dict[str, float]:
 
 
 STAGES = {f.__name__: f for f in (simulate, train, seeds, throughput, sample, summarise)}
+
+
+def published_of(folder: Path, sizes: dict) -> Path:
+    """Folder of what is published."""
+    return published_folder() if sizes is SIZES else folder.parent / "published"
 
 
 def survey_of(folder: Path, sizes: dict) -> Path:

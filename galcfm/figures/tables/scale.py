@@ -70,10 +70,9 @@ def beside_the_paper(results: Mapping) -> pd.DataFrame:
 
 
 def histories(results: Mapping) -> pd.DataFrame:
-    """Losses of both trainings, as `figures.training_curves` takes them."""
-    tables = [
-        pd.DataFrame(results[model]["training"]["history"]).assign(model=model) for model in MODELS
-    ]
+    """Losses of the trainings whose history is known, as `figures.training_curves` takes them."""
+    known = {model: results[model]["training"]["history"] for model in MODELS}
+    tables = [pd.DataFrame(of).assign(model=model) for model, of in known.items() if of]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -82,16 +81,14 @@ def trainings(results: Mapping) -> pd.DataFrame:
     columns = {}
     for model in MODELS:
         training = results[model]["training"]
-        history = training["history"]
-        hours = sum(history["seconds"]) / 3600
         columns[model] = {
             "galaxies": f"{training['n_train']:,}",
             "parameters": f"{training['n_parameters']:,}",
-            "epochs": len(history["epoch"]),
+            "epochs at most": training["settings"]["max_epochs"],
             "kept epoch, from 0": training["best_epoch"],
             "best validation loss": f"{training['best_validation_loss']:.4f}",
             "mean log p of the test galaxies [nat]": f"{results[model]['log_p']:.3f}",
-            "time [h]": f"{hours:.2f}",
+            "time [h]": f"{training['seconds'] / 3600:.2f}",
         }
     return pd.DataFrame(columns)
 
