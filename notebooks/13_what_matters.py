@@ -141,8 +141,8 @@ figures.point_gains(of["pixels"], source=source)
 # %% [markdown]
 # None is ahead. Sixteen pixels of 3.2″ still give most of what the picture is
 # worth, so coarse is what the network reads; and at full pixels it is
-# {glue:text}`pixels_128:+.3f` ± {glue:text}`pixels_128_error:.3f` nat off, more
-# than at any other: we take it that twelve epochs are too short for it. What
+# {glue:text}`pixels_128:+.3f` ± {glue:text}`pixels_128_error:.3f` nat off, no
+# better than at sixteen: we take it that twelve epochs are too short for it. What
 # full pixels are worth to who trains for long, as the paper does, this does not
 # say.
 
