@@ -24,8 +24,8 @@
 # {glue:text}`n_train:,.0f` simulated galaxies; each variant is trained for as
 # many steps and tried on the same {glue:text}`n_test:,.0f`. A bar is the
 # difference of the mean exact log-density of the measured properties, galaxy by
-# galaxy; its error holds the scatter of galaxies and, where there is more than
-# one training, of trainings. The survey is that of
+# galaxy, in the mean of {glue:text}`n_seeds:.0f` trainings of each; its error
+# holds the scatter of galaxies and of trainings. The survey is that of
 # {doc}`16_what_a_picture_is_worth` with all ties.
 #
 # The results are stored; `python -m galcfm.studies.what_matters` makes them
@@ -71,6 +71,8 @@ reference = next(iter(points["reference"]["seeds"].values()))
 glue("n_train", float(reference["training"]["n_train"]), display=False)
 table = pd.read_parquet(published / "what_matters.parquet")
 glue("n_test", float(len(table)), display=False)
+n_seeds = min(len(point["seeds"]) for point in points.values())
+glue("n_seeds", float(n_seeds), display=False)
 gain = {name: point.get("gain", 0.0) for name, point in points.items()}
 worth = gain["inputs/told"] - gain["inputs/photometry_told"]
 glue("worth_told", float(worth), display=False)
@@ -139,8 +141,8 @@ figures.point_gains(of["pixels"], source=source)
 # %% [markdown]
 # None is ahead. Sixteen pixels of 3.2″ still give most of what the picture is
 # worth, so coarse is what the network reads; and at full pixels it is
-# {glue:text}`pixels_128:+.3f` ± {glue:text}`pixels_128_error:.3f` nat off, more
-# than at any other: we take it that twelve epochs are too short for it. What
+# {glue:text}`pixels_128:+.3f` ± {glue:text}`pixels_128_error:.3f` nat off, no
+# better than at sixteen: we take it that twelve epochs are too short for it. What
 # full pixels are worth to who trains for long, as the paper does, this does not
 # say.
 
@@ -166,7 +168,7 @@ figures.point_gains(of["pooling"] | of["encoder"], source=source)
 #
 # Fewer galaxies are seen more often, more galaxies less: 60,000 of them twice.
 
-# %% mystnb={"figure": {"caption": "Training galaxies: gain over 9,220 of them, in as many steps, on simulated test galaxies.", "name": "fig-matters-galaxies"}, "image": {"alt": "Five horizontal bars: 1,500 galaxies lose a quarter of a nat, 3,000 less than a tenth, 6,000 hardly anything; 30,000 and 60,000 both gain about a twentieth."}}
+# %% mystnb={"figure": {"caption": "Training galaxies: gain over 9,220 of them, in as many steps, on simulated test galaxies.", "name": "fig-matters-galaxies"}, "image": {"alt": "Five horizontal bars: 1,500 galaxies lose three tenths of a nat, 3,000 less than a tenth, 6,000 hardly anything; 30,000 and 60,000 both gain about a twentieth."}}
 figures.point_gains(of["galaxies"], source=source)
 
 # %% [markdown]
@@ -192,7 +194,7 @@ figures.point_gains(of["sigma"] | of["conditioning"], source=source)
 # whole picture is worth. They have two and a half and four times the parameters,
 # and twelve epochs are short. Do they stay ahead?
 
-# %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars from 0.12 to 0.14 nat: the reference and the scaled and shifted layers are level, cross-attention is a little behind."}}
+# %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars, each about 0.13 nat long, level within their errors."}}
 figures.point_gains(of["training"], source=source)
 
 # %% [markdown]
@@ -200,9 +202,9 @@ figures.point_gains(of["training"], source=source)
 # {glue:text}`training_modulation:+.3f` ± {glue:text}`training_modulation_error:.3f`
 # nat, cross-attention {glue:text}`training_cross_attention:+.3f` ±
 # {glue:text}`training_cross_attention_error:.3f`, and the reference
-# {glue:text}`training_longer:+.3f` ± {glue:text}`training_longer_error:.3f`, one
-# training of each. They are there sooner, and no further: concatenation
-# suffices, as the paper says. What a variant gains or loses in a short training
+# {glue:text}`training_longer:+.3f` ± {glue:text}`training_longer_error:.3f`.
+# They are there sooner, and no further: concatenation suffices, as the paper
+# says. What a variant gains or loses in a short training
 # may be haste; that goes for encoders and pixels, too.
 
 # %% [markdown]
