@@ -285,6 +285,9 @@ tables.instruments(instruments)
 
 # %% [markdown]
 # ## Who made which variant
+#
+# Minutes are those of the flow on one core; the alignment of the transformer with
+# spectra, some twenty more, is not counted.
 
 # %% tags=["full-width"]
 tables.made_of_rows(points)
