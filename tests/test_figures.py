@@ -146,7 +146,7 @@ def make_figures(n, with_images=True):
         "sets": {bands: {"any": of_set, "difference": difference} for bands in ("ugriz", "gri")},
         "exact": {"ugriz": {"difference": difference}},
     }
-    of_student = {"c2st": 0.52, "c2st_error": 0.01, "c2st_pooled": 0.51}
+    of_student = {"c2st": 0.52, "c2st_error": 0.01, "c2st_pooled": 0.51, "steps": 12}
     return {
         "missing_bands": lambda: figures.missing_bands(missing, source=SOURCE),
         "replicated_photometry": lambda: figures.replicated_photometry(

@@ -187,7 +187,7 @@ def test_the_tables_of_students_and_of_growing_catalogues():
     coverage = {p: [0.68, 0.95] for p in PROPERTY_NAMES}
     coverage["a_v"] = [0.62, 0.95]
     of = {"c2st": 0.52, "c2st_error": 0.004, "c2st_pooled": 0.51, "coverage": coverage}
-    of["n_covered"] = 5000
+    of |= {"n_covered": 5000, "steps": 12}
     results = {"students": {"1": of}, "teacher": of, "seconds": {"1": 0.001, "teacher": 0.03}}
     table = tables.students(results)
     assert list(table.index) == ["1 jump", "teacher, 12 steps"]

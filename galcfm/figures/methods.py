@@ -20,7 +20,6 @@ from galcfm.figures.style import (
     new_figure,
     styled,
 )
-from galcfm.flow import FAST_STEPS
 from galcfm.properties import PROPERTIES
 
 __all__ = [
@@ -243,7 +242,7 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
     figure = new_figure(7, 3.4, source)
     axes = figure.subplots()
     found = {int(jumps): of for jumps, of in results["students"].items()}
-    found[4 * FAST_STEPS] = results["teacher"]
+    found[4 * results["teacher"]["steps"]] = results["teacher"]
     found = dict(sorted(found.items()))
     evaluations = list(found)
     each = [of["c2st"] for of in found.values()]

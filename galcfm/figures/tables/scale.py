@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from galcfm.figures.tables.words import METRICS, with_error
-from galcfm.flow import FAST_STEPS
 from galcfm.properties import PROPERTIES
 
 __all__ = [
@@ -144,7 +143,8 @@ def students(results: Mapping) -> pd.DataFrame:
     """
     seconds = results["seconds"]
     known = {jumps: (int(jumps), of) for jumps, of in results["students"].items()}
-    known["teacher"] = (4 * FAST_STEPS, results["teacher"])
+    steps = results["teacher"]["steps"]
+    known["teacher"] = (4 * steps, results["teacher"])
     rows = {}
     for name, (velocities, of) in known.items():
         shares = np.array(list(of["coverage"].values()))
@@ -152,7 +152,7 @@ def students(results: Mapping) -> pd.DataFrame:
         band = 2 * np.sqrt(levels * (1 - levels) / of["n_covered"])
         inside = np.abs(shares - levels) <= band
         plural = "" if name == "1" else "s"
-        label = f"teacher, {FAST_STEPS} steps" if name == "teacher" else f"{name} jump{plural}"
+        label = f"teacher, {steps} steps" if name == "teacher" else f"{name} jump{plural}"
         rows[label] = {
             "velocities": velocities,
             "accuracy, each galaxy": with_error(of["c2st"], of["c2st_error"], 3),
