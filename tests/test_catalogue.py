@@ -258,6 +258,29 @@ def test_one_torch_thread_a_worker_and_the_users_back(model, table, tmp_path, mo
 # Cutouts -----------------------------------------------------------------------------------------
 
 
+def test_no_more_threads_than_cores(model, table, tmp_path, monkeypatch):
+    import dask
+    from dask.system import CPU_COUNT
+
+    whole, at_once, most = inference.infer_partition, [], []
+
+    def slow(*arguments):
+        at_once.append(1)
+        most.append(len(at_once))
+        time.sleep(0.05)
+        at_once.pop()
+        return whole(*arguments)
+
+    monkeypatch.setattr(inference, "infer_partition", slow)
+    told = FEW | TOLD | {"rows_a_partition": 2}
+    infer_catalogue(model, table, tmp_path / "out", **told)
+    assert max(most) <= CPU_COUNT
+    most.clear()
+    with dask.config.set(num_workers=1):
+        infer_catalogue(model, table, tmp_path / "one", **told)
+    assert max(most) == 1
+
+
 @pytest.fixture(scope="module")
 def pictured():
     survey = toy_survey(6, seed=3)

@@ -482,6 +482,7 @@ def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> I
 
     import dask
     import torch
+    from dask.system import CPU_COUNT
 
     arriving: queue.SimpleQueue = queue.SimpleQueue()
     stop, threads = threading.Event(), torch.get_num_threads()
@@ -504,9 +505,12 @@ def _on_threads(task: Task, source: Source, todo: list[int], model, client) -> I
         for k in todo
     ]
 
+    # Dask itself takes four threads more, called from a thread that is not the main one.
+    n_threads = dask.config.get("num_workers", CPU_COUNT)
+
     def compute():
         try:
-            dask.compute(*tasks, scheduler="threads")
+            dask.compute(*tasks, scheduler="threads", num_workers=n_threads)
         except BaseException as error:
             arriving.put(error)
 
