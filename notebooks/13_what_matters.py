@@ -287,7 +287,7 @@ tables.instruments(instruments)
 # ## Who made which variant
 #
 # Minutes are those of the flow on one core; the alignment of the transformer with
-# spectra, some twenty more, is not counted.
+# spectra, nearly half an hour each, is not counted.
 
 # %% tags=["full-width"]
 tables.made_of_rows(points)

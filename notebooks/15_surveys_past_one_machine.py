@@ -278,7 +278,7 @@ glue("scaling_draws", float(scaling["n_samples"]), display=False)
 # %% [markdown]
 # ## Exercises
 #
-# **Days on this machine.** How long would LSST's ten billion galaxies take on
+# **Years on this machine.** How long would LSST's ten billion galaxies take on
 # the two workers above, with as many draws?
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]

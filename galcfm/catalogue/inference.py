@@ -158,7 +158,7 @@ def infer_catalogue(
         destination: folder of the result: a HATS catalogue of the same pixels where the source is
             one, otherwise Parquet files in `dataset/`.
         client: a client of `dask.distributed`; by default the one that is active, otherwise the
-            threads of this process.
+            threads of this process, as many as there are cores or as Dask's `num_workers` says.
         columns, unit, total, dereddened: as `Survey.from_table` has them; a survey of galcfm needs
             none.
         cutouts: for an image model: a folder of ID.jpg and its kin, as `Survey.from_table` takes;
