@@ -146,7 +146,7 @@ def make_figures(n, with_images=True):
         "sets": {bands: {"any": of_set, "difference": difference} for bands in ("ugriz", "gri")},
         "exact": {"ugriz": {"difference": difference}},
     }
-    of_student = {"c2st": 0.52, "c2st_error": 0.01, "c2st_pooled": 0.51, "steps": 12}
+    of_student = {"c2st": 0.52, "c2st_error": 0.01, "c2st_pooled": 0.51, "velocities": 4}
     return {
         "missing_bands": lambda: figures.missing_bands(missing, source=SOURCE),
         "replicated_photometry": lambda: figures.replicated_photometry(
@@ -168,7 +168,9 @@ def make_figures(n, with_images=True):
             source=SOURCE,
         ),
         "student_accuracy": lambda: figures.student_accuracy(
-            {"students": {"1": of_student}, "teacher": of_student}, allowed=0.53, source=SOURCE
+            {"student": {"4": of_student}, "teacher": {"1": of_student}},
+            allowed=0.53,
+            source=SOURCE,
         ),
         "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),
         "departures": lambda: figures.departures(departures, source=SOURCE),
@@ -286,7 +288,7 @@ EXPECTED = {
     "posterior_mean_distributions": list(style.LABELS.values()),
     "scaling_relations": [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
     "missing_bands": ["labels inside the 95 % interval", "u g r i z", "the exact posterior"],
-    "student_accuracy": ["velocities a draw", "accuracy of the classifier", "all at once"],
+    "student_accuracy": ["velocities a draw", "accuracy of the classifier", "student, all at once"],
     "survey_overview": ["Magnitude [AB mag]", "$g - r$ [mag]", *style.LABELS.values()],
     "training_curves": ["Epoch", "Flow-matching loss [dimensionless]"],
     "truth_recovery": list(style.LABELS.values()),

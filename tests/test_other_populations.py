@@ -128,7 +128,7 @@ def test_the_pooled_test_finds_what_differs_and_nothing_else():
     ("study", "made", "key"),
     [
         (missing_bands, "missing_bands", "sets"),
-        (students, "students", "students"),
+        (students, "students", "student"),
         (other_populations, "other_populations", "trainings"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
             "limit": {},
             "exact": {bands: {} for bands in missing_bands.SETS[:6]},
         },
-        "students": {"students": {"1": {}, "2": {}}, "teacher": {}},
+        "students": {kind: {"1": {"c2st": 0.5}, "2": {}} for kind in ("student", "teacher")},
         "other_populations": {
             "trainings": {name: {"1": {}} for name in other_populations.TRAININGS}
         },
@@ -163,7 +163,7 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
     if study is students:
         monkeypatch.setattr(study, "load_model", lambda _: model)
         monkeypatch.setattr(study, "distil", lambda *_, **__: model)
-        monkeypatch.setattr(study, "seconds_a_galaxy", lambda *_: {"teacher": 1.0})
+        monkeypatch.setattr(study, "time_all", lambda *_: None)
     if study is other_populations:
         monkeypatch.setattr(study, "classes_of", lambda _: {"near": [True], "star-forming": [True]})
         monkeypatch.setattr(study, "kept_pictures", lambda *_, **__: toy_survey(40, 1))
@@ -187,15 +187,19 @@ def test_the_tables_of_students_and_of_growing_catalogues():
     coverage = {p: [0.68, 0.95] for p in PROPERTY_NAMES}
     coverage["a_v"] = [0.62, 0.95]
     of = {"c2st": 0.52, "c2st_error": 0.004, "c2st_pooled": 0.51, "coverage": coverage}
-    of |= {"n_covered": 5000, "steps": 12}
-    results = {"students": {"1": of}, "teacher": of, "seconds": {"1": 0.001, "teacher": 0.03}}
+    of |= {"n_covered": 5000}
+    teacher = {
+        "1": of | {"velocities": 4, "seconds": 0.003},
+        "12": of | {"velocities": 48, "seconds": 0.03},
+    }
+    results = {"student": {"1": of | {"velocities": 1, "seconds": 0.001}}, "teacher": teacher}
     table = tables.students(results)
-    assert list(table.index) == ["1 jump", "teacher, 12 steps"]
-    assert table["velocities"].tolist() == [1, 48]
-    assert table.loc["1 jump", "times as fast"] == "30.0"
+    assert list(table.index) == ["student, jumps: 1", "teacher, steps: 1", "teacher, steps: 12"]
+    assert table["velocities"].tolist() == [1, 4, 48]
+    assert table["times as fast"].tolist() == ["30.0", "10.0", "1.0"]
     # 0.62 is nine standard errors from 0.68.
     assert (table["inside the band"] == "9 of 10").all()
-    assert table.loc["1 jump", "coverage 68 %"] == "0.620–0.680"
+    assert table.loc["student, jumps: 1", "coverage 68 %"] == "0.620–0.680"
     grown = {"galaxies": 1000, "seconds": 2e-3, "bytes": 345.6}
     grown |= {"wall_seconds": 3.21, "peak_memory_mib": 1454}
     row = tables.catalogue_growth([grown]).loc["1,000"]

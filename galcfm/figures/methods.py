@@ -233,7 +233,7 @@ def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure:
 
 @styled
 def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure:
-    """How well a classifier tells the draws of students from their teacher's in many steps.
+    """How well a classifier tells draws of few evaluations from their teacher's in many steps.
 
     Arguments:
         results: of `students.json`.
@@ -241,16 +241,18 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
     """
     figure = new_figure(7, 3.4, source)
     axes = figure.subplots()
-    found = {int(jumps): of for jumps, of in results["students"].items()}
-    found[4 * results["teacher"]["steps"]] = results["teacher"]
-    found = dict(sorted(found.items()))
-    evaluations = list(found)
-    each = [of["c2st"] for of in found.values()]
-    errors = [2 * of["c2st_error"] for of in found.values()]
-    pooled = [of["c2st_pooled"] for of in found.values()]
-    options = {"yerr": errors, "fmt": "o-", "capsize": 3, "color": COLOURS["image"]}
-    axes.errorbar(evaluations, each, **options, label="each galaxy by itself")
-    axes.plot(evaluations, pooled, "s--", color=COLOURS["photometry"], label="all at once")
+    evaluations = set()
+    for kind, colour in (("student", COLOURS["image"]), ("teacher", COLOURS["photometry"])):
+        found = list(results[kind].values())
+        velocities = [of["velocities"] for of in found]
+        each = [of["c2st"] for of in found]
+        errors = [2 * of["c2st_error"] for of in found]
+        pooled = [of["c2st_pooled"] for of in found]
+        options = {"yerr": errors, "fmt": "o-", "capsize": 3, "color": colour}
+        axes.errorbar(velocities, each, **options, label=f"{kind}, each galaxy by itself")
+        axes.plot(velocities, pooled, "s--", color=colour, label=f"{kind}, all at once")
+        evaluations.update(velocities)
+    evaluations = sorted(evaluations)
     axes.axhline(0.5, color=COLOURS["truth"], lw=1, label="nothing to tell them apart by")
     axes.axhline(allowed, color=COLOURS["truth"], lw=1, ls=":", label="allowed")
     axes.set_xscale("log")

@@ -1,7 +1,8 @@
 """What draws cost and are worth when a student makes them in 1, 2, 4 or 8 jumps.
 
 Students of the published photometry model are trained and held against its own draws by 100
-Runge-Kutta steps, on galaxies that neither has seen: `python -m galcfm.studies.students` writes
+Runge-Kutta steps, on galaxies that neither has seen; so is the model itself in few steps, which
+shows what the comparison finds: `python -m galcfm.studies.students` writes
 `data/published/students.json` and the student of one jump, `data/published/models/student`; called
 again, it goes on where it was stopped.
 """
@@ -36,6 +37,7 @@ class Plan:
 
     Arguments:
         jumps: of the students.
+        steps: of the teacher, the last of which is what students are to replace.
         settings: of their training.
         n_compared: galaxies whose draws are compared.
         n_draws: draws of each.
@@ -45,6 +47,7 @@ class Plan:
     """
 
     jumps: tuple[int, ...] = (1, 2, 4, 8)
+    steps: tuple[int, ...] = (1, 2, FAST_STEPS)
     settings: Distillation = field(default_factory=Distillation)
     n_compared: int = 200
     n_draws: int = 1000
@@ -107,17 +110,18 @@ def judge(model: Posterior, reference: np.ndarray, test: Survey, plan: Plan, ste
     }
 
 
-def seconds_a_galaxy(models: dict[str, tuple[Posterior, int]], test: Survey, plan: Plan) -> dict:
-    """Seconds for 1,000 draws of a galaxy: the least of some rounds, in which all take turns."""
+def time_all(rows: list[tuple[dict, Posterior, int]], test: Survey, plan: Plan) -> None:
+    """Note the `seconds` of a galaxy's draws: the least of some rounds, in which all take turns."""
     few = test.select(np.arange(plan.n_timed))
-    best = dict.fromkeys(models, np.inf)
+    best = np.full(len(rows), np.inf)
     for _ in range(plan.rounds):
-        for name, (model, steps) in models.items():
+        for k, (_, model, steps) in enumerate(rows):
             condition = model.encode_survey(few)
             started = time.perf_counter()
             model.sample_from(condition, few.object_id, plan.n_draws, steps, 0)
-            best[name] = min(best[name], (time.perf_counter() - started) / len(few))
-    return best
+            best[k] = min(best[k], (time.perf_counter() - started) / len(few))
+    for (row, _, _), seconds in zip(rows, best.tolist(), strict=True):
+        row["seconds"] = seconds
 
 
 def run(folder: Path, plan: Plan, command: str, n_galaxies: int = N_GALAXIES) -> dict:
@@ -133,32 +137,32 @@ def run(folder: Path, plan: Plan, command: str, n_galaxies: int = N_GALAXIES) ->
     survey, teacher = kept_catalogue(n_galaxies, SEED), load_model("photometry")
     plain = asdict(plan) | {"n_galaxies": n_galaxies, "teacher": teacher.weights_digest}
     key = key_of(plain, "galcfm.studies.students")
-    results = stored(path, key) or {"students": {}, "plan": plain}
+    results = stored(path, key) or {"student": {}, "teacher": {}, "plan": plain}
     test = survey.split("test")
     few = test.select(np.arange(min(plan.n_compared, len(test))))
     reference = _draws(teacher, few, plan.n_draws, PAPER_STEPS, 0)
-    if "teacher" not in results:
-        found = judge(teacher, reference, test, plan, FAST_STEPS)
-        results["teacher"] = found | {"steps": FAST_STEPS}
-        store(path, results, key, command)
-    students = {}
+    models = [("teacher", str(steps), teacher, steps) for steps in plan.steps]
     for jumps in plan.jumps:
         settings = replace(plan.settings, jumps=jumps)
         student = distil(teacher, survey, run_folder("students", key) / str(jumps), settings)
-        students[str(jumps)] = student
-        if str(jumps) not in results["students"]:
-            results["students"][str(jumps)] = judge(student, reference, test, plan, 1)
+        models.append(("student", str(jumps), student, 1))
+    rows = []
+    for kind, name, model, steps in models:
+        if name not in results[kind]:
+            velocities = {"velocities": 4 * steps if kind == "teacher" else int(name)}
+            results[kind][name] = velocities | judge(model, reference, test, plan, steps)
             store(path, results, key, command)
-    one = students[str(plan.jumps[0])]
+        rows.append((results[kind][name], model, steps))
+    one = models[len(plan.steps)][2]
     one.metadata |= {"command": command, "date": str(date.today())}
     one.save(folder / "models" / "student")
-    timed = {name: (student, 1) for name, student in students.items()}
-    results["seconds"] = seconds_a_galaxy(timed | {"teacher": (teacher, FAST_STEPS)}, test, plan)
+    time_all(rows, test, plan)
     return store(path, results, key, command)
 
 
 SMALL = Plan(
     jumps=(1, 2),
+    steps=(1, 2),
     settings=Distillation(n_conditions=50, n_draws=8, n_steps=20, batch_size=64),
     n_compared=4,
     n_draws=60,
@@ -174,12 +178,13 @@ def main(arguments: list[str] | None = None) -> None:
         results = run(options.folder, SMALL, options.command, n_galaxies=300)
     else:
         results = run(options.folder, Plan(), options.command)
-    seconds = results["seconds"]
-    for name, found in results["students"].items():
-        print(
-            f"{name} jumps: C2ST {found['c2st']:.3f} (all at once {found['c2st_pooled']:.3f}), "
-            f"{seconds['teacher'] / seconds[name]:.1f} times as fast as the teacher"
-        )
+    for kind in ("student", "teacher"):
+        for name, found in results[kind].items():
+            print(
+                f"{kind}, {name} {'jumps' if kind == 'student' else 'steps'}: C2ST "
+                f"{found['c2st']:.3f} (all at once {found['c2st_pooled']:.3f}), "
+                f"{1e3 * found['seconds']:.2f} ms a galaxy"
+            )
 
 
 if __name__ == "__main__":
