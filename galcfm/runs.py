@@ -70,6 +70,7 @@ OUTPUTS = {
     "11_other_priors": (),
     "12_other_methods": (),
     "13_what_matters": (),
+    "14_at_the_papers_size": (),
     "15_surveys_past_one_machine": (),
     "16_what_a_picture_is_worth": (),
     "20_your_own_galaxies": (),
