@@ -265,6 +265,14 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
         grid[p, p].set_ylim(0, 1.15 * tallest)
     for axes in grid.ravel():
         axes.tick_params(labelsize=9)
+    for p, (low, high) in enumerate(ranges):
+        # Labels at the edge of a panel would meet those of its neighbour.
+        ticks, margin = grid[-1, p].get_xticks(), 0.06 * (high - low)
+        ticks = ticks[(ticks > low + margin) & (ticks < high - margin)]
+        for axes in grid[p:, p]:
+            axes.set_xticks(ticks)
+        for axes in grid[p, :p]:
+            axes.set_yticks(ticks)
     tag(figure, source)
     model_legend(figure, theta, truth="Truth", loc="upper right", bbox_to_anchor=(0.985, 0.965))
     if images is not None:
