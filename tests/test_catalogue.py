@@ -129,6 +129,17 @@ def test_columns_say_what_they_are_to_astropy_and_topcat(model, table, tmp_path)
     assert described["state"] == "finished"
 
 
+@pytest.mark.parametrize(
+    ("jumps", "words"), [(0, b"6 draws by 2 Runge-Kutta steps"), (3, b"6 draws by 3 jumps")]
+)
+def test_a_result_says_how_its_draws_were_made(jumps, words, table, tmp_path):
+    made = infer_catalogue(made_model(jumps=jumps), table, tmp_path / "out", **TOLD, **FEW)
+    (path,) = (made.folder / "dataset").glob("[!_]*.parquet")
+    content = parquet.read_schema(path).metadata[b"IVOA.VOTable-Parquet.content"]
+    # Its lines are broken, after hyphens too.
+    assert words.replace(b" ", b"") in b"".join(content.split())
+
+
 def test_what_cannot_be_used_is_listed_as_from_table_lists_it(model, tmp_path):
     frame = galaxies(12)
     frame.loc[3, "mag_u"] = -9999.0

@@ -288,10 +288,12 @@ def _with_result(task: Task, model: Posterior, source: Source, settings: dict) -
         "code": code_digest("galcfm.catalogue.partitions"),
         **settings,
     }
+    jumps, steps = model.flow.jumps, settings["steps"]
+    made = f"{jumps} jumps of a student" if jumps else f"{steps} Runge-Kutta steps"
     description = (
         "Posteriors of galaxies inferred by conditional flow matching (galcfm, after arXiv "
-        f"2512.05078): summaries of {settings['n_samples']} draws, {settings['steps']} Runge-Kutta "
-        f"steps, seed {settings['seed']}"
+        f"2512.05078): summaries of {settings['n_samples']} draws by {made}, seed "
+        f"{settings['seed']}"
     )
     schema = schema_of(result, description)
     return changed(task, key=digest(identity), schema=schema, settings=settings)
