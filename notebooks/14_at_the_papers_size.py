@@ -61,7 +61,9 @@ print(tables.made_by(found))
 #
 # With AdamW, a learning rate that falls with half a cosine, several draws of
 # noise and time for each galaxy and step, and weights averaged over the last
-# steps. The image model starts from the flow of the photometry model.
+# steps. The image model starts from the flow of the photometry model. Times are
+# those of one core of an AMD EPYC for the photometry and of two cores of an Intel
+# Xeon for the image model.
 
 # %%
 tables.trainings(found)
@@ -71,10 +73,9 @@ tables.trainings(found)
 #
 # On all {glue:text}`n_test:,.0f` test galaxies, the picture is worth
 # {glue:text}`gain:.3f` ± {glue:text}`gain_error:.3f` nat of exact log-density
-# over three photometry models that were trained with other seeds; among these it
-# scatters by {glue:text}`gain_scatter:.4f` nat, so that none of it is a
-# photometry model that was trained too little. The image model was trained once.
-# On the first {glue:text}`n_shown:,.0f` galaxies, relative to the prior:
+# over three photometry models that were trained with other seeds, among which it
+# scatters by {glue:text}`gain_scatter:.5f` nat: no luck of a photometry training
+# is in it. The image model was trained once. On the first {glue:text}`n_shown:,.0f` galaxies, relative to the prior:
 
 # %%
 tables.information(models)
@@ -102,17 +103,18 @@ figures.model_comparison(
 # differences between two models, and their sign, can be held against each
 # other. All signs are the paper's. The picture raises $\Delta\log p$ by
 # {glue:text}`gain_kde:.2f` ± {glue:text}`gain_kde_error:.2f` nat, where the paper
-# has 0.91; the paper's size and pixels do not close that gap, which is one of the
-# survey, not of its number: {doc}`16_what_a_picture_is_worth` takes it apart.
+# has 0.91. More galaxies and finer pixels do not close that gap: it lies in what
+# the simulated pictures know, which {doc}`16_what_a_picture_is_worth`
+# takes it apart.
 
-# %% tags=["full-width"]
+# %%
 tables.beside_the_paper(found)
 
 # %% [markdown]
 # ## The population
 #
-# Posterior means are not a population: of a perfect posterior they spread less
-# than the truth, and their Wasserstein distance is that of the second column.
+# Posterior means are not a population: those of a perfect posterior spread less
+# than the truth, and their Wasserstein distance to it is that of the second column.
 # One draw a galaxy has the population's spread again.
 
 # %%
@@ -180,7 +182,7 @@ tables.point_estimates(models)
 # are drawn from.
 
 # %%
-tables.costs({"recipe `tuned_cpu`": found})
+tables.costs({"recipe tuned_cpu": found})
 
 # %% tags=["remove-cell"]
 sampling, gain = found["sampling"], found["gain"]

@@ -277,7 +277,7 @@ pd.Series(
 # And does a galaxy cost more where there are more? For this, each is given eight
 # draws in one step, so that a million take minutes: the time is that of
 # reading, judging and writing. Each catalogue is inferred by a process of its
-# own on one core, and its memory is that process's highest.
+# own on one core (`taskset -c 0`), and its memory is that process's highest.
 
 # %%
 print(tables.made_by(measured["growth"]))
@@ -316,7 +316,7 @@ tables.students(students)
 # One jump does. Its draws are told from those of a hundred steps with an accuracy
 # of {glue:text}`student_c2st:.3f` ± {glue:text}`student_c2st_error:.3f`, where the
 # teacher's own single step has {glue:text}`step_c2st:.3f`; its coverage is the
-# teacher's, which is outside the band for the same share; and it is
+# teacher's, which is outside the band for one and the same share; and it is
 # {glue:text}`student_faster:.0f` times as fast as twelve steps. A posterior of
 # five magnitudes is smooth and has one mode, so that the map from noise to draws
 # is nearly straight: two steps of the teacher are hardly told from a hundred
