@@ -75,7 +75,8 @@ tables.trainings(found)
 # {glue:text}`gain:.3f` ± {glue:text}`gain_error:.3f` nat of exact log-density
 # over three photometry models that were trained with other seeds, among which it
 # scatters by {glue:text}`gain_scatter:.5f` nat: no luck of a photometry training
-# is in it. The image model was trained once. On the first {glue:text}`n_shown:,.0f` galaxies, relative to the prior:
+# is in it. The image model was trained once. On the first
+# {glue:text}`n_shown:,.0f` galaxies, relative to the prior:
 
 # %%
 tables.information(models)
@@ -103,9 +104,8 @@ figures.model_comparison(
 # differences between two models, and their sign, can be held against each
 # other. All signs are the paper's. The picture raises $\Delta\log p$ by
 # {glue:text}`gain_kde:.2f` ± {glue:text}`gain_kde_error:.2f` nat, where the paper
-# has 0.91. More galaxies and finer pixels do not close that gap: it lies in what
-# the simulated pictures know, which {doc}`16_what_a_picture_is_worth`
-# takes it apart.
+# has 0.91. More galaxies and finer pixels do not close that gap;
+# {doc}`16_what_a_picture_is_worth` asks what would.
 
 # %%
 tables.beside_the_paper(found)
