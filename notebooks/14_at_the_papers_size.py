@@ -126,7 +126,8 @@ figures.scaling_relations(test, posteriors, images, source=source)
 # %% [markdown]
 # What the contours show, in numbers: the slope of a line and the scatter about
 # it. Means of either model scatter too little, those of the image model less so;
-# draws have the slopes and the scatter of the measured values.
+# draws have the slopes and the scatter of the measured values within two standard
+# errors.
 
 # %% tags=["full-width"]
 tables.scaling_relations(models)
@@ -231,7 +232,7 @@ seconds += 1 / of_image["encoding_galaxies_per_second"]
 print(f"{1e7 * seconds / 86_400:,.0f} days")
 
 # %% [markdown]
-# <details><summary>Answer</summary>
+# <details><summary>And need it?</summary>
 #
 # Twelve Runge-Kutta steps draw as well as a hundred and are eight times as fast;
 # {doc}`15_surveys_past_one_machine` has what comes after that.

@@ -317,10 +317,8 @@ tables.students(students)
 # of {glue:text}`student_c2st:.3f` ± {glue:text}`student_c2st_error:.3f`, where the
 # teacher's own single step has {glue:text}`step_c2st:.3f`; its coverage is the
 # teacher's, which is outside the band for one and the same share; and it is
-# {glue:text}`student_faster:.0f` times as fast as twelve steps. A posterior of
-# five magnitudes is smooth and has one mode, so that the map from noise to draws
-# is nearly straight: two steps of the teacher are hardly told from a hundred
-# either. An image model was not tried. And a student has no density: whoever asks
+# {glue:text}`student_faster:.0f` times as fast as twelve steps. There is not much
+# to learn: two steps of the teacher are hardly told from a hundred either. An image model was not tried. And a student has no density: whoever asks
 # for $\log p$ keeps the teacher. The student of one jump is published, and
 # inferred with as any other model:
 #

@@ -266,9 +266,6 @@ def test_one_torch_thread_a_worker_and_the_users_back(model, table, tmp_path, mo
         torch.set_num_threads(before)
 
 
-# Cutouts -----------------------------------------------------------------------------------------
-
-
 def test_no_more_threads_than_cores(model, table, tmp_path, monkeypatch):
     import dask
     from dask.system import CPU_COUNT
@@ -290,6 +287,9 @@ def test_no_more_threads_than_cores(model, table, tmp_path, monkeypatch):
     with dask.config.set(num_workers=1):
         infer_catalogue(model, table, tmp_path / "one", **told)
     assert max(most) == 1
+
+
+# Cutouts -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
