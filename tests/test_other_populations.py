@@ -159,7 +159,8 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
     model.fit_standardisation(survey.split("train"))
     monkeypatch.setattr(study, "kept_catalogue", lambda *_, **__: survey)
     if study is missing_bands:
-        monkeypatch.setattr(study, "train", lambda *_, **__: model)
+        monkeypatch.setattr(study, "load_model", lambda _: model)
+        monkeypatch.setattr(study, "train", lambda *_, **__: pytest.fail("trained anew"))
     if study is students:
         monkeypatch.setattr(study, "load_model", lambda _: model)
         monkeypatch.setattr(study, "distil", lambda *_, **__: model)

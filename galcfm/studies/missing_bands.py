@@ -1,9 +1,10 @@
 """What a model makes of galaxies of which bands are missing.
 
-One model is trained with bands hidden at random, and for some sets of bands another is trained for
-that set alone: `python -m galcfm.studies.missing_bands` holds the two against each other on
-galaxies that neither has seen, and against the exact posterior of the same bands, and writes
-`data/published/missing_bands.json`; called again, it goes on where it was stopped.
+The published model `any_bands` was trained with bands hidden at random. For some sets of bands
+another is trained for that set alone, as the published photometry model was, magnitude errors
+included: `python -m galcfm.studies.missing_bands` holds the two against each other on galaxies that
+neither has seen, and a model of any bands without errors against the exact posterior of the same
+bands, and writes `data/published/missing_bands.json`; called again, it goes on where it was stopped.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +20,14 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAME
 from galcfm.studies import exact
 from galcfm.studies.exact.comparing import Work
 from galcfm.studies.exact.particles import ExactPosterior
-from galcfm.studies.real_galaxies import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, longer
+from galcfm.studies.real_galaxies import (
+    ANY_BANDS,
+    N_GALAXIES,
+    SEED,
+    SETTINGS,
+    load_model,
+    longer,
+)
 from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
@@ -37,8 +45,9 @@ class Plan:
     """How much of everything.
 
     Arguments:
-        n_galaxies, seed: of the simulated catalogue, a tenth of it for tests.
-        settings: of trainings with all bands; those of this study are `longer`.
+        n_galaxies, seed: of the simulated catalogue, a tenth of it for tests: by default that of
+            the published models.
+        settings: of the models of one set of bands; that of any bands is trained `longer`.
         n_draws: draws of each posterior, for coverage.
         n_drawn: galaxies that coverage is measured on.
         n_exact: galaxies whose exact posterior is computed for each set of bands.
@@ -130,19 +139,18 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
     test = survey.split("test")
     models = run_folder("missing_bands", key)
 
-    def trained(name: str, survey: Survey, *, hide: bool, errors: bool = True) -> Posterior:
-        sees = ANY_BANDS | {"use_magnitude_errors": errors}
-        settings = replace(longer(plan.settings), hide_bands=hide)
+    def trained(name: str, survey: Survey, settings: TrainingSettings, **sees) -> Posterior:
         return train(Posterior("r_and_colours", **sees), survey, models / name, settings)
 
     def keep() -> None:
         store(path, results, key, command)
 
-    model = trained("any", survey, hide=True)
+    model = load_model("any_bands")
+    with_errors = {"use_magnitude_errors": True, "missing_bands": True}
     for bands in SETS:
         if bands in results["sets"]:
             continue
-        own = trained(f"own-{bands}", without(survey, bands), hide=False)
+        own = trained(f"own-{bands}", without(survey, bands), plan.settings, **with_errors)
         left = without(test, bands)
         of_model, log_prob = judge(model, left, plan)
         of_own, log_prob_own = judge(own, left, plan)
@@ -166,7 +174,8 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
         keep()
     exact_sets = results.setdefault("exact", {})
     if left_out := [bands for bands in SETS[:6] if bands not in exact_sets]:
-        plain_model = trained("any-without-errors", survey, hide=True, errors=False)
+        without_errors = ANY_BANDS | {"use_magnitude_errors": False}
+        plain_model = trained("any", survey, longer(plan.settings), **without_errors)
         smoothing = plain_model.flow.sigma * plain_model.property_std.numpy()
         work, few = (
             Work(plan.sampler, data_folder() / "cache"),
