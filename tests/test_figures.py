@@ -363,6 +363,17 @@ def test_variants_stand_by_their_gain():
     np.testing.assert_allclose(np.asarray(image.lines[1].get_xdata(), float), [-0.1, 0.02])
 
 
+def test_a_short_training_is_seen_beside_a_long_one():
+    losses = {"photometry": [0.9] * 180, "image": [1.5, 1.3, 1.2, 1.15, 1.1]}
+    history = pd.concat(
+        pd.DataFrame({"model": name, "epoch": range(len(of)), "validation_loss": of})
+        for name, of in losses.items()
+    )
+    history["train_loss"] = history["validation_loss"]
+    low, high = figures.training_curves(history, source=SOURCE).axes[0].get_ylim()
+    assert low < 0.9 < 1.3 < high
+
+
 def test_win_rate_counts_galaxies():
     values = {"photometry": np.zeros(4), "image": np.array([1.0, 1, 1, -1])}
     figure = draw(lambda: figures.model_comparison(values, values, source=SOURCE))

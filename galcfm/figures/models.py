@@ -292,8 +292,8 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
     models = posteriors_in_order(dict.fromkeys(history["model"]))
     figure = new_figure(8, 3.6, source)
     grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    losses = history[["train_loss", "validation_loss"]].to_numpy()
-    low, high = losses.min(), np.quantile(losses, 0.9)
+    losses = history.set_index("model")[["train_loss", "validation_loss"]].stack()
+    low, high = losses.min(), losses.groupby("model").quantile(0.9).max()
     if high > low:
         # The first epochs of a cold start would squeeze all that follows into a line.
         grid[0].set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))

@@ -4,7 +4,8 @@ The published model `any_bands` was trained with bands hidden at random. For som
 another is trained for that set alone, as the published photometry model was, magnitude errors
 included: `python -m galcfm.studies.missing_bands` holds the two against each other on galaxies that
 neither has seen, and a model of any bands without errors against the exact posterior of the same
-bands, and writes `data/published/missing_bands.json`; called again, it goes on where it was stopped.
+bands, and writes `data/published/missing_bands.json`; called again, it goes on where it was
+stopped.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -20,14 +21,7 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAME
 from galcfm.studies import exact
 from galcfm.studies.exact.comparing import Work
 from galcfm.studies.exact.particles import ExactPosterior
-from galcfm.studies.real_galaxies import (
-    ANY_BANDS,
-    N_GALAXIES,
-    SEED,
-    SETTINGS,
-    load_model,
-    longer,
-)
+from galcfm.studies.real_galaxies import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, load_model, longer
 from galcfm.studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
