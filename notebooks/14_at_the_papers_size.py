@@ -287,9 +287,9 @@ print(rise.groupby(third, observed=True).mean().round(3))
 # pictures included?
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-of_image = sampling["image"]
-seconds = 1 / of_image["galaxies_per_second"]
-seconds += 1 / of_image["encoding_galaxies_per_second"]
+speeds = sampling["image"]
+seconds = 1 / speeds["galaxies_per_second"]
+seconds += 1 / speeds["encoding_galaxies_per_second"]
 print(f"{1e7 * seconds / 86_400:,.0f} days")
 
 # %% [markdown]
