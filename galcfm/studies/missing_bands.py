@@ -127,11 +127,13 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
     """
     path = folder / "missing_bands.json"
     plain = asdict(plan)
-    key = key_of(plain, "galcfm.studies.missing_bands")
+    module = "galcfm.studies.missing_bands"
+    models = run_folder("missing_bands", key_of(plain, module))
+    model = load_model("any_bands")
+    key = key_of([plain, model.weights_digest], module)
     results = stored(path, key) or {"sets": {}, "plan": plain}
     survey = kept_catalogue(plan.n_galaxies, plan.seed)
     test = survey.split("test")
-    models = run_folder("missing_bands", key)
 
     def trained(name: str, survey: Survey, settings: TrainingSettings, **sees) -> Posterior:
         return train(Posterior("r_and_colours", **sees), survey, models / name, settings)
@@ -139,7 +141,6 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
     def keep() -> None:
         store(path, results, key, command)
 
-    model = load_model("any_bands")
     with_errors = {"use_magnitude_errors": True, "missing_bands": True}
     for bands in SETS:
         if bands in results["sets"]:

@@ -180,7 +180,7 @@ def load_model(name: str) -> Posterior:
 
 def longer(settings: TrainingSettings) -> TrainingSettings:
     """How models of any bands are trained where others are trained with `settings`."""
-    return replace(settings, max_epochs=settings.max_epochs * 10 // 3, hide_bands=True)
+    return replace(settings, max_epochs=settings.max_epochs * 25 // 3, hide_bands=True)
 
 
 def train_models(folder: Path, n_galaxies: int, settings: TrainingSettings, command: str) -> None:
