@@ -51,6 +51,7 @@ schedule = "cosine"  # of the learning rate; the paper's "constant"
 draws_per_galaxy = 8  # draws of time and noise a galaxy; the paper's 1
 average_decay = 0.995  # of the moving average of weights; the paper's 0
 augment = True  # rotated and mirrored images; not in the paper
+half_precision = False  # encoder in bfloat16; not in the paper
 seed = 1  # of weights, order and noise
 
 # %% tags=["hide-input"]

@@ -135,7 +135,7 @@ def test_the_recipes_are_those_of_the_profiles(name):
         "encoder_widths": list(RECIPES[name].encoder_widths)
     }
     others = {"profile", "run", "survey"}
-    assert set(parameters) - others == set(asdict(RECIPES[name])) - {"half_precision"}
+    assert set(parameters) - others == set(asdict(RECIPES[name]))
 
 
 def test_the_exact_posterior_is_of_the_books_survey():

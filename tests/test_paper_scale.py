@@ -139,8 +139,19 @@ def test_models_may_be_told_the_redshift(survey, tmp_path):
     assert rehearse("train", tmp_path, "--redshift") == 0
     folder = tmp_path / "rehearsal_redshift"
     assert Posterior.load(folder / "image").use_redshift
+    assert rehearse("publish", tmp_path, "--redshift") == 0
+    model = Posterior.load(tmp_path / "published" / "models" / "image_redshift")
     told = "python -m galcfm.studies.paper_scale train --recipe rehearsal --redshift"
-    assert paper_scale.command_of("train", folder) == told
+    assert model.metadata["command"] == told
+    test = survey.split("test")
+    photometry = Posterior.load(folder / "photometry")
+    of_test = [
+        m.log_prob_from(test.properties, m.encode_survey(test), 48).double().mean()
+        for m in (model, photometry)
+    ]
+    gain = float(of_test[0] - of_test[1])
+    assert model.metadata["gain"]["n_test"] == len(test)
+    assert model.metadata["gain"]["gain"] == pytest.approx(gain, abs=1e-5)
 
 
 def test_a_learning_curve_is_extrapolated_by_its_law():

@@ -3,9 +3,10 @@
 `python -m galcfm.studies.paper_scale STAGE [--recipe tuned] [--limit-seconds 570] [--rehearse]`.
 The stages are `simulate` (106,800 galaxies at 128×128 pixels; needs GalSim), `train`, `seeds`
 (more photometry models), `throughput`, `sample` and `summarise`, in this order; recipes are
-`tuned`, for a GPU, `tuned_cpu` and `paper`. A stage that reaches its limit exits with code 75: call
-it again until the code is 0. `simulate`, `train` and `seeds` go on where they were, `sample` with
-the next model; `throughput` and `summarise` begin again; an image model that is published and was
+`tuned`, for a GPU, `tuned_cpu`, `quick` and `paper`. After `train`, `publish` is for whom the
+image model and its gain are enough. A stage that reaches its limit exits with code 75: call it
+again until the code is 0. `simulate`, `train` and `seeds` go on where they were, `sample` with the
+next model; `throughput` and `summarise` begin again; an image model that is published and was
 trained with the same settings is taken as it is. `--max-epochs` is a budget of the image model;
 with the paper's recipe a larger one goes on from there. With `--redshift` both models are told the
 redshift. `--rehearse` does it all small on any computer. No notebook and nothing of the book is
@@ -209,11 +210,6 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
         results[name]["log_p"] = float(exact.posterior_truth.mean())
         results[name]["training"] = trained(folder / name, model)
         keep_draws(posteriors, target / "paper_scale", f"{folder.name}_{name}", sizes["n_kept"])
-        if name == "image" and recipe.warm_start:  # the paper's starts cold
-            told = {"command": command_of("train", folder), "date": str(date.today())}
-            published = published_image(folder, sizes, recipe)
-            if not trained_alike(published, recipe):
-                copy_model(folder / name, published, **told)
     comparison = metrics.compare(results["image"], results["photometry"])
     for name in MODELS:
         galaxies = results[name].pop("galaxies")
@@ -221,6 +217,8 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
             for kind, values in galaxies[metric].items():
                 table[f"{name}/{metric}/{kind}"] = values
     results["gain"] = gain(folder, survey.split("test"))
+    if recipe.warm_start:  # the paper's starts cold
+        publish_image(folder, sizes, recipe, results["gain"])
     results |= {"comparison": comparison, "recipe": asdict(recipe), "sizes": sizes}
     results |= notes_of(folder)
     results["survey"] = read_description(survey_of(folder, sizes)).get("provenance")
@@ -232,6 +230,22 @@ def summarise(folder: Path, sizes: dict, recipe) -> None:
     shown = sorted({*range(N_SHOWN), *spread_galaxies(test.properties, 6).tolist()})
     with replacing(target / "paper_scale" / "pictures.npz") as temporary:
         np.savez_compressed(temporary, rows=shown, images=test.images[shown])
+
+
+def publish(folder: Path, sizes: dict, recipe) -> None:
+    """The image model, with what it adds to the photometry model, to publish."""
+    from galcfm.survey import Survey
+
+    test = Survey.load(survey_of(folder, sizes)).split("test")
+    publish_image(folder, sizes, recipe, gain(folder, test))
+
+
+def publish_image(folder: Path, sizes: dict, recipe, gain: dict) -> None:
+    """Copy the image model to where it is published, unless it came from there."""
+    published = published_image(folder, sizes, recipe)
+    if not trained_alike(published, recipe):
+        told = {"command": command_of("train", folder), "date": str(date.today()), "gain": gain}
+        copy_model(folder / "image", published, **told)
 
 
 def command_of(stage: str, folder: Path) -> str:
@@ -392,7 +406,7 @@ def extrapolated(history: dict, epochs: int) -> dict[str, float]:
     }
 
 
-STAGES = {f.__name__: f for f in (simulate, train, seeds, throughput, sample, summarise)}
+STAGES = {f.__name__: f for f in (simulate, train, seeds, throughput, publish, sample, summarise)}
 
 
 def published_of(folder: Path, sizes: dict) -> Path:
@@ -466,7 +480,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a stage; 0 when it is complete, `OUT_OF_TIME` when it must be called again."""
     parser = argparse.ArgumentParser(prog="python -m galcfm.studies.paper_scale")
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--recipe", choices=("tuned", "tuned_cpu", "paper"), default="tuned")
+    recipes = ("tuned", "tuned_cpu", "quick", "paper")
+    parser.add_argument("--recipe", choices=recipes, default="tuned")
     parser.add_argument("--folder", type=Path, help="for models and samples")
     parser.add_argument(
         "--max-epochs", type=int, help="of the image model, instead of the recipe's"
