@@ -17,12 +17,11 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -33,6 +32,9 @@ from galcfm.posterior import ModelError, Posterior, default_device, require_own_
 from galcfm.posterior.bands import hide_bands
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey, require_booleans
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 HISTORY_FILE = "training.csv"
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -223,8 +225,12 @@ def seconds_an_epoch(
     return seconds
 
 
-def _fabric() -> Fabric:
+def _fabric() -> "Fabric":
     """Where to compute: one device, or those of all processes that `torchrun` has started."""
+    # Not where no training is: the import takes longer than all others together.
+    from lightning.fabric import Fabric
+    from lightning.fabric.strategies import DDPStrategy
+
     n, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     kind = default_device().type
     if kind == "cpu":
@@ -239,7 +245,7 @@ def _fabric() -> Fabric:
 
 
 @contextmanager
-def _others_in_a_sentence(fabric: Fabric, loop: "_Loop"):
+def _others_in_a_sentence(fabric: "Fabric", loop: "_Loop"):
     """Say what to do when another process of the training has ended."""
     if fabric.world_size == 1:
         yield
@@ -496,7 +502,7 @@ class _Loop:
 class _Together:
     """Processes that share batches as if they were one."""
 
-    def __init__(self, fabric: Fabric, model: nn.Module):
+    def __init__(self, fabric: "Fabric", model: nn.Module):
         self.fabric = fabric
         self.parameters = list(model.parameters())
         self.norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
