@@ -132,7 +132,7 @@ def outcome(table, unit, name):
     return survey.catalogue, survey.rejected
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(drawn=tables())
 def test_every_door_gives_the_same_survey(tmp_path_factory, drawn):
     columns, unit = drawn
