@@ -52,7 +52,7 @@ class Plan:
     seed: int = SEED
     settings: TrainingSettings = SETTINGS
     n_draws: int = 400
-    n_drawn: int = 2000
+    n_drawn: int = 1000
     n_exact: int = 24
     sampler: exact.Plan = field(default_factory=lambda: exact.Plan(runs=1))
 
