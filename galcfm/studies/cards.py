@@ -31,7 +31,8 @@ def measure_model(folder: Path, survey: Survey) -> None:
     """
     posterior = Posterior.load(folder, "cpu")
     settings = [survey.name, posterior.weights_digest]
-    key = key_of(settings, "galcfm.posterior.model", "galcfm.simulate.population")
+    code = ("galcfm.posterior.model", "galcfm.posterior.hub", "galcfm.simulate.population")
+    key = key_of(settings, *code)
     if posterior.metadata.get("evaluation", {}).get("key") != key:
         found = measure(posterior, survey) | {"key": key, "date": str(date.today())}
         posterior.metadata["evaluation"] = found
