@@ -221,7 +221,11 @@ STUDIES = {
     "what_matters": [],
 }
 
-NEEDED_MODELS = {"cards": ("real_galaxies", "students"), "students": ("real_galaxies",)}
+NEEDED_MODELS = {
+    "cards": ("real_galaxies", "students"),
+    "missing_bands": ("real_galaxies",),
+    "students": ("real_galaxies",),
+}
 
 
 def task_published():
