@@ -455,6 +455,57 @@ def test_a_saved_model_knows_its_bands(trained, tmp_path):
     )
 
 
+@pytest.mark.parametrize("features", ["magnitudes", "r_and_colours"])
+@pytest.mark.parametrize("told", [{}, {"use_magnitude_errors": True}, {"use_redshift": True}])
+def test_galaxies_are_flagged_by_the_bands_that_they_have(features, told, tmp_path):
+    """Whatever is missing, as often; what is put in its place is unlike any galaxy's."""
+    survey = with_errors(toy_survey(9000, 6, images=False))
+    # Colours on a curve, from which a linear guess is far away.
+    rng = np.random.default_rng(0)
+    along, r = rng.uniform(-1, 1, len(survey)), rng.uniform(15, 17, len(survey))
+    magnitudes = r[:, None] + np.outer(along**2, [1.5, 0.5, 0, -0.4, -0.9])
+    magnitudes += rng.normal(0, 0.02, magnitudes.shape)
+    # Errors that tell of one size: that of a missing band is not what it says of others.
+    size = rng.normal(size=(len(survey), 1))
+    errors = 0.02 * np.exp(0.2 * size + 0.005 * rng.normal(size=magnitudes.shape))
+    columns = zip([*MAGNITUDES, *MAGNITUDE_ERRORS], [*magnitudes.T, *errors.T], strict=True)
+    catalogue = survey.catalogue.assign(**dict(columns))
+    survey = Survey(catalogue, None, survey.parameters, survey.name)
+    model = Posterior(features, missing_bands=True, network={"width": 8, "depth": 1}, **told)
+    model.fit_standardisation(survey.split("train"))
+    model.fit_range(survey.split("train"), survey.split("validation"))
+    model.save(tmp_path)
+    model, test = Posterior.load(tmp_path), survey.split("test")
+
+    def flagged(bands, fainter=0.0):
+        given = without(test, bands)
+        given["magnitudes"] = given["magnitudes"] + np.array([0, 0, 0, fainter, 0])
+        errors = given.pop("magnitude_errors")
+        given |= {"magnitude_errors": errors} if model.use_magnitude_errors else {}
+        given |= {"redshift": test.redshift} if model.use_redshift else {}
+        return model.out_of_range(**given)["photometry_outside"].mean()
+
+    for bands in ((), (0,), (2,), (0, 4), (0, 1, 2)):
+        assert flagged(bands) < 0.03, bands
+        assert flagged(bands, fainter=1.0) > 0.5, bands
+
+
+def test_bands_that_no_training_galaxy_had_are_out_of_range():
+    survey = with_errors(toy_survey(300, 6, images=False))
+    survey.catalogue[["mag_u", "magerr_u"]] = np.nan
+    survey.parameters["missing_bands"] = True
+    model = Posterior(**TOLD)
+    model.fit_standardisation(survey.split("train"))
+    model.fit_range(survey.split("train"), survey.split("validation"))
+    given = without(survey.split("test"))
+    assert not model.out_of_range(**given)["photometry_outside"].mean() > 0.1
+    given["magnitudes"][:, 0] = 18.0
+    given["magnitude_errors"][:, 0] = 0.02
+    found = model.out_of_range(**given)
+    assert found["photometry_outside"].all()
+    assert (found["photometry_p"] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("grid", "density", "message"),
     [

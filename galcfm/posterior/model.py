@@ -6,6 +6,7 @@ split alone.
 
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from galcfm.posterior.inputs import (
     plain_numbers,
     whole_number,
 )
-from galcfm.posterior.training_range import LEVEL, TrainingRange, reference_rows
+from galcfm.posterior.training_range import LEVEL, RangeOfBands, TrainingRange, reference_rows
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import array_digest, provenance
 from galcfm.survey import Survey, require_booleans
@@ -151,7 +152,7 @@ class Posterior(nn.Module):
         self.missing_bands = missing_bands
         self.metadata: dict = {}
         # Where the training galaxies lie, by part of the condition: `fit_range`.
-        self.ranges: dict[str, TrainingRange] = {}
+        self.ranges: dict[str, TrainingRange | RangeOfBands] = {}
         n_photometric = 0 if features == "none" else len(BANDS)
         n_photometric += use_redshift + len(BANDS) * (use_magnitude_errors + 2 * missing_bands)
         n_properties = len(PROPERTIES)
@@ -568,7 +569,12 @@ class Posterior(nn.Module):
             self._parts(self.encode_survey(survey.select(reference_rows(len(survey)))))
             for survey in (training, held_out)
         )
-        self.ranges = {part: TrainingRange.fit(known[part], others[part]) for part in known}
+        if self.missing_bands:
+            measured = (self._measured(x.pop("photometry")) for x in (known, others))
+            self.ranges = {"photometry": RangeOfBands(*measured)}
+        else:
+            self.ranges = {}
+        self.ranges |= {part: TrainingRange.fit(known[part], others[part]) for part in known}
 
     def out_of_range(
         self, magnitudes, images=None, *, redshift=None, magnitude_errors=None, level: float = LEVEL
@@ -606,6 +612,8 @@ class Posterior(nn.Module):
         for part, features in self._parts(condition).items():
             if part in self.ranges:
                 known = self.ranges[part]
+                if isinstance(known, RangeOfBands):
+                    features = self._measured(features)
                 share = known.share_farther(features)
                 columns |= {f"{part}_p": share, f"{part}_outside": known.is_outside(share, level)}
         return pd.DataFrame(columns)
@@ -615,6 +623,22 @@ class Posterior(nn.Module):
         n_image = condition.shape[1] - len(self.feature_mean)
         parts = {"photometry": condition[:, n_image:], "image": condition[:, :n_image]}
         return {part: x.numpy() for part, x in parts.items() if x.shape[1]}
+
+    def _measured(self, features: np.ndarray) -> np.ndarray:
+        """Magnitudes, redshift and what errors tell, as a `RangeOfBands` takes them, `(n, f)`."""
+        n = len(BANDS)
+        raw = features * self.feature_std.numpy() + self.feature_mean.numpy()
+        seen = features[:, -2 * n : -n] > 0.5
+        measured = raw[:, : -2 * n]
+        if self.features == "r_and_colours":
+            # Magnitudes less that in r, which comes first: sums of colours.
+            below_u = np.pad(-np.cumsum(raw[:, 1:n], 1), ((0, 0), (1, 0)))
+            r = BANDS.index("r")
+            measured[:, :n] = raw[:, :1] + below_u - below_u[:, [r]]
+        measured[:, :n][~seen] = np.nan
+        if self.use_magnitude_errors:
+            measured[:, -n:][~seen] = np.nan
+        return np.float32(measured)
 
     @property
     def _log_volume(self) -> float:
@@ -638,9 +662,9 @@ class Posterior(nn.Module):
         folder = Path(os.path.realpath(folder))
         require_own_model(folder)
         arrays = {
-            f"{part}.{name}": array
+            f"{part}.{name}": getattr(known, name)
             for part, known in self.ranges.items()
-            for name, array in vars(known).items()
+            for name in (field.name for field in fields(known))
         }
         description = {
             "schema_version": SCHEMA_VERSION,
@@ -705,7 +729,10 @@ class Posterior(nn.Module):
                 for name, array in load_arrays(folder / "range.safetensors").items():
                     part, _, field = name.partition(".")
                     parts.setdefault(part, {})[field] = array
-                posterior.ranges = {part: TrainingRange(**fields) for part, fields in parts.items()}
+                posterior.ranges = {
+                    part: (RangeOfBands if "training" in found else TrainingRange)(**found)
+                    for part, found in parts.items()
+                }
         except SafetensorError as error:
             raise ModelError(
                 f"the weights in {folder} are not whole ({error}): fetch or train the model again"

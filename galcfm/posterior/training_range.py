@@ -6,6 +6,7 @@ galaxies; held-out galaxies say how unusual the result is.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -90,6 +91,52 @@ class TrainingRange:
         So is a share `level` of galaxies like those of the training set. Where the held-out
         galaxies are too few for that, those are that lie farther out than all of them.
         """
+        return share_farther <= max(level, 1 / (1 + len(self.held_out)))
+
+
+@dataclass(frozen=True)
+class RangeOfBands:
+    """Ranges of galaxies of which bands are missing: each is compared by what is measured of it.
+
+    A galaxy without u is held against the training galaxies as they are without u, and so is a
+    share `LEVEL` of those like them flagged, whatever they lack.
+
+    Arguments:
+        training: measured features of training galaxies, NaN where there is none, `(m, f)`.
+        held_out: the same of held-out galaxies, `(h, f)`.
+    """
+
+    training: np.ndarray
+    held_out: np.ndarray
+
+    @cached_property
+    def _known(self) -> dict[bytes, TrainingRange | None]:
+        return {}
+
+    def _range(self, measured: np.ndarray) -> TrainingRange | None:
+        """The range in these features, `(f,)`, unless too few training galaxies have them."""
+        key = measured.tobytes()
+        if key not in self._known:
+            training, held_out = (
+                x[~np.isnan(x[:, measured]).any(1)][:, measured]
+                for x in (self.training, self.held_out)
+            )
+            enough = len(training) > 1 and len(held_out) > 0
+            self._known[key] = TrainingRange.fit(training, held_out) if enough else None
+        return self._known[key]
+
+    def share_farther(self, features: np.ndarray) -> np.ndarray:
+        """As `TrainingRange.share_farther`; 0 where no training galaxies have the same bands."""
+        shares = np.zeros(len(features))
+        measured = ~np.isnan(features)
+        for pattern in np.unique(measured, axis=0):
+            rows, known = (measured == pattern).all(1), self._range(pattern)
+            if known is not None:
+                shares[rows] = known.share_farther(features[rows][:, pattern])
+        return shares
+
+    def is_outside(self, share_farther: np.ndarray, level: float = LEVEL) -> np.ndarray:
+        """As `TrainingRange.is_outside`."""
         return share_farther <= max(level, 1 / (1 + len(self.held_out)))
 
 
