@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from browser import browser, faults, opened
+from copied import copy_repository, doit
 
-ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "smoke_metrics.json"
-
-
-def doit(copy: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(copy)}
-    environment.pop("GALCFM_DATA", None)
-    return subprocess.run(
-        [sys.executable, "-m", "doit", *arguments],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
 
 
 def statuses(copy: Path) -> dict[str, str]:
@@ -40,17 +27,7 @@ def statuses(copy: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("copy") / "galcfm"
-    made = {"_build", ".venv", ".git", "data", "chapters", "__pycache__", "build"}
-    shutil.copytree(
-        ROOT,
-        folder,
-        ignore=lambda path, names: {n for n in names if n in made or n.startswith(".doit")},
-    )
-    shutil.copytree(ROOT / "data" / "published", folder / "data" / "published")
-    if (ROOT / "data" / "cache").exists():
-        # The table of stellar populations takes a while to make and is the same each time.
-        shutil.copytree(ROOT / "data" / "cache", folder / "data" / "cache")
+    folder = copy_repository(tmp_path_factory.mktemp("copy") / "galcfm")
     result = doit(folder, "profile=smoke", "book")
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
     return folder
@@ -198,22 +175,6 @@ def test_a_comment_changes_nothing(copy):
     of = {name.rpartition("/")[2]: status for name, status in changed.items()}
     assert of["04_metrics"] == "R"
     assert [of["01_data_curation"], of["02_training"]] == ["U", "U"]
-
-
-def test_each_study_runs_small(copy):
-    """The same commands make the published results; small ones go to the run's folder."""
-    before = {path: path.stat().st_mtime for path in (copy / "data" / "published").rglob("*")}
-    result = doit(copy, "profile=smoke", "published")
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-6000:]
-    made = copy / "data" / "runs" / "smoke" / "published"
-    for name in ("calibration", "controls", "exact_posteriors", "priors", "realism"):
-        stored = json.loads((made / f"{name}.json").read_text())
-        assert stored["command"].startswith("python -m galcfm.studies.")
-        assert {"key", "date", "made"} <= set(stored)
-    assert len(json.loads((made / "training_seeds.json").read_text())["seeds"]) == 3
-    assert (made / "models" / "photometry_redshift" / "model.safetensors").exists()
-    after = {path: path.stat().st_mtime for path in (copy / "data" / "published").rglob("*")}
-    assert after == before
 
 
 def test_the_metrics_are_the_golden_ones(copy):

@@ -1,23 +1,21 @@
 """The profile sdss against a local SkyServer: killed while it downloads, resumed, to posteriors."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from copied import copy_repository
 from skyserver import Archive, SkyServer, position, spectra
 
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, samples_array
 from galcfm.survey import Survey
 
-ROOT = Path(__file__).resolve().parent.parent
 N = 60
 
 
@@ -36,15 +34,7 @@ def galaxies():
 @pytest.fixture
 def copy(tmp_path):
     """The repository with a profile sdss of the smallest size."""
-    folder = tmp_path / "galcfm"
-    made = {"_build", ".venv", ".git", "data", "chapters", "__pycache__", "build"}
-    shutil.copytree(
-        ROOT,
-        folder,
-        ignore=lambda path, names: {n for n in names if n in made or n.startswith(".doit")},
-    )
-    shutil.copytree(ROOT / "data" / "published", folder / "data" / "published")
-    return folder
+    return copy_repository(tmp_path / "galcfm")
 
 
 def shrink(copy, server, **changes):
