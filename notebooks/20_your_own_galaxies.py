@@ -458,7 +458,7 @@ for name in ("photometry", "photometry_redshift", "image", "image_redshift"):
 of_picture = known.metadata["gain"]
 print(
     "a picture adds {gain:.3f} ± {standard_error:.3f} nat, "
-    "of {n_test} galaxies".format(**of_picture)
+    "of {n_test} simulated galaxies".format(**of_picture)
 )
 pd.DataFrame(known_by).T.round(3)
 
