@@ -582,8 +582,9 @@ class Posterior(nn.Module):
         """How unlike the training galaxies each galaxy is, in photometry and in its image.
 
         Photometry means all photometric features of the model, redshift and magnitude errors
-        included where it uses them; an image is compared by what the encoder makes of it. Outside
-        the range of its training a model extrapolates, and its posteriors mean little.
+        included where it uses them, and of bands those that are measured; an image is compared by
+        what the encoder makes of it. Outside the range of its training a model extrapolates, and
+        its posteriors mean little.
 
         Arguments:
             magnitudes, images, redshift, magnitude_errors: as `encode` takes them.
