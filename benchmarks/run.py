@@ -80,6 +80,14 @@ def velocity_flops(network) -> int:
     return 2 * sum(a * b for a, b in pairwise(widths))
 
 
+def in_bfloat16(function):
+    def cast():
+        with torch.autocast("cpu", torch.bfloat16):
+            return function()
+
+    return cast
+
+
 def per_galaxy(solve, inputs, condition) -> torch.Tensor:
     return torch.stack([solve(x, c) for x, c in zip(inputs, condition, strict=True)])
 
@@ -133,11 +141,20 @@ def sampling(flow, condition) -> dict:
     }
     multiply, flops = product_flops()
     names = ("torchdiffeq RK4", "flow_matching RK4")
-    seconds = alternate(
-        {"product": multiply, "galcfm": ours(100)} | {name: theirs[name][100] for name in names}
-    )
+    functions = {"galcfm": ours(100)} | {name: theirs[name][100] for name in names}
+    cast = {f"{name}, bfloat16": in_bfloat16(function) for name, function in functions.items()}
+    moved = {
+        name: (function() - functions["galcfm"]()).square().mean().sqrt().item()
+        for name, function in cast.items()
+    }
+    seconds = alternate({"product": multiply} | functions | cast)
     work = 400 * N_GALAXIES * N_SAMPLES * velocity_flops(flow.network)
-    best = min(names, key=lambda name: statistics.median(seconds[name]))
+
+    def median(name):
+        return statistics.median(seconds[name])
+
+    best = min(names, key=median)
+    best_cast = min((f"{name}, bfloat16" for name in names), key=median)
     reference = sample_in_float64(flow, condition, x_0)
     return {
         "galaxies": N_GALAXIES,
@@ -146,8 +163,17 @@ def sampling(flow, condition) -> dict:
             "seconds": {name: statistics.median(s) for name, s in seconds.items()},
             "share_of_best_peer": ratio(seconds, "galcfm", best),
             "best_peer": best,
-            "product_gflops": flops / statistics.median(seconds["product"]) / 1e9,
+            "product_gflops": flops / median("product") / 1e9,
             "share_of_product_peak": work / flops * ratio(seconds, "product", "galcfm"),
+            "bfloat16": {
+                "share_of_float32": ratio(seconds, "galcfm, bfloat16", "galcfm"),
+                "share_of_best_peer": ratio(seconds, "galcfm, bfloat16", best_cast),
+                "best_peer": best_cast.removesuffix(", bfloat16"),
+                "moves_draws_by": {
+                    "galcfm": moved["galcfm, bfloat16"],
+                    "best_peer": moved[best_cast],
+                },
+            },
         },
         **compare({k: ours(k) for k in OUR_STEPS}, theirs, reference),
     }
@@ -412,6 +438,20 @@ def table(results: dict) -> str:
             part["rk4_100"]["share_of_best_peer"],
         )
         for name, part in (("image", image), ("photometry", photometry))
+    ]
+    cast = photometry["rk4_100"]["bfloat16"]
+    ours, theirs = (cast["moves_draws_by"][name] for name in ("galcfm", "best_peer"))
+    rows += [
+        (
+            "RK4-100, photometry model, products in bfloat16: time over that in float32",
+            cast["share_of_float32"],
+        ),
+        (
+            f"RK4-100, photometry model, products in bfloat16: time over that of {cast['best_peer']} "
+            f"in bfloat16 (its draws move by {1000 * theirs:.1f} thousandths of a spread, ours by "
+            f"{1000 * ours:.1f})",
+            cast["share_of_best_peer"],
+        ),
     ]
     beside = results["beside_work"]
     rows += [

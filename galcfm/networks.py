@@ -50,7 +50,9 @@ class VelocityField(nn.Module):
             divergence = divergence + tangent[..., k]
         return velocity, divergence
 
-    def bind(self, prepared: Tensor, n_samples: int) -> Callable[..., None]:
+    def bind(
+        self, prepared: Tensor, n_samples: int, dtype: torch.dtype | None = None
+    ) -> Callable[..., None]:
         """The velocity of one block of galaxies as a function that an integrator calls repeatedly.
 
         The function takes `t`, a number, `x (n, n_samples, d)`, and writes to its third argument
@@ -61,12 +63,15 @@ class VelocityField(nn.Module):
         Arguments:
             prepared: what `prepare` made of the conditions of the block, `(n, 1, ...)`.
             n_samples: samples a galaxy.
+            dtype: of the large products, as `torch.autocast` means it; None for that of `prepared`.
         """
+        cast = torch.autocast(prepared.device.type, dtype, enabled=dtype is not None)
 
         def velocity(t: float, x: Tensor, out: Tensor, divergence: Tensor | None = None) -> None:
             time = torch.full((1,), t, dtype=x.dtype, device=x.device)
             if divergence is None:
-                out.copy_(self.evaluate(time, x, prepared))
+                with cast:
+                    out.copy_(self.evaluate(time, x, prepared))
             else:
                 for target, value in zip(
                     (out, divergence), self.evaluate_with_divergence(time, x, prepared), strict=True
@@ -122,9 +127,11 @@ class VelocityNetwork(VelocityField):
             h = functional.silu(layer(h))
         return self.output(h)
 
-    def bind(self, prepared: Tensor, n_samples: int) -> Callable[..., None]:
+    def bind(
+        self, prepared: Tensor, n_samples: int, dtype: torch.dtype | None = None
+    ) -> Callable[..., None]:
         """The velocity of one block of galaxies, in memory that is allocated once."""
-        return _BoundNetwork(self, prepared, n_samples)
+        return _BoundNetwork(self, prepared, n_samples, dtype)
 
 
 class _BoundNetwork:
@@ -143,19 +150,27 @@ class _BoundNetwork:
         network: the network.
         prepared: the condition's share of its first layer, `(n, 1, width)`.
         n_samples: samples a galaxy.
+        dtype: of the products from hidden layer to hidden layer, or None.
     """
 
-    def __init__(self, network: VelocityNetwork, prepared: Tensor, n_samples: int):
+    def __init__(self, network: VelocityNetwork, prepared: Tensor, n_samples: int, dtype=None):
         self.prepared = prepared
         n, width, dim = len(prepared), prepared.shape[-1], network.dim
         self.shape = (n, n_samples, width)
         first = network.hidden[0].weight
         self.time_weight, self.weight = first[:, 0], first[:, 1 : 1 + dim].T
-        self.layers = [(layer.weight.T, layer.bias) for layer in network.hidden[1:]]
+        self.layers = [
+            (layer.weight.T.to(dtype), layer.bias.to(dtype)) for layer in network.hidden[1:]
+        ]
         self.output = network.output
         self.shift = torch.empty_like(prepared)
         # Two buffers in turn hold the input and the output of a layer.
         self.buffers = tuple(prepared.new_empty(2, n * n_samples, width))
+        # And these do where the products are of another type: activations, which would take
+        # longer in it, and all else keep theirs.
+        self.cast = None
+        if dtype is not None:
+            self.cast = tuple(prepared.new_empty(2, n * n_samples, width, dtype=dtype))
         self.velocity = prepared.new_empty(dim, n * n_samples)
         self.slopes: Tensor | None = None
 
@@ -169,8 +184,12 @@ class _BoundNetwork:
             self._allocate_tangents()
         for depth, (weight, bias) in enumerate(self.layers):
             self._activate(h, depth, divergence is not None)
-            torch.addmm(bias, h, weight, out=spare)
-            h, spare = spare, h
+            if self.cast is None:
+                torch.addmm(bias, h, weight, out=spare)
+                h, spare = spare, h
+            else:
+                given, found = self.cast
+                h.copy_(torch.addmm(bias, given.copy_(h), weight, out=found))
         self._activate(h, len(self.layers), divergence is not None)
         # So few columns are multiplied faster as rows.
         torch.mm(self.output.weight, h.T, out=self.velocity)

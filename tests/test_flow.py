@@ -220,13 +220,40 @@ def test_each_block_has_threads_of_its_own(threads, monkeypatch):
 
 def test_an_error_in_a_block_is_raised(threads):
     class Broken(VelocityNetwork):
-        def bind(self, prepared, n_samples):
+        def bind(self, prepared, n_samples, dtype=None):
             raise RuntimeError("no velocity")
 
     threads(2)
     with pytest.raises(RuntimeError, match="no velocity"):
         ConditionalFlow(Broken(dim=2, condition_dim=1)).sample(torch.zeros(1300, 1), 1, 2)
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("jumps", [0, 2])
+@pytest.mark.parametrize("n", [1, 200])  # one block, and several
+def test_autocast_is_of_the_products_alone(jumps, n):
+    """Draws move by the rounding of bfloat16, densities not at all; all stay float32."""
+    network = VelocityNetwork(dim=3, condition_dim=2, width=64)
+    flow, condition = ConditionalFlow(network, jumps=jumps), torch.randn(n, 2)
+    x_0, x_1 = torch.randn(2, n, 40, 3)
+    exactly = flow.sample(condition, 40, 12, x_0=x_0)
+    # Any network's default does the same.
+    general = copy.copy(network)
+    general.bind = lambda *given: VelocityField.bind(network, *given)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = flow.sample(condition, 40, 12, x_0=x_0)
+        of_general = ConditionalFlow(general, jumps=jumps).sample(condition, 40, 12, x_0=x_0)
+    for draws in (found, of_general):
+        assert draws.dtype == torch.float32
+        assert 1e-6 < (draws - exactly).abs().max() < 5e-3
+    if not jumps:
+        densities = [flow.log_prob(x_1, condition, 8)]
+        both = [flow.sample_with_log_prob(condition, 40, 8, x_0=x_0)]
+        with torch.autocast("cpu", torch.bfloat16):
+            densities.append(flow.log_prob(x_1, condition, 8))
+            both.append(flow.sample_with_log_prob(condition, 40, 8, x_0=x_0))
+        torch.testing.assert_close(*densities, atol=0, rtol=0)
+        torch.testing.assert_close(*both, atol=0, rtol=0)
 
 
 def test_twelve_steps_are_near_one_hundred():
@@ -410,9 +437,9 @@ def test_memory_does_not_grow_with_the_number_of_galaxies(monkeypatch):
     rows = []
     bind = VelocityNetwork.bind
 
-    def watched(self, prepared, n_samples):
+    def watched(self, prepared, n_samples, dtype):
         rows.append(len(prepared) * n_samples)
-        return bind(self, prepared, n_samples)
+        return bind(self, prepared, n_samples, dtype)
 
     def noise(seeds, n_samples, dim):
         rows.append(len(seeds) * n_samples)
