@@ -447,9 +447,9 @@ def table(results: dict) -> str:
             cast["share_of_float32"],
         ),
         (
-            f"RK4-100, photometry model, products in bfloat16: time over that of {cast['best_peer']} "
-            f"in bfloat16 (its draws move by {1000 * theirs:.1f} thousandths of a spread, ours by "
-            f"{1000 * ours:.1f})",
+            f"RK4-100, photometry model, products in bfloat16: time over that of "
+            f"{cast['best_peer']} in bfloat16 (draws move by {1000 * ours:.1f} thousandths of a "
+            f"spread, its own by {1000 * theirs:.1f})",
             cast["share_of_best_peer"],
         ),
     ]
