@@ -263,8 +263,11 @@ class ConditionalFlow(nn.Module):
         These never wait for one another, as threads that share a product do after every layer.
         """
         at_once, threads = self._blocks_at_once(device), torch.get_num_threads()
+        inference = torch.is_inference_mode_enabled()
 
-        @torch.no_grad()  # which holds in one thread alone, as the number of threads does
+        # All three hold in one thread alone; the first, when it is off, turns gradients on.
+        @torch.inference_mode(inference)
+        @torch.no_grad()
         def apart(n_threads, block):
             torch.set_num_threads(n_threads)
             work(*block)

@@ -218,6 +218,18 @@ def test_each_block_has_threads_of_its_own(threads, monkeypatch):
     assert seen == [(650, 2, False), (650, 2, False)]
 
 
+def test_inference_mode_holds_in_every_block(threads):
+    flow = ConditionalFlow(VelocityNetwork(dim=2, condition_dim=1, width=16))
+    condition = torch.zeros(1300, 1)
+    threads(2)
+    with torch.inference_mode():
+        x_1, log_prob = flow.sample_with_log_prob(condition, 1, 2, seeds=range(1300))
+        found = flow.log_prob(x_1, condition, 2)
+    torch.testing.assert_close(x_1, flow.sample(condition, 1, 2, seeds=range(1300)))
+    assert x_1.is_inference()
+    assert log_prob.shape == found.shape == (1300, 1)
+
+
 def test_an_error_in_a_block_is_raised(threads):
     class Broken(VelocityNetwork):
         def bind(self, prepared, n_samples, dtype=None):
