@@ -66,14 +66,20 @@ def package(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "galcfm")
-    provenance._tree.cache_clear()
+    forget()
     yield tmp_path / "galcfm"
-    provenance._tree.cache_clear()
+    forget()
+
+
+def forget():
+    """What was read of files that change here, as none does while a program runs."""
+    for cached in (provenance._tree, provenance._imports, provenance._meaning):
+        cached.cache_clear()
 
 
 def written(path, text):
     path.write_text(text)
-    provenance._tree.cache_clear()
+    forget()
 
 
 def test_a_digest_notices_code_and_neither_comments_nor_docstrings(package):
