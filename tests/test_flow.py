@@ -174,6 +174,61 @@ def test_many_samples_of_one_galaxy_are_split_into_blocks():
     torch.testing.assert_close(whole[:, 2500:], half)
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("n", "n_samples"), [(1, 2000), (7, 200), (1500, 1), (0, 3)])
+def test_blocks_side_by_side_are_the_blocks_in_turn(threads, n, n_samples):
+    flow = ConditionalFlow(VelocityNetwork(dim=2, condition_dim=1, width=16))
+    condition, seeds = torch.linspace(-1, 1, n)[:, None], np.arange(n)
+    found = {}
+    for n_threads in (1, 2, 3):
+        threads(n_threads)
+        x_1, log_prob = flow.sample_with_log_prob(condition, n_samples, 3, seeds=seeds)
+        found[n_threads] = x_1, log_prob, flow.log_prob(x_1, condition, 3)
+        assert torch.get_num_threads() == n_threads
+    for n_threads in (2, 3):
+        torch.testing.assert_close(found[n_threads], found[1], atol=1e-5, rtol=1e-5)
+
+
+def test_each_block_has_threads_of_its_own(threads, monkeypatch):
+    seen = []
+    jump, rk4 = ConditionalFlow._jump, ConditionalFlow._rk4
+
+    def watched(real):
+        def watch(self, x, *rest):
+            seen.append((len(x), torch.get_num_threads(), torch.is_grad_enabled()))
+            return real(self, x, *rest)
+
+        return watch
+
+    monkeypatch.setattr(ConditionalFlow, "_jump", watched(jump))
+    monkeypatch.setattr(ConditionalFlow, "_rk4", watched(rk4))
+    network = VelocityNetwork(dim=2, condition_dim=1, width=16)
+    threads(2)
+    # 1,300 rows: two blocks at once, a thread each, then what is left by both threads.
+    ConditionalFlow(network).sample(torch.zeros(1300, 1), 1, 2)
+    assert seen == [(434, 1, False), (434, 1, False), (432, 2, False)]
+    seen.clear()
+    ConditionalFlow(network, jumps=1).sample(torch.zeros(1300, 1), 1)
+    assert seen == [(650, 2, False), (650, 2, False)]
+
+
+def test_an_error_in_a_block_is_raised(threads):
+    class Broken(VelocityNetwork):
+        def bind(self, prepared, n_samples):
+            raise RuntimeError("no velocity")
+
+    threads(2)
+    with pytest.raises(RuntimeError, match="no velocity"):
+        ConditionalFlow(Broken(dim=2, condition_dim=1)).sample(torch.zeros(1300, 1), 1, 2)
+    assert torch.get_num_threads() == 2
+
+
 def test_twelve_steps_are_near_one_hundred():
     flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=5))
     condition = torch.randn(4, 5)
