@@ -153,6 +153,31 @@ def sampling(flow, condition) -> dict:
     }
 
 
+def beside_work(flow, condition) -> dict:
+    """Times of a short integration while another process keeps a core busy, over those alone."""
+    x_0 = torch.randn(N_GALAXIES, N_SAMPLES, flow.dim, generator=torch.Generator().manual_seed(2))
+    condition = condition[:N_GALAXIES]
+    solvers = peers.samplers(flow.network, condition.shape[1])
+    functions = {"galcfm": lambda: flow.sample(condition, N_SAMPLES, FAST_STEPS, x_0=x_0)} | {
+        name: lambda f=solvers[name][FAST_STEPS]: per_galaxy(f, x_0, condition)
+        for name in ("torchdiffeq RK4", "flow_matching RK4")
+    }
+    seconds = alternate(functions)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            beside = alternate(functions)
+        finally:
+            busy.kill()
+    return {
+        "steps": FAST_STEPS,
+        "cores": os.cpu_count(),
+        "times_slower": {
+            name: statistics.median(beside[name]) / statistics.median(seconds[name])
+            for name in functions
+        },
+    }
+
+
 def sample_in_float64(flow, condition, x_0):
     twin = doubled(flow)
     return twin.sample(condition.double(), x_0.shape[1], 100, x_0=x_0.double())
@@ -388,6 +413,15 @@ def table(results: dict) -> str:
         )
         for name, part in (("image", image), ("photometry", photometry))
     ]
+    beside = results["beside_work"]
+    rows += [
+        (
+            f"RK4-{beside['steps']}, image model, while another process keeps one of "
+            f"{beside['cores']} cores busy, over alone: {name}",
+            times,
+        )
+        for name, times in beside["times_slower"].items()
+    ]
     rows += [
         (
             "RK4-100, image model: share of the float32 product peak "
@@ -484,6 +518,7 @@ def main() -> None:
         "sampling_photometry": lambda: sampling(
             models["photometry"].flow, conditions["photometry"]
         ),
+        "beside_work": lambda: beside_work(image.flow, condition),
         "density": lambda: density(image.flow, condition),
         "scaling": lambda: scaling(image.flow, condition),
         "memory": memory,
