@@ -53,7 +53,7 @@ class Plan:
     settings: TrainingSettings = SETTINGS
     n_draws: int = 400
     n_drawn: int = 1000
-    n_exact: int = 24
+    n_exact: int = 100
     sampler: exact.Plan = field(default_factory=lambda: exact.Plan(runs=1))
 
 
