@@ -128,9 +128,8 @@ class ConditionalFlow(nn.Module):
     ) -> Tensor:
         """Draw from the posterior of each condition by RK4.
 
-        Under `torch.autocast` the products of hidden layers are in its type, and all else is as
-        without: half the time on processors that multiply in bfloat16, for draws that differ by a
-        thousandth of a posterior's width (tested). Densities are never computed so.
+        Under `torch.autocast` the products between hidden layers are in its type, and all else is
+        as without. Densities are never computed so.
 
         Arguments:
             condition: `(n, c)`.
