@@ -193,7 +193,7 @@ def _infer(options) -> int:
         )
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")
     if made.rejected:
-        print(f"{made.rejected} rows could not be used: {made.folder / 'rejected'}")
+        print(f"rows that could not be used, {made.rejected}: {made.folder / 'rejected'}")
     for reason in made.failed.values():
         print(f"galcfm: not read: {reason}", file=sys.stderr)
     return INCOMPLETE if made.failed or not made.used else DONE
