@@ -80,14 +80,6 @@ def velocity_flops(network) -> int:
     return 2 * sum(a * b for a, b in pairwise(widths))
 
 
-def in_bfloat16(function):
-    def cast():
-        with torch.autocast("cpu", torch.bfloat16):
-            return function()
-
-    return cast
-
-
 def per_galaxy(solve, inputs, condition) -> torch.Tensor:
     return torch.stack([solve(x, c) for x, c in zip(inputs, condition, strict=True)])
 
@@ -142,6 +134,7 @@ def sampling(flow, condition) -> dict:
     multiply, flops = product_flops()
     names = ("torchdiffeq RK4", "flow_matching RK4")
     functions = {"galcfm": ours(100)} | {name: theirs[name][100] for name in names}
+    in_bfloat16 = torch.autocast("cpu", torch.bfloat16)
     cast = {f"{name}, bfloat16": in_bfloat16(function) for name, function in functions.items()}
     moved = {
         name: (function() - functions["galcfm"]()).square().mean().sqrt().item()
@@ -180,7 +173,7 @@ def sampling(flow, condition) -> dict:
 
 
 def beside_work(flow, condition) -> dict:
-    """Times of a short integration while another process keeps a core busy, over those alone."""
+    """Times of a short integration while another process keeps a core busy, and alone, in turn."""
     x_0 = torch.randn(N_GALAXIES, N_SAMPLES, flow.dim, generator=torch.Generator().manual_seed(2))
     condition = condition[:N_GALAXIES]
     solvers = peers.samplers(flow.network, condition.shape[1])
@@ -188,19 +181,20 @@ def beside_work(flow, condition) -> dict:
         name: lambda f=solvers[name][FAST_STEPS]: per_galaxy(f, x_0, condition)
         for name in ("torchdiffeq RK4", "flow_matching RK4")
     }
-    seconds = alternate(functions)
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-        try:
-            beside = alternate(functions)
-        finally:
-            busy.kill()
+    slower = {name: [] for name in functions}
+    for _ in range(PAIRS):
+        alone = alternate(functions, 1)
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+            try:
+                beside = alternate(functions, 1)
+            finally:
+                busy.kill()
+        for name in functions:
+            slower[name].append(beside[name][0] / alone[name][0])
     return {
         "steps": FAST_STEPS,
         "cores": os.cpu_count(),
-        "times_slower": {
-            name: statistics.median(beside[name]) / statistics.median(seconds[name])
-            for name in functions
-        },
+        "times_slower": {name: statistics.median(times) for name, times in slower.items()},
     }
 
 

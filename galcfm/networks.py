@@ -63,7 +63,8 @@ class VelocityField(nn.Module):
         Arguments:
             prepared: what `prepare` made of the conditions of the block, `(n, 1, ...)`.
             n_samples: samples a galaxy.
-            dtype: of the large products, as `torch.autocast` means it; None for that of `prepared`.
+            dtype: of the large products, as `torch.autocast` means it, where no divergence is
+                wanted; None for that of `prepared`.
         """
         cast = torch.autocast(prepared.device.type, dtype, enabled=dtype is not None)
 

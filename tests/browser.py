@@ -13,6 +13,8 @@ TAKE_OUT_ALIKE = """() => {
     document.querySelectorAll("dl.py ~ dl.py").forEach(entry => entry.remove());
     const seen = new Set();
     for (const word of document.querySelectorAll("pre span")) {
+        // Folded cells come first, and nothing is looked at in them.
+        if (!word.checkVisibility()) continue;
         const block = word.closest("pre").parentElement.parentElement;
         const kind = `${word.className} in ${block.className}`;
         if (seen.has(kind)) word.remove();

@@ -85,6 +85,16 @@ def test_no_page_has_a_serious_fault(copy):
     assert not found, "\n".join(found)
 
 
+def test_faults_are_found(copy):
+    """Of what is alike one stays to be looked at, and is not of the folded cells."""
+    path = copy / "_build" / "html" / "book" / "chapters" / "20_your_own_galaxies.html"
+    with browser() as chromium, opened(chromium, path, color_scheme="light") as page:
+        page.add_style_tag(content="pre .n { color: #999 !important; background: #aaa !important }")
+        page.evaluate("document.querySelector('main img').removeAttribute('alt')")
+        found = faults(page)
+    assert {fault.split(":")[0] for fault in found} == {"color-contrast", "image-alt"}
+
+
 def test_the_explorer_by_mouse_keys_and_link(copy):
     page_of_galaxies = copy / "_build" / "html" / "book" / "explorer.html"
     script = (copy / "_build" / "html" / "_static" / "explorer" / "galaxies.js").read_text()
