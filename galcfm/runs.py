@@ -8,6 +8,7 @@ with others is refused, so that results of different settings never mix.
 import ast
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,6 +77,12 @@ OUTPUTS = {
     "20_your_own_galaxies": (),
 }
 NOTEBOOKS = tuple(OUTPUTS)
+# The notebooks of the paper, each of which reads what those before it leave; the others read these
+# alone, and in any order.
+PAPER = NOTEBOOKS[:5]
+# Notebooks import `studies`, which the installed package leaves out, from whatever folder they are
+# opened in.
+sys.path.append(str(repository_root() / "notebooks"))
 # All that a run may hold, as patterns of paths below its folder.
 RUN_FILES = (
     *(f"parameters/{name}{end}" for name in NOTEBOOKS for end in (".json", ".lock")),
@@ -84,9 +91,7 @@ RUN_FILES = (
     *(f"{model}/{name}" for model in OUTPUTS["02_training"] for name in MODEL_FILES),
     *(f"variants/*/{name}" for name in MODEL_FILES),
     *(f"figures/*.{end}" for end in ("pdf", "png")),
-    *(f"published/*.{end}" for end in ("json", "parquet")),
-    *(f"published/models/*/{name}" for name in MODEL_FILES),
-    "published/surveys/*/README.md",
+    "studies/*",
 )
 # What was set aside of a notebook.
 ASIDE_FILES = (
@@ -101,15 +106,15 @@ class RunError(ValueError):
 
 
 def profiles() -> list[str]:
-    """Names of the profiles: the folders in `notebooks/parameters`."""
+    """Names of the profiles: `quick`, the notebooks' own, and folders in `notebooks/parameters`."""
     folder = repository_root() / "notebooks" / "parameters"
-    return sorted(p.name for p in folder.iterdir() if p.is_dir())
+    return sorted({"quick", *(p.name for p in folder.iterdir() if p.is_dir())})
 
 
 def parameter_defaults(notebook: str) -> dict:
     """Parameters of a notebook and their defaults, from its cell tagged `parameters`."""
     path = repository_root() / "notebooks" / f"{notebook}.ipynb"
-    for cell in json.loads(path.read_text())["cells"]:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         if "parameters" in cell["metadata"].get("tags", ()):
             return _assignments("".join(cell["source"]))
     raise RunError(f"{path} has no cell tagged 'parameters'")
@@ -167,6 +172,10 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     _require_earlier(notebook, folder, parameters)
     record = _record(notebook, parameters)
     path = _record_path(folder, notebook)
+    if notebook not in PAPER:
+        # A study keeps what it makes by its settings, and processes may share its work.
+        write_json(path, record)
+        return folder
     if not path.exists():
         _require_nothing(notebook, folder)
     else:
@@ -189,22 +198,22 @@ def open_run(notebook: str, variables: Mapping) -> Path:
 
 
 def profile_parameters(profile: str) -> dict[str, dict]:
-    """Parameters of each notebook in a profile, from `notebooks/parameters/PROFILE/*.yaml`.
+    """Parameters of each notebook in a profile.
+
+    They are the notebook's own, but for `profile` and `survey`, which are called as the profile
+    is, and for those that `notebooks/parameters/PROFILE/NOTEBOOK.yaml` names.
 
     Raises:
-        RunError: the profile is unknown, or a file is missing or names other parameters than its
-            notebook has.
+        RunError: the profile is unknown, or a file names a parameter that its notebook lacks.
     """
     found = {}
     for notebook in NOTEBOOKS:
         path = repository_root() / "notebooks" / "parameters" / profile / f"{notebook}.yaml"
-        if profile in profiles() and not path.exists():
-            raise RunError(f"{path} is missing: profile {profile} needs one for each notebook")
-        found[notebook] = yaml.safe_load(path.read_text()) if path.exists() else {}
-        check_parameters(notebook, profile, found[notebook])
-        missing = sorted(set(parameter_defaults(notebook)) - set(found[notebook]))
-        if missing:
-            raise RunError(f"{path} lacks {', '.join(missing)}")
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        check_parameters(notebook, profile, given)
+        own = parameter_defaults(notebook)
+        named = {name: profile for name in ("profile", "survey") if name in own}
+        found[notebook] = own | named | given
     return found
 
 
@@ -243,14 +252,14 @@ def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
             own = [p.removeprefix(f"{name}/") for p in RUN_FILES if p.startswith(f"{name}/")]
             require_own_files(folder / name, own, "a rerun", RunError)
     if record.exists():
-        survey = json.loads(record.read_text())["parameters"]["survey"]
+        survey = json.loads(record.read_text())["parameters"].get("survey", "")
         # Of two that are outdated the older is whole: had the newer been, it would be alone.
         kept = not aside.exists()
         for name, path in _outputs(notebook, folder, survey).items():
             _move(path, aside / name if kept else None)
         _move(record, aside / record.name if kept else None)
     if is_current(aside / record.name):
-        for name, path in _outputs(notebook, folder, parameters["survey"]).items():
+        for name, path in _outputs(notebook, folder, parameters.get("survey", "")).items():
             _move(aside / name, path)
         _move(aside / record.name, record)
         shutil.rmtree(aside)
@@ -363,23 +372,26 @@ def _record(notebook: str, parameters: Mapping) -> dict:
         "parameters": dict(parameters),
         "parameter_hash": digest(dict(parameters)),
         "code": code_digest(script_of(notebook)),
-        "survey": None if notebook == NOTEBOOKS[0] else _survey_digest(parameters["survey"]),
+        "survey": _survey_read(notebook, parameters),
         "provenance": provenance(),
     }
 
 
-def _survey_digest(survey: str) -> str | None:
-    """Of the content of a survey's files."""
-    path = survey_folder(survey) / "survey.json"
+def _survey_read(notebook: str, parameters: Mapping) -> str | None:
+    """Digest of the content of the files of the survey that a notebook reads."""
+    if notebook == NOTEBOOKS[0] or "survey" not in parameters:
+        return None
+    path = survey_folder(parameters["survey"]) / "survey.json"
     return digest(json.loads(path.read_text()).get("files")) if path.exists() else None
 
 
 def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:
+    # A notebook without the parameter `survey` reads neither a survey nor a run's models.
+    if notebook == NOTEBOOKS[0] or "survey" not in parameters:
+        return
     command = "papermill notebooks/{}.ipynb out.ipynb"
     survey = parameters["survey"]
     options = {"profile": parameters["profile"], "run": parameters["run"]}
-    if notebook == NOTEBOOKS[0]:
-        return
     if not (survey_folder(survey) / "survey.json").exists():
         arguments = f" -p survey {survey} -p profile {parameters['profile']}"
         raise RunError(

@@ -117,7 +117,7 @@ figures.model_comparison(
 #
 # The rest of this chapter is of one training of each model, and a training is
 # one draw of weights, order and noise. So the command `python -m
-# galcfm.studies.training_seeds` trained both models of the `quick` profile
+# studies.training_seeds` trained both models of the `quick` profile
 # with three seeds; the error holds the spread of the galaxies and that of the
 # trainings. Beside them stand two controls of {doc}`09_is_the_survey_real`,
 # small flows that are given numbers instead of a picture: six measurements on

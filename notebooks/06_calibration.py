@@ -26,7 +26,7 @@
 # The recipe of the `quick` profile was chosen on 5,000 other galaxies; those
 # of this chapter only judge it. They were ranked once, under the models of
 # that profile and variants of their training, by the command
-# `python -m galcfm.studies.calibration`; this chapter reads the ranks and
+# `python -m studies.calibration`; this chapter reads the ranks and
 # tests them.
 
 # %% tags=["parameters", "hide-input"]
@@ -47,7 +47,7 @@ from galcfm.figures import tables
 from galcfm.flow import FAST_STEPS
 from galcfm.metrics import rank_statistics
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.studies import calibration
+from studies import calibration
 
 folder = runs.open_run("06_calibration", globals())
 published = paths.published_folder() / "calibration.json"

@@ -25,7 +25,7 @@
 # test split, holds the photometry flow against it, and asks how much of what
 # an image adds photometry could have had.
 #
-# The results are stored; `python -m galcfm.studies.exact` makes them again.
+# The results are stored; `python -m studies.exact` makes them again.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss

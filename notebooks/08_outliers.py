@@ -39,7 +39,7 @@ from myst_nb import glue
 from galcfm import figures, metrics, paths, runs, stored_posteriors
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.studies import outliers
+from studies import outliers
 from galcfm.survey import Survey
 
 folder = runs.open_run("08_outliers", globals())

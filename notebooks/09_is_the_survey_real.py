@@ -22,8 +22,8 @@
 # simulation against real galaxies, says where it fails, and shows what a
 # picture may and may not tell in it. The real galaxies are not part of this
 # book: their numbers come from stored results that two commands make again,
-# `python -m galcfm.studies.realism --cutouts FOLDER` and
-# `python -m galcfm.studies.picture_controls`. The sheet of cutouts shows this run's own survey; with the profile `sdss` those are real.
+# `python -m studies.realism --cutouts FOLDER` and
+# `python -m studies.picture_controls`. The sheet of cutouts shows this run's own survey; with the profile `sdss` those are real.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss

@@ -26,7 +26,7 @@
 # where they differ, at least one is.
 #
 # The models are small: photometry without pictures, trained on the training
-# split of 60,000 simulated galaxies by `python -m galcfm.studies.real_galaxies` and kept in
+# split of 60,000 simulated galaxies by `python -m studies.real_galaxies` and kept in
 # `data/published/models`. One is told the redshift, which real catalogues
 # have; the other, like the models of the paper, is not.
 
@@ -50,7 +50,7 @@ from myst_nb import glue
 from galcfm import figures, paths, runs
 from galcfm.figures import tables
 from galcfm.posterior import LEVEL
-from galcfm.studies import real_galaxies
+from studies import real_galaxies
 from galcfm.survey import Survey
 
 folder = runs.open_run("10_tried_on_the_sky", globals())
@@ -209,7 +209,7 @@ for name, posterior in posteriors.items():
 #
 # No real picture can be kept in this book. What simple measurements say of
 # 200 real cutouts, the half that judges, and of as many simulated ones was
-# stored by `python -m galcfm.studies.realism --cutouts FOLDER`; {doc}`09_is_the_survey_real` tells what
+# stored by `python -m studies.realism --cutouts FOLDER`; {doc}`09_is_the_survey_real` tells what
 # it means for the image model.
 
 # %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}, "image": {"alt": "A row a measurement: a dot and a bar for real cutouts and one below for simulated ones, in real standard deviations from the real median."}}

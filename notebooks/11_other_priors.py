@@ -46,7 +46,7 @@ from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import RELATIONS
-from galcfm.studies import priors
+from studies import priors
 from galcfm.survey import Survey
 
 folder = runs.open_run("11_other_priors", globals())
@@ -183,7 +183,7 @@ print(f"median effective share of the draws: {share:.3f}")
 # weights raise the mean burst of main-sequence galaxies, and the photometry
 # model of the `quick` profile learns on for a few epochs with each galaxy
 # drawn as often as its weight says. The command
-# `python -m galcfm.studies.priors` did this and judged both models on the test
+# `python -m studies.priors` did this and judged both models on the test
 # galaxies with the same weights.
 
 # %%

@@ -29,7 +29,7 @@
 # Pixels are 1.2″ wide, the galaxies those of {doc}`16_what_a_picture_is_worth`
 # with all ties.
 #
-# The results are stored; `python -m galcfm.studies.other_methods` makes them
+# The results are stored; `python -m studies.other_methods` makes them
 # again, in some hours.
 
 # %% tags=["parameters", "hide-input"]
@@ -49,10 +49,10 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from galcfm import Survey, figures, paths, runs
 from galcfm.figures import tables
-from galcfm.methods.base import labelled, photometry
-from galcfm.methods.neighbours import Neighbours
-from galcfm.studies.judging import judge
-from galcfm.studies.other_methods import LABEL, gain_over
+from studies.methods.base import labelled, photometry
+from studies.methods.neighbours import Neighbours
+from studies.judging import judge
+from studies.other_methods import LABEL, gain_over
 
 folder = runs.open_run("12_other_methods", globals())
 published = paths.published_folder()
@@ -323,7 +323,7 @@ tables.method_notes(rows)
 # that gives a value a property inherits the rest: a normal distribution about
 # it, as wide as it is wrong on validation. Here the mean of the nearest
 # neighbours in colour and magnitude, tried on this run's own survey. In a file
-# of `galcfm/methods`, with a row in `galcfm.studies.other_methods.ROWS`, it
+# of `galcfm/methods`, with a row in `studies.other_methods.ROWS`, it
 # would stand in the tables above.
 
 # %%

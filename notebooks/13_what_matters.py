@@ -28,8 +28,8 @@
 # holds the scatter of galaxies and of trainings. The survey is that of
 # {doc}`16_what_a_picture_is_worth` with all ties.
 #
-# The results are stored; `python -m galcfm.studies.what_matters` makes them
-# again, in some hours, and `galcfm.studies.other_populations` and
+# The results are stored; `python -m studies.what_matters` makes them
+# again, in some hours, and `studies.other_populations` and
 # `other_instruments` those of the last two sections.
 
 # %% tags=["parameters", "hide-input"]
@@ -46,7 +46,7 @@ from myst_nb import glue
 
 from galcfm import figures, paths, runs
 from galcfm.figures import tables
-from galcfm.studies.other_populations import CLASSES, TRAININGS
+from studies.other_populations import CLASSES, TRAININGS
 
 folder = runs.open_run("13_what_matters", globals())
 published = paths.published_folder()
@@ -334,7 +334,7 @@ print(
 #
 # `Point("half the width", {"hidden_width": 128})` as an entry of an axis in
 # `AXES` of `galcfm/studies/what_matters.py`; then
-# `python -m galcfm.studies.what_matters --axes AXIS` trains what is not stored
+# `python -m studies.what_matters --axes AXIS` trains what is not stored
 # yet, and it stands in the tables here.
 #
 # </details>

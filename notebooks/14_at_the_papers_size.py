@@ -44,7 +44,7 @@ from myst_nb import glue
 
 from galcfm import figures, runs
 from galcfm.figures import tables
-from galcfm.studies.paper_scale import extrapolated, load_scale
+from studies.paper_scale import extrapolated, load_scale
 
 folder = runs.open_run("14_at_the_papers_size", globals())
 found, test, posteriors, shown, images = load_scale("tuned_cpu")

@@ -34,7 +34,7 @@
 # ({doc}`09_is_the_survey_real`). All rows were then made anew, and nothing has
 # changed since.
 #
-# The results are stored; `python -m galcfm.studies.account` makes them again.
+# The results are stored; `python -m studies.account` makes them again.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -50,7 +50,7 @@ from myst_nb import glue
 
 from galcfm import figures, paths, runs
 from galcfm.figures import tables
-from galcfm.studies.account import LADDER
+from studies.account import LADDER
 
 folder = runs.open_run("16_what_a_picture_is_worth", globals())
 published = paths.published_folder()

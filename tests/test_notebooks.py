@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from galcfm import runs
-from galcfm.studies.stored import BOOK_SURVEY
 from galcfm.training import RECIPES, Recipe
+from studies.stored import BOOK_SURVEY
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

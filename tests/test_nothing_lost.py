@@ -21,9 +21,9 @@ from galcfm.metrics import LogDensities
 from galcfm.runs import RunError
 from galcfm.sdss import DownloadError, Ledger
 from galcfm.simulate import simulate_survey
-from galcfm.studies import stored
 from galcfm.survey import SurveyWriter
 from galcfm.training import TrainingSettings, train
+from studies import stored
 
 SMALL = {"width": 8, "depth": 1}
 SMALLEST = toy_survey(12, images=False)

@@ -303,8 +303,8 @@ def cutout_comparison(statistics: Mapping, *, source: str) -> Figure:
 
     Arguments:
         statistics: the 10th, 50th and 90th percentile in `real` and in `simulated` of each
-            statistic of `galcfm.studies.morphology.measure`, as
-            `galcfm.studies.realism.compare_cutouts` gives them.
+            statistic of `studies.morphology.measure`, as
+            `studies.realism.compare_cutouts` gives them.
     """
     names = [name for name in CUTOUT_STATISTICS if name in statistics]
     figure = new_figure(7, 0.9 + 0.34 * len(names), source)

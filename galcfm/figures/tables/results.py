@@ -173,8 +173,8 @@ def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
     """What the image adds over photometry [nat], training by training, beside two controls.
 
     Arguments:
-        results: `training_seeds.json`, of `galcfm.studies.training_seeds`.
-        experiments: those of `controls.json`, of `galcfm.studies.picture_controls`.
+        results: `training_seeds.json`, of `studies.training_seeds`.
+        experiments: those of `controls.json`, of `studies.picture_controls`.
     """
     shape = experiments["shape"]["gain"]
     gains = {

@@ -41,7 +41,7 @@ def beside_the_paper(results: Mapping) -> pd.DataFrame:
     """The paper's table and ours by the same metrics, kernel estimates included.
 
     Arguments:
-        results: of `galcfm.studies.paper_scale`.
+        results: of `studies.paper_scale`.
     """
     rows = {}
     for metric, symbol in METRICS.items():
@@ -96,7 +96,7 @@ def costs(of_recipes: Mapping[str, Mapping]) -> pd.DataFrame:
     """Speed of training and of drawing, a column a recipe.
 
     Arguments:
-        of_recipes: results of `galcfm.studies.paper_scale` by what the recipe is called.
+        of_recipes: results of `studies.paper_scale` by what the recipe is called.
     """
     columns = {}
     for name, results in of_recipes.items():

@@ -242,7 +242,7 @@ def method_metrics(rows: Mapping[str, Mapping]) -> pd.DataFrame:
         rows: of `methods.json`.
 
     Returns:
-        `method`, `property`, `metric` of `galcfm.studies.judging.judge`, its mean `value` over
+        `method`, `property`, `metric` of `studies.judging.judge`, its mean `value` over
         `trainings`, and their number.
     """
     found = []
@@ -263,7 +263,7 @@ def method_properties(rows: Mapping[str, Mapping], metric: str, digits: int = 3)
 
     Arguments:
         rows: of `methods.json`.
-        metric: of `galcfm.studies.judging.judge`, e.g. `"rmse"`.
+        metric: of `studies.judging.judge`, e.g. `"rmse"`.
         digits: after the point.
     """
     numbers = method_metrics(rows).query("metric == @metric")

@@ -54,7 +54,7 @@ def exact_checks(result: Mapping) -> pd.DataFrame:
     """How far the exact posteriors agree with themselves and with the prior's own examples.
 
     Arguments:
-        result: of `galcfm.studies.exact.summarise`.
+        result: of `studies.exact.summarise`.
     """
     sampler, brute = result["sampler"], result["sampler"]["brute_force"]
     rows = {
@@ -79,7 +79,7 @@ def exact_gaps(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
     """Log-density, gap and classifier accuracy of each posterior, and the flows' widths.
 
     Arguments:
-        result: of `galcfm.studies.exact.summarise`.
+        result: of `studies.exact.summarise`.
         names: what the posteriors are called.
     """
     gaps = {"gap": "below the exact one [nat]", "extrapolated_gap": "extrapolated [nat]"}
@@ -104,7 +104,7 @@ def exact_information(result: Mapping) -> pd.DataFrame:
     """Information on each property [nat], and how narrow the exact posterior is.
 
     Arguments:
-        result: of `galcfm.studies.exact.summarise`.
+        result: of `studies.exact.summarise`.
     """
     rows = {}
     for p in PROPERTIES:

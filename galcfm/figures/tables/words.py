@@ -28,7 +28,7 @@ METRICS = {"delta_log_p": "Δlog p", "d_kl": "D_KL"}
 
 SYMBOLS = {p.name: p.paper_symbol for p in PROPERTIES}
 
-# How the tests of `galcfm.studies.calibration` are called in tables.
+# How the tests of `studies.calibration` are called in tables.
 TESTS = {"hpd": "density", "tarp": "distance", **SYMBOLS, "hpd_smoothed": "density, smoothed"}
 
 

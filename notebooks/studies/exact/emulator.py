@@ -1,0 +1,135 @@
+"""A fast imitation of the simulator's photometry, to search with and never to judge by."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from galcfm.paths import replacing
+from studies.exact.latents import Light, n_latents, star_forming
+
+WIDTH = 96
+# From r and the differences of the other bands to it, which are predicted, to ugriz.
+MAGNITUDES_OF = np.eye(5) + (np.arange(5) == 2)[:, None] * (np.arange(5) != 2)
+
+
+class Emulator(nn.Module):
+    """Magnitudes and their noise from latents: a linear fit and a small network on top.
+
+    Arguments:
+        n_features: columns of what `star_forming` says.
+    """
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        layers = []
+        for n_in in (n_features, WIDTH, WIDTH):
+            layers += [nn.Linear(n_in, WIDTH), nn.SiLU()]
+        self.network = nn.Sequential(*layers, nn.Linear(WIDTH, 10))
+        for name, shape in {
+            "mean": (n_features,),
+            "std": (n_features,),
+            "linear": (n_features + 1, 10),
+            "residual": (10,),
+            "grey": (),
+            "spread": (5,),
+        }.items():
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+
+    @torch.no_grad()
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Whether galaxies belong to the survey `(n,)`, magnitudes and errors `(n, 5)`.
+
+        Arguments:
+            x: standard normal numbers, `(n, n_latents())`.
+        """
+        kept, features = star_forming(x)
+        scaled = self.scaled(features)
+        out = self.base(scaled) + self.network(scaled.float()).double() * self.residual
+        out = out.numpy()
+        return kept, out[:, :5] @ MAGNITUDES_OF, np.exp(out[:, 5:])
+
+    def log_likelihood(self, x: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
+        """Log-likelihood of observed magnitudes `(5,)`, with the emulator's own scatter, `(n,)`.
+
+        Magnitudes that are NaN are missing.
+        """
+        kept, expected, errors = self(x)
+        known = ~np.isnan(magnitudes)
+        grey = self.grey.item() ** 2
+        variance = (errors**2 + self.spread.numpy() ** 2)[:, known]
+        wrong = (magnitudes - expected)[:, known]
+        # The covariance is diagonal but for a constant: Sherman & Morrison (1950).
+        shared = 1 + grey * (1 / variance).sum(axis=1)
+        chi_squared = (wrong**2 / variance).sum(axis=1)
+        chi_squared -= grey * (wrong / variance).sum(axis=1) ** 2 / shared
+        found = -0.5 * (chi_squared + np.log(variance).sum(axis=1) + np.log(shared))
+        return np.where(kept, found, -np.inf)
+
+    def scaled(self, features: np.ndarray) -> Tensor:
+        return (torch.from_numpy(features) - self.mean) / self.std
+
+    def base(self, scaled: Tensor) -> Tensor:
+        return scaled @ self.linear[1:] + self.linear[0]
+
+    def save(self, path: Path) -> None:
+        """Write the weights to `path`."""
+        with replacing(path) as temporary:
+            save_file(self.state_dict(), temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> "Emulator":
+        """Read the weights from `path`."""
+        weights = load_file(path)
+        emulator = cls(len(weights["mean"]))
+        emulator.load_state_dict(weights)
+        return emulator.eval()
+
+
+def train_emulator(x: np.ndarray, light: Light, *, n_steps: int, seed: int = 0) -> Emulator:
+    """Train an emulator on simulated galaxies, the last tenth of which it is judged on.
+
+    Arguments:
+        x: standard normal numbers, `(n, n_latents())`.
+        light: what `shine` makes of them.
+        n_steps: training steps of 512 galaxies.
+        seed: of weights and batches.
+
+    Returns:
+        The emulator. Its magnitudes scatter about the simulator's by `grey` in all bands at once
+        and by `spread` in each.
+    """
+    if x.shape[1] != n_latents():
+        raise ValueError(f"x has {x.shape[1]} columns: the simulator draws {n_latents()}")
+    torch.manual_seed(seed)
+    features = star_forming(x)[1]
+    n_train = len(x) - len(x) // 10
+    emulator = Emulator(features.shape[1])
+    std = features.std(axis=0)
+    emulator.mean.copy_(torch.from_numpy(features.mean(axis=0)))
+    emulator.std.copy_(torch.from_numpy(np.where(std > 0, std, 1.0)))
+    colours = light.magnitudes @ np.linalg.inv(MAGNITUDES_OF)
+    targets = torch.from_numpy(np.concatenate([colours, np.log(light.errors)], axis=1))
+    scaled = emulator.scaled(features)
+    design = torch.cat([torch.ones_like(scaled[:, :1]), scaled], 1)
+    emulator.linear.copy_(torch.linalg.lstsq(design, targets, driver="gelsd").solution)
+    rest = targets - emulator.base(scaled)
+    emulator.residual.copy_(rest.std(dim=0))
+    inputs, outputs = scaled.float(), (rest / emulator.residual).float()
+    optimiser = torch.optim.AdamW(emulator.network.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, n_steps)
+    for _ in range(n_steps):
+        rows = torch.randint(n_train, (512,))
+        loss = (emulator.network(inputs[rows]) - outputs[rows]).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    emulator.eval()
+    wrong = emulator(x[n_train:])[1] - light.magnitudes[n_train:]
+    grey = wrong.mean(axis=1)
+    emulator.grey.copy_(torch.tensor(grey.std()))
+    emulator.spread.copy_(torch.from_numpy((wrong - grey[:, None]).std(axis=0)))
+    return emulator

@@ -1,0 +1,136 @@
+"""The exact posterior of a galaxy as weighted particles, and the likelihood that weighs them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from galcfm.metrics import effective_sample_size
+from galcfm.properties import BANDS, PROPERTY_NAMES
+from galcfm.simulate import labels
+from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
+from studies.exact.emulator import Emulator
+from studies.exact.latents import Light, n_latents, shine
+from studies.exact.sampler import kernel_log_density, temper
+
+
+@dataclass(frozen=True)
+class ExactPosterior:
+    """Weighted particles of a galaxy's exact posterior.
+
+    Arguments:
+        properties: as measured, without errors, `(n, 5)`.
+        log_weights: `(n,)`; they undo what the emulator did wrong.
+        measured: the mean of the measured properties, given the noise that the observed magnitudes
+            then have, `(n, 5)`.
+        errors: standard deviations about it, `(n, 5)`.
+    """
+
+    properties: np.ndarray
+    log_weights: np.ndarray
+    measured: np.ndarray
+    errors: np.ndarray
+
+    @classmethod
+    def sample(
+        cls, emulator: Emulator, magnitudes, rng, n_particles: int, **moves: int
+    ) -> "ExactPosterior":
+        """Search with the emulator, judge with the simulator.
+
+        Arguments:
+            emulator: of `train_emulator`.
+            magnitudes: observed, `(5,)`, NaN where a band is missing.
+            rng: random numbers.
+            n_particles: number of particles.
+            moves: `moves`, `last_moves` and `kept` of `temper`.
+        """
+        x = temper(
+            lambda x: emulator.log_likelihood(x, magnitudes), n_particles, n_latents(), rng, **moves
+        )
+        light = shine(x)
+        log_weights = log_likelihood(light, magnitudes) - emulator.log_likelihood(x, magnitudes)
+        return cls.of(light, magnitudes, log_weights, rng)
+
+    @classmethod
+    def of(cls, light: Light, magnitudes, log_weights: np.ndarray, rng) -> "ExactPosterior":
+        """Particles from galaxies, each with measurement errors of a size drawn for it.
+
+        Arguments:
+            light: the galaxies.
+            magnitudes: observed, `(5,)`, NaN where a band is missing.
+            log_weights: `(n,)`.
+            rng: draws the sizes of the errors, and the noise of bands that are missing.
+        """
+        sizes = labels.error_sizes(rng, len(log_weights))
+        mass = PROPERTY_NAMES.index("log_stellar_mass")
+        measured, noise = light.properties.copy(), magnitudes - light.magnitudes
+        if np.isnan(magnitudes).any():
+            drawn = light.errors * rng.standard_normal(noise.shape)
+            noise = np.where(np.isnan(noise), drawn, noise)
+            # The galaxy is in the survey, whether its r is known or not.
+            r = BANDS.index("r")
+            bright = light.magnitudes[:, r] + noise[:, r] < MAGNITUDE_LIMIT
+            log_weights = np.where(bright, log_weights, -np.inf)
+        measured[:, mass] += labels.mass_error_by_noise(noise)
+        sizes["log_stellar_mass"] = labels.mass_error_left(sizes["log_stellar_mass"], light.errors)
+        errors = np.stack([sizes[name] for name in PROPERTY_NAMES], axis=1)
+        return cls(light.properties, log_weights, measured, errors)
+
+    @property
+    def effective_size(self) -> float:
+        """Effective number of particles."""
+        return float(effective_sample_size(self.log_weights))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights that sum to 1, `(n,)`."""
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        return weights / weights.sum()
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of the properties, `(5,)` each."""
+        mean = self.weights @ self.properties
+        return mean, np.sqrt(self.weights @ (self.properties - mean) ** 2)
+
+    def log_prob(self, theta, smoothing=0.0, columns=slice(None)) -> float:
+        """Log-density at measured properties `theta (5,)`, in nat.
+
+        Arguments:
+            theta: measured properties, `(5,)`.
+            smoothing: standard deviations by which the density is blurred, `(5,)`.
+            columns: the properties whose joint density is asked for; by default all.
+        """
+        widths = np.hypot(self.errors, smoothing)[:, columns]
+        found = kernel_log_density(
+            theta[None, columns], self.measured[:, columns], self.log_weights, widths
+        )
+        return float(found[0])
+
+    def draws(self, n: int, smoothing, rng) -> np.ndarray:
+        """Draws of measured properties, blurred by a normal kernel, `(n, 5)`."""
+        rows = rng.choice(len(self.weights), n, p=self.weights)
+        widths = np.hypot(self.errors[rows], smoothing)
+        return self.measured[rows] + widths * rng.standard_normal(widths.shape)
+
+    @staticmethod
+    def joined(parts: list["ExactPosterior"]) -> "ExactPosterior":
+        """Independent runs of the sampler as one, each with the same total weight."""
+        log_weights = [part.log_weights - logsumexp(part.log_weights) for part in parts]
+        whole = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("properties", "measured", "errors")
+        }
+        return ExactPosterior(log_weights=np.concatenate(log_weights), **whole)
+
+
+def log_likelihood(light: Light, magnitudes) -> np.ndarray:
+    """Log-likelihood of observed magnitudes `(5,)` for each galaxy, up to a constant, `(n,)`.
+
+    Magnitudes that are NaN are missing. Minus infinity where the lines are not seen: such a galaxy
+    is not in the survey.
+    """
+    known = ~np.isnan(magnitudes)
+    errors = light.errors[:, known]
+    wrong = (magnitudes - light.magnitudes)[:, known] / errors
+    found = -0.5 * (wrong**2).sum(axis=1) - np.log(errors).sum(axis=1)
+    return np.where(light.seen, found, -np.inf)

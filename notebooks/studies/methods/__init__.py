@@ -1,0 +1,54 @@
+"""Other ways from galaxies to posteriors, all used alike, so that they can be compared.
+
+Each is a class in a file of its own: its constructor takes settings, `fit(survey)` learns and
+returns the method, `sample(galaxies, n)` draws and `log_prob(theta, galaxies)` weighs. What is
+simplified against the paper that a method is from, its docstring says. Needs
+`pip install "galcfm[methods]"`; each package is imported where it is used.
+
+Example:
+    A method of one's own is a class like this one; a row of `studies.other_methods.ROWS`
+    then puts it into the table::
+
+        class Mean(PointMethod):
+            def fit_point(self, survey, progress):
+                self.mean = labelled(survey, "train").properties.mean(axis=0)
+                self.training = {"seconds": 0.0}
+
+            def predict(self, galaxies):
+                return np.tile(self.mean, (len(galaxies), 1))
+"""
+
+from studies.methods.annuli import AnnulusFlow
+from studies.methods.base import Method, PointMethod, labelled
+from studies.methods.boosting import Boosting
+from studies.methods.contrastive import AlignedFlow
+from studies.methods.descent import Descent
+from studies.methods.encoders import ENCODERS, make_encoder
+from studies.methods.flow_variants import FlowVariant
+from studies.methods.latents import LatentFlow
+from studies.methods.morphology import MorphologyFlow
+from studies.methods.ours import FlowMatching
+from studies.methods.regression import PictureRegression
+from studies.methods.sed_fitting import SedFitting
+from studies.methods.spectral_diffusion import SpectralDiffusion
+from studies.methods.spline_flow import SplineFlow
+
+__all__ = [
+    "ENCODERS",
+    "AlignedFlow",
+    "AnnulusFlow",
+    "Boosting",
+    "Descent",
+    "FlowMatching",
+    "FlowVariant",
+    "LatentFlow",
+    "Method",
+    "MorphologyFlow",
+    "PictureRegression",
+    "PointMethod",
+    "SedFitting",
+    "SpectralDiffusion",
+    "SplineFlow",
+    "labelled",
+    "make_encoder",
+]

@@ -1,0 +1,170 @@
+"""Flow matching with one part exchanged: encoder, pooling, or how the condition comes in.
+
+With the paper's parts it is the model of `FlowMatching`, trained from nothing as the other methods
+are: so differences between variants are differences between their parts.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from galcfm.flow import FAST_STEPS, ConditionalFlow
+from studies.methods.conditional import Conditional
+from galcfm.networks import VelocityField, VelocityNetwork
+from galcfm.posterior import galaxy_seeds
+from galcfm.survey import Survey
+
+__all__ = ["CONDITIONINGS", "CrossAttentionNetwork", "FlowVariant", "ModulatedNetwork"]
+
+TOKENS = 8
+
+
+class ModulatedNetwork(VelocityField):
+    """A velocity whose layers are scaled and shifted by the condition (Perez et al. 2018, FiLM).
+
+    Arguments:
+        dim, condition_dim, width, depth: as `VelocityNetwork` has them.
+    """
+
+    def __init__(self, dim: int, condition_dim: int, width: int = 256, depth: int = 3):
+        super().__init__(dim)
+        self.first = nn.Linear(1 + dim, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.output = nn.Linear(width, dim)
+        self.modulation = nn.Sequential(
+            nn.Linear(condition_dim, width), nn.SiLU(), nn.Linear(width, 2 * depth * width)
+        )
+
+    def prepare(self, condition: Tensor) -> Tensor:
+        """Scales and shifts of all layers, `(..., 2 depth width)`."""
+        return self.modulation(condition)
+
+    def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
+        """Velocity `(..., d)`."""
+        t, x = torch.broadcast_tensors(t, x)
+        h = self.first(torch.cat([t[..., :1], x], dim=-1))
+        layers = prepared.chunk(1 + len(self.hidden), dim=-1)
+        for k, both in enumerate(layers):
+            scale, shift = both.chunk(2, dim=-1)
+            h = functional.silu((1 + scale) * (h if k == 0 else self.hidden[k - 1](h)) + shift)
+        return self.output(h)
+
+
+class CrossAttentionNetwork(VelocityField):
+    """A velocity that asks the condition, in tokens, by attention (Vaswani et al. 2017).
+
+    The condition becomes some tokens; each hidden layer adds what a query made of it finds there,
+    in four heads.
+
+    Arguments:
+        dim, condition_dim, width, depth: as `VelocityNetwork` has them.
+    """
+
+    def __init__(self, dim: int, condition_dim: int, width: int = 256, depth: int = 3):
+        super().__init__(dim)
+        self.heads = 4
+        self.first = nn.Linear(1 + dim, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.query = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(depth))
+        self.merge = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.output = nn.Linear(width, dim)
+        self.tokens = nn.Linear(condition_dim, TOKENS * width)
+        self.keys_and_values = nn.Linear(width, 2 * width)
+
+    def prepare(self, condition: Tensor) -> Tensor:
+        """Keys and values of the tokens, `(..., TOKENS 2 width)`."""
+        tokens = functional.silu(self.tokens(condition)).unflatten(-1, (TOKENS, -1))
+        return self.keys_and_values(tokens).flatten(-2)
+
+    def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
+        """Velocity `(..., d)`."""
+        t, x = torch.broadcast_tensors(t, x)
+        h = self.first(torch.cat([t[..., :1], x], dim=-1))
+        keys, values = prepared.unflatten(-1, (TOKENS, 2, self.heads, -1)).unbind(-3)
+        for query, merge, layer in zip(self.query, self.merge, self.hidden, strict=True):
+            q = query(h).unflatten(-1, (self.heads, -1)).unsqueeze(-3)
+            weights = (q * keys).sum(-1, keepdim=True) / math.sqrt(q.shape[-1])
+            found = (weights.softmax(dim=-3) * values).sum(dim=-3).flatten(-2)
+            h = h + merge(found)
+            h = h + layer(functional.silu(h))
+        return self.output(functional.silu(h))
+
+
+CONDITIONINGS = {
+    "concatenation": VelocityNetwork,
+    "modulation": ModulatedNetwork,
+    "cross_attention": CrossAttentionNetwork,
+}
+
+
+class FlowVariant(Conditional):
+    """Conditional flow matching, its parts chosen.
+
+    Arguments:
+        conditioning: of `CONDITIONINGS`; the paper's is `"concatenation"`.
+        sigma: width of the path, standardised units.
+        hidden_width, depth: of the velocity network.
+        draws_per_galaxy: draws of time and noise for each galaxy of a batch.
+        steps: Runge-Kutta steps of draws; of densities twice as many, `density_steps`.
+        options: of `Conditional`.
+
+    Raises:
+        ValueError: no such conditioning.
+    """
+
+    def __init__(
+        self,
+        *,
+        conditioning: str = "concatenation",
+        sigma: float = 0.05,
+        hidden_width: int = 256,
+        depth: int = 3,
+        draws_per_galaxy: int = 8,
+        steps: int = FAST_STEPS,
+        **options,
+    ):
+        if conditioning not in CONDITIONINGS:
+            raise ValueError(
+                f"no conditioning called {conditioning!r}: choose from {', '.join(CONDITIONINGS)}"
+            )
+        super().__init__(**options)
+        self.conditioning, self.sigma = conditioning, sigma
+        self.steps, self.density_steps = steps, 2 * steps
+        self.network_size = {"width": hidden_width, "depth": depth}
+        self.draws_per_galaxy = draws_per_galaxy
+
+    def make_head(self, n_condition: int) -> nn.Module:
+        """The untrained flow."""
+        network = CONDITIONINGS[self.conditioning]
+        d = len(self.properties)
+        return ConditionalFlow(network(d, n_condition, **self.network_size), self.sigma)
+
+    def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
+        """Squared error of the velocity, mean over draws and properties."""
+        k, (n, d) = self.draws_per_galaxy, theta.shape
+        # Stratified over the draws of a galaxy, as in this book's own training.
+        t = torch.arange(k)[:, None, None] + torch.rand(k, n, 1, generator=generator)
+        t, x_0, epsilon = (
+            x.to(theta) for x in (t / k, *torch.randn(2, k, n, d, generator=generator))
+        )
+        prepared = head.network.prepare(condition)
+        velocity = head.network.evaluate(t, head.path(x_0, theta, t, epsilon), prepared)
+        return (velocity - (theta - x_0)).square().mean(dim=(0, 2))
+
+    @torch.no_grad()
+    def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
+        """Draws, physical units, `(n_galaxies, n, 5)`."""
+        seeds = galaxy_seeds(galaxies.object_id, seed)
+        flow = self.network.head
+        return self.scale.back(flow.sample(self.conditions(galaxies), n, self.steps, seeds=seeds))
+
+    @torch.no_grad()
+    def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
+        """Exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
+        found = self.network.head.log_prob(
+            self.scale(theta), self.conditions(galaxies), self.density_steps
+        )
+        return found.double().cpu().numpy() - self.scale.log_volume

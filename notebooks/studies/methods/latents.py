@@ -1,0 +1,117 @@
+"""Pictures as latents of an autoencoder, and a flow on these and photometry: the nearest rival.
+
+After arXiv 2511.12737: a variational autoencoder (Kingma & Welling 2014) learns the pictures by
+themselves, without any label, and a normalizing flow gives the properties under its latents and
+photometry. Whether features that redraw a picture are those that tell its physics is the question.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studies.methods.base import labelled
+from studies.methods.descent import Descent, descend, turned
+from studies.methods.encoders import binned, make_encoder
+from studies.methods.spline_flow import SplineFlow
+from galcfm.posterior import default_device
+from galcfm.survey import Survey
+
+__all__ = ["Autoencoder", "LatentFlow"]
+
+DRAWING = Descent(learning_rate=1e-3, batch_size=128, max_epochs=20, patience=20)
+
+
+class Autoencoder(nn.Module):
+    """A variational autoencoder of pictures, whose latents serve as an image encoder's features.
+
+    Arguments:
+        n_latents: width of the latent space.
+        weight: of the divergence of the latents from a standard normal distribution, relative to
+            the likelihood of pixels of unit variance.
+        crop, bin_factor, width: as `make_encoder` has them; `crop / bin_factor` is a multiple of 8.
+    """
+
+    def __init__(
+        self,
+        n_latents: int = 32,
+        weight: float = 1.0,
+        *,
+        crop: int = 96,
+        bin_factor: int = 3,
+        width: int = 128,
+    ):
+        super().__init__()
+        self.weight, self.n_features = weight, n_latents
+        self.pixels = make_encoder("paper", crop=crop, bin_factor=bin_factor, width=width)
+        self.latents = nn.Linear(width, 2 * n_latents)
+        self.start = (64, crop // bin_factor // 8, crop // bin_factor // 8)
+        layers = []
+        for n_in, n_out in ((64, 32), (32, 16), (16, 16)):
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(n_in, n_out, 3, padding=1), nn.SiLU()]
+        self.decoder = nn.Sequential(
+            nn.Linear(n_latents, int(np.prod(self.start))),
+            nn.Unflatten(1, self.start),
+            *layers,
+            nn.Conv2d(16, 3, 3, padding=1),
+        )
+
+    def bin(self, images: Tensor) -> Tensor:
+        """As `galcfm.networks.ImageEncoder` has it."""
+        return self.pixels.bin(images)
+
+    def standardise(self, images: Tensor) -> None:
+        """As `galcfm.networks.ImageEncoder` has it."""
+        self.pixels.standardise(images)
+
+    def encode(self, binned: Tensor) -> Tensor:
+        """Means of the latents, `(n, n_latents)`."""
+        return self.latents(self.pixels.encode(binned)).chunk(2, dim=1)[0]
+
+    def loss(self, binned: Tensor, generator: torch.Generator) -> Tensor:
+        """Bound on the negative log-likelihood of the pixels, up to a constant, `(n,)`."""
+        mean, log_variance = self.latents(self.pixels.encode(binned)).chunk(2, dim=1)
+        noise = torch.randn(mean.shape, generator=generator).to(mean)
+        drawn = self.decoder(mean + noise * (0.5 * log_variance).exp())
+        misfit = 0.5 * (drawn - self.pixels.prepare(binned)).square().sum(dim=(1, 2, 3))
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+        return misfit + self.weight * divergence
+
+
+class LatentFlow(SplineFlow):
+    """A spline flow on photometry and the latents of an autoencoder of pictures.
+
+    Arguments:
+        n_latents, weight: of the autoencoder.
+        drawing: how it is trained.
+        options: of `SplineFlow`.
+    """
+
+    def __init__(
+        self, *, n_latents: int = 32, weight: float = 1.0, drawing: Descent = DRAWING, **options
+    ):
+        super().__init__(frozen=True, **options)
+        self.n_latents, self.weight, self.drawing = n_latents, weight, drawing
+
+    def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
+        """Train the autoencoder on the pictures, freeze it, and train the flow."""
+        torch.manual_seed(self.descent.seed)
+        self.encoder = Autoencoder(self.n_latents, self.weight, **self.pixels)
+        train, validation = (labelled(survey, split) for split in ("train", "validation"))
+        some = np.linspace(0, len(train) - 1, min(len(train), 2048)).astype(int)
+        self.encoder.standardise(torch.from_numpy(np.array(train.images[some])))
+        self.encoder.to(device := default_device())
+
+        def loss(network, pictures, generator):
+            seen = turned(pictures, generator) if network.training else pictures
+            return network.loss(seen, generator)
+
+        data = ((binned(self.encoder, part).to(device),) for part in (train, validation))
+        drawn = descend(self.encoder, loss, *data, self.drawing, progress=progress)
+        self.encoder.eval().requires_grad_(False)
+        super().fit(survey, folder=folder, progress=progress)
+        self.training["drawing"] = drawn
+        self.training["seconds"] += drawn["seconds"]
+        self.n_parameters += sum(p.numel() for p in self.encoder.parameters())
+        return self

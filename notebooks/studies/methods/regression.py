@@ -1,0 +1,48 @@
+"""A convolutional network that predicts the properties from the picture, one value each.
+
+Wu & Boada (2019, MNRAS 484, 4683) did so for O/H with a residual network, and Alfonzo et al. (2024,
+ApJ 967, 152) for the star formation history, both from gri cutouts alone.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studies.methods.base import PointMethod
+from studies.methods.conditional import Conditional
+from galcfm.survey import Survey
+
+__all__ = ["PictureRegression"]
+
+
+class PictureRegression(PointMethod, Conditional):
+    """Least squares on standardised properties behind an image encoder.
+
+    Arguments:
+        magnitudes: whether photometry is seen too; those papers' networks see the picture alone.
+        encoder: as `Conditional` has it.
+        options: of `Conditional`.
+    """
+
+    def __init__(self, *, magnitudes: bool = False, encoder: str | None = "resnet", **options):
+        super().__init__(magnitudes=magnitudes, encoder=encoder, **options)
+
+    def fit_point(self, survey: Survey, progress: bool) -> None:
+        """Train encoder and head."""
+        Conditional.fit(self, survey, progress=progress)
+
+    def make_head(self, n_condition: int) -> nn.Module:
+        """One hidden layer."""
+        width = 128
+        return nn.Sequential(
+            nn.Linear(n_condition, width), nn.SiLU(), nn.Linear(width, len(self.properties))
+        )
+
+    def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
+        """Mean squared error over the properties."""
+        return (head(condition) - theta).square().mean(dim=1)
+
+    @torch.no_grad()
+    def predict(self, galaxies: Survey) -> np.ndarray:
+        """The values, physical units, `(n, 5)`."""
+        return self.scale.back(self.network.head(self.conditions(galaxies)))

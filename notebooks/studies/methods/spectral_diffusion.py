@@ -1,0 +1,193 @@
+"""Picture to spectrum to properties: a detour by what a fibre would have seen.
+
+After Doorenbos et al. (2024, ApJ 977, 131): a conditional diffusion model generates spectra of a
+galaxy from its picture, and the properties are read off those. Here it generates the principal
+components of the simulator's rest-frame spectra, by the scheduler of the diffusers package (Song,
+Meng & Ermon 2021; predicting velocities, Salimans & Ho 2022), and a spline flow gives the
+properties of a spectrum. Both uncertainties go into the draws: each is of a spectrum of its own.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studies.methods.base import Scale, labelled, noise_of
+from studies.methods.conditional import Conditional
+from studies.methods.descent import descend
+from studies.methods.simulated_spectra import Components, spectra_of
+from studies.methods.spline_flow import make_flow
+from galcfm.networks import VelocityNetwork
+from galcfm.posterior import default_device
+from galcfm.survey import Survey
+
+__all__ = ["SpectralDiffusion"]
+
+TIMES = 1000  # of the diffusion
+BLOCK = 32  # galaxies whose spectra are generated at once
+
+
+class SpectralDiffusion(Conditional):
+    """Spectra by diffusion, properties by a flow on spectra.
+
+    Arguments:
+        n_components: of the spectra.
+        noise: of the spectra that the second flow is trained on, dex a pixel.
+        steps: of the sampler.
+        n_spectra: generated a galaxy for a density, which is the mean of those given each; too few
+            make it too low.
+        without: names of `galcfm.simulate.TIES` that the survey lacks.
+        hidden_width: of the network of the diffusion.
+        kind, transforms, hidden: of the second flow, as `SplineFlow` has them.
+        property_epochs: of its training, at most; the rest is as `descent` says.
+        options: of `Conditional`.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_components: int = 40,
+        noise: float = 0.02,
+        steps: int = 50,
+        n_spectra: int = 64,
+        without: tuple[str, ...] = (),
+        hidden_width: int = 256,
+        kind: str = "spline",
+        transforms: int = 3,
+        hidden: tuple = (128, 128),
+        property_epochs: int = 60,
+        **options,
+    ):
+        super().__init__(**options)
+        self.n_components, self.noise, self.steps = n_components, noise, steps
+        self.n_spectra, self.without = n_spectra, without
+        self.hidden_width, self.transforms = hidden_width, transforms
+        self.kind, self.hidden = kind, tuple(hidden)
+        self.property_epochs = property_epochs
+
+    def spectra(self, survey: Survey) -> np.ndarray:
+        """Log spectra of simulated galaxies, `(n, p)`."""
+        return spectra_of(survey, **self._kept)
+
+    def targets(self, survey: Survey) -> np.ndarray:
+        """Coefficients of the spectra, `(n, k)`; the components are those of the training split."""
+        spectra = self.spectra(survey)
+        if self.components is None:
+            # `fit` asks for the training split first.
+            self.components = Components.of(spectra, self.n_components)
+        return self.components(spectra)
+
+    def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
+        """Train the diffusion, then the flow on true spectra."""
+        from diffusers import DDIMScheduler
+
+        self.components = None
+        self._kept = {"folder": folder, "without": self.without, "progress": progress}
+        self.scheduler = DDIMScheduler(
+            TIMES,
+            beta_schedule="squaredcos_cap_v2",
+            prediction_type="v_prediction",
+            clip_sample=False,
+            rescale_betas_zero_snr=True,
+            timestep_spacing="trailing",
+        )
+        super().fit(survey, folder=folder, progress=progress)
+        self._fit_properties(survey, progress)
+        return self
+
+    def make_head(self, n_condition: int) -> nn.Module:
+        """The network that predicts the velocity of the diffusion."""
+        return VelocityNetwork(len(self.scale.mean), n_condition, self.hidden_width)
+
+    def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
+        """Squared error of the predicted velocity at random times, four a galaxy."""
+        total = 0.0
+        for _ in range(4):
+            t = torch.randint(TIMES, (len(theta),), generator=generator).to(theta.device)
+            epsilon = torch.randn(theta.shape, generator=generator).to(theta)
+            x = self.scheduler.add_noise(theta, epsilon, t)
+            velocity = head(t[:, None] / TIMES, x, condition)
+            wanted = self.scheduler.get_velocity(theta, epsilon, t)
+            total = total + (velocity - wanted).square().mean(dim=1)
+        return total / 4
+
+    def _fit_properties(self, survey: Survey, progress: bool) -> None:
+        train, validation = (labelled(survey, split) for split in ("train", "validation"))
+        self.property_scale = Scale(train.properties)
+        d, k = train.properties.shape[1], len(self.scale.mean)
+        torch.manual_seed(self.descent.seed)
+        flow = make_flow(self.kind, d, k, self.transforms, self.hidden)
+        self.flow = flow.to(device := default_device())
+        data = (
+            (self.property_scale(part.properties), self.scale(self.targets(part)))
+            for part in (train, validation)
+        )
+        # Noise of a pixel is noise of a coefficient: the components are orthonormal.
+        spread = torch.from_numpy(self.noise / self.scale.std).float().to(device)
+
+        def loss(flow, theta, coefficients, generator):
+            noise = torch.randn(coefficients.shape, generator=generator).to(theta)
+            return -flow(coefficients + spread * noise).log_prob(theta)
+
+        on_device = (tuple(x.to(device) for x in part) for part in data)
+        settings = replace(self.descent, max_epochs=self.property_epochs)
+        found = descend(self.flow, loss, *on_device, settings, progress=progress)
+        self.training["seconds"] += found["seconds"]
+        self.n_parameters += sum(p.numel() for p in self.flow.parameters())
+
+    @torch.no_grad()
+    def generate(self, galaxies: Survey, n: int, seed: int = 0) -> Tensor:
+        """Standardised coefficients of generated spectra, `(n_galaxies, n, k)`, on the CPU."""
+        x = noise_of(galaxies, n, seed, len(self.scale.mean))
+        conditions, found = self.conditions(galaxies), []
+        self.scheduler.set_timesteps(self.steps)
+        for c, z in zip(conditions.split(BLOCK), x.split(BLOCK), strict=True):
+            prepared, z = self.network.head.prepare(c)[:, None], z.to(c)
+            for t in self.scheduler.timesteps:
+                time = torch.full((1,), float(t) / TIMES, device=c.device)
+                velocity = self.network.head.evaluate(time, z, prepared)
+                z = self.scheduler.step(velocity, t, z).prev_sample
+            found.append(z.cpu())
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
+        """Draws, each of a spectrum of its own, physical units, `(n_galaxies, n, 5)`."""
+        # Other noise than that of the spectra.
+        noise = noise_of(galaxies, n, seed + 1_000_003)
+        draws = []
+        for coefficients, z in zip(
+            self.generate(galaxies, n, seed).split(BLOCK), noise.split(BLOCK), strict=True
+        ):
+            flow = self.flow(coefficients.to(default_device()))
+            draws.append(flow.transform.inv(z.to(default_device())).cpu())
+        return self.property_scale.back(torch.cat(draws))
+
+    @torch.no_grad()
+    def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
+        """Log of the mean density given each of `n_spectra` spectra [nat], `(n,)` or `(n, S)`."""
+        x, found = self.property_scale(theta), []
+        several = x.ndim == 3
+        x = x if several else x[:, None]
+        spectra = self.generate(galaxies, self.n_spectra, 1)
+        for coefficients, of in zip(spectra, x, strict=True):
+            flow = self.flow(coefficients[:, None].to(default_device()))
+            at = of[None].expand(len(coefficients), -1, -1).to(default_device())
+            log_prob = flow.log_prob(at)
+            found.append((log_prob.logsumexp(0) - np.log(len(coefficients))).cpu())
+        log_prob = torch.stack(found).double().numpy() - self.property_scale.log_volume
+        return log_prob if several else log_prob[:, 0]
+
+    @torch.no_grad()
+    def log_prob_of_true_spectra(self, galaxies: Survey) -> np.ndarray:
+        """Log-density of the labels given each galaxy's true spectrum [nat], `(n,)`.
+
+        What it exceeds `log_prob` by is what the picture does not say of the spectrum, and what
+        the detour loses.
+        """
+        coefficients = self.scale(self.targets(galaxies)).to(default_device())
+        theta = self.property_scale(galaxies.properties).to(default_device())
+        found = self.flow(coefficients).log_prob(theta).cpu().double().numpy()
+        return found - self.property_scale.log_volume

@@ -1,0 +1,83 @@
+"""Neural posterior estimation: a normalizing flow of the zuko package under a condition.
+
+With magnitudes, their errors and redshift as condition this is SEDflow (Hahn & Melchior 2022, ApJ
+938, 11), trained on the survey's own population; with an image encoder in front it tells flow
+matching and the picture apart.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studies.methods.base import noise_of
+from studies.methods.conditional import Conditional
+from galcfm.survey import Survey
+
+__all__ = ["SplineFlow", "make_flow"]
+
+BLOCK = 128  # galaxies at a time
+
+
+def make_flow(kind: str, dim: int, n_condition: int, transforms: int, hidden: tuple) -> nn.Module:
+    """An untrained flow of zuko.
+
+    Arguments:
+        kind, transforms, hidden: as `SplineFlow` has them.
+        dim: number of properties.
+        n_condition: width of the condition.
+
+    Raises:
+        ValueError: no such kind.
+    """
+    import zuko
+
+    kinds = {"spline": zuko.flows.NSF, "affine": zuko.flows.MAF}
+    if kind not in kinds:
+        raise ValueError(f"no flow called {kind!r}: choose from {', '.join(kinds)}")
+    return kinds[kind](dim, n_condition, transforms=transforms, hidden_features=hidden)
+
+
+class SplineFlow(Conditional):
+    """Posterior by a normalizing flow, trained by maximum likelihood.
+
+    Arguments:
+        kind: `"spline"`, rational-quadratic splines (Durkan et al. 2019), or `"affine"`, the
+            masked autoregressive flow of SEDflow (Papamakarios et al. 2017).
+        transforms: how many in a row; every second has the properties in reverse.
+        hidden: widths of the layers of each.
+        options: of `Conditional`.
+    """
+
+    def __init__(
+        self, *, kind: str = "spline", transforms: int = 3, hidden: tuple = (128, 128), **options
+    ):
+        super().__init__(**options)
+        self.kind, self.transforms, self.hidden = kind, transforms, tuple(hidden)
+
+    def make_head(self, n_condition: int) -> nn.Module:
+        """The untrained flow."""
+        return make_flow(self.kind, len(self.properties), n_condition, self.transforms, self.hidden)
+
+    def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
+        """Negative log-density of the properties."""
+        return -head(condition).log_prob(theta)
+
+    @torch.no_grad()
+    def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
+        """Draws, physical units, `(n_galaxies, n, 5)`."""
+        conditions, draws = self.conditions(galaxies), []
+        noise = noise_of(galaxies, n, seed)
+        for c, z in zip(conditions.split(BLOCK), noise.split(BLOCK), strict=True):
+            flow = self.network.head(c[:, None].expand(-1, n, -1))
+            draws.append(flow.transform.inv(z.to(c)).cpu())
+        return self.scale.back(torch.cat(draws))
+
+    @torch.no_grad()
+    def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
+        """Log-density [nat per physical unit], `(n,)` or `(n, S)`."""
+        x, found = self.scale(theta), []
+        for c, part in zip(self.conditions(galaxies).split(BLOCK), x.split(BLOCK), strict=True):
+            if part.ndim == 3:
+                c = c[:, None].expand(-1, part.shape[1], -1)
+            found.append(self.network.head(c).log_prob(part.to(c)).cpu())
+        return torch.cat(found).double().numpy() - self.scale.log_volume

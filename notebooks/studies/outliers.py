@@ -1,0 +1,110 @@
+"""What goes wrong with posteriors, and why: truths that are less likely than before, degeneracies.
+
+Pure functions of arrays, beside `galcfm.metrics`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from galcfm.metrics import LogDensities
+from galcfm.properties import PROPERTY_NAMES
+
+__all__ = ["degeneracy", "label_error_size", "outliers_by_variant", "shares_below_zero"]
+
+
+def shares_below_zero(densities: LogDensities) -> dict:
+    r"""Share of truths less dense under the posterior than under the prior, and of draws.
+
+    A calibrated posterior has truths that are like its own draws, and some of those lie where the
+    prior is denser: the share of draws is the share of truths to expect.
+
+    Arguments:
+        densities: exact log-densities of one model; the expected share and the observed share
+            beside it are those of the galaxies that have densities at draws.
+
+    Returns:
+        `observed` and `expected`, their `standard_error` and `expected_standard_error` (over
+        galaxies), and `n` galaxies.
+    """
+    n = len(densities.posterior_samples)
+    observed = densities.posterior_truth[:n] < densities.prior_truth[:n]
+    expected = (densities.posterior_samples < densities.prior_samples).mean(axis=1)
+    return {
+        "observed": float(observed.mean()),
+        "standard_error": float(observed.std(ddof=1) / np.sqrt(n)),
+        "expected": float(expected.mean()),
+        "expected_standard_error": float(expected.std(ddof=1) / np.sqrt(n)),
+        "n": n,
+    }
+
+
+def label_error_size(catalogue: pd.DataFrame) -> np.ndarray:
+    r"""How far measurement errors moved the five properties of simulated galaxies, `(n,)`.
+
+    The root mean square of (measured − true)/error over the properties: 1 is typical.
+
+    Arguments:
+        catalogue: of a simulated survey with label errors.
+    """
+    errors = [
+        (catalogue[p] - catalogue[f"{p}_true"]) / catalogue[f"{p}_err"] for p in PROPERTY_NAMES
+    ]
+    return np.sqrt(np.mean(np.square(errors), axis=0))
+
+
+def degeneracy(samples, scale) -> dict[str, np.ndarray]:
+    r"""Direction and length of each posterior's longest axis in a plane.
+
+    From the covariance :math:`C` of the draws, each property in units of `scale`.
+
+    Arguments:
+        samples: draws of two properties, `(n, S, 2)`.
+        scale: a unit for each, for instance the spread of the population, `(2,)`.
+
+    Returns:
+        Each `(n,)`: `correlation`; `angle` of the longest axis against the first property
+        [degrees, −90 to 90]; `length` and `width`, the square roots of the larger and smaller
+        eigenvalue of :math:`C`.
+    """
+    centred = (samples - samples.mean(axis=1, keepdims=True)) / scale
+    covariance = np.einsum("nsi,nsj->nij", centred, centred) / (samples.shape[1] - 1)
+    values, vectors = np.linalg.eigh(covariance)
+    x, y = vectors[:, :, 1].T
+    spread = np.sqrt(covariance[:, [0, 1], [0, 1]])
+    return {
+        "correlation": covariance[:, 0, 1] / spread.prod(axis=1),
+        "angle": np.degrees(np.arctan(y / np.where(x == 0, 1e-300, x))),
+        "length": np.sqrt(values[:, 1]),
+        "width": np.sqrt(values[:, 0]),
+    }
+
+
+def outliers_by_variant(variants: Mapping[str, dict], galaxies: pd.DataFrame) -> pd.DataFrame:
+    r"""Negative Δlog p under each variant of `studies.calibration`, by model and label.
+
+    Arguments:
+        variants: `recipes` of `calibration.json`.
+        galaxies: `calibration.parquet`.
+
+    Returns:
+        DataFrame with the share `below zero`, the share `expected` from draws, their `difference`
+        and its `error` (over galaxies), the `lowest 0.1 %` quantile and `mean` of Δlog p [nat].
+    """
+    rows = {}
+    for name, variant in variants.items():
+        log_prob, log_prior, expected = (
+            galaxies[f"{name}/{column}"].to_numpy(np.float64)
+            for column in ("log_prob", "log_prior", "below_prior")
+        )
+        below = log_prob < log_prior
+        rows[variant["model"], variant["label"]] = {
+            "below zero": below.mean(),
+            "expected": expected.mean(),
+            "difference": (below - expected).mean(),
+            "error": (below - expected).std(ddof=1) / np.sqrt(len(below)),
+            "lowest 0.1 %": np.quantile(log_prob - log_prior, 0.001),
+            "mean": (log_prob - log_prior).mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

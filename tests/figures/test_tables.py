@@ -1,0 +1,171 @@
+"""The tables of the book: their numbers from results small enough to compute by hand."""
+
+import numpy as np
+import pandas as pd
+
+from galcfm.figures import tables
+from galcfm.properties import PROPERTIES
+
+
+def test_a_stored_result_says_where_it_comes_from():
+    stored = {
+        "command": "python -m studies.picture_controls",
+        "date": "2026-01-02",
+        "made": {"commit": "0123456789", "machine": "a processor, 2 cores"},
+    }
+    command, origin = tables.made_by(stored).splitlines()
+    assert command == stored["command"]
+    assert origin == "2026-01-02, commit 0123456, a processor, 2 cores"
+    stored["made"]["commit"] = None
+    assert "commit unknown" in tables.made_by(stored)
+
+
+def test_variants_of_a_model_stand_together():
+    rows = {
+        ("photometry", "own"): {"hpd": 1.234, "a_v": 0.5, "gain": 0.0, "error": 0.0},
+        ("image", "own"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.0, "error": 0.0},
+        ("photometry", "deeper"): {"hpd": 0.3, "a_v": 0.5, "gain": 0.01, "error": 0.002},
+    }
+    compared = pd.DataFrame.from_dict(rows, orient="index")
+    table = tables.calibration_variants(compared.loc["photometry"])
+    assert list(table.index) == ["own", "deeper"]
+    assert table.loc["deeper", "gain [nat]"].split() == ["+0.010", "±", "0.002"]
+    assert table.loc["own", ["density", "A_V"]].to_list() == [1.23, 0.5]
+    tests = tables.calibration_tests({"image": pd.Series({"tarp": 0.456})})
+    assert tests.loc["image", "distance"] == 0.46
+
+
+def test_outliers_stand_beside_what_to_expect():
+    gain = {"image": np.array([-1.0, 1.0, 2.0, 3.0])}
+    shares = {"image": {"expected": 0.2, "expected_standard_error": 0.01}}
+    row = tables.outlier_shares(gain, shares).loc["image"]
+    assert row["truths below zero [%]"] == "25.0 ± 21.7"
+    assert row["expected from draws [%]"] == "20.0 ± 1.0"
+    sizes = tables.label_errors(np.array([3.0, 1.0, 1.0, 2.0]), gain).loc["image"]
+    assert sizes.to_list() == [1.5, 3.0, 3.0]
+
+
+def test_kernels_are_compared_on_their_own_galaxies():
+    galaxies = {"delta_log_p": {"kde": [-1.0, 2.0], "exact": [1.0, 2.0, -9.0]}}
+    row = tables.kernel_outliers({"image": {"galaxies": galaxies}}).loc["image"]
+    assert row["galaxies"] == 2
+    assert row["below zero, exact [%]"] == "0.0"
+    assert row["below zero, KDE [%]"] == "50.0"
+    assert row["lowest, KDE [nat]"] == "-1.0"
+
+
+def test_degeneracies_are_medians_over_galaxies():
+    result = {name: np.array([1.0, 2.0, 9.0]) for name in ("correlation", "angle")}
+    result |= {name: np.array([0.1, 0.2, 0.9]) for name in ("length", "width")}
+    table = tables.degeneracies({"$A_V$, age": {"image": result}})
+    assert table.loc[("A_V, age", "image")].to_list() == [2.0, 2.0, 0.2, 0.2]
+
+
+def test_a_prior_is_judged_on_the_property_that_it_changes():
+    judged = {
+        "gain": 0.1,
+        "standard_error": 0.02,
+        "bias_old": np.array([0.5, -0.3]),
+        "bias_new": np.array([0.0, 0.01]),
+        "bias_error": np.array([0.1, 0.02]),
+        "effective_share": 0.8,
+        "effective_galaxies": 99.6,
+    }
+    row = tables.other_priors({("poorer", "image"): judged}, {"poorer": 1}).iloc[0]
+    assert row["gain in log p [nat]"] == "+0.100 ± 0.020"
+    assert row["bias, old prior [dex]"] == "-0.300"
+    assert row["bias, new prior [dex]"] == "+0.010 ± 0.020"
+    assert row["effective galaxies"] == 100
+
+
+def test_masses_have_units():
+    found = {"bias": -0.0123, "scatter": 0.07, "outliers": 0.25, "n": 8}
+    row = tables.masses({("image", "all"): found}).iloc[0]
+    assert row.to_list() == ["-0.012", "0.070", "25.0%", 8]
+
+
+def test_dust_and_age_stand_together_and_the_models_beside_each_other():
+    gain = {"mean": 0.5, "standard_error": 0.02, "share_below_zero": 0.25, "n": 8}
+    results = {"image": {"dust_age": {"delta_log_p": gain, "correlation": -0.3}}}
+    compared = {"dust_age": {"difference": 0.125, "standard_error": 0.01, "n": 8}}
+    table = tables.dust_age(results, compared)
+    assert table.loc["image"].to_list() == ["0.500 ± 0.020", "25.0%", "-0.30", 8]
+    assert table.iloc[1].to_list() == ["+0.125 ± 0.010", "", "", 8]
+
+
+def test_a_distance_stands_beside_that_of_a_perfect_posterior():
+    names = ("posterior_mean", "perfect", "perfect_spread", "perfect_gaussian")
+    names += ("one_draw", "one_draw_calibrated", "floor")
+    distance = {name: k / 100 for k, name in enumerate(names, 1)}
+    by_property = {p.name: distance for p in PROPERTIES}
+    table = tables.wasserstein({"image": {"wasserstein": by_property}})
+    assert len(table) == 5
+    assert table.loc[("A_V [mag]", "image")].to_list() == [
+        *("0.0100", "0.0200 ± 0.0300", "0.0400", "0.0500", "0.0600", "0.0700")
+    ]
+
+
+def test_relations_have_their_difference_to_the_measured_one():
+    def found(slope, difference):
+        number = {"standard_error": 0.02, "minus_truth_error": 0.01}
+        return {
+            "slope": number | {"value": slope, "minus_truth": difference},
+            "scatter": number | {"value": 0.1, "minus_truth": 0.0},
+        }
+
+    plane = {"truth": found(0.3, 0), "posterior_mean": found(0.4, 0.1), "draws": found(0.31, 0.01)}
+    results = {"image": {"scaling_relations": {"log_stellar_mass/log_sfr": plane}}}
+    table = tables.scaling_relations(results).loc["SFR against M⋆"]
+    assert list(table.index) == ["measured", "image, means", "image, draws"]
+    assert table["slope"].to_list() == ["0.300 ± 0.020", "0.400 ± 0.020", "0.310 ± 0.020"]
+    assert table["slope less measured"].to_list() == ["", "+0.100 ± 0.010", "+0.010 ± 0.010"]
+    assert table["scatter"].to_list() == ["0.100 ± 0.020"] * 3
+
+
+def test_seeds_are_held_against_true_numbers_of_the_shape():
+    results = {"gain_of_seeds": {"1": 0.1, "2": 0.2}, "gain": 0.15, "standard_error": 0.05}
+    control = {"gain": 0.3, "standard_error": 0.01}
+    table = tables.training_seeds(results, {"picture": control, "shape": control})
+    assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
+    share = table["of these three numbers'"]
+    assert share["image model, seed 1"] == "33%"
+    assert share["control: three true numbers of the shape"] == "100%"
+    assert len(table) == 5
+
+
+def row_of(method: str, beside: str, over: dict, **numbers) -> dict:
+    made = {"commit": "0123456789", "machine": "two cores"}
+    seeds = {"1": {"made": made, "training": {"seconds": 90.0}, **numbers}}
+    of = {"label": f"{method} beside {beside}", "beside": beside, "method": method}
+    return {"row": of, "over": over, "seeds": seeds}
+
+
+def test_methods_stand_beside_the_model_that_sees_the_same():
+    def gain(value):
+        return {"gain": value, "standard_error": 0.01}
+
+    rows = {
+        "image": row_of("FlowMatching", "image", {}),
+        "photometry": row_of("FlowMatching", "photometry", {"image": gain(-0.3)}),
+        "worse": row_of("Rings", "image", {"image": gain(-0.2), "photometry": gain(0.1)}),
+        "alike": row_of("Splines", "photometry", {"photometry": gain(0.019)}),
+        "better": row_of("Fit", "photometry", {}, gain_of_fewer=gain(0.021)),
+    }
+    found = tables.method_verdicts(rows)
+    assert list(found[""]) == ["ahead", "equal", "behind"]
+    assert list(found["beside"]) == ["FlowMatching beside photometry"] * 2 + [
+        "FlowMatching beside image"
+    ]
+    assert list(found["gain [nat]"])[2] == "-0.200 ± 0.010"
+
+
+def test_each_row_says_where_it_comes_from():
+    row = row_of("Rings", "image", {})
+    row["seeds"]["2"] = row["seeds"]["1"] | {"training": {"seconds": 120.0}}
+    (of,) = tables.made_of_rows({"rings": row}).to_dict("records")
+    assert of == {
+        "trainings": 2,
+        "commits": "0123456",
+        "machines": "two cores",
+        "training [min]": "1.5, 2.0",
+    }

@@ -1,0 +1,251 @@
+"""Ranks of posteriors that are known to be right, too narrow or shifted."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import chi2
+
+from galcfm.metrics import rank_statistics
+from galcfm.posterior import Posterior
+from galcfm.training import TrainingSettings, train
+from studies import calibration
+from studies.calibration import (
+    band,
+    departure,
+    hpd_ranks,
+    rank_galaxies,
+    rank_shares,
+    reference_points,
+    tarp_ranks,
+)
+
+N, S, D = 2000, 63, 3
+
+
+def gaussian_ranks(narrower=1.0, shift=0.0):
+    """Ranks of a linear Gaussian model: truth N(0, 1), data with noise 0.5; all three tests."""
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(N, D))
+    data = truth + 0.5 * rng.normal(size=(N, D))
+    mean, std = data / 1.25 + shift, np.sqrt(0.2) * narrower
+    draws = mean[:, None] + std * rng.normal(size=(N, S, D))
+
+    def log_prob(x, mean):
+        return -0.5 * np.sum(((x - mean) / std) ** 2, axis=-1)
+
+    return {
+        "hpd": hpd_ranks(log_prob(draws, mean[:, None]), log_prob(truth, mean)),
+        "tarp": tarp_ranks(draws, truth, reference_points(truth)),
+        "first": rank_statistics(draws, truth)[:, 0],
+    }
+
+
+def test_an_exact_posterior_is_inside_the_band():
+    for name, ranks in gaussian_ranks().items():
+        assert departure(ranks, S) < 1, name
+        levels, found = rank_shares(ranks, S)
+        np.testing.assert_allclose(found, levels, atol=0.05)
+
+
+def test_too_narrow_a_posterior_fails_on_the_right_side():
+    found = gaussian_ranks(narrower=0.8)
+    for name, ranks in found.items():
+        assert departure(ranks, S) > 1.5, name
+    levels, shares = rank_shares(found["hpd"], S)
+    assert (shares < levels).all(), "the truth lies outside the regions too often"
+    levels, shares = rank_shares(found["first"], S)
+    assert shares[5] > levels[5]
+    assert shares[-6] < levels[-6]
+
+
+def test_too_wide_a_posterior_fails_on_the_other_side():
+    levels, shares = rank_shares(gaussian_ranks(narrower=1.25)["hpd"], S)
+    assert (shares > levels).all()
+
+
+def test_a_shifted_posterior_fails_in_its_property():
+    levels, shares = rank_shares(gaussian_ranks(shift=0.15)["first"], S)
+    assert (shares > levels).all(), "draws lie above the truth"
+    assert departure(gaussian_ranks(shift=0.15)["first"], S) > 2
+
+
+def test_hpd_coverage_is_that_of_chi_squared():
+    """A posterior narrower by f holds the truth in its 68 % region as often as chi² says."""
+    levels, shares = rank_shares(gaussian_ranks(narrower=0.8)["hpd"], S)
+    expected = chi2.cdf(0.8**2 * chi2.ppf(levels, D), D)
+    np.testing.assert_allclose(shares, expected, atol=0.04)
+
+
+def test_tarp_is_that_of_its_authors():
+    tarp = pytest.importorskip("tarp")
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=(500, D))
+    draws = 0.3 + 0.7 * rng.normal(size=(500, S, D))
+    references = reference_points(truth)
+    ranks = tarp_ranks(draws, truth, references)
+    theirs, level = tarp.get_tarp_coverage(
+        draws.transpose(1, 0, 2), truth, references=references, num_alpha_bins=S
+    )
+    # Theirs is a histogram between the lowest and the highest share.
+    ours = [np.mean(ranks / S < edge) for edge in level[1:-1]]
+    np.testing.assert_allclose(theirs[1:-1], ours, atol=1e-12)
+
+
+def test_the_band_holds_95_percent_of_calibrated_models():
+    rng = np.random.default_rng(4)
+    outside = [departure(rng.integers(0, 32, 300), 31) > 1 for _ in range(1000)]
+    assert np.mean(outside) == pytest.approx(0.05, abs=0.02)
+    low, high = band(300, 31)
+    assert (low < high).all()
+
+
+def test_reference_points_never_are_the_galaxy_s_own():
+    truth = np.arange(50.0)[:, None]
+    points = reference_points(truth, seed=3)
+    assert sorted(points[:, 0]) == sorted(truth[:, 0])
+    for seed in range(50):
+        assert (reference_points(truth, seed) != truth).all()
+
+
+def test_departures_are_found_in_the_bin_where_they_are():
+    rng = np.random.default_rng(7)
+    x = rng.uniform(size=2000)
+    ranks = rng.integers(0, 16, 2000)
+    ranks[x < 0.25] //= 2
+    table = pd.DataFrame({"hpd": ranks})
+    found = calibration.departures(table, 15, pd.DataFrame({"x": x}), n_bins=4)["hpd"]
+    assert (found > 1).tolist() == [True, False, False, False]
+    assert found.index.tolist() == [("x", 1), ("x", 2), ("x", 3), ("x", 4)]
+    assert calibration.departures(table, 15).loc["all", "hpd"] == departure(ranks, 15)
+    deviation = calibration.deviations(table, 15)["hpd"]
+    assert deviation.index[0] == 1 / 16
+    np.testing.assert_allclose(deviation + deviation.index, rank_shares(ranks, 15)[1])
+
+
+def test_ranks_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="lie between 0 and 7"):
+        rank_shares([8], n_draws=7)
+
+
+def small_model(seed):
+    torch.manual_seed(seed)
+    return Posterior("magnitudes", network={"width": 16})
+
+
+def ranked(models, survey):
+    prior = Posterior("none", network={"width": 16})
+    return rank_galaxies(models, prior, survey, n_draws=6, progress=False)
+
+
+def test_an_ensemble_of_one_model_twice_has_its_density(survey):
+    some, model = survey.select(range(8)), small_model(0)
+    one, two = ranked([model], some), ranked([model, model], some)
+    assert set(calibration.QUANTITIES) < set(one)
+    np.testing.assert_allclose(one["log_prob"], two["log_prob"], atol=1e-5)
+
+
+def test_a_draw_of_an_ensemble_is_of_a_member_drawn_for_it(survey):
+    """Fixed counts of draws a member would be less scattered than draws of the mean density."""
+    some, models = survey.select(range(40)), [small_model(0), small_model(1)]
+    models[1].property_mean += 1000  # so that a draw tells its member
+    conditions = [model.encode_survey(some) for model in models]
+    draws, _ = calibration._draw(models, conditions, some.object_id, 64, 2, 0)
+    of_second = (draws[..., 0] > 500).sum(axis=1)
+    assert of_second.mean() == pytest.approx(32, abs=2)
+    # Binomial: √(64/4) = 4.
+    assert of_second.std() == pytest.approx(4, abs=1)
+    again, _ = calibration._draw(
+        models, [c[7:8] for c in conditions], some.object_id[7:8], 64, 2, 0
+    )
+    np.testing.assert_allclose(again[0], draws[7], atol=1e-4)
+
+
+def test_an_ensemble_has_the_mean_density(survey):
+    some, models = survey.select(range(8)), [small_model(0), small_model(1)]
+    each = [m.log_prob(some.properties, some.magnitudes, steps=12).numpy() for m in models]
+    found = ranked(models, some)["log_prob"]
+    np.testing.assert_allclose(found, np.logaddexp(*each) - np.log(2), atol=1e-4)
+
+
+def test_draws_are_held_against_the_prior(survey):
+    """A model that ignores its data is its own prior."""
+    model = Posterior("none", network={"width": 16})
+    found = rank_galaxies([model], model, survey, n_draws=8, progress=False)
+    np.testing.assert_allclose(found["log_prob"], found["log_prior"], atol=1e-5)
+    # An untrained flow is close to N(0, 1): half as wide it is denser where r² < 10 ln 2 / 3.
+    narrow = Posterior("none", network={"width": 16})
+    narrow.load_state_dict(model.state_dict())
+    narrow.property_std /= 2
+    found = rank_galaxies([model], narrow, survey, n_draws=8, progress=False)["below_prior"]
+    assert found.mean() == pytest.approx(chi2.cdf(10 * np.log(2) / 3, 5), abs=0.05)
+
+
+@pytest.fixture
+def trained(survey, tmp_path):
+    folder = tmp_path / "run"
+    settings = TrainingSettings(max_epochs=1, seed=3)
+    pictures = {"widths": [4], "n_features": 4, "bin_factor": 8}
+    for name, features, encoder in (
+        ("prior", "none", None),
+        ("photometry", "r_and_colours", None),
+        ("image", "r_and_colours", pictures),
+    ):
+        model = Posterior(features, encoder=encoder, network={"width": 8})
+        train(model, survey, folder / name, settings, progress=False)
+    return folder
+
+
+def test_variants_change_what_they_say(trained, survey):
+    own = calibration.Variant("own", "image")
+    finer = calibration.Variant("finer", "image", encoder={"bin_factor": 4})
+    cold = calibration.Variant("cold", "image", warm_start=False)
+    (a,), (b,), (c,) = (
+        calibration.members_of(recipe, trained, survey, progress=False)
+        for recipe in (own, finer, cold)
+    )
+    assert own.is_the_runs_own
+    encoders = [model.architecture["encoder"] for model in (a, b)]
+    assert encoders[1] == {**encoders[0], "bin_factor": 4}
+    assert c.architecture == a.architecture
+    # The image columns start from zero when, and only when, the photometry model is the start.
+    weights = [m.flow.network.hidden[0].weight[:, 6:10].abs().max().item() for m in (b, c)]
+    assert weights[0] < 0.01 < weights[1]
+    assert calibration.members_of(cold, trained, survey, progress=False)[0].metadata == c.metadata
+    assert len(list((trained / "variants").iterdir())) == 2
+
+
+def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_path):
+    path = tmp_path / "published" / "calibration.json"
+    some = survey.select(range(6))
+    recipes = {
+        "photometry": calibration.Variant("own", "photometry"),
+        "two": calibration.Variant("two", "image", {"batch_size": 32}, members=2),
+    }
+
+    def run(names):
+        chosen = {name: recipes[name] for name in names}
+        calibration.run(path, trained, survey, some, chosen, n_draws=7, progress=False)
+        return json.loads(path.read_text()), pd.read_parquet(path.with_suffix(".parquet"))
+
+    first, _ = run(["photometry"])
+    second, table = run(recipes)
+    assert second["recipes"]["photometry"] == first["recipes"]["photometry"]
+    assert second["recipes"]["two"]["members"] == 2
+    assert table["two/hpd"].between(0, 7).all()
+    ranks = calibration.ranks_under("two", table)
+    assert list(ranks) == list(calibration.QUANTITIES)
+    assert (ranks["a_v"] == table["two/a_v"]).all()
+    assert list(calibration.covariates_under("two", table)) == list(calibration.COVARIATES)
+    compared = calibration.compare_variants(second["recipes"], table, 7)
+    assert compared.loc[("image", "two"), "hpd"] == departure(table["two/hpd"], 7)
+    assert compared.loc[("photometry", "own"), ["gain", "error"]].eq(0).all()
+    assert np.isnan(compared.loc[("image", "two"), "gain"])  # the run's own was not judged
+    assert len(list((trained / "variants").iterdir())) == 2
+    for name in ("key", "date", "made"):
+        assert second[name]
+    (trained / "image" / "model.safetensors").write_bytes(b"another")
+    third, _ = run(["photometry"])
+    assert list(third["recipes"]) == ["photometry"]

@@ -1,0 +1,226 @@
+"""Another prior: a linear Gaussian model, where the posterior under it is known."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from galcfm.metrics import effective_sample_size
+from galcfm.posterior import Posterior
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
+from galcfm.training import TrainingSettings, train
+from studies import priors
+
+NOISE = 0.6
+CENTRE = np.array([10.0, 0.0, 8.8, 1.3, 0.5])
+
+
+def gaussian_posterior(data, prior_mean, prior_std):
+    """Mean and spread of N(prior_mean, prior_std²) after data with noise `NOISE`, per column."""
+    precision = 1 / prior_std**2 + 1 / NOISE**2
+    return (prior_mean / prior_std**2 + data / NOISE**2) / precision, precision**-0.5
+
+
+@pytest.fixture(scope="module")
+def draws():
+    """Posterior draws of 20 galaxies under the prior N(CENTRE, 1), and their data."""
+    rng = np.random.default_rng(3)
+    data = CENTRE + rng.normal(0, np.hypot(1, NOISE), (20, 5))
+    mean, spread = gaussian_posterior(data, CENTRE, np.ones(5))
+    return mean[:, None] + spread * rng.normal(size=(20, 40000, 5)), data
+
+
+def new_prior():
+    return CENTRE + np.array([0.5, 0, -0.3, 0, 0]), np.array([0.8, 1, 1, 1, 0.7])
+
+
+def log_gaussian_ratio(theta):
+    mean, std = new_prior()
+    new = -0.5 * np.sum(((theta - mean) / std) ** 2, axis=-1) - np.log(std).sum()
+    return new + 0.5 * np.sum((theta - CENTRE) ** 2, axis=-1)
+
+
+def test_weights_give_the_posterior_under_the_new_prior(draws):
+    samples, data = draws
+    result = priors.reweight(samples, log_gaussian_ratio)
+    mean, spread = gaussian_posterior(data, *new_prior())
+    error = spread / np.sqrt(result.effective_sample_size[:, None])
+    assert np.abs((result.mean - mean) / error).max() < 5
+    np.testing.assert_allclose(result.std, np.broadcast_to(spread, (20, 5)), rtol=0.05)
+
+
+def test_the_new_density_is_normalised(draws):
+    samples, data = draws
+    result = priors.reweight(samples, log_gaussian_ratio)
+    (old_mean, old_std), (mean, std) = (
+        gaussian_posterior(data, *prior) for prior in ((CENTRE, np.ones(5)), new_prior())
+    )
+
+    def log_density(theta, mean, std):
+        return -0.5 * np.sum(((theta - mean) / std) ** 2 + np.log(2 * np.pi * std**2), axis=-1)
+
+    theta = old_mean
+    found = (
+        log_density(theta, old_mean, np.broadcast_to(old_std, (20, 5)))
+        + log_gaussian_ratio(theta)
+        - result.log_mean_ratio
+    )
+    expected = log_density(theta, mean, np.broadcast_to(std, (20, 5)))
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_effective_sample_size_of_a_tilt_is_the_closed_form():
+    """exp(k x) of N(0, 1) draws: E[w]² / E[w²] = exp(-k²)."""
+    x = np.random.default_rng(0).normal(size=(1, 400_000, 1))
+    weights = priors.reweight(x, lambda theta: 0.5 * theta[..., 0]).weights
+    share = effective_sample_size(np.log(weights))[0] / 400_000
+    assert share == pytest.approx(np.exp(-0.25), rel=0.01)
+
+
+def test_the_same_prior_changes_nothing(draws):
+    samples, _ = draws
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = priors.reweight(samples, lambda theta: np.full(theta.shape[:-1], 7.0))
+    np.testing.assert_allclose(result.mean, samples.mean(axis=1))
+    np.testing.assert_allclose(result.effective_sample_size, samples.shape[1])
+    np.testing.assert_allclose(result.log_mean_ratio, 7.0)
+
+
+def test_collapsed_weights_warn(draws):
+    samples, _ = draws
+
+    def far(theta):
+        return -0.5 * ((theta[..., 0] - 14) / 0.02) ** 2
+
+    with pytest.warns(priors.CollapsedWeightsWarning, match="20 of 20 galaxies have fewer than 50"):
+        priors.reweight(samples[:, :200], far)
+
+
+@pytest.mark.parametrize(
+    ("log_ratio", "message"),
+    [
+        (lambda theta: theta, r"log_ratio gave \(20, 40000, 5\), expected \(20, 40000\)"),
+        (lambda theta: theta[..., 0] * np.nan, "NaN"),
+        (
+            lambda theta: np.full(theta.shape[:-1], -np.inf),
+            "zero at all draws of the galaxy in row 0",
+        ),
+    ],
+)
+def test_bad_ratios_are_refused(draws, log_ratio, message):
+    with pytest.raises(ValueError, match=message):
+        priors.reweight(draws[0], log_ratio)
+
+
+def test_ratios_are_those_of_normalised_densities():
+    """A population drawn from the old prior and weighted is that of the new prior."""
+    rng = np.random.default_rng(5)
+    theta = CENTRE + rng.normal(size=(1, 200_000, 5)) * [0.5, 0.5, 0.2, 0.1, 0.3]
+    mass, oh = (PROPERTY_NAMES.index(p) for p in ("log_stellar_mass", "oxygen_abundance"))
+    theta[..., oh] = 8.8 + 0.3 * (theta[..., mass] - 10) + 0.1 * rng.normal(size=(1, 200_000))
+    ratio = priors.relation_ratio(
+        "oxygen_abundance",
+        "log_stellar_mass",
+        new=(lambda m: 8.75 + 0.2 * (m - 10), 0.09),
+        old=(lambda m: 8.8 + 0.3 * (m - 10), 0.1),
+    )
+    found = priors.reweight(theta, ratio)
+    assert found.log_mean_ratio[0] == pytest.approx(0, abs=0.02)
+    weights, (x, y) = found.weights[0], theta[0, :, [mass, oh]]
+    slope, level = np.polyfit(x - 10, y, 1, w=np.sqrt(weights))
+    assert slope == pytest.approx(0.2, abs=0.005)
+    assert level == pytest.approx(8.75, abs=0.002)
+
+
+def test_a_fitted_relation_is_the_one_it_was_drawn_from():
+    rng = np.random.default_rng(2)
+    theta = CENTRE + rng.normal(size=(20_000, 5))
+    theta[:, 1] = 0.1 * (theta[:, 0] - 10) ** 2 + 0.3 * rng.normal(size=20_000)
+    relation, scatter = priors.fitted_relation(theta, "log_sfr", "log_stellar_mass")
+    np.testing.assert_allclose(relation([9, 10, 11]), [0.1, 0, 0.1], atol=0.01)
+    assert scatter == pytest.approx(0.3, rel=0.02)
+
+
+def test_a_ratio_to_the_flow_s_prior():
+    torch.manual_seed(0)
+    flow = Posterior("none", network={"width": 16})
+    theta = CENTRE + np.random.default_rng(0).normal(size=(2, 3, 5))
+    ratio = priors.density_ratio(lambda x: x[..., 0], flow, steps=8)(theta)
+    row = flow.log_prob(theta[1], np.zeros((3, 5)), steps=8).numpy()
+    np.testing.assert_allclose(ratio[1], theta[1, :, 0] - row, atol=1e-4)
+
+
+def test_the_reweighted_posterior_is_judged_better_where_its_prior_holds():
+    rng = np.random.default_rng(8)
+    truth = CENTRE + rng.normal(size=(3000, 5))
+    data = truth + NOISE * rng.normal(size=truth.shape)
+    mean, spread = gaussian_posterior(data, CENTRE, np.ones(5))
+    samples = mean[:, None] + spread * rng.normal(size=(3000, 500, 5))
+    found = priors.judge(samples, truth, log_gaussian_ratio)
+    # The old posterior under the new prior is a Gaussian at a mean that is off by `shift`.
+    new_mean, new_std = new_prior()
+    _, new_spread = gaussian_posterior(data, new_mean, new_std)
+    gap = gaussian_posterior(0, CENTRE, np.ones(5))[0] - gaussian_posterior(0, new_mean, new_std)[0]
+    slope = 1 / NOISE**2 * (spread**2 - new_spread**2)
+    at_mean = gap + slope * new_mean
+    expected_bias = at_mean
+    np.testing.assert_allclose(found["bias_old"], expected_bias, atol=0.08)
+    assert np.abs(found["bias_new"] / found["bias_error"]).max() < 4
+    variance = new_std**2 + NOISE**2
+    square = at_mean**2 + slope**2 * variance  # of old minus new posterior mean
+    divergence = np.sum(
+        np.log(spread / new_spread) + (new_spread**2 + square) / (2 * spread**2) - 0.5
+    )
+    assert found["gain"] == pytest.approx(divergence, abs=4 * found["standard_error"])
+    assert 0 < found["effective_share"] < 1
+    assert found["effective_galaxies"] < 3000
+
+
+def test_draws_of_two_posteriors_move_alike():
+    rng = np.random.default_rng(5)
+    tables = []
+    for posterior, mean in (("exact", 10.0), ("book", 10.1)):
+        values = np.tile(rng.normal(mean, 0.2, (20_000, 1)), 5)
+        table = pd.DataFrame(values, columns=list(PROPERTY_NAMES))
+        tables.append(table.assign(object_id="a", posterior=posterior))
+    # A tilt by 2 a dex moves a Gaussian by 2 σ².
+    moved = priors.shifted_means(pd.concat(tables), lambda x: 2 * x[..., 1], "log_sfr").loc["a"]
+    for posterior, mean in (("exact", 10.0), ("book", 10.1)):
+        assert moved[posterior, "old"] == pytest.approx(mean, abs=0.01)
+        error = moved[posterior, "error"]
+        assert moved[posterior, "new"] == pytest.approx(mean + 0.08, abs=5 * error)
+        assert error == pytest.approx(0.2 / np.sqrt(20_000 * np.exp(-0.16)), rel=0.05)
+
+
+def test_bursts_are_shifted():
+    rng = np.random.default_rng(9)
+    delta = 0.17 * rng.normal(size=100_000)
+    catalogue = pd.DataFrame(
+        {"log_sfr_true": delta, "log_sfr_history": 0.0, "sequence": rng.integers(0, 2, len(delta))}
+    )
+    weights = priors.burst_weights(catalogue, 0.1, 0.17)
+    main = (catalogue["sequence"] == 0).to_numpy()
+    assert (weights[~main] == 1).all()
+    assert np.average(delta[main], weights=weights[main]) == pytest.approx(0.1, abs=0.005)
+    assert weights[main].mean() == pytest.approx(1, abs=0.01)
+
+
+def test_fine_tuning_resumes_and_is_judged(survey, tmp_path):
+    table = survey.catalogue.assign(
+        log_sfr_true=survey.catalogue["log_sfr"], log_sfr_history=0.0, sequence=0.0
+    )
+    survey = Survey(table)
+    model = Posterior("r_and_colours", network={"width": 8})
+    settings = TrainingSettings(max_epochs=1)
+    train(model, survey, tmp_path / "run" / "photometry", settings, progress=False)
+    path = tmp_path / "priors.json"
+    first = priors.run(path, tmp_path / "run", survey, command="the command", progress=False)
+    second = priors.run(path, tmp_path / "run", survey, command="the command", progress=False)
+    assert first["gain"] == second["gain"]
+    assert json.loads(path.read_text())["command"] == "the command"
+    assert set(first["bias"]) == set(PROPERTY_NAMES)

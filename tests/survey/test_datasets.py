@@ -1,0 +1,353 @@
+"""Surveys in the layout of the Multimodal Universe: there and back, and through other loaders."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import datasets
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from astropy.table import Table, vstack
+from conftest import toy_survey
+from hub_server import TOKEN, Hub
+from huggingface_hub import HfApi
+
+from galcfm import Survey
+from galcfm.paths import published_folder
+from galcfm.survey import SurveyError
+from galcfm.survey import datasets as writing
+from galcfm.survey.datasets import data_card
+from galcfm.survey.multimodal import builder as multimodal_builder
+from studies.stored import BOOK_SURVEY
+
+LAYOUTS = ("parquet", "healpix")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+
+
+@pytest.fixture(scope="module")
+def survey() -> Survey:
+    found = toy_survey(30, 5)
+    # Labels that are missing, flags and words are columns too.
+    found.catalogue.loc[[3, 7], "a_v"] = np.nan
+    found.catalogue["active"] = np.arange(30) % 2 == 0
+    found.catalogue["sequence"] = np.where(np.arange(30) % 3, "blue", "grün")
+    found.catalogue["dn4000_err"] = 0.04
+    found.parameters = {"kind": "simulated", "seed": 5, "catalogue": "/home/someone/table.fits"}
+    return found
+
+
+def in_order(survey: Survey) -> tuple[pd.DataFrame, np.ndarray]:
+    order = np.argsort(survey.object_id)
+    catalogue = survey.catalogue.iloc[order].reset_index(drop=True)
+    return catalogue[sorted(catalogue)], survey.images[order]
+
+
+def same(a: Survey, b: Survey) -> bool:
+    (table_a, images_a), (table_b, images_b) = in_order(a), in_order(b)
+    pd.testing.assert_frame_equal(table_a, table_b, check_dtype=False, check_column_type=False)
+    return bool((images_a == images_b).all())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_survey_comes_back_as_it_went(survey, tmp_path, layout):
+    survey.to_datasets(tmp_path / "toys", layout=layout)
+    found = Survey.from_datasets(tmp_path / "toys")
+    assert same(found, survey)
+    assert found.parameters == survey.parameters
+    assert found.source == "simulated survey"
+    for split in ("train", "validation", "test"):
+        assert set(found.split(split).object_id) == set(survey.split(split).object_id)
+
+
+def test_a_survey_without_pictures_stays_so(survey, tmp_path):
+    Survey(survey.catalogue, None, survey.parameters).to_datasets(tmp_path / "toys")
+    assert Survey.from_datasets(tmp_path / "toys").images is None
+
+
+def test_many_rows_make_several_files_in_order(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "ROWS_A_FILE", 10)
+    survey.to_datasets(tmp_path / "toys")
+    n = len(survey.split("train"))
+    files = sorted(p.name for p in (tmp_path / "toys" / "data").glob("train-*"))
+    last = -(-n // 10)
+    assert files[0] == f"train-00000-of-{last:05d}.parquet"
+    assert len(files) == last
+    found = Survey.from_datasets(tmp_path / "toys")
+    assert same(found, survey)
+    assert list(found.split("train").object_id) == list(survey.split("train").object_id)
+
+
+def test_the_loader_of_the_hub_reads_it(survey, tmp_path):
+    """`load_dataset`, which the Multimodal Universe names as its own."""
+    survey.to_datasets(tmp_path / "toys")
+    found = datasets.load_dataset(str(tmp_path / "toys"))
+    assert {k: len(v) for k, v in found.items()} == dict(survey.catalogue["split"].value_counts())
+    rows = found["test"]
+    kinds = {name: feature.dtype for name, feature in rows.features.items()}
+    # As their galaxies of Galaxy Zoo: pictures that are pictures, and their scale.
+    assert isinstance(rows.features["rgb_image"], datasets.Image)
+    assert kinds["rgb_pixel_scale"] == "float32"
+    assert (kinds["object_id"], kinds["ra"], kinds["healpix"]) == ("string", "float64", "int64")
+    first = rows[0]
+    k = int(np.flatnonzero(survey.object_id == first["object_id"])[0])
+    assert (np.asarray(first["rgb_image"]) == survey.images[k]).all()
+    assert first["rgb_pixel_scale"] == pytest.approx(0.396)
+    assert first["mag_r"] == survey.magnitudes[k, 2]
+
+
+@pytest.mark.parametrize("part", ["dict", "one"])
+def test_what_that_loader_gives_is_a_survey_again(survey, tmp_path, part):
+    survey.to_datasets(tmp_path / "toys")
+    found = datasets.load_dataset(str(tmp_path / "toys"))
+    wanted = survey if part == "dict" else survey.split("test")
+    assert same(Survey.from_datasets(found if part == "dict" else found["test"]), wanted)
+
+
+def test_that_loader_reads_the_files_by_pixels_too(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys", layout="healpix")
+    rows = datasets.load_dataset(str(tmp_path / "toys"), split="train")
+    assert len(rows) == len(survey)
+    assert rows.features["rgb_image"].shape == (128, 128, 3)
+
+
+def test_pixels_are_those_of_the_sky(survey, tmp_path):
+    """Each file holds the galaxies of its pixel, nside = 16, nested."""
+    survey.to_datasets(tmp_path / "toys", layout="healpix")
+    seen = 0
+    for path in (tmp_path / "toys").glob("healpix=*/001-of-001.hdf5"):
+        with h5py.File(path) as data:
+            pixel = int(path.parent.name.partition("=")[2])
+            assert set(data["healpix"][:]) == {pixel}
+            seen += len(data["ra"])
+            # The twelve base pixels of HEALPix: the equatorial ones, 4 to 7, are centred at
+            # ra = 0, 90, 180, 270 deg and are diamonds 90 deg wide.
+            base = pixel // 16**2
+            ra, dec = data["ra"][:], data["dec"][:]
+            if base in (4, 5, 6, 7):
+                distance = np.abs((ra - 90 * (base - 4) + 180) % 360 - 180)
+                assert (distance <= 45).all()
+                assert (np.abs(np.sin(np.radians(dec))) <= 2 / 3).all()
+            else:
+                assert ((dec > 0) if base < 4 else (dec < 0)).all()
+    assert seen == len(survey)
+
+
+# What the Multimodal Universe does with a builder, in its own order: catalogues by the keys of its
+# files, pairs within a radius in the same pixel, then the examples of each pixel by identifier.
+
+
+def their_catalogue(builder) -> Table:
+    keys = ("object_id", "ra", "dec", "healpix")
+    tables = []
+    for name in builder.config.data_files["train"]:
+        with h5py.File(name, "r") as data:
+            tables.append(Table({key: data[key] for key in keys}))
+    return vstack(tables)
+
+
+def their_examples(builder, groups: dict) -> dict:
+    files = builder.config.data_files["train"]
+    found = {}
+    for pixel, names in groups.items():
+        (path,) = (f for f in files if f"healpix={pixel}/" in f)
+        found |= dict(builder._generate_examples(files=[path], object_ids=[names]))
+    return found
+
+
+def test_their_cross_match_takes_our_builder(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys", layout="healpix")
+    builder = multimodal_builder(tmp_path / "toys")
+    catalogue = their_catalogue(builder)
+    assert len(catalogue) == len(survey)
+    chosen = catalogue[np.random.default_rng(0).permutation(len(catalogue))[:20]]
+    groups = {}
+    for row in chosen:
+        groups.setdefault(row["healpix"], []).append(row["object_id"])
+    found = their_examples(builder, groups)
+    for row in chosen:
+        # They ask that the identifier be in the key: there it stands as bytes.
+        (example,) = (e for key, e in found.items() if f"'{row['object_id']}'" in key)
+        k = int(np.flatnonzero(survey.object_id == row["object_id"])[0])
+        assert example["object_id"] == survey.object_id[k]
+        assert example["mag_z"] == survey.magnitudes[k, 4]
+        assert example["sequence"] == survey.catalogue["sequence"][k]
+        assert (example["rgb_image"] == survey.images[k]).all()
+
+
+def test_our_builder_makes_a_data_set(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys", layout="healpix")
+    builder = multimodal_builder(tmp_path / "toys")
+    builder.download_and_prepare()
+    rows = builder.as_dataset(split="train")
+    assert len(rows) == len(survey)
+    assert isinstance(rows.features["rgb_image"], datasets.Image)
+    # Its cache lies in the folder and is no stranger's: writing again replaces all.
+    assert same(Survey.from_datasets(rows), survey)
+
+
+def test_a_survey_goes_through_the_hub(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    survey.to_datasets(tmp_path / "toys")
+    with Hub() as hub:
+        api = HfApi(endpoint=hub.url, token=TOKEN)
+        api.create_repo("astronomer/toys", repo_type="dataset", private=True)
+        api.upload_folder(
+            repo_id="astronomer/toys", folder_path=tmp_path / "toys", repo_type="dataset"
+        )
+        options = {"endpoint": hub.url, "cache_dir": tmp_path / "hub"}
+        found = Survey.from_datasets("astronomer/toys", token=TOKEN, **options)
+        assert same(found, survey)
+        assert found.name == "astronomer/toys"
+        with pytest.raises(SurveyError, match=r"no data set that the Hub gives: .*token") as caught:
+            Survey.from_datasets("astronomer/others", token=TOKEN, **options)
+    assert "\n" not in str(caught.value)
+
+
+# Refusals ---------------------------------------------------------------------------------------
+
+
+def test_nothing_of_others_is_replaced(survey, tmp_path):
+    (tmp_path / "thesis.tex").write_text("\\documentclass")
+    with pytest.raises(SurveyError, match=re.escape("thesis.tex")):
+        survey.to_datasets(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_data_set_is_replaced_whole(survey, tmp_path, layout):
+    for before in LAYOUTS:
+        survey.to_datasets(tmp_path / "toys", layout=before)
+    fewer = survey.select(np.arange(12))
+    fewer.to_datasets(tmp_path / "toys", layout=layout)
+    assert same(Survey.from_datasets(tmp_path / "toys"), fewer)
+
+
+def test_a_replacement_that_is_interrupted_is_told_of_and_done_again(survey, tmp_path, monkeypatch):
+    folder = tmp_path / "toys"
+    survey.to_datasets(folder)
+    fewer = survey.select(np.arange(12))
+    written = writing._write_parquet
+
+    def killed(*arguments):
+        written(*arguments)
+        raise KeyboardInterrupt
+
+    # While it is written, what was there stays.
+    monkeypatch.setattr(writing, "_write_parquet", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fewer.to_datasets(folder)
+    assert same(Survey.from_datasets(folder), survey)
+    monkeypatch.undo()
+    moved = []
+
+    def cut_short(self, target):
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(target)
+        os.replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        fewer.to_datasets(folder)
+    with pytest.raises(SurveyError, match="was being replaced when that was interrupted"):
+        Survey.from_datasets(folder)
+    monkeypatch.undo()
+    fewer.to_datasets(folder)
+    assert same(Survey.from_datasets(folder), fewer)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_file_that_is_missing_is_named(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "ROWS_A_FILE", 8)
+    survey.to_datasets(tmp_path / "toys")
+    next((tmp_path / "toys" / "data").glob("train-00001-of-*")).unlink()
+    with pytest.raises(SurveyError, match=r"train-00001-of-\d{5}.parquet is missing: fetch"):
+        Survey.from_datasets(tmp_path / "toys")
+
+
+def test_a_galaxy_without_a_place_is_named(survey, tmp_path):
+    lost = survey.select(np.arange(5))
+    lost.catalogue.loc[2, "dec"] = np.nan
+    with pytest.raises(SurveyError, match=r"row 2 .*toy-5-2.*no place in the sky"):
+        lost.to_datasets(tmp_path / "toys")
+    assert not (tmp_path / "toys").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda s, p: s.to_datasets(p / "toys", layout="csv"), "no layout called 'csv'"),
+        (lambda s, p: Survey.from_datasets(p), r"neither data/\*\.parquet nor healpix"),
+        (lambda s, p: multimodal_builder(p), "layout='healpix'"),
+        (
+            lambda s, p: Survey.from_datasets(datasets.Dataset.from_dict({"object_id": ["a"]})),
+            "lacks the columns ra, dec",
+        ),
+    ],
+)
+def test_what_is_no_survey_is_refused_in_a_sentence(survey, tmp_path, make, words):
+    with pytest.raises(SurveyError, match=words):
+        make(survey, tmp_path)
+
+
+def test_pictures_of_other_sizes_are_refused_with_the_remedy(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys")
+    rows = datasets.load_dataset(str(tmp_path / "toys"), split="test")
+    rows = rows.map(lambda row: {"rgb_image": row["rgb_image"].resize((64, 64))})
+    with pytest.raises(SurveyError, match=r"64×64 pixels.*from_table"):
+        Survey.from_datasets(rows)
+
+
+# The card ---------------------------------------------------------------------------------------
+
+
+def test_a_card_says_what_a_user_must_know(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys")
+    text = (tmp_path / "toys" / "README.md").read_text()
+    assert text == data_card(survey, "toys")
+    for heading in ("Intended use", "Population", "Calibration of the labels", "Limits"):
+        assert f"\n## {heading}\n" in text
+    facts = yaml.safe_load(text.split("---\n")[1])
+    assert facts["license"] == "bsd-3-clause"
+    assert facts["size_categories"] == ["n<1K"]
+    paths = {f["split"]: f["path"] for f in facts["configs"][0]["data_files"]}
+    assert paths == {s: f"data/{s}-*" for s in ("train", "validation", "test")}
+    assert "simulated" in text
+    assert "| `a_v` | 28 |" in text
+    assert "| `dn4000` | 0.040 |" in text
+    middle = np.median(survey.redshift)
+    assert f"{middle:.3f}" in re.search(r"\| `redshift` .*", text)[0]
+    assert "Further columns: `active`, `sequence`, `dn4000_err`" in text
+
+
+def test_a_card_tells_nothing_of_the_machine(survey):
+    assert "/home/someone" not in data_card(survey, "toys")
+    assert json.loads(re.search(r"```json\n(.*?)```", data_card(survey, "toys"), re.DOTALL)[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "licence", "words"),
+    [("sdss", "cc-by-4.0", "credit the Sloan"), ("table", "other", "name it here")],
+)
+def test_the_licence_is_that_of_the_galaxies(survey, kind, licence, words):
+    other = Survey(survey.catalogue, None, {"kind": kind, "source": "mine.fits"})
+    text = data_card(other, "toys")
+    assert yaml.safe_load(text.split("---\n")[1])["license"] == licence
+    assert words in text
+    assert "simulated, from published relations" not in text
+
+
+def test_the_books_survey_has_its_card():
+    """`python -m studies.cards` writes it."""
+    text = (published_folder() / "surveys" / "quick" / "README.md").read_text()
+    found = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    assert found == {"kind": "simulated", **BOOK_SURVEY}
