@@ -113,11 +113,7 @@ def profiles() -> list[str]:
 
 def parameter_defaults(notebook: str) -> dict:
     """Parameters of a notebook and their defaults, from its cell tagged `parameters`."""
-    path = repository_root() / "notebooks" / f"{notebook}.ipynb"
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if "parameters" in cell["metadata"].get("tags", ()):
-            return _assignments("".join(cell["source"]))
-    raise RunError(f"{path} has no cell tagged 'parameters'")
+    return _assignments(_parameters_cell(notebook))
 
 
 def check_parameters(notebook: str, profile: str, parameters: Mapping) -> None:
@@ -131,7 +127,8 @@ def check_parameters(notebook: str, profile: str, parameters: Mapping) -> None:
     """
     if profile not in profiles():
         raise RunError(f"no profile called {profile!r}: choose from {', '.join(profiles())}")
-    known = parameter_defaults(notebook)
+    cell = _parameters_cell(notebook)
+    known, noted = _assignments(cell), _annotations(cell)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise RunError(
@@ -139,13 +136,15 @@ def check_parameters(notebook: str, profile: str, parameters: Mapping) -> None:
         )
     words = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
     for name, value in parameters.items():
-        kind = type(known[name])
+        if value is None and known[name] is None:
+            continue
+        kind = noted.get(name, type(known[name]))
         # In Python, True is a whole number too.
         taken = (float, int) if kind is float else kind
         if not isinstance(value, taken) or (kind is not bool and isinstance(value, bool)):
+            example = "" if known[name] is None else f", e.g. {known[name]!r}"
             raise RunError(
-                f"{name} is {value!r}: {notebook} takes {words.get(kind, 'a list')}, e.g. "
-                f"{known[name]!r}"
+                f"{name} is {value!r}: {notebook} takes {words.get(kind, 'a list')}{example}"
             )
 
 
@@ -344,11 +343,30 @@ def _move(path: Path, target: Path | None) -> None:
         path.unlink()
 
 
+def _parameters_cell(notebook: str) -> str:
+    path = repository_root() / "notebooks" / f"{notebook}.ipynb"
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if "parameters" in cell["metadata"].get("tags", ()):
+            return "".join(cell["source"])
+    raise RunError(f"{path} has no cell tagged 'parameters'")
+
+
 def _assignments(source: str) -> dict:
+    """Return the values of `name = value` and of `name: kind = value`."""
     return {
-        node.targets[0].id: ast.literal_eval(node.value)
+        ast.unparse(getattr(node, "target", None) or node.targets[0]): ast.literal_eval(node.value)
         for node in ast.parse(source).body
-        if isinstance(node, ast.Assign)
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+    }
+
+
+def _annotations(source: str) -> dict[str, type]:
+    """Return the kinds of `name: kind = value`, whose default may be None."""
+    kinds = {kind.__name__: kind for kind in (bool, int, float, str, list, dict)}
+    return {
+        node.target.id: kinds[node.annotation.id]
+        for node in ast.parse(source).body
+        if isinstance(node, ast.AnnAssign)
     }
 
 

@@ -29,30 +29,31 @@
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
-features = "r_and_colours"  # photometric features; the paper's: "magnitudes"
-use_redshift = False  # as a further feature; the paper's False
-use_magnitude_errors = False  # as further features; the paper's False
-sigma = 0.05  # width of the path, standardised units; the paper's 0.05
-width = 256  # of the velocity network's layers; the paper's 256
-depth = 3  # hidden layers of the velocity network; the paper's 3
-image_crop = 128  # central pixels kept; the paper's 128
-image_bin = 2  # pixels averaged per side; the paper's 1
-encoder_widths = [16, 32, 64, 128]  # channels of the blocks; ends at 256 there
-n_image_features = 256  # width of f_img; the paper's 256
-warm_start = True  # image model starts from the photometry model; not there
-prior_max_epochs = 20  # of the unconditional flow, at most; not in the paper
-photometry_max_epochs = 60  # at most; the paper stops early
-max_epochs = 16  # of the image model, at most; the paper stops early
-patience = 10  # epochs without improvement before stopping
-learning_rate = 1.5e-3  # of AdamW; the paper's 5e-5
-batch_size = 64  # galaxies a step; the paper's 64
-encoder_batch = 32  # images encoded at once; the paper's: the whole batch, 0
-schedule = "cosine"  # of the learning rate; the paper's "constant"
-draws_per_galaxy = 8  # draws of time and noise a galaxy; the paper's 1
-average_decay = 0.995  # of the moving average of weights; the paper's 0
-augment = True  # rotated and mirrored images; not in the paper
-half_precision = False  # encoder in bfloat16; not in the paper
-seed = 1  # of weights, order and noise
+recipe = "quick"  # values where None stands below: quick, paper, smoke …
+features: str = None  # photometric features; the paper's "magnitudes"
+use_redshift: bool = None  # as a further feature; the paper's False
+use_magnitude_errors: bool = None  # as further features; the paper's False
+sigma: float = None  # width of the path, standardised; the paper's 0.05
+width: int = None  # of the velocity network's layers; the paper's 256
+depth: int = None  # hidden layers of that network; the paper's 3
+image_crop: int = None  # central pixels kept; the paper's 128
+image_bin: int = None  # pixels averaged per side; the paper's 1
+encoder_widths: list = None  # channels of the blocks; the paper's end at 256
+n_image_features: int = None  # width of f_img; the paper's 256
+warm_start: bool = None  # image model begins as photometry's; paper's False
+prior_max_epochs: int = None  # unconditional flow, at most; not in the paper
+photometry_max_epochs: int = None  # at most; the paper stops early
+max_epochs: int = None  # of the image model, at most; the paper stops early
+patience: int = None  # epochs without improvement before stopping
+learning_rate: float = None  # of AdamW; the paper's 5e-5
+batch_size: int = None  # galaxies per step; the paper's 64
+encoder_batch: int = None  # images encoded at once; the paper's 0, the batch
+schedule: str = None  # of the learning rate; the paper's "constant"
+draws_per_galaxy: int = None  # draws of time and noise; the paper's 1
+average_decay: float = None  # of the moving average of weights; paper's 0
+augment: bool = None  # rotated and mirrored images; not in the paper
+half_precision: bool = None  # encoder in bfloat16; not in the paper
+seed: int = None  # of weights, order and noise
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -60,11 +61,22 @@ import pandas as pd
 
 from galcfm import figures, paths, runs
 from galcfm.survey import Survey
-from galcfm.training import Recipe, train_models
+from galcfm.training import RECIPES, Recipe, train_models
 
 folder = runs.open_run("02_training", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
-recipe = Recipe.of(globals())
+plan = Recipe.of(globals())
+
+# %% [markdown]
+# ## The recipe
+#
+# `recipe` names a set of values; any other parameter that is given replaces
+# the one of that set. For example, `papermill notebooks/02_training.ipynb
+# out.ipynb -p max_epochs 50 -p run longer` trains for up to 50 epochs with
+# everything else unchanged. This run beside the paper's setting:
+
+# %%
+pd.DataFrame({"this run": vars(plan), "the paper": vars(RECIPES["paper"])})
 
 # %% [markdown]
 # ## The models
@@ -79,7 +91,7 @@ recipe = Recipe.of(globals())
 names = ("prior", "photometry", "image")
 pd.Series(
     {
-        name: sum(p.numel() for p in recipe.model(name).parameters())
+        name: sum(p.numel() for p in plan.model(name).parameters())
         for name in names
     },
     name="trainable parameters",
@@ -93,7 +105,7 @@ pd.Series(
 # and noise in each epoch, so that epochs can be compared.
 
 # %%
-pd.DataFrame({name: vars(recipe.settings(name)) for name in names})
+pd.DataFrame({name: vars(plan.settings(name)) for name in names})
 
 # %% [markdown]
 # With `warm_start`, the image model begins as the photometry model: the same
@@ -101,7 +113,7 @@ pd.DataFrame({name: vars(recipe.settings(name)) for name in names})
 # what the picture adds.
 
 # %%
-trained = train_models(galaxies, folder, recipe, names)
+trained = train_models(galaxies, folder, plan, names)
 
 # %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}, "image": {"alt": "Two panels, photometry model and image model: training and validation loss against epoch, with a dot at the epoch that is kept."}}
 history = pd.concat(

@@ -2,7 +2,7 @@
 
 import ast
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jupytext
@@ -127,14 +127,15 @@ def test_parameter_files_hold_exactly_the_keys(name, profile):
         assert values == defaults
 
 
-@pytest.mark.parametrize("name", ["quick", "paper"])
-def test_the_recipes_are_those_of_the_profiles(name):
-    """The notebook shows each parameter; the library has the same recipe for its studies."""
-    parameters = runs.profile_parameters(name)["02_training"]
-    assert asdict(Recipe.of(parameters)) == asdict(RECIPES[name]) | {
-        "encoder_widths": list(RECIPES[name].encoder_widths)
-    }
-    others = {"profile", "run", "survey"}
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [("quick", "quick"), ("paper", "paper"), ("sdss", "paper"), ("smoke", "smoke")],
+)
+def test_profiles_train_by_a_recipe_of_which_the_notebook_shows_each_parameter(profile, name):
+    parameters = runs.profile_parameters(profile)["02_training"]
+    assert Recipe.of(parameters) == RECIPES[name]
+    assert Recipe.of(parameters | {"max_epochs": 50}) == replace(RECIPES[name], max_epochs=50)
+    others = {"profile", "run", "survey", "recipe"}
     assert set(parameters) - others == set(asdict(RECIPES[name]))
 
 

@@ -53,9 +53,20 @@ class Recipe:
 
     @classmethod
     def of(cls, parameters: Mapping) -> "Recipe":
-        """The recipe of a notebook's parameters, e.g. of its `globals()`."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in parameters.items() if name in names})
+        """Return the recipe of a notebook's parameters.
+
+        Arguments:
+            parameters: `recipe`, a name in `RECIPES`, and the fields that differ from it; None
+                leaves a field as it is. Other names do not matter, so it may be `globals()`.
+
+        Raises:
+            ValueError: There is no such recipe.
+        """
+        name, names = parameters["recipe"], [field.name for field in fields(cls)]
+        if name not in RECIPES:
+            raise ValueError(f"no recipe called {name!r}: choose from {', '.join(RECIPES)}")
+        given = {key: parameters[key] for key in names if parameters.get(key) is not None}
+        return replace(RECIPES[name], **given)
 
     def model(self, name: str) -> Posterior:
         """The untrained `"prior"`, `"photometry"` or `"image"` model."""
@@ -131,7 +142,21 @@ RECIPES = {
     # The same pixels where there is no GPU: half the channels, batches as small as the book's;
     # two cores take five minutes an epoch.
     "tuned_cpu": Recipe(image_bin=1, max_epochs=20),
-    # Small enough for any computer; its numbers mean nothing.
+    # Small enough for any computer; the numbers of these two mean nothing.
+    "smoke": Recipe(
+        width=64,
+        depth=2,
+        image_bin=4,
+        encoder_widths=(8, 16),
+        n_image_features=16,
+        prior_max_epochs=6,
+        photometry_max_epochs=6,
+        max_epochs=2,
+        learning_rate=1e-3,
+        batch_size=32,
+        encoder_batch=16,
+        average_decay=0.99,
+    ),
     "rehearsal": Recipe(
         width=32,
         depth=2,
