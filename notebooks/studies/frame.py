@@ -66,6 +66,17 @@ class Place:
     folder: Path
     work: Path
 
+    def shared(self, name: str, settings) -> Path:
+        """Return the folder of what depends on these settings alone, such as trained models.
+
+        Results that differ in other settings share it.
+
+        Arguments:
+            name: Beginning of the name of the folder, which a digest ends.
+            settings: All that the folder's content depends on, any JSON content.
+        """
+        return self.work.parents[1] / f"{name}-{digest(settings)}"
+
 
 @dataclass(frozen=True)
 class Study:
@@ -109,7 +120,7 @@ class Study:
         if results not in RESULTS:
             raise RunError(f"results is {results!r}: choose from {', '.join(RESULTS)}")
         name = f"{self.name}-{digest([self.version, settings])}"
-        place = Place(published_folder(), data_folder() / "runs" / "published" / name)
+        place = Place(published_folder(), data_folder() / "runs" / "published" / name / "work")
         if results == "made":
             place = Place(run / "studies" / name, run / "studies" / name / "work")
         if results != "published":
