@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from doit import get_var
+from doit.exceptions import TaskFailed
 from doit.tools import config_changed
 
 from galcfm import paths, runs
@@ -44,43 +45,57 @@ except runs.RunError as error:
 RUN = paths.run_folder(PROFILE)
 
 
-def execute(notebook: str) -> None:
-    """Run a notebook through Papermill into the run's chapters; a failure names the cell."""
+def execute(notebook: str, **changes) -> TaskFailed | None:
+    """Run a notebook through Papermill into the run's chapters; a failure names the cell.
+
+    Arguments:
+        notebook: Name of the notebook, without ending.
+        changes: Parameters that differ from the profile's; the notebook then goes to the run's
+            folder `made`, as the book shows the profile's.
+    """
     import papermill
 
     # What a notebook writes to stderr, its progress bars, comes as warnings of Papermill's logger.
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     os.environ.setdefault("TQDM_MININTERVAL", "5")
-    chapter = RUN / "chapters" / f"{notebook}.ipynb"
+    if notebook not in runs.PAPER and not changes:
+        # Two are run at a time.
+        os.environ["OMP_NUM_THREADS"] = "1"
+    chapter = RUN / ("made" if changes else "chapters") / f"{notebook}.ipynb"
+    parameters = PARAMETERS[notebook] | changes
     # The cell that Papermill adds shows the reader what differs from the notebook's own values.
     defaults = runs.parameter_defaults(notebook)
-    changed = {k: v for k, v in PARAMETERS[notebook].items() if v != defaults[k]}
-    with paths.replacing(chapter) as temporary:
-        try:
-            runs.set_outdated_aside(notebook, PARAMETERS[notebook])
+    changed = {k: v for k, v in parameters.items() if v != defaults[k]}
+    try:
+        with paths.replacing(chapter) as temporary:
+            runs.set_outdated_aside(notebook, parameters)
             # So that there is room for the notebook and for doit's own notes too.
             paths.require_disk_space(RUN, SPARE_BYTES)
-            papermill.execute_notebook(
-                ROOT / "notebooks" / f"{notebook}.ipynb",
-                temporary,
-                changed,
-                cwd=ROOT / "notebooks",
-                log_output=True,
-                progress_bar=False,
-            )
-            runs.drop_outdated(notebook, PARAMETERS[notebook])
-        except papermill.PapermillExecutionError as error:
-            failed = RUN / "failed" / f"{notebook}.ipynb"
-            with contextlib.suppress(OSError):  # of a full disk
-                failed.parent.mkdir(exist_ok=True)
-                shutil.copy(temporary, failed)
-            raise SystemExit(
-                f"galcfm: notebooks/{notebook}.ipynb failed in cell [{error.exec_count}]: "
-                f"{error.ename}: {error.evalue}\nThe notebook with its traceback: {failed}"
-            ) from None
-        # Another process is at it, or the disk is full.
-        except (runs.RunError, OSError) as error:
-            raise SystemExit(f"galcfm: notebooks/{notebook}.ipynb: {error}") from None
+            try:
+                papermill.execute_notebook(
+                    ROOT / "notebooks" / f"{notebook}.ipynb",
+                    temporary,
+                    changed,
+                    cwd=ROOT / "notebooks",
+                    log_output=True,
+                    progress_bar=False,
+                )
+            except papermill.PapermillExecutionError:
+                failed = RUN / "failed" / f"{notebook}.ipynb"
+                with contextlib.suppress(OSError):  # of a full disk
+                    failed.parent.mkdir(exist_ok=True)
+                    shutil.copy(temporary, failed)
+                raise
+            runs.drop_outdated(notebook, parameters)
+    except papermill.PapermillExecutionError as error:
+        return TaskFailed(
+            f"galcfm: notebooks/{notebook}.ipynb failed in cell [{error.exec_count}]: "
+            f"{error.ename}: {error.evalue}\nThe notebook with its traceback: {failed}"
+        )
+    # Another process is at it, or the disk is full.
+    except (runs.RunError, OSError) as error:
+        return TaskFailed(f"galcfm: notebooks/{notebook}.ipynb: {error}")
+    return None
 
 
 def run(*command, **options) -> bool:
@@ -108,6 +123,8 @@ def build_book() -> bool:
     """
     from galcfm.figures.explorer import write_explorer_of_run
 
+    for name in runs.published_with_changes():
+        print(f"Warning: data/published/{name} was made with uncommitted changes: make it again")
     for_book(paths.require_own_files)
     for_book(paths.remove_own)
     shutil.copytree(RUN / "chapters", CHAPTERS)
@@ -129,25 +146,27 @@ def task_notebook():
     inputs: list[Path] = []
     earlier = None
     for notebook in runs.NOTEBOOKS:
+        parameters = PARAMETERS[notebook]
         chapter = RUN / "chapters" / f"{notebook}.ipynb"
-        outputs = runs.output_files(notebook, PARAMETERS[notebook])
+        outputs = runs.output_files(notebook, parameters)
         yield {
             "name": f"{PROFILE}/{notebook}",
             "actions": [(execute, [notebook])],
             "file_dep": [
                 ROOT / "notebooks" / f"{notebook}.ipynb",
-                ROOT / "notebooks" / "parameters" / PROFILE / f"{notebook}.yaml",
-                *inputs,
+                *(inputs if "survey" in parameters else []),
                 *runs.published_read(notebook),
             ],
             # Not its files: comments and docstrings change nothing.
-            "uptodate": [config_changed(runs.code_shown(notebook))],
+            "uptodate": [config_changed({"code": runs.code_shown(notebook)} | parameters)],
             "targets": [chapter, *outputs],
-            # In order, also where one does not read what the one before it leaves.
+            # Those of the paper in order, also where one does not read what the one before it
+            # leaves; the others in any order after them.
             "task_dep": [f"notebook:{PROFILE}/{earlier}"] if earlier else [],
         }
-        earlier = notebook
-        inputs += outputs
+        if notebook in runs.PAPER:
+            earlier = notebook
+            inputs += outputs
 
 
 def task_book():
@@ -158,6 +177,7 @@ def task_book():
             *(RUN / "chapters" / f"{notebook}.ipynb" for notebook in runs.NOTEBOOKS),
             *PROSE,
             *(ROOT / "galcfm").rglob("*.py"),
+            *paths.published_folder().glob("*.json"),
             ROOT / "_config.yml",
             ROOT / "_toc.yml",
         ],
@@ -202,48 +222,25 @@ def task_bench():
     return {"actions": [benchmark], "task_dep": ["peers"], "uptodate": [False]}
 
 
-# Heavy results kept in the repository: what the notebooks only read. Each command resumes.
-STUDIES = {
-    "account": [],
-    "calibration": ["--run", PROFILE],
-    "exact": [],
-    "missing_bands": [],
-    "other_instruments": [],
-    "other_methods": [],
-    "other_populations": [],
-    "picture_controls": [],
-    "priors": ["--run", PROFILE],
-    "real_galaxies": [],
-    "cards": [],
-    "realism": [],
-    "students": [],
-    "training_seeds": [],
-    "what_matters": [],
-}
-
-NEEDED_MODELS = {
-    "cards": ("real_galaxies", "students"),
-    "missing_bands": ("real_galaxies",),
-    "students": ("real_galaxies",),
-}
-
-
 def task_published():
-    """Make the heavy results that the chapters read, from a profile's models: hours.
+    """Make the results again that the chapters read: hours; resumes.
 
-    With the profile smoke all are small, and go to that run's folder.
+    The same notebooks, with their own values, write to data/published. With the profile smoke all
+    are small and go to that run's folder.
     """
-    for name, options in STUDIES.items():
-        command = ["-m", f"galcfm.studies.{name}", *options]
-        needs = [f"notebook:{PROFILE}/03_posterior_sampling"]
-        # Models that others make.
-        needs += [f"published:{of}" for of in NEEDED_MODELS.get(name, ())]
-        yield {
-            "name": name,
-            "actions": [(run, [sys.executable, *command, *["--smoke"] * (PROFILE == "smoke")])],
-            "task_dep": needs,
-            "uptodate": [False],
-        }
+    earlier = f"notebook:{PROFILE}/{runs.PAPER[-1]}"
+    for notebook in runs.NOTEBOOKS:
+        results = [name for name in PARAMETERS[notebook] if name.split("_")[0] == "results"]
+        if results:
+            how = "made" if PROFILE == "smoke" else "publish"
+            yield {
+                "name": notebook,
+                "actions": [(execute, [notebook], dict.fromkeys(results, how))],
+                # One may read what another makes.
+                "task_dep": [earlier],
+                "uptodate": [False],
+            }
+            earlier = f"published:{notebook}"
 
 
 def task_lint():
@@ -259,7 +256,7 @@ def task_lint():
             (run, [BIN / "zizmor", "--offline", "--quiet", ".github"]),
             (run, [BIN / "hadolint", "Dockerfile"]),
             (run, [BIN / "shellcheck", "binder/postBuild"]),
-            (run, [BIN / "pytest", "--quiet", "tests/test_notebooks.py"]),
+            (run, [BIN / "pytest", "--quiet", "tests/test_notebooks.py", "tests/test_house.py"]),
         ],
         "uptodate": [False],
     }

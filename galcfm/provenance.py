@@ -26,7 +26,11 @@ __all__ = [
     "rooms_of",
 ]
 
-PACKAGE = Path(__file__).resolve().parent
+# Folder of each package whose code counts. Studies lie beside the notebooks, not in the wheel.
+FOLDERS = {
+    "galcfm": Path(__file__).resolve().parent,
+    "studies": repository_root() / "notebooks" / "studies",
+}
 # What shows, finds, notes or hands out results, or lets in other tables, and changes none that is
 # made here.
 CHANGES_NOTHING = (
@@ -43,7 +47,7 @@ CHANGES_NOTHING = (
 def processor() -> str:
     """Name of the processor, where the system tells it, and number of its cores."""
     description = Path("/proc/cpuinfo")
-    lines = description.read_text().splitlines() if description.exists() else []
+    lines = description.read_text(encoding="utf-8").splitlines() if description.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
@@ -97,7 +101,7 @@ def code_digest(*roots: str | Path) -> str:
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """Twelve hexadecimal digits of what files of galcfm do.
+    """Twelve hexadecimal digits of what files of code do.
 
     Syntax trees are compared: comments, docstrings and layout count for nothing, and neither do
     functions that only hand on to what changes nothing.
@@ -108,18 +112,18 @@ def files_digest(files: Iterable[Path]) -> str:
 
 
 def rooms_of(*roots: str | Path, without: tuple[str, ...] | None = None) -> list[Path]:
-    """Files of `galcfm` that modules and scripts import, directly or through others.
+    """Files of `galcfm` and `studies` that modules and scripts import, directly or through others.
 
     What is imported from a package counts as from the module that defines it.
 
     Arguments:
-        roots: names of modules of `galcfm`, which are counted too, or paths of scripts.
+        roots: names of modules, which are counted too, or paths of scripts.
         without: beginnings of the names of modules that are neither counted nor followed; by
             default those of `CHANGES_NOTHING`.
     """
     without = CHANGES_NOTHING if without is None else without
     waiting = [root if isinstance(root, Path) else _file_of(root) for root in roots]
-    found = {path for path in waiting if path.is_relative_to(PACKAGE)}
+    found = {_file_of(root) for root in roots if not isinstance(root, Path)}
     while waiting:
         for name in _imports(waiting.pop()):
             module = _definer(name)
@@ -131,20 +135,21 @@ def rooms_of(*roots: str | Path, without: tuple[str, ...] | None = None) -> list
 
 
 def _file_of(module: str) -> Path | None:
-    base = PACKAGE.parent.joinpath(*module.split("."))
+    package, *inside = module.split(".")
+    base = FOLDERS[package].joinpath(*inside)
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
 
 
 @cache
 def _imports(path: Path) -> set[str]:
-    """Dotted names of `galcfm` that a file imports: of modules, or of what they define."""
+    """Dotted names that a file imports of `FOLDERS`: of modules, or of what they define."""
     names = set()
     for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "galcfm":
+        if isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            names |= {a.name for a in node.names if a.name.split(".")[0] == "galcfm"}
-    return names
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name.split(".")[0] in FOLDERS}
 
 
 def _definer(name: str) -> str:
@@ -162,7 +167,7 @@ def _definer(name: str) -> str:
 
 @cache
 def _tree(path: Path) -> ast.AST:
-    return ast.parse(path.read_text())
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _hands_on(node) -> bool:
@@ -191,4 +196,5 @@ def _meaning(path: Path) -> str:
             fields["body"] = node.body[1:]
         return [type(node).__name__, {k: plain(v) for k, v in fields.items()}]
 
-    return json.dumps([str(path.relative_to(PACKAGE)), plain(_tree(path))], sort_keys=True)
+    (folder,) = (folder for folder in FOLDERS.values() if path.is_relative_to(folder))
+    return json.dumps([str(path.relative_to(folder)), plain(_tree(path))], sort_keys=True)

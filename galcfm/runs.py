@@ -40,6 +40,7 @@ from galcfm.provenance import (
 __all__ = [
     "NOTEBOOKS",
     "OUTPUTS",
+    "PAPER",
     "RunError",
     "check_parameters",
     "code_shown",
@@ -50,6 +51,7 @@ __all__ = [
     "profile_parameters",
     "profiles",
     "published_read",
+    "published_with_changes",
     "set_outdated_aside",
     "wipe",
 ]
@@ -86,7 +88,7 @@ sys.path.append(str(repository_root() / "notebooks"))
 # All that a run may hold, as patterns of paths below its folder.
 RUN_FILES = (
     *(f"parameters/{name}{end}" for name in NOTEBOOKS for end in (".json", ".lock")),
-    *(f"{part}/{name}.ipynb" for name in NOTEBOOKS for part in ("chapters", "failed")),
+    *(f"{part}/{name}.ipynb" for name in NOTEBOOKS for part in ("chapters", "failed", "made")),
     *(name for names in OUTPUTS.values() for name in names if "." in name),
     *(f"{model}/{name}" for model in OUTPUTS["02_training"] for name in MODEL_FILES),
     *(f"variants/*/{name}" for name in MODEL_FILES),
@@ -298,10 +300,26 @@ def code_shown(notebook: str) -> str:
 
 def published_read(notebook: str) -> list[Path]:
     """Stored results that a notebook may read: all, where it reads any."""
-    if "published_folder" not in script_of(notebook).read_text():
+    script = script_of(notebook).read_text(encoding="utf-8")
+    if "published_folder" not in script and "from studies" not in script:
         return []
     kinds = {".json", ".parquet", ".safetensors", ".nc", ".npz"}
     return sorted(path for path in published_folder().rglob("*") if path.suffix in kinds)
+
+
+def published_with_changes() -> list[str]:
+    """Names of the published results that code with uncommitted changes has made, in whole or part.
+
+    The commit that such a result names does not hold all of the code that made it.
+    """
+
+    def dirty(content) -> bool:
+        if isinstance(content, Mapping):
+            return content.get("dirty") is True or any(map(dirty, content.values()))
+        return isinstance(content, list) and any(map(dirty, content))
+
+    files = sorted(published_folder().glob("*.json"))
+    return [path.name for path in files if dirty(json.loads(path.read_text(encoding="utf-8")))]
 
 
 def script_of(notebook: str) -> Path:
