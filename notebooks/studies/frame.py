@@ -8,25 +8,24 @@ how much of everything; its parameter `results` says whether the stored result i
 A result is found again by its key: its settings, the digests of the data and weights that it read,
 and the version of its study. The version is raised by hand when the code's results change; a test
 compares a small run of each study with golden numbers, so that nobody forgets.
+
+The settings are a `Plan`, a dataclass whose fields the notebook's parameters fill. A study that
+trains several models for several seeds keeps them with `Trainings`, whose rows another call
+completes; `paired_gain` gives the gain of a row with its error over galaxies and trainings.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from galcfm.paths import (
-    data_folder,
-    published_folder,
-    replacing,
-    survey_folder,
-    write_json,
-)
+from galcfm.paths import data_folder, published_folder, replacing, survey_folder, write_json
 from galcfm.provenance import digest, provenance
 from galcfm.runs import RunError
 from galcfm.simulate import SDSS, Instrument, simulate_catalogue
@@ -36,14 +35,19 @@ from galcfm.survey import Survey, SurveyWriter
 __all__ = [
     "BOOK_SURVEY",
     "RESULTS",
+    "ModelPlan",
     "Place",
+    "Plan",
     "Result",
     "Study",
+    "SurveyPlan",
     "Trainings",
+    "chosen",
     "kept_catalogue",
     "kept_pictures",
     "kept_table",
     "over_trainings",
+    "paired_gain",
 ]
 
 RESULTS = ("published", "made", "publish")
@@ -52,6 +56,123 @@ BOOK_SURVEY = {"n_galaxies": 12_000, "seed": 1, "validation": 0.10, "test": 0.15
 # Raised by hand when the same settings give another simulated survey; part of the names of those
 # that are kept.
 SIMULATOR_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a study; a study's own plan adds its fields, with the published sizes."""
+
+    @classmethod
+    def of(cls, parameters: Mapping, **changes):
+        """Return the plan that a notebook's parameters give.
+
+        Arguments:
+            parameters: Values by name, e.g. the notebook's `globals()`; other names are ignored.
+            changes: Values of fields that the notebook has no parameter for.
+        """
+        named = {field.name for field in fields(cls)}
+        return cls(**{k: v for k, v in parameters.items() if k in named}, **changes)
+
+    @property
+    def settings(self) -> dict:
+        """All that results depend on: every field except the number of processes."""
+        return {name: value for name, value in asdict(self).items() if name != "processes"}
+
+
+@dataclass(frozen=True)
+class SurveyPlan(Plan):
+    """The simulated survey of a study.
+
+    The default has as many galaxies to train on as the survey `quick`.
+
+    Arguments:
+        n_galaxies: Number of galaxies.
+        survey_seed: Seed of the galaxies and of their pictures.
+        validation_fraction: Fraction of the galaxies in the validation split.
+        test_fraction: Fraction of the galaxies in the test split.
+        processes: Number of processes that render pictures.
+    """
+
+    n_galaxies: int = 15_500
+    survey_seed: int = 1
+    validation_fraction: float = 0.078
+    test_fraction: float = 0.332
+    processes: int = 2
+
+    def catalogue(self, **options) -> Survey:
+        """Return the survey without pictures.
+
+        Arguments:
+            options: Options of `galcfm.simulate.simulate_catalogue`.
+        """
+        splits = {"validation": self.validation_fraction, "test": self.test_fraction}
+        return kept_catalogue(self.n_galaxies, self.survey_seed, **splits, **options)
+
+    def pictures(self, name: str, shown: pd.DataFrame, key=None, **options) -> Survey:
+        """Return the survey with pictures.
+
+        Arguments:
+            name: Beginning of the name of its folder.
+            shown: Table of the catalogue, with the magnitudes that the pictures show.
+            key: What the table depends on beside this plan, any JSON content.
+            options: Options of `kept_pictures`.
+        """
+        splits = self.validation_fraction, self.test_fraction
+        key = [self.n_galaxies, *splits, key]
+        return kept_pictures(
+            name, shown, self.survey_seed, key, processes=self.processes, **options
+        )
+
+
+@dataclass(frozen=True)
+class ModelPlan(SurveyPlan):
+    """The simulated survey of a study, and how the paper's two models are trained on it.
+
+    By default pixels are 1.2″ wide, about the seeing, and show the central 38″: with these pixels a
+    hundred trainings take hours and not days. A plan may have further fields of
+    `galcfm.training.Recipe`.
+
+    Arguments:
+        recipe: Name of a recipe in `galcfm.training.RECIPES`.
+        image_crop: Width of the central part of the cutouts that is used [pixels of 0.4″].
+        image_bin: Number of pixels along each axis that are averaged into one.
+        photometry_max_epochs: Largest number of epochs of the photometry model; None for the
+            recipe's.
+        max_epochs: The same of the image model.
+    """
+
+    recipe: str = "quick"
+    image_crop: int = 96
+    image_bin: int = 3
+    photometry_max_epochs: int | None = None
+    max_epochs: int | None = None
+
+    def training(self, **changes):
+        """Return the `galcfm.training.Recipe` of both models.
+
+        Arguments:
+            changes: Fields of the recipe with other values than the plan's.
+        """
+        from galcfm.training import Recipe
+
+        return replace(Recipe.of(asdict(self)), **changes)
+
+
+def chosen(names: Sequence[str], known: Sequence[str], what: str = "rows") -> list[str]:
+    """Return the names that a notebook's parameter lists, in the order of those known.
+
+    Arguments:
+        names: Chosen names; none for all.
+        known: All names.
+        what: Name of the parameter, for the message.
+
+    Raises:
+        RunError: A name is unknown.
+    """
+    unknown = [str(name) for name in names if name not in known]
+    if unknown:
+        raise RunError(f"{what}: {', '.join(unknown)} unknown, choose from {', '.join(known)}")
+    return [name for name in known if name in names or not names]
 
 
 @dataclass(frozen=True)
@@ -225,34 +346,40 @@ class Trainings:
 
     Arguments:
         study: The study.
-        folder: Folder of both files.
-        key: Key under which they are found again.
-        plan: Settings with which they are made, any JSON content.
+        place: Where it writes.
+        settings: Settings that all rows depend on, any JSON content.
+        rows: By name of each row, in the order of the file, what this row alone depends on, any
+            JSON content. A stored row that was made with something else is made again; one whose
+            name is not among them, of another version, is left as it is.
+        of_row: Function of a row's name and of the table of all trainings that returns numbers of
+            the row for the JSON file, e.g. of `paired_gain`.
+        read: Digests of the data and weights that the study reads.
         group: Name of the rows in the JSON file.
-        row_keys: For each row a digest of what this row alone depends on, without which it is
-            not found again; a row of another version, which has none here, is left as it is.
 
     Raises:
         FileExistsError: A file is there that is no stored result.
-        RuntimeError: At `keep`, another process with another key has begun to write it.
     """
 
     def __init__(
         self,
         study: Study,
-        folder: Path,
-        key: str,
-        plan: dict,
+        place: Place,
+        settings: Mapping,
+        rows: Mapping[str, object],
+        of_row: Callable[[str, pd.DataFrame], dict],
         *,
+        read: Sequence[str] = (),
         group: str = "rows",
-        row_keys: Mapping[str, str] | None = None,
     ):
-        self.study, self.folder, self.key, self.plan = study, folder, key, plan
-        self.path, self.table = study.path(folder), folder / f"{study.name}.parquet"
-        self.group, self.row_keys = group, dict(row_keys or {})
-        (data_folder() / "cache").mkdir(parents=True, exist_ok=True)
+        self.study, self.place, self.settings, self.of_row = study, place, settings, of_row
+        self.key, self.group = study.key(settings, *read), group
+        self.row_keys = {name: digest(content) for name, content in rows.items()}
+        self.path = study.path(place.folder)
+        self.table = self.path.with_suffix(".parquet")
+        for folder in (data_folder() / "cache", place.work / "claims"):
+            folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(data_folder() / "cache" / f"{study.name}.lock")
-        study.stored(folder, key)
+        study.stored(place.folder, self.key)
         self.replaces = self._key_on_disk()
 
     def _key_on_disk(self) -> str | None:
@@ -262,7 +389,8 @@ class Trainings:
 
     def results(self) -> dict:
         """Return what is stored, without rows that are outdated."""
-        found = self.study.stored(self.folder, self.key) or {self.group: {}, "plan": self.plan}
+        found = self.study.stored(self.place.folder, self.key)
+        found = found or {self.group: {}, "plan": self.settings}
         rows = {
             name: row
             for name, row in found[self.group].items()
@@ -270,21 +398,41 @@ class Trainings:
         }
         return found | {self.group: rows}
 
+    def make(
+        self,
+        names: Sequence[str],
+        seeds: Sequence[int],
+        train: Callable[[str, int], tuple[dict, dict, pd.Series]],
+    ) -> dict:
+        """Make the trainings that are missing, seed after seed, and return what is stored.
+
+        Arguments:
+            names: Names of the rows.
+            seeds: Seeds of the trainings.
+            train: Function of a name and a seed that returns what `keep` takes.
+        """
+        for name, seed in self.missing(names, seeds):
+            self.keep(name, seed, *train(name, seed))
+        return self.results()
+
     def missing(self, names: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
-        """Yield rows and seeds that are not there when their turn comes, seed after seed."""
-        for seed in seeds:
-            for name in names:
-                if str(seed) not in self.results()[self.group].get(name, {"seeds": {}})["seeds"]:
-                    yield name, seed
+        """Yield rows and seeds that are not there when their turn comes.
+
+        What another process is making is left to it, and waited for in the end.
+        """
+        for timeout in (0, -1):
+            for seed, name in product(seeds, names):
+                claim = self.place.work / "claims" / f"{digest([self.key, name, seed])}.lock"
+                try:
+                    with FileLock(claim, timeout=timeout):
+                        known = self.results()[self.group].get(name, {"seeds": {}})
+                        if str(seed) not in known["seeds"]:
+                            yield name, seed
+                except Timeout:
+                    continue
 
     def keep(
-        self,
-        name: str,
-        seed: int,
-        numbers: dict,
-        of_row: dict,
-        of_galaxies: pd.Series,
-        summary: Callable[[dict, pd.DataFrame], dict],
+        self, name: str, seed: int, numbers: dict, of_row: dict, of_galaxies: pd.Series
     ) -> None:
         """Add a training.
 
@@ -294,8 +442,9 @@ class Trainings:
             numbers: Numbers of this training, for the JSON file.
             of_row: Numbers of the row, for the JSON file.
             of_galaxies: One number per test galaxy, by galaxy; kept to three decimals.
-            summary: Function of the results and of the table of all trainings that returns what is
-                written.
+
+        Raises:
+            RuntimeError: Another process with another key has begun to write the file.
         """
         with self.lock:
             if self._key_on_disk() not in (None, self.key, self.replaces):
@@ -313,13 +462,16 @@ class Trainings:
             table = table.reindex(max(table.index, of_galaxies.index, key=len))
             table[f"{name}/{seed}"] = of_galaxies.round(3).astype(np.float32)
             row = rows.setdefault(name, {"seeds": {}})
-            row |= of_row
-            if name in self.row_keys:
-                row["row_key"] = self.row_keys[name]
+            row |= of_row | {"row_key": self.row_keys[name]}
             row["seeds"][str(seed)] = numbers
+            order = [*self.row_keys, *rows]
+            results[self.group] = {
+                name: rows[name] | (self.of_row(name, table) if name in self.row_keys else {})
+                for name in sorted(rows, key=order.index)
+            }
             with replacing(self.table) as temporary:
                 table.to_parquet(temporary, compression="zstd")
-            self.study.store(self.folder, summary(results, table), self.key)
+            self.study.store(self.place.folder, results, self.key)
 
 
 def over_trainings(differences) -> dict[str, float]:
@@ -341,6 +493,27 @@ def over_trainings(differences) -> dict[str, float]:
         "standard_error": float(np.hypot(over_galaxies, spread / np.sqrt(len(means)))),
         "spread_over_trainings": spread,
     }
+
+
+def paired_gain(table: pd.DataFrame, name: str, other: str | None = None) -> dict[str, float]:
+    """Return the mean gain of a row with its error, paired galaxy by galaxy and seed by seed.
+
+    Arguments:
+        table: One row per test galaxy, one column `ROW/SEED` per training.
+        name: Name of the row that gains.
+        other: Name of the row that it is compared with; None where the table holds gains.
+
+    Returns:
+        The numbers of `over_trainings`, with galaxies and seeds that both rows have; empty where
+        there is no such seed.
+    """
+    found = [column.rpartition("/") for column in table]
+    differences = [
+        table[f"{row}/{seed}"] - (table[f"{other}/{seed}"] if other else 0.0)
+        for row, _, seed in found
+        if row == name and (other is None or f"{other}/{seed}" in table)
+    ]
+    return over_trainings(np.array(differences, dtype=np.float64)) if differences else {}
 
 
 def kept_table(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
