@@ -15,6 +15,7 @@ from doit import get_var
 from doit.exceptions import TaskFailed
 from doit.tools import config_changed
 
+from book import build
 from galcfm import paths, runs
 
 ROOT = Path(__file__).resolve().parent
@@ -68,7 +69,7 @@ def execute(notebook: str, **changes) -> TaskFailed | None:
     changed = {k: v for k, v in parameters.items() if v != defaults[k]}
     try:
         with paths.replacing(chapter) as temporary:
-            runs.set_outdated_aside(notebook, parameters)
+            build.set_outdated_aside(notebook, parameters)
             # So that there is room for the notebook and for doit's own notes too.
             paths.require_disk_space(RUN, SPARE_BYTES)
             try:
@@ -86,7 +87,7 @@ def execute(notebook: str, **changes) -> TaskFailed | None:
                     failed.parent.mkdir(exist_ok=True)
                     shutil.copy(temporary, failed)
                 raise
-            runs.drop_outdated(notebook, parameters)
+            build.drop_outdated(notebook, parameters)
     except papermill.PapermillExecutionError as error:
         return TaskFailed(
             f"galcfm: notebooks/{notebook}.ipynb failed in cell [{error.exec_count}]: "
@@ -123,7 +124,7 @@ def build_book() -> bool:
     """
     from galcfm.figures.explorer import write_explorer_of_run
 
-    for name in runs.published_with_changes():
+    for name in build.published_with_changes():
         print(f"Warning: data/published/{name} was made with uncommitted changes: make it again")
     for_book(paths.require_own_files)
     for_book(paths.remove_own)
@@ -148,17 +149,17 @@ def task_notebook():
     for notebook in runs.NOTEBOOKS:
         parameters = PARAMETERS[notebook]
         chapter = RUN / "chapters" / f"{notebook}.ipynb"
-        outputs = runs.output_files(notebook, parameters)
+        outputs = build.output_files(notebook, parameters)
         yield {
             "name": f"{PROFILE}/{notebook}",
             "actions": [(execute, [notebook])],
             "file_dep": [
                 ROOT / "notebooks" / f"{notebook}.ipynb",
                 *(inputs if "survey" in parameters else []),
-                *runs.published_read(notebook),
+                *build.published_read(notebook),
             ],
             # Not its files: comments and docstrings change nothing.
-            "uptodate": [config_changed({"code": runs.code_shown(notebook)} | parameters)],
+            "uptodate": [config_changed({"code": build.code_shown(notebook)} | parameters)],
             "targets": [chapter, *outputs],
             # Those of the paper in order, also where one does not read what the one before it
             # leaves; the others in any order after them.
@@ -265,7 +266,7 @@ def task_lint():
 def wipe() -> None:
     for_book(paths.require_own_files)
     try:
-        runs.wipe(PARAMETERS)
+        build.wipe(PARAMETERS)
     except runs.RunError as error:
         raise SystemExit(f"galcfm: {error}") from None
     for_book(paths.remove_own)

@@ -103,8 +103,7 @@ def code_digest(*roots: str | Path) -> str:
 def files_digest(files: Iterable[Path]) -> str:
     """Twelve hexadecimal digits of what files of code do.
 
-    Syntax trees are compared: comments, docstrings and layout count for nothing, and neither do
-    functions that only hand on to what changes nothing.
+    Syntax trees are compared: comments, docstrings and layout count for nothing.
     """
     # The text that `digest` would make of all in one list, of which each file's is made once.
     text = f"[{', '.join(map(_meaning, files))}]"
@@ -170,31 +169,14 @@ def _tree(path: Path) -> ast.AST:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _hands_on(node) -> bool:
-    """Whether a function does no more than call, and return from, what changes nothing."""
-    if not isinstance(node, ast.FunctionDef):
-        return False
-    body = node.body[ast.get_docstring(node) is not None :]
-    kinds = [ast.ImportFrom, ast.Return]
-    return [type(step) for step in body] == kinds and f"{body[0].module}.".startswith(
-        CHANGES_NOTHING
-    )
-
-
 @cache
 def _meaning(path: Path) -> str:
-    """A file's name and syntax tree without docstrings, alike in all versions of Python."""
-
-    def plain(node):
-        if isinstance(node, list):
-            return [plain(item) for item in node if not _hands_on(item)]
-        if not isinstance(node, ast.AST):
-            return repr(node)
-        fields = {k: v for k, v in ast.iter_fields(node) if v not in (None, [])}
-        first = fields["body"][0] if isinstance(fields.get("body"), list) else None
+    """A file's name and syntax tree without docstrings."""
+    tree = _tree(path)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-            fields["body"] = node.body[1:]
-        return [type(node).__name__, {k: plain(v) for k, v in fields.items()}]
-
+            node.body = body[1:]
     (folder,) = (folder for folder in FOLDERS.values() if path.is_relative_to(folder))
-    return json.dumps([str(path.relative_to(folder)), plain(_tree(path))], sort_keys=True)
+    return json.dumps([str(path.relative_to(folder)), ast.dump(tree)])

@@ -7,7 +7,6 @@ with others is refused, so that results of different settings never mix.
 
 import ast
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,27 +14,14 @@ from pathlib import Path
 import yaml
 
 from galcfm.paths import (
-    MODEL_FILES,
-    SURVEY_FILES,
     disk_errors_in_a_sentence,
     hold,
-    let_go,
-    published_folder,
-    remove_own,
     repository_root,
-    require_own_files,
     run_folder,
     survey_folder,
     write_json,
 )
-from galcfm.provenance import (
-    CHANGES_NOTHING,
-    code_digest,
-    digest,
-    files_digest,
-    provenance,
-    rooms_of,
-)
+from galcfm.provenance import code_digest, digest, provenance
 
 __all__ = [
     "NOTEBOOKS",
@@ -43,64 +29,31 @@ __all__ = [
     "PAPER",
     "RunError",
     "check_parameters",
-    "code_shown",
-    "drop_outdated",
+    "lock_run",
     "open_run",
-    "output_files",
+    "outputs",
     "parameter_defaults",
     "profile_parameters",
     "profiles",
-    "published_read",
-    "published_with_changes",
-    "set_outdated_aside",
-    "wipe",
+    "record",
+    "record_path",
+    "script_of",
 ]
 
-# Chapters show what is refused of a table, but nothing else of what changes no result.
-NOT_SHOWN = tuple(name for name in CHANGES_NOTHING if name != "galcfm.survey.intake.")
 # What each notebook leaves in the run folder, in the order of execution.
 OUTPUTS = {
-    "01_data_curation": (),
     "02_training": ("prior", "photometry", "image"),
     "03_posterior_sampling": ("posteriors_photometry.nc", "posteriors_image.nc", "densities.npz"),
     "04_metrics": ("metrics.json",),
     "05_figures": ("figures",),
-    "06_calibration": (),
-    "07_exact_posteriors": (),
-    "08_outliers": (),
-    "09_is_the_survey_real": (),
-    "10_tried_on_the_sky": (),
-    "11_other_priors": (),
-    "12_other_methods": (),
-    "13_what_matters": (),
-    "14_at_the_papers_size": (),
-    "15_surveys_past_one_machine": (),
-    "16_what_a_picture_is_worth": (),
-    "20_your_own_galaxies": (),
 }
-NOTEBOOKS = tuple(OUTPUTS)
+NOTEBOOKS = tuple(sorted(path.stem for path in (repository_root() / "notebooks").glob("*.ipynb")))
 # The notebooks of the paper, each of which reads what those before it leave; the others read these
 # alone, and in any order.
 PAPER = NOTEBOOKS[:5]
 # Notebooks import `studies`, which the installed package leaves out, from whatever folder they are
 # opened in.
 sys.path.append(str(repository_root() / "notebooks"))
-# All that a run may hold, as patterns of paths below its folder.
-RUN_FILES = (
-    *(f"parameters/{name}{end}" for name in NOTEBOOKS for end in (".json", ".lock")),
-    *(f"{part}/{name}.ipynb" for name in NOTEBOOKS for part in ("chapters", "failed", "made")),
-    *(name for names in OUTPUTS.values() for name in names if "." in name),
-    *(f"{model}/{name}" for model in OUTPUTS["02_training"] for name in MODEL_FILES),
-    *(f"variants/*/{name}" for name in MODEL_FILES),
-    *(f"figures/*.{end}" for end in ("pdf", "png")),
-    "studies/*",
-)
-# What was set aside of a notebook.
-ASIDE_FILES = (
-    *(f"{name}.json" for name in NOTEBOOKS),
-    *(f"survey/{name}" for name in SURVEY_FILES),
-    *RUN_FILES,
-)
 
 
 class RunError(ValueError):
@@ -171,16 +124,16 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     check_parameters(notebook, variables["profile"], parameters | given)
     folder = run_folder(parameters["profile"], parameters["run"])
     _require_earlier(notebook, folder, parameters)
-    record = _record(notebook, parameters)
-    path = _record_path(folder, notebook)
+    noting = record(notebook, parameters)
+    path = record_path(folder, notebook)
     if notebook not in PAPER:
         # A study keeps what it makes by its settings, and processes may share its work.
-        write_json(path, record)
+        write_json(path, noting)
         return folder
     if not path.exists():
         _require_nothing(notebook, folder)
     else:
-        noted = json.loads(path.read_text())
+        noted = json.loads(path.read_text(encoding="utf-8"))
         before = noted["parameters"]
         if before != parameters:
             changed = sorted(
@@ -190,11 +143,11 @@ def open_run(notebook: str, variables: Mapping) -> Path:
                 f"{folder} was made with another {', '.join(changed)}: name another run "
                 f"(-p run NAME), or delete the folder"
             )
-        if any(path.exists() for path in _outputs(notebook, folder, parameters["survey"]).values()):
+        if any(file.exists() for file in outputs(notebook, parameters).values()):
             # What is there is of what it was made with, until the build sets it aside.
-            record |= {name: noted.get(name) for name in ("code", "survey")}
-    _lock(folder, notebook)
-    write_json(path, record)
+            noting |= {name: noted.get(name) for name in ("code", "survey")}
+    lock_run(folder, notebook)
+    write_json(path, noting)
     return folder
 
 
@@ -218,110 +171,6 @@ def profile_parameters(profile: str) -> dict[str, dict]:
     return found
 
 
-def output_files(notebook: str, parameters: Mapping) -> list[Path]:
-    """The files by which later notebooks see that this one has changed something."""
-    folder = run_folder(parameters["profile"], parameters["run"])
-    if notebook == NOTEBOOKS[0]:
-        return [survey_folder(parameters["survey"]) / "survey.json"]
-    files = [folder / name for name in OUTPUTS[notebook] if name != "figures"]
-    return [path if path.suffix else path / "model.safetensors" for path in files]
-
-
-def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
-    """Move what a notebook left with other parameters, code or survey out of its way, and keep it.
-
-    What was made with the same stays, so that interrupted work resumes; what
-    was set aside before and is wanted again returns. `drop_outdated` deletes it once the notebook
-    has made the new one.
-
-    Raises:
-        RunError: another process is at it.
-    """
-    folder = run_folder(parameters["profile"], parameters["run"])
-    record, now = _record_path(folder, notebook), _record(notebook, parameters)
-    aside = _aside(folder, notebook)
-
-    def is_current(path: Path) -> bool:
-        before = json.loads(path.read_text()) if path.exists() else {}
-        return all(before.get(k) == now[k] for k in ("parameters", "code", "survey"))
-
-    if is_current(record) or not (record.exists() or aside.exists()):
-        return
-    lock = _lock(folder, notebook)
-    for name in OUTPUTS[notebook]:
-        if (folder / name).is_dir():
-            own = [p.removeprefix(f"{name}/") for p in RUN_FILES if p.startswith(f"{name}/")]
-            require_own_files(folder / name, own, "a rerun", RunError)
-    if record.exists():
-        survey = json.loads(record.read_text())["parameters"].get("survey", "")
-        # Of two that are outdated the older is whole: had the newer been, it would be alone.
-        kept = not aside.exists()
-        for name, path in _outputs(notebook, folder, survey).items():
-            _move(path, aside / name if kept else None)
-        _move(record, aside / record.name if kept else None)
-    if is_current(aside / record.name):
-        for name, path in _outputs(notebook, folder, parameters.get("survey", "")).items():
-            _move(aside / name, path)
-        _move(aside / record.name, record)
-        shutil.rmtree(aside)
-    # The notebook takes it in a process of its own.
-    let_go(lock)
-
-
-def drop_outdated(notebook: str, parameters: Mapping) -> None:
-    """Delete what `set_outdated_aside` kept of a notebook: it has made the new one."""
-    folder = run_folder(parameters["profile"], parameters["run"])
-    remove_own(_aside(folder, notebook), ASIDE_FILES, "what is outdated", RunError)
-
-
-def wipe(parameters: Mapping[str, Mapping]) -> None:
-    """Delete the run and the survey of a profile.
-
-    Arguments:
-        parameters: of each notebook, of `profile_parameters`.
-
-    Raises:
-        RunError: one of the folders holds anything else; nothing is deleted then.
-    """
-    first = parameters[NOTEBOOKS[0]]
-    run = run_folder(first["profile"], first["run"])
-    whole = (*RUN_FILES, *(f"outdated/*/{pattern}" for pattern in ASIDE_FILES))
-    survey = survey_folder(first["survey"])
-    for act in (require_own_files, remove_own):
-        act(run, whole, "this profile", RunError)
-        act(survey, SURVEY_FILES, "this profile", RunError)
-
-
-def code_shown(notebook: str) -> str:
-    """Digest of all code whose results or words a notebook shows, figures and tables included."""
-    figures = sorted((repository_root() / "galcfm" / "figures").rglob("*.py"))
-    return files_digest([*rooms_of(script_of(notebook), without=NOT_SHOWN), *figures])
-
-
-def published_read(notebook: str) -> list[Path]:
-    """Stored results that a notebook may read: all, where it reads any."""
-    script = script_of(notebook).read_text(encoding="utf-8")
-    if "published_folder" not in script and "from studies" not in script:
-        return []
-    kinds = {".json", ".parquet", ".safetensors", ".nc", ".npz"}
-    return sorted(path for path in published_folder().rglob("*") if path.suffix in kinds)
-
-
-def published_with_changes() -> list[str]:
-    """Names of the published results that code with uncommitted changes has made, in whole or part.
-
-    The commit that such a result names does not hold all of the code that made it.
-    """
-
-    def dirty(content) -> bool:
-        if isinstance(content, Mapping):
-            return content.get("dirty") is True or any(map(dirty, content.values()))
-        return isinstance(content, list) and any(map(dirty, content))
-
-    files = sorted(published_folder().glob("*.json"))
-    return [path.name for path in files if dirty(json.loads(path.read_text(encoding="utf-8")))]
-
-
 def script_of(notebook: str) -> Path:
     """The notebook as Python."""
     return repository_root() / "notebooks" / f"{notebook}.py"
@@ -329,7 +178,7 @@ def script_of(notebook: str) -> Path:
 
 def _require_nothing(notebook: str, folder: Path) -> None:
     """Refuse a run that holds what a notebook leaves although it has not run there."""
-    present = [name for name in OUTPUTS[notebook] if (folder / name).exists()]
+    present = [name for name in OUTPUTS.get(notebook, ()) if (folder / name).exists()]
     if present:
         raise RunError(
             f"{folder} holds {', '.join(present)}, but {notebook} has not run there: move it "
@@ -337,28 +186,12 @@ def _require_nothing(notebook: str, folder: Path) -> None:
         )
 
 
-def _aside(folder: Path, notebook: str) -> Path:
-    return folder / "outdated" / notebook
-
-
-def _outputs(notebook: str, folder: Path, survey: str) -> dict[str, Path]:
-    """What a notebook leaves, by its name: the first one a survey, which is no part of a run."""
+def outputs(notebook: str, parameters: Mapping) -> dict[str, Path]:
+    """Return what a notebook leaves, by name; the survey of the first is no part of a run."""
     if notebook == NOTEBOOKS[0]:
-        return {"survey": survey_folder(survey)}
-    return {name: folder / name for name in OUTPUTS[notebook]}
-
-
-def _move(path: Path, target: Path | None) -> None:
-    """Move what is there, or delete it where there is no target."""
-    if not path.exists():
-        return
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, target)
-    elif path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+        return {"survey": survey_folder(parameters["survey"])}
+    folder = run_folder(parameters["profile"], parameters["run"])
+    return {name: folder / name for name in OUTPUTS.get(notebook, ())}
 
 
 def _parameters_cell(notebook: str) -> str:
@@ -388,12 +221,18 @@ def _annotations(source: str) -> dict[str, type]:
     }
 
 
-def _record_path(folder: Path, notebook: str) -> Path:
+def record_path(folder: Path, notebook: str) -> Path:
+    """Return the path of the note of a notebook's parameters in a run."""
     return folder / "parameters" / f"{notebook}.json"
 
 
-def _lock(folder: Path, notebook: str) -> Path:
-    lock = _record_path(folder, notebook).with_suffix(".lock")
+def lock_run(folder: Path, notebook: str) -> Path:
+    """Lock a notebook of a run for this process, and return the path of the lock.
+
+    Raises:
+        RunError: Another process runs it.
+    """
+    lock = record_path(folder, notebook).with_suffix(".lock")
     refusal = RunError(
         f"another process runs {notebook} in {folder}: wait for it, stop it, or name another run "
         "(-p run NAME)"
@@ -403,7 +242,8 @@ def _lock(folder: Path, notebook: str) -> Path:
     return lock
 
 
-def _record(notebook: str, parameters: Mapping) -> dict:
+def record(notebook: str, parameters: Mapping) -> dict:
+    """Return what a run notes of a notebook: parameters, digests of code and survey, origin."""
     return {
         "parameters": dict(parameters),
         "parameter_hash": digest(dict(parameters)),
@@ -418,7 +258,9 @@ def _survey_read(notebook: str, parameters: Mapping) -> str | None:
     if notebook == NOTEBOOKS[0] or "survey" not in parameters:
         return None
     path = survey_folder(parameters["survey"]) / "survey.json"
-    return digest(json.loads(path.read_text()).get("files")) if path.exists() else None
+    return (
+        digest(json.loads(path.read_text(encoding="utf-8")).get("files")) if path.exists() else None
+    )
 
 
 def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:
@@ -434,7 +276,9 @@ def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:
             f"there is no survey {survey_folder(survey)}: run "
             f"`{command.format(NOTEBOOKS[0])}{arguments}` first"
         )
-    for earlier in NOTEBOOKS[1 : NOTEBOOKS.index(notebook)]:
+    for earlier in OUTPUTS:
+        if earlier >= notebook:
+            break
         if not all((folder / name).exists() for name in OUTPUTS[earlier]):
             arguments = "".join(f" -p {k} {v}" for k, v in options.items() if v)
             raise RunError(
