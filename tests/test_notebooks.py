@@ -12,11 +12,12 @@ import yaml
 
 from galcfm import runs
 from galcfm.training import RECIPES, Recipe
-from studies.stored import BOOK_SURVEY
+from studies.frame import BOOK_SURVEY
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
+PARAMETER_FILES = sorted((ROOT / "notebooks" / "parameters").rglob("*.yaml"))
 
 
 def test_all_notebooks_are_known():
@@ -113,18 +114,22 @@ def test_each_parameter_is_explained(name):
     assert list(runs.parameter_defaults(name))[:2] == ["profile", "run"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("profile", runs.profiles())
-def test_parameter_files_hold_exactly_the_keys(name, profile):
-    path = ROOT / "notebooks" / "parameters" / profile / f"{name}.yaml"
-    values = yaml.safe_load(path.read_text())
-    defaults = runs.parameter_defaults(name)
-    assert list(values) == list(defaults)
-    assert values["profile"] == profile
-    for key, value in values.items():
-        assert type(value) is type(defaults[key]), f"{path}: {key}"
-    if profile == "quick":
-        assert values == defaults
+@pytest.mark.parametrize("path", PARAMETER_FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_parameter_files_hold_what_differs_and_nothing_else(path):
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    defaults = runs.parameter_defaults(path.stem)
+    runs.check_parameters(path.stem, path.parent.name, given)
+    assert given
+    assert not {"profile", "run", "survey"} & set(given)
+    assert all(value != defaults[key] for key, value in given.items())
+
+
+def test_profiles_are_called_as_their_surveys():
+    assert runs.profiles() == ["paper", "quick", "sdss", "smoke"]
+    for profile in runs.profiles():
+        for parameters in runs.profile_parameters(profile).values():
+            assert parameters["profile"] == profile
+            assert parameters.get("survey", profile) == profile
 
 
 @pytest.mark.parametrize(
@@ -150,11 +155,9 @@ def test_the_exact_posterior_is_of_the_books_survey():
     assert found == BOOK_SURVEY
 
 
-def test_profiles_hold_the_papers_setting():
-    folder = ROOT / "notebooks" / "parameters" / "paper"
-    values = {}
-    for name in NAMES:
-        values |= yaml.safe_load((folder / f"{name}.yaml").read_text())
+def test_the_profile_paper_holds_the_papers_setting():
+    curation, training, sampling, *_ = runs.profile_parameters("paper").values()
+    values = curation | asdict(Recipe.of(training)) | sampling
     expected = {
         "n_galaxies": 106800,
         "validation_fraction": 0.1,
@@ -180,14 +183,18 @@ def test_profiles_hold_the_papers_setting():
     assert {k: values[k] for k in expected} == expected
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_profile_sdss_is_the_papers_with_other_galaxies(name):
-    paper, sdss = (
-        yaml.safe_load((ROOT / "notebooks" / "parameters" / p / f"{name}.yaml").read_text())
-        for p in ("paper", "sdss")
-    )
+def test_the_profile_sdss_is_the_papers_with_other_galaxies():
+    paper, sdss = (runs.profile_parameters(profile) for profile in ("paper", "sdss"))
     changes = {"profile": "sdss", "survey": "sdss", "source": "sdss", "n_galaxies": 0}
-    assert sdss == paper | {k: v for k, v in changes.items() if k in paper}
+    for name in NAMES[:5]:
+        assert sdss[name] == paper[name] | {k: v for k, v in changes.items() if k in paper[name]}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "06" <= name < "17"])
+def test_every_study_can_be_made_by_its_notebook(name):
+    parameters = runs.parameter_defaults(name)
+    assert parameters["results"] == "published"
+    assert len(parameters) >= 5, "nothing to change"
 
 
 def test_notebooks_hold_no_machinery():

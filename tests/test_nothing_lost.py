@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from book import build
 from galcfm import Posterior, Survey, figures, paths, runs, stored_posteriors
 from galcfm.metrics import LogDensities
 from galcfm.runs import RunError
@@ -23,7 +24,7 @@ from galcfm.sdss import DownloadError, Ledger
 from galcfm.simulate import simulate_survey
 from galcfm.survey import SurveyWriter
 from galcfm.training import TrainingSettings, train
-from studies import stored
+from studies.frame import Study
 
 SMALL = {"width": 8, "depth": 1}
 SMALLEST = toy_survey(12, images=False)
@@ -66,8 +67,8 @@ FILES = {
     "figure.png": lambda path, survey: figures.save(Figure(), path.with_suffix("")),
     "figure.pdf": lambda path, survey: figures.save(Figure(), path.with_suffix("")),
     "result.json": lambda path, survey: (
-        stored.stored(path, "key"),
-        stored.store(path, {}, "key", "the command"),
+        Study("result", "13_what_matters").stored(path.parent, "key"),
+        Study("result", "13_what_matters").store(path.parent, {}, "key"),
     ),
     "cutouts.db": lambda path, survey: Ledger(path).__exit__(),
 }
@@ -285,11 +286,11 @@ def opened(notebook, **changes):
     return runs.open_run(notebook, runs.parameter_defaults(notebook) | changes)
 
 
-@pytest.mark.parametrize("notebook", [n for n in runs.NOTEBOOKS if runs.OUTPUTS[n]])
+@pytest.mark.parametrize("notebook", [n for n in runs.NOTEBOOKS if n in runs.OUTPUTS])
 def test_a_notebook_replaces_only_what_it_left(data, notebook):
     run = data / "runs" / "quick"
     for earlier in runs.NOTEBOOKS[: runs.NOTEBOOKS.index(notebook)]:
-        for name in runs.OUTPUTS[earlier]:
+        for name in runs.OUTPUTS.get(earlier, ()):
             paths.write_json(run / name, {})
     name = runs.OUTPUTS[notebook][0]
     (run / name).parent.mkdir(parents=True, exist_ok=True)
@@ -308,7 +309,7 @@ def test_what_is_set_aside_is_ours(data):
     (run / "image" / "thesis.txt").write_text("years of work")
     changed = runs.parameter_defaults("02_training") | {"width": 8}
     with pytest.raises(RunError, match=r"image holds thesis\.txt, which is no part of"):
-        runs.set_outdated_aside("02_training", changed)
+        build.set_outdated_aside("02_training", changed)
     assert (run / "image" / "thesis.txt").exists()
 
 
@@ -322,10 +323,10 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
         place.write_text("years of work")
         before = contents(data)
         with pytest.raises(RunError, match=r"holds .*thesis\.txt"):
-            runs.wipe(parameters)
+            build.wipe(parameters)
         assert contents(data) == before
         place.unlink()
-    runs.wipe(parameters)
+    build.wipe(parameters)
     assert not run.exists()
     assert not survey.exists()
 

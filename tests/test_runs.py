@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from book import build
 from galcfm import paths, runs
 from galcfm.runs import RunError
 
@@ -62,96 +63,6 @@ def test_unknown_profiles_and_parameters_are_refused(data):
         runs.open_run("02_training", injected)
 
 
-def left(folder, name="image"):
-    """Stand in for what a notebook leaves."""
-    paths.write_json(folder / name / "model.json", {})
-    return folder / name / "model.json"
-
-
-def test_outdated_results_are_kept_until_there_are_new_ones(data):
-    make_survey()
-    old, new = variables("02_training"), variables("02_training", width=8)
-    folder = runs.open_run("02_training", old)
-    model, other = left(folder), folder / "metrics.json"
-    paths.write_json(other, {})
-    runs.set_outdated_aside("02_training", old)
-    assert model.exists(), "the same parameters and code"
-
-    runs.set_outdated_aside("02_training", new)
-    assert not model.exists()
-    assert other.exists()
-    runs.open_run("02_training", new)
-    left(folder, "photometry")
-    # Changed back before the new one was whole: the old one returns.
-    runs.set_outdated_aside("02_training", old)
-    assert model.exists()
-    assert not (folder / "photometry").exists()
-    runs.open_run("02_training", old)
-
-    runs.set_outdated_aside("02_training", new)
-    runs.open_run("02_training", new)
-    newer = left(folder, "photometry")
-    # Killed and called again: what there is of the new one goes on.
-    runs.set_outdated_aside("02_training", new)
-    assert newer.exists()
-    runs.drop_outdated("02_training", new)
-    runs.set_outdated_aside("02_training", old)
-    assert not model.exists(), "it was outdated, and the new one was whole"
-    runs.set_outdated_aside("02_training", new)
-    assert newer.exists()
-
-
-def test_an_outdated_survey_is_kept_until_there_is_a_new_one(data):
-    old, new = (variables("01_data_curation", seed=seed) for seed in (1, 2))
-    runs.open_run("01_data_curation", old)
-    make_survey()
-    survey = paths.survey_folder("quick")
-    runs.set_outdated_aside("01_data_curation", new)
-    assert not survey.exists()
-    runs.set_outdated_aside("01_data_curation", old)
-    assert (survey / "survey.json").exists()
-
-
-def test_changed_code_makes_results_outdated(data, monkeypatch):
-    make_survey()
-    parameters = variables("02_training")
-    model = left(runs.open_run("02_training", parameters))
-    runs.set_outdated_aside("02_training", parameters)
-    assert model.exists()
-    monkeypatch.setattr(runs, "code_digest", lambda *roots: "other")
-    # By hand nothing is made anew, and what is there is not taken for what the new code makes.
-    runs.open_run("02_training", parameters)
-    runs.set_outdated_aside("02_training", parameters)
-    assert not model.exists()
-
-
-def test_a_changed_survey_makes_results_outdated(data):
-    make_survey(files={"catalogue.parquet": {"sha256": "a"}})
-    parameters = variables("02_training")
-    model = left(runs.open_run("02_training", parameters))
-    make_survey(files={"catalogue.parquet": {"sha256": "a"}}, made="again, the same")
-    runs.set_outdated_aside("02_training", parameters)
-    assert model.exists()
-    make_survey(files={"catalogue.parquet": {"sha256": "b"}})
-    runs.set_outdated_aside("02_training", parameters)
-    assert not model.exists()
-
-
-def test_chapters_show_all_figures_tables_and_what_takes_tables_in(monkeypatch):
-    monkeypatch.setattr(runs, "files_digest", lambda files: {path.name for path in files})
-    shown = runs.code_shown("20_your_own_galaxies")
-    package = paths.repository_root() / "galcfm"
-    assert {path.name for path in (package / "figures").rglob("*.py")} <= shown
-    assert {"intake.py", "replicated.py"} <= shown
-    assert not {"paths.py", "runs.py"} & shown
-
-
-def test_chapters_that_read_stored_results_are_made_again_for_them():
-    names = {path.name for path in runs.published_read("16_what_a_picture_is_worth")}
-    assert {"account.json", "model.safetensors"} <= names
-    assert runs.published_read("05_figures") == []
-
-
 def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
     make_survey()
     monkeypatch.setattr(paths, "LOCK_WAIT", 0.1)
@@ -167,9 +78,9 @@ def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
         with pytest.raises(RunError, match="another process runs 02_training in"):
             runs.open_run("02_training", variables("02_training"))
         with pytest.raises(RunError, match="another process runs 02_training in"):
-            runs.set_outdated_aside("02_training", variables("02_training", width=8))
+            build.set_outdated_aside("02_training", variables("02_training", width=8))
         other.kill()
-    runs.set_outdated_aside("02_training", variables("02_training", width=8))
+    build.set_outdated_aside("02_training", variables("02_training", width=8))
     runs.open_run("02_training", variables("02_training"))
 
 
@@ -191,3 +102,21 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_a_full_disk_is_noticed_before_work(tmp_path):
     with pytest.raises(OSError, match=r"needs 1000000000\.0 GB but .* GB free: free some space"):
         paths.require_disk_space(tmp_path / "new" / "folder", 10**18)
+
+
+def test_a_study_opens_a_run_with_other_parameters_and_needs_none_before(data, monkeypatch):
+    names = {"profile": "quick", "run": "", "results": "published", "n_galaxies": 100}
+    monkeypatch.setattr(runs, "_parameters_cell", lambda notebook: "")
+    monkeypatch.setattr(runs, "parameter_defaults", lambda notebook: names)
+    monkeypatch.setattr(runs, "_assignments", lambda source: names)
+    first = runs.open_run("13_what_matters", names)
+    other = runs.open_run("13_what_matters", names | {"results": "made", "n_galaxies": 50})
+    assert first == other == data / "runs" / "quick"
+    names["survey"] = "quick"
+    with pytest.raises(RunError, match=r"there is no survey .*quick: run `papermill notebooks/01_d"):
+        runs.open_run("06_calibration", names)
+
+
+def test_studies_are_found_from_any_folder(tmp_path):
+    code = "from galcfm import runs; import studies.frame"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
