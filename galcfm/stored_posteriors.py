@@ -105,8 +105,9 @@ def pathways(
     from galcfm.posterior import galaxy_seeds
 
     x_0 = standard_normal(galaxy_seeds(galaxy.object_id, seed), n_samples, posterior.flow.dim)
-    places = posterior.flow.trajectories(posterior.encode_survey(galaxy), x_0, steps)
-    return posterior.to_physical(places.squeeze(1)).numpy()
+    condition = posterior.encode_survey(galaxy).to(posterior.device)
+    places = posterior.flow.trajectories(condition, x_0, steps)
+    return posterior.property_scale.invert(places.squeeze(1)).numpy()
 
 
 def step_error(
@@ -119,7 +120,7 @@ def step_error(
     """
     from galcfm.posterior import galaxy_seeds
 
-    condition = posterior.encode_survey(survey)
+    condition = posterior.encode_survey(survey).to(posterior.device)
     seeds = galaxy_seeds(survey.object_id, 0)
     few, many = (
         posterior.flow.sample(condition, n_samples, k, seeds=seeds)

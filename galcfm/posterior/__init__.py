@@ -1,17 +1,28 @@
 """A trained model, from magnitudes and images to posteriors, and what it may be given."""
 
-from galcfm.posterior.inputs import ModelError, galaxy_seeds, redshift_quantiles
-from galcfm.posterior.model import FEATURES, Posterior, default_device, require_own_model
+from galcfm.posterior.features import FEATURES, Standardisation, photometric_features
+from galcfm.posterior.files import require_own_model
+from galcfm.posterior.inputs import (
+    ModelError,
+    Observation,
+    default_device,
+    galaxy_seeds,
+    redshift_quantiles,
+)
+from galcfm.posterior.model import Posterior
 from galcfm.posterior.training_range import LEVEL, TrainingRange
 
 __all__ = [
     "FEATURES",
     "LEVEL",
     "ModelError",
+    "Observation",
     "Posterior",
+    "Standardisation",
     "TrainingRange",
     "default_device",
     "galaxy_seeds",
+    "photometric_features",
     "redshift_quantiles",
     "require_own_model",
 ]

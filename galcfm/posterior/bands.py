@@ -5,6 +5,8 @@ for, and its measured magnitude would be fainter. A model with `missing_bands` t
 former alone where it takes no errors, because its training hid bands of galaxies at random.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 # Shares of galaxies that lose none, one, … four bands in training, and of bands that become limits.
@@ -21,87 +23,95 @@ def is_seen(magnitudes: np.ndarray, errors: np.ndarray | None) -> np.ndarray:
     return seen if errors is None else seen & ~np.isposinf(errors)
 
 
-def band_covariance(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean `(5,)` and covariance `(5, 5)` of magnitudes `(n, 5)` of which some are NaN.
-
-    A band that no galaxy has is independent of the others, with mean 0 and variance 1.
-    """
-    known = ~np.isnan(magnitudes)
-    n = known.T.astype(float) @ known
-    mean = np.where(known, magnitudes, 0).sum(0) / np.maximum(n.diagonal(), 1)
-    offset = np.where(known, magnitudes - mean, 0)
-    covariance = offset.T @ offset / np.maximum(n, 1) + np.diag(n.diagonal() == 0)
-    # Pairs of bands may be known of different galaxies, and then it need not be a covariance.
-    values, axes = np.linalg.eigh(covariance)
-    return mean, axes * np.maximum(values, 1e-6) @ axes.T
-
-
-def fill_bands(
-    magnitudes: np.ndarray, errors: np.ndarray | None, mean: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Put what is expected in the place of what is not measured.
+@dataclass(frozen=True)
+class BandStatistics:
+    """What is usual of the magnitudes in a training split.
 
     Arguments:
-        magnitudes: `(n, 5)`, NaN where missing.
-        errors: `(n, 5)`, infinite where the magnitude is a limit; without them there are none.
-        mean: of the magnitudes of galaxies, `(5,)`.
-        covariance: of the same, `(5, 5)`.
-
-    Returns:
-        Magnitudes `(n, 5)`: where a band is not measured, the mean given those that are, for a
-        normal distribution, or the limit, if that is fainter; and what the limits say, `(n, 5)`:
-        from 0, nothing (or no limit), to 2, three standard deviations fainter than expected.
+        mean: Mean magnitudes, shape `(5,)`.
+        covariance: Their covariance, shape `(5, 5)`.
+        usual_errors: Coefficients of the decimal logarithm of the error of each band as a
+            quadratic function of the magnitude, shape `(5, 3)`.
     """
-    seen = is_seen(magnitudes, errors)
-    filled, limits = magnitudes.copy(), np.zeros_like(magnitudes)
-    for pattern in np.unique(seen, axis=0):
-        hidden, rows = ~pattern, (seen == pattern).all(1)
-        if pattern.all():
-            continue
-        slope = np.linalg.solve(
-            covariance[np.ix_(pattern, pattern)], covariance[np.ix_(pattern, hidden)]
-        )
-        left = covariance[np.ix_(hidden, hidden)] - covariance[np.ix_(hidden, pattern)] @ slope
-        here = np.ix_(rows, hidden)
-        expected = mean[hidden] + (magnitudes[np.ix_(rows, pattern)] - mean[pattern]) @ slope
-        fainter = (magnitudes[here] - expected) / np.sqrt(left.diagonal())
-        fainter = np.nan_to_num(fainter, nan=-np.inf).clip(-UNINFORMATIVE, UNINFORMATIVE)
-        limits[here] = 1 + fainter / UNINFORMATIVE
-        filled[here] = np.fmax(magnitudes[here], expected)
-    return filled, limits
 
+    mean: np.ndarray
+    covariance: np.ndarray
+    usual_errors: np.ndarray
 
-def usual_errors(magnitudes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Coefficients of log10 of the error as a quadratic function of the magnitude, `(5, 3)`.
+    @classmethod
+    def fit(cls, magnitudes: np.ndarray, errors: np.ndarray | None) -> "BandStatistics":
+        """Return the statistics of galaxies.
 
-    Arguments:
-        magnitudes: `(n, 5)`, NaN where missing.
-        errors: `(n, 5)`, infinite for limits.
-    """
-    coefficients = np.zeros((magnitudes.shape[1], 3))
-    seen = is_seen(magnitudes, errors)
-    for k, here in enumerate(seen.T):
-        if here.sum() > 3:
-            x, y = magnitudes[here, k] - CENTRE, np.log10(errors[here, k])
-            coefficients[k] = np.linalg.lstsq(_powers(x), y, rcond=None)[0]
-    return coefficients
+        A band that no galaxy has is independent of the others, with mean 0 and variance 1.
 
+        Arguments:
+            magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing.
+            errors: Their errors, shape `(n, 5)`, infinite for limits; None if they are not used.
+        """
+        known = is_seen(magnitudes, errors)
+        n = known.T.astype(float) @ known
+        mean = np.where(known, magnitudes, 0).sum(0) / np.maximum(n.diagonal(), 1)
+        offset = np.where(known, magnitudes - mean, 0)
+        covariance = offset.T @ offset / np.maximum(n, 1) + np.diag(n.diagonal() == 0)
+        # Pairs of bands may be known of different galaxies; the result need not be a covariance.
+        values, axes = np.linalg.eigh(covariance)
+        coefficients = np.zeros((magnitudes.shape[1], 3))
+        for k, here in enumerate(known.T):
+            if errors is not None and here.sum() > 3:
+                x, y = magnitudes[here, k] - CENTRE, np.log10(errors[here, k])
+                coefficients[k] = np.linalg.lstsq(_powers(x), y, rcond=None)[0]
+        return cls(mean, axes * np.maximum(values, 1e-6) @ axes.T, coefficients)
 
-def error_excess(magnitudes: np.ndarray, errors: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """log10 of the errors over those usual at their magnitude, 0 where a band is not measured.
+    def fill(
+        self, magnitudes: np.ndarray, errors: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Put what is expected in the place of what is not measured.
 
-    The light of a large galaxy has more sky under it, so that what errors tell beyond magnitudes
-    is small, and drowned in the errors themselves.
+        Arguments:
+            magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing.
+            errors: Their errors, shape `(n, 5)`, infinite where the magnitude is a limit; None if
+                there are no limits.
 
-    Arguments:
-        magnitudes: `(n, 5)`, NaN where missing.
-        errors: `(n, 5)`, infinite for limits.
-        usual: of `usual_errors`.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        logs = np.log10(np.where(errors > 0, errors, np.nan))
-        excess = logs - (_powers(magnitudes - CENTRE) * usual).sum(-1)
-    return np.where(is_seen(magnitudes, errors), excess, 0.0)
+        Returns:
+            Magnitudes `(n, 5)`: where a band is not measured, the mean given the measured ones,
+            for a normal distribution, or the limit, if that is fainter; and what the limits say,
+            `(n, 5)`: from 0, nothing (or no limit), to 2, three standard deviations fainter than
+            expected.
+        """
+        seen = is_seen(magnitudes, errors)
+        filled, limits = magnitudes.copy(), np.zeros_like(magnitudes)
+        for pattern in np.unique(seen, axis=0):
+            hidden, rows = ~pattern, (seen == pattern).all(1)
+            if pattern.all():
+                continue
+            slope = np.linalg.solve(
+                self.covariance[np.ix_(pattern, pattern)], self.covariance[np.ix_(pattern, hidden)]
+            )
+            left = self.covariance[np.ix_(hidden, hidden)]
+            left = left - self.covariance[np.ix_(hidden, pattern)] @ slope
+            here = np.ix_(rows, hidden)
+            offset = magnitudes[np.ix_(rows, pattern)] - self.mean[pattern]
+            expected = self.mean[hidden] + offset @ slope
+            fainter = (magnitudes[here] - expected) / np.sqrt(left.diagonal())
+            fainter = np.nan_to_num(fainter, nan=-np.inf).clip(-UNINFORMATIVE, UNINFORMATIVE)
+            limits[here] = 1 + fainter / UNINFORMATIVE
+            filled[here] = np.fmax(magnitudes[here], expected)
+        return filled, limits
+
+    def error_excess(self, magnitudes: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Return log10 of the errors over those usual at their magnitude, `(n, 5)`.
+
+        The light of a large galaxy has more sky under it. What errors tell beyond magnitudes is
+        small, and drowned in the errors themselves. The excess is 0 where a band is not measured.
+
+        Arguments:
+            magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing.
+            errors: Their errors, shape `(n, 5)`, infinite for limits.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logs = np.log10(np.where(errors > 0, errors, np.nan))
+            excess = logs - (_powers(magnitudes - CENTRE) * self.usual_errors).sum(-1)
+        return np.where(is_seen(magnitudes, errors), excess, 0.0)
 
 
 def _powers(x: np.ndarray) -> np.ndarray:

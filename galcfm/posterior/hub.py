@@ -15,13 +15,13 @@ from galcfm.posterior.inputs import ModelError
 from galcfm.properties import BANDS, PROPERTIES
 from galcfm.survey.cards import BIBTEX, TAGS, card, library, table
 
-__all__ = ["from_hub", "measure", "model_card", "push_to_hub", "write_card"]
+__all__ = ["download", "measure", "model_card", "push", "write_card"]
 
 FILES = ("model.json", "model.safetensors", "range.safetensors")
 LEVELS = (0.5, 0.68, 0.95)
 
 
-def push_to_hub(posterior, name: str, test, private: bool, message: str, options: dict) -> str:
+def push(posterior, name: str, test, private: bool, message: str, options: dict) -> str:
     """Write a model and its card to the Hub: `Posterior.push_to_hub`."""
     hub = library("huggingface_hub", ModelError)
     api = hub.HfApi(**options)
@@ -38,8 +38,8 @@ def push_to_hub(posterior, name: str, test, private: bool, message: str, options
     return str(found.commit_url)
 
 
-def from_hub(cls, name: str, revision: str | None, device, options: dict):
-    """Read a model from the Hub: `Posterior.from_hub`."""
+def download(name: str, revision: str | None, options: dict) -> str:
+    """Return the folder of a model that was fetched from the Hub: `Posterior.from_hub`."""
     hub = library("huggingface_hub", ModelError)
     with _in_a_sentence(f"{name} cannot be loaded"):
         folder = hub.snapshot_download(
@@ -48,7 +48,7 @@ def from_hub(cls, name: str, revision: str | None, device, options: dict):
     missing = [file for file in FILES[:2] if not (Path(folder) / file).exists()]
     if missing:
         raise ModelError(f"{name} on the Hub lacks {', '.join(missing)}: it is no model of galcfm")
-    return cls.load(folder, device)
+    return folder
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
 
 def write_card(posterior, folder: Path | str, name: str) -> None:
     """Write the card of a model beside it, as README.md."""
-    (Path(folder) / "README.md").write_text(model_card(posterior, name))
+    (Path(folder) / "README.md").write_text(model_card(posterior, name), encoding="utf-8")
 
 
 def model_card(posterior, name: str) -> str:
@@ -196,7 +196,7 @@ def model_card(posterior, name: str) -> str:
 
 def _inputs(posterior) -> str:
     magnitudes = "ugriz magnitudes" + ", some of which may be missing" * posterior.missing_bands
-    seen = [magnitudes] * (posterior.features != "none")
+    seen = [magnitudes] * (posterior.features.kind != "none")
     seen += ["their errors"] * posterior.use_magnitude_errors
     seen += ["the redshift"] * posterior.use_redshift
     seen += ["a gri cutout"] * posterior.uses_images

@@ -8,10 +8,12 @@ give a posterior of something else.
 import hashlib
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
-from galcfm.properties import BANDS
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey.images import IMAGE_SHAPE
 
 MAGNITUDE_UNITS = ("", "mag", "mag(AB)", "ABmag")
@@ -19,6 +21,89 @@ MAGNITUDE_UNITS = ("", "mag", "mag(AB)", "ABmag")
 
 class ModelError(ValueError):
     """A model that cannot be loaded or cannot take this input, with the remedy."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was observed of some galaxies, as arrays of NumPy, PyTorch or pandas.
+
+    Arguments:
+        magnitudes: AB magnitudes in u, g, r, i, z, Galactic extinction removed, shape `(n, 5)`.
+        images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`.
+        redshift: Redshifts, shape `(n,)`, or k equally likely ones per galaxy, shape `(n, k)`.
+        magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`.
+    """
+
+    magnitudes: object
+    images: object = None
+    redshift: object = None
+    magnitude_errors: object = None
+
+    def photometry(
+        self, *, redshift: bool, magnitude_errors: bool, gaps: bool
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Return magnitudes `(n, 5)`, redshift `(n,)` and magnitude errors `(n, 5)` as float64.
+
+        Arguments:
+            redshift: Whether the model uses the redshift; otherwise it must not be given.
+            magnitude_errors: The same of the magnitude errors.
+            gaps: Whether values may be masked, and become NaN.
+
+        Raises:
+            ModelError: An input has a wrong shape or type, is missing, or is not used.
+        """
+        magnitudes = plain_numbers(
+            "magnitudes", self.magnitudes, (None, len(BANDS)), MAGNITUDES, gaps=gaps
+        )
+        for name, used, shape in (
+            ("redshift", redshift, (len(magnitudes),)),
+            ("magnitude_errors", magnitude_errors, magnitudes.shape),
+        ):
+            kind, given = name.replace("_", " "), getattr(self, name) is not None
+            if used and not given:
+                raise ModelError(f"this model was trained with {kind}s: give {name} {shape}")
+            if given and not used:
+                raise ModelError(f"this model was trained without {kind}s: leave {name} out")
+        return (
+            magnitudes,
+            plain_numbers("redshift", self.redshift, (len(magnitudes),)) if redshift else None,
+            plain_numbers(
+                "magnitude_errors",
+                self.magnitude_errors,
+                magnitudes.shape,
+                MAGNITUDE_ERRORS,
+                gaps=gaps,
+            )
+            if magnitude_errors
+            else None,
+        )
+
+    def at_each_redshift(self) -> list["Observation"]:
+        """Return the observation once, or of redshifts `(n, k)` k times, with one redshift each."""
+        if np.ndim(self.redshift) != 2:
+            return [self]
+        redshift = plain_numbers("redshift", self.redshift, (None, None))
+        return [replace(self, redshift=values) for values in redshift.T]
+
+
+def default_device() -> torch.device:
+    """Return the GPU where PyTorch finds a CUDA one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """Return `device`, by default `default_device()`, if PyTorch can compute there.
+
+    Raises:
+        ModelError: PyTorch does not know the device or cannot use it.
+    """
+    try:
+        found = default_device() if device is None else torch.device(device)
+        torch.empty(0, device=found)
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"device {device!r} cannot be used ({reason}): give 'cpu'") from error
+    return found
 
 
 def plain_array(

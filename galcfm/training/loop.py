@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -297,11 +297,10 @@ class _Data:
 
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
         self.weights = None if weights is None else torch.from_numpy(weights)
-        self.theta = posterior.standardise_properties(survey.properties).to(device)
+        self.theta = posterior.property_scale.apply(survey.properties).to(device)
         self._posterior, self._device = posterior, device
-        self._photometry = posterior.survey_magnitudes(survey)
-        self._conditions = posterior.survey_conditions(survey)
-        self.f_phot = self._features(self._photometry, self._conditions)
+        self._observation = posterior.observe(survey)
+        self.f_phot = posterior.standardised_features(self._observation).to(device)
         self.images = None
         if posterior.uses_images:
             self.images = _binned(posterior.encoder, survey.images, device)
@@ -309,15 +308,13 @@ class _Data:
     def __len__(self) -> int:
         return len(self.theta)
 
-    def _features(self, magnitudes, conditions) -> Tensor:
-        return self._posterior.standardise_features(magnitudes, **conditions).to(self._device)
-
     def hide_bands(self, *key: int) -> None:
         """Hide bands of the galaxies, others for another key."""
         rng = np.random.default_rng(key)
-        errors = self._conditions["magnitude_errors"]
-        magnitudes, errors = hide_bands(self._photometry, errors, rng)
-        self.f_phot = self._features(magnitudes, self._conditions | {"magnitude_errors": errors})
+        known = self._observation
+        magnitudes, errors = hide_bands(known.magnitudes, known.magnitude_errors, rng)
+        hidden = replace(known, magnitudes=magnitudes, magnitude_errors=errors)
+        self.f_phot = self._posterior.standardised_features(hidden).to(self._device)
 
     def drawn(self, generator: torch.Generator) -> Tensor:
         """As many row numbers as there are rows: each once, or drawn by the weights."""
@@ -647,8 +644,7 @@ def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_star
     """What a checkpoint must agree with to be resumed: all that the training reads."""
     read = {}
     for name, (part, weights) in parts.items():
-        conditions = posterior.survey_conditions(part)
-        features = posterior.raw_features(posterior.survey_magnitudes(part), **conditions)
+        features = posterior.raw_features(posterior.observe(part))
         read[name] = array_digest(part.properties, features, part.images, weights)
     kept = asdict(settings)
     if settings.schedule == "constant":

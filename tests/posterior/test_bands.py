@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, norm
 
 from galcfm.posterior import ModelError, Posterior, redshift_quantiles
-from galcfm.posterior.bands import band_covariance, fill_bands, hide_bands, is_seen
+from galcfm.posterior.bands import BandStatistics, hide_bands, is_seen
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey, SurveyError
 from galcfm.training import TrainingSettings, train
@@ -115,6 +115,10 @@ def test_a_missing_band_widens_its_property_alone(trained):
     np.testing.assert_allclose(part / whole, expected, rtol=0.08)
 
 
+def normal_bands(covariance):
+    return BandStatistics(MEAN, covariance, np.zeros((5, 3)))
+
+
 def test_filling_is_the_mean_of_a_normal_distribution():
     rng = np.random.default_rng(1)
     root = rng.normal(size=(5, 5))
@@ -122,7 +126,7 @@ def test_filling_is_the_mean_of_a_normal_distribution():
     magnitudes = rng.multivariate_normal(MEAN, covariance, 4)
     errors = np.full_like(magnitudes, 0.1)
     magnitudes[0, [1, 3]] = np.nan
-    filled, limits = fill_bands(magnitudes, errors, MEAN, covariance)
+    filled, limits = normal_bands(covariance).fill(magnitudes, errors)
     assert (limits == 0).all()
     np.testing.assert_array_equal(filled[1:], magnitudes[1:])
     # Where the density of the whole is highest.
@@ -140,11 +144,11 @@ def test_a_limit_counts_by_how_faint_it_is():
     errors[:, 0] = np.inf
     magnitudes = np.tile(MEAN, (4, 1))
     magnitudes[:, 0] += [-9, 0, 1.5, 9]
-    filled, limits = fill_bands(magnitudes, errors, MEAN, covariance)
+    filled, limits = normal_bands(covariance).fill(magnitudes, errors)
     np.testing.assert_allclose(limits[:, 0], [0, 1, 1.5, 2])
     np.testing.assert_allclose(filled[:, 0] - MEAN[0], [0, 0, 1.5, 9])
     magnitudes[:, 0] = np.nan
-    filled, limits = fill_bands(magnitudes, errors, MEAN, covariance)
+    filled, limits = normal_bands(covariance).fill(magnitudes, errors)
     assert (limits == 0).all()
     assert (filled == MEAN).all()
 
@@ -152,18 +156,18 @@ def test_a_limit_counts_by_how_faint_it_is():
 def test_the_covariance_leaves_gaps_out():
     rng = np.random.default_rng(2)
     magnitudes = rng.multivariate_normal(MEAN, np.eye(5) + 0.5, 4000)
-    whole = band_covariance(magnitudes)
-    np.testing.assert_allclose(whole[0], magnitudes.mean(0))
-    np.testing.assert_allclose(whole[1], np.cov(magnitudes.T, bias=True), rtol=1e-8)
+    whole = BandStatistics.fit(magnitudes, None)
+    np.testing.assert_allclose(whole.mean, magnitudes.mean(0))
+    np.testing.assert_allclose(whole.covariance, np.cov(magnitudes.T, bias=True), rtol=1e-8)
     magnitudes[rng.random(magnitudes.shape) < 0.2] = np.nan
-    gaps = band_covariance(magnitudes)
-    np.testing.assert_allclose(gaps[0], whole[0], atol=0.05)
-    np.testing.assert_allclose(gaps[1], whole[1], atol=0.1)
+    gaps = BandStatistics.fit(magnitudes, None)
+    np.testing.assert_allclose(gaps.mean, whole.mean, atol=0.05)
+    np.testing.assert_allclose(gaps.covariance, whole.covariance, atol=0.1)
     magnitudes[:, 2] = np.nan
-    mean, covariance = band_covariance(magnitudes)
-    assert mean[2] == 0
-    assert covariance[2, 2] == pytest.approx(1)
-    np.testing.assert_allclose(covariance[2, [0, 1, 3, 4]], 0, atol=1e-12)
+    none = BandStatistics.fit(magnitudes, None)
+    assert none.mean[2] == 0
+    assert none.covariance[2, 2] == pytest.approx(1)
+    np.testing.assert_allclose(none.covariance[2, [0, 1, 3, 4]], 0, atol=1e-12)
 
 
 @given(st.integers(0, 10_000))

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from scipy.stats import betabinom
 
 from galcfm import Posterior, Survey, stored_posteriors
-from galcfm.posterior import ModelError, galaxy_seeds
+from galcfm.posterior import ModelError, Observation, galaxy_seeds
 from galcfm.properties import MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 
 SMALL = {"width": 32, "depth": 2}
@@ -33,7 +33,7 @@ def inputs(posterior, survey):
 
 def test_standardisation_is_of_the_training_split_alone(posterior, survey):
     train = survey.split("train")
-    theta = posterior.standardise_properties(train.properties)
+    theta = posterior.property_scale.apply(train.properties)
     torch.testing.assert_close(theta.mean(0), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(theta.std(0, correction=0), torch.ones(5), atol=1e-5, rtol=0)
     with pytest.raises(ModelError, match="fitted on the training split"):
@@ -41,10 +41,11 @@ def test_standardisation_is_of_the_training_split_alone(posterior, survey):
 
 
 def test_features_are_r_and_four_colours(survey):
-    raw = Posterior("r_and_colours").raw_features(survey.magnitudes)
+    observation = Observation(survey.magnitudes)
+    raw = Posterior("r_and_colours").raw_features(observation)
     u, g, r, i, z = survey.magnitudes.T
     np.testing.assert_allclose(raw, np.stack([r, u - g, g - r, r - i, i - z], 1))
-    assert Posterior("none").raw_features(survey.magnitudes).shape == (len(survey), 0)
+    assert Posterior("none").raw_features(observation).shape == (len(survey), 0)
 
 
 def test_redshift_is_a_feature_when_asked_for(survey):
@@ -208,7 +209,7 @@ def test_log_density_is_per_physical_unit(posterior, survey):
     theta = survey.properties
     found = posterior.log_prob(theta, magnitudes, images, steps=10)
     standard = posterior.flow.log_prob(
-        posterior.standardise_properties(theta), posterior.encode(magnitudes, images), 10
+        posterior.property_scale.apply(theta), posterior.encode(magnitudes, images), 10
     )
     expected = standard - posterior.property_std.log().sum().float()
     torch.testing.assert_close(found, expected)

@@ -298,9 +298,7 @@ def test_conformal_widths_are_order_statistics():
 def test_photometric_features_are_those_of_this_book(linear):
     some = linear.select(np.arange(50))
     own = Posterior("r_and_colours", use_redshift=True)
-    np.testing.assert_allclose(
-        photometry(some, redshift=True), own.raw_features(some.magnitudes, some.redshift)
-    )
+    np.testing.assert_allclose(photometry(some, redshift=True), own.raw_features(own.observe(some)))
 
 
 def test_cutouts_are_decoded_and_rings_hold_their_light():

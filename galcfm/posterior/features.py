@@ -1,0 +1,181 @@
+"""Photometric features and standardisation, as models and other methods share them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galcfm.posterior.bands import BandStatistics, is_seen
+from galcfm.posterior.inputs import ModelError, Observation
+from galcfm.properties import BANDS
+from galcfm.survey import require_booleans
+
+__all__ = ["FEATURES", "ModelFeatures", "Standardisation", "photometric_features"]
+
+FEATURES = ("magnitudes", "r_and_colours", "none")
+
+
+def photometric_features(
+    magnitudes: np.ndarray,
+    features: str = "r_and_colours",
+    *,
+    redshift: np.ndarray | None = None,
+    magnitude_errors: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the photometric features of each galaxy before standardisation, `(n, f)`.
+
+    Arguments:
+        magnitudes: AB magnitudes in u, g, r, i, z, shape `(n, 5)`.
+        features: `"magnitudes"` (u, g, r, i, z), `"r_and_colours"` (r, u−g, g−r, r−i, i−z) or
+            `"none"`.
+        redshift: Redshifts, shape `(n,)`, as one further feature.
+        magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`, whose decimal
+            logarithms are five further features: NaN where an error is not positive.
+    """
+    r = BANDS.index("r")
+    columns = {
+        "magnitudes": [magnitudes],
+        "r_and_colours": [magnitudes[:, [r]], -np.diff(magnitudes)],
+        "none": [magnitudes[:, :0]],
+    }[features]
+    if redshift is not None:
+        columns.append(redshift[:, None])
+    if magnitude_errors is not None:
+        columns.append(np.log10(np.where(magnitude_errors > 0, magnitude_errors, np.nan)))
+    return np.concatenate(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """A shift and scale of each column to zero mean and unit standard deviation.
+
+    Arguments:
+        mean: Means of the columns, shape `(k,)`, float64 on the CPU.
+        std: Standard deviations of the columns, of the same shape and type.
+
+    >>> scale = Standardisation.fit([[1.0, 5.0], [3.0, 5.0]])
+    >>> scale.apply([[3.0, 6.0]])
+    tensor([[1., 1.]])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def fit(cls, values) -> "Standardisation":
+        """Return the standardisation of values `(n, k)`; a constant column keeps its scale."""
+        values = np.asarray(values, dtype=np.float64)
+        mean, std = values.mean(axis=0), values.std(axis=0)
+        return cls(torch.from_numpy(mean), torch.from_numpy(np.where(std > 0, std, 1.0)))
+
+    def apply(self, values) -> Tensor:
+        """Return values `(..., k)` in units of the standard deviation, float32 on the CPU."""
+        if not isinstance(values, Tensor):
+            values = torch.from_numpy(np.array(values, dtype=np.float64))
+        return ((values - self.mean) / self.std).float()
+
+    def invert(self, standardised: Tensor) -> Tensor:
+        """Return standardised values `(..., k)` in their own units, float32 on the CPU."""
+        return (standardised.cpu().double() * self.std + self.mean).float()
+
+    @property
+    def log_volume(self) -> float:
+        """Log-density per own unit is the standardised log-density minus this [nat]."""
+        return float(self.std.log().sum())
+
+
+@dataclass(frozen=True)
+class ModelFeatures:
+    """The photometric features of a model.
+
+    Arguments:
+        kind: One of `FEATURES`, as `photometric_features` takes it.
+        use_redshift: Whether the redshift is a further feature.
+        use_magnitude_errors: Whether the logarithms of the five magnitude errors are.
+        missing_bands: Whether bands may be missing or be limits (`galcfm.posterior.bands`). Which
+            bands are measured, and what the limits say, are then ten further features.
+
+    Raises:
+        ModelError: The features are unknown, or bands may be missing of a model without magnitudes.
+    """
+
+    kind: str
+    use_redshift: bool
+    use_magnitude_errors: bool
+    missing_bands: bool
+
+    def __post_init__(self):
+        switches = {name: value for name, value in vars(self).items() if name != "kind"}
+        require_booleans(ModelError, **switches)
+        if self.kind not in FEATURES:
+            raise ModelError(f"no features called {self.kind!r}: choose from {', '.join(FEATURES)}")
+        if self.missing_bands and self.kind == "none":
+            raise ModelError("missing_bands needs magnitudes among the features")
+
+    def __len__(self) -> int:
+        """Return the number of features."""
+        of_bands = (self.kind != "none") + self.use_magnitude_errors + 2 * self.missing_bands
+        return len(BANDS) * of_bands + self.use_redshift
+
+    def of(self, observation: Observation, bands: BandStatistics | None = None) -> np.ndarray:
+        """Return the features of galaxies before standardisation, `(n, f)`, float64.
+
+        Arguments:
+            observation: The galaxies; of redshifts, one per galaxy.
+            bands: What is usual in the training split, for a model of missing bands.
+
+        Raises:
+            ModelError: The input has a wrong shape or is not finite, has no measured band, or
+                lacks redshifts or magnitude errors of which the model was trained.
+        """
+        magnitudes, redshift, errors = observation.photometry(
+            redshift=self.use_redshift,
+            magnitude_errors=self.use_magnitude_errors,
+            gaps=self.missing_bands,
+        )
+        remedy = "remove these galaxies"
+        if self.missing_bands:
+            seen = is_seen(magnitudes, errors)
+            if not seen.any(axis=1).all():
+                raise ModelError(
+                    f"row {int(np.argmin(seen.any(axis=1)))}: no band is measured "
+                    f"({(~seen.any(axis=1)).sum()} such rows): {remedy}"
+                )
+            filled, limits = bands.fill(magnitudes, errors)
+            blocks = [photometric_features(filled, self.kind, redshift=redshift)]
+            blocks += [] if errors is None else [bands.error_excess(magnitudes, errors)]
+            raw = np.concatenate([*blocks, seen, limits], axis=1)
+        else:
+            remedy += ", or use a model with missing_bands if a band is missing"
+            raw = photometric_features(
+                magnitudes, self.kind, redshift=redshift, magnitude_errors=errors
+            )
+        bad = ~np.isfinite(raw).all(axis=1)
+        if bad.any():
+            raise ModelError(
+                f"row {int(np.flatnonzero(bad)[0])}: a magnitude or redshift is not finite, or a "
+                f"magnitude error not positive ({bad.sum()} such rows): {remedy}"
+            )
+        return raw
+
+    def measured(self, raw: np.ndarray) -> np.ndarray:
+        """Return what was measured of galaxies, of a model of missing bands.
+
+        Arguments:
+            raw: Features that `of` gave, shape `(n, f)`.
+
+        Returns:
+            Magnitudes, redshifts and what the errors say, float32, shape `(n, f - 10)`: NaN where
+            a band is not measured.
+        """
+        n = len(BANDS)
+        seen, measured = raw[:, -2 * n : -n] > 0.5, raw[:, : -2 * n].copy()
+        if self.kind == "r_and_colours":
+            # Magnitudes less that in r, which comes first: sums of colours.
+            below_u = np.pad(-np.cumsum(raw[:, 1:n], axis=1), ((0, 0), (1, 0)))
+            measured[:, :n] = raw[:, :1] + below_u - below_u[:, [BANDS.index("r")]]
+        measured[:, :n][~seen] = np.nan
+        if self.use_magnitude_errors:
+            measured[:, -n:][~seen] = np.nan
+        return np.float32(measured)
