@@ -25,7 +25,8 @@ class Draws(xarray.Dataset):
             columns: Further values of each galaxy by name, shape `(n,)`.
             attrs: Attributes of the whole.
         """
-        chains = samples.reshape(len(samples), N_CHAINS, -1, len(PROPERTIES))
+        n, n_samples, _ = samples.shape
+        chains = samples.reshape(n, N_CHAINS, n_samples // N_CHAINS, len(PROPERTIES))
         return cls(
             {
                 p.name: (
