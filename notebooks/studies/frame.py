@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from galcfm.paths import data_folder, published_folder, replacing, survey_folder, write_json
 from galcfm.provenance import digest, provenance
-from galcfm.runs import RunError
+from galcfm.runs import OUTPUTS, RunError
 from galcfm.simulate import SDSS, Instrument, simulate_catalogue
 from galcfm.simulate.making import render_into
 from galcfm.survey import Survey, SurveyWriter
@@ -46,8 +46,10 @@ __all__ = [
     "kept_catalogue",
     "kept_pictures",
     "kept_table",
+    "models_digest",
     "over_trainings",
     "paired_gain",
+    "survey_of_run",
 ]
 
 RESULTS = ("published", "made", "publish")
@@ -514,6 +516,18 @@ def paired_gain(table: pd.DataFrame, name: str, other: str | None = None) -> dic
         if row == name and (other is None or f"{other}/{seed}" in table)
     ]
     return over_trainings(np.array(differences, dtype=np.float64)) if differences else {}
+
+
+def models_digest(run: Path) -> str:
+    """Return the digest of the weights of a run's three models."""
+    paths = [run / name / "model.safetensors" for name in OUTPUTS["02_training"]]
+    return digest([path.read_bytes().hex() for path in paths])
+
+
+def survey_of_run(run: Path) -> Survey:
+    """Return the survey that the models of a run were trained on."""
+    description = json.loads((run / "photometry" / "model.json").read_text(encoding="utf-8"))
+    return Survey.load(survey_folder(description["metadata"]["survey"]))
 
 
 def kept_table(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from studies.methods.base import Method
 from galcfm.metrics import coverage, point_estimates, summarise, wasserstein
 from galcfm.paths import published_folder
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
-from studies.exact.comparing import classifier_accuracy
+from studies.exact.comparison import classifier_accuracy
 from galcfm.survey import Survey
 
 __all__ = ["LEVELS", "against_exact", "judge", "of_fewer", "of_properties"]

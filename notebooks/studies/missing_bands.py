@@ -15,12 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from galcfm import metrics
-from galcfm.paths import data_folder, run_folder
+from galcfm.paths import run_folder
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from studies import exact
-from studies.exact.comparing import Work
 from studies.exact.particles import ExactPosterior
+from studies.exact.stages import Stages
 from studies.real_galaxies import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, load_model, longer
 from studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey
@@ -82,9 +82,9 @@ def judge(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.ndarra
     return numbers, log_prob
 
 
-def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan, work: Work) -> np.ndarray:
+def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan, stages: Stages) -> np.ndarray:
     """Log-density of the labels under the exact posterior of the magnitudes that are there."""
-    emulator, found = work.emulator(), []
+    emulator, found = stages.emulator(), []
     for k in tqdm(range(len(survey)), desc="exact posteriors"):
         rng = np.random.default_rng([int(galaxy_seeds([survey.object_id[k]], plan.seed)[0]), 1])
         particles = ExactPosterior.sample(
@@ -173,7 +173,7 @@ def run(folder: Path, plan: Plan, command: str) -> dict:
         plain_model = trained("any", survey, longer(plan.settings), **without_errors)
         smoothing = plain_model.flow.sigma * plain_model.property_std.numpy()
         work, few = (
-            Work(plan.sampler, data_folder() / "cache"),
+            Stages(plan.sampler),
             test.select(np.arange(plan.n_exact)),
         )
         for bands in left_out:

@@ -20,7 +20,7 @@ from galcfm.flow import FAST_STEPS
 from galcfm.paths import run_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
-from studies.exact.comparing import classifier_accuracy
+from studies.exact.comparison import classifier_accuracy
 from studies.real_galaxies import N_GALAXIES, SEED, load_model
 from studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey

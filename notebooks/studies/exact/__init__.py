@@ -1,12 +1,74 @@
 """The exact posterior of the simulated survey given photometry, and the flows beside it.
 
 The simulator is its own prior, and the noise of its photometry is known, so the posterior that a
-flow learns from examples can be computed. `python -m studies.exact` does so for some
-galaxies of the test split and writes `data/published/exact_posteriors.*`; called again, it goes on
-where it was stopped.
+flow learns from examples can be computed. The study does so for some galaxies of the test split
+and resumes where it was stopped.
 """
 
-from studies.exact.comparing import Plan
-from studies.exact.publishing import publish, summarise
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-__all__ = ["Plan", "publish", "summarise"]
+from studies.frame import BOOK_SURVEY, Result, Study
+
+__all__ = ["DRAWS", "STUDY", "Plan", "find"]
+
+STUDY = Study("exact_posteriors", "07_exact_posteriors", version=1)
+# Draws of the first galaxies, beside the table of all of them.
+DRAWS = "exact_draws.parquet"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything.
+
+    Arguments:
+        n_galaxies: Number of test galaxies.
+        runs: Number of independent runs of the sampler for each galaxy, at least 2 to compare.
+        n_bank: Number of galaxies of the prior that the emulator learns from, before the
+            star-forming rule.
+        emulator_steps: Number of training steps of the emulator.
+        n_particles: Number of particles of a run.
+        moves: Number of steps of the particles at each power of the likelihood.
+        last_moves: Number of steps at power 1.
+        kept: Number of times that particles are kept, evenly spread over the later half of these.
+        n_rows: Number of galaxies for the flow that is trained on many.
+        many_epochs: Number of passes over them.
+        n_draws: Number of draws from each posterior, for widths and classifiers.
+        survey: Arguments of `simulate_catalogue` for the survey of the test galaxies.
+        recipe: Changes to `RECIPES["quick"]` for the book's photometry model.
+        seed: Seed of everything.
+    """
+
+    n_galaxies: int = 100
+    runs: int = 2
+    n_bank: int = 300_000
+    emulator_steps: int = 5000
+    n_particles: int = 4000
+    moves: int = 6
+    last_moves: int = 30
+    kept: int = 2
+    n_rows: int = 220_000
+    many_epochs: int = 12
+    n_draws: int = 1000
+    survey: Mapping = field(default_factory=lambda: dict(BOOK_SURVEY))
+    recipe: Mapping = field(default_factory=dict)
+    seed: int = 7
+
+
+def find(results: str, run: Path, plan: Plan, progress=True) -> Result:
+    """Read the published comparison with exact posteriors, or make one, and return it.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: How much of everything.
+        progress: Whether bars are shown.
+    """
+
+    def make(place) -> None:
+        from studies.exact.comparison import make
+
+        make(place.folder, plan, progress)
+
+    return STUDY.find(results, run, asdict(plan), make)

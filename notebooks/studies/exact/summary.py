@@ -1,26 +1,19 @@
 """The numbers of the chapter on exact posteriors, from the table of all galaxies."""
 
-import time
-from dataclasses import asdict
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.stats import gaussian_kde
 
-from galcfm.paths import replacing
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.labels import error_log_density
 from galcfm.simulate.relations import LABEL_ERRORS
-from studies.exact.comparing import Plan, Work, compare
-from studies.stored import key_of, store, stored
 
 MODELS = ("book", "many")
 BRUTE_FORCE = 50  # effective galaxies of the prior that a comparison with them takes
 
 
 def _mean(values) -> dict[str, float]:
-    """Mean over galaxies with its standard error by bootstrap."""
+    """Return the mean over galaxies with its standard error by bootstrap."""
     values = np.asarray(values, dtype=float)
     rng = np.random.default_rng(0)
     means = values[rng.integers(len(values), size=(2000, len(values)))].mean(axis=1)
@@ -28,11 +21,11 @@ def _mean(values) -> dict[str, float]:
 
 
 def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
-    """Gaps, widths, information and checks of the sampler.
+    """Return gaps, widths, information and checks of the sampler.
 
     Arguments:
-        table: a row a galaxy, of `compare`.
-        labels: measured properties of the survey's training split, `(n, 5)`, from which the
+        table: One row per galaxy, from `compare`.
+        labels: Measured properties of the survey's training split, shape `(n, 5)`, from which the
             prior's densities and spreads come.
 
     Returns:
@@ -96,45 +89,3 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
             },
         }
     return result
-
-
-def publish(
-    plan: Plan, cache: Path, folder: Path, command: str = "", progress: bool = True
-) -> dict:
-    """Run all stages that are not done and write the three files of the chapter.
-
-    Arguments:
-        plan: how much of everything.
-        cache: folder for what the stages leave.
-        folder: where `exact_posteriors.json`, `.parquet` and `exact_draws.parquet` go.
-        command: that makes them.
-
-    Returns:
-        What `summarise` says, with where it comes from.
-    """
-    started = time.monotonic()
-    key = key_of(asdict(plan), "studies.exact")
-    stored(folder / "exact_posteriors.json", key)  # refuses a file that it may not replace
-    work = Work(plan, cache, progress)
-    emulator = work.emulator()
-    survey = work.catalogue()
-    test = survey.split("test")
-    test = test.select(np.arange(min(plan.n_galaxies, len(test))))
-    exact = work.exact(emulator, test)
-    light = work.rows(emulator)
-    flows = work.flows(survey, light)
-    table, draws = compare(test, exact, flows, light, plan)
-    result = summarise(table, survey.split("train").properties)
-    result |= {
-        "trained_on": {name: flow.metadata["n_train"] for name, flow in flows.items()},
-        "emulator": {"grey": emulator.grey.item(), "spread": emulator.spread.tolist()},
-        "plan": asdict(plan),
-        "seconds": round(time.monotonic() - started),
-    }
-    for name, content in {"exact_posteriors": table, "exact_draws": draws}.items():
-        with replacing(folder / f"{name}.parquet") as temporary:
-            numbers = content.select_dtypes("float64").columns
-            content.astype(dict.fromkeys(numbers, "float32")).to_parquet(
-                temporary, compression="zstd"
-            )
-    return store(folder / "exact_posteriors.json", result, key, command)

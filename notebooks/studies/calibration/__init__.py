@@ -1,0 +1,56 @@
+r"""Calibration: do posteriors contain the truth as often as they say?
+
+Three tests share one form: the rank of the truth among a galaxy's draws by some order, which is
+uniform over :math:`0 … S` when the posterior is calibrated.
+
+- Simulation-based calibration orders draws by one property (Talts et al. 2018, arXiv 1804.06788).
+- Highest-density regions order them by their density, which looks at all properties together.
+- TARP orders them by their distance to a reference point (Lemos et al. 2023, arXiv 2302.03026).
+
+The study simulates galaxies for these tests alone and ranks them under the models of a run and
+under variants of their training. It resumes where it was stopped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from studies.frame import Result, Study
+
+__all__ = ["STUDY", "Plan", "find"]
+
+STUDY = Study("calibration", "06_calibration", version=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Size of the tests.
+
+    Arguments:
+        n_galaxies: Number of galaxies that are simulated for the tests.
+        n_draws: Number of draws per galaxy, at most 255.
+        seed: Seed of the galaxies. Recipes were chosen on other galaxies, of seed 606.
+    """
+
+    n_galaxies: int = 5000
+    n_draws: int = 31
+    seed: int = 608
+
+
+def find(results: str, run: Path, plan: Plan, variants: Sequence[str], progress=True) -> Result:
+    """Read the published ranks, or make those of some variants, and return them.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run whose models are tested.
+        plan: Size of the tests.
+        variants: Names of `variants.VARIANTS`; more of them are added to what is there.
+        progress: Whether bars are shown.
+    """
+
+    def make(place) -> None:
+        from studies.calibration.ranking import make
+
+        make(place.folder, run, plan, variants, progress)
+
+    return STUDY.find(results, run, asdict(plan), make)
