@@ -12,18 +12,18 @@ under variants of their training. It resumes where it was stopped.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from studies.frame import Result, Study
+from studies import frame
 
 __all__ = ["STUDY", "Plan", "find"]
 
-STUDY = Study("calibration", "06_calibration", version=1)
+STUDY = frame.Study("calibration", "06_calibration", version=1)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(frame.Plan):
     """Size of the tests.
 
     Arguments:
@@ -37,14 +37,16 @@ class Plan:
     seed: int = 608
 
 
-def find(results: str, run: Path, plan: Plan, variants: Sequence[str], progress=True) -> Result:
+def find(
+    results: str, run: Path, plan: Plan, variants: Sequence[str] = (), progress: bool = True
+) -> frame.Result:
     """Read the published ranks, or make those of some variants, and return them.
 
     Arguments:
         results: One of `studies.frame.RESULTS`.
         run: Folder of the run whose models are tested.
         plan: Size of the tests.
-        variants: Names of `variants.VARIANTS`; more of them are added to what is there.
+        variants: Names of `variants.VARIANTS`; none for all. More are added to what is there.
         progress: Whether bars are shown.
     """
 
@@ -53,4 +55,4 @@ def find(results: str, run: Path, plan: Plan, variants: Sequence[str], progress=
 
         make(place.folder, run, plan, variants, progress)
 
-    return STUDY.find(results, run, asdict(plan), make)
+    return STUDY.find(results, run, plan.settings, make)

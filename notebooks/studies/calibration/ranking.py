@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from galcfm.survey import Survey
 from studies.calibration import STUDY, Plan
 from studies.calibration.ranks import QUANTITIES, hpd_ranks, reference_points, tarp_ranks
 from studies.calibration.variants import VARIANTS, members_of
-from studies.frame import kept_catalogue, models_digest, survey_of_run
+from studies.frame import chosen, kept_catalogue, models_digest, survey_of_run
 
 __all__ = ["add_variants", "make", "rank_galaxies"]
 
@@ -139,18 +138,18 @@ def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=
         folder: Folder of `calibration.json` and `calibration.parquet`.
         run: Folder of the run whose models are tested.
         plan: Size of the tests.
-        variants: Names of `VARIANTS`.
+        variants: Names of `VARIANTS`; none for all.
         progress: Whether bars are shown.
     """
-    chosen = {name: VARIANTS[name] for name in variants}
-    if any(variant.model == "image" for variant in chosen.values()):
+    of = {name: VARIANTS[name] for name in chosen(variants, VARIANTS, "variants")}
+    if any(variant.model == "image" for variant in of.values()):
         place = survey_folder(f"calibration-{plan.n_galaxies}")
         galaxies = simulate_survey(
             place, plan.n_galaxies, plan.seed, replace=True, progress=progress
         )
     else:
         galaxies = kept_catalogue(plan.n_galaxies, plan.seed)
-    add_variants(folder, run, survey_of_run(run), galaxies, chosen, plan, progress)
+    add_variants(folder, run, survey_of_run(run), galaxies, of, plan, progress)
 
 
 def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -> dict:
@@ -177,7 +176,7 @@ def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -
         "galaxies": array_digest(galaxies.properties),
         "models": models_digest(run),
     }
-    key = STUDY.key(asdict(plan), identity["models"])
+    key = STUDY.key(plan.settings, identity["models"])
     results, table = STUDY.stored(folder, key), galaxies.catalogue[list(COVARIATES)]
     table = table.astype(np.float32) if results is None else pd.read_parquet(table_path)
     results = results or {

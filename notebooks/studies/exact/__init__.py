@@ -6,20 +6,20 @@ and resumes where it was stopped.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from studies.frame import BOOK_SURVEY, Result, Study
+from studies import frame
 
 __all__ = ["DRAWS", "STUDY", "Plan", "find"]
 
-STUDY = Study("exact_posteriors", "07_exact_posteriors", version=1)
+STUDY = frame.Study("exact_posteriors", "07_exact_posteriors", version=1)
 # Draws of the first galaxies, beside the table of all of them.
 DRAWS = "exact_draws.parquet"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(frame.Plan):
     """How much of everything.
 
     Arguments:
@@ -51,12 +51,12 @@ class Plan:
     n_rows: int = 220_000
     many_epochs: int = 12
     n_draws: int = 1000
-    survey: Mapping = field(default_factory=lambda: dict(BOOK_SURVEY))
+    survey: Mapping = field(default_factory=lambda: dict(frame.BOOK_SURVEY))
     recipe: Mapping = field(default_factory=dict)
     seed: int = 7
 
 
-def find(results: str, run: Path, plan: Plan, progress=True) -> Result:
+def find(results: str, run: Path, plan: Plan, progress: bool = True) -> frame.Result:
     """Read the published comparison with exact posteriors, or make one, and return it.
 
     Arguments:
@@ -71,4 +71,4 @@ def find(results: str, run: Path, plan: Plan, progress=True) -> Result:
 
         make(place.folder, plan, progress)
 
-    return STUDY.find(results, run, asdict(plan), make)
+    return STUDY.find(results, run, plan.settings, make)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +139,7 @@ def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
         The content of the JSON file.
     """
     started = time.monotonic()
-    key = STUDY.key(asdict(plan))
+    key = STUDY.key(plan.settings)
     STUDY.stored(folder, key)  # refuses a file that it may not replace
     stages = Stages(plan, progress)
     emulator = stages.emulator()
@@ -155,7 +154,7 @@ def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
     result |= {
         "trained_on": {name: flow.metadata["n_train"] for name, flow in flows.items()},
         "emulator": {"grey": emulator.grey.item(), "spread": emulator.spread.tolist()},
-        "plan": asdict(plan),
+        "plan": plan.settings,
         "seconds": round(time.monotonic() - started),
     }
     for name, content in {f"{STUDY.name}.parquet": table, DRAWS: draws}.items():

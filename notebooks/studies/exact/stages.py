@@ -33,7 +33,7 @@ class Stages:
 
     def __init__(self, plan: Plan, progress: bool = True):
         # More galaxies, or more draws of them, discard nothing.
-        settings = {k: v for k, v in asdict(plan).items() if k not in ("n_galaxies", "n_draws")}
+        settings = {k: v for k, v in plan.settings.items() if k not in ("n_galaxies", "n_draws")}
         key = digest([STUDY.version, SIMULATOR_VERSION, settings])
         self.plan, self.progress = plan, progress
         self.folder = data_folder() / "cache" / f"exact-{key}"
@@ -59,7 +59,7 @@ class Stages:
         return np.concatenate(kept)
 
     def emulator(self) -> Emulator:
-        """Return the emulator, trained on galaxies of the prior, the faintest of which are thinned."""
+        """Return the emulator, trained on galaxies of the prior, its faintest ones thinned."""
         path = self.folder / "emulator.safetensors"
         if not path.exists():
             x = self.prior(self.plan.n_bank, 0)
@@ -76,7 +76,7 @@ class Stages:
         return Emulator.load(path)
 
     def rows(self, emulator: Emulator) -> Light:
-        """Return star-forming galaxies of the prior as bright as the survey, or a little fainter."""
+        """Return star-forming galaxies of the prior, as bright as the survey or a bit fainter."""
         path = self.folder / "rows.npz"
         if not path.exists():
             probe = self.prior(20_000, 1, emulator)
