@@ -1,4 +1,4 @@
-"""What goes wrong with posteriors, and why: truths that are less likely than before, degeneracies.
+"""Truths that are less likely under the posterior than under the prior, and degeneracies.
 
 Pure functions of arrays, beside `galcfm.metrics`.
 """
@@ -15,13 +15,13 @@ __all__ = ["degeneracy", "label_error_size", "outliers_by_variant", "shares_belo
 
 
 def shares_below_zero(densities: LogDensities) -> dict:
-    r"""Share of truths less dense under the posterior than under the prior, and of draws.
+    r"""Return the share of truths, and of draws, that are less dense than under the prior.
 
     A calibrated posterior has truths that are like its own draws, and some of those lie where the
     prior is denser: the share of draws is the share of truths to expect.
 
     Arguments:
-        densities: exact log-densities of one model; the expected share and the observed share
+        densities: Exact log-densities of one model. The expected share and the observed share
             beside it are those of the galaxies that have densities at draws.
 
     Returns:
@@ -41,12 +41,12 @@ def shares_below_zero(densities: LogDensities) -> dict:
 
 
 def label_error_size(catalogue: pd.DataFrame) -> np.ndarray:
-    r"""How far measurement errors moved the five properties of simulated galaxies, `(n,)`.
+    r"""Return how far measurement errors moved the five properties of simulated galaxies, `(n,)`.
 
-    The root mean square of (measured − true)/error over the properties: 1 is typical.
+    It is the root mean square of (measured − true)/error over the properties: 1 is typical.
 
     Arguments:
-        catalogue: of a simulated survey with label errors.
+        catalogue: Catalogue of a simulated survey with label errors.
     """
     errors = [
         (catalogue[p] - catalogue[f"{p}_true"]) / catalogue[f"{p}_err"] for p in PROPERTY_NAMES
@@ -55,13 +55,13 @@ def label_error_size(catalogue: pd.DataFrame) -> np.ndarray:
 
 
 def degeneracy(samples, scale) -> dict[str, np.ndarray]:
-    r"""Direction and length of each posterior's longest axis in a plane.
+    r"""Return direction and length of each posterior's longest axis in a plane.
 
-    From the covariance :math:`C` of the draws, each property in units of `scale`.
+    They follow from the covariance :math:`C` of the draws, each property in units of `scale`.
 
     Arguments:
-        samples: draws of two properties, `(n, S, 2)`.
-        scale: a unit for each, for instance the spread of the population, `(2,)`.
+        samples: Draws of two properties, shape `(n, S, 2)`.
+        scale: Unit of each property, for instance the spread of the population, shape `(2,)`.
 
     Returns:
         Each `(n,)`: `correlation`; `angle` of the longest axis against the first property
@@ -82,15 +82,16 @@ def degeneracy(samples, scale) -> dict[str, np.ndarray]:
 
 
 def outliers_by_variant(variants: Mapping[str, dict], galaxies: pd.DataFrame) -> pd.DataFrame:
-    r"""Negative Δlog p under each variant of `studies.calibration`, by model and label.
+    r"""Return shares of negative Δlog p under each variant of `studies.calibration`.
 
     Arguments:
         variants: `recipes` of `calibration.json`.
-        galaxies: `calibration.parquet`.
+        galaxies: Table of `calibration.parquet`.
 
     Returns:
-        DataFrame with the share `below zero`, the share `expected` from draws, their `difference`
-        and its `error` (over galaxies), the `lowest 0.1 %` quantile and `mean` of Δlog p [nat].
+        By model and label the share `below zero`, the share `expected` from draws, their
+        `difference` and its `error` (over galaxies), the `lowest 0.1 %` quantile and `mean` of
+        Δlog p [nat].
     """
     rows = {}
     for name, variant in variants.items():

@@ -1,0 +1,149 @@
+"""Figures and tables of calibration."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from galcfm.figures.style import (
+    COLOURS,
+    LIGHT,
+    TITLES,
+    model_legend,
+    new_figure,
+    note,
+    posteriors_in_order,
+    styled,
+)
+from galcfm.figures.tables.words import SYMBOLS, with_error
+from galcfm.properties import PROPERTIES
+
+__all__ = ["departures", "rank_bands", "test_table", "variant_gains", "variant_table"]
+
+# Without units: panels are wide enough for no more.
+SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
+    p.name: f"${p.symbol}$".replace(r"\star", r"\bigstar") for p in PROPERTIES
+}
+# Names of the tests in tables.
+TESTS = {"hpd": "density", "tarp": "distance", **SYMBOLS, "hpd_smoothed": "density, smoothed"}
+
+
+@styled
+def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> Figure:
+    """Draw rank shares of each test minus what calibrated posteriors have, with the 95 % band.
+
+    Arguments:
+        deviations: Results of `ranks.deviations` by model, one column per test.
+        band: Lowest and highest deviation inside the band at these levels, each of shape `(L,)`.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    models = posteriors_in_order(deviations)
+    tests = deviations[models[0]]
+    figure = new_figure(10, 5, source)
+    grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
+    for axes, name in zip(grid, tests, strict=False):
+        axes.fill_between(tests.index, *band, color=LIGHT, alpha=0.3, lw=0)
+        axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        for model in models:
+            axes.plot(tests.index, deviations[model][name], color=COLOURS[model], lw=1.8)
+        axes.set_title(SHORT[name], fontsize=10)
+        axes.set(xlim=(0, 1))
+    for axes in grid[3:7]:
+        axes.set_xlabel("Rank of truth [fraction]")
+        axes.tick_params(labelbottom=True)
+    for axes in grid[::4]:
+        axes.set_ylabel("Share below − expected")
+    grid[7].set_axis_off()
+    model_legend(grid[7], models, loc="center")
+    note(grid[7], 0.5, 0.2, "grey: 95 % band", ha="center", va="baseline")
+    return figure
+
+
+@styled
+def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
+    """Draw the largest deviation from uniform ranks in bins, in half-widths of the band.
+
+    Arguments:
+        values: Results of `ranks.departures` by model, one row per bin, one column per test.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    models = posteriors_in_order(values)
+    rows = values[models[0]].index
+    figure = new_figure(10, 1.6 + 0.26 * len(rows), source)
+    grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    colours = ListedColormap(["#f2f2f2", "#fdd49e", "#fc8d59", "#b30000"])
+    norm = BoundaryNorm([0, 1, 1.5, 2, 3], colours.N)
+    for axes, model in zip(grid, models, strict=True):
+        table = values[model]
+        shown = axes.imshow(table, cmap=colours, norm=norm, aspect="auto")
+        for i, j in np.ndindex(table.shape):
+            value = table.iloc[i, j]
+            look = {"color": "white" if value > 2 else "black", "fontsize": 9}
+            look["fontweight"] = "bold" if value > 1 else "normal"
+            axes.text(j, i, f"{value:.1f}", ha="center", va="center", **look)
+        names = [SHORT[name].replace("all: ", "") for name in table]
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+        axes.set_title(TITLES[model], fontsize=10)
+        axes.tick_params(length=0)
+    names = {"log_stellar_mass": SHORT["log_stellar_mass"], "redshift": "$z$", "mag_r": "$r$"}
+    last = max(number for _, number in rows)
+    labels = [
+        names[column] + {1: ": lowest", last: ": highest"}.get(number, f": {number} of {last}")
+        for column, number in rows
+    ]
+    grid[0].set_yticks(range(len(rows)), labels)
+    bar = figure.colorbar(shown, ax=list(grid), pad=0.01, fraction=0.04)
+    bar.set_label("deviation [half-widths of the band]")
+    return figure
+
+
+@styled
+def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
+    """Draw the gain of each variant of a training over the book's own, one panel per model.
+
+    Arguments:
+        compared: Result of `ranks.compare_variants`, with a gain in each row.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    tables = {
+        model: compared.loc[model].query("gain != 0").sort_values("gain")
+        for model in posteriors_in_order(dict.fromkeys(compared.index.get_level_values(0)))
+    }
+    figure = new_figure(10, 1.1 + 0.28 * max(map(len, tables.values())), source)
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axes, (model, table) in zip(panels, tables.items(), strict=True):
+        rows = range(len(table))
+        axes.axvline(0, color=COLOURS["truth"], lw=1, ls="--")
+        axes.errorbar(table["gain"], rows, xerr=table["error"], fmt="o", ms=5, color=COLOURS[model])
+        axes.set_yticks(rows, table.index)
+        axes.set_title(TITLES[model])
+        axes.set_xlabel("Gain in mean log p [nat]")
+        axes.grid(axis="x", color=LIGHT, alpha=0.3)
+    return figure
+
+
+def test_table(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Return the largest deviation of each test in half-widths of the band, one row per model.
+
+    Arguments:
+        departures: A row of `ranks.departures` by model.
+    """
+    return pd.DataFrame(departures).T.rename(columns=TESTS).round(2)
+
+
+def variant_table(compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the tests, and the gain in log p over the run's own model, one row per variant.
+
+    Arguments:
+        compared: Rows of `ranks.compare_variants` for one model.
+    """
+    tests = [name for name in TESTS if name in compared]
+    table = compared[tests].rename(columns=TESTS).round(2)
+    table["gain [nat]"] = [
+        # In one line, however narrow the page.
+        with_error(gain, error, 3, "+").replace(" ", "\N{NO-BREAK SPACE}")
+        for gain, error in zip(compared["gain"], compared["error"], strict=True)
+    ]
+    return table

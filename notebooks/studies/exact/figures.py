@@ -1,0 +1,209 @@
+"""Figures and tables of exact posteriors and of the flows beside them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_figure, styled
+from galcfm.figures.tables.words import mean_and_error
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+
+__all__ = ["check_table", "gap_table", "gaps", "information_bars", "information_table", "marginals"]
+
+LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": ("#009E73", "dashed")}
+
+
+@styled
+def marginals(
+    draws: pd.DataFrame, table: pd.DataFrame, names: Mapping[str, str], *, source: str
+) -> Figure:
+    """Draw marginals of some galaxies: the exact posterior filled, flows and label as lines.
+
+    Arguments:
+        draws: Draws from each posterior: the five properties, `object_id` and `posterior`.
+        table: One row per galaxy with `object_id`, `mag_r` and `<property>_label`.
+        names: Words for the posteriors `exact`, `book` and `many`.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    galaxies = list(dict.fromkeys(draws["object_id"]))
+    rows = table.set_index("object_id").loc[galaxies]
+    figure = new_figure(8.2, 1.55 * len(galaxies) + 0.7, source)
+    grid = figure.subplots(len(galaxies), len(PROPERTY_NAMES), sharex="col", squeeze=False)
+    for column, name in enumerate(PROPERTY_NAMES):
+        low, high = limits(draws[name].to_numpy())
+        measured = rows[f"{name}_label"]
+        low, high = min(low, measured.min() - 0.02), max(high, measured.max() + 0.02)
+        bins = np.linspace(low, high, 41)
+        for axes, galaxy in zip(grid[:, column], galaxies, strict=True):
+            part = draws[draws["object_id"] == galaxy].groupby("posterior")[name]
+            histogram(axes, part.get_group("exact").to_numpy(), bins, "#777777", filled=True)
+            for model, (colour, line) in LOOKS.items():
+                values = part.get_group(model).to_numpy()
+                histogram(axes, values, bins, colour, ls=line)
+            axes.axvline(rows.loc[galaxy, f"{name}_label"], color=COLOURS["truth"], lw=1)
+            axes.set(yticks=[], xlim=(low, high))
+            axes.spines["left"].set_visible(False)
+        grid[-1, column].set_xlabel(LABELS[name])
+    for axes, galaxy in zip(grid[:, 0], galaxies, strict=True):
+        axes.set_ylabel(f"$r$ = {rows.loc[galaxy, 'mag_r']:.2f}")
+    handles = [Patch(color="#777777", alpha=0.25, lw=0, label=names["exact"])]
+    handles += [
+        Line2D([], [], color=colour, ls=line, lw=1.6, label=names[model])
+        for model, (colour, line) in LOOKS.items()
+    ]
+    handles.append(Line2D([], [], color=COLOURS["truth"], lw=1, label="measured value"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    return figure
+
+
+@styled
+def gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) -> Figure:
+    """Draw how far each flow lies below the exact log-density, galaxy by galaxy.
+
+    Arguments:
+        table: One row per galaxy: log-densities at the measured properties by the `exact`
+            posterior and the flows `book` and `many` [nat].
+        names: Words for the flows.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    figure = new_figure(7.2, 3.3, source)
+    left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
+    below = {model: (table["exact"] - table[model]).to_numpy() for model in LOOKS}
+    reach = limits(*below.values(), inside=97)
+    bins = np.linspace(*reach, 31)
+    for model, (colour, line) in LOOKS.items():
+        marker = "o" if model == "book" else "x"
+        shown = below[model].clip(*reach)
+        left.scatter(table["exact"], shown, s=16, c=colour, marker=marker, lw=1, alpha=0.8)
+        histogram(right, shown, bins, colour, ls=line)
+        mean = below[model].mean()
+        error = below[model].std() / np.sqrt(len(table))
+        right.axvline(mean, color=colour, lw=1.2, ls=line)
+        text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}".replace("-", "−")
+        right.plot([], [], color=colour, ls=line, marker=marker, label=text)
+    left.axhline(0, color=COLOURS["truth"], lw=1)
+    edge = 1.05 * np.abs(reach).max()
+    left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact less flow [nat]", ylim=(-edge, edge))
+    right.set(xlabel="exact less flow [nat]", ylabel="share of galaxies", xlim=reach)
+    right.axvline(0, color=COLOURS["truth"], lw=1)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def information_bars(
+    information: Mapping[str, Mapping], label: str, *, ceiling: str | None = None, source: str
+) -> Figure:
+    """Draw information about one property by different methods, as bars with their errors.
+
+    Arguments:
+        information: Its `mean` and `standard_error` by method [nat].
+        label: Label of the property.
+        ceiling: Name of the method that is drawn as a line because no other can pass it.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    bars = {name: value for name, value in information.items() if name != ceiling}
+    figure = new_figure(7, 1.0 + 0.4 * len(bars), source)
+    axes = figure.subplots()
+    rows = np.arange(len(bars))[::-1]
+    axes.barh(
+        rows,
+        [value["mean"] for value in bars.values()],
+        xerr=[2 * value["standard_error"] for value in bars.values()],
+        color=[
+            COLOURS["image"] if "image" in name
+            else LIGHT if "exact" in name
+            else COLOURS["photometry"]
+            for name in bars
+        ],
+        error_kw={"capsize": 3, "ecolor": COLOURS["truth"]},
+        height=0.65,
+    )  # fmt: skip
+    if ceiling:
+        axes.axvline(information[ceiling]["mean"], color=COLOURS["truth"], ls="dashed", lw=1.2)
+        axes.annotate(
+            ceiling, (information[ceiling]["mean"], 1), (-4, 3), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="right", va="bottom", fontsize=9,
+        )  # fmt: skip
+    axes.axvline(0, color=COLOURS["truth"], lw=1)
+    axes.set_yticks(rows, list(bars))
+    axes.set_xlabel(f"information on {label} [nat] ± 2 standard errors")
+    axes.grid(axis="x", alpha=0.25)
+    return figure
+
+
+def check_table(result: Mapping) -> pd.DataFrame:
+    """Return how far exact posteriors agree with themselves and with examples of the prior.
+
+    Arguments:
+        result: Result of `summary.summarise`.
+    """
+    sampler, brute = result["sampler"], result["sampler"]["brute_force"]
+    rows = {
+        "galaxies": result["n_galaxies"],
+        "effective particles a run, median": round(sampler["effective_size"]),
+        "effective particles a run, smallest": round(sampler["smallest_effective_size"]),
+        "both runs less one [nat]": mean_and_error(sampler["halving"], 3),
+        "first run less second [nat]": mean_and_error(sampler["between_runs"], 3),
+        "scatter of that difference [nat]": f"{sampler['scatter_between_runs']:.2f}",
+        "galaxies with importance sampling": brute["n_galaxies"],
+    }
+    if brute["n_galaxies"]:
+        rows |= {
+            "effective galaxies there, median": round(brute["effective_size"]),
+            "importance sampling less exact [nat]": mean_and_error(brute["log_density"], 3),
+            "difference of means, in its errors": f"{brute['z_mean']:+.2f} ± {brute['z_std']:.2f}",
+        }
+    return pd.Series(rows, name="value").to_frame()
+
+
+def gap_table(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return log-density, gap and classifier accuracy of each posterior, and the flows' widths.
+
+    Arguments:
+        result: Result of `summary.summarise`.
+        names: Words for the posteriors.
+    """
+    gaps = {"gap": "below the exact one [nat]", "extrapolated_gap": "extrapolated [nat]"}
+    rows = {}
+    for model, name in names.items():
+        rows[name] = {
+            "mean log p [nat]": mean_and_error(result["log_density"][model]),
+            **{
+                label: mean_and_error(result[gap][model]) if model in result[gap] else ""
+                for gap, label in gaps.items()
+            },
+            "classifier accuracy": mean_and_error(result["c2st"][model], 3),
+        }
+        for p in PROPERTIES:
+            ratio = result["properties"][p.name]["width_ratio"].get(model)
+            width = "1" if ratio is None else f"{ratio['mean']:.2f}"
+            rows[name][f"width of {p.paper_symbol}"] = width
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def information_table(result: Mapping) -> pd.DataFrame:
+    """Return the information on each property, and how narrow the exact posterior is.
+
+    Arguments:
+        result: Result of `summary.summarise`.
+    """
+    rows = {}
+    for p in PROPERTIES:
+        numbers = result["properties"][p.name]
+        gain = numbers["information"]
+        rows[p.symbol_with_unit] = {
+            "spread of the prior": f"{numbers['prior_std']:.3f}",
+            "of the exact posterior": f"{numbers['posterior_std']:.3f}",
+            "true values about its mean, in its spreads": f"{numbers['scatter_of_truth']:.2f}",
+            "variance explained": f"{numbers['explained']['mean']:.0%}",
+            "information: exact": mean_and_error(gain["exact"]),
+            "flow": mean_and_error(gain["book"]),
+            "flow, many": mean_and_error(gain["many"]),
+            "true value known": mean_and_error(gain["known"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

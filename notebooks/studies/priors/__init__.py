@@ -1,0 +1,58 @@
+r"""Other priors: what the posteriors would be, were the galaxies another population.
+
+A model learns the posterior under the population it was trained on. For another prior of the same
+five properties, with everything else about a galaxy of given properties unchanged, the posterior
+follows without training:
+
+.. math:: p_\text{new}(\theta | D) \propto p(\theta | D)\, r(\theta), \quad
+    r(\theta) = p_\text{new}(\theta) / p(\theta)
+
+Draws get the weights :math:`r(\theta)`; the fewer of them count, the less the result can be
+trusted, which the effective sample size tells: `studies.priors.weights` has these weights.
+
+What is not among the properties, such as the star formation history, cannot be weighted in draws;
+`galcfm.training.train` takes weights of the training galaxies instead. The study fine-tunes a
+run's photometry model in this way, for a prior with more recent bursts of star formation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from studies import frame
+
+__all__ = ["STUDY", "Plan", "find"]
+
+STUDY = frame.Study("priors", "11_other_priors", version=1)
+
+
+@dataclass(frozen=True)
+class Plan(frame.Plan):
+    """The prior of the fine-tuned model, and how long it is trained.
+
+    Arguments:
+        burst_shift: Shift of the mean burst of main-sequence galaxies [dex].
+        max_epochs: Largest number of epochs of the fine-tuning.
+        learning_rate: Learning rate of the fine-tuning.
+    """
+
+    burst_shift: float = 0.15
+    max_epochs: int = 15
+    learning_rate: float = 3e-4
+
+
+def find(results: str, run: Path, plan: Plan, progress: bool = True) -> frame.Result:
+    """Read the published fine-tuning for another prior, or do one, and return its result.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run whose photometry model is fine-tuned.
+        plan: The prior, and how long the model is trained.
+        progress: Whether bars are shown.
+    """
+
+    def make(place) -> None:
+        from studies.priors.bursts import make
+
+        make(place.folder, run, frame.survey_of_run(run), plan, progress)
+
+    return STUDY.find(results, run, plan.settings, make)

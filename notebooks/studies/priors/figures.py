@@ -1,0 +1,76 @@
+"""The figure and the table of other priors."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from galcfm.figures.style import (
+    COLOURS,
+    LABELS,
+    LIGHT,
+    histogram,
+    limits,
+    model_legend,
+    new_figure,
+    posteriors_in_order,
+    styled,
+)
+from galcfm.figures.tables.words import with_error
+
+__all__ = ["gain_table", "other_prior"]
+
+
+@styled
+def other_prior(
+    masses, weights, effective: Mapping, n_draws: int, *, names: tuple[str, str], source: str
+) -> Figure:
+    """Draw a population of other masses, and how many draws still count under it.
+
+    Arguments:
+        masses: Masses of the training galaxies [dex, M☉], shape `(n,)`.
+        weights: Weights of these galaxies in the new population, shape `(n,)`.
+        effective: Effective sample sizes by model, each of shape `(m,)`.
+        n_draws: Number of draws per galaxy.
+        names: Names of the old and the new population.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    old, new = names
+    figure = new_figure(8, 3.2, source)
+    left, right = figure.subplots(1, 2)
+    bins = np.linspace(*limits(masses, inside=99.9), 31)
+    histogram(left, masses, bins, LIGHT, filled=True, alpha=0.5, label=old)
+    histogram(left, masses, bins, "#009E73", weights=weights / np.sum(weights), label=new)
+    left.set(xlabel=LABELS["log_stellar_mass"], ylabel="Share of galaxies")
+    for axes in (left, right):
+        axes.margins(y=0.3)  # room for the legend
+    left.legend(loc="upper left")
+    for model in posteriors_in_order(effective):
+        share = np.asarray(effective[model]) / n_draws
+        histogram(right, share, np.linspace(0, 1, 31), COLOURS[model])
+    right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
+    model_legend(right, posteriors_in_order(effective), loc="upper left")
+    return figure
+
+
+def gain_table(gains: Mapping[tuple[str, str], dict], column: Mapping[str, int]) -> pd.DataFrame:
+    """Return gain and bias under another prior, for galaxies weighted to it, by prior and model.
+
+    Arguments:
+        gains: Results of `weights.reweighted_gain` by prior and model.
+        column: Column of the property whose prior has changed, by prior.
+    """
+    rows = {}
+    for (prior, model), result in gains.items():
+        k = column[prior]
+        rows[prior, model] = {
+            "gain in log p [nat]": with_error(result["gain"], result["standard_error"], 3, "+"),
+            "bias, old prior [dex]": f"{result['bias_old'][k]:+.3f}",
+            "bias, new prior [dex]": with_error(
+                result["bias_new"][k], result["bias_error"][k], 3, "+"
+            ),
+            "effective share of draws": f"{result['effective_share']:.2f}",
+            "effective galaxies": round(result["effective_galaxies"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
