@@ -319,7 +319,11 @@ class Result:
             ending: Ending of the file's name.
             options: Options of `pandas.read_parquet`.
         """
-        return pd.read_parquet(self.path.with_name(self.study.name + ending), **options)
+        return pd.read_parquet(self.beside(ending), **options)
+
+    def beside(self, ending: str) -> Path:
+        """Return the path of another file of the result; `ending` follows the study's name."""
+        return self.path.with_name(self.study.name + ending)
 
     @property
     def origin(self) -> str:

@@ -1,0 +1,152 @@
+"""The paper's sizes: 106,800 galaxies, and 1,000 draws for each of 1,000 test galaxies.
+
+Here is what a chapter needs that only reads results; `making` trains and draws.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import curve_fit
+
+from galcfm.stored_posteriors import load_posteriors
+from studies.frame import Result, Study
+
+__all__ = [
+    "FEWEST_EPOCHS",
+    "MODELS",
+    "PAPERS_RECIPE",
+    "STUDY",
+    "WITH_REDSHIFT",
+    "Plan",
+    "extrapolated",
+    "find",
+    "load_draws",
+]
+
+NOTEBOOK = "14_at_the_papers_size"
+STUDY = Study("paper_scale", NOTEBOOK)
+PAPERS_RECIPE = Study("papers_recipe", NOTEBOOK)
+WITH_REDSHIFT = Study("image_redshift", NOTEBOOK)
+MODELS = ("photometry", "image")
+FEWEST_EPOCHS = 5  # of a learning curve with three coefficients
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Recipe, numbers of galaxies and numbers of draws.
+
+    Arguments:
+        recipe: Name of the recipe of both models, see `galcfm.training.RECIPES`.
+        max_epochs: Largest number of epochs of the image model; None for the recipe's.
+        use_redshift: Whether both models have the redshift as input.
+        n_galaxies: Number of simulated galaxies, a tenth of them test galaxies.
+        seeds: Seeds of further photometry models.
+        n_test: Number of test galaxies with posteriors.
+        n_samples: Draws per galaxy; 0 for trainings without posteriors.
+        n_kept: Draws per galaxy that are stored.
+        n_kl_samples: Draws per galaxy with exact densities.
+        steps: Runge-Kutta steps of the draws.
+        product_size: Rows of the matrices whose product measures the speed of the device.
+        throughput_images: Images whose training is timed.
+    """
+
+    recipe: str = "tuned_cpu"
+    max_epochs: int | None = None
+    use_redshift: bool = False
+    n_galaxies: int = 106_800
+    seeds: Sequence[int] = (2, 3)
+    n_test: int = 1000
+    n_samples: int = 1000
+    n_kept: int = 100
+    n_kl_samples: int = 50
+    steps: int = 100
+    product_size: int = 8192
+    throughput_images: int = 20_480
+
+    def training_only(self, recipe: str, **changes) -> "Plan":
+        """Return a plan of one training of each model with another recipe, without posteriors.
+
+        Arguments:
+            recipe: Name of the recipe.
+            changes: Further fields that differ, e.g. `max_epochs`.
+        """
+        alone = {"max_epochs": None, "use_redshift": False, "seeds": (), "n_samples": 0}
+        return replace(self, recipe=recipe, **alone | changes)
+
+
+def find(study: Study, results: str, run: Path, plan: Plan) -> Result:
+    """Return a result of one of the studies of this chapter, read or made.
+
+    Arguments:
+        study: `STUDY`, `PAPERS_RECIPE` or `WITH_REDSHIFT`.
+        results: Parameter of the notebook, one of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Settings with which it is made.
+    """
+
+    def make(place):
+        # Those who only read need no torch.
+        from studies.paper_scale import making
+
+        making.make(study, place, plan)
+
+    return study.find(results, run, asdict(plan), make)
+
+
+def load_draws(result: Result) -> tuple[pd.DataFrame, dict, dict, np.ndarray]:
+    """Return the test galaxies of a result and their posteriors.
+
+    Returns:
+        Table of the test galaxies with one column `MODEL/METRIC/KIND` [nat] per metric; by model
+        the draws of all galaxies, and those of the galaxies that are shown; cutouts
+        `(n, 128, 128, 3)`, black where none is kept.
+    """
+    table = result.table()
+    draws, shown = (
+        {name: load_posteriors(result.beside(f"_{name}{part}.nc")) for name in MODELS}
+        for part in ("", "_shown")
+    )
+    with np.load(result.beside("_pictures.npz")) as pictures:
+        images = np.zeros((len(table), *pictures["images"].shape[1:]), np.uint8)
+        images[pictures["rows"]] = pictures["images"]
+    return table, draws, shown, images
+
+
+def extrapolated(history: Mapping, epochs: int) -> dict[str, float]:
+    """Extrapolate a validation loss to more epochs at a constant learning rate.
+
+    A power law of the epoch with a floor, L = a + b epoch^-c, is fitted by least squares.
+
+    Arguments:
+        history: History of a training, with `validation_loss`.
+        epochs: Epoch to extrapolate to, from 1.
+
+    Returns:
+        `loss` at `epochs` with the `standard_error` of the fit alone; `best` of those measured;
+        `still_to_fall`, their difference.
+
+    Raises:
+        ValueError: There are fewer than five epochs, too few for three coefficients.
+    """
+    losses = np.asarray(history["validation_loss"])
+    if len(losses) < FEWEST_EPOCHS:
+        raise ValueError(
+            f"{len(losses)} epochs do not determine a learning curve: train for at least "
+            f"{FEWEST_EPOCHS}"
+        )
+    epoch = np.arange(1.0, len(losses) + 1)
+
+    def law(epoch, floor, height, power):
+        return floor + height * epoch**-power
+
+    start = losses.min(), max(np.ptp(losses), 1e-6), 0.5
+    bounds = (-np.inf, 0, 0.01), (np.inf, np.inf, 5)
+    found, covariance = curve_fit(law, epoch, losses, start, bounds=bounds, max_nfev=20_000)
+    loss, best = float(law(epochs, *found)), float(losses.min())
+    height, power = found[1:]
+    gradient = np.array([1, epochs**-power, -height * np.log(epochs) * epochs**-power])
+    error = float(np.sqrt(gradient @ covariance @ gradient))
+    return {"best": best, "loss": loss, "standard_error": error, "still_to_fall": best - loss}
