@@ -28,13 +28,39 @@
 # paper's pixels, and an image model of 20 epochs; its encoder has half the
 # paper's channels.
 #
-# The results are stored. {ref}`These commands <at-the-papers-scale>` make them
-# again, in some hours without a GPU.
+# The results are stored: with `results = "published"` this chapter reads them.
+# With `"made"` it simulates, trains and draws now, with the recipe, the numbers
+# of galaxies and draws and the budgets of epochs that the parameters give, and
+# shows the same tables and figures of what came out; at the sizes below, in some
+# hours without a GPU. What is interrupted resumes with the same command. Minutes
+# are enough for
+#
+# ```bash
+# papermill notebooks/14_at_the_papers_size.ipynb out.ipynb -p results made \
+#     -p recipe quick -p n_galaxies 2000 -p max_epochs 3 -p n_test 100 -p steps 24
+# ```
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-survey = "quick"  # folder of the survey: data/surveys/SURVEY
+results = "published"  # or "made": now, with the values below, in this run
+recipe = "tuned_cpu"  # tuned, tuned_cpu, quick, paper or smoke
+max_epochs: int = None  # of the image model; None: the recipe's; paper's: 200
+use_redshift = False  # whether both models have the redshift as input
+n_galaxies = 106_800  # as in the paper; a tenth of them test galaxies
+seeds = [2, 3]  # of further photometry models
+n_test = 1000  # test galaxies with posteriors, as in the paper
+n_samples = 1000  # draws per galaxy, as in the paper
+n_kept = 100  # draws per galaxy that are stored for the figures
+n_kl_samples = 50  # draws per galaxy with exact densities
+steps = 100  # Runge-Kutta steps, as in the paper
+product_size = 8192  # rows of the matrices that measure the device's speed
+throughput_images = 20_480  # images whose training is timed
+results_paper = "published"  # the same for one training by the paper's recipe
+recipe_paper = "paper"  # recipe of that training
+max_epochs_paper = 5  # epochs of its image model
+results_redshift = "published"  # the same for one training given the redshift
+recipe_redshift = "quick"  # recipe of that training
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -44,17 +70,26 @@ from myst_nb import glue
 
 from galcfm import figures, runs
 from galcfm.figures import tables
-from studies.paper_scale import extrapolated, load_scale
+from studies import paper_scale
+from studies.paper_scale.tables import (
+    beside_the_paper,
+    costs,
+    histories,
+    trainings,
+)
 
 folder = runs.open_run("14_at_the_papers_size", globals())
-found, test, posteriors, shown, images = load_scale("tuned_cpu")
+plan = paper_scale.Plan.of(globals())
+result = paper_scale.find(paper_scale.STUDY, results, folder, plan)
+found = result.content
+test, posteriors, shown, images = paper_scale.load_draws(result)
 source = "simulated survey"
 models = {name: found[name] for name in ("photometry", "image")}
 per_galaxy = {
     metric: {name: test[f"{name}/{metric}/exact"] for name in models}
     for metric in ("delta_log_p", "d_kl")
 }
-print(tables.made_by(found))
+print(result.origin)
 
 # %% [markdown]
 # ## How they were trained
@@ -66,7 +101,7 @@ print(tables.made_by(found))
 # Xeon for the image model.
 
 # %%
-tables.trainings(found)
+trainings(found)
 
 # %% [markdown]
 # ## What the picture is worth
@@ -108,7 +143,7 @@ figures.model_comparison(
 # {doc}`16_what_a_picture_is_worth` asks what would.
 
 # %%
-tables.beside_the_paper(found)
+beside_the_paper(found)
 
 # %% [markdown]
 # ## The population
@@ -188,12 +223,16 @@ tables.point_estimates(models)
 # {glue:text}`own_budget:.0f`.
 
 # %%
-own, *_ = load_scale("paper")
-print(tables.made_by(own))
-tables.trainings(own)
+own_plan = plan.training_only(recipe_paper, max_epochs=max_epochs_paper)
+by_paper = paper_scale.find(
+    paper_scale.PAPERS_RECIPE, results_paper, folder, own_plan
+)
+own = by_paper.content
+print(by_paper.origin)
+trainings(own)
 
 # %% mystnb={"figure": {"caption": "Loss on training and validation galaxies of the simulated survey, by the paper's recipe. The photometry model (left) ends where ten epochs have brought nothing, the image model where its budget does, while its loss falls.", "name": "fig-scale-own-recipe"}, "image": {"alt": "Training and validation loss against the epoch: of the photometry model over some 180 epochs, ever flatter, and of the image model over five, falling steeply."}}
-curves = tables.histories(own)
+curves = histories(own)
 figures.training_curves(curves, source=source)
 
 # %% [markdown]
@@ -211,13 +250,16 @@ of_photometry, of_image = (
     curves[curves["model"] == name] for name in ("photometry", "image")
 )
 n_epochs = len(of_photometry)
+columns = ["loss", "standard_error"]
 ahead = {
-    n: extrapolated(of_photometry.head(n), n_epochs) for n in (5, 10, 20, 40)
+    n: paper_scale.extrapolated(of_photometry.head(n), n_epochs)
+    for n in (5, 10, 20, 40)
+    if n <= n_epochs
 }
-ahead = pd.DataFrame(ahead).T.rename_axis("first epochs")
+ahead = pd.DataFrame.from_dict(ahead, orient="index", columns=columns)
 reached = of_photometry["validation_loss"].min()
 print(f"reached in {n_epochs} epochs: {reached:.3f}; extrapolated:")
-ahead[["loss", "standard_error"]].round(3)
+ahead.rename_axis("first epochs").round(3)
 
 # %% [markdown]
 # Five epochs tell nearly nothing, and twenty or forty err by many standard errors,
@@ -233,16 +275,34 @@ ahead[["loss", "standard_error"]].round(3)
 # are drawn from.
 
 # %%
-tables.costs({"recipe tuned_cpu": found})
+costs(found).set_axis([f"recipe {recipe}"], axis=1)
+
+# %% [markdown]
+# ## With the redshift as input
+#
+# Where the redshift is known, both models can have it as input. The published
+# model `image_redshift` is the image model of such a pair, trained with the recipe
+# of the `quick` profile on this survey. With the redshift as input of both, the
+# picture adds:
+
+# %%
+told_plan = plan.training_only(recipe_redshift, use_redshift=True)
+with_redshift = paper_scale.find(
+    paper_scale.WITH_REDSHIFT, results_redshift, folder, told_plan
+)
+print(with_redshift.origin)
+told = with_redshift.content["gain"]
+print(f"{told['gain']:.3f} ± {told['standard_error']:.3f} nat")
 
 # %% tags=["remove-cell"]
 sampling, gain = found["sampling"], found["gain"]
 glue("own_budget", float(len(of_image)), display=False)
 minutes = own["image"]["training"]["seconds"] / len(of_image) / 60
 glue("own_minutes", float(minutes), display=False)
-later = extrapolated(of_image, 200)
-glue("own_later", float(later["loss"]), display=False)
-glue("own_later_error", float(later["standard_error"]), display=False)
+if len(of_image) >= paper_scale.FEWEST_EPOCHS:
+    later = paper_scale.extrapolated(of_image, 200)
+    glue("own_later", float(later["loss"]), display=False)
+    glue("own_later_error", float(later["standard_error"]), display=False)
 own_gain = own["gain"]
 glue("own_gain", float(-own_gain["gain"]), display=False)
 glue("own_gain_error", float(own_gain["standard_error"]), display=False)

@@ -18,7 +18,6 @@ from galcfm.figures.methods import (
     method_coverage,
     method_intervals,
     point_gains,
-    student_accuracy,
 )
 from galcfm.figures.models import (
     calibration,
@@ -90,7 +89,6 @@ __all__ = [
     "replicated_photometry",
     "save",
     "scaling_relations",
-    "student_accuracy",
     "survey_overview",
     "training_curves",
     "truth_recovery",

@@ -22,14 +22,7 @@ from galcfm.figures.style import (
 )
 from galcfm.properties import PROPERTIES
 
-__all__ = [
-    "method_corner",
-    "method_costs",
-    "method_coverage",
-    "method_intervals",
-    "point_gains",
-    "student_accuracy",
-]
+__all__ = ["method_corner", "method_costs", "method_coverage", "method_intervals", "point_gains"]
 
 
 # What a method sees, by the model of this paper that sees the same: words and colour.
@@ -228,37 +221,4 @@ def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure:
     axes.set_yticks(-np.arange(len(found)), list(found))
     axes.set(xlabel="gain over the reference [nat] ± 2 standard errors")
     axes.grid(axis="x", alpha=0.25)
-    return figure
-
-
-@styled
-def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure:
-    """How well a classifier tells draws of few evaluations from their teacher's in many steps.
-
-    Arguments:
-        results: of `students.json`.
-        allowed: accuracy that counts as alike, marked by a line.
-    """
-    figure = new_figure(7, 3.4, source)
-    axes = figure.subplots()
-    evaluations = set()
-    for kind, colour in (("student", COLOURS["image"]), ("teacher", COLOURS["photometry"])):
-        found = list(results[kind].values())
-        velocities = [of["velocities"] for of in found]
-        each = [of["c2st"] for of in found]
-        errors = [2 * of["c2st_error"] for of in found]
-        pooled = [of["c2st_pooled"] for of in found]
-        options = {"yerr": errors, "fmt": "o-", "capsize": 3, "color": colour}
-        axes.errorbar(velocities, each, **options, label=f"{kind}, each galaxy by itself")
-        axes.plot(velocities, pooled, "s--", color=colour, label=f"{kind}, all at once")
-        evaluations.update(velocities)
-    evaluations = sorted(evaluations)
-    axes.axhline(0.5, color=COLOURS["truth"], lw=1, label="nothing to tell them apart by")
-    axes.axhline(allowed, color=COLOURS["truth"], lw=1, ls=":", label="allowed")
-    axes.set_xscale("log")
-    axes.set_xticks(evaluations, evaluations)
-    axes.minorticks_off()
-    axes.set(xlabel="velocities a draw", ylabel="accuracy of the classifier")
-    axes.grid(alpha=0.25)
-    axes.legend()
     return figure

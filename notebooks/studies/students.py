@@ -1,74 +1,169 @@
-"""What draws cost and are worth when a student makes them in 1, 2, 4 or 8 jumps.
+"""Students of the published photometry model, which draw in 1, 2, 4 or 8 jumps.
 
-Students of the published photometry model are trained and held against its own draws by 100
-Runge-Kutta steps, on galaxies that neither has seen; so is the model itself in few steps, which
-shows what the comparison finds: `python -m studies.students` writes
-`data/published/students.json` and the student of one jump, `data/published/models/student`; called
-again, it goes on where it was stopped.
+Their draws are compared with the model's own by 100 Runge-Kutta steps, for galaxies that neither
+has seen. So are the draws of the model itself in few steps, which shows what the comparison finds.
 """
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
 from galcfm import metrics
 from galcfm.flow import FAST_STEPS
-from galcfm.paths import run_folder
+from galcfm.paths import published_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
-from studies.exact.comparison import classifier_accuracy
-from studies.real_galaxies import N_GALAXIES, SEED, load_model
-from studies.stored import kept_catalogue, key_of, read_command, store, stored
 from galcfm.survey import Survey
 from galcfm.training import Distillation, distil
+from studies import frame
+from studies.exact.comparison import classifier_accuracy
+from studies.frame import Place, Result, Study, kept_catalogue
+from studies.real_galaxies import SEED
 
-__all__ = ["Plan", "main", "pooled_accuracy", "run"]
+__all__ = ["STUDY", "Plan", "find", "pooled_accuracy"]
 
+STUDY = Study("students", "15_surveys_past_one_machine")
 PAPER_STEPS = 100
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much of everything.
+class Plan(frame.Plan):
+    """Numbers of jumps, steps, galaxies and draws.
 
     Arguments:
-        jumps: of the students.
-        steps: of the teacher, the last of which is what students are to replace.
-        settings: of their training.
-        n_compared: galaxies whose draws are compared.
-        n_draws: draws of each.
-        n_covered: galaxies that coverage is measured on.
-        n_timed: galaxies that are timed, some times in turn.
-        rounds: how often.
+        jumps: Numbers of jumps, one student each; the first student is published.
+        teacher_steps: Numbers of steps of the teacher; students are to replace the last.
+        n_galaxies: Galaxies of the catalogue that the teacher was trained on.
+        n_conditions: Conditions for which the teacher draws what students learn from.
+        n_pairs: Draws for each of these conditions.
+        n_steps: Batches of the training of a student.
+        batch_size: Draws per batch.
+        n_compared: Galaxies whose draws are compared.
+        n_draws: Draws for each of these galaxies.
+        n_covered: Galaxies that measure coverage.
+        n_timed: Galaxies whose draws are timed.
+        rounds: Rounds of timing, in which all models take turns.
     """
 
-    jumps: tuple[int, ...] = (1, 2, 4, 8)
-    steps: tuple[int, ...] = (1, 2, FAST_STEPS)
-    settings: Distillation = field(default_factory=Distillation)
+    jumps: Sequence[int] = (1, 2, 4, 8)
+    teacher_steps: Sequence[int] = (1, 2, FAST_STEPS)
+    n_galaxies: int = 60_000
+    n_conditions: int = 60_000
+    n_pairs: int = 24
+    n_steps: int = 30_000
+    batch_size: int = 2048
     n_compared: int = 200
     n_draws: int = 1000
     n_covered: int = 5000
     n_timed: int = 200
     rounds: int = 5
 
+    def distillation(self, jumps: int) -> Distillation:
+        """Return the settings of the training of one student."""
+        return Distillation(
+            jumps=jumps,
+            n_conditions=self.n_conditions,
+            n_draws=self.n_pairs,
+            n_steps=self.n_steps,
+            batch_size=self.batch_size,
+        )
 
-def pooled_accuracy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
-    """Classifier two-sample test of many galaxies at once, by gradient boosting.
 
-    Draws are whitened galaxy by galaxy with the moments of `a`, and half of the galaxies are
-    learned from, the others judged.
+def find(results: str, run: Path, plan: Plan) -> Result:
+    """Return the result, read or made.
 
     Arguments:
-        a: draws, `(n, S, d)`.
-        b: draws of the same galaxies, `(n, S, d)`.
-        seed: of the classifier.
+        results: Parameter of the notebook, one of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Settings with which it is made.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    return STUDY.find(results, run, plan.settings, lambda place: make(place, plan))
 
+
+def make(place: Place, plan: Plan) -> dict:
+    """Train and evaluate what is not there yet, and return the result.
+
+    Arguments:
+        place: Folders of the result and of what a later call resumes from.
+        plan: Numbers of jumps, steps, galaxies and draws.
+    """
+    survey = kept_catalogue(plan.n_galaxies, SEED)
+    teacher = Posterior.load(published_folder() / "models" / "photometry")
+    key = STUDY.key(plan.settings, teacher.weights_digest)
+    empty = {"student": {}, "teacher": {}, "plan": plan.settings}
+    results = STUDY.stored(place.folder, key) or empty
+    test = survey.split("test")
+    few = test.select(np.arange(min(plan.n_compared, len(test))))
+    reference = draws_of(teacher, few, plan.n_draws, PAPER_STEPS, 0)
+    models = [("teacher", str(steps), teacher, steps) for steps in plan.teacher_steps]
+    for jumps in plan.jumps:
+        settings = plan.distillation(jumps)
+        known = [plan.n_galaxies, teacher.weights_digest, asdict(settings)]
+        student = distil(teacher, survey, place.shared("students-models", known), settings)
+        models.append(("student", str(jumps), student, 1))
+    rows = []
+    for kind, name, model, steps in models:
+        if name not in results[kind]:
+            velocities = {"velocities": 4 * steps if kind == "teacher" else int(name)}
+            results[kind][name] = velocities | judge(model, reference, test, plan, steps)
+            STUDY.store(place.folder, results, key)
+        rows.append((results[kind][name], model, steps))
+    published = models[len(plan.teacher_steps)][2]
+    published.metadata |= {"command": STUDY.command, "date": str(date.today())}
+    published.save(place.folder / "models" / "student")
+    time_all(rows, test, plan)
+    return STUDY.store(place.folder, results, key)
+
+
+def draws_of(model: Posterior, test: Survey, n: int, steps: int, seed: int) -> np.ndarray:
+    condition = model.encode_survey(test)
+    return model.sample_from(condition, test.object_id, n, steps, seed).numpy()
+
+
+def judge(model: Posterior, reference: np.ndarray, test: Survey, plan: Plan, steps: int) -> dict:
+    """Return how a model's draws differ from the reference, and their coverage.
+
+    Arguments:
+        model: A student, or the teacher.
+        reference: Draws of the teacher in many steps for the first galaxies, `(n, S, 5)`.
+        test: Test galaxies.
+        plan: Numbers of galaxies and draws.
+        steps: Runge-Kutta steps of the model's draws.
+    """
+    few = test.select(np.arange(len(reference)))
+    draws = draws_of(model, few, plan.n_draws, steps, 1)
+    pairs = zip(reference, draws, strict=True)
+    each = np.array([classifier_accuracy(a, b) for a, b in tqdm(pairs, total=len(draws))])
+    covered = test.select(np.arange(min(plan.n_covered, len(test))))
+    of_all = draws_of(model, covered, 400, steps, 2)
+    shares = metrics.coverage(of_all, covered.properties, [0.68, 0.95])
+    return {
+        "c2st": float(each.mean()),
+        "c2st_error": float(each.std(ddof=1) / np.sqrt(len(each))),
+        "c2st_95": float(np.quantile(each, 0.95)),
+        "c2st_pooled": pooled_accuracy(reference, draws),
+        "coverage": dict(zip(PROPERTY_NAMES, shares.T.round(4).tolist(), strict=True)),
+        "n_covered": len(covered),
+    }
+
+
+def pooled_accuracy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
+    """Return the accuracy of a classifier two-sample test of many galaxies at once.
+
+    Draws are whitened galaxy by galaxy with the moments of `a`; gradient boosting learns from half
+    of the galaxies and is tested on the others.
+
+    Arguments:
+        a: Draws, `(n, S, d)`.
+        b: Draws of the same galaxies, `(n, S, d)`.
+        seed: Seed of the classifier.
+    """
     whitened = [[], []]
     for one, other in zip(a.astype(float), b.astype(float), strict=True):
         root = np.linalg.cholesky(np.cov(one.T) + 1e-9 * np.diag(one.var(0)))
@@ -86,32 +181,14 @@ def pooled_accuracy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
     return float(classifier.score(*sets[1]))
 
 
-def _draws(model: Posterior, test: Survey, n: int, steps: int, seed: int) -> np.ndarray:
-    condition = model.encode_survey(test)
-    return model.sample_from(condition, test.object_id, n, steps, seed).numpy()
-
-
-def judge(model: Posterior, reference: np.ndarray, test: Survey, plan: Plan, steps: int) -> dict:
-    """How a model's draws differ from those of the teacher by many steps, and its coverage."""
-    few = test.select(np.arange(len(reference)))
-    draws = _draws(model, few, plan.n_draws, steps, 1)
-    pairs = zip(reference, draws, strict=True)
-    each = np.array([classifier_accuracy(a, b) for a, b in tqdm(pairs, total=len(draws))])
-    covered = test.select(np.arange(min(plan.n_covered, len(test))))
-    of_all = _draws(model, covered, 400, steps, 2)
-    shares = metrics.coverage(of_all, covered.properties, [0.68, 0.95])
-    return {
-        "c2st": float(each.mean()),
-        "c2st_error": float(each.std(ddof=1) / np.sqrt(len(each))),
-        "c2st_95": float(np.quantile(each, 0.95)),
-        "c2st_pooled": pooled_accuracy(reference, draws),
-        "coverage": dict(zip(PROPERTY_NAMES, shares.T.round(4).tolist(), strict=True)),
-        "n_covered": len(covered),
-    }
-
-
 def time_all(rows: list[tuple[dict, Posterior, int]], test: Survey, plan: Plan) -> None:
-    """Note the `seconds` of a galaxy's draws: the least of some rounds, in which all take turns."""
+    """Add `seconds`, the least time of one galaxy's draws in some rounds, to each row.
+
+    Arguments:
+        rows: Numbers, model and Runge-Kutta steps of each row.
+        test: Test galaxies.
+        plan: Numbers of galaxies, draws and rounds.
+    """
     few = test.select(np.arange(plan.n_timed))
     best = np.full(len(rows), np.inf)
     for _ in range(plan.rounds):
@@ -122,70 +199,3 @@ def time_all(rows: list[tuple[dict, Posterior, int]], test: Survey, plan: Plan) 
             best[k] = min(best[k], (time.perf_counter() - started) / len(few))
     for (row, _, _), seconds in zip(rows, best.tolist(), strict=True):
         row["seconds"] = seconds
-
-
-def run(folder: Path, plan: Plan, command: str, n_galaxies: int = N_GALAXIES) -> dict:
-    """Train and judge what `folder` does not hold yet.
-
-    Arguments:
-        folder: where `students.json` and `models/student` go.
-        plan: how much of everything.
-        command: that makes the results.
-        n_galaxies: of the catalogue that the teacher was trained on.
-    """
-    path = folder / "students.json"
-    survey, teacher = kept_catalogue(n_galaxies, SEED), load_model("photometry")
-    plain = asdict(plan) | {"n_galaxies": n_galaxies, "teacher": teacher.weights_digest}
-    key = key_of(plain, "studies.students")
-    results = stored(path, key) or {"student": {}, "teacher": {}, "plan": plain}
-    test = survey.split("test")
-    few = test.select(np.arange(min(plan.n_compared, len(test))))
-    reference = _draws(teacher, few, plan.n_draws, PAPER_STEPS, 0)
-    models = [("teacher", str(steps), teacher, steps) for steps in plan.steps]
-    for jumps in plan.jumps:
-        settings = replace(plan.settings, jumps=jumps)
-        student = distil(teacher, survey, run_folder("students", key) / str(jumps), settings)
-        models.append(("student", str(jumps), student, 1))
-    rows = []
-    for kind, name, model, steps in models:
-        if name not in results[kind]:
-            velocities = {"velocities": 4 * steps if kind == "teacher" else int(name)}
-            results[kind][name] = velocities | judge(model, reference, test, plan, steps)
-            store(path, results, key, command)
-        rows.append((results[kind][name], model, steps))
-    one = models[len(plan.steps)][2]
-    one.metadata |= {"command": command, "date": str(date.today())}
-    one.save(folder / "models" / "student")
-    time_all(rows, test, plan)
-    return store(path, results, key, command)
-
-
-SMALL = Plan(
-    jumps=(1, 2),
-    steps=(1, 2),
-    settings=Distillation(n_conditions=50, n_draws=8, n_steps=20, batch_size=64),
-    n_compared=4,
-    n_draws=60,
-    n_covered=20,
-    n_timed=4,
-    rounds=1,
-)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command("students", __doc__, arguments)
-    if options.smoke:
-        results = run(options.folder, SMALL, options.command, n_galaxies=300)
-    else:
-        results = run(options.folder, Plan(), options.command)
-    for kind in ("student", "teacher"):
-        for name, found in results[kind].items():
-            print(
-                f"{kind}, {name} {'jumps' if kind == 'student' else 'steps'}: C2ST "
-                f"{found['c2st']:.3f} (all at once {found['c2st_pooled']:.3f}), "
-                f"{1e3 * found['seconds']:.2f} ms a galaxy"
-            )
-
-
-if __name__ == "__main__":
-    main()

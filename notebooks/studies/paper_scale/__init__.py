@@ -4,7 +4,7 @@ Here is what a chapter needs that only reads results; `making` trains and draws.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.optimize import curve_fit
 
 from galcfm.stored_posteriors import load_posteriors
+from studies import frame
 from studies.frame import Result, Study
 
 __all__ = [
@@ -35,7 +36,7 @@ FEWEST_EPOCHS = 5  # of a learning curve with three coefficients
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(frame.Plan):
     """Recipe, numbers of galaxies and numbers of draws.
 
     Arguments:
@@ -93,7 +94,7 @@ def find(study: Study, results: str, run: Path, plan: Plan) -> Result:
 
         making.make(study, place, plan)
 
-    return study.find(results, run, asdict(plan), make)
+    return study.find(results, run, plan.settings, make)
 
 
 def load_draws(result: Result) -> tuple[pd.DataFrame, dict, dict, np.ndarray]:

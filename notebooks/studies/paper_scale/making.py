@@ -47,10 +47,10 @@ def make(study: Study, place: Place, plan: Plan) -> None:
         place: Folders to write to.
         plan: Recipe, numbers of galaxies and numbers of draws.
     """
-    key = study.key(asdict(plan))
+    key = study.key(plan.settings)
     if study.stored(place.folder, key):
         return
-    recipe = Recipe.of(asdict(plan))
+    recipe = Recipe.of(plan.settings)
     survey = simulate_survey(survey_of(plan.n_galaxies), plan.n_galaxies, 1)
     folder = trained_models(study, place, plan, recipe, survey)
     test = survey.split("test")
@@ -64,7 +64,7 @@ def make(study: Study, place: Place, plan: Plan) -> None:
             **over_trainings([image - values for values in log_p.values()]),
         },
         "recipe": asdict(recipe),
-        "plan": asdict(plan),
+        "plan": plan.settings,
         "survey": read_description(survey_of(plan.n_galaxies)).get("provenance"),
     }
     models = {name: Posterior.load(folder / name) for name in MODELS}
@@ -75,7 +75,7 @@ def make(study: Study, place: Place, plan: Plan) -> None:
             "training": training_of(folder / name, models[name]),
         }
     if plan.n_samples:
-        results["throughput"] = throughput(models["image"], survey, plan)
+        results["throughput"] = throughput(folder / "image", survey, plan)
         results["sampling"] = sample(models, test, plan, place.work)
         prior = Posterior.load(folder / "prior")
         evaluate(results, study, place, plan, survey, test, models, prior)
@@ -159,8 +159,9 @@ def training_of(folder: Path, model: Posterior) -> dict:
     }
 
 
-def throughput(model: Posterior, survey: Survey, plan: Plan) -> dict:
-    """Measure the training images per second of the image model, whose weights stay."""
+def throughput(folder: Path, survey: Survey, plan: Plan) -> dict:
+    """Measure the training images per second of an image model, which stays as it is."""
+    model = Posterior.load(folder)
     n = min(plan.throughput_images, len(survey))
     survey, rates = survey.select(np.arange(n)), {}
     for half_precision in (False, True) if model.device.type == "cuda" else (False,):

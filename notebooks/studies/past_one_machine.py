@@ -1,0 +1,94 @@
+"""Figure and tables of the chapter on surveys past one machine."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from galcfm.figures.style import COLOURS, new_figure, styled
+from galcfm.figures.tables.words import with_error
+
+__all__ = ["catalogue_growth", "student_accuracy", "students"]
+
+
+def catalogue_growth(found: Sequence[Mapping]) -> pd.DataFrame:
+    """Return what one galaxy costs in catalogues of increasing size.
+
+    Arguments:
+        found: Measurements of `growth` in `catalogue.json`.
+    """
+    return pd.DataFrame(
+        {
+            "galaxies": f"{of['galaxies']:,}",
+            "time of a core a galaxy [ms]": f"{1e3 * of['seconds']:.3f}",
+            "size a galaxy [B]": f"{of['bytes']:,.0f}",
+            "highest memory [MiB]": f"{of['peak_memory_mib']:,}",
+            "in all [s]": f"{of['wall_seconds']:,.1f}",
+        }
+        for of in found
+    ).set_index("galaxies")
+
+
+def students(results: Mapping) -> pd.DataFrame:
+    """Return how good the draws of students and of their teacher are, and what they cost.
+
+    Coverage is inside the band where it is within two standard errors of the nominal share.
+
+    Arguments:
+        results: Content of `students.json`.
+    """
+    known = {f"student, jumps: {name}": of for name, of in results["student"].items()}
+    known |= {f"teacher, steps: {name}": of for name, of in results["teacher"].items()}
+    replaced = list(results["teacher"].values())[-1]["seconds"]
+    rows = {}
+    for name, of in known.items():
+        shares = np.array(list(of["coverage"].values()))
+        levels = np.array([0.68, 0.95])
+        band = 2 * np.sqrt(levels * (1 - levels) / of["n_covered"])
+        inside = np.abs(shares - levels) <= band
+        rows[name] = {
+            "velocities": of["velocities"],
+            "accuracy, each galaxy": with_error(of["c2st"], of["c2st_error"], 3),
+            "all at once": f"{of['c2st_pooled']:.3f}",
+            "coverage 68 %": f"{shares[:, 0].min():.3f}–{shares[:, 0].max():.3f}",
+            "coverage 95 %": f"{shares[:, 1].min():.3f}–{shares[:, 1].max():.3f}",
+            "inside the band": f"{inside.sum()} of {inside.size}",
+            "1,000 draws [ms]": f"{1e3 * of['seconds']:.2f}",
+            "times as fast": f"{replaced / of['seconds']:.1f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+@styled
+def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure:
+    """Draw how well a classifier tells draws in few evaluations from their teacher's in many steps.
+
+    Arguments:
+        results: Content of `students.json`.
+        allowed: Accuracy up to which draws count as alike, marked by a line.
+        source: Kind of the galaxies, printed in the corner.
+    """
+    figure = new_figure(7, 3.4, source)
+    axes = figure.subplots()
+    evaluations = set()
+    for kind, colour in (("student", COLOURS["image"]), ("teacher", COLOURS["photometry"])):
+        found = list(results[kind].values())
+        velocities = [of["velocities"] for of in found]
+        each = [of["c2st"] for of in found]
+        errors = [2 * of["c2st_error"] for of in found]
+        pooled = [of["c2st_pooled"] for of in found]
+        options = {"yerr": errors, "fmt": "o-", "capsize": 3, "color": colour}
+        axes.errorbar(velocities, each, **options, label=f"{kind}, each galaxy by itself")
+        axes.plot(velocities, pooled, "s--", color=colour, label=f"{kind}, all at once")
+        evaluations.update(velocities)
+    evaluations = sorted(evaluations)
+    axes.axhline(0.5, color=COLOURS["truth"], lw=1, label="nothing to tell them apart by")
+    axes.axhline(allowed, color=COLOURS["truth"], lw=1, ls=":", label="allowed")
+    axes.set_xscale("log")
+    axes.set_xticks(evaluations, evaluations)
+    axes.minorticks_off()
+    axes.set(xlabel="velocities a draw", ylabel="accuracy of the classifier")
+    axes.grid(alpha=0.25)
+    axes.legend()
+    return figure
