@@ -24,7 +24,6 @@ from galcfm.training import Distillation, distil
 from studies import frame
 from studies.exact.comparison import classifier_accuracy
 from studies.frame import Place, Result, Study, kept_catalogue
-from studies.real_galaxies import SEED
 
 __all__ = ["STUDY", "Plan", "find", "pooled_accuracy"]
 
@@ -40,6 +39,7 @@ class Plan(frame.Plan):
         jumps: Numbers of jumps, one student each; the first student is published.
         teacher_steps: Numbers of steps of the teacher; students are to replace the last.
         n_galaxies: Galaxies of the catalogue that the teacher was trained on.
+        survey_seed: Seed of that catalogue.
         n_conditions: Conditions for which the teacher draws what students learn from.
         n_pairs: Draws for each of these conditions.
         n_steps: Batches of the training of a student.
@@ -54,6 +54,7 @@ class Plan(frame.Plan):
     jumps: Sequence[int] = (1, 2, 4, 8)
     teacher_steps: Sequence[int] = (1, 2, FAST_STEPS)
     n_galaxies: int = 60_000
+    survey_seed: int = 61
     n_conditions: int = 60_000
     n_pairs: int = 24
     n_steps: int = 30_000
@@ -93,7 +94,7 @@ def make(place: Place, plan: Plan) -> dict:
         place: Folders of the result and of what a later call resumes from.
         plan: Numbers of jumps, steps, galaxies and draws.
     """
-    survey = kept_catalogue(plan.n_galaxies, SEED)
+    survey = kept_catalogue(plan.n_galaxies, plan.survey_seed)
     teacher = Posterior.load(published_folder() / "models" / "photometry")
     key = STUDY.key(plan.settings, teacher.weights_digest)
     empty = {"student": {}, "teacher": {}, "plan": plan.settings}
