@@ -25,7 +25,15 @@
 # waits for another, and whatever is killed, the same call does what is not
 # done yet. The call runs on the threads of a laptop as on a cluster.
 #
-# Here some galaxies of the survey's test split stand in for yours.
+# Here some galaxies of the survey's test split stand in for yours: `n_shown` and
+# `n_draws_shown` say how many, with how many draws. The other parameters belong
+# to the last part, whose result is stored: with `results = "made"` it trains
+# students now, with the numbers that they give. Some minutes are enough for
+#
+# ```bash
+# papermill notebooks/15_surveys_past_one_machine.ipynb out.ipynb \
+#     -p results made -y "jumps: [1, 2]" -p n_steps 3000 -p n_compared 40
+# ```
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -33,6 +41,19 @@ run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 120  # test galaxies that stand in for yours; not in the paper
 n_draws_shown = 100  # draws a galaxy; the paper's 1,000
+results = "published"  # students; or "made": now, with the values below
+jumps = [1, 2, 4, 8]  # numbers of jumps, one student each
+teacher_steps = [1, 2, 12]  # numbers of steps of the teacher; the paper's 100
+n_galaxies = 60_000  # galaxies of the catalogue, a tenth of them for tests
+n_conditions = 60_000  # conditions that students learn from
+n_pairs = 24  # draws of the teacher for each of them
+n_steps = 30_000  # batches of each training
+batch_size = 2048  # draws per batch
+n_compared = 200  # galaxies whose draws are compared
+n_draws = 1000  # draws for each of them
+n_covered = 5000  # galaxies that measure coverage
+n_timed = 200  # galaxies whose draws are timed
+rounds = 5  # rounds of timing
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -47,11 +68,12 @@ from astropy.table import Table
 from distributed import Client, LocalCluster
 from myst_nb import glue
 
-from galcfm import Survey, figures, paths, runs
+from galcfm import Survey, paths, runs
 from galcfm.catalogue import infer_catalogue
 from galcfm.catalogue.planning import cost_of, plan
 from galcfm.figures import tables
 from galcfm.properties import MAGNITUDES
+from studies import past_one_machine, students
 
 folder = runs.open_run("15_surveys_past_one_machine", globals())
 galaxies = Survey.load(paths.survey_folder(survey)).split("test")
@@ -281,7 +303,7 @@ pd.Series(
 
 # %%
 print(tables.made_by(measured["growth"]))
-tables.catalogue_growth(measured["growth"]["found"])
+past_one_machine.catalogue_growth(measured["growth"]["found"])
 
 # %% [markdown]
 # It does not, nor does the memory grow: a worker holds a block of rows.
@@ -305,12 +327,15 @@ glue("scaling_draws", float(scaling["n_samples"]), display=False)
 # model.
 
 # %% mystnb={"figure": {"caption": "Accuracy of a classifier that tells draws of students, in one to eight jumps, and of their teacher, in one, two and twelve steps, from those of the teacher in a hundred, on simulated galaxies that neither has seen. At a half there is nothing to tell them apart by.", "name": "fig-students"}, "image": {"alt": "Accuracy of the classifiers against the number of velocities that a draw costs, 1 to 48: for students and for their teacher two lines, of each galaxy by itself and of all at once, over horizontal lines at 0.5 and at 0.53."}}
-students = json.loads((paths.published_folder() / "students.json").read_text())
-figures.student_accuracy(students, allowed=0.53, source="simulated survey")
+result = students.find(results, folder, students.Plan.of(globals()))
+found = result.content
+past_one_machine.student_accuracy(
+    found, allowed=0.53, source="simulated survey"
+)
 
 # %% tags=["full-width"]
-print(tables.made_by(students))
-tables.students(students)
+print(result.origin)
+past_one_machine.students(found)
 
 # %% [markdown]
 # One jump does. Its draws are told from those of a hundred steps with an accuracy
@@ -328,12 +353,12 @@ tables.students(students)
 # ```
 
 # %% tags=["remove-cell"]
-of_student = students["student"]["1"]
-twelve = list(students["teacher"].values())[-1]
+of_student = next(iter(found["student"].values()))
+few_steps = list(found["teacher"].values())
 glue("student_c2st", float(of_student["c2st"]), display=False)
 glue("student_c2st_error", float(of_student["c2st_error"]), display=False)
-glue("step_c2st", float(students["teacher"]["1"]["c2st"]), display=False)
-faster = twelve["seconds"] / of_student["seconds"]
+glue("step_c2st", float(few_steps[0]["c2st"]), display=False)
+faster = few_steps[-1]["seconds"] / of_student["seconds"]
 glue("student_faster", float(faster), display=False)
 
 # %% [markdown]
