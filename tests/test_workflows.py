@@ -11,6 +11,8 @@ import nbformat
 import pytest
 import yaml
 
+from galcfm import runs
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [path.stem for path in WORKFLOWS]
@@ -115,7 +117,7 @@ def test_what_is_called_exists(name):
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z ]+|\$\(VENV\)/\.installed):", makefile, re.MULTILINE))
     targets = {word for line in targets for word in line.split()} | {".venv/.installed"}
-    profiles = {path.name for path in (ROOT / "notebooks" / "parameters").iterdir()}
+    profiles = set(runs.profiles())
     called = re.findall(r"\bmake ([^\n]+)", scripts(name))
     for line in called:
         words = [word for word in line.split() if "=" not in word]
@@ -131,9 +133,11 @@ def test_what_is_called_exists(name):
 
 def test_targets_of_make_are_tasks():
     makefile = (ROOT / "Makefile").read_text()
-    (line,) = re.findall(r"^([a-z ]+): .*\n\t@\$\(BIN\)/doit", makefile, re.MULTILINE)
+    lines = re.findall(r"^([a-z ]+): .*\n\t@\$\(BIN\)/doit", makefile, re.MULTILINE)
     tasks = re.findall(r"^def task_(\w+)", (ROOT / "dodo.py").read_text(), re.MULTILINE)
-    assert set(line.split()) <= set(tasks)
+    called = {target for line in lines for target in line.split()}
+    assert "book" in called
+    assert called <= set(tasks)
 
 
 def test_every_python_of_the_project_is_tested():
@@ -146,7 +150,7 @@ def test_every_python_of_the_project_is_tested():
 
 def test_profiles_of_the_dispatch_exist():
     options = read("notebooks")["on"]["workflow_dispatch"]["inputs"]["profile"]["options"]
-    profiles = {path.name for path in (ROOT / "notebooks" / "parameters").iterdir()}
+    profiles = set(runs.profiles())
     assert set(options) <= profiles
 
 
@@ -243,8 +247,10 @@ def test_buttons_lead_to_files_that_are_there():
     text = (ROOT / "README.md").read_text()
     buttons = re.findall(r"\)\]\((https://(?:mybinder|colab)[^)]+)\)", text)
     assert len(buttons) == 2
-    for address in buttons:
-        assert "/OWNER/galcfm/" in address, "one placeholder for the repository's owner"
+    shell = (ROOT / "binder" / "colab.ipynb").read_text(encoding="utf-8")
+    owners = {re.search(r"/([\w.-]+)/galcfm\b", address)[1] for address in buttons}
+    owners |= set(re.findall(r"github\.com/([\w.-]+)/galcfm\b", shell))
+    assert len(owners) == 1, "the account that hosts the repository has one name everywhere"
     (binder,) = (a for a in buttons if "mybinder" in a)
     assert (ROOT / binder.rpartition("urlpath=lab/tree/")[2]).exists()
     (colab,) = (a for a in buttons if "colab" in a)
@@ -264,10 +270,9 @@ def test_the_notebook_for_colab_shows_the_readmes_lines():
     shell = "\n".join(cell.source for cell in code)
     extras = re.search(r"galcfm\[([\w,]+)\]", shell)[1].split(",")
     assert set(extras) <= set(PROJECT["optional-dependencies"])
-    names = re.search(r"for name in (.*); do", shell)[1].split()
-    for name in names:
-        assert (ROOT / "notebooks" / f"{name}.ipynb").exists()
-        assert (ROOT / "notebooks" / "parameters" / "smoke" / f"{name}.yaml").exists()
+    profile, name = re.search(r"doit profile=(\w+) notebook:\w+/(\w+)", shell).groups()
+    assert profile in runs.profiles()
+    assert name in runs.NOTEBOOKS
 
 
 def test_dependabot_looks_after_the_pins():
