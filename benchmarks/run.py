@@ -33,7 +33,9 @@ from galcfm.posterior import Posterior
 from galcfm.provenance import processor, provenance
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings
-from galcfm.training.loop import _Data, _draws, _generator, _Loop
+from galcfm.training.data import TrainingData, path_draws
+from galcfm.training.loop import keyed_generator
+from galcfm.training.posterior_training import FlowLoop
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", 7))
 TOLERANCE = 1e-4  # of samples, standardised, and of log-densities [nat]: "equal accuracy"
@@ -328,7 +330,7 @@ def kernel_density() -> dict:
 class Pictures(Dataset):
     """Images as a plain loop loads them: decoded to float and turned one by one."""
 
-    def __init__(self, data: _Data, images: np.ndarray):
+    def __init__(self, data: TrainingData, images: np.ndarray):
         self.data, self.images = data, images
 
     def __len__(self):
@@ -367,7 +369,7 @@ def training(
     Ours with the encoder in bfloat16 too, twice as many galaxies of which fit the cache at once.
     """
     survey = survey.select(np.arange(min(n, len(survey))))
-    data = _Data(posterior, survey, torch.device("cpu"))
+    data = TrainingData(posterior, survey, torch.device("cpu"))
     encoder, flow = posterior.encoder, posterior.flow
     optimiser = torch.optim.AdamW(posterior.parameters(), 1e-4)
     settings = TrainingSettings(
@@ -378,7 +380,7 @@ def training(
     def ours(half_precision):
         size = encoder_batch * (2 if half_precision else 1)
         how = replace(settings, half_precision=half_precision, encoder_batch=size)
-        loop = _Loop(fabric, posterior, how, {"train": data})
+        loop = FlowLoop(fabric, posterior, how, {"train": data})
         return loop.train_epoch  # the plain loop has no validation either
 
     def plain(workers):
@@ -398,7 +400,7 @@ def training(
                 x = torch.nn.functional.avg_pool2d(x, encoder.bin_factor)
             x = (x - encoder.pixel_mean[:, None, None]) / encoder.pixel_std[:, None, None]
             f_img = encoder.head(encoder.blocks(x.contiguous()).mean((2, 3)))
-            draws = _draws(8, len(theta), flow.dim, _generator(0, 1, 0))
+            draws = path_draws(8, len(theta), flow.dim, keyed_generator(0, 1, 0))
             loss = flow.loss(theta, torch.cat([f_img, f_phot], 1), *draws)
             optimiser.zero_grad()
             loss.backward()

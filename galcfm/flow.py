@@ -74,7 +74,7 @@ class ConditionalFlow(nn.Module):
         sigma: width :math:`\sigma` of the path.
         jumps: 0 for a flow; otherwise noise is carried by this many straight jumps of equal
             length, each along the velocity where it begins, and steps do not matter: what a
-            student of a flow does (`galcfm.training.distil`). Its draws have no known density.
+            student of a flow does. Its draws have no known density.
 
     >>> from galcfm.networks import VelocityNetwork
     >>> flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=5))

@@ -317,7 +317,7 @@ glue("scaling_draws", float(scaling["n_samples"]), display=False)
 # A draw by twelve Runge-Kutta steps costs 48 velocities. A *student* learns from
 # pairs of noise and draw that the trained flow, its teacher, has made, to jump
 # from one to the other at once, or in two, four or eight jumps
-# ({func}`galcfm.training.distil`): distillation {cite:p}`Luhman2021,Salimans2022`.
+# (`studies.distillation`): distillation {cite:p}`Luhman2021,Salimans2022`.
 # How much of a posterior is lost by it? A classifier is given draws of the
 # student and of the teacher by a hundred steps, and asked which is which; where
 # they are alike, its accuracy is a half. Here a network judges each galaxy by

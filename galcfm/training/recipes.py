@@ -6,7 +6,7 @@ from pathlib import Path
 
 from galcfm.posterior import Posterior
 from galcfm.survey import Survey
-from galcfm.training.loop import TrainingSettings, train
+from galcfm.training.posterior_training import TrainingSettings, train
 
 
 @dataclass(frozen=True)
@@ -88,27 +88,13 @@ class Recipe:
         )
 
     def settings(self, name: str) -> TrainingSettings:
-        """How the model of this name is trained."""
-        epochs = {"prior": self.prior_max_epochs, "photometry": self.photometry_max_epochs}
-        epochs["image"] = self.max_epochs
-        common = TrainingSettings(
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_epochs=epochs[name],
-            patience=self.patience,
-            schedule=self.schedule,
-            draws_per_galaxy=self.draws_per_galaxy,
-            average_decay=self.average_decay,
-            seed=self.seed,
-        )
-        if name != "image":
-            return common
-        return replace(
-            common,
-            augment=self.augment,
-            encoder_batch=self.encoder_batch,
-            half_precision=self.half_precision,
-        )
+        """Return how the model of this name is trained."""
+        names = {f.name for f in fields(self)} & {f.name for f in fields(TrainingSettings)}
+        found = TrainingSettings(**{key: getattr(self, key) for key in names})
+        if name == "image":
+            return found
+        of_image = {"augment": False, "encoder_batch": 0, "half_precision": False}
+        return replace(found, max_epochs=getattr(self, f"{name}_max_epochs"), **of_image)
 
 
 RECIPES = {

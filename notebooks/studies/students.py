@@ -20,8 +20,8 @@ from galcfm.paths import published_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
-from galcfm.training import Distillation, distil
 from studies import frame
+from studies.distillation import Distillation, distil
 from studies.exact.comparison import classifier_accuracy
 from studies.frame import Place, Result, Study, kept_catalogue
 

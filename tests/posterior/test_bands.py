@@ -545,9 +545,9 @@ def test_training_that_hides_bands_resumes(told, tmp_path):
     class Stop(Exception):
         pass
 
-    from galcfm.training import loop
+    from galcfm.training import posterior_training
 
-    write, written = loop._write_checkpoint, []
+    write, written = posterior_training.write_checkpoint, []
 
     def stop(folder, content):
         write(folder, content)
@@ -556,7 +556,7 @@ def test_training_that_hides_bands_resumes(told, tmp_path):
             raise Stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_write_checkpoint", stop)
+        patch.setattr(posterior_training, "write_checkpoint", stop)
         with pytest.raises(Stop):
             train(posterior(), survey, tmp_path / "part", settings, progress=False)
     part = train(posterior(), survey, tmp_path / "part", settings, progress=False)

@@ -16,11 +16,11 @@ import os, signal, sys
 import psutil
 from conftest import toy_survey
 from test_training import QUICK, model
-from galcfm.training import TrainingError, TrainingSettings, loop, train
+from galcfm.training import Loop, TrainingError, TrainingSettings, train
 
 folder, part, kill = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if kill and os.environ["RANK"] == "1":
-    real = loop._Loop.train_epoch
+    real = Loop.train_epoch
 
     def killed(self):
         if self.epoch == 2:
@@ -30,7 +30,7 @@ if kill and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGKILL)
         return real(self)
 
-    loop._Loop.train_epoch = killed
+    Loop.train_epoch = killed
 settings = TrainingSettings(**QUICK, encoder_batch=part, average_decay=0.9, augment=True)
 try:
     train(model(image=True), toy_survey(120), folder, settings, progress=False)

@@ -14,8 +14,9 @@ from conftest import toy_survey
 from galcfm import Posterior
 from galcfm.posterior import ModelError
 from galcfm.survey import Survey
-from galcfm.training import TrainingError, TrainingSettings, loop, train
-from galcfm.training.loop import _Data, _FlowLoss
+from galcfm.training import TrainingError, TrainingSettings, posterior_training, train
+from galcfm.training.data import TrainingData, turned_each
+from galcfm.training.posterior_training import batch_loss
 
 SMALL = {"width": 32, "depth": 2}
 ENCODER = {"n_features": 8, "widths": [4, 8], "crop": 128, "bin_factor": 8}
@@ -40,17 +41,17 @@ def test_a_killed_training_resumes_to_the_same_result(
     settings = TrainingSettings(**QUICK, **options)
     whole = train(model(image), survey, tmp_path / "whole", settings, progress=False)
 
-    real = loop._write_checkpoint
+    real = posterior_training.write_checkpoint
 
     def killed_after_two_epochs(folder, content):
         real(folder, content)
         if content["epoch"] == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_write_checkpoint", killed_after_two_epochs)
+    monkeypatch.setattr(posterior_training, "write_checkpoint", killed_after_two_epochs)
     with pytest.raises(KeyboardInterrupt):
         train(model(image), survey, tmp_path / "killed", settings, progress=False)
-    monkeypatch.setattr(loop, "_write_checkpoint", real)
+    monkeypatch.setattr(posterior_training, "write_checkpoint", real)
     assert not (tmp_path / "killed" / "model.json").exists()
     torch.randn(17)  # the state of the global generator must not matter
     resumed = train(model(image), survey, tmp_path / "killed", settings, progress=False)
@@ -80,7 +81,7 @@ def test_training_killed_before_its_model_was_written_writes_it(survey, tmp_path
 def test_finished_training_returns_at_once(survey, tmp_path, monkeypatch):
     settings = TrainingSettings(**QUICK)
     first = train(model(), survey, tmp_path, settings, progress=False)
-    monkeypatch.setattr(loop, "_Loop", None)
+    monkeypatch.setattr(posterior_training, "FlowLoop", None)
     again = train(model(), survey, tmp_path, settings, progress=False)
     torch.testing.assert_close(weights(again), weights(first), rtol=0, atol=0)
 
@@ -128,7 +129,7 @@ def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
         model(), survey, tmp_path / "photometry", TrainingSettings(**QUICK), progress=False
     )
     image = model(image=True)
-    loop._initialise(image, survey.split("train"), photometry)
+    posterior_training._initialise(image, survey.split("train"), photometry)
     few = survey.select(np.arange(10))
     image.eval()
     torch.testing.assert_close(
@@ -136,7 +137,7 @@ def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
         photometry.log_prob(few.properties, few.magnitudes, steps=5),
     )
     with pytest.raises(ModelError, match="another network or other features"):
-        loop._initialise(
+        posterior_training._initialise(
             Posterior("magnitudes", encoder=ENCODER, network={"width": 16, "depth": 2}),
             survey.split("train"),
             photometry,
@@ -192,7 +193,7 @@ def test_a_redshift_narrows_what_depends_on_it(tmp_path):
 
 def test_augmentation_is_a_symmetry_of_the_square():
     images = torch.arange(16 * 9).reshape(16, 3, 3, 1).to(torch.uint8)
-    turned = loop._rotate(images, torch.Generator().manual_seed(0))
+    turned = turned_each(images, torch.Generator().manual_seed(0))
     kinds = set()
     for before, after in zip(images, turned, strict=True):
         candidates = [
@@ -283,10 +284,12 @@ def test_impossible_settings_are_refused():
 
 def test_half_precision_is_the_encoders_alone(survey):
     posterior = model(image=True).eval()
-    data = _Data(posterior, survey, torch.device("cpu"))
+    data = TrainingData(posterior, survey, torch.device("cpu"))
     draws = torch.rand(2, len(survey), 1), *torch.randn(2, 2, len(survey), 5)
     full, half = (
-        _FlowLoss(posterior, half_precision)(data.theta, data.f_phot, data.images, *draws)
+        batch_loss(
+            posterior, data.theta, data.f_phot, data.images, *draws, half_precision=half_precision
+        )
         for half_precision in (False, True)
     )
     assert half.dtype == torch.float32

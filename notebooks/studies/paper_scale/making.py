@@ -29,7 +29,10 @@ from galcfm.stored_posteriors import (
     save_posteriors,
 )
 from galcfm.survey import Survey, read_description
-from galcfm.training import Recipe, TrainingSettings, seconds_an_epoch, train_models
+from galcfm.training import Recipe, TrainingSettings, train_models
+from galcfm.training.data import TrainingData
+from galcfm.training.posterior_training import FlowLoop
+from galcfm.training.processes import start_fabric
 from studies.frame import Place, Study, over_trainings
 from studies.paper_scale import MODELS, STUDY, WITH_REDSHIFT, Plan
 
@@ -163,10 +166,15 @@ def throughput(folder: Path, survey: Survey, plan: Plan) -> dict:
     """Measure the training images per second of an image model, which stays as it is."""
     model = Posterior.load(folder)
     n = min(plan.throughput_images, len(survey))
-    survey, rates = survey.select(np.arange(n)), {}
+    survey, rates, fabric = survey.select(np.arange(n)), {}, start_fabric()
     for half_precision in (False, True) if model.device.type == "cuda" else (False,):
         settings = model.metadata["settings"] | {"half_precision": half_precision}
-        seconds = seconds_an_epoch(model, survey, TrainingSettings(**settings), 4)
+        data = {"train": TrainingData(model, survey, fabric.device)}
+        loop, seconds = FlowLoop(fabric, model, TrainingSettings(**settings), data), []
+        for _ in range(4):
+            started = time.perf_counter()
+            loop.train_epoch()
+            seconds.append(time.perf_counter() - started)
         rates["bfloat16" if half_precision else "float32"] = n / statistics.median(seconds[1:])
     return {"images": n, "images_per_second": rates} | device_name()
 

@@ -7,8 +7,9 @@ import pytest
 from conftest import toy_survey
 
 from galcfm.posterior import ModelError, Posterior
-from galcfm.training import Distillation, TrainingError, TrainingSettings, distil, train
-from galcfm.training import distillation as module
+from galcfm.training import TrainingError, TrainingSettings, train
+from studies import distillation as module
+from studies.distillation import Distillation, distil
 
 QUICK = Distillation(
     n_conditions=600,
@@ -113,5 +114,5 @@ def test_learning_goes_on_after_a_kill(teacher, galaxies, tmp_path, monkeypatch)
     part = distil(teacher, galaxies, tmp_path / "part", plan, progress=False)
     for name, value in whole.state_dict().items():
         assert value.equal(part.state_dict()[name]), name
-    with pytest.raises(TrainingError, match="belongs to another training"):
+    with pytest.raises(TrainingError, match="belongs to training with another settings"):
         distil(teacher, galaxies, tmp_path / "part", replace(plan, seed=5), progress=False)

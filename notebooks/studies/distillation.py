@@ -10,18 +10,17 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from galcfm.flow import FAST_STEPS, block_rows
-from galcfm.paths import disk_errors_in_a_sentence, replacing
+from galcfm.paths import disk_errors_in_a_sentence
 from galcfm.posterior import ModelError, Posterior, require_own_model
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
-from galcfm.training.loop import CHECKPOINT_FILE, TrainingError
+from galcfm.training.loop import keyed_generator, read_checkpoint, write_checkpoint
 
 __all__ = ["Distillation", "distil"]
 
@@ -103,27 +102,15 @@ def distil(
         "teacher": teacher.weights_digest,
         "conditions": array_digest(known.numpy()),
     }
-    path = folder / CHECKPOINT_FILE
-    found = _checkpoint(path, identity)
+    found = read_checkpoint(folder, identity)
     if found is None or found["step"] < settings.n_steps:
         rows, places = _asked(teacher, known, settings, progress)
-        found = _learn(student, rows, places, path, found, identity, settings, progress)
+        found = _learn(student, rows, places, folder, found, identity, settings, progress)
     student.flow.load_state_dict(found["averaged"])
     student.ranges = teacher.ranges
     student.metadata = teacher.metadata | {"distillation": asdict(settings)}
     student.eval().save(folder)
     return student
-
-
-def _checkpoint(path: Path, identity: dict) -> dict | None:
-    if not path.exists():
-        return None
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if found["identity"] != identity:
-        raise TrainingError(
-            f"{path} belongs to another training: name another folder, or delete it"
-        )
-    return found
 
 
 def _asked(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
@@ -148,9 +135,9 @@ def _asked(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
     return condition, places
 
 
-def _learn(student, condition, places, path, found, identity, settings, progress) -> dict:
+def _learn(student, condition, places, folder, found, identity, settings, progress) -> dict:
     """Train the student's flow on the teacher's draws; the last checkpoint."""
-    flow, jumps, device = student.flow.train(), settings.jumps, condition.device
+    flow, jumps, device = (student.flow.train(), settings.jumps, condition.device)
     optimiser = torch.optim.Adam(flow.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.n_steps)
     average = AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay))
@@ -165,12 +152,11 @@ def _learn(student, condition, places, path, found, identity, settings, progress
         range(first, settings.n_steps),
         initial=first,
         total=settings.n_steps,
-        desc=f"distilling {path.parent.name}",
+        desc=f"distilling {folder.name}",
         disable=not progress,
     )
     for step in bar:
-        key = np.random.SeedSequence([settings.seed, step]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(key >> np.uint64(1)))
+        generator = keyed_generator(settings.seed, step)
         size = (settings.batch_size,)
         draw = torch.randint(len(condition) * n_draws, size, generator=generator).to(device)
         jump = torch.randint(jumps, size, generator=generator).to(device)
@@ -188,6 +174,5 @@ def _learn(student, condition, places, path, found, identity, settings, progress
             found = {name: part.state_dict() for name, part in parts.items()}
             found |= {"averaged": average.module.state_dict()}
             found |= {"identity": identity, "step": step + 1}
-            with replacing(path) as temporary:
-                torch.save(found, temporary)
+            write_checkpoint(folder, found)
     return found

@@ -1,0 +1,119 @@
+"""The data of a training: splits as tensors, and the random draws of each batch."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galcfm.networks import ImageEncoder
+from galcfm.posterior import Posterior
+from galcfm.posterior.bands import hide_bands
+from galcfm.survey import Survey
+from galcfm.training.loop import TrainingError
+
+
+def labelled_rows(survey: Survey, split: str) -> np.ndarray:
+    """Return the row numbers of the galaxies of a split that have all their properties.
+
+    Raises:
+        TrainingError: There are none.
+    """
+    here = survey.catalogue["split"].to_numpy() == split
+    rows = np.flatnonzero(here & np.isfinite(survey.properties).all(1))
+    if len(rows) == 0:
+        raise TrainingError(f"{survey.name} has no galaxies with labels in its {split} split")
+    return rows
+
+
+def checked_weights(weights, survey: Survey) -> np.ndarray:
+    """Return the weights of all galaxies of a survey, `(n,)`.
+
+    Raises:
+        TrainingError: Their number is another, or one is negative or not finite.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != (len(survey),):
+        raise TrainingError(
+            f"weights are {weights.shape} for {len(survey)} galaxies: one a galaxy is needed"
+        )
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        raise TrainingError(
+            f"weights: row {int(np.flatnonzero(bad)[0])} is {weights[bad][0]} ({bad.sum()} such "
+            "rows): they must be finite and not negative"
+        )
+    return weights
+
+
+class TrainingData:
+    """A split as tensors on the device; images stay integers, which the encoder standardises.
+
+    Arguments:
+        posterior: Model with its standardisation.
+        survey: Galaxies of the split.
+        device: Device of the tensors.
+        weights: How often each galaxy is drawn relative to the others, `(n,)`; None for once.
+    """
+
+    def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
+        self.weights = None if weights is None else torch.from_numpy(weights)
+        self.theta = posterior.property_scale.apply(survey.properties).to(device)
+        self._posterior, self._device = posterior, device
+        self._observation = posterior.observe(survey)
+        self.f_phot = posterior.standardised_features(self._observation).to(device)
+        self.images = None
+        if posterior.uses_images:
+            self.images = _binned(posterior.encoder, survey.images, device)
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    def hide_bands(self, *key: int) -> None:
+        """Hide bands of the galaxies; the key decides which."""
+        rng = np.random.default_rng(key)
+        known = self._observation
+        magnitudes, errors = hide_bands(known.magnitudes, known.magnitude_errors, rng)
+        hidden = replace(known, magnitudes=magnitudes, magnitude_errors=errors)
+        self.f_phot = self._posterior.standardised_features(hidden).to(self._device)
+
+    def drawn(self, generator: torch.Generator) -> Tensor:
+        """Return as many row numbers as there are rows: each once, or drawn by the weights."""
+        if self.weights is None:
+            return torch.randperm(len(self), generator=generator)
+        return torch.multinomial(self.weights, len(self), True, generator=generator)
+
+
+def _binned(encoder: ImageEncoder, images: np.ndarray, device: torch.device) -> Tensor:
+    """Return what the encoder's `bin` makes of all images, on the device."""
+    block, binned = 256, None
+    for start in range(0, len(images), block):
+        part = encoder.bin(torch.from_numpy(np.array(images[start : start + block])).to(device))
+        if binned is None:
+            binned = part.new_empty(len(images), *part.shape[1:])
+        binned[start : start + block] = part
+    return binned
+
+
+def path_draws(n_draws: int, n: int, dim: int, generator: torch.Generator):
+    """Return times, noise and path noise, each `(n_draws, n, ...)`."""
+    # Stratified over the draws of a galaxy: the same expectation, less variance.
+    t = torch.arange(n_draws)[:, None, None] + torch.rand(n_draws, n, 1, generator=generator)
+    x_0, epsilon = torch.randn(2, n_draws, n, dim, generator=generator)
+    return t / n_draws, x_0, epsilon
+
+
+def turned_each(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn each image `(n, H, W, 3)` by one of the eight symmetries of the square."""
+    found = torch.empty_like(images)
+    symmetry = torch.randint(8, (len(images),), generator=generator)
+    for k in range(8):
+        rows = torch.nonzero(symmetry == k).squeeze(1).to(images.device)
+        found[rows] = turned(images[rows], k)
+    return found
+
+
+def turned(images: Tensor, k: int) -> Tensor:
+    """Return images `(n, H, W, 3)` under symmetry `k` of the square, 0 to 7."""
+    images = torch.rot90(images, k % 4, (1, 2))
+    return images.flip(2) if k >= 4 else images
