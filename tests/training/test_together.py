@@ -42,10 +42,12 @@ except TrainingError as error:
 def run(tmp_path, folder, processes, part=12, kill=""):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    tests = paths.repository_root() / "tests"
+    root = paths.repository_root()
+    places = (root, root / "tests", root / "tests" / "training")
     environment = os.environ | {
-        "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}", "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+        "PYTHONPATH": os.pathsep.join(map(str, places)),
+        "OMP_NUM_THREADS": "1",
+    }
     start = (
         [] if processes == 1
         else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
