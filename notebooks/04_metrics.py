@@ -44,6 +44,7 @@ from galcfm import figures, metrics, paths, runs, stored_posteriors
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
+from studies import training_seeds
 
 folder = runs.open_run("04_metrics", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
@@ -116,9 +117,9 @@ figures.model_comparison(
 # ## How certain is the gain?
 #
 # The rest of this chapter is of one training of each model, and a training is
-# one draw of weights, order and noise. So the command `python -m
-# studies.training_seeds` trained both models of the `quick` profile
-# with three seeds; the error holds the spread of the galaxies and that of the
+# one draw of weights, order and noise. So we trained both models of the
+# `quick` profile with three seeds, which {doc}`16_what_a_picture_is_worth` can
+# repeat with `results_training_seeds`; the error holds the spread of the galaxies and that of the
 # trainings. Beside them stand two controls of {doc}`09_is_the_survey_real`,
 # small flows that are given numbers instead of a picture: six measurements on
 # cutouts of other galaxies of the same kind, and, on the very galaxies that
@@ -129,12 +130,11 @@ figures.model_comparison(
 # parts, they say nothing.
 
 # %%
-stored = json.loads(
-    (paths.published_folder() / "training_seeds.json").read_text()
-)
+seeds = training_seeds.STUDY.read()
+stored = seeds.content
 controls = json.loads((paths.published_folder() / "controls.json").read_text())
-print(tables.made_by(stored))
-tables.training_seeds(stored, controls["experiments"])
+print(seeds.origin)
+training_seeds.table(stored, controls["experiments"])
 
 # %% [markdown]
 # The means of the trainings scatter by {glue:text}`gain_spread:.3f` nat, where

@@ -28,62 +28,106 @@
 # holds the scatter of galaxies and of trainings. The survey is that of
 # {doc}`16_what_a_picture_is_worth` with all ties.
 #
-# The results are stored; `python -m studies.what_matters` makes them
-# again, in some hours, and `studies.other_populations` and
-# `other_instruments` those of the last two sections.
+# With `results = "published"` this page shows the stored results. With
+# `results = "made"` it trains the points that the parameters `axes`, `points` and
+# `variants` name, at the sizes given below, and shows these instead; a later call
+# adds points and seeds to those that are there. For example, `papermill
+# notebooks/13_what_matters.ipynb out.ipynb -p results made -p n_galaxies 2000 -y
+# "axes: [pixels]"` takes some minutes on two cores, `-y "points: [pixels/16]"` one.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-survey = "quick"  # folder of the survey: data/surveys/SURVEY
+results = "published"  # or "made": now, with the values below, in the run
+axes = []  # names of studies.what_matters.AXES to make
+points = []  # names of single points to make, e.g. "pixels/16"
+variants = {}  # yours: options of studies.methods.FlowVariant by label
+seeds = [1, 2, 3]  # one training of each point per seed
+n_galaxies = 15500  # simulated galaxies
+survey_seed = 1  # of the simulated galaxies
+validation_fraction = 0.078  # share of galaxies
+test_fraction = 0.332  # share of galaxies
+max_epochs = 12  # epochs of each training; the paper stops early
+batch_size = 64  # galaxies per step; the paper's 64
+image_crop = 96  # central pixels of 0.4″ kept; the paper's 128
+image_bin = 3  # pixels averaged per side; the paper's 1
+encoder_width = 128  # channels of the encoder's last block; the paper's 256
+width = 256  # of the velocity network's layers; the paper's 256
+depth = 3  # hidden layers of that network; the paper's 3
+alignment_epochs = 40  # of pictures with spectra, at most
+processes = 2  # that render pictures
+results_populations = "published"  # or "made": the section on other galaxies
+populations = {"n_galaxies": 20000, "recipe": "quick"}  # its sizes
+results_instruments = "published"  # or "made": the section on instruments
+instruments = {"n_galaxies": 15500, "recipe": "quick"}  # its sizes
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs
-from galcfm.figures import tables
-from studies.other_populations import CLASSES, TRAININGS
+from galcfm import runs
+from studies import (
+    figures,
+    other_instruments,
+    other_populations,
+    picture_worth,
+    what_matters,
+)
 
 folder = runs.open_run("13_what_matters", globals())
-published = paths.published_folder()
-found = json.loads((published / "what_matters.json").read_text())
-populations = json.loads((published / "other_populations.json").read_text())
-instruments = json.loads((published / "other_instruments.json").read_text())
-points = found["points"]
+plan = what_matters.Plan.of(globals())
+found = what_matters.find(
+    results, folder, plan, axes, points, seeds, variants=variants
+)
+of_populations = other_populations.find(
+    results_populations,
+    folder,
+    other_populations.Plan(**populations, processes=processes),
+    seeds=seeds,
+)
+of_instruments = other_instruments.find(
+    results_instruments,
+    folder,
+    picture_worth.Plan(**instruments, processes=processes),
+    seeds=seeds,
+)
+for result in (found, of_populations, of_instruments):
+    print(result.origin)
+point_of = found.content["points"]
 source = "simulated survey"
-for stored in (found, populations, instruments):
-    print(tables.made_by(stored))
-of = {}
-for name, point in points.items():
-    of.setdefault(name.split("/")[0], {})[point["point"]["label"]] = point
+
+
+def draw(*axes):
+    gains = what_matters.gains(point_of, *axes)
+    return figures.point_gains(gains, source=source)
+
 
 # %% tags=["remove-cell"]
-for name, point in points.items():
+gain = {"reference": 0.0}
+for name, point in point_of.items():
     if "gain" in point:
+        gain[name] = point["gain"]
         name = name.replace("/", "_").replace(" ", "_").replace("'", "")
         glue(name, float(point["gain"]), display=False)
         glue(f"{name}_error", float(point["standard_error"]), display=False)
-reference = next(iter(points["reference"]["seeds"].values()))
+for name, one, other in (
+    ("worth_told", "inputs/told", "inputs/photometry_told"),
+    ("redshift_worth", "inputs/photometry_told", "inputs/photometry"),
+    ("worse_than_none", "inputs/photometry", "pictures/another galaxy's"),
+):
+    if {one, other} <= set(gain):
+        glue(name, float(gain[one] - gain[other]), display=False)
+reference = next(iter(point_of["reference"]["seeds"].values()))
 glue("n_train", float(reference["training"]["n_train"]), display=False)
-table = pd.read_parquet(published / "what_matters.parquet")
-glue("n_test", float(len(table)), display=False)
-n_seeds = min(len(point["seeds"]) for point in points.values())
+glue("n_test", float(len(found.table())), display=False)
+n_seeds = min(len(point["seeds"]) for point in point_of.values())
 glue("n_seeds", float(n_seeds), display=False)
-gain = {name: point.get("gain", 0.0) for name, point in points.items()}
-worth = gain["inputs/told"] - gain["inputs/photometry_told"]
-glue("worth_told", float(worth), display=False)
-of_redshift = gain["inputs/photometry_told"] - gain["inputs/photometry"]
-glue("redshift_worth", float(of_redshift), display=False)
-worse = gain["inputs/photometry"] - gain["pictures/another galaxy's"]
-glue("worse_than_none", float(worse), display=False)
-trainings = len(populations["trainings"]["parent"])
-glue("n_populations", float(trainings), display=False)
+trainings = of_populations.content["trainings"]
+n_populations = len(next(iter(trainings.values())))
+glue("n_populations", float(n_populations), display=False)
 for kind in ("photometry", "image"):
-    means = tables.class_means(populations, kind)
+    means = other_populations.class_means(of_populations.content, kind)
     for (training, of_class), row in means.iterrows():
         stem = f"{training}_{kind}_{of_class}"
         glue(f"{stem}_flagged", float(row["flagged", ""]), display=False)
@@ -95,7 +139,7 @@ for kind in ("photometry", "image"):
 # ## What is seen
 
 # %% mystnb={"figure": {"caption": "Photometry alone, the picture alone, and both with the redshift: gain over photometry and picture, on simulated test galaxies. Bars here and below are two standard errors.", "name": "fig-matters-inputs"}, "image": {"alt": "Four horizontal bars: photometry alone loses two tenths of a nat and the picture alone half a nat; with the redshift both together gain three quarters of a nat, photometry and redshift without a picture six tenths."}}
-figures.point_gains(of["inputs"], source=source)
+draw("inputs")
 
 # %% [markdown]
 # The redshift of a galaxy is worth {glue:text}`redshift_worth:.2f` nat to
@@ -113,7 +157,7 @@ figures.point_gains(of["inputs"], source=source)
 # same way.
 
 # %% mystnb={"figure": {"caption": "The picture grey, of one band, blurred, or another galaxy's: gain over the picture as it is, on simulated test galaxies.", "name": "fig-matters-pictures"}, "image": {"alt": "Six horizontal bars: grey pictures and those of a single band are within two hundredths of a nat of the reference; blurred ones lose some, another galaxy's picture loses more than all that pictures are worth."}}
-figures.point_gains(of["pictures"], source=source)
+draw("pictures")
 
 # %% [markdown]
 # Beside photometry the picture's colours are worth nothing: grey pictures are
@@ -136,7 +180,7 @@ figures.point_gains(of["pictures"], source=source)
 # 38″ of it.
 
 # %% mystnb={"figure": {"caption": "16, 32, 64 and 128 pixels a side of the same field: gain over the central 38\u2033 in 32 pixels, on simulated test galaxies.", "name": "fig-matters-pixels"}, "image": {"alt": "Four horizontal bars, all to the left of zero: 32 pixels lose least, 128 most."}}
-figures.point_gains(of["pixels"], source=source)
+draw("pixels")
 
 # %% [markdown]
 # None is ahead. Sixteen pixels of 3.2″ still give most of what the picture is
@@ -150,7 +194,7 @@ figures.point_gains(of["pixels"], source=source)
 # ## The encoder
 
 # %% mystnb={"figure": {"caption": "Maximum pooling in the paper's encoder for its mean, and other encoders: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-encoder"}, "image": {"alt": "Five horizontal bars: maximum pooling is level with the reference, the residual network a little behind it; the vision transformers are far behind, the one aligned with spectra least."}}
-figures.point_gains(of["pooling"] | of["encoder"], source=source)
+draw("pooling", "encoder")
 
 # %% [markdown]
 # Whether the picture's last layer is averaged or its maximum taken makes hardly a
@@ -169,7 +213,7 @@ figures.point_gains(of["pooling"] | of["encoder"], source=source)
 # Fewer galaxies are seen more often, more galaxies less: 60,000 of them twice.
 
 # %% mystnb={"figure": {"caption": "Training galaxies: gain over 9,220 of them, in as many steps, on simulated test galaxies.", "name": "fig-matters-galaxies"}, "image": {"alt": "Five horizontal bars: 1,500 galaxies lose three tenths of a nat, 3,000 less than a tenth, 6,000 hardly anything; 30,000 and 60,000 both gain about a twentieth."}}
-figures.point_gains(of["galaxies"], source=source)
+draw("galaxies")
 
 # %% [markdown]
 # With 1,500 galaxies the image model is worse than photometry alone with 9,220.
@@ -182,7 +226,7 @@ figures.point_gains(of["galaxies"], source=source)
 # ## The flow
 
 # %% mystnb={"figure": {"caption": "Width \u03c3 of the path from noise to properties, 0.05 in the paper, and other ways for the condition to come in than beside the other inputs: gain over the paper's, on simulated test galaxies.", "name": "fig-matters-flow"}, "image": {"alt": "Five horizontal bars: those of other widths are nearly too short to see; scaled and shifted layers and cross-attention each gain about a tenth of a nat."}}
-figures.point_gains(of["sigma"] | of["conditioning"], source=source)
+draw("sigma", "conditioning")
 
 # %% [markdown]
 # The width does not matter where it is small beside a posterior. How the
@@ -195,7 +239,7 @@ figures.point_gains(of["sigma"] | of["conditioning"], source=source)
 # and twelve epochs are short. Do they stay ahead?
 
 # %% mystnb={"figure": {"caption": "The reference and the two other ways for the condition to come in, all trained for 40 epochs: gain over the reference trained for 12, on simulated test galaxies.", "name": "fig-matters-training"}, "image": {"alt": "Three horizontal bars, each about 0.13 nat long, level within their errors."}}
-figures.point_gains(of["training"], source=source)
+draw("training")
 
 # %% [markdown]
 # They do not: at 40 epochs scaled and shifted layers gain
@@ -214,7 +258,7 @@ figures.point_gains(of["training"], source=source)
 # Runge-Kutta steps.
 
 # %% mystnb={"figure": {"caption": "Log-densities of the reference integrated in 2 to 100 Runge-Kutta steps, less those in as many as suffice, on simulated test galaxies.", "name": "fig-matters-steps"}, "image": {"alt": "Five horizontal bars: two steps seem to gain a quarter of a nat; four are a little off and all others too short to see."}}
-figures.point_gains(of["steps"], source=source)
+draw("steps")
 
 # %% [markdown]
 # Eight steps are as good as a hundred. Two seem to gain
@@ -226,7 +270,7 @@ figures.point_gains(of["steps"], source=source)
 # ## Every variant
 
 # %%
-tables.what_matters(found)
+what_matters.table(point_of)
 
 # %% [markdown]
 # ## Other galaxies
@@ -239,12 +283,10 @@ tables.what_matters(found)
 # {glue:text}`n_populations:.0f` trainings.
 
 # %% tags=["full-width"]
-table = tables.populations(populations, "photometry")
-table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
+other_populations.table(of_populations.content, "photometry")
 
 # %% tags=["full-width"]
-table = tables.populations(populations, "image")
-table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
+other_populations.table(of_populations.content, "image")
 
 # %% [markdown]
 # A model of star-forming galaxies is sure of itself, and wrong, where galaxies are
@@ -274,7 +316,7 @@ table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
 # share of the labels' variance that posterior means explain without and with it:
 
 # %% tags=["full-width"]
-tables.instruments(instruments)
+other_instruments.table(of_instruments.content)
 
 # %% [markdown]
 # Deeper surveys gain half as much from pictures as SDSS does. Their galaxies are
@@ -290,7 +332,7 @@ tables.instruments(instruments)
 # spectra, nearly half an hour each, is not counted.
 
 # %% tags=["full-width"]
-tables.made_of_rows(points)
+figures.made_of_rows(point_of)
 
 # %% [markdown]
 # ## Exercises
@@ -300,9 +342,11 @@ tables.made_of_rows(points)
 # bring photometry and picture to where photometry and redshift are?
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-doubling = gain["galaxies/60000"] - gain["galaxies/30000"]
-missing = gain["inputs/photometry_told"] - gain["galaxies/60000"]
-print(f"{doubling:+.3f} nat; {missing / doubling:.0f} doublings")
+needed = ("galaxies/30000", "galaxies/60000", "inputs/photometry_told")
+if len(figures.present(gain, needed)) == 3:
+    doubling = gain["galaxies/60000"] - gain["galaxies/30000"]
+    missing = gain["inputs/photometry_told"] - gain["galaxies/60000"]
+    print(f"{doubling:+.3f} nat; {missing / doubling:.0f} doublings")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -317,14 +361,14 @@ print(f"{doubling:+.3f} nat; {missing / doubling:.0f} doublings")
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 rmse = {
-    name: pd.DataFrame(
-        [s["rmse"] for s in points[name]["seeds"].values()]
-    ).mean()
-    for name in ("inputs/photometry", "reference")
+    name: pd.Series(figures.mean_over_seeds(point, "rmse"))
+    for name, point in figures.present(
+        point_of, ("inputs/photometry", "reference")
+    ).items()
 }
-print(
-    (rmse["reference"] / rmse["inputs/photometry"] - 1).map("{:+.1%}".format)
-)
+if len(rmse) == 2:
+    part = rmse["reference"] / rmse["inputs/photometry"] - 1
+    print(part.map("{:+.1%}".format))
 
 # %% [markdown]
 # **A variant of your own.** Give the velocity network half its width. Where does
@@ -332,9 +376,11 @@ print(
 #
 # <details><summary>Answer</summary>
 #
-# `Point("half the width", {"hidden_width": 128})` as an entry of an axis in
-# `AXES` of `galcfm/studies/what_matters.py`; then
-# `python -m studies.what_matters --axes AXIS` trains what is not stored
-# yet, and it stands in the tables here.
+# `papermill notebooks/13_what_matters.ipynb out.ipynb -p results made -y
+# "variants: {half the width: {hidden_width: 128}}"` trains it and the reference,
+# and it stands in the tables and in the figure below.
 #
 # </details>
+
+# %% mystnb={"code_prompt_hide": "Figure", "code_prompt_show": "Figure"} tags=["hide-cell"]
+draw(what_matters.OWN)

@@ -31,34 +31,57 @@
 # were chosen, with their numbers, before any of these gains was known. After the
 # gains of two rows were known, skies, stars and colour gradients were brought
 # nearer to real cutouts, with nothing but those cutouts in view
-# ({doc}`09_is_the_survey_real`). All rows were then made anew, and nothing has
+# ({doc}`09_is_the_survey_real`). All rows were then retrained, and nothing has
 # changed since.
 #
-# The results are stored; `python -m studies.account` makes them again.
+# With `results = "published"` this page shows the stored results. With
+# `results = "made"` it makes the rows of the parameter `rows` at the sizes given
+# below and shows these instead; a later call adds rows and seeds to those that
+# are there. For example, `papermill notebooks/16_what_a_picture_is_worth.ipynb
+# out.ipynb -p results made -p n_galaxies 2000 -y "rows: [old, all]" -y "seeds:
+# [1]"` takes a few minutes on two cores.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-survey = "quick"  # folder of the survey: data/surveys/SURVEY
+results = "published"  # or "made": now, with the values below, in the run
+rows = []  # names of studies.picture_worth.ROWS to make; [] for all
+seeds = [1, 2, 3]  # one training of each model per seed
+n_galaxies = 15500  # simulated galaxies of each row's survey
+survey_seed = 1  # of the simulated galaxies
+validation_fraction = 0.078  # share of galaxies
+test_fraction = 0.332  # share of galaxies
+recipe = "quick"  # of galcfm.training.RECIPES, but for the next four values
+image_crop = 96  # central pixels of 0.4″ kept; the paper's 128
+image_bin = 3  # pixels averaged per side; the paper's 1
+photometry_max_epochs: int = None  # at most; None for the recipe's
+max_epochs: int = None  # of the image model, at most; None for the recipe's
+n_means = 2000  # test galaxies of posterior means
+n_draws = 64  # draws per galaxy for these means
+n_kernels = 1000  # test galaxies of kernel densities; the paper's 1,000
+kernel_draws = 1000  # draws per galaxy for these; the paper's 1,000
+processes = 2  # that render pictures
+results_training_seeds = "published"  # or "made", for chapters 04 and 06
+training_seeds = {"n_galaxies": 12000, "recipe": "quick"}  # its sizes
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import numpy as np
+import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs
-from galcfm.figures import tables
-from studies.account import LADDER
+from galcfm import runs
+from studies import picture_worth
+from studies import training_seeds as of_seeds
+from studies.figures import mean_over_seeds, present
+from studies.picture_worth import shown
 
 folder = runs.open_run("16_what_a_picture_is_worth", globals())
-published = paths.published_folder()
-account = json.loads((published / "account.json").read_text())
-rows = account["rows"]
+plan = picture_worth.Plan.of(globals())
+found = picture_worth.find(results, folder, plan, rows, seeds)
+print(found.origin)
+row_of = found.content["rows"]
 source = "simulated survey"
-print(tables.made_by(account))
-gains = {name: row["gain"] for name, row in rows.items()}
 PAPER = 2.17 - 1.26
 
 # %% [markdown]
@@ -72,15 +95,9 @@ PAPER = 2.17 - 1.26
 # magnitudes as photometry.
 
 # %% mystnb={"figure": {"caption": "What the picture adds to photometry in the simulated survey, exact, in steps that each keep those before. Bars are two standard errors. The last two rows are the paper's number, by kernel densities on real galaxies, and what is left to it.", "name": "fig-picture-worth"}, "image": {"alt": "Horizontal bars that build on each other, from the book's first survey by steps to all ties; a hatched bar for what is not accounted for, and a dark one for the paper's number."}}
-steps = [
-    (
-        rows[name]["row"]["label"],
-        rows[name]["gain"],
-        rows[name]["standard_error"],
-    )
-    for name in LADDER
-]
-figures.picture_worth(steps, PAPER, source=source)
+shown.ladder(
+    present(row_of, picture_worth.LADDER).values(), PAPER, source=source
+)
 
 # %% [markdown]
 # ## Every row
@@ -90,7 +107,7 @@ figures.picture_worth(steps, PAPER, source=source)
 # as much as ours do, which more trainings would not mend.
 
 # %% tags=["full-width"]
-tables.account(rows)
+shown.gains(row_of)
 
 # %% [markdown]
 # ## Which properties
@@ -101,7 +118,7 @@ tables.account(rows)
 
 # %% tags=["full-width"]
 named = ("old", "old_fibre", "all", "all_told", "balmer", "noise_4")
-tables.account_explained({name: rows[name] for name in named if name in rows})
+shown.explained(present(row_of, named))
 
 # %% [markdown]
 # ## By kernel densities
@@ -111,7 +128,7 @@ tables.account_explained({name: rows[name] for name in named if name in rows})
 # by 12 Runge-Kutta steps, not 100.
 
 # %%
-tables.account_kernels(rows)
+shown.kernel_gains(row_of)
 
 # %% [markdown]
 # ## The Wasserstein table
@@ -128,7 +145,7 @@ tables.account_kernels(rows)
 # perfect* have this number for the $R^2$ that was measured.
 
 # %%
-tables.account_distances(rows["all"])
+shown.distances(row_of, "all")
 
 # %% [markdown]
 # So the distance is no fault of either model, and no measure of honesty: it is
@@ -146,7 +163,7 @@ tables.account_distances(rows["all"])
 # training would enlarge the distance as well.
 
 # %%
-tables.account_distances(rows["balmer_petrosian"])
+shown.distances(row_of, "balmer_petrosian")
 
 # %% [markdown]
 # ## What is accounted for, and what is not
@@ -186,35 +203,59 @@ tables.account_distances(rows["balmer_petrosian"])
 # {glue:text}`kernels_photometry:.2f`, the difference was in the training.
 
 # %% tags=["remove-cell"]
-known = {
-    name: tables.over_seeds(rows[name], "photometry", "log_prob")
-    for name in ("all", "noise_4", "paper_training")
-}
-image = tables.over_seeds(rows["all"], "image", "log_prob")
-for name, value in {
-    "gain_first": gains["old"],
-    "gain_fibre": gains["old_fibre"],
-    "gain_ties": gains["all"],
-    "gain_last": gains["balmer_petrosian"],
-    "gain_noise": gains["noise_4"],
-    "gain_most": max(gains.values()),
-    "gain_paper_training": gains["paper_training"],
-    "missing": PAPER - gains["balmer_petrosian"],
-    "noise_loss": known["all"] - known["noise_4"],
-    "training_loss": known["all"] - known["paper_training"],
-    "unequal": image - known["paper_training"],
-}.items():
-    glue(name, float(value), display=False)
-for model in ("photometry", "image"):
-    for name, row in (("", "all"), ("_balmer", "balmer_petrosian")):
-        kernels = tables.over_seeds(rows[row], model, "delta_log_p_kernels")
-        glue(f"kernels{name}_{model}", kernels, display=False)
-    of = tables.over_seeds(rows["all"], model, "wasserstein")
-    glue(f"distance_{model}", float(of["log_stellar_mass"]), display=False)
-    of = tables.over_seeds(rows["balmer_petrosian"], model, "wasserstein")
-    glue(f"balmer_{model}", float(of["a_v"]), display=False)
-of = tables.over_seeds(rows["all_told"], "photometry", "wasserstein")
-glue("distance_told", float(of["log_stellar_mass"]), display=False)
+named = (*picture_worth.LADDER, "all_told", "noise_4", "paper_training")
+if set(named) <= set(row_of):
+    gains = {name: row["gain"] for name, row in row_of.items()}
+    known = {
+        name: mean_over_seeds(row_of[name], "photometry", "log_prob")
+        for name in ("all", "noise_4", "paper_training")
+    }
+    image = mean_over_seeds(row_of["all"], "image", "log_prob")
+    numbers = {
+        "gain_first": gains["old"],
+        "gain_fibre": gains["old_fibre"],
+        "gain_ties": gains["all"],
+        "gain_last": gains["balmer_petrosian"],
+        "gain_noise": gains["noise_4"],
+        "gain_most": max(gains.values()),
+        "gain_paper_training": gains["paper_training"],
+        "missing": PAPER - gains["balmer_petrosian"],
+        "noise_loss": known["all"] - known["noise_4"],
+        "training_loss": known["all"] - known["paper_training"],
+        "unequal": image - known["paper_training"],
+    }
+    for model in ("photometry", "image"):
+        for name, row in (("", "all"), ("_balmer", "balmer_petrosian")):
+            kernels = row_of[row], model, "delta_log_p_kernels"
+            numbers[f"kernels{name}_{model}"] = mean_over_seeds(*kernels)
+        for name, row, p in (
+            ("distance", "all", "log_stellar_mass"),
+            ("balmer", "balmer_petrosian", "a_v"),
+        ):
+            distance = row_of[row], model, "wasserstein", p
+            numbers[f"{name}_{model}"] = mean_over_seeds(*distance)
+    numbers["distance_told"] = mean_over_seeds(
+        row_of["all_told"], "photometry", "wasserstein", "log_stellar_mass"
+    )
+    for name, value in numbers.items():
+        glue(name, float(value), display=False)
+
+# %% [markdown]
+# ## With other seeds
+#
+# {doc}`04_metrics` shows how much the gain of the book's own models depends on the
+# seed of their training. With `results_training_seeds = "made"` these models are
+# trained here.
+
+# %%
+seeds_found = of_seeds.find(
+    results_training_seeds,
+    folder,
+    of_seeds.Plan(**training_seeds, processes=processes),
+    seeds,
+)
+print(seeds_found.origin)
+pd.Series(seeds_found.content["gain_of_seeds"], name="gain [nat]")
 
 # %% [markdown]
 # ## Exercises
@@ -246,7 +287,7 @@ print(f"{found:.4f}, by the formula {0.134 * np.sqrt(2 / np.pi):.4f}")
 # $\sqrt{5/2}$ nat about its mean, from truth to truth.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-gain = rows["all"]
+gain = row_of.get("all", next(iter(row_of.values())))
 print(
     f"paired {gain['standard_error']:.3f} nat, "
     f"unpaired {np.sqrt(5 / 2 * 2 / gain['n_test']):.3f} nat at least"

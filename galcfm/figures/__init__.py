@@ -12,13 +12,7 @@ are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the
 """
 
 from galcfm.figures.exact import exact_gaps, exact_marginals, information_bars
-from galcfm.figures.methods import (
-    method_corner,
-    method_costs,
-    method_coverage,
-    method_intervals,
-    point_gains,
-)
+from galcfm.figures.methods import method_corner, method_costs, method_coverage, method_intervals
 from galcfm.figures.models import (
     calibration,
     dust_age,
@@ -40,7 +34,6 @@ from galcfm.figures.surveys import (
     mass_differences,
     outside_shares,
     percentile_offsets,
-    picture_worth,
     survey_overview,
 )
 from galcfm.figures.trust import (
@@ -82,8 +75,6 @@ __all__ = [
     "outside_shares",
     "pathways",
     "percentile_offsets",
-    "picture_worth",
-    "point_gains",
     "posterior_mean_distributions",
     "rank_bands",
     "replicated_photometry",

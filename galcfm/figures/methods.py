@@ -13,7 +13,6 @@ from galcfm.figures.style import (
     BAND_COLOURS,
     COLOURS,
     LABELS,
-    LIGHT,
     density,
     histogram,
     limits,
@@ -22,7 +21,7 @@ from galcfm.figures.style import (
 )
 from galcfm.properties import PROPERTIES
 
-__all__ = ["method_corner", "method_costs", "method_coverage", "method_intervals", "point_gains"]
+__all__ = ["method_corner", "method_costs", "method_coverage", "method_intervals"]
 
 
 # What a method sees, by the model of this paper that sees the same: words and colour.
@@ -200,25 +199,4 @@ def method_corner(
             axes.set_ylabel(LABELS[names[i]])
     place = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
     _legend(figure, (sees for _, sees in labels.values()), **place)
-    return figure
-
-
-@styled
-def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure:
-    """Gain in mean log-density of variants over the reference.
-
-    Arguments:
-        found: `gain` and `standard_error` [nat] by label.
-    """
-    figure = new_figure(7, 0.9 + 0.32 * len(found), source)
-    axes = figure.subplots()
-    for row, of in enumerate(found.values()):
-        gain, error = of["gain"], of["standard_error"]
-        colour = COLOURS["image"] if gain >= 0 else COLOURS["photometry"]
-        axes.barh(-row, gain, color=colour, alpha=0.75, height=0.6)
-        axes.errorbar(gain, -row, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
-    axes.axvline(0, color=LIGHT, lw=1)
-    axes.set_yticks(-np.arange(len(found)), list(found))
-    axes.set(xlabel="gain over the reference [nat] ± 2 standard errors")
-    axes.grid(axis="x", alpha=0.25)
     return figure

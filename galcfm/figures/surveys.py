@@ -1,7 +1,6 @@
 """What a survey holds, and how it and its models compare with the sky."""
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -118,39 +117,6 @@ def control_gains(experiments: Mapping, *, source: str) -> Figure:
     axes.set(
         xlabel="gain over photometry [nat] ± 2 standard errors", ylim=(-0.6, len(experiments) - 0.4)
     )
-    axes.grid(axis="x", alpha=0.25)
-    return figure
-
-
-@styled
-def picture_worth(
-    steps: Sequence[tuple[str, float, float]], paper: float, *, source: str
-) -> Figure:
-    """What the picture adds to photometry, step by step towards the paper's number.
-
-    Arguments:
-        steps: label, gain and its standard error [nat] of each step; each keeps those before it.
-        paper: the paper's gain [nat].
-    """
-    figure = new_figure(7, 1.0 + 0.42 * (len(steps) + 2), source)
-    axes = figure.subplots()
-    before, labels = 0.0, []
-    for row, (label, gain, error) in enumerate(steps):
-        colour = COLOURS["image"] if gain >= before else COLOURS["photometry"]
-        axes.barh(-row, gain - before, left=before, color=colour, alpha=0.75, height=0.6)
-        axes.errorbar(gain, -row, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
-        axes.plot([gain, gain], [-row - 0.3, -row - 1], color=LIGHT, lw=0.8)
-        text = textwrap.fill(f"{label}: {gain:.2f}", 46)
-        labels.append(text.replace("A_V", "$A_V$"))
-        before = gain
-    last = len(steps)
-    axes.barh(-last, paper - before, left=before, color="none", edgecolor=LIGHT, hatch="///")
-    labels.append(f"not accounted for: {paper - before:+.2f}")
-    axes.barh(-last - 1, paper, color=COLOURS["truth"], alpha=0.75, height=0.6)
-    labels.append(f"the paper: {paper:.2f}")
-    axes.axvline(0, color=COLOURS["truth"], lw=1)
-    axes.set_yticks(-np.arange(last + 2), labels)
-    axes.set(xlabel="gain of the image model over photometry [nat]")
     axes.grid(axis="x", alpha=0.25)
     return figure
 

@@ -1,72 +1,91 @@
-"""What a picture is worth to deeper and sharper surveys.
+"""What the image adds to the photometry of deeper and sharper surveys.
 
-`python -m studies.other_instruments` makes a survey of each of the simulator's
-`INSTRUMENTS`, trains the photometry and the image model on it by the recipe of the account, three
-seeds each, and writes `data/published/other_instruments.json` and, galaxy by galaxy,
-`other_instruments.parquet`; called again, it goes on where it was stopped.
+A survey of each of the simulator's `INSTRUMENTS` is made, and both models are trained on it as in
+`studies.picture_worth`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
-from galcfm.paths import run_folder
+import pandas as pd
+
+from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.simulate import INSTRUMENTS
-from studies import account
-from studies.stored import KeptTrainings, kept_catalogue, kept_pictures, key_of, read_command
 from galcfm.survey import Survey
+from studies.figures import mean_over_seeds
+from studies.frame import Place, Result, Study, Trainings, chosen
+from studies.picture_worth import Plan, Row, compare, gain_of_row
 
-__all__ = ["main", "run", "survey_of"]
+__all__ = ["STUDY", "find", "make", "survey_of", "table"]
 
-
-def survey_of(name: str, plan: account.Plan, progress: bool = True) -> Survey:
-    """The survey of an instrument, of as many galaxies as the account's."""
-    drawn = {"validation": plan.validation, "test": plan.test, "instrument": INSTRUMENTS[name]}
-    table = kept_catalogue(plan.n_galaxies, plan.seed, **drawn).catalogue
-    return kept_pictures(
-        f"instrument-{name}",
-        table,
-        plan.seed,
-        [plan.n_galaxies, plan.validation, plan.test],
-        instrument=INSTRUMENTS[name],
-        processes=plan.processes,
-        progress=progress,
-    )
+STUDY = Study("other_instruments", "13_what_matters")
 
 
-def run(
-    folder: Path, plan: account.Plan, seeds: Sequence[int], *, command="", progress: bool = True
+def survey_of(name: str, plan: Plan, progress: bool = True) -> Survey:
+    """Return the survey of an instrument."""
+    instrument = INSTRUMENTS[name]
+    shown = plan.catalogue(instrument=instrument).catalogue
+    return plan.pictures(f"instrument-{name}", shown, instrument=instrument, progress=progress)
+
+
+def make(
+    plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int], progress: bool = True
 ) -> dict:
-    """Train and judge the models of each instrument and seed that `folder` does not hold yet.
+    """Make the instruments for each seed that are missing in a place, and return the results.
 
     Arguments:
-        folder: where `other_instruments.json` and `other_instruments.parquet` go.
-        plan: of the account: how much of everything.
-        seeds: of the trainings.
-        command: that makes the results.
-        progress: show bars.
+        plan: Sizes of the study.
+        place: Where the results and the models go.
+        names: Names of instruments.
+        seeds: Seeds of the trainings.
+        progress: Whether bars are shown.
     """
-    plain = asdict(plan) | {"processes": 0}
-    key = key_of(plain, "studies.other_instruments")
-    kept = KeptTrainings(folder, "other_instruments", key, command, plain, group="instruments")
-    summary = partial(account.summary, group="instruments", order=tuple(INSTRUMENTS))
-    for name, seed in kept.missing(list(INSTRUMENTS), seeds):
-        survey, where = survey_of(name, plan, progress), run_folder("other_instruments", key)
-        row = account.Row(name)
-        numbers, gain = account.compare(row, survey, plan, where, name, seed, progress)
-        of_row = {"instrument": asdict(INSTRUMENTS[name]), "n_test": len(gain)}
-        kept.keep(name, seed, numbers, of_row, gain, summary)
-    return kept.results()
+
+    def training(name: str, seed: int):
+        survey = survey_of(name, plan, progress)
+        numbers, gain = compare(Row(name), survey, plan, place.work, name, seed, progress)
+        return numbers, {"instrument": asdict(INSTRUMENTS[name]), "n_test": len(gain)}, gain
+
+    rows = {name: asdict(instrument) for name, instrument in INSTRUMENTS.items()}
+    kept = Trainings(STUDY, place, plan.settings, rows, gain_of_row, group="instruments")
+    return kept.make(names, seeds, training)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command("other_instruments", __doc__, arguments)
-    plan, seeds = (account.SMALL, [1]) if options.smoke else (account.Plan(), [1, 2, 3])
-    results = run(options.folder, plan, seeds, command=options.command)
+def find(
+    results: str, run: Path, plan: Plan, names: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
+) -> Result:
+    """Return the results of the study.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Sizes of the study.
+        names: Names of the instruments to make; none for all.
+        seeds: Seeds of the trainings to make.
+    """
+    names = chosen(names, list(INSTRUMENTS), "instruments")
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
+
+
+def table(results: Mapping) -> pd.DataFrame:
+    """Return what the image adds to each instrument's photometry, and what means explain.
+
+    Arguments:
+        results: Content of the result.
+    """
+    rows = {}
     for name, row in results["instruments"].items():
-        print(f"{name:10} {row['gain']:+.3f} ± {row['standard_error']:.3f} nat")
-
-
-if __name__ == "__main__":
-    main()
+        of = row["instrument"]
+        shares = [mean_over_seeds(row, kind, "explained") for kind in ("photometry", "image")]
+        rows[name] = {
+            "limit in r": f"{of['magnitude_limit']:g}",
+            "redshifts": "–".join(f"{z:g}" for z in of["redshift_range"]),
+            "pixels": f"{of['pixel_scale']:g}″",
+            "gain [nat]": with_error(row["gain"], row["standard_error"], 3, "+"),
+            "trainings": len(row["seeds"]),
+        } | {
+            f"{symbol} explained [%]": "→".join(f"{100 * share[p]:.0f}" for share in shares)
+            for p, symbol in SYMBOLS.items()
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -2,36 +2,36 @@
 
 The photometry and the image model are trained on star-forming galaxies, on the parent population
 (quiescent galaxies and those of low surface brightness included), and on near galaxies alone, and
-tried on each class of galaxies: `python -m studies.other_populations` writes
-`data/published/other_populations.json`; called again, it goes on where it was stopped.
+are tested on each class of galaxies.
 
 The gas of a galaxy that is not star-forming has no measured abundance. There the label is a draw
-from those of the training galaxies that have one, so that a model trained on it says what it knows:
-nothing but the population.
+from those of the training galaxies that have one, so that a model trained on it gives nothing but
+the population.
 """
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from galcfm.figures.tables.words import SYMBOLS
 from galcfm.metrics import coverage, point_estimates, summarise
-from galcfm.paths import run_folder
-from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.galaxies import is_star_forming
-from studies import account
-from studies.stored import kept_catalogue, kept_pictures, key_of, read_command, store, stored
 from galcfm.survey import Survey
-from galcfm.training import RECIPES, Recipe, train_models
+from studies.frame import ModelPlan, Place, Result, Study, chosen
 
-__all__ = ["CLASSES", "TRAININGS", "Plan", "classes_of", "main", "run", "with_abundances"]
+__all__ = ["CLASSES", "STUDY", "TRAININGS", "Plan", "class_means", "find", "make", "table"]
+
+STUDY = Study("other_populations", "13_what_matters")
 
 LEVELS = (0.68, 0.95)
-STEPS = 24
+STEPS = 24  # Runge-Kutta steps of densities; draws take half as many
 NEAR, FAR = 0.1, 0.15
 FAINT = 23.0  # mag/arcsec², mean surface brightness in r within the half-light radius
+FEWEST = 20  # labels that a share is made of
 ABUNDANCE = "oxygen_abundance"
 CLASSES = {
     "star-forming": "star-forming",
@@ -50,31 +50,24 @@ TRAININGS = {
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much of everything.
+class Plan(ModelPlan):
+    """The sizes of the study, whose survey is of the parent population.
 
     Arguments:
-        n_galaxies, seed, validation, test: of the parent population that is simulated.
-        recipe: of all trainings, but for the seed.
-        seeds: of the trainings.
-        of_class: galaxies of each class to judge at most, the first ones of the test split.
-        n_draws: draws of each posterior; with 199 the 95 % intervals end at draws.
-        processes: that render.
+        of_class: Largest number of test galaxies of each class, the first ones of the split.
+        n_draws: Number of draws per posterior; with 199 the 95 % intervals end at draws.
     """
 
     n_galaxies: int = 20_000
-    seed: int = 71
-    validation: float = 0.1
-    test: float = 0.4
-    recipe: Recipe = account.RECIPE
-    seeds: tuple[int, ...] = (1, 2, 3)
+    survey_seed: int = 71
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.4
     of_class: int = 500
     n_draws: int = 199
-    processes: int = 2
 
 
 def classes_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Which galaxies belong to each of `CLASSES`, `(n,)` booleans; they may belong to several."""
+    """Return which galaxies belong to each of `CLASSES`, shape (n,); some belong to several."""
     active = table["active"].to_numpy() == 1
     forming = is_star_forming(
         table["log_stellar_mass_true"].to_numpy(), table["log_sfr_true"].to_numpy(), active
@@ -96,41 +89,43 @@ def classes_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def with_abundances(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The catalogue with an abundance for all, drawn from those of the training split."""
+    """Return the catalogue with an abundance for all, drawn from those of the training split."""
     known = table[ABUNDANCE].notna()
     drawn = table.loc[known & (table["split"] == "train"), ABUNDANCE].to_numpy()
     rng = np.random.default_rng([seed, 1])
     return table.assign(**{ABUNDANCE: table[ABUNDANCE].where(known, rng.choice(drawn, len(table)))})
 
 
-def judge(model: Posterior, test: Survey, measured: pd.DataFrame, plan: Plan) -> dict:
-    """What a model makes of the galaxies of each class.
+def evaluate(model, test: Survey, measured: pd.DataFrame, plan: Plan) -> dict:
+    """Return how a model does on the galaxies of each class.
 
     Arguments:
-        model: a photometry or an image model.
-        test: galaxies of all classes.
-        measured: the same, abundances missing where none is measured.
-        plan: number of galaxies and draws.
+        model: Photometry or image model, a `galcfm.posterior.Posterior`.
+        test: Test galaxies of all classes.
+        measured: Their catalogue, in which abundances that are not measured are missing.
+        plan: Sizes of the study.
 
     Returns:
-        By class `n`; `outside`, the share that is flagged as out of range; `log_prob` of the labels
-        where all are measured [nat]; and by property `coverage`, of the central intervals of
-        `LEVELS`, `bias`, `scatter` and `n`.
+        By class the number `n` of galaxies; `outside`, the share that is flagged as out of range;
+        `log_prob` of the labels where all are measured [nat]; and by property `coverage` of the
+        central intervals of `LEVELS`, `bias`, `scatter` and `n`.
     """
     groups = {
         name: rows & (np.cumsum(rows) <= plan.of_class)
         for name, rows in classes_of(measured).items()
     }
-    judged = np.flatnonzero(np.any(list(groups.values()), axis=0))
-    test, measured = test.select(judged), measured.iloc[judged]
+    used = np.flatnonzero(np.any(list(groups.values()), axis=0))
+    test, measured = test.select(used), measured.iloc[used]
     condition = model.encode_survey(test)
-    draws = model.sample_from(condition, test.object_id, plan.n_draws, 12, plan.seed).numpy()
+    draws = model.sample_from(
+        condition, test.object_id, plan.n_draws, STEPS // 2, plan.survey_seed
+    ).numpy()
     log_prob = model.log_prob_from(test.properties, condition, STEPS).double().numpy()
     flags = model.out_of_range_from(condition)
     outside = flags.filter(like="_outside").any(axis=1).to_numpy()
     labels, found = measured[list(PROPERTY_NAMES)].to_numpy(), {}
     for name, of_all in groups.items():
-        rows = of_all[judged]
+        rows = of_all[used]
         if not rows.any():
             continue
         of_class = {"n": int(rows.sum()), "outside": float(outside[rows].mean()), "properties": {}}
@@ -153,66 +148,110 @@ def judge(model: Posterior, test: Survey, measured: pd.DataFrame, plan: Plan) ->
     return found
 
 
-def run(folder: Path, plan: Plan, command: str) -> dict:
-    """Train and judge what `folder` does not hold yet.
+def make(plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int]) -> dict:
+    """Make the trainings for each seed that are missing in a place, and return the results.
 
     Arguments:
-        folder: where `other_populations.json` goes.
-        plan: how much of everything.
-        command: that makes the results.
+        plan: Sizes of the study.
+        place: Where the results and the models go.
+        names: Names of `TRAININGS`.
+        seeds: Seeds of the trainings.
     """
-    path, plain = folder / "other_populations.json", asdict(plan) | {"processes": 0}
-    key = key_of(plain, "studies.other_populations")
-    results = stored(path, key) or {"trainings": {}, "plan": plain}
-    drawn = {"population": "parent", "validation": plan.validation, "test": plan.test}
-    measured = kept_catalogue(plan.n_galaxies, plan.seed, **drawn).catalogue
-    pictures = kept_pictures(
-        "parent", measured, plan.seed, [plan.n_galaxies, drawn], processes=plan.processes
-    )
-    table = with_abundances(measured, plan.seed)
+    key = STUDY.key(plan.settings)
+    results = STUDY.stored(place.folder, key) or {"trainings": {}, "plan": plan.settings}
+    wanted = [
+        (name, str(seed))
+        for seed in seeds
+        for name in names
+        if str(seed) not in results["trainings"].get(name, {})
+    ]
+    if not wanted:
+        return results
+    from galcfm.training import train_models
+
+    measured = plan.catalogue(population="parent").catalogue
+    pictures = plan.pictures("parent", measured)
+    table = with_abundances(measured, plan.survey_seed)
     survey = Survey(table, pictures.images, {"kind": "simulated"}, pictures.name)
     tested = np.flatnonzero(table["split"] == "test")
-    groups = classes_of(measured)
-    trained_on = {
-        "star-forming": groups["star-forming"],
-        "parent": np.ones(len(table), bool),
-        "near": groups["near"],
-    }
-    for seed in plan.seeds:
-        for name, rows in trained_on.items():
-            of_training = results["trainings"].setdefault(name, {})
-            if str(seed) in of_training:
-                continue
-            recipe = replace(plan.recipe, seed=seed)
-            here = run_folder("other_populations", key) / f"{name}-{seed}"
-            models = train_models(
-                survey.select(np.flatnonzero(rows)), here, recipe, ("photometry", "image")
-            )
-            of_training[str(seed)] = {
-                kind: judge(model, survey.select(tested), measured.iloc[tested], plan)
-                for kind, model in models.items()
-            }
-            store(path, results, key, command)
+    classes = classes_of(measured) | {"parent": np.ones(len(table), bool)}
+    for name, seed in wanted:
+        models = train_models(
+            survey.select(np.flatnonzero(classes[name])),
+            place.work / f"{name}-{seed}",
+            plan.training(seed=int(seed)),
+            ("photometry", "image"),
+        )
+        results["trainings"].setdefault(name, {})[seed] = {
+            kind: evaluate(model, survey.select(tested), measured.iloc[tested], plan)
+            for kind, model in models.items()
+        }
+        results = STUDY.store(place.folder, results, key)
     return results
 
 
-SMALL = Plan(
-    n_galaxies=240, validation=0.2, recipe=RECIPES["rehearsal"], seeds=(1,), n_draws=20, processes=1
-)
+def find(
+    results: str, run: Path, plan: Plan, names: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
+) -> Result:
+    """Return the results of the study.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Sizes of the study.
+        names: Names of `TRAININGS` to make; none for all.
+        seeds: Seeds of the trainings to make.
+    """
+    names = chosen(names, list(TRAININGS), "trainings")
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command("other_populations", __doc__, arguments)
-    results = run(options.folder, SMALL if options.smoke else Plan(), options.command)
-    for name, seeds in results["trainings"].items():
-        for kind, classes in next(iter(seeds.values())).items():
-            for of, found in classes.items():
-                low = min(p["coverage"][1] for p in found["properties"].values())
-                print(
-                    f"{name:13} {kind:10} {of:13} {found['n']:5} galaxies, {found['outside']:.1%} "
-                    f"flagged, 95 % intervals hold {low:.1%} at least"
-                )
+def class_means(results: Mapping, kind: str) -> pd.DataFrame:
+    """Return how models do on each class of galaxies, in the mean of their trainings.
+
+    Arguments:
+        results: Content of the result.
+        kind: `"photometry"` or `"image"`.
+
+    Returns:
+        One row per training and class: `galaxies`, the share `flagged` as outside the range, and of
+        each property the number `n` of labels, the share `inside` 95 % intervals, and the `bias` of
+        posterior means [unit of the property], in columns `(property, what)`.
+    """
+    rows = {}
+    for training, seeds in results["trainings"].items():
+        for of_class, first in next(iter(seeds.values()))[kind].items():
+            found = [of[kind][of_class] for of in seeds.values()]
+            row = rows[training, of_class] = {
+                ("galaxies", ""): first["n"],
+                ("flagged", ""): np.mean([one["outside"] for one in found]),
+            }
+            for name in first["properties"]:
+                of_property = [one["properties"][name] for one in found]
+                row[name, "n"] = of_property[0]["n"]
+                row[name, "inside"] = np.mean([one["coverage"][1] for one in of_property])
+                row[name, "bias"] = np.mean([one["bias"] for one in of_property])
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(["trained on", "galaxies of"])
 
 
-if __name__ == "__main__":
-    main()
+def table(results: Mapping, kind: str) -> pd.DataFrame:
+    """Return the labels inside 95 % intervals by class of galaxies, in the mean of all trainings.
+
+    Shares have a star where they lie outside what 95 % is by numbers, at two standard errors;
+    those of fewer than `FEWEST` galaxies are not shown.
+
+    Arguments:
+        results: Content of the result.
+        kind: `"photometry"` or `"image"`.
+    """
+    means = class_means(results, kind)
+    table = pd.DataFrame(index=means.index)
+    table["galaxies"] = means["galaxies"]
+    table["flagged"] = means["flagged"].map("{:.1%}".format)
+    for name, symbol in SYMBOLS.items():
+        n, inside = means[name, "n"], means[name, "inside"]
+        off = (inside - 0.95).abs() > 2 * np.sqrt(0.95 * 0.05 / n)
+        shown = inside.map("{:.1%}".format) + off.map({True: "*", False: ""})
+        table[symbol] = shown.where(n >= FEWEST, "")
+    return table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)

@@ -1,39 +1,52 @@
 """Trainings with several seeds: how certain is what the image adds?
 
-`python -m studies.training_seeds` trains the photometry and the image model on the survey
-`quick` by its recipe, once a seed, and writes the exact gain of each test galaxy to
-`data/published/training_seeds.json`; called again, it goes on where it was stopped. `--seed 2`
-trains one seed alone, so that several processes can share the work. Results repeat to the last
-bit only with the same number of threads.
+Both models are trained by the recipe of the profile `quick` on the same galaxies as there, once for
+each seed. Results repeat to the last bit only with the same number of threads.
 """
 
-import json
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from galcfm.flow import FAST_STEPS
-from galcfm.paths import run_folder, survey_folder, write_json
-from studies.stored import key_of, read_command, store, stored
-from galcfm.survey import Survey, read_description
-from galcfm.training import RECIPES, Recipe, train_models
+from galcfm.figures.tables.words import with_error
+from galcfm.survey import Survey
+from studies.frame import BOOK_SURVEY, ModelPlan, Place, Result, Study, over_trainings
 
-__all__ = ["gains", "over_trainings", "run", "summary"]
+__all__ = ["STUDY", "Plan", "find", "make", "table"]
+
+STUDY = Study("training_seeds", "16_what_a_picture_is_worth")
 
 
-def gains(survey: Survey, folder: Path, recipe: Recipe) -> dict:
-    """Gain of a recipe's image model over its photometry model on the test galaxies.
+@dataclass(frozen=True)
+class Plan(ModelPlan):
+    """The survey and the recipe of the profile `quick`."""
+
+    n_galaxies: int = BOOK_SURVEY["n_galaxies"]
+    survey_seed: int = BOOK_SURVEY["seed"]
+    validation_fraction: float = BOOK_SURVEY["validation"]
+    test_fraction: float = BOOK_SURVEY["test"]
+    image_crop: int = 128
+    image_bin: int | None = None
+
+
+def gains(survey: Survey, folder: Path, recipe) -> dict:
+    """Return the gain of the image model over the photometry model on the test galaxies.
 
     Arguments:
-        survey: the whole survey.
-        folder: where the models go.
-        recipe: of both trainings.
+        survey: The whole survey.
+        folder: Folder of the models.
+        recipe: `galcfm.training.Recipe` of both.
 
     Returns:
-        `gain`, the exact difference in log-density of the true properties for each test galaxy
-        [nat], and what is known of the trainings.
+        `gain`, the exact difference in log-density of the measured properties of each test galaxy
+        [nat], and `trainings`, what is known of each.
     """
+    from galcfm.flow import FAST_STEPS
+    from galcfm.training import train_models
+
     models = train_models(survey, folder, recipe, ("photometry", "image"))
     test = survey.split("test")
     log_prob = {
@@ -48,91 +61,67 @@ def gains(survey: Survey, folder: Path, recipe: Recipe) -> dict:
     }
 
 
-def over_trainings(differences) -> dict[str, float]:
-    """Mean gain of some trainings over galaxies, and its standard error.
-
-    Arguments:
-        differences: gain [nat] of each galaxy by training, `(trainings, n)`.
-
-    Returns:
-        `gain` and `standard_error` in nat; the latter holds the spread of the galaxies, whose
-        gains are averaged over the trainings first, and `spread_over_trainings`.
-    """
-    table = np.asarray(differences)
-    means = table.mean(axis=1)
-    over_galaxies = table.mean(axis=0).std(ddof=1) / np.sqrt(table.shape[1])
-    spread = float(means.std(ddof=1)) if len(means) > 1 else 0.0
-    return {
-        "gain": float(means.mean()),
-        "standard_error": float(np.hypot(over_galaxies, spread / np.sqrt(len(means)))),
-        "spread_over_trainings": spread,
-    }
-
-
-def summary(seeds: dict) -> dict:
-    """`over_trainings` of the results of `gains` by seed, and the mean gain of each."""
+def summary(seeds: Mapping[str, Mapping]) -> dict:
+    """Return the numbers of `over_trainings` from those of `gains` by seed, and each mean gain."""
     table = np.array([found["gain"] for found in seeds.values()])
     means = map(float, table.mean(axis=1))
     gain_of_seeds = dict(zip(seeds, means, strict=True))
     return {"n_test": table.shape[1], "gain_of_seeds": gain_of_seeds} | over_trainings(table)
 
 
-def run(
-    survey_name: str, folder: Path, path: Path, seeds, recipe: str = "quick", command: str = ""
-) -> dict:
-    """Train and judge each seed that `folder` does not hold yet; write all there are to `path`.
-
-    Results of another recipe, another survey or other code are left alone and not counted.
+def make(plan: Plan, place: Place, seeds: Sequence[int]) -> dict:
+    """Make the seeds that are missing in a place, and return the results.
 
     Arguments:
-        survey_name: folder in `data/surveys`.
-        folder: for models, and results a seed.
-        path: JSON file of the results.
-        seeds: which.
-        recipe: see `galcfm.training.RECIPES`.
-        command: that makes them.
+        plan: Survey and recipe.
+        place: Where the results and the models go.
+        seeds: Seeds of the trainings.
     """
-    where = survey_folder(survey_name)
-    sums = {name: file["sha256"] for name, file in read_description(where)["files"].items()}
-    key = key_of([sums, asdict(replace(RECIPES[recipe], seed=0))], "studies.training_seeds")
-    folder, survey = folder / key, None
-    for seed in seeds:
-        result = folder / f"seed-{seed}.json"
-        if not result.exists():
-            survey = Survey.load(where) if survey is None else survey
-            found = gains(survey, folder / f"seed-{seed}", replace(RECIPES[recipe], seed=seed))
-            write_json(result, found)
-    known = {
-        file.stem.removeprefix("seed-"): json.loads(file.read_text())
-        for file in sorted(folder.glob("seed-*.json"))
+    key = STUDY.key(plan.settings)
+    results = STUDY.stored(place.folder, key) or {"seeds": {}}
+    for seed in (seed for seed in seeds if str(seed) not in results["seeds"]):
+        survey = plan.pictures("book", plan.catalogue().catalogue)
+        found = gains(survey, place.work / f"seed-{seed}", plan.training(seed=seed))
+        known = results["seeds"] | {str(seed): found}
+        of_all = summary(known) | {"plan": plan.settings, "seeds": known}
+        results = STUDY.store(place.folder, of_all, key)
+    return results
+
+
+def find(results: str, run: Path, plan: Plan, seeds: Sequence[int] = (1, 2, 3)) -> Result:
+    """Return the results of the study.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Survey and recipe.
+        seeds: Seeds of the trainings to make.
+    """
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, seeds))
+
+
+def table(results: Mapping, experiments: Mapping) -> pd.DataFrame:
+    """Return what the image adds over photometry [nat], training by training, and two controls.
+
+    Arguments:
+        results: Content of the result.
+        experiments: `experiments` of the result of `studies.picture_controls`.
+    """
+    shape = experiments["shape"]["gain"]
+    rows = {
+        f"image model, seed {seed}": (gain, f"{gain:+.3f}")
+        for seed, gain in results["gain_of_seeds"].items()
     }
-    before = stored(path, key)
-    if before is not None:
-        known = before["seeds"] | known
-    result = summary(known) | {"survey": survey_name, "recipe": recipe, "seeds": known}
-    return store(path, result, key, command)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command(
-        "training_seeds",
-        __doc__,
-        arguments,
-        seed={"type": int, "nargs": "*", "default": [1, 2, 3], "help": "which seeds"},
-    )
-    profile, recipe = ("smoke", "rehearsal") if options.smoke else ("quick", "quick")
-    results = run(
-        profile,
-        run_folder(profile, "seeds"),
-        options.folder / "training_seeds.json",
-        options.seed,
-        recipe,
-        options.command,
-    )
-    for seed, gain in results["gain_of_seeds"].items():
-        print(f"seed {seed}: {gain:+.4f} nat")
-    print(f"all: {results['gain']:+.4f} ± {results['standard_error']:.4f} nat")
-
-
-if __name__ == "__main__":
-    main()
+    rows |= {
+        name: (found["gain"], with_error(found["gain"], found["standard_error"], 3, "+"))
+        for name, found in {
+            "image model, all seeds": results,
+            "control: six measurements on the cutout": experiments["picture"],
+            "control: three true numbers of the shape": experiments["shape"],
+        }.items()
+    }
+    columns = {
+        name: {"gain [nat]": text, "of these three numbers'": f"{gain / shape:.0%}"}
+        for name, (gain, text) in rows.items()
+    }
+    return pd.DataFrame.from_dict(columns, orient="index")

@@ -14,7 +14,6 @@ __all__ = [
     "information",
     "point_estimates",
     "scaling_relations",
-    "training_seeds",
     "wasserstein",
 ]
 
@@ -167,31 +166,3 @@ def point_estimates(results: Mapping[str, dict]) -> pd.DataFrame:
     """
     columns = {"bias": "bias", "scatter": "scatter", "nmad": "NMAD", "r2": "R²"}
     return by_property(results, "point_estimates", columns).round(3)
-
-
-def training_seeds(results: Mapping, experiments: Mapping) -> pd.DataFrame:
-    """What the image adds over photometry [nat], training by training, beside two controls.
-
-    Arguments:
-        results: `training_seeds.json`, of `studies.training_seeds`.
-        experiments: those of `controls.json`, of `studies.picture_controls`.
-    """
-    shape = experiments["shape"]["gain"]
-    gains = {
-        f"image model, seed {seed}": (gain, f"{gain:+.3f}")
-        for seed, gain in results["gain_of_seeds"].items()
-    }
-    gains |= {
-        name: (found["gain"], with_error(found["gain"], found["standard_error"], 3, "+"))
-        for name, found in {
-            "image model, all seeds": results,
-            "control: six measurements on the cutout": experiments["picture"],
-            "control: three true numbers of the shape": experiments["shape"],
-        }.items()
-    }
-    return pd.DataFrame(
-        {
-            name: {"gain [nat]": text, "of these three numbers'": f"{gain / shape:.0%}"}
-            for name, (gain, text) in gains.items()
-        }
-    ).T

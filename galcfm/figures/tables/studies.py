@@ -1,4 +1,4 @@
-"""Tables of what a picture is worth, of other methods, and of what matters."""
+"""Tables of other methods."""
 
 from collections.abc import Mapping
 
@@ -6,191 +6,15 @@ import numpy as np
 import pandas as pd
 
 from galcfm.figures.tables.words import METRICS, SYMBOLS, with_error
-from galcfm.metrics import wasserstein_gaussian
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
 __all__ = [
-    "account",
-    "account_distances",
-    "account_explained",
-    "account_kernels",
-    "class_means",
-    "instruments",
-    "made_of_rows",
     "method_exact",
     "method_metrics",
     "method_notes",
     "method_properties",
     "method_verdicts",
     "methods",
-    "over_seeds",
-    "populations",
-    "what_matters",
 ]
-
-FEWEST = 20  # labels that a share is made of
-
-
-def account(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """What the picture adds to photometry in each row of the account [nat].
-
-    Arguments:
-        rows: of `account.json`.
-    """
-    return pd.DataFrame(
-        {
-            "survey and models": row["row"]["label"],
-            "gain of the image": with_error(row["gain"], row["standard_error"], 3, "+"),
-            "log p of photometry": round(over_seeds(row, "photometry", "log_prob"), 2),
-            "galaxies": row["n_test"],
-            "trainings": row["trainings"],
-        }
-        for row in rows.values()
-    ).set_index("survey and models")
-
-
-def account_explained(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Share of the variance of each measured property that posterior means explain, by model.
-
-    Arguments:
-        rows: of `account.json`.
-    """
-    table = {}
-    for row in rows.values():
-        for model in ("photometry", "image"):
-            shares = over_seeds(row, model, "explained")
-            table[row["row"]["label"], model] = {p: f"{x:.3f}" for p, x in shares.items()}
-    return pd.DataFrame.from_dict(table, orient="index").rename(columns=SYMBOLS)
-
-
-def account_distances(row: Mapping) -> pd.DataFrame:
-    """Wasserstein distance of posterior means to labels, and of perfect posteriors as informed.
-
-    Arguments:
-        row: of `account.json`.
-    """
-    table = {}
-    for model in ("photometry", "image"):
-        found, explained, spread = (
-            over_seeds(row, model, what) for what in ("wasserstein", "explained", "spread")
-        )
-        table[model] = {p: f"{x:.4f}" for p, x in found.items()}
-        table[f"{model}, if perfect"] = {
-            p: f"{float(wasserstein_gaussian(spread[p], max(explained[p], 0))):.4f}" for p in found
-        }
-    return pd.DataFrame.from_dict(table, orient="index").rename(columns=SYMBOLS)
-
-
-def account_kernels(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Mean Δlog p by kernel densities, the paper's way [nat], for the rows that have it.
-
-    Arguments:
-        rows: of `account.json`.
-    """
-    table = {}
-    for row in rows.values():
-        if row["row"]["kernels"]:
-            image, photometry = (
-                over_seeds(row, model, "delta_log_p_kernels") for model in ("image", "photometry")
-            )
-            table[row["row"]["label"]] = {
-                "image": f"{image:.2f}",
-                "photometry": f"{photometry:.2f}",
-                "difference": f"{image - photometry:+.2f}",
-                "exact": f"{row['gain']:+.2f}",
-            }
-    return pd.DataFrame.from_dict(table, orient="index")
-
-
-def over_seeds(row: Mapping, model: str, what: str):
-    """Mean of a number, or of each number by property, over the trainings of a row.
-
-    Arguments:
-        row: of `account.json`.
-        model: `"photometry"` or `"image"`.
-        what: name of the number.
-    """
-    found = [numbers[model][what] for numbers in row["seeds"].values()]
-    if isinstance(found[0], Mapping):
-        return {name: np.mean([numbers[name] for numbers in found]) for name in found[0]}
-    return float(np.mean(found))
-
-
-def class_means(results: Mapping, kind: str) -> pd.DataFrame:
-    """How models do on each class of galaxies, in the mean of their trainings.
-
-    Arguments:
-        results: of `other_populations.json`.
-        kind: `"photometry"` or `"image"`.
-
-    Returns:
-        A row a training and class: `galaxies`, the share `flagged` as outside the range, and of
-        each property `n` labels, the share `inside` 95 % intervals, and the `bias` of posterior
-        means [unit of the property], in columns `(property, what)`.
-    """
-    rows = {}
-    for training, seeds in results["trainings"].items():
-        for of_class, first in next(iter(seeds.values()))[kind].items():
-            found = [of[kind][of_class] for of in seeds.values()]
-            row = rows[training, of_class] = {
-                ("galaxies", ""): first["n"],
-                ("flagged", ""): np.mean([one["outside"] for one in found]),
-            }
-            for name in first["properties"]:
-                of_property = [one["properties"][name] for one in found]
-                row[name, "n"] = of_property[0]["n"]
-                row[name, "inside"] = np.mean([one["coverage"][1] for one in of_property])
-                row[name, "bias"] = np.mean([one["bias"] for one in of_property])
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.rename_axis(["trained on", "galaxies of"])
-
-
-def populations(results: Mapping, kind: str) -> pd.DataFrame:
-    """Labels inside 95 % intervals by class of galaxies, in the mean of all trainings.
-
-    Shares have a star where they lie outside what 95 % is by numbers, at two standard errors;
-    those of fewer than `FEWEST` galaxies are not shown.
-
-    Arguments:
-        results: of `other_populations.json`.
-        kind: `"photometry"` or `"image"`.
-    """
-    means = class_means(results, kind)
-    table = pd.DataFrame(index=means.index)
-    table["galaxies"] = means["galaxies"]
-    table["flagged"] = means["flagged"].map("{:.1%}".format)
-    for name in PROPERTY_NAMES:
-        n, inside = means[name, "n"], means[name, "inside"]
-        off = (inside - 0.95).abs() > 2 * np.sqrt(0.95 * 0.05 / n)
-        shown = inside.map("{:.1%}".format) + off.map({True: "*", False: ""})
-        table[SYMBOLS[name]] = shown.where(n >= FEWEST, "")
-    return table
-
-
-def instruments(results: Mapping) -> pd.DataFrame:
-    """What the picture adds to the photometry of each instrument [nat], and what means explain.
-
-    Arguments:
-        results: of `other_instruments.json`.
-    """
-    rows = {}
-    for name, row in results["instruments"].items():
-        of = row["instrument"]
-        found = {
-            "limit in r": f"{of['magnitude_limit']:g}",
-            "redshifts": "–".join(f"{z:g}" for z in of["redshift_range"]),
-            "pixels": f"{of['pixel_scale']:g}″",
-            "gain [nat]": with_error(row["gain"], row["standard_error"], 3, "+"),
-            "trainings": len(row["seeds"]),
-        }
-        for p in PROPERTIES:
-            shares = [
-                np.mean([of_seed[model]["explained"][p.name] for of_seed in row["seeds"].values()])
-                for model in ("photometry", "image")
-            ]
-            found[f"{SYMBOLS[p.name]} explained [%]"] = "→".join(f"{100 * s:.0f}" for s in shares)
-        rows[name] = found
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def methods(rows: Mapping[str, Mapping]) -> pd.DataFrame:
@@ -328,38 +152,3 @@ def method_verdicts(rows: Mapping[str, Mapping]) -> pd.DataFrame:
             "sort": -gain,
         }
     return pd.DataFrame.from_dict(found, orient="index").sort_values("sort").drop(columns="sort")
-
-
-def made_of_rows(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Commit, machine and time of each row's trainings.
-
-    Arguments:
-        rows: by label, of a stored result whose trainings say with what they were made.
-    """
-    table = {}
-    for label, row in rows.items():
-        seeds = list(row["seeds"].values())
-        table[label] = {
-            "trainings": len(seeds),
-            "commits": ", ".join(dict.fromkeys(of["made"]["commit"][:7] for of in seeds)),
-            "machines": ", ".join(dict.fromkeys(of["made"]["machine"] for of in seeds)),
-            "training [min]": ", ".join(f"{of['training']['seconds'] / 60:.1f}" for of in seeds),
-        }
-    return pd.DataFrame.from_dict(table, orient="index")
-
-
-def what_matters(results: Mapping) -> pd.DataFrame:
-    """Each variant's difference to the reference in mean log-density [nat], by what is exchanged.
-
-    Arguments:
-        results: of `what_matters.json`.
-    """
-    rows = {}
-    for name, point in results["points"].items():
-        if "gain" in point:
-            rows[results["axes"][name.split("/")[0]], point["point"]["label"]] = {
-                "over the reference": with_error(point["gain"], point["standard_error"], 3, "+"),
-                "trainings": len(point["seeds"]),
-                "parameters": f"{next(iter(point['seeds'].values()))['n_parameters']:,}",
-            }
-    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,7 +1,4 @@
-"""Surveys with other pictures or fewer galaxies, for the study of what matters.
-
-Apart from it, so that its stored points outlive the arrival of others.
-"""
+"""Surveys with altered pictures or fewer galaxies."""
 
 import numpy as np
 from scipy import ndimage
@@ -9,25 +6,25 @@ from scipy import ndimage
 from galcfm.posterior import galaxy_seeds
 from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE
+from studies.what_matters.axes import CHANNELS, PICTURES
 
-__all__ = ["PICTURES", "altered", "fewer"]
+__all__ = ["altered", "fewer"]
 
 BLUR = 2.0  # arcsec, standard deviation: wider than any bar, ring or arm of most galaxies
-CHANNELS = {"only i": 0, "only r": 1, "only g": 2}
-PICTURES = ("as they are", "grey", *CHANNELS, "blurred", "another galaxy's")
 
 
 def altered(survey: Survey, pictures: str) -> Survey:
-    """The survey with other pictures.
+    """Return a survey with altered pictures.
 
     Arguments:
-        survey: with pictures.
-        pictures: of `PICTURES`: `"grey"`, the mean of the channels in each; `"only r"`, one channel
-            in each; `"blurred"` by a Gaussian of `BLUR`, which leaves light and colours;
-            `"another galaxy's"`, of the same split.
+        survey: Survey with pictures.
+        pictures: One of `PICTURES`: `"grey"` puts the mean of the channels into each; `"only r"`
+            puts one channel into each; `"blurred"` smooths by a Gaussian of `BLUR`, which leaves
+            light and colours; `"another galaxy's"` gives each galaxy the picture of another one of
+            its split.
 
     Raises:
-        ValueError: no such pictures.
+        ValueError: There are no such pictures.
     """
     if pictures not in PICTURES:
         raise ValueError(f"no pictures called {pictures!r}: choose from {', '.join(PICTURES)}")
@@ -60,7 +57,7 @@ def altered(survey: Survey, pictures: str) -> Survey:
 
 
 def fewer(survey: Survey, n_train: int) -> Survey:
-    """The survey with the first galaxies of its training split alone; 0 for all."""
+    """Return a survey with only the first galaxies of its training split; with all for 0."""
     train = np.flatnonzero(survey.catalogue["split"].to_numpy() == "train")
     if not n_train or n_train >= len(train):
         return survey

@@ -1,0 +1,129 @@
+"""What matters: one part of the image model, its inputs or its training exchanged at a time.
+
+Flow matching with photometry and picture is trained on the survey of `studies.picture_worth` with
+all ties, for the same number of steps at each point. A point is compared with the reference by the
+log-density of the measured properties, galaxy by galaxy and seed by seed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from galcfm.runs import RunError
+from studies.frame import Result, Study, SurveyPlan
+from studies.what_matters.axes import AXES, OWN, PICTURES, REFERENCE, Point, points_with
+from studies.what_matters.shown import gains, table
+
+__all__ = [
+    "AXES",
+    "OWN",
+    "PICTURES",
+    "REFERENCE",
+    "STUDY",
+    "Plan",
+    "Point",
+    "find",
+    "gains",
+    "points_with",
+    "table",
+    "wanted",
+]
+
+STUDY = Study("what_matters", "13_what_matters")
+
+
+@dataclass(frozen=True)
+class Plan(SurveyPlan):
+    """The sizes of the study.
+
+    Arguments:
+        max_epochs: Number of epochs of the whole training split; a point with another number of
+            training galaxies has as many steps.
+        batch_size: Number of galaxies per step.
+        image_crop: Width of the central part of the cutouts that is used [pixels of 0.4″].
+        image_bin: Number of pixels along each axis that are averaged into one.
+        encoder_width: Number of channels of the encoder's last block.
+        width: Width of the layers of the velocity network.
+        depth: Number of layers of the velocity network.
+        alignment_epochs: Largest number of epochs of the alignment of pictures with spectra.
+    """
+
+    max_epochs: int = 12
+    batch_size: int = 64
+    image_crop: int = 96
+    image_bin: int = 3
+    encoder_width: int = 128
+    width: int = 256
+    depth: int = 3
+    alignment_epochs: int = 40
+
+
+def wanted(
+    plan: Plan,
+    axes: Sequence[str] = (),
+    points: Sequence[str] = (),
+    variants: Mapping[str, Mapping] | None = None,
+) -> list[str]:
+    """Return the names of the points to make: the reference, and all if none is chosen.
+
+    Points for which there are too few galaxies are left out, with a printed line.
+
+    Arguments:
+        plan: Sizes of the study.
+        axes: Names of `AXES`.
+        points: Names of single points, `AXIS/NAME`.
+        variants: Further variants, by label.
+
+    Raises:
+        RunError: An axis or a point is unknown.
+    """
+    known = points_with(variants)
+    unknown = [f"axis {name}" for name in axes if name not in AXES]
+    unknown += [f"point {name}" for name in points if name not in known]
+    if unknown:
+        raise RunError(
+            f"there is no {', '.join(unknown)}: the axes are {', '.join(AXES)}, the points "
+            f"{', '.join(known)}"
+        )
+    everything = not (axes or points or variants)
+    of_all = {OWN, *(AXES if everything else axes)}
+    judged = plan.n_galaxies * (plan.validation_fraction + plan.test_fraction)
+    names = []
+    for name, point in known.items():
+        if name != "reference" and name not in points and name.split("/")[0] not in of_all:
+            continue
+        if point.n_train > (there := (point.n_galaxies or plan.n_galaxies) - judged):
+            print(f"not made: {name}, as there are {there:,.0f} galaxies to train on")
+            continue
+        names.append(name)
+    return names
+
+
+def find(
+    results: str,
+    run: Path,
+    plan: Plan,
+    axes: Sequence[str] = (),
+    points: Sequence[str] = (),
+    seeds: Sequence[int] = (1, 2, 3),
+    variants: Mapping[str, Mapping] | None = None,
+) -> Result:
+    """Return the results of the study.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Sizes of the study.
+        axes: Names of the axes to make; all if neither points nor variants are named.
+        points: Names of single points to make.
+        seeds: Seeds of the trainings to make.
+        variants: Further variants to make: options of `studies.methods.FlowVariant` by label.
+    """
+
+    def make(place):
+        from studies.what_matters.variants import Variants
+
+        names = wanted(plan, axes, points, variants)
+        Variants(STUDY, plan, place, variants).make(names, seeds)
+
+    return STUDY.find(results, run, plan.settings, make)

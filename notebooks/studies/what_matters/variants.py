@@ -1,0 +1,129 @@
+"""The variants of the image model: how each is trained and compared with the reference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.provenance import provenance
+from galcfm.survey import Survey
+from studies import methods, picture_worth
+from studies.frame import Place, Study, SurveyPlan, Trainings, paired_gain
+from studies.methods import labelled
+from studies.what_matters.axes import REFERENCE, Point, points_with
+from studies.what_matters.pictures import altered, fewer
+
+__all__ = ["Variants"]
+
+
+class Variants:
+    """The points of the study, trained on one survey and kept in one place.
+
+    Arguments:
+        study: The study.
+        plan: Sizes of the study, a `studies.what_matters.Plan`.
+        place: Where results and models go.
+        variants: Further variants, by label.
+        progress: Whether bars are shown.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        plan: SurveyPlan,
+        place: Place,
+        variants: Mapping[str, Mapping] | None = None,
+        progress: bool = True,
+    ):
+        self.plan, self.place, self.progress = plan, place, progress
+        self.points = points_with(variants)
+        rows = {name: asdict(replace(point, label="")) for name, point in self.points.items()}
+        self.kept = Trainings(study, place, plan.settings, rows, _gain, group="points")
+        self.survey, self.reference = cache(self._survey), cache(self._reference)
+
+    def make(self, names: Sequence[str], seeds: Sequence[int]) -> dict:
+        """Make the points for each seed that are missing, and return the results."""
+        return self.kept.make(names, seeds, self.train)
+
+    def _survey(self, n_galaxies: int = 0) -> Survey:
+        """Return the survey with all ties, or a larger one that begins with it."""
+        plan = replace(self.plan, n_galaxies=n_galaxies or self.plan.n_galaxies)
+        return picture_worth.survey_of(picture_worth.ROWS["all"], plan, self.progress)
+
+    def survey_of(self, point: Point) -> Survey:
+        """Return the survey that a point is trained on."""
+        survey = self.survey()
+        if point.n_galaxies:
+            larger = self.survey(point.n_galaxies)
+            judged = survey.object_id[survey.catalogue["split"] != "train"]
+            # All galaxies that nothing is judged on.
+            mine = np.flatnonzero(~np.isin(larger.object_id.astype(str), judged.astype(str)))
+            held_out = labelled(survey, "validation")
+            table = pd.concat(
+                [larger.catalogue.iloc[mine].assign(split="train"), held_out.catalogue]
+            )
+            images = np.concatenate([larger.images[mine], held_out.images])
+            survey = Survey(table, images, survey.parameters, larger.name)
+        return altered(fewer(survey, point.n_train), point.pictures)
+
+    def fitted(self, point: Point, seed: int) -> methods.Method:
+        """Return the method of a point, trained."""
+        plan, train = self.plan, self.survey_of(point)
+        n = int((self.survey().catalogue["split"] == "train").sum())
+        mine = int((train.catalogue["split"] == "train").sum())
+        # As many steps, whatever the number of galaxies.
+        epochs = max(1, round((point.max_epochs or plan.max_epochs) * n / mine))
+        pixels = {
+            "crop": plan.image_crop,
+            "bin_factor": plan.image_bin,
+            "width": plan.encoder_width,
+            "descent": methods.Descent(
+                max_epochs=epochs, patience=epochs, batch_size=plan.batch_size, seed=seed
+            ),
+        }
+        network = {"hidden_width": plan.width, "depth": plan.depth}
+        options = {"encoder": "paper", **pixels, **network, **point.options}
+        if point.aligned:
+            alignment = replace(
+                methods.contrastive.ALIGNMENT, max_epochs=plan.alignment_epochs, seed=seed
+            )
+            flow = methods.AlignedFlow(encoder="vit", alignment=alignment, **pixels)
+            options["encoder"], _ = flow.aligned_encoder(train, self.place.work, self.progress)
+        method = methods.FlowVariant(**options).fit(train, progress=self.progress)
+        method.training["n_train"] = mine
+        return method
+
+    def _reference(self, seed: int) -> methods.Method:
+        return self.fitted(REFERENCE, seed)
+
+    def train(self, name: str, seed: int) -> tuple[dict, dict, pd.Series]:
+        """Train and evaluate a point for a seed, and return what `Trainings.keep` takes."""
+        point = self.points[name]
+        whole = point == REFERENCE or point.steps
+        method = self.reference(seed) if whole else self.fitted(point, seed)
+        test = altered(labelled(self.survey(), "test"), point.pictures)
+        steps = method.density_steps, method.steps
+        if point.steps:
+            method.density_steps = method.steps = point.steps
+        log_prob = method.log_prob(test.properties, test)
+        some = test.select(np.arange(min(1000, len(test))))
+        mean = method.sample(some, 64).mean(axis=1)
+        method.density_steps, method.steps = steps
+        rmse = np.sqrt(np.mean((mean - some.properties) ** 2, axis=0))
+        numbers = {
+            "log_prob": float(log_prob.mean()),
+            "rmse": dict(zip(PROPERTY_NAMES, rmse.round(5).tolist(), strict=True)),
+            "training": method.training,
+            "n_parameters": method.n_parameters,
+            "made": provenance(),
+        }
+        column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
+        return numbers, {"point": asdict(point)}, column
+
+
+def _gain(name: str, table: pd.DataFrame) -> dict:
+    """Return the gain of a point over the reference; empty for the reference itself."""
+    return {} if name == "reference" else paired_gain(table, name, "reference")
