@@ -146,7 +146,6 @@ def make_figures(n, with_images=True):
         "sets": {bands: {"any": of_set, "difference": difference} for bands in ("ugriz", "gri")},
         "exact": {"ugriz": {"difference": difference}},
     }
-    of_student = {"c2st": 0.52, "c2st_error": 0.01, "c2st_pooled": 0.51, "velocities": 4}
     return {
         "missing_bands": lambda: figures.missing_bands(missing, source=SOURCE),
         "replicated_photometry": lambda: figures.replicated_photometry(
@@ -165,11 +164,6 @@ def make_figures(n, with_images=True):
                 "grey": {"gain": -0.2, "standard_error": 0.01},
                 "residual network": {"gain": 0.02, "standard_error": 0.02},
             },
-            source=SOURCE,
-        ),
-        "student_accuracy": lambda: figures.student_accuracy(
-            {"student": {"4": of_student}, "teacher": {"1": of_student}},
-            allowed=0.53,
             source=SOURCE,
         ),
         "degeneracies": lambda: figures.degeneracies(planes, source=SOURCE),

@@ -1,4 +1,4 @@
-"""Studies of galaxies left out, of missing bands and of students: their parts, and small runs."""
+"""Studies of galaxies left out and of missing bands: their parts, and small runs."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import simulate_catalogue
 from galcfm.survey import Survey
-from studies import account, missing_bands, other_instruments, other_populations, students
+from studies import account, missing_bands, other_instruments, other_populations
 
 
 @pytest.fixture(scope="module")
@@ -114,21 +114,10 @@ def test_sets_of_bands_and_limits():
     assert limit.catalogue[others].equals(missing.catalogue[others])
 
 
-def test_the_pooled_test_finds_what_differs_and_nothing_else():
-    rng = np.random.default_rng(0)
-    a, b = (rng.normal(size=(20, 200, 3)) * [1, 2, 3] for _ in range(2))
-    assert students.pooled_accuracy(a, b) == pytest.approx(0.5, abs=0.03)
-    # No shift and no width: a shape.
-    bent = b.copy()
-    bent[..., 0] = np.sign(b[..., 0])
-    assert students.pooled_accuracy(a, bent) > 0.58
-
-
 @pytest.mark.parametrize(
     ("study", "made", "key"),
     [
         (missing_bands, "missing_bands", "sets"),
-        (students, "students", "student"),
         (other_populations, "other_populations", "trainings"),
     ],
 )
@@ -144,7 +133,6 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
             "limit": {},
             "exact": {bands: {} for bands in missing_bands.SETS[:6]},
         },
-        "students": {kind: {"1": {"c2st": 0.5}, "2": {}} for kind in ("student", "teacher")},
         "other_populations": {
             "trainings": {name: {"1": {}} for name in other_populations.TRAININGS}
         },
@@ -161,10 +149,6 @@ def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatc
     if study is missing_bands:
         monkeypatch.setattr(study, "load_model", lambda _: model)
         monkeypatch.setattr(study, "train", lambda *_, **__: pytest.fail("trained anew"))
-    if study is students:
-        monkeypatch.setattr(study, "load_model", lambda _: model)
-        monkeypatch.setattr(study, "distil", lambda *_, **__: model)
-        monkeypatch.setattr(study, "time_all", lambda *_: None)
     if study is other_populations:
         monkeypatch.setattr(study, "classes_of", lambda _: {"near": [True], "star-forming": [True]})
         monkeypatch.setattr(study, "kept_pictures", lambda *_, **__: toy_survey(40, 1))
@@ -182,26 +166,3 @@ def test_each_instrument_is_judged_on_its_own_survey(tmp_path, monkeypatch):
     survey = other_instruments.survey_of("LSST", account.SMALL, False)
     assert survey.catalogue["mag_r"].max() > 19
     assert other_instruments.run(tmp_path, account.SMALL, [1], progress=False) == results
-
-
-def test_the_tables_of_students_and_of_growing_catalogues():
-    coverage = {p: [0.68, 0.95] for p in PROPERTY_NAMES}
-    coverage["a_v"] = [0.62, 0.95]
-    of = {"c2st": 0.52, "c2st_error": 0.004, "c2st_pooled": 0.51, "coverage": coverage}
-    of |= {"n_covered": 5000}
-    teacher = {
-        "1": of | {"velocities": 4, "seconds": 0.003},
-        "12": of | {"velocities": 48, "seconds": 0.03},
-    }
-    results = {"student": {"1": of | {"velocities": 1, "seconds": 0.001}}, "teacher": teacher}
-    table = tables.students(results)
-    assert list(table.index) == ["student, jumps: 1", "teacher, steps: 1", "teacher, steps: 12"]
-    assert table["velocities"].tolist() == [1, 4, 48]
-    assert table["times as fast"].tolist() == ["30.0", "10.0", "1.0"]
-    # 0.62 is nine standard errors from 0.68.
-    assert (table["inside the band"] == "9 of 10").all()
-    assert table.loc["student, jumps: 1", "coverage 68 %"] == "0.620–0.680"
-    grown = {"galaxies": 1000, "seconds": 2e-3, "bytes": 345.6}
-    grown |= {"wall_seconds": 3.21, "peak_memory_mib": 1454}
-    row = tables.catalogue_growth([grown]).loc["1,000"]
-    assert row.tolist() == ["2.000", "346", "1,454", "3.2"]

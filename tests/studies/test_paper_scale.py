@@ -1,22 +1,76 @@
-"""The commands for a GPU, rehearsed small: they chain, stop in time, and go on."""
+"""The chapter at the paper's size, made small: its steps chain, resume, and take what is there."""
 
 import json
 import shutil
-import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from galcfm.figures import tables
+from galcfm import paths
+from galcfm.figures.tables.words import METRICS
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
 from galcfm.training import RECIPES, TrainingSettings
-from studies import paper_scale
-from studies.paper_scale import OUT_OF_TIME, extrapolated, load_scale, main
+from studies.frame import Place
+from studies.paper_scale import (
+    PAPERS_RECIPE,
+    STUDY,
+    WITH_REDSHIFT,
+    Plan,
+    extrapolated,
+    load_draws,
+    making,
+    tables,
+)
+
+PLAN = Plan(
+    recipe="rehearsal",
+    n_galaxies=120,
+    n_test=8,
+    n_samples=40,
+    n_kept=20,
+    n_kl_samples=20,
+    steps=10,
+    product_size=64,
+    throughput_images=64,
+)
 
 
-def rehearse(stage, folder, *options):
-    return main([stage, "--rehearse", "--folder", str(folder), *options])
+def place_in(folder) -> Place:
+    return Place(folder / "studies" / "one", folder / "studies" / "one" / "work")
+
+
+def models_in(folder):
+    (found,) = (folder / "studies").glob("paper_scale-models-*")
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(survey, tmp_path_factory):
+    """A folder of data in which the result has been made."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        use(folder, survey, patch)
+        making.make(STUDY, place_in(folder), PLAN)
+    return folder
+
+
+def use(folder, survey, patch):
+    """Take `survey` for the simulated one, and `folder` for that of all data."""
+    patch.setenv("GALCFM_DATA", str(folder))
+    patch.setattr(making, "published_folder", lambda: folder / "published")
+    survey.save(paths.survey_folder(f"paper-{PLAN.n_galaxies}"))
+    patch.setattr(making, "simulate_survey", lambda path, n, seed: Survey.load(path))
+
+
+@pytest.fixture
+def data(made, survey, tmp_path, monkeypatch):
+    """A copy of what has been made, for a test to change."""
+    shutil.copytree(made / "studies", tmp_path / "studies")
+    use(tmp_path, survey, monkeypatch)
+    return tmp_path
 
 
 def test_defaults_of_training_are_those_of_the_paper():
@@ -25,25 +79,18 @@ def test_defaults_of_training_are_those_of_the_paper():
     assert differing == {"seed"}
 
 
-def test_the_stages_chain(survey, tmp_path, monkeypatch):
-    survey.save(tmp_path / "survey")
-    for stage in ("train", "seeds", "throughput", "sample", "summarise"):
-        assert rehearse(stage, tmp_path) == 0
-    published = tmp_path / "published"
-    monkeypatch.setattr(paper_scale, "published_folder", lambda: published)
-    results, table, draws, shown, images = load_scale("rehearsal")
-    assert results["sampling"]["image"]["galaxies_per_second"] > 0
-    assert results["throughput"]["images_per_second"]["float32"] > 0
-    assert {"kde", "exact", "exact_kde_prior"} == set(results["image"]["delta_log_p"])
-    assert results["image"]["training"]["history"]["epoch"] == [0, 1]
-    assert set(results["gain"]["log_p_photometry"]) == {"1", "2", "3"}
-    assert results["command"].endswith("summarise --recipe rehearsal")
-    model = Posterior.load(published / "models" / "image")
-    trained = json.loads((tmp_path / "rehearsal" / "image" / "model.json").read_text())
-    description = json.loads((published / "models" / "image" / "model.json").read_text())
-    assert description["provenance"] == trained["provenance"]
-    assert description["metadata"]["command"].endswith("train --recipe rehearsal")
-    test = survey.split("test").select(range(paper_scale.REHEARSAL["n_test"]))
+def test_the_steps_chain(made, survey):
+    result = STUDY.read(place_in(made).folder)
+    found, (table, draws, shown, images) = result.content, load_draws(result)
+    assert found["throughput"]["images_per_second"]["float32"] > 0
+    assert {"kde", "exact", "exact_kde_prior"} == set(found["image"]["delta_log_p"])
+    assert found["image"]["training"]["history"]["epoch"] == [0, 1]
+    assert set(found["gain"]["log_p_photometry"]) == {"1", "2", "3"}
+    model = Posterior.load(result.path.parent / "models" / "image")
+    trained = Posterior.load(models_in(made) / "image")
+    assert model.weights_digest == trained.weights_digest
+    assert model.metadata["command"] == STUDY.command
+    test = survey.split("test").select(range(PLAN.n_test))
     np.testing.assert_array_equal(table["object_id"], test.object_id)
     expected = model.infer(test, n_samples=40, steps=10, progress=False)
     for name in PROPERTY_NAMES:
@@ -55,103 +102,115 @@ def test_the_stages_chain(survey, tmp_path, monkeypatch):
         np.testing.assert_allclose(shown["image"][name], of_three, **close)
     np.testing.assert_array_equal(images[0], test.images[0])
     assert draws["image"]["a_v"].attrs["units"] == "mag"
-    beside = tables.beside_the_paper(results)
+    for metric in METRICS:
+        kept = table[f"image/{metric}/exact"].mean()
+        assert kept == pytest.approx(found["image"][metric]["exact"]["mean"])
+
+
+def test_its_tables_show_it(made):
+    found = STUDY.read(place_in(made).folder).content
+    beside = tables.beside_the_paper(found)
     assert beside.loc["W of A_V [mag]", ("Paper, SDSS", "image")] == "0.1937"
-    distance = results["photometry"]["wasserstein"]["a_v"]["posterior_mean"]
+    distance = found["photometry"]["wasserstein"]["a_v"]["posterior_mean"]
     ours = beside.loc["W of A_V [mag]", ("simulated survey", "photometry")]
     assert float(ours) == pytest.approx(distance, abs=5e-5)
-    assert tables.trainings(results).loc["epochs at most"].to_list() == [2, 2]
-    assert list(tables.histories(results)["model"]) == ["photometry"] * 2 + ["image"] * 2
-    rate = results["sampling"]["image"]["galaxies_per_second"]
-    of = tables.costs({"small": results}).loc["image, 40 draws, 10 steps [galaxies/s]", "small"]
+    assert tables.trainings(found).loc["epochs at most"].to_list() == [2, 2]
+    assert list(tables.histories(found)["model"]) == ["photometry"] * 2 + ["image"] * 2
+    rate = found["sampling"]["image"]["galaxies_per_second"]
+    of = tables.costs(found).loc["image, 40 draws, 10 steps [galaxies/s]"].item()
     assert float(of) == pytest.approx(rate, abs=0.005)
 
 
-def test_draws_are_known_by_the_weights_of_their_model(survey, tmp_path, monkeypatch):
-    survey.save(tmp_path / "survey")
-    for stage in ("train", "sample"):
-        assert rehearse(stage, tmp_path) == 0
-    drawn = [tmp_path / "rehearsal" / f"posteriors_{name}.nc" for name in ("photometry", "image")]
-    before = [path.stat().st_mtime_ns for path in drawn]
-    folder = tmp_path / "rehearsal" / "image"
-    model = Posterior.load(folder)
+def test_what_was_interrupted_resumes(data):
+    """Neither models nor draws are made again, unless their model is another."""
+    place, models = place_in(data), models_in(data)
+    before = STUDY.read(place.folder).content
+    drawn = [place.work / f"posteriors_{name}.nc" for name in ("photometry", "image")]
+
+    def times(files):
+        return [path.stat().st_mtime_ns for path in files]
+
+    kept = [*models.rglob("training.csv"), *drawn]
+    assert len(kept) == 7
+    done = times([*kept, STUDY.path(place.folder)])
+    making.make(STUDY, place, PLAN)
+    assert times([*kept, STUDY.path(place.folder)]) == done
+    STUDY.path(place.folder).unlink()
+    making.make(STUDY, place, PLAN)
+    assert times(kept) == done[:-1]
+    after = STUDY.read(place.folder).content
+    for name in ("gain", "comparison", "sampling", "image"):
+        assert after[name] == before[name]
+    model = Posterior.load(models / "image")
     model.flow.network.output.bias.data += 0.1
-    model.save(folder)
-    with pytest.raises(ValueError, match="draws of another image model: call sample first"):
-        rehearse("summarise", tmp_path)
-    assert rehearse("sample", tmp_path) == 0
-    after = [path.stat().st_mtime_ns for path in drawn]
-    assert (after[0] == before[0], after[1] > before[1]) == (True, True)
+    model.save(models / "image")
+    STUDY.path(place.folder).unlink()
+    making.make(STUDY, place, PLAN)
+    changed = np.array(times(drawn)) > np.array(done[-3:-1])
+    assert changed.tolist() == [False, True]
 
 
-def test_a_published_image_model_is_not_trained_again(survey, tmp_path, monkeypatch):
-    survey.save(tmp_path / "survey")
-    for stage in ("train", "sample", "summarise"):
-        assert rehearse(stage, tmp_path) == 0
-    folder, published = tmp_path / "rehearsal", tmp_path / "published" / "models" / "image"
-    before = Posterior.load(folder / "image").weights_digest
+def test_other_numbers_of_draws_train_nothing(data):
+    before = [path.stat().st_mtime_ns for path in models_in(data).rglob("*.safetensors")]
+    place = Place(data / "studies" / "two", data / "studies" / "two" / "work")
+    making.make(STUDY, place, replace(PLAN, n_samples=24))
+    assert STUDY.read(place.folder).content["sampling"]["n_samples"] == 24
+    after = [path.stat().st_mtime_ns for path in models_in(data).rglob("*.safetensors")]
+    assert after == before
+
+
+def test_a_published_image_model_is_not_trained_again(data):
+    place, models = place_in(data), models_in(data)
+    shutil.copytree(place.folder / "models", data / "published" / "models")
+    published = Posterior.load(data / "published" / "models" / "image").weights_digest
     # As in a fresh clone.
-    shutil.rmtree(folder)
-    assert rehearse("train", tmp_path) == 0
-    assert Posterior.load(folder / "image").weights_digest == before
-    assert not (folder / "image" / "training.csv").exists()
-    assert (folder / "photometry" / "training.csv").exists()
-    description = (published / "model.json").read_bytes()
-    for stage in ("sample", "summarise"):
-        assert rehearse(stage, tmp_path) == 0
-    assert (published / "model.json").read_bytes() == description
-    monkeypatch.setattr(paper_scale, "published_folder", lambda: tmp_path / "published")
-    results = load_scale("rehearsal")[0]
-    assert set(tables.histories(results)["model"]) == {"photometry"}
-    # One that was trained otherwise is.
-    shutil.rmtree(folder)
-    assert rehearse("train", tmp_path, "--max-epochs", "1") == 0
-    assert (folder / "image" / "training.csv").exists()
+    shutil.rmtree(data / "studies")
+    making.make(STUDY, place, PLAN)
+    assert Posterior.load(models / "image").weights_digest == published
+    assert not (models / "image" / "training.csv").exists()
+    assert (models / "photometry" / "training.csv").exists()
+    found = STUDY.read(place.folder).content
+    assert set(tables.histories(found)["model"]) == {"photometry"}
+    # One that was trained otherwise, or on another survey, is.
+    recipe = RECIPES["rehearsal"]
+    survey = Survey.load(paths.survey_folder(f"paper-{PLAN.n_galaxies}"))
+    folder = data / "published" / "models" / "image"
+    assert making.trained_alike(folder, recipe, survey)
+    assert not making.trained_alike(folder, replace(recipe, max_epochs=1), survey)
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description["metadata"]["survey"] = "another"
+    paths.write_json(folder / "model.json", description)
+    assert not making.trained_alike(folder, recipe, survey)
 
 
-def test_a_budget_of_epochs_is_kept(survey, tmp_path):
-    survey.save(tmp_path / "survey")
-    assert rehearse("train", tmp_path, "--max-epochs", "1") == 0
-    image = Posterior.load(tmp_path / "rehearsal" / "image")
-    assert image.metadata["settings"]["max_epochs"] == 1
+def test_a_training_alone_has_its_budget_and_draws_nothing(data):
+    plan = PLAN.training_only("rehearsal", max_epochs=1)
+    place = Place(data / "studies" / "own", data / "studies" / "own" / "work")
+    making.make(PAPERS_RECIPE, place, plan)
+    found = PAPERS_RECIPE.read(place.folder).content
+    assert found["image"]["training"]["history"]["epoch"] == [0]
+    assert found["photometry"]["training"]["history"]["epoch"] == [0, 1]
+    assert [path.name for path in place.folder.iterdir()] == ["papers_recipe.json"]
+    assert tables.trainings(found).loc["epochs at most"].to_list() == [2, 1]
 
 
-def test_a_stage_out_of_time_is_called_again(survey, tmp_path, monkeypatch):
-    survey.save(tmp_path / "survey")
-
-    def slow(folder, sizes, recipe):
-        signal.pause()
-
-    monkeypatch.setitem(paper_scale.STAGES, "train", slow)
-    assert rehearse("train", tmp_path, "--limit-seconds", "0.05") == OUT_OF_TIME
-    monkeypatch.undo()
-    assert rehearse("train", tmp_path, "--limit-seconds", "600") == 0
-
-
-def test_what_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(paper_scale, "find_spec", lambda name: None if name == "pyarrow" else name)
-    with pytest.raises(SystemExit, match="train needs pyarrow, not installed here"):
-        rehearse("train", "anywhere")
-
-
-def test_models_may_be_told_the_redshift(survey, tmp_path):
-    survey.save(tmp_path / "survey")
-    assert rehearse("train", tmp_path, "--redshift") == 0
-    folder = tmp_path / "rehearsal_redshift"
-    assert Posterior.load(folder / "image").use_redshift
-    assert rehearse("publish", tmp_path, "--redshift") == 0
-    model = Posterior.load(tmp_path / "published" / "models" / "image_redshift")
-    told = "python -m studies.paper_scale train --recipe rehearsal --redshift"
-    assert model.metadata["command"] == told
+def test_the_redshift_may_be_an_input(data, survey):
+    without, plan = models_in(data), PLAN.training_only("rehearsal", use_redshift=True)
+    place = Place(data / "studies" / "z", data / "studies" / "z" / "work")
+    making.make(WITH_REDSHIFT, place, plan)
+    model = Posterior.load(place.folder / "models" / "image_redshift")
+    assert model.use_redshift
     test = survey.split("test")
+    (folder,) = {*(data / "studies").glob("paper_scale-models-*")} - {without}
     photometry = Posterior.load(folder / "photometry")
     of_test = [
         m.log_prob_from(test.properties, m.encode_survey(test), 48).double().mean()
         for m in (model, photometry)
     ]
-    gain = float(of_test[0] - of_test[1])
-    assert model.metadata["gain"]["n_test"] == len(test)
-    assert model.metadata["gain"]["gain"] == pytest.approx(gain, abs=1e-5)
+    gain = WITH_REDSHIFT.read(place.folder).content["gain"]
+    assert model.metadata["gain"] == gain
+    assert gain["n_test"] == len(test)
+    assert gain["gain"] == pytest.approx(float(of_test[0] - of_test[1]), abs=1e-5)
 
 
 def test_a_learning_curve_is_extrapolated_by_its_law():
@@ -161,6 +220,6 @@ def test_a_learning_curve_is_extrapolated_by_its_law():
     truth = 0.8 + 0.3 * 200**-0.7
     assert found["loss"] == pytest.approx(truth, abs=5 * found["standard_error"])
     assert found["standard_error"] < 0.003
-    with pytest.raises(ValueError, match="4 epochs tell no curve"):
-        extrapolated({"validation_loss": [1.0, 0.9, 0.85, 0.84]}, 200)
     assert found["still_to_fall"] == pytest.approx(found["best"] - found["loss"])
+    with pytest.raises(ValueError, match="4 epochs do not determine a learning curve"):
+        extrapolated({"validation_loss": [1.0, 0.9, 0.85, 0.84]}, 200)

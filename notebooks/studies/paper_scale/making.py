@@ -125,7 +125,7 @@ def trained_alike(model: Path, recipe: Recipe, survey: Survey) -> bool:
     if not (model / "model.json").exists():
         return False
     found = json.loads((model / "model.json").read_text(encoding="utf-8"))
-    same_survey = found["metadata"].get("survey") == survey.name
+    same_survey = found["metadata"].get("survey") == Path(survey.name).name
     return same_survey and found["metadata"].get("settings") == asdict(recipe.settings("image"))
 
 
