@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment  # PyTorch brings it
 
 from galcfm.metrics import coverage
 from galcfm.posterior.inputs import ModelError
 from galcfm.properties import BANDS, PROPERTIES
-from galcfm.survey.cards import BIBTEX, TAGS, card, library, table
+from galcfm.survey.cards import BIBTEX, TAGS, library
 
 __all__ = ["download", "measure", "model_card", "push", "write_card"]
 
 FILES = ("model.json", "model.safetensors", "range.safetensors")
+CARD = Path(__file__).with_name("model_card.md")
 LEVELS = (0.5, 0.68, 0.95)
 
 
@@ -53,32 +55,14 @@ def download(name: str, revision: str | None, options: dict) -> str:
 
 @contextmanager
 def _in_a_sentence(what: str):
-    """Turn the errors of the Hub into one that says what to do."""
+    """Turn an error of the Hub into one that says what to do."""
     from huggingface_hub import errors
 
-    # The first that fits is taken: special ones stand above general ones.
-    remedies = {
-        errors.GatedRepoError: "its owner must grant access: ask on its page, and give token",
-        errors.RevisionNotFoundError: "there is no such revision: name a branch, tag or commit",
-        errors.RepositoryNotFoundError: "there is none of this name, or it is not yours to see: "
-        "check the name, and give token",
-        errors.HFValidationError: 'that is no name on the Hub: write "owner/name"',
-        errors.LocalTokenNotFoundError: "you are not logged in: run `hf auth login`, or give token",
-        errors.LocalEntryNotFoundError: "the Hub cannot be reached, and no copy is here: check the "
-        "network",
-    }
-    remote = (errors.HTTPError, ConnectionError, TimeoutError)
     try:
         yield
-    except tuple(remedies) as error:
-        remedy = next(text for kind, text in remedies.items() if isinstance(error, kind))
-        raise ModelError(f"{what}: {remedy}") from error
-    except errors.HfHubHTTPError as error:
-        status = error.response.status_code
-        refused = "give a token that allows it" if status in (401, 403) else "try again later"
-        raise ModelError(f"{what}: the Hub answers {status}: {refused}") from error
-    except remote as error:
-        raise ModelError(f"{what}: the Hub cannot be reached: check the network") from error
+    except (errors.HTTPError, errors.HFValidationError, OSError) as error:
+        said = " ".join(str(error).split())
+        raise ModelError(f"{what}: check the name, the token and the network ({said})") from error
 
 
 def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int = 0) -> dict:
@@ -128,69 +112,33 @@ def write_card(posterior, folder: Path | str, name: str) -> None:
 
 
 def model_card(posterior, name: str) -> str:
-    """The card of a model in the Hub's format: intended use, population, calibration, limits.
+    """Return a model's card in the Hub's format: intended use, population, calibration, limits.
 
     Arguments:
-        posterior: the model; its `metadata` say how it was trained and, as `evaluation`, what
+        posterior: The model; its `metadata` say how it was trained and, as `evaluation`, what
             `measure` found.
-        name: of the model; on the Hub `"owner/name"`.
+        name: Name of the model; on the Hub `"owner/name"`.
 
     Returns:
         Markdown with a head of YAML.
     """
-    known = posterior.metadata
-    short = name.rpartition("/")[2]
-    source = f'from_hub("{name}")' if "/" in name else f'load("data/published/models/{name}")'
-    settings = posterior.architecture | known.get("settings", {})
-    made = [f"`{known[k]}`" for k in ("command", "date") if k in known]
-    return card(
-        _facts(short, known.get("evaluation")),
-        f"# {short}",
-        f"The joint posterior of five galaxy properties given {_inputs(posterior)}: a conditional "
-        "flow of galcfm, the companion to *Improving Posterior Inference of Galaxy Properties with "
-        "Image-Based Conditional Flow Matching* ([arXiv 2512.05078]"
-        "(https://arxiv.org/abs/2512.05078)).",
-        "## Intended use",
-        "```python\nfrom galcfm import Posterior\n\n"
-        f"posterior = Posterior.{source}\n"
-        f"samples = posterior.sample({_arguments(posterior)})  # (n, 1000, 5)\n```",
-        f"Magnitudes are AB, of whole galaxies, with Galactic extinction removed, in "
-        f"{', '.join(BANDS)}."
-        + " One that is NaN is missing; one whose error is infinite is an upper limit of the flux."
-        * (posterior.missing_bands and posterior.use_magnitude_errors)
-        + " Cutouts are uint8, 128×128 pixels of 0.396″, channels i, r, g." * posterior.uses_images
-        + " `posterior.out_of_range` says of each galaxy whether it is like those of the training."
-        * bool(posterior.ranges),
-        "It is meant for learning the method, for comparing it with others, and for trying an "
-        "analysis before it meets real data. It is not meant for galaxies unlike those of the "
-        "training, nor, where these are simulated, for measuring real galaxies.",
-        "## Population",
-        f"It was trained on {known.get('n_train', 'an unknown number of')} galaxies of "
-        f"`{known.get('survey', 'a survey without a name')}`. Their mean and standard deviation:",
-        table(
-            ["property", "unit", "mean", "deviation", "meaning"],
-            [
-                [f"`{p.name}`", p.unit, f"{mean:.2f}", f"{std:.2f}", p.description]
-                for p, mean, std in zip(
-                    PROPERTIES, posterior.property_mean, posterior.property_std, strict=True
-                )
-            ],
-        ),
-        "## Calibration",
-        *_calibration(known.get("evaluation")),
-        "## Limits",
-        "The population of the training is the prior: elsewhere the model extrapolates, and its "
-        "posteriors do not show it. The flow's path has a width, by which its posteriors are those "
-        f"of a perfect flow blurred by {posterior.architecture['sigma']:g} of the deviations above."
-        " Errors of the magnitudes beyond those of the training galaxies are not in its posteriors."
-        " It was trained once: another training gives slightly other posteriors.",
-        "## Training",
-        table(["setting", "value"], [[f"`{k}`", f"`{v}`"] for k, v in settings.items()]),
-        f"Made by {', '.join(made)}. " * bool(made)
-        + "`model.json` names the commit, the versions and the machine.",
-        "## Licence and citation",
-        "BSD 3-Clause. To cite this model, cite the paper and the software:",
-        BIBTEX,
+    known, short = posterior.metadata, name.rpartition("/")[2]
+    found = known.get("evaluation")
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    template = environment.from_string(CARD.read_text(encoding="utf-8"))
+    return template.render(
+        facts=_facts(short, found).to_yaml(line_break="\n"),
+        short=short,
+        source=f'from_hub("{name}")' if "/" in name else f'load("data/published/models/{name}")',
+        inputs=_inputs(posterior),
+        arguments=_arguments(posterior),
+        bands=", ".join(BANDS),
+        model=posterior,
+        population=zip(PROPERTIES, posterior.property_mean, posterior.property_std, strict=True),
+        found=found,
+        settings=posterior.architecture | known.get("settings", {}),
+        made=", ".join(f"`{known[k]}`" for k in ("command", "date") if k in known),
+        bibtex=BIBTEX,
     )
 
 
@@ -212,70 +160,35 @@ def _arguments(posterior) -> str:
     )
 
 
-def _calibration(found: dict | None) -> list[str]:
-    if found is None:
-        return ["It was not measured: try the model on galaxies with known properties before use."]
-    errors = [(level * (1 - level) / found["n"]) ** 0.5 for level in found["levels"]]
-    return [
-        f"Measured on {found['n']} galaxies of `{found['survey']}` that it was not trained on. "
-        + (
-            f"The mean exact log-density of their truths is {found['log_prob']:.2f} ± "
-            f"{found['log_prob_error']:.2f} nat, per unit of each property. "
-            if "log_prob" in found
-            else "Its draws have no density: it is a student, which makes them in few jumps. "
-        )
-        + "Shares of the truths in "
-        "the central credible intervals, which are the levels themselves where a model is "
-        "calibrated:",
-        table(
-            ["property", *(f"{100 * level:.0f} %" for level in found["levels"])],
-            [
-                *(
-                    [f"`{name}`", *(f"{100 * share:.1f} %" for share in shares)]
-                    for name, shares in found["coverage"].items()
-                ),
-                ["error by numbers", *(f"{100 * error:.1f} %" for error in errors)],
-            ],
-        ),
-        f"Measured on {found['date']}, with the galaxies that galcfm gave then: what has changed "
-        "in them since the training is in these numbers."
-        if "date" in found
-        else "",
-    ]
-
-
 def _facts(name: str, found: dict | None):
-    """What the Hub itself reads of a card."""
+    """Return what the Hub itself reads of a card."""
     hub = library("huggingface_hub", ModelError)
-    results = {} if found is None else {"model_name": name, "eval_results": []}
-    for kind, label, value in _numbers(found):
-        results["eval_results"].append(
-            hub.EvalResult(
-                task_type="tabular-regression",
-                task_name="posterior inference",
-                dataset_type="galcfm",
-                dataset_name=found["survey"],
-                metric_type=kind,
-                metric_name=label,
-                metric_value=value,
-            )
+    numbers = []
+    if found is not None:
+        off = np.array(list(found["coverage"].values())) - found["levels"]
+        numbers.append(
+            ("coverage", "largest departure of a coverage from its level", round(abs(off).max(), 3))
         )
+        if "log_prob" in found:
+            numbers.insert(
+                0, ("log_prob", "mean log-density of the truth [nat]", found["log_prob"])
+            )
+    results = [
+        hub.EvalResult(
+            task_type="tabular-regression",
+            task_name="posterior inference",
+            dataset_type="galcfm",
+            dataset_name=found["survey"],
+            metric_type=kind,
+            metric_name=label,
+            metric_value=float(value),
+        )
+        for kind, label, value in numbers
+    ]
     return hub.ModelCardData(
         license="bsd-3-clause",
         library_name="galcfm",
         pipeline_tag="tabular-regression",
         tags=TAGS,
-        **results,
+        **({"model_name": name, "eval_results": results} if results else {}),
     )
-
-
-def _numbers(found: dict | None):
-    if found is not None:
-        if "log_prob" in found:
-            yield "log_prob", "mean log-density of the truth [nat]", found["log_prob"]
-        worst = max(
-            abs(share - level)
-            for shares in found["coverage"].values()
-            for share, level in zip(shares, found["levels"], strict=True)
-        )
-        yield "coverage", "largest departure of a coverage from its level", round(worst, 3)

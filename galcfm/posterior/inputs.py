@@ -16,7 +16,7 @@ import torch
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey.images import IMAGE_SHAPE
 
-MAGNITUDE_UNITS = ("", "mag", "mag(AB)", "ABmag")
+UNITS = ("", "mag", "mag(AB)", "ABmag", "dex")
 
 
 class ModelError(ValueError):
@@ -52,30 +52,22 @@ class Observation:
         Raises:
             ModelError: An input has a wrong shape or type, is missing, or is not used.
         """
-        magnitudes = plain_numbers(
-            "magnitudes", self.magnitudes, (None, len(BANDS)), MAGNITUDES, gaps=gaps
-        )
-        for name, used, shape in (
-            ("redshift", redshift, (len(magnitudes),)),
-            ("magnitude_errors", magnitude_errors, magnitudes.shape),
-        ):
-            kind, given = name.replace("_", " "), getattr(self, name) is not None
-            if used and not given:
+        wanted = (None, len(BANDS))
+        magnitudes = plain_numbers("magnitudes", self.magnitudes, wanted, MAGNITUDES, gaps=gaps)
+        n = len(magnitudes)
+
+        def used(name: str, is_used: bool, shape: tuple, columns=(), gaps=False):
+            values, kind = getattr(self, name), name.replace("_", " ")
+            if is_used and values is None:
                 raise ModelError(f"this model was trained with {kind}s: give {name} {shape}")
-            if given and not used:
+            if not is_used and values is not None:
                 raise ModelError(f"this model was trained without {kind}s: leave {name} out")
+            return plain_numbers(name, values, shape, columns, gaps=gaps) if is_used else None
+
         return (
             magnitudes,
-            plain_numbers("redshift", self.redshift, (len(magnitudes),)) if redshift else None,
-            plain_numbers(
-                "magnitude_errors",
-                self.magnitude_errors,
-                magnitudes.shape,
-                MAGNITUDE_ERRORS,
-                gaps=gaps,
-            )
-            if magnitude_errors
-            else None,
+            used("redshift", redshift, (n,)),
+            used("magnitude_errors", magnitude_errors, (n, len(BANDS)), MAGNITUDE_ERRORS, gaps),
         )
 
     def at_each_redshift(self) -> list["Observation"]:
@@ -109,58 +101,57 @@ def usable_device(device: str | torch.device | None) -> torch.device:
 def plain_array(
     name: str, values, columns: Sequence[str] = (), *, gaps: bool = False
 ) -> np.ndarray:
-    """The values of an array of any library.
+    """Return the values of an array of any library.
 
     Arguments:
-        name: of the argument, for messages.
-        values: array, tensor, table or nested list.
-        columns: of a table, in the order that is needed.
-        gaps: values may be masked, and become NaN.
+        name: Name of the argument, for messages.
+        values: Array, tensor, table or nested list.
+        columns: Columns of a table, in the order that is needed.
+        gaps: Whether values may be masked, and become NaN.
 
     Raises:
-        ModelError: a value is masked, a table lacks a column, or there is a unit of another kind.
+        ModelError: A value is masked, a table lacks a column, or there is a unit of another kind.
     """
     unit = getattr(values, "unit", None)
-    if unit is not None and str(unit) not in (*MAGNITUDE_UNITS, "dex"):
+    if unit is not None and str(unit) not in UNITS:
         raise ModelError(
             f"{name} is in {unit}: plain numbers are needed, magnitudes in AB mag; convert it "
             "(galcfm.Survey.from_table does so for tables of fluxes)"
         )
-    if hasattr(values, "columns") and hasattr(values, "to_numpy"):
+    if hasattr(values, "columns"):
         missing = [column for column in columns if column not in values.columns]
         if missing or not columns:
+            lacks = f" without {', '.join(missing)}" if missing else ""
             raise ModelError(
-                f"{name} is a table"
-                + (f" without {', '.join(missing)}" if missing else "")
-                + ": give an array, or the columns under these names"
+                f"{name} is a table{lacks}: give an array, or the columns under these names"
             )
-        values = values[list(columns)].to_numpy()
-    elif hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    elif hasattr(values, "to_numpy"):
+        values = values[list(columns)]
+    if hasattr(values, "to_numpy"):
         values = values.to_numpy()
-    masked = getattr(values, "mask", None)
-    if masked is not None and np.any(masked):
-        if gaps:
-            bare = getattr(values, "unmasked", getattr(values, "data", values))
-            return np.where(masked, np.nan, getattr(bare, "value", bare))
-        row = int(np.argwhere(np.broadcast_to(masked, np.shape(values)))[0][0])
+    elif isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+    mask = getattr(values, "mask", None)
+    try:
+        array = np.asarray(getattr(values, "unmasked", values))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} is no array ({error}): all rows need the same length") from error
+    if mask is None or not np.any(mask):
+        return array
+    if not gaps:
+        row = int(np.argwhere(np.broadcast_to(mask, array.shape))[0][0])
         raise ModelError(
             f"{name} is masked in row {row}: a masked value is missing; remove these galaxies"
         )
-    try:
-        return np.asarray(getattr(values, "unmasked", getattr(values, "value", values)))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{name} is no array ({error}): all rows need the same length") from error
+    return np.where(mask, np.nan, array)
 
 
 def plain_numbers(
     name: str, values, shape: Sequence, columns: Sequence[str] = (), *, gaps: bool = False
 ) -> np.ndarray:
-    """Values as float64 of a shape in which `None` stands for any length.
+    """Return values as float64 of a shape in which `None` stands for any length.
 
     Raises:
-        ModelError: as `plain_array`, or they are no numbers or of another shape.
+        ModelError: See `plain_array`; or the values are not numbers, or of another shape.
     """
     array = plain_array(name, values, columns, gaps=gaps)
     if array.dtype.kind not in "iuf":
@@ -175,35 +166,21 @@ def plain_numbers(
 
 
 def plain_images(images, n: int) -> np.ndarray:
-    """Cutouts as uint8 `(n, 128, 128, 3)`.
+    """Return cutouts as uint8 `(n, 128, 128, 3)`.
 
     Raises:
-        ModelError: they are of another kind, size, order or number, or masked.
+        ModelError: They are of another kind, size, order or number, or masked.
     """
     if images is None:
         raise ModelError("this is an image model: give images (n, 128, 128, 3)")
-    images = plain_array("images", images)
-    needed = (n, *IMAGE_SHAPE)
-    if images.shape == needed and images.dtype == np.uint8:
-        return images
-    if images.ndim == 4 and images.shape[1:] == (IMAGE_SHAPE[2], *IMAGE_SHAPE[:2]):
-        remedy = "channels come last: images.transpose(0, 2, 3, 1)"
-    elif images.dtype != np.uint8:
-        remedy = "uint8 from 0 to 255 is needed, the values of the JPEG or of galcfm.survey.images"
-    elif images.ndim != 4:
-        remedy = "one picture needs images[None]"
-    elif images.shape[3] != IMAGE_SHAPE[2]:
-        remedy = "the three channels i, r, g are needed: drop others, e.g. images[..., :3]"
-    elif len(images) != n:
-        remedy = "one a galaxy is needed"
-    else:
-        remedy = (
-            "cutouts of 128×128 pixels of 0.396 arcsec are needed; Survey.from_table(cutouts=…, "
-            "pixel_scale=…) makes them of others"
+    images, needed = plain_array("images", images), (n, *IMAGE_SHAPE)
+    if images.dtype != np.uint8 or images.shape != needed:
+        raise ModelError(
+            f"images are {images.dtype} {images.shape} for {n} galaxies: uint8 {needed} is needed, "
+            "from 0 to 255, one cutout per galaxy of 128×128 pixels of 0.396 arcsec, channels "
+            "i, r, g last; Survey.from_table(cutouts=…, pixel_scale=…) makes them of others"
         )
-    raise ModelError(
-        f"images are {images.dtype} {images.shape} for {n} galaxies, not uint8 {needed}: {remedy}"
-    )
+    return images
 
 
 def whole_number(name: str, value, least: int = 1) -> int:
