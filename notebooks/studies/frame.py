@@ -475,8 +475,7 @@ class Trainings:
                 name: rows[name] | (self.of_row(name, table) if name in self.row_keys else {})
                 for name in sorted(rows, key=order.index)
             }
-            with replacing(self.table) as temporary:
-                table.to_parquet(temporary, compression="zstd")
+            write_table(self.table, table)
             self.study.store(self.place.folder, results, self.key)
 
 
@@ -532,6 +531,20 @@ def survey_of_run(run: Path) -> Survey:
     """Return the survey that the models of a run were trained on."""
     description = json.loads((run / "photometry" / "model.json").read_text(encoding="utf-8"))
     return Survey.load(survey_folder(description["metadata"]["survey"]))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of a result as Parquet, whole or not at all.
+
+    It is compressed as far as it goes without loss: the repository keeps it.
+
+    Arguments:
+        path: Path of the file.
+        table: Table to write.
+    """
+    smallest = {"compression": "zstd", "compression_level": 22, "use_dictionary": False}
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, **smallest)
 
 
 def kept_table(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:

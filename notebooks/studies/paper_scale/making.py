@@ -33,7 +33,7 @@ from galcfm.training import Recipe, TrainingSettings, train_models
 from galcfm.training.data import TrainingData
 from galcfm.training.posterior_training import FlowLoop
 from galcfm.training.processes import start_fabric
-from studies.frame import Place, Study, over_trainings
+from studies.frame import Place, Study, over_trainings, write_table
 from studies.paper_scale import MODELS, STUDY, WITH_REDSHIFT, Plan
 
 PAPERS_GALAXIES = 106_800
@@ -253,8 +253,7 @@ def evaluate(results: dict, study, place, plan, survey, test, models, prior) -> 
         for metric in ("delta_log_p", "d_kl"):
             for kind, values in galaxies[metric].items():
                 table[f"{name}/{metric}/{kind}"] = values
-    with replacing(place.folder / f"{study.name}.parquet") as temporary:
-        table.to_parquet(temporary, compression="zstd")
+    write_table(place.folder / f"{study.name}.parquet", table)
     shown = sorted({*range(N_SHOWN), *spread_galaxies(test.properties, 6).tolist()})
     with replacing(place.folder / f"{study.name}_pictures.npz") as temporary:
         np.savez_compressed(temporary, rows=shown, images=test.images[shown])
