@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from galcfm.flow import FAST_STEPS
 from galcfm.metrics import rank_statistics
-from galcfm.paths import replacing, survey_folder
+from galcfm.paths import survey_folder
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import array_digest
@@ -21,7 +21,7 @@ from galcfm.survey import Survey
 from studies.calibration import STUDY, Plan
 from studies.calibration.ranks import QUANTITIES, hpd_ranks, reference_points, tarp_ranks
 from studies.calibration.variants import VARIANTS, members_of
-from studies.frame import chosen, kept_catalogue, models_digest, survey_of_run
+from studies.frame import chosen, kept_catalogue, models_digest, survey_of_run, write_table
 
 __all__ = ["add_variants", "make", "rank_galaxies"]
 
@@ -204,7 +204,6 @@ def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -
         ranks = dict.fromkeys((*QUANTITIES, "hpd_smoothed"), np.uint8)
         for column, values in found.astype(ranks).items():
             table[f"{name}/{column}"] = values if column in ranks else values.astype(np.float32)
-        with replacing(table_path) as temporary:
-            table.to_parquet(temporary, index=False)
+        write_table(table_path, table)
         results = STUDY.store(folder, results, key)
     return results

@@ -9,7 +9,6 @@ import pandas as pd
 from scipy.stats import gaussian_kde
 from tqdm import tqdm
 
-from galcfm.paths import replacing
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
@@ -18,6 +17,7 @@ from studies.exact.latents import Light
 from studies.exact.particles import ExactPosterior, log_likelihood
 from studies.exact.stages import Stages
 from studies.exact.summary import summarise
+from studies.frame import write_table
 
 __all__ = ["classifier_accuracy", "compare", "make"]
 
@@ -158,9 +158,6 @@ def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
         "seconds": round(time.monotonic() - started),
     }
     for name, content in {f"{STUDY.name}.parquet": table, DRAWS: draws}.items():
-        with replacing(folder / name) as temporary:
-            numbers = content.select_dtypes("float64").columns
-            content.astype(dict.fromkeys(numbers, "float32")).to_parquet(
-                temporary, compression="zstd"
-            )
+        numbers = content.select_dtypes("float64").columns
+        write_table(folder / name, content.astype(dict.fromkeys(numbers, "float32")))
     return STUDY.store(folder, result, key)
