@@ -24,15 +24,28 @@
 # seen, and the truth of each is known as it would be measured.
 #
 # The recipe of the `quick` profile was chosen on 5,000 other galaxies; those
-# of this chapter only judge it. They were ranked once, under the models of
-# that profile and variants of their training, by the command
-# `python -m studies.calibration`; this chapter reads the ranks and
-# tests them.
+# of this chapter only test it. We ranked them once, under the models of that
+# profile and variants of their training, and this chapter reads the ranks.
+#
+# With `results = "made"` it simulates and ranks galaxies now, under the models
+# of your own run: `n_galaxies` and `n_draws` set the size of the tests, and
+# `variants` names the trainings that are compared, such as `image_longer`; an
+# unknown name is answered with the list of all. For example, in a minute:
+#
+#     papermill notebooks/06_calibration.ipynb out.ipynb -p results made \
+#         -p n_galaxies 500 -y "variants: [photometry]"
+#
+# All variants take an hour and a half on two cores.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
+results = "published"  # or "made": now, as below, into the run's folder
+n_galaxies = 5000  # galaxies that are simulated for the tests
+n_draws = 31  # posterior draws per galaxy, at most 255
+seed = 608  # seed of the galaxies
+variants = []  # names of the trainings that are compared; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -42,22 +55,23 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import Posterior, Survey, figures, paths, runs
-from galcfm.figures import tables
-from galcfm.flow import FAST_STEPS
+from galcfm import paths, runs, stored_posteriors
 from galcfm.metrics import rank_statistics
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.survey import Survey
 from studies import calibration
+from studies.calibration import figures, ranks
 
 folder = runs.open_run("06_calibration", globals())
-published = paths.published_folder() / "calibration.json"
-stored = json.loads(published.read_text())
-galaxies = pd.read_parquet(published.with_suffix(".parquet"))
-n_draws = stored["identity"]["n_draws"]
-models = ("photometry", "image")
+plan = calibration.Plan.of(globals())
+result = calibration.find(results, folder, plan, variants)
+galaxies, identity = result.table(), result.content["identity"]
+n_draws = identity["n_draws"]
+compared = ranks.compared_with(result.content["recipes"], variants)
+models = [name for name in ("photometry", "image") if name in compared]
 print(f"{len(galaxies)} galaxies, {n_draws} draws of each")
-print(f"models of the {stored['identity']['run']} run")
-print(tables.made_by(stored))
+print(f"models of the {identity['run']} run")
+print(result.origin)
 
 # %% [markdown]
 # ## Three tests
@@ -82,11 +96,11 @@ print(tables.made_by(stored))
 # leaves it slightly would be no surprise.
 
 # %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus what a calibrated model has, for simulated galaxies that no model has seen. Inside the grey band along its whole length in 95 % of cases if calibrated.", "name": "fig-calibration"}, "image": {"alt": "Seven panels, one a test: share of galaxies below each rank less what is expected, a line a model, over a grey lens-shaped band about zero."}}
-ranks = {model: calibration.ranks_under(model, galaxies) for model in models}
-low, high = calibration.band(len(galaxies), n_draws)
+found = {model: ranks.ranks_under(model, galaxies) for model in models}
+low, high = ranks.band(len(galaxies), n_draws)
 levels = np.arange(1, n_draws + 1) / (n_draws + 1)
 figures.rank_bands(
-    {model: calibration.deviations(ranks[model], n_draws) for model in models},
+    {model: ranks.deviations(found[model], n_draws) for model in models},
     (low - levels, high - levels),
     source="simulated survey",
 )
@@ -97,33 +111,32 @@ figures.rank_bands(
 
 # %%
 overall = {
-    model: calibration.departures(ranks[model], n_draws).loc["all"]
+    model: ranks.departures(found[model], n_draws).loc["all"]
     for model in models
 }
 for model, largest in overall.items():
     outside = ", ".join(largest.index[largest > 1]) or "none"
     print(f"outside the band under the {model} model: {outside}")
-tables.calibration_tests(overall)
+figures.departure_table(overall)
 
 # %% [markdown]
-# One sample of galaxies can be unlucky, and all lines share these. So the
-# properties once more, one by one, on another sample: the test galaxies of
-# this run, under this run's models.
+# All lines share one sample of galaxies, which can be unlucky. So we test the
+# properties once more on another sample: the test galaxies of this run, with
+# as many of the draws that this run's models made for them.
 
 # %%
 test = Survey.load(paths.survey_folder(survey)).split("test")
 again = {}
 for name in models:
-    model = Posterior.load(folder / name)
-    conditions = model.encode_survey(test, progress=False)
-    draws = model.sample_from(
-        conditions, test.object_id, n_draws, FAST_STEPS, seed=1
+    draws = stored_posteriors.samples_array(
+        stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     )
-    found = rank_statistics(draws.numpy(), test.properties)
-    found = pd.DataFrame(found, columns=PROPERTY_NAMES)
-    again[name] = calibration.departures(found, n_draws).loc["all"]
-print(f"{len(test)} test galaxies")
-tables.calibration_tests(again)
+    draws = draws[:, :: max(1, draws.shape[1] // n_draws)][:, :n_draws]
+    places = rank_statistics(draws, test.properties[: len(draws)])
+    places = pd.DataFrame(places, columns=PROPERTY_NAMES)
+    again[name] = ranks.departures(places, draws.shape[1]).loc["all"]
+print(f"{len(draws)} test galaxies")
+figures.departure_table(again)
 
 # %% [markdown]
 # ## Among galaxies of one kind
@@ -141,10 +154,8 @@ tables.calibration_tests(again)
 # %% mystnb={"figure": {"caption": "Largest deviation of the ranks from uniform for a fifth of the simulated galaxies at a time, in half-widths of their 95 % band. Bins of redshift select by what the models do not see.", "name": "fig-calibration-bins"}, "image": {"alt": "Two tables of coloured cells, photometry and image model: a row a fifth of the galaxies in mass, redshift or magnitude, a column a test; numbers above 1 are orange to red, and most of them stand in the rows of redshift."}}
 figures.departures(
     {
-        model: calibration.departures(
-            ranks[model],
-            n_draws,
-            calibration.covariates_under(model, galaxies),
+        model: ranks.departures(
+            found[model], n_draws, ranks.covariates_under(model, galaxies)
         )
         for model in models
     },
@@ -174,14 +185,14 @@ figures.departures(
 # The photometry model:
 
 # %%
-compared = calibration.compare_variants(stored["recipes"], galaxies, n_draws)
-tables.calibration_variants(compared.loc["photometry"])
+table = ranks.compare_variants(compared, galaxies, n_draws)
+figures.variant_table(table, "photometry")
 
 # %% [markdown]
 # The image model:
 
 # %%
-tables.calibration_variants(compared.loc["image"])
+figures.variant_table(table, "image")
 
 # %% [markdown]
 # The photometry model stays inside the band in all tests but that of
@@ -216,7 +227,7 @@ tables.calibration_variants(compared.loc["image"])
 # The same variants by what they gain, one training each.
 
 # %% mystnb={"figure": {"caption": "Mean log p of the truth under each variant of the training, minus that of this book's own, galaxy by galaxy on the same simulated galaxies; bars are standard errors over galaxies. Right of the dashed line the variant is better.", "name": "fig-variants"}, "image": {"alt": "Two panels, photometry and image model: a dot with its error bar for each variant of the training, right of a dashed line at zero if it is better than the book's own."}}
-figures.variant_gains(compared, source="simulated survey")
+figures.variant_gains(table, source="simulated survey")
 
 # %% [markdown]
 # More galaxies help most, and the image model more than photometry: at 36,000
@@ -250,7 +261,7 @@ for name, row in overall.items():
         glue(f"{name}_{test}_departure", float(value))
     glue(f"{name}_departure", float(row.max()))
 glue("n_calibration", float(len(galaxies)))
-glue("again_dn4000", float(again["photometry"]["dn4000"]))
+glue("again_dn4000", float(again[models[0]]["dn4000"]))
 for key, row, column in (
     ("photometry_dn4000", ("photometry", "this book's training"), "dn4000"),
     ("more_dn4000", ("photometry", "60,000 galaxies"), "dn4000"),
@@ -269,9 +280,12 @@ for key, row, column in (
     ("image_more_gain", ("image", "36,000 galaxies"), "gain"),
     ("longer_gain", ("image", "twice the epochs"), "gain"),
 ):
-    glue(key, float(compared.loc[row, column]))
-same_number = compared.xs("36,000 galaxies", level=1)["gain"]
-glue("lead_gain", float(same_number["image"] - same_number["photometry"]))
+    if row in table.index:
+        glue(key, float(table.loc[row, column]))
+both = [(model, "36,000 galaxies") for model in ("photometry", "image")]
+if all(row in table.index for row in both):
+    photometry, image = table.loc[both, "gain"]
+    glue("lead_gain", float(image - photometry))
 for key, label, sign in (
     ("finer_gain", "pixels of 0.4″, not 0.8″", 1),
     ("wider_gain", "encoder twice as wide", 1),
@@ -280,9 +294,11 @@ for key, label, sign in (
     ("one_draw_cost", "one draw of time and noise", -1),
     ("unturned_cost", "images neither turned nor mirrored", -1),
 ):
-    glue(key, sign * float(compared.loc[("image", label), "gain"]))
-glue("variant_error", float(compared.loc["image", "error"].median()))
-seeds = json.loads((published.parent / "training_seeds.json").read_text())
+    if ("image", label) in table.index:
+        glue(key, sign * float(table.loc[("image", label), "gain"]))
+glue("variant_error", float(table.loc[models[-1], "error"].median()))
+seeds = paths.published_folder() / "training_seeds.json"
+seeds = json.loads(seeds.read_text(encoding="utf-8"))
 glue("seed_spread", seeds["spread_over_trainings"])
 
 # %% [markdown]
@@ -307,7 +323,7 @@ glue("seed_spread", seeds["spread_over_trainings"])
 # chance?
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-rank = ranks["photometry"]["log_stellar_mass"]
+rank = found[models[0]]["log_stellar_mass"]
 place = pd.Series(np.arange(n_draws + 1) + 0.5) / (n_draws + 1)
 places = place.between(0.05, 0.95)
 share, expected = places[rank].mean(), places.mean()

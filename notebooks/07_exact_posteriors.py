@@ -22,15 +22,38 @@
 # real galaxies nobody knows. For the simulated survey the answer can be
 # computed: the simulator is its own prior, and the noise of its photometry is
 # known. This chapter computes the exact posterior of some galaxies of the
-# test split, holds the photometry flow against it, and asks how much of what
+# test split, compares the photometry flow with it, and asks how much of what
 # an image adds photometry could have had.
 #
-# The results are stored; `python -m studies.exact` makes them again.
+# The chapter reads stored results. With `results = "made"` it computes them
+# now: `n_galaxies` sets how many galaxies are compared, and the parameters
+# below it how well the emulator, the particles and the second flow are
+# resolved. For example, in a few minutes:
+#
+#     papermill notebooks/07_exact_posteriors.ipynb out.ipynb \
+#         -p results made -p n_galaxies 10 -p n_bank 30000 -p n_rows 20000
+#
+# With the published values it takes 25 minutes on one core.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
+results = "published"  # or "made": now, as below, into the run's folder
+n_galaxies = 100  # test galaxies whose exact posterior is computed
+n_runs = 2  # independent runs of the sampler per galaxy, at least 2
+n_particles = 4000  # particles of a run
+moves = 6  # steps of the particles at each power of the likelihood
+last_moves = 30  # steps at power 1
+kept = 2  # times that particles are kept, over the later half of these
+n_bank = 300000  # galaxies of the prior that the emulator learns from
+emulator_steps = 5000  # training steps of the emulator
+n_rows = 220000  # galaxies that the second flow is trained on
+many_epochs = 12  # passes over them
+n_draws = 1000  # draws from each posterior
+simulated = {"n_galaxies": 12000, "seed": 1, "validation": 0.1, "test": 0.15}
+recipe = {}  # changes to the recipe "quick" of the photometry model
+seed = 7  # seed of everything
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -39,24 +62,25 @@ import json
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs
-from galcfm.figures import tables
+from galcfm import paths, runs
 from galcfm.stored_posteriors import load_densities
+from studies import exact
+from studies.exact import figures
 
 folder = runs.open_run("07_exact_posteriors", globals())
-published = paths.published_folder()
-exact = json.loads((published / "exact_posteriors.json").read_text())
-controls = json.loads((published / "controls.json").read_text())
-table = pd.read_parquet(published / "exact_posteriors.parquet")
-draws = pd.read_parquet(published / "exact_draws.parquet")
+result = exact.find(results, folder, exact.Plan.of(globals()))
+numbers, table = result.content, result.table()
+draws = pd.read_parquet(result.path.with_name(exact.DRAWS))
+controls = paths.published_folder() / "controls.json"
+controls = json.loads(controls.read_text(encoding="utf-8"))
 source = "simulated survey"
-n_book, n_many = (exact["trained_on"][name] for name in ("book", "many"))
+n_book, n_many = (numbers["trained_on"][name] for name in ("book", "many"))
 names = {
     "exact": "exact posterior",
     "book": f"flow, {n_book:,} galaxies",
     "many": f"flow, {n_many:,} galaxies",
 }
-print(tables.made_by(exact))
+print(result.origin)
 
 # %% [markdown]
 # ## How it is computed
@@ -96,7 +120,7 @@ print(tables.made_by(exact))
 # effective numbers suggest, and it is this difference that counts.
 
 # %%
-tables.exact_checks(exact)
+figures.check_table(numbers)
 
 # %% [markdown]
 # ## The flow beside it
@@ -107,30 +131,29 @@ tables.exact_checks(exact)
 # is the model's own error.
 
 # %% mystnb={"figure": {"caption": "Posteriors of four galaxies of the simulated survey given five magnitudes: the exact one, and two flows. A flow that is right follows the grey histogram; the line is the measured value.", "name": "fig-exact-marginals"}, "image": {"alt": "A row a galaxy, a column a property: the exact posterior as a grey histogram, two flows as outlines that follow it, and a line at the measured value."}}
-figures.exact_marginals(draws, table, names, source=source)
+figures.marginals(draws, table, names, source=source)
 
 # %% mystnb={"figure": {"caption": "Log-density at the measured properties, exact less flow, for each simulated galaxy: against the exact one (left; values beyond the frame lie near its edge) and as a histogram (right).", "name": "fig-exact-gaps"}, "image": {"alt": "On the left a scatter plot of exact less flow against the exact log-density, about a line at zero; on the right histograms of these differences for the two flows, centred near zero."}}
-figures.exact_gaps(table, names, source=source)
+figures.gaps(table, names, source=source)
 
 # %%
-tables.exact_gaps(exact, names)
+figures.gap_table(numbers, names)
 
 # %% tags=["remove-cell"]
-gap = exact["extrapolated_gap"]["book"]
+gap = numbers["extrapolated_gap"]["book"]
 glue("exact_gap", gap["mean"], display=False)
 glue("exact_gap_error", gap["standard_error"], display=False)
-glue("finite_data", exact["finite_data"]["mean"], display=False)
-glue(
-    "finite_data_error", exact["finite_data"]["standard_error"], display=False
-)
+finite = numbers["finite_data"]
+glue("finite_data", finite["mean"], display=False)
+glue("finite_data_error", finite["standard_error"], display=False)
 widths = [
-    p["width_ratio"]["book"]["mean"] for p in exact["properties"].values()
+    p["width_ratio"]["book"]["mean"] for p in numbers["properties"].values()
 ]
 glue("narrowest", min(widths), display=False)
 glue("widest", max(widths), display=False)
-for name, accuracy in exact["c2st"].items():
+for name, accuracy in numbers["c2st"].items():
     glue(f"c2st_{name}", accuracy["mean"], display=False)
-glue("n_exact", float(exact["n_galaxies"]), display=False)
+glue("n_exact", float(numbers["n_galaxies"]), display=False)
 
 # %% [markdown]
 # On these {glue:text}`n_exact:.0f` galaxies the one training that is the
@@ -185,10 +208,10 @@ pd.Series(
 # same in all columns, so columns differ by far less than their errors.
 
 # %%
-tables.exact_information(exact)
+figures.information_table(numbers)
 
 # %% mystnb={"figure": {"caption": "Information on A_V in the simulated survey: by photometry exactly, by the flows, and with the inclination beside it. No method can pass the dashed line, because A_V is measured with an error. Bars are two standard errors.", "name": "fig-exact-dust"}, "image": {"alt": "Four horizontal bars with error bars, in nat: the exact posterior, two flows, and the exact posterior with the inclination known; a dashed line on the right marks what the true value would tell."}}
-dust = exact["properties"]["a_v"]["information"]
+dust = numbers["properties"]["a_v"]["information"]
 inclination = controls["experiments"]["inclination"]
 information = {
     "exact posterior, photometry": dust["exact"],

@@ -54,7 +54,7 @@ class Plan:
     n_draws: int = 400
     n_drawn: int = 1000
     n_exact: int = 100
-    sampler: exact.Plan = field(default_factory=lambda: exact.Plan(runs=1))
+    sampler: exact.Plan = field(default_factory=lambda: exact.Plan(n_runs=1))
 
 
 def without(survey: Survey, bands: str) -> Survey:
@@ -82,7 +82,9 @@ def judge(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.ndarra
     return numbers, log_prob
 
 
-def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan, stages: Stages) -> np.ndarray:
+def exact_log_probs(
+    survey: Survey, smoothing: np.ndarray, plan: Plan, stages: Stages
+) -> np.ndarray:
     """Log-density of the labels under the exact posterior of the magnitudes that are there."""
     emulator, found = stages.emulator(), []
     for k in tqdm(range(len(survey)), desc="exact posteriors"):
@@ -197,7 +199,7 @@ SMALL = Plan(
     n_drawn=10,
     n_exact=2,
     sampler=exact.Plan(
-        runs=1, n_bank=3000, emulator_steps=30, n_particles=60, moves=1, last_moves=2
+        n_runs=1, n_bank=3000, emulator_steps=30, n_particles=60, moves=1, last_moves=2
     ),
 )
 

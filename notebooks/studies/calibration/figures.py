@@ -20,7 +20,7 @@ from galcfm.figures.style import (
 from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.properties import PROPERTIES
 
-__all__ = ["departures", "rank_bands", "test_table", "variant_gains", "variant_table"]
+__all__ = ["departure_table", "departures", "rank_bands", "variant_gains", "variant_table"]
 
 # Without units: panels are wide enough for no more.
 SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
@@ -100,7 +100,7 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
 
 
 @styled
-def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
+def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure | None:
     """Draw the gain of each variant of a training over the book's own, one panel per model.
 
     Arguments:
@@ -111,6 +111,8 @@ def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
         model: compared.loc[model].query("gain != 0").sort_values("gain")
         for model in posteriors_in_order(dict.fromkeys(compared.index.get_level_values(0)))
     }
+    if all(table.empty for table in tables.values()):
+        return print("not made: other variants than the run's own models")
     figure = new_figure(10, 1.1 + 0.28 * max(map(len, tables.values())), source)
     panels = figure.subplots(1, len(tables), squeeze=False)[0]
     for axes, (model, table) in zip(panels, tables.items(), strict=True):
@@ -124,7 +126,7 @@ def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure:
     return figure
 
 
-def test_table(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
+def departure_table(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Return the largest deviation of each test in half-widths of the band, one row per model.
 
     Arguments:
@@ -133,12 +135,16 @@ def test_table(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
     return pd.DataFrame(departures).T.rename(columns=TESTS).round(2)
 
 
-def variant_table(compared: pd.DataFrame) -> pd.DataFrame:
+def variant_table(compared: pd.DataFrame, model: str) -> pd.DataFrame | None:
     """Return the tests, and the gain in log p over the run's own model, one row per variant.
 
     Arguments:
-        compared: Rows of `ranks.compare_variants` for one model.
+        compared: Result of `ranks.compare_variants`.
+        model: Name of the model, whose variants may not have been made.
     """
+    if model not in compared.index:
+        return print(f"not made: variants of the {model} model")
+    compared = compared.loc[model]
     tests = [name for name in TESTS if name in compared]
     table = compared[tests].rename(columns=TESTS).round(2)
     table["gain [nat]"] = [

@@ -19,9 +19,15 @@ from galcfm.provenance import array_digest
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
 from studies.calibration import STUDY, Plan
-from studies.calibration.ranks import QUANTITIES, hpd_ranks, reference_points, tarp_ranks
+from studies.calibration.ranks import (
+    QUANTITIES,
+    compared_with,
+    hpd_ranks,
+    reference_points,
+    tarp_ranks,
+)
 from studies.calibration.variants import VARIANTS, members_of
-from studies.frame import chosen, kept_catalogue, models_digest, survey_of_run, write_table
+from studies.frame import kept_catalogue, models_digest, survey_of_run, write_table
 
 __all__ = ["add_variants", "make", "rank_galaxies"]
 
@@ -141,14 +147,15 @@ def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=
         variants: Names of `VARIANTS`; none for all.
         progress: Whether bars are shown.
     """
-    of = {name: VARIANTS[name] for name in chosen(variants, VARIANTS, "variants")}
-    if any(variant.model == "image" for variant in of.values()):
+    names = compared_with({name: vars(v) for name, v in VARIANTS.items()}, variants)
+    if "image" in names:
         place = survey_folder(f"calibration-{plan.n_galaxies}")
         galaxies = simulate_survey(
             place, plan.n_galaxies, plan.seed, replace=True, progress=progress
         )
     else:
         galaxies = kept_catalogue(plan.n_galaxies, plan.seed)
+    of = {name: VARIANTS[name] for name in names}
     add_variants(folder, run, survey_of_run(run), galaxies, of, plan, progress)
 
 

@@ -1,12 +1,13 @@
 """Ranks of the truth among posterior draws, and how far they may be from uniform."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from galcfm.properties import PROPERTY_NAMES
+from studies.frame import chosen
 
 __all__ = [
     "QUANTITIES",
@@ -204,6 +205,18 @@ def covariates_under(variant: str, galaxies: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([mass, galaxies[["redshift", "mag_r"]]], axis=1)
 
 
+def compared_with(recipes: Mapping[str, dict], variants: Sequence[str] = ()) -> dict[str, dict]:
+    """Return the recipes of some variants and of the run's own models that they change.
+
+    Arguments:
+        recipes: `recipes` of `calibration.json`.
+        variants: Names of the variants; none for all.
+    """
+    names = chosen(variants, recipes, "variants")
+    wanted = {*names, *(recipes[name]["model"] for name in names)}
+    return {name: recipe for name, recipe in recipes.items() if name in wanted}
+
+
 def compare_variants(
     variants: Mapping[str, dict], galaxies: pd.DataFrame, n_draws: int
 ) -> pd.DataFrame:
@@ -216,14 +229,14 @@ def compare_variants(
 
     Returns:
         The `departure` of each test and of `hpd_smoothed`; `mean log p` of the truth [nat]; its
-        `gain` over the run's own model, galaxy by galaxy, with its `error`, both NaN without that
-        model; and the number of galaxies `trained on`.
+        `gain` over the run's own model, galaxy by galaxy, with its `error`; and the number of
+        galaxies `trained on`.
     """
     tests = (*QUANTITIES, "hpd_smoothed")
     rows = {}
     for name, variant in variants.items():
         log_prob = galaxies[f"{name}/log_prob"].astype(float)
-        gain = log_prob - galaxies.get(f"{variant['model']}/log_prob", np.nan)
+        gain = log_prob - galaxies[f"{variant['model']}/log_prob"]
         rows[variant["model"], variant["label"]] = {
             **{test: departure(galaxies[f"{name}/{test}"], n_draws) for test in tests},
             "mean log p": log_prob.mean(),

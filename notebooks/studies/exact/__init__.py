@@ -24,7 +24,7 @@ class Plan(frame.Plan):
 
     Arguments:
         n_galaxies: Number of test galaxies.
-        runs: Number of independent runs of the sampler for each galaxy, at least 2 to compare.
+        n_runs: Number of independent runs of the sampler for each galaxy, at least 2 to compare.
         n_bank: Number of galaxies of the prior that the emulator learns from, before the
             star-forming rule.
         emulator_steps: Number of training steps of the emulator.
@@ -35,13 +35,13 @@ class Plan(frame.Plan):
         n_rows: Number of galaxies for the flow that is trained on many.
         many_epochs: Number of passes over them.
         n_draws: Number of draws from each posterior, for widths and classifiers.
-        survey: Arguments of `simulate_catalogue` for the survey of the test galaxies.
+        simulated: Arguments of `simulate_catalogue` for the survey of the test galaxies.
         recipe: Changes to `RECIPES["quick"]` for the book's photometry model.
         seed: Seed of everything.
     """
 
     n_galaxies: int = 100
-    runs: int = 2
+    n_runs: int = 2
     n_bank: int = 300_000
     emulator_steps: int = 5000
     n_particles: int = 4000
@@ -51,7 +51,7 @@ class Plan(frame.Plan):
     n_rows: int = 220_000
     many_epochs: int = 12
     n_draws: int = 1000
-    survey: Mapping = field(default_factory=lambda: dict(frame.BOOK_SURVEY))
+    simulated: Mapping = field(default_factory=lambda: dict(frame.BOOK_SURVEY))
     recipe: Mapping = field(default_factory=dict)
     seed: int = 7
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.runs import RunError
 from galcfm.survey import Survey
 from studies.exact import DRAWS, STUDY, Plan
 from studies.exact.latents import Light
@@ -138,6 +139,8 @@ def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
     Returns:
         The content of the JSON file.
     """
+    if plan.n_runs < 2:
+        raise RunError(f"n_runs is {plan.n_runs}: the runs are compared, give at least 2")
     started = time.monotonic()
     key = STUDY.key(plan.settings)
     STUDY.stored(folder, key)  # refuses a file that it may not replace

@@ -94,7 +94,7 @@ class Stages:
 
     def catalogue(self) -> Survey:
         """Return the book's survey without its images."""
-        return kept_catalogue(**self.plan.survey)
+        return kept_catalogue(**self.plan.simulated)
 
     def many(self, light: Light) -> Survey:
         """Return a survey of the galaxies of `rows`, with noise, one in fifty for validation."""
@@ -132,8 +132,8 @@ class Stages:
         }
 
     def exact(self, emulator: Emulator, survey: Survey) -> list[list[ExactPosterior]]:
-        """Return the exact posterior of each galaxy, `runs` times."""
-        tasks = [(k, run) for k in range(len(survey)) for run in range(self.plan.runs)]
+        """Return the exact posterior of each galaxy, `n_runs` times."""
+        tasks = [(k, run) for k in range(len(survey)) for run in range(self.plan.n_runs)]
         found = [[] for _ in range(len(survey))]
         for k, run in tqdm(tasks, desc="exact posteriors", disable=not self.progress):
             path = self.folder / "particles" / f"{survey.object_id[k]}-{run}.npz"
