@@ -21,11 +21,26 @@
 # For some galaxies $\Delta\log p$ is negative: the data make the truth *less*
 # likely than the prior does. The paper names them as a weakness. Are they
 # errors of the model, or would an exact posterior have them too?
+#
+# The chapter shows the run's own test galaxies, of which `n_test` and
+# `n_lowest` choose some, and stored results for variants of the training. With
+# `results = "made"` it makes the latter now, as {doc}`06_calibration` does with
+# the same parameters. For example:
+#
+#     papermill notebooks/08_outliers.ipynb out.ipynb -p n_test 300 \
+#         -p results made -p n_galaxies 500 -y "variants: [photometry]"
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
+n_test = 0  # test galaxies of the run that are shown; 0 for all
+n_lowest = 8  # galaxies with the lowest gain that are shown, at most 24
+results = "published"  # or "made": variants now, as below
+n_galaxies = 5000  # galaxies that are simulated for the variants
+n_draws = 31  # posterior draws of each of these, at most 255
+seed = 608  # seed of these galaxies
+variants = []  # names of the trainings that are compared; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -36,16 +51,25 @@ import pandas as pd
 from IPython.display import display
 from myst_nb import glue
 
-from galcfm import figures, metrics, paths, runs, stored_posteriors
-from galcfm.figures import tables
+from galcfm import metrics, paths, runs, stored_posteriors
+from galcfm.figures import contact_sheet
 from galcfm.properties import PROPERTY_NAMES
-from studies import outliers
 from galcfm.survey import Survey
+from studies import calibration, outliers
+from studies.calibration.ranks import compared_with
+from studies.outliers import figures
 
 folder = runs.open_run("08_outliers", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
+shown = slice(n_test or None)
 test = galaxies.split("test")
-densities = stored_posteriors.load_densities(folder / "densities.npz")
+test = test.select(np.arange(len(test))[shown])
+densities = {
+    name: metrics.LogDensities(*(values[shown] for values in of))
+    for name, of in stored_posteriors.load_densities(
+        folder / "densities.npz"
+    ).items()
+}
 gain = {
     name: metrics.information_gain(d.posterior_truth, d.prior_truth)
     for name, d in densities.items()
@@ -65,7 +89,7 @@ draws = {
 
 # %%
 shares = {name: outliers.shares_below_zero(d) for name, d in densities.items()}
-tables.outlier_shares(gain, shares)
+figures.share_table(gain, shares)
 
 # %% mystnb={"figure": {"caption": "Share of test galaxies whose truth has a lower \u0394log p than each value, beside that of the posterior's own draws. The lines agree where the posterior is calibrated; where the solid line lies above the dashed one in the tail, there are more outliers than a calibrated posterior has.", "name": "fig-outlier-tail"}, "image": {"alt": "Two panels, photometry and image model: the share of galaxies below each \u0394log p on a logarithmic axis, a solid line for the truths and a dashed one for the model's own draws."}}
 figures.gain_tail(gain, draws, source=test.source)
@@ -78,13 +102,13 @@ figures.gain_tail(gain, draws, source=test.source)
 # %% [markdown]
 # ## Who they are
 #
-# The eight test galaxies with the lowest $\Delta\log p$ under the image
-# model, from the lowest on:
+# The test galaxies with the lowest $\Delta\log p$ under the image model, from
+# the lowest on:
 
-# %% mystnb={"figure": {"caption": "The eight test galaxies with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}, "image": {"alt": "Eight colour cutouts in two rows, each with redshift, r magnitude, the five measured properties and \u0394log p written below it."}}
-lowest = np.argsort(gain["image"])[:8]
+# %% mystnb={"figure": {"caption": "The test galaxies with the lowest \u0394log p under the image model, with their measured properties.", "name": "fig-outliers"}, "image": {"alt": "Colour cutouts in rows, each with redshift, r magnitude, the five measured properties and \u0394log p written below it."}}
+lowest = np.argsort(gain["image"])[:n_lowest]
 worst = test.select(lowest)
-figures.contact_sheet(
+contact_sheet(
     worst.catalogue.assign(delta_log_p=gain["image"][lowest]),
     worst.images,
     source=test.source,
@@ -103,7 +127,7 @@ if simulated:
 
 # %%
 if simulated:
-    display(tables.label_errors(size, gain))
+    display(figures.label_error_table(size, gain))
 
 # %% [markdown]
 # A wrong label can make an outlier. Were it the rule, the label errors of
@@ -118,8 +142,9 @@ if simulated:
 # however slowly the posterior itself fades. The same galaxies, both ways:
 
 # %%
-results = json.loads((folder / "metrics.json").read_text())
-tables.kernel_outliers({name: results[name] for name in gain})
+measured = (folder / "metrics.json").read_text(encoding="utf-8")
+measured = json.loads(measured)
+figures.kernel_table({name: measured[name] for name in gain})
 
 # %% [markdown]
 # Below zero lie {glue:text}`image_below_zero_kde:.1f` % of the galaxies by kernels
@@ -129,19 +154,17 @@ tables.kernel_outliers({name: results[name] for name in gain})
 # %% [markdown]
 # ## Does a better model remove them?
 #
-# For 5,000 galaxies that no model has seen, the command of
-# [Calibration](06_calibration.ipynb) also records $\Delta\log p$ under each
-# variant of the training. If outliers were a failing of capacity, training or
+# For galaxies that no model has seen, [Calibration](06_calibration.ipynb) also
+# records $\Delta\log p$ under each variant of the training. If outliers were a failing of capacity, training or
 # luck, then a deeper network, more epochs or the mean of several trainings
 # would bring their share down to what is expected from the draws.
 
 # %%
-published = paths.published_folder() / "calibration.json"
-stored = json.loads(published.read_text())
-print(tables.made_by(stored))
-judged = pd.read_parquet(published.with_suffix(".parquet"))
-remedies = outliers.outliers_by_variant(stored["recipes"], judged)
-remedies.round(3)
+plan = calibration.Plan.of(globals())
+result = calibration.find(results, folder, plan, variants)
+print(result.origin)
+compared = compared_with(result.content["recipes"], variants)
+outliers.outliers_by_variant(compared, result.table()).round(3)
 
 # %% [markdown]
 # Most are what draws let expect. Under this book's photometry model about as
@@ -167,7 +190,7 @@ scale = galaxies.split("train").properties.std(axis=0)
 samples = {
     name: stored_posteriors.samples_array(
         stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
-    )
+    )[shown]
     for name in ("photometry", "image")
 }
 planes = {
@@ -185,7 +208,7 @@ for plane, names in planes.items():
 figures.degeneracies(found, source=test.source)
 
 # %%
-tables.degeneracies(found)
+figures.degeneracy_table(found)
 
 # %% [markdown]
 # The median correlation of $A_V$ and $D_n(4000)$ goes from
@@ -208,13 +231,14 @@ tables.degeneracies(found)
 column = PROPERTY_NAMES.index("a_v")
 variance = test.properties[:, column].var()
 explained = {
-    name: results[name]["point_estimates"]["a_v"]["r2"] for name in gain
+    name: measured[name]["point_estimates"]["a_v"]["r2"] for name in gain
 }
 if simulated:
     noise = np.mean(np.square(test.catalogue["a_v_err"]))
     explained["most that is possible"] = 1 - noise / variance
 print(pd.Series(explained).round(3).to_string())
-controls = json.loads((paths.published_folder() / "controls.json").read_text())
+controls = paths.published_folder() / "controls.json"
+controls = json.loads(controls.read_text(encoding="utf-8"))
 for name in ("inclination", "shape"):
     control = controls["experiments"][name]
     print(
@@ -225,7 +249,7 @@ for name in ("inclination", "shape"):
 # %% tags=["remove-cell"]
 for name, values in gain.items():
     dust_age = next(iter(found.values()))[name]
-    kernel = results[name]["delta_log_p"]["kde"]
+    kernel = measured[name]["delta_log_p"]["kde"]
     numbers = {
         "a_v_explained": 100 * explained[name],
         "below_zero": 100 * np.mean(values < 0),

@@ -27,27 +27,41 @@
 #
 # The effective sample size $(\sum w)^2 / \sum w^2$ {cite:p}`Kong1994` says
 # how many of the draws still count.
+#
+# The three changes of the prior are parameters, applied to the draws of your
+# own run. The last section reads a stored fine-tuning; with `results = "made"`
+# it is done now, for bursts that are higher by `burst_shift`. For example, in a
+# minute:
+#
+#     papermill notebooks/11_other_priors.ipynb out.ipynb \
+#         -p slope_change -1.0 -p results made -p burst_shift 0.3
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
+slope_change = -0.5  # of the slope of the mass function of blue galaxies
+abundance_change = -0.05  # of the oxygen abundance at given mass, dex
+rate_change = -1.0  # of the star formation rate at given mass, dex
+results = "published"  # or "made": fine-tuning now, as below
+burst_shift = 0.15  # of the mean recent burst of star formation, dex
+max_epochs = 15  # of the fine-tuning, at most
+learning_rate = 0.0003  # of the fine-tuning
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
 import warnings
 
 import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs, stored_posteriors
-from galcfm.figures import tables
+from galcfm import paths, runs, stored_posteriors
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import RELATIONS
-from studies import priors
 from galcfm.survey import Survey
+from studies import exact, priors
+from studies.priors import figures, weights
 
 folder = runs.open_run("11_other_priors", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
@@ -68,11 +82,11 @@ mass, metals = (
 # %% [markdown]
 # ## Two other populations
 #
-# *A steeper mass function*: the slope $\alpha$ of the blue galaxies goes from
-# that of the simulation to one 0.5 lower. *Fewer metals*: the abundance at
-# given mass is lower by 0.05 dex. Of the second the old relation is needed as
-# it is among the training galaxies, measurement errors included: a parabola
-# through them, with their scatter.
+# *Another mass function*: the slope $\alpha$ of the blue galaxies changes from
+# that of the simulation by `slope_change`, here −0.5. *Other abundances*: the
+# abundance at given mass changes by `abundance_change`, here −0.05 dex. For the
+# second we need the old relation among the training galaxies, measurement
+# errors included: a parabola through them, with their scatter.
 #
 # Both are statements about *measured* properties, because these are what the
 # models infer. A mass function of the true masses would change the measured
@@ -80,23 +94,23 @@ mass, metals = (
 
 # %%
 blue = next(r for r in RELATIONS if "mass functions" in r.name).coefficients
-steeper = priors.schechter_ratio(
-    new=(blue["log_m_star"], blue["blue_alpha"] - 0.5),
+steeper = weights.schechter_ratio(
+    new=(blue["log_m_star"], blue["blue_alpha"] + slope_change),
     old=(blue["log_m_star"], blue["blue_alpha"]),
 )
-relation, scatter = priors.fitted_relation(
+relation, scatter = weights.fitted_relation(
     train.properties, "oxygen_abundance", "log_stellar_mass"
 )
-poorer = priors.relation_ratio(
+poorer = weights.relation_ratio(
     "oxygen_abundance",
     "log_stellar_mass",
-    new=(lambda m: relation(m) - 0.05, scatter),
+    new=(lambda m: relation(m) + abundance_change, scatter),
     old=(relation, scatter),
 )
 
 # %% mystnb={"figure": {"caption": "Masses of the training galaxies, and of the population with a steeper mass function (left); the effective share of the posterior draws of each test galaxy under the latter (right).", "name": "fig-other-prior"}, "image": {"alt": "On the left two histograms of stellar mass, the survey filled and the steeper mass function as an outline that rises towards low masses; on the right histograms of the effective share of the draws under both models."}}
 effective = {
-    name: priors.reweight(draws, steeper).effective_sample_size
+    name: weights.reweight(draws, steeper).effective_sample_size
     for name, draws in samples.items()
 }
 figures.other_prior(
@@ -104,7 +118,7 @@ figures.other_prior(
     np.exp(steeper(train.properties)),
     effective,
     n_draws,
-    names=("the survey", "steeper mass function"),
+    names=("the survey", "other mass function"),
     source=galaxies.source,
 )
 
@@ -118,14 +132,14 @@ figures.other_prior(
 # mean minus truth, of the property whose prior has changed.
 
 # %%
-changed = {"steeper mass function": mass, "fewer metals": metals}
-ratios = {"steeper mass function": steeper, "fewer metals": poorer}
-judged = {
-    (change, name): priors.judge(draws, truth, ratio)
+changed = {"other mass function": mass, "other abundances": metals}
+ratios = {"other mass function": steeper, "other abundances": poorer}
+gains = {
+    (change, name): weights.reweighted_gain(draws, truth, ratio)
     for change, ratio in ratios.items()
     for name, draws in samples.items()
 }
-tables.other_priors(judged, changed)
+figures.gain_table(gains, changed)
 
 # %% [markdown]
 # ## Beside the exact posterior
@@ -137,8 +151,8 @@ tables.other_priors(judged, changed)
 # number of draws leaves.
 
 # %%
-exact_draws = pd.read_parquet(paths.published_folder() / "exact_draws.parquet")
-moved = priors.shifted_means(
+exact_draws = pd.read_parquet(paths.published_folder() / exact.DRAWS)
+moved = weights.shifted_means(
     exact_draws[exact_draws["posterior"].isin(["exact", "book"])],
     steeper,
     "log_stellar_mass",
@@ -153,22 +167,23 @@ moved.round(3)
 # ## When weights collapse
 #
 # A prior that is far from the old one leaves few draws that count. Galaxies
-# with star formation rates ten times lower at their mass are hardly in the
-# training set, and no weight can invent them. The function says so:
+# whose star formation rates at given mass are changed by `rate_change`, here to
+# a tenth, are hardly in the training set, and no weight can invent them. The
+# function says so:
 
 # %%
-rate, rate_scatter = priors.fitted_relation(
+rate, rate_scatter = weights.fitted_relation(
     train.properties, "log_sfr", "log_stellar_mass"
 )
-quenched = priors.relation_ratio(
+quenched = weights.relation_ratio(
     "log_sfr",
     "log_stellar_mass",
-    new=(lambda m: rate(m) - 1, rate_scatter),
+    new=(lambda m: rate(m) + rate_change, rate_scatter),
     old=(rate, rate_scatter),
 )
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    collapsed = priors.reweight(samples["photometry"], quenched)
+    collapsed = weights.reweight(samples["photometry"], quenched)
 for warning in caught:
     print(warning.message)
 share = np.median(collapsed.effective_sample_size) / n_draws
@@ -181,14 +196,14 @@ print(f"median effective share of the draws: {share:.3f}")
 # be weighted by them. The training galaxies can. In the simulation the rate
 # of today is that of a smooth history times a recent burst or lull; the
 # weights raise the mean burst of main-sequence galaxies, and the photometry
-# model of the `quick` profile learns on for a few epochs with each galaxy
-# drawn as often as its weight says. The command
-# `python -m studies.priors` did this and judged both models on the test
-# galaxies with the same weights.
+# model of the `quick` profile is trained further for a few epochs, with each
+# galaxy drawn as often as its weight says. Both models are then compared on
+# the test galaxies with the same weights.
 
 # %%
-stored = json.loads((paths.published_folder() / "priors.json").read_text())
-print(tables.made_by(stored))
+result = priors.find(results, folder, priors.Plan.of(globals()))
+stored = result.content
+print(result.origin)
 print(f"bursts higher by {stored['shift']} dex")
 print(
     f"{stored['effective_galaxies']:.0f} effective of "
@@ -209,15 +224,15 @@ pd.DataFrame(stored["bias"]).T.round(4).rename_axis("bias of the mean")
 
 # %% tags=["remove-cell"]
 for change, short in (
-    ("steeper mass function", "steeper"),
-    ("fewer metals", "poorer"),
+    ("other mass function", "steeper"),
+    ("other abundances", "poorer"),
 ):
     for name in samples:
-        result, k = judged[change, name], changed[change]
-        glue(f"{short}_gain_{name}", float(result["gain"]))
-        glue(f"{short}_share_{name}", float(result["effective_share"]))
+        gain, k = gains[change, name], changed[change]
+        glue(f"{short}_gain_{name}", float(gain["gain"]))
+        glue(f"{short}_share_{name}", float(gain["effective_share"]))
         for which in ("bias_old", "bias_new"):
-            glue(f"{short}_{which}_{name}", float(result[which][k]))
+            glue(f"{short}_{which}_{name}", float(gain[which][k]))
 log_sfr = stored["bias"]["log_sfr"]
 glue("bursts_moved", log_sfr["after"] - log_sfr["before"])
 
