@@ -11,7 +11,6 @@ with a variable a property of dimensions `chain`, `draw`, `object_id`, in physic
 are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the same galaxies.
 """
 
-from galcfm.figures.exact import exact_gaps, exact_marginals, information_bars
 from galcfm.figures.methods import method_corner, method_costs, method_coverage, method_intervals
 from galcfm.figures.models import (
     calibration,
@@ -36,17 +35,7 @@ from galcfm.figures.surveys import (
     percentile_offsets,
     survey_overview,
 )
-from galcfm.figures.trust import (
-    degeneracies,
-    departures,
-    gain_tail,
-    label_errors,
-    missing_bands,
-    other_prior,
-    rank_bands,
-    replicated_photometry,
-    variant_gains,
-)
+from galcfm.figures.trust import missing_bands, replicated_photometry
 
 __all__ = [
     "COLOURS",
@@ -55,15 +44,8 @@ __all__ = [
     "contact_sheet",
     "control_gains",
     "cutout_comparison",
-    "degeneracies",
-    "departures",
     "dust_age",
-    "exact_gaps",
-    "exact_marginals",
-    "gain_tail",
     "galaxy_corner",
-    "information_bars",
-    "label_errors",
     "mass_differences",
     "method_corner",
     "method_costs",
@@ -71,18 +53,15 @@ __all__ = [
     "method_intervals",
     "missing_bands",
     "model_comparison",
-    "other_prior",
     "outside_shares",
     "pathways",
     "percentile_offsets",
     "posterior_mean_distributions",
-    "rank_bands",
     "replicated_photometry",
     "save",
     "scaling_relations",
     "survey_overview",
     "training_curves",
     "truth_recovery",
-    "variant_gains",
     "wasserstein_chart",
 ]

@@ -1,8 +1,5 @@
 """The tables of the book: their numbers from results small enough to compute by hand."""
 
-import numpy as np
-import pandas as pd
-
 from galcfm.figures import tables
 from galcfm.properties import PROPERTIES
 
@@ -18,64 +15,6 @@ def test_a_stored_result_says_where_it_comes_from():
     assert origin == "2026-01-02, commit 0123456, a processor, 2 cores"
     stored["made"]["commit"] = None
     assert "commit unknown" in tables.made_by(stored)
-
-
-def test_variants_of_a_model_stand_together():
-    rows = {
-        ("photometry", "own"): {"hpd": 1.234, "a_v": 0.5, "gain": 0.0, "error": 0.0},
-        ("image", "own"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.0, "error": 0.0},
-        ("photometry", "deeper"): {"hpd": 0.3, "a_v": 0.5, "gain": 0.01, "error": 0.002},
-    }
-    compared = pd.DataFrame.from_dict(rows, orient="index")
-    table = tables.calibration_variants(compared.loc["photometry"])
-    assert list(table.index) == ["own", "deeper"]
-    assert table.loc["deeper", "gain [nat]"].split() == ["+0.010", "±", "0.002"]
-    assert table.loc["own", ["density", "A_V"]].to_list() == [1.23, 0.5]
-    tests = tables.calibration_tests({"image": pd.Series({"tarp": 0.456})})
-    assert tests.loc["image", "distance"] == 0.46
-
-
-def test_outliers_stand_beside_what_to_expect():
-    gain = {"image": np.array([-1.0, 1.0, 2.0, 3.0])}
-    shares = {"image": {"expected": 0.2, "expected_standard_error": 0.01}}
-    row = tables.outlier_shares(gain, shares).loc["image"]
-    assert row["truths below zero [%]"] == "25.0 ± 21.7"
-    assert row["expected from draws [%]"] == "20.0 ± 1.0"
-    sizes = tables.label_errors(np.array([3.0, 1.0, 1.0, 2.0]), gain).loc["image"]
-    assert sizes.to_list() == [1.5, 3.0, 3.0]
-
-
-def test_kernels_are_compared_on_their_own_galaxies():
-    galaxies = {"delta_log_p": {"kde": [-1.0, 2.0], "exact": [1.0, 2.0, -9.0]}}
-    row = tables.kernel_outliers({"image": {"galaxies": galaxies}}).loc["image"]
-    assert row["galaxies"] == 2
-    assert row["below zero, exact [%]"] == "0.0"
-    assert row["below zero, KDE [%]"] == "50.0"
-    assert row["lowest, KDE [nat]"] == "-1.0"
-
-
-def test_degeneracies_are_medians_over_galaxies():
-    result = {name: np.array([1.0, 2.0, 9.0]) for name in ("correlation", "angle")}
-    result |= {name: np.array([0.1, 0.2, 0.9]) for name in ("length", "width")}
-    table = tables.degeneracies({"$A_V$, age": {"image": result}})
-    assert table.loc[("A_V, age", "image")].to_list() == [2.0, 2.0, 0.2, 0.2]
-
-
-def test_a_prior_is_judged_on_the_property_that_it_changes():
-    judged = {
-        "gain": 0.1,
-        "standard_error": 0.02,
-        "bias_old": np.array([0.5, -0.3]),
-        "bias_new": np.array([0.0, 0.01]),
-        "bias_error": np.array([0.1, 0.02]),
-        "effective_share": 0.8,
-        "effective_galaxies": 99.6,
-    }
-    row = tables.other_priors({("poorer", "image"): judged}, {"poorer": 1}).iloc[0]
-    assert row["gain in log p [nat]"] == "+0.100 ± 0.020"
-    assert row["bias, old prior [dex]"] == "-0.300"
-    assert row["bias, new prior [dex]"] == "+0.010 ± 0.020"
-    assert row["effective galaxies"] == 100
 
 
 def test_masses_have_units():

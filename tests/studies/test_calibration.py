@@ -1,22 +1,24 @@
 """Ranks of posteriors that are known to be right, too narrow or shifted."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from drawn import SOURCE, all_texts, draw
 from scipy.stats import chi2
 
+from galcfm import runs
 from galcfm.metrics import rank_statistics
 from galcfm.posterior import Posterior
+from galcfm.properties import PROPERTY_NAMES
 from galcfm.training import TrainingSettings, train
-from studies import calibration
-from studies.calibration import (
+from studies import calibration, frame
+from studies.calibration import figures, ranking, ranks, variants
+from studies.calibration.ranking import rank_galaxies
+from studies.calibration.ranks import (
     band,
     departure,
     hpd_ranks,
-    rank_galaxies,
     rank_shares,
     reference_points,
     tarp_ranks,
@@ -44,16 +46,16 @@ def gaussian_ranks(narrower=1.0, shift=0.0):
 
 
 def test_an_exact_posterior_is_inside_the_band():
-    for name, ranks in gaussian_ranks().items():
-        assert departure(ranks, S) < 1, name
-        levels, found = rank_shares(ranks, S)
+    for name, places in gaussian_ranks().items():
+        assert departure(places, S) < 1, name
+        levels, found = rank_shares(places, S)
         np.testing.assert_allclose(found, levels, atol=0.05)
 
 
 def test_too_narrow_a_posterior_fails_on_the_right_side():
     found = gaussian_ranks(narrower=0.8)
-    for name, ranks in found.items():
-        assert departure(ranks, S) > 1.5, name
+    for name, places in found.items():
+        assert departure(places, S) > 1.5, name
     levels, shares = rank_shares(found["hpd"], S)
     assert (shares < levels).all(), "the truth lies outside the regions too often"
     levels, shares = rank_shares(found["first"], S)
@@ -113,16 +115,16 @@ def test_reference_points_never_are_the_galaxy_s_own():
 def test_departures_are_found_in_the_bin_where_they_are():
     rng = np.random.default_rng(7)
     x = rng.uniform(size=2000)
-    ranks = rng.integers(0, 16, 2000)
-    ranks[x < 0.25] //= 2
-    table = pd.DataFrame({"hpd": ranks})
-    found = calibration.departures(table, 15, pd.DataFrame({"x": x}), n_bins=4)["hpd"]
+    places = rng.integers(0, 16, 2000)
+    places[x < 0.25] //= 2
+    table = pd.DataFrame({"hpd": places})
+    found = ranks.departures(table, 15, pd.DataFrame({"x": x}), n_bins=4)["hpd"]
     assert (found > 1).tolist() == [True, False, False, False]
     assert found.index.tolist() == [("x", 1), ("x", 2), ("x", 3), ("x", 4)]
-    assert calibration.departures(table, 15).loc["all", "hpd"] == departure(ranks, 15)
-    deviation = calibration.deviations(table, 15)["hpd"]
+    assert ranks.departures(table, 15).loc["all", "hpd"] == departure(places, 15)
+    deviation = ranks.deviations(table, 15)["hpd"]
     assert deviation.index[0] == 1 / 16
-    np.testing.assert_allclose(deviation + deviation.index, rank_shares(ranks, 15)[1])
+    np.testing.assert_allclose(deviation + deviation.index, rank_shares(places, 15)[1])
 
 
 def test_ranks_out_of_range_are_refused():
@@ -143,7 +145,7 @@ def ranked(models, survey):
 def test_an_ensemble_of_one_model_twice_has_its_density(survey):
     some, model = survey.select(range(8)), small_model(0)
     one, two = ranked([model], some), ranked([model, model], some)
-    assert set(calibration.QUANTITIES) < set(one)
+    assert set(ranks.QUANTITIES) < set(one)
     np.testing.assert_allclose(one["log_prob"], two["log_prob"], atol=1e-5)
 
 
@@ -152,14 +154,12 @@ def test_a_draw_of_an_ensemble_is_of_a_member_drawn_for_it(survey):
     some, models = survey.select(range(40)), [small_model(0), small_model(1)]
     models[1].property_mean += 1000  # so that a draw tells its member
     conditions = [model.encode_survey(some) for model in models]
-    draws, _ = calibration._draw(models, conditions, some.object_id, 64, 2, 0)
+    draws, _ = ranking._draw(models, conditions, some.object_id, 64, 2, 0)
     of_second = (draws[..., 0] > 500).sum(axis=1)
     assert of_second.mean() == pytest.approx(32, abs=2)
     # Binomial: √(64/4) = 4.
     assert of_second.std() == pytest.approx(4, abs=1)
-    again, _ = calibration._draw(
-        models, [c[7:8] for c in conditions], some.object_id[7:8], 64, 2, 0
-    )
+    again, _ = ranking._draw(models, [c[7:8] for c in conditions], some.object_id[7:8], 64, 2, 0)
     np.testing.assert_allclose(again[0], draws[7], atol=1e-4)
 
 
@@ -199,11 +199,11 @@ def trained(survey, tmp_path):
 
 
 def test_variants_change_what_they_say(trained, survey):
-    own = calibration.Variant("own", "image")
-    finer = calibration.Variant("finer", "image", encoder={"bin_factor": 4})
-    cold = calibration.Variant("cold", "image", warm_start=False)
+    own = variants.Variant("own", "image")
+    finer = variants.Variant("finer", "image", encoder={"bin_factor": 4})
+    cold = variants.Variant("cold", "image", warm_start=False)
     (a,), (b,), (c,) = (
-        calibration.members_of(recipe, trained, survey, progress=False)
+        variants.members_of(recipe, trained, survey, progress=False)
         for recipe in (own, finer, cold)
     )
     assert own.is_the_runs_own
@@ -213,39 +213,111 @@ def test_variants_change_what_they_say(trained, survey):
     # The image columns start from zero when, and only when, the photometry model is the start.
     weights = [m.flow.network.hidden[0].weight[:, 6:10].abs().max().item() for m in (b, c)]
     assert weights[0] < 0.01 < weights[1]
-    assert calibration.members_of(cold, trained, survey, progress=False)[0].metadata == c.metadata
+    again = variants.members_of(cold, trained, survey, progress=False)[0]
+    assert again.metadata == c.metadata
     assert len(list((trained / "variants").iterdir())) == 2
 
 
 def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_path):
-    path = tmp_path / "published" / "calibration.json"
-    some = survey.select(range(6))
+    some, plan = survey.select(range(6)), calibration.Plan(n_galaxies=6, n_draws=7)
     recipes = {
-        "photometry": calibration.Variant("own", "photometry"),
-        "two": calibration.Variant("two", "image", {"batch_size": 32}, members=2),
+        "photometry": variants.Variant("own", "photometry"),
+        "image": variants.Variant("own", "image"),
+        "two": variants.Variant("two", "image", {"batch_size": 32}, members=2),
     }
 
-    def run(names):
+    def add(names):
         chosen = {name: recipes[name] for name in names}
-        calibration.run(path, trained, survey, some, chosen, n_draws=7, progress=False)
-        return json.loads(path.read_text()), pd.read_parquet(path.with_suffix(".parquet"))
+        ranking.add_variants(tmp_path, trained, survey, some, chosen, plan, progress=False)
+        return calibration.STUDY.read(tmp_path)
 
-    first, _ = run(["photometry"])
-    second, table = run(recipes)
+    first = add(["photometry"]).content
+    result = add(recipes)
+    second, table = result.content, result.table()
     assert second["recipes"]["photometry"] == first["recipes"]["photometry"]
     assert second["recipes"]["two"]["members"] == 2
     assert table["two/hpd"].between(0, 7).all()
-    ranks = calibration.ranks_under("two", table)
-    assert list(ranks) == list(calibration.QUANTITIES)
-    assert (ranks["a_v"] == table["two/a_v"]).all()
-    assert list(calibration.covariates_under("two", table)) == list(calibration.COVARIATES)
-    compared = calibration.compare_variants(second["recipes"], table, 7)
+    found = ranks.ranks_under("two", table)
+    assert list(found) == list(ranks.QUANTITIES)
+    assert (found["a_v"] == table["two/a_v"]).all()
+    assert list(ranks.covariates_under("two", table)) == list(ranking.COVARIATES)
+    compared = ranks.compare_variants(second["recipes"], table, 7)
     assert compared.loc[("image", "two"), "hpd"] == departure(table["two/hpd"], 7)
     assert compared.loc[("photometry", "own"), ["gain", "error"]].eq(0).all()
-    assert np.isnan(compared.loc[("image", "two"), "gain"])  # the run's own was not judged
+    gain = (table["two/log_prob"] - table["image/log_prob"]).mean()
+    assert compared.loc[("image", "two"), "gain"] == pytest.approx(gain, abs=1e-5)
     assert len(list((trained / "variants").iterdir())) == 2
-    for name in ("key", "date", "made"):
-        assert second[name]
     (trained / "image" / "model.safetensors").write_bytes(b"another")
-    third, _ = run(["photometry"])
-    assert list(third["recipes"]) == ["photometry"]
+    assert list(add(["photometry"]).content["recipes"]) == ["photometry"]
+
+
+def test_variants_stand_beside_the_model_that_they_change():
+    recipes = {
+        "photometry": {"model": "photometry"},
+        "image": {"model": "image"},
+        "image_longer": {"model": "image"},
+    }
+    assert list(ranks.compared_with(recipes, ["image_longer"])) == ["image", "image_longer"]
+    assert ranks.compared_with(recipes) == recipes
+    with pytest.raises(runs.RunError, match="variants: wider unknown, choose from photometry"):
+        ranks.compared_with(recipes, ["wider"])
+
+
+def test_a_chapter_makes_its_own_galaxies(trained, survey, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(ranking, "survey_of_run", lambda run: survey)
+    plan = calibration.Plan(n_galaxies=5, n_draws=3)
+    # Of toy images, magnitudes suffice.
+    result = calibration.find("made", trained, plan, ["photometry"], progress=False)
+    assert list(result.content["recipes"]) == ["photometry"]
+    assert result.content["key"] == calibration.STUDY.key(
+        plan.settings, frame.models_digest(trained)
+    )
+    assert len(result.table()) == 5
+
+
+@pytest.fixture
+def compared():
+    rows = {
+        ("photometry", "own"): {"hpd": 1.234, "a_v": 0.5, "gain": 0.0, "error": 0.0},
+        ("photometry", "shorter"): {"hpd": 0.3, "a_v": 0.5, "gain": -0.2, "error": 0.002},
+        ("image", "wider"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.02, "error": 0.01},
+        ("image", "own"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.0, "error": 0.0},
+        ("image", "cold"): {"hpd": 0.2, "a_v": 0.5, "gain": -0.1, "error": 0.02},
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def test_variants_stand_by_their_gain(compared):
+    figure = draw(lambda: figures.variant_gains(compared, source=SOURCE))
+    photometry, image = figure.axes
+    assert [text.get_text() for text in photometry.get_yticklabels()] == ["shorter"]
+    assert [text.get_text() for text in image.get_yticklabels()] == ["cold", "wider"]
+    np.testing.assert_allclose(np.asarray(image.lines[1].get_xdata(), float), [-0.1, 0.02])
+    assert "Gain in mean log p [nat]" in all_texts(figure)
+
+
+def test_variants_of_a_model_stand_together(compared, capsys):
+    table = figures.variant_table(compared, "photometry")
+    assert list(table.index) == ["own", "shorter"]
+    assert table.loc["shorter", "gain [nat]"].split() == ["-0.200", "±", "0.002"]
+    assert table.loc["own", ["density", "A_V"]].to_list() == [1.23, 0.5]
+    tests = figures.departure_table({"image": pd.Series({"tarp": 0.456})})
+    assert tests.loc["image", "distance"] == 0.46
+    photometry = compared.loc[["photometry"]]
+    assert figures.variant_table(photometry, "image") is None
+    assert figures.variant_gains(photometry.query("gain == 0"), source=SOURCE) is None
+    assert capsys.readouterr().out.count("not made") == 2
+
+
+def test_figures_of_the_tests_name_axes_and_bins():
+    rng = np.random.default_rng(8)
+    tests, levels = ["hpd", "tarp", *PROPERTY_NAMES], np.linspace(0.1, 0.9, 9)
+    models, lens = ("photometry", "image"), np.full(9, 0.02)
+    shown = {m: pd.DataFrame(rng.normal(0, 0.01, (9, 7)), levels, tests) for m in models}
+    texts = all_texts(draw(lambda: figures.rank_bands(shown, (-lens, lens), source=SOURCE)))
+    assert {"Rank of truth [fraction]", "all: density (HPD)", "$A_V$"} <= set(texts)
+    bins = pd.MultiIndex.from_product([["log_stellar_mass", "redshift", "mag_r"], [1, 2, 3]])
+    shown = {m: pd.DataFrame(rng.uniform(0, 2, (9, 7)), bins, tests) for m in models}
+    texts = all_texts(draw(lambda: figures.departures(shown, source=SOURCE)))
+    assert {"deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"} <= set(texts)

@@ -1,19 +1,21 @@
 """The exact posterior: against closed forms, the simulator itself, and a run that was killed."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import SOURCE, all_texts, draw
 from scipy.special import ndtri
 from scipy.stats import multivariate_normal
 
+from galcfm.figures.style import LABELS
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import galaxies, population
 from studies import exact
-from studies.exact import comparing, latents, sampler
+from studies.exact import comparison, figures, latents, sampler, stages
 from studies.exact.particles import ExactPosterior, log_likelihood
+from studies.frame import BOOK_SURVEY
 
 PLAN = exact.Plan(
     n_galaxies=2,
@@ -26,7 +28,7 @@ PLAN = exact.Plan(
     n_rows=100,
     many_epochs=1,
     n_draws=60,
-    survey={**comparing.BOOK_SURVEY, "n_galaxies": 40},
+    simulated={**BOOK_SURVEY, "n_galaxies": 40},
     recipe={"photometry_max_epochs": 1, "width": 16},
 )
 
@@ -156,10 +158,10 @@ def test_a_rule_of_the_prior_is_kept():
 def test_classifier_tells_shifted_draws_and_not_equal_ones():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 1000, 5))
-    assert abs(comparing.classifier_accuracy(a, b) - 0.5) < 0.05
+    assert abs(comparison.classifier_accuracy(a, b) - 0.5) < 0.05
     # Two normal distributions d apart are told with probability Φ(d/2).
-    assert comparing.classifier_accuracy(a, b + np.eye(5)[0]) == pytest.approx(0.69, abs=0.03)
-    assert comparing.classifier_accuracy(a, 1.5 * b) > 0.6
+    assert comparison.classifier_accuracy(a, b + np.eye(5)[0]) == pytest.approx(0.69, abs=0.03)
+    assert comparison.classifier_accuracy(a, 1.5 * b) > 0.6
 
 
 def test_joined_runs_weigh_the_same():
@@ -172,51 +174,75 @@ def test_joined_runs_weigh_the_same():
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
+def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exact")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GALCFM_DATA", str(folder / "data"))
-        result = exact.publish(
-            PLAN, folder / "cache", folder / "published", "the command", progress=False
-        )
-    return folder, result
+        return folder, exact.find("made", folder / "run", PLAN, progress=False)
 
 
-def test_the_command_resumes_and_changes_nothing(published, monkeypatch):
-    folder, _ = published
+def test_the_study_resumes_and_changes_nothing(made, monkeypatch):
+    folder, first = made
     monkeypatch.setenv("GALCFM_DATA", str(folder / "data"))
-    first = pd.read_parquet(folder / "published" / "exact_posteriors.parquet")
-    (cache,) = (folder / "cache").glob("exact-*")
+    (cache,) = (folder / "data" / "cache").glob("exact-*")
     particles = sorted((cache / "particles").iterdir())
-    assert len(particles) == PLAN.n_galaxies * PLAN.runs
+    assert len(particles) == PLAN.n_galaxies * PLAN.n_runs
     particles[1].unlink()
     drawn = []
     sample = ExactPosterior.sample
     monkeypatch.setattr(
-        comparing.ExactPosterior, "sample", lambda *a, **k: drawn.append(1) or sample(*a, **k)
+        stages.ExactPosterior, "sample", lambda *a, **k: drawn.append(1) or sample(*a, **k)
     )
-    monkeypatch.setattr(comparing, "train_emulator", None)
-    exact.publish(PLAN, folder / "cache", folder / "again", progress=False)
+    monkeypatch.setattr(stages, "train_emulator", None)
+    again = exact.find("made", folder / "again", PLAN, progress=False)
     assert len(drawn) == 1
-    again = pd.read_parquet(folder / "again" / "exact_posteriors.parquet")
-    pd.testing.assert_frame_equal(first, again)
+    pd.testing.assert_frame_equal(first.table(), again.table())
 
 
-def test_published_numbers_name_their_origin(published):
-    folder, result = published
-    stored = json.loads((folder / "published" / "exact_posteriors.json").read_text())
-    assert stored == json.loads(json.dumps(result))
-    assert {"command", "date", "made", "plan", "trained_on"} <= set(stored)
-    table = pd.read_parquet(folder / "published" / "exact_posteriors.parquet")
+def test_numbers_are_those_of_the_table(made):
+    _, result = made
+    numbers, table = result.content, result.table()
+    assert {"command", "date", "made", "plan", "trained_on"} <= set(numbers)
     assert len(table) == PLAN.n_galaxies
     gap = (table["exact"] - table["book"]).mean()
-    assert stored["gap"]["book"]["mean"] == pytest.approx(gap, abs=1e-5)
-    draws = pd.read_parquet(folder / "published" / "exact_draws.parquet")
+    assert numbers["gap"]["book"]["mean"] == pytest.approx(gap, abs=1e-5)
+    draws = pd.read_parquet(result.path.with_name(exact.DRAWS))
     assert set(draws["posterior"]) == {"exact", "book", "many"}
+    assert len(draws) == 3 * PLAN.n_galaxies * PLAN.n_draws
 
 
 def test_another_plan_or_simulator_has_another_folder(tmp_path, monkeypatch):
-    folder = comparing.Work(PLAN, tmp_path).folder
-    assert comparing.Work(replace(PLAN, seed=8), tmp_path).folder != folder
-    monkeypatch.setattr("studies.stored.code_digest", lambda *rooms: "other")
-    assert comparing.Work(PLAN, tmp_path).folder != folder
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
+    folder = stages.Stages(PLAN).folder
+    assert stages.Stages(replace(PLAN, n_galaxies=9)).folder == folder
+    assert stages.Stages(replace(PLAN, seed=8)).folder != folder
+    monkeypatch.setattr(stages, "SIMULATOR_VERSION", 0)
+    assert stages.Stages(PLAN).folder != folder
+
+
+def test_one_run_is_not_compared(tmp_path):
+    with pytest.raises(ValueError, match="n_runs is 1"):
+        comparison.make(tmp_path, replace(PLAN, n_runs=1))
+
+
+def test_figures_and_tables_name_what_they_show(made):
+    _, result = made
+    numbers, table = result.content, result.table()
+    draws = pd.read_parquet(result.path.with_name(exact.DRAWS))
+    names = {"exact": "exact posterior", "book": "flow", "many": "flow, many"}
+    texts = all_texts(draw(lambda: figures.marginals(draws, table, names, source=SOURCE)))
+    assert {*LABELS.values(), "measured value"} <= set(texts)
+    texts = all_texts(draw(lambda: figures.gaps(table, names, source=SOURCE)))
+    assert {"exact less flow [nat]", "share of galaxies"} <= set(texts)
+    bars = {name: {"mean": 0.3, "standard_error": 0.1} for name in names.values()}
+    texts = all_texts(
+        draw(lambda: figures.information_bars(bars, "$A_V$", ceiling=names["many"], source=SOURCE))
+    )
+    assert {"information on $A_V$ [nat] ± 2 standard errors", "exact posterior"} <= set(texts)
+    assert figures.check_table(numbers).loc["galaxies", "value"] == PLAN.n_galaxies
+    gaps = figures.gap_table(numbers, names)
+    assert gaps.loc["exact posterior", "width of A_V"] == "1"
+    assert float(gaps.loc["flow", "width of A_V"]) == pytest.approx(
+        numbers["properties"]["a_v"]["width_ratio"]["book"]["mean"], abs=0.005
+    )
+    assert len(figures.information_table(numbers)) == len(PROPERTY_NAMES)

@@ -3,11 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import SOURCE, all_texts, draw
 from scipy.stats import norm
 
 from galcfm.metrics import LogDensities
 from galcfm.properties import PROPERTY_NAMES
-from studies.outliers import degeneracy, label_error_size, outliers_by_variant, shares_below_zero
+from studies.outliers import (
+    degeneracy,
+    figures,
+    label_error_size,
+    outliers_by_variant,
+    shares_below_zero,
+)
 
 
 def gaussian_shares(truth, mean, std, samples):
@@ -81,3 +88,52 @@ def test_outliers_are_counted_by_recipe():
     assert row["expected"] == 0.25
     assert row["difference"] == 0.25
     assert row["mean"] == 0.5
+
+
+def test_outliers_stand_beside_what_to_expect():
+    gain = {"image": np.array([-1.0, 1.0, 2.0, 3.0])}
+    shares = {"image": {"expected": 0.2, "expected_standard_error": 0.01}}
+    row = figures.share_table(gain, shares).loc["image"]
+    assert row["truths below zero [%]"] == "25.0 ± 21.7"
+    assert row["expected from draws [%]"] == "20.0 ± 1.0"
+    sizes = figures.label_error_table(np.array([3.0, 1.0, 1.0, 2.0]), gain).loc["image"]
+    assert sizes.to_list() == [1.5, 3.0, 3.0]
+
+
+def test_kernels_are_compared_on_their_own_galaxies():
+    galaxies = {"delta_log_p": {"kde": [-1.0, 2.0], "exact": [1.0, 2.0, -9.0]}}
+    row = figures.kernel_table({"image": {"galaxies": galaxies}}).loc["image"]
+    assert row["galaxies"] == 2
+    assert row["below zero, exact [%]"] == "0.0"
+    assert row["below zero, KDE [%]"] == "50.0"
+    assert row["lowest, KDE [nat]"] == "-1.0"
+
+
+def test_degeneracies_are_medians_over_galaxies():
+    result = {name: np.array([1.0, 2.0, 9.0]) for name in ("correlation", "angle")}
+    result |= {name: np.array([0.1, 0.2, 0.9]) for name in ("length", "width")}
+    table = figures.degeneracy_table({"$A_V$, age": {"image": result}})
+    assert table.loc[("A_V, age", "image")].to_list() == [2.0, 2.0, 0.2, 0.2]
+
+
+@pytest.mark.parametrize("n", [1, 60])
+def test_figures_name_axes_and_units(n):
+    rng = np.random.default_rng(8)
+    gain = {"photometry": rng.normal(0, 1, n), "image": rng.normal(1, 1, n)}
+    axis = {"correlation": rng.uniform(-1, 1, n), "length": rng.uniform(0, 1, n)}
+    planes = {"$A_V$, $D_n(4000)$": dict.fromkeys(gain, axis)}
+    texts = all_texts(draw(lambda: figures.gain_tail(gain, gain, source=SOURCE)))
+    assert {r"$\Delta \log p$ [nat]", "own draws"} <= set(texts)
+    size = rng.uniform(0, 2, n)
+    texts = all_texts(draw(lambda: figures.label_errors(size, gain, source=SOURCE)))
+    assert "Size of the label errors [standard deviations]" in texts
+    texts = all_texts(draw(lambda: figures.degeneracies(planes, source=SOURCE)))
+    assert {"Correlation in the posterior", "Longest axis [population's spread]"} <= set(texts)
+
+
+def test_galaxies_beyond_the_axes_are_marked():
+    gain = np.r_[np.linspace(0, 4, 999), -20]
+    figure = figures.label_errors(np.ones(1000), {"image": gain}, source=SOURCE)
+    inside, beyond = (points.get_offsets() for points in figure.axes[0].collections)
+    assert (len(inside), len(beyond)) == (999, 1)
+    assert beyond[0, 1] == figure.axes[0].get_ylim()[0]

@@ -1,19 +1,21 @@
 """Another prior: a linear Gaussian model, where the posterior under it is known."""
 
-import json
+import shutil
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from drawn import SOURCE, all_texts, draw
 
-from galcfm.metrics import effective_sample_size
+from galcfm.figures.style import LABELS
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
-from studies import priors
+from studies import frame, priors
+from studies.priors import bursts, figures, weights
 
 NOISE = 0.6
 CENTRE = np.array([10.0, 0.0, 8.8, 1.3, 0.5])
@@ -46,7 +48,7 @@ def log_gaussian_ratio(theta):
 
 def test_weights_give_the_posterior_under_the_new_prior(draws):
     samples, data = draws
-    result = priors.reweight(samples, log_gaussian_ratio)
+    result = weights.reweight(samples, log_gaussian_ratio)
     mean, spread = gaussian_posterior(data, *new_prior())
     error = spread / np.sqrt(result.effective_sample_size[:, None])
     assert np.abs((result.mean - mean) / error).max() < 5
@@ -55,7 +57,7 @@ def test_weights_give_the_posterior_under_the_new_prior(draws):
 
 def test_the_new_density_is_normalised(draws):
     samples, data = draws
-    result = priors.reweight(samples, log_gaussian_ratio)
+    result = weights.reweight(samples, log_gaussian_ratio)
     (old_mean, old_std), (mean, std) = (
         gaussian_posterior(data, *prior) for prior in ((CENTRE, np.ones(5)), new_prior())
     )
@@ -76,8 +78,8 @@ def test_the_new_density_is_normalised(draws):
 def test_effective_sample_size_of_a_tilt_is_the_closed_form():
     """exp(k x) of N(0, 1) draws: E[w]² / E[w²] = exp(-k²)."""
     x = np.random.default_rng(0).normal(size=(1, 400_000, 1))
-    weights = priors.reweight(x, lambda theta: 0.5 * theta[..., 0]).weights
-    share = effective_sample_size(np.log(weights))[0] / 400_000
+    result = weights.reweight(x, lambda theta: 0.5 * theta[..., 0])
+    share = result.effective_sample_size[0] / 400_000
     assert share == pytest.approx(np.exp(-0.25), rel=0.01)
 
 
@@ -85,7 +87,7 @@ def test_the_same_prior_changes_nothing(draws):
     samples, _ = draws
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = priors.reweight(samples, lambda theta: np.full(theta.shape[:-1], 7.0))
+        result = weights.reweight(samples, lambda theta: np.full(theta.shape[:-1], 7.0))
     np.testing.assert_allclose(result.mean, samples.mean(axis=1))
     np.testing.assert_allclose(result.effective_sample_size, samples.shape[1])
     np.testing.assert_allclose(result.log_mean_ratio, 7.0)
@@ -97,8 +99,9 @@ def test_collapsed_weights_warn(draws):
     def far(theta):
         return -0.5 * ((theta[..., 0] - 14) / 0.02) ** 2
 
-    with pytest.warns(priors.CollapsedWeightsWarning, match="20 of 20 galaxies have fewer than 50"):
-        priors.reweight(samples[:, :200], far)
+    reason = "20 of 20 galaxies have fewer than 50"
+    with pytest.warns(weights.CollapsedWeightsWarning, match=reason):
+        weights.reweight(samples[:, :200], far)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_collapsed_weights_warn(draws):
 )
 def test_bad_ratios_are_refused(draws, log_ratio, message):
     with pytest.raises(ValueError, match=message):
-        priors.reweight(draws[0], log_ratio)
+        weights.reweight(draws[0], log_ratio)
 
 
 def test_ratios_are_those_of_normalised_densities():
@@ -123,16 +126,16 @@ def test_ratios_are_those_of_normalised_densities():
     theta = CENTRE + rng.normal(size=(1, 200_000, 5)) * [0.5, 0.5, 0.2, 0.1, 0.3]
     mass, oh = (PROPERTY_NAMES.index(p) for p in ("log_stellar_mass", "oxygen_abundance"))
     theta[..., oh] = 8.8 + 0.3 * (theta[..., mass] - 10) + 0.1 * rng.normal(size=(1, 200_000))
-    ratio = priors.relation_ratio(
+    ratio = weights.relation_ratio(
         "oxygen_abundance",
         "log_stellar_mass",
         new=(lambda m: 8.75 + 0.2 * (m - 10), 0.09),
         old=(lambda m: 8.8 + 0.3 * (m - 10), 0.1),
     )
-    found = priors.reweight(theta, ratio)
+    found = weights.reweight(theta, ratio)
     assert found.log_mean_ratio[0] == pytest.approx(0, abs=0.02)
-    weights, (x, y) = found.weights[0], theta[0, :, [mass, oh]]
-    slope, level = np.polyfit(x - 10, y, 1, w=np.sqrt(weights))
+    x, y = theta[0, :, [mass, oh]]
+    slope, level = np.polyfit(x - 10, y, 1, w=np.sqrt(found.weights[0]))
     assert slope == pytest.approx(0.2, abs=0.005)
     assert level == pytest.approx(8.75, abs=0.002)
 
@@ -141,7 +144,7 @@ def test_a_fitted_relation_is_the_one_it_was_drawn_from():
     rng = np.random.default_rng(2)
     theta = CENTRE + rng.normal(size=(20_000, 5))
     theta[:, 1] = 0.1 * (theta[:, 0] - 10) ** 2 + 0.3 * rng.normal(size=20_000)
-    relation, scatter = priors.fitted_relation(theta, "log_sfr", "log_stellar_mass")
+    relation, scatter = weights.fitted_relation(theta, "log_sfr", "log_stellar_mass")
     np.testing.assert_allclose(relation([9, 10, 11]), [0.1, 0, 0.1], atol=0.01)
     assert scatter == pytest.approx(0.3, rel=0.02)
 
@@ -150,18 +153,18 @@ def test_a_ratio_to_the_flow_s_prior():
     torch.manual_seed(0)
     flow = Posterior("none", network={"width": 16})
     theta = CENTRE + np.random.default_rng(0).normal(size=(2, 3, 5))
-    ratio = priors.density_ratio(lambda x: x[..., 0], flow, steps=8)(theta)
+    ratio = weights.density_ratio(lambda x: x[..., 0], flow, steps=8)(theta)
     row = flow.log_prob(theta[1], np.zeros((3, 5)), steps=8).numpy()
     np.testing.assert_allclose(ratio[1], theta[1, :, 0] - row, atol=1e-4)
 
 
-def test_the_reweighted_posterior_is_judged_better_where_its_prior_holds():
+def test_the_reweighted_posterior_is_better_where_its_prior_holds():
     rng = np.random.default_rng(8)
     truth = CENTRE + rng.normal(size=(3000, 5))
     data = truth + NOISE * rng.normal(size=truth.shape)
     mean, spread = gaussian_posterior(data, CENTRE, np.ones(5))
     samples = mean[:, None] + spread * rng.normal(size=(3000, 500, 5))
-    found = priors.judge(samples, truth, log_gaussian_ratio)
+    found = weights.reweighted_gain(samples, truth, log_gaussian_ratio)
     # The old posterior under the new prior is a Gaussian at a mean that is off by `shift`.
     new_mean, new_std = new_prior()
     _, new_spread = gaussian_posterior(data, new_mean, new_std)
@@ -189,7 +192,7 @@ def test_draws_of_two_posteriors_move_alike():
         table = pd.DataFrame(values, columns=list(PROPERTY_NAMES))
         tables.append(table.assign(object_id="a", posterior=posterior))
     # A tilt by 2 a dex moves a Gaussian by 2 σ².
-    moved = priors.shifted_means(pd.concat(tables), lambda x: 2 * x[..., 1], "log_sfr").loc["a"]
+    moved = weights.shifted_means(pd.concat(tables), lambda x: 2 * x[..., 1], "log_sfr").loc["a"]
     for posterior, mean in (("exact", 10.0), ("book", 10.1)):
         assert moved[posterior, "old"] == pytest.approx(mean, abs=0.01)
         error = moved[posterior, "error"]
@@ -203,14 +206,14 @@ def test_bursts_are_shifted():
     catalogue = pd.DataFrame(
         {"log_sfr_true": delta, "log_sfr_history": 0.0, "sequence": rng.integers(0, 2, len(delta))}
     )
-    weights = priors.burst_weights(catalogue, 0.1, 0.17)
+    found = bursts.burst_weights(catalogue, 0.1, 0.17)
     main = (catalogue["sequence"] == 0).to_numpy()
-    assert (weights[~main] == 1).all()
-    assert np.average(delta[main], weights=weights[main]) == pytest.approx(0.1, abs=0.005)
-    assert weights[main].mean() == pytest.approx(1, abs=0.01)
+    assert (found[~main] == 1).all()
+    assert np.average(delta[main], weights=found[main]) == pytest.approx(0.1, abs=0.005)
+    assert found[main].mean() == pytest.approx(1, abs=0.01)
 
 
-def test_fine_tuning_resumes_and_is_judged(survey, tmp_path):
+def test_fine_tuning_resumes_and_is_compared(survey, tmp_path, monkeypatch):
     table = survey.catalogue.assign(
         log_sfr_true=survey.catalogue["log_sfr"], log_sfr_history=0.0, sequence=0.0
     )
@@ -218,9 +221,42 @@ def test_fine_tuning_resumes_and_is_judged(survey, tmp_path):
     model = Posterior("r_and_colours", network={"width": 8})
     settings = TrainingSettings(max_epochs=1)
     train(model, survey, tmp_path / "run" / "photometry", settings, progress=False)
-    path = tmp_path / "priors.json"
-    first = priors.run(path, tmp_path / "run", survey, command="the command", progress=False)
-    second = priors.run(path, tmp_path / "run", survey, command="the command", progress=False)
-    assert first["gain"] == second["gain"]
-    assert json.loads(path.read_text())["command"] == "the command"
-    assert set(first["bias"]) == set(PROPERTY_NAMES)
+    monkeypatch.setattr(frame, "survey_of_run", lambda run: survey)
+    for name in ("prior", "image"):
+        shutil.copytree(tmp_path / "run" / "photometry", tmp_path / "run" / name)
+    first = priors.find("made", tmp_path / "run", priors.Plan(max_epochs=2), progress=False)
+    monkeypatch.setattr(bursts, "train", None)
+    second = priors.find("made", tmp_path / "run", priors.Plan(max_epochs=2), progress=False)
+    assert first == second
+    assert first.content["shift"] == 0.15
+    assert set(first.content["bias"]) == set(PROPERTY_NAMES)
+
+
+def test_a_prior_is_tested_on_the_property_that_it_changes():
+    found = {
+        "gain": 0.1,
+        "standard_error": 0.02,
+        "bias_old": np.array([0.5, -0.3]),
+        "bias_new": np.array([0.0, 0.01]),
+        "bias_error": np.array([0.1, 0.02]),
+        "effective_share": 0.8,
+        "effective_galaxies": 99.6,
+    }
+    row = figures.gain_table({("poorer", "image"): found}, {"poorer": 1}).iloc[0]
+    assert row["gain in log p [nat]"] == "+0.100 ± 0.020"
+    assert row["bias, old prior [dex]"] == "-0.300"
+    assert row["bias, new prior [dex]"] == "+0.010 ± 0.020"
+    assert row["effective galaxies"] == 100
+
+
+@pytest.mark.parametrize("n", [1, 60])
+def test_the_figure_names_axes_and_units(n):
+    rng = np.random.default_rng(8)
+    effective = {m: rng.uniform(10, 100, n) for m in ("photometry", "image")}
+    masses = rng.normal(10, 0.5, n)
+    figure = draw(
+        lambda: figures.other_prior(
+            masses, np.ones(n), effective, 100, names=("old", "new"), source=SOURCE
+        )
+    )
+    assert {"Effective share of the draws", LABELS["log_stellar_mass"]} <= set(all_texts(figure))

@@ -26,38 +26,17 @@ from galcfm.figures.tables.surveys import (
     relations,
     ties,
 )
-from galcfm.figures.tables.trust import (
-    calibration_tests,
-    calibration_variants,
-    degeneracies,
-    exact_checks,
-    exact_gaps,
-    exact_information,
-    kernel_outliers,
-    label_errors,
-    masses,
-    other_priors,
-    outlier_shares,
-    trials,
-)
+from galcfm.figures.tables.trust import masses, trials
 from galcfm.figures.tables.words import made_by
 
 __all__ = [
     "calibration_gap",
-    "calibration_tests",
-    "calibration_variants",
     "comparison",
     "control_gains",
     "cutout_statistics",
-    "degeneracies",
     "dust_age",
-    "exact_checks",
-    "exact_gaps",
-    "exact_information",
     "explanations",
     "information",
-    "kernel_outliers",
-    "label_errors",
     "made_by",
     "magnitude_errors",
     "masses",
@@ -67,8 +46,6 @@ __all__ = [
     "method_properties",
     "method_verdicts",
     "methods",
-    "other_priors",
-    "outlier_shares",
     "percentiles",
     "point_estimates",
     "relations",

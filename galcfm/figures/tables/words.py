@@ -10,7 +10,6 @@ __all__ = [
     "DENSITIES",
     "METRICS",
     "SYMBOLS",
-    "TESTS",
     "by_property",
     "made_by",
     "mean_and_error",
@@ -27,9 +26,6 @@ DENSITIES = {
 METRICS = {"delta_log_p": "Δlog p", "d_kl": "D_KL"}
 
 SYMBOLS = {p.name: p.paper_symbol for p in PROPERTIES}
-
-# How the tests of `studies.calibration` are called in tables.
-TESTS = {"hpd": "density", "tarp": "distance", **SYMBOLS, "hpd_smoothed": "density, smoothed"}
 
 
 def made_by(stored: Mapping) -> str:
