@@ -176,7 +176,7 @@ def test_notebooks_depend_on_the_rooms_they_use():
         for name in ("01_data_curation", "02_training")
     ]
     assert {"training/loop.py", "posterior/model.py", "flow.py", "survey/survey.py"} <= names[1]
-    assert not {"simulate/rendering.py", "metrics.py", "figures/models.py"} & names[1]
+    assert not {"simulate/rendering.py", "metrics.py", "figures/performance.py"} & names[1]
     assert {"simulate/rendering.py", "sdss/cutouts.py"} <= names[0]
     assert not {"training/loop.py", "flow.py", "metrics.py", "survey/intake.py"} & names[0]
 

@@ -1,29 +1,28 @@
-"""The figures of the book: one function a figure.
+"""The figures of the chapters on the paper, one function per figure.
 
 Each function returns a `matplotlib.figure.Figure` that pyplot does not know of, so nothing has to
-be closed and nothing is shown by itself. In a notebook, `%matplotlib inline` displays it; to a
-file, `figure.savefig(path)` writes it. Colours are fixed and colour-blind safe: truth dark grey,
-photometry model orange, image model blue. `source` is printed in the figure's upper right corner
-and says what the galaxies are, e.g. `"simulated survey"` or `"SDSS"`.
+be closed and nothing is shown by itself. In a notebook, `%matplotlib inline` displays it;
+`figure.savefig(path)` writes it to a file. Colours are fixed and colour-blind safe: truth dark
+grey, photometry model orange, image model blue. `source` says what the galaxies are, e.g.
+`"simulated survey"` or `"SDSS"`, and is printed in the upper right corner.
 
 Posteriors are passed as `{"photometry": dataset, "image": dataset}`, each an `xarray.Dataset`
-with a variable a property of dimensions `chain`, `draw`, `object_id`, in physical units. Truths
-are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the same galaxies.
+with one variable per property, of dimensions `chain`, `draw`, `object_id`, in physical units.
+Truths are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`, of the same
+galaxies.
 """
 
 from galcfm.figures.methods import method_corner, method_costs, method_coverage, method_intervals
-from galcfm.figures.models import (
+from galcfm.figures.performance import (
     calibration,
-    dust_age,
-    galaxy_corner,
     model_comparison,
-    pathways,
     posterior_mean_distributions,
-    scaling_relations,
     training_curves,
     truth_recovery,
     wasserstein_chart,
 )
+from galcfm.figures.planes import dust_age, scaling_relations
+from galcfm.figures.posteriors import galaxy_corner, pathways
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import (
     colour_comparison,

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from galcfm import metrics
-from galcfm.figures.models import spread_galaxies
+from galcfm.figures.planes import spread_galaxies
 from galcfm.flow import FAST_STEPS
 from galcfm.paths import published_folder, replacing, survey_folder, write_json
 from galcfm.posterior import Posterior, default_device
