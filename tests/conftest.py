@@ -1,19 +1,25 @@
 """Small data that tests share. Nothing here needs a network, a GPU or real galaxies."""
 
+import io
 import os
+import warnings
 
 # Plots never open windows, and two test workers do not fight over the cores.
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import settings
+from matplotlib.text import Text
 
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import Survey, assign_split
+from studies.frame import Place
 
 # The same examples each time, however slow the machine.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -58,6 +64,30 @@ def toy_survey(n: int, seed: int = 0, *, images: bool = True) -> Survey:
 @pytest.fixture(scope="session")
 def survey() -> Survey:
     return toy_survey(120)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Place:
+    """A place for a study's results, with a data folder of its own."""
+    monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
+    return Place(tmp_path / "found", tmp_path / "found" / "work")
+
+
+@pytest.fixture
+def texts_of():
+    """A function that draws a figure, any warning an error, and returns its texts."""
+
+    def draw(make) -> list[str]:
+        before = dict(matplotlib.rcParams)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            figure = make()
+            figure.savefig(io.BytesIO(), dpi=50)
+        assert plt.get_fignums() == []
+        assert dict(matplotlib.rcParams) == before
+        return [text.get_text() for text in figure.findobj(Text)]
+
+    return draw
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):

@@ -122,22 +122,12 @@ def make_figures(n, with_images=True):
         "method_corner": lambda: figures.method_corner(
             of_methods, methods, labels, galaxy="a", source=SOURCE
         ),
-        "point_gains": lambda: figures.point_gains(
-            {
-                "grey": {"gain": -0.2, "standard_error": 0.01},
-                "residual network": {"gain": 0.02, "standard_error": 0.02},
-            },
-            source=SOURCE,
-        ),
         "cutout_comparison": lambda: figures.cutout_comparison(spreads, source=SOURCE),
         "mass_differences": lambda: figures.mass_differences(
             masses, rng.normal(10, 1, n), source=SOURCE
         ),
         "outside_shares": lambda: figures.outside_shares(
             rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}, level=0.01, source=SOURCE
-        ),
-        "picture_worth": lambda: figures.picture_worth(
-            [("first survey", 0.1, 0.01), ("all ties", 0.3, 0.01)], 0.91, source=SOURCE
         ),
         "calibration": lambda: figures.calibration(*both, source=SOURCE),
         "colour_comparison": lambda: figures.colour_comparison(
@@ -171,7 +161,6 @@ EXPECTED = {
     "method_coverage": ["share within 68 %", "flow"],
     "method_intervals": [*style.LABELS.values(), "a flow", "SED fitting"],
     "method_corner": [*style.LABELS.values(), "photometry", "the picture"],
-    "point_gains": ["gain over the reference [nat] ± 2 standard errors", "grey"],
     "replicated_photometry": ["Observed − implied [half-widths of 68 %]", "u−g"],
     "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
     "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],
@@ -188,7 +177,6 @@ EXPECTED = {
     ],
     "pathways": ["$D_n(4000)$", "Image model\n$A_V$ [mag]"],
     "percentile_offsets": ["simulated − real [standard deviations]", "$A_V$"],
-    "picture_worth": ["gain of the image model over photometry [nat]", "all ties: 0.30"],
     "posterior_mean_distributions": list(style.LABELS.values()),
     "scaling_relations": [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
     "missing_bands": ["labels inside the 95 % interval", "u g r i z", "the exact posterior"],

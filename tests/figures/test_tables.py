@@ -61,17 +61,6 @@ def test_relations_have_their_difference_to_the_measured_one():
     assert table["scatter"].to_list() == ["0.100 ± 0.020"] * 3
 
 
-def test_seeds_are_held_against_true_numbers_of_the_shape():
-    results = {"gain_of_seeds": {"1": 0.1, "2": 0.2}, "gain": 0.15, "standard_error": 0.05}
-    control = {"gain": 0.3, "standard_error": 0.01}
-    table = tables.training_seeds(results, {"picture": control, "shape": control})
-    assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
-    share = table["of these three numbers'"]
-    assert share["image model, seed 1"] == "33%"
-    assert share["control: three true numbers of the shape"] == "100%"
-    assert len(table) == 5
-
-
 def row_of(method: str, beside: str, over: dict, **numbers) -> dict:
     made = {"commit": "0123456789", "machine": "two cores"}
     seeds = {"1": {"made": made, "training": {"seconds": 90.0}, **numbers}}
@@ -96,15 +85,3 @@ def test_methods_stand_beside_the_model_that_sees_the_same():
         "FlowMatching beside image"
     ]
     assert list(found["gain [nat]"])[2] == "-0.200 ± 0.010"
-
-
-def test_each_row_says_where_it_comes_from():
-    row = row_of("Rings", "image", {})
-    row["seeds"]["2"] = row["seeds"]["1"] | {"training": {"seconds": 120.0}}
-    (of,) = tables.made_of_rows({"rings": row}).to_dict("records")
-    assert of == {
-        "trainings": 2,
-        "commits": "0123456",
-        "machines": "two cores",
-        "training [min]": "1.5, 2.0",
-    }

@@ -9,16 +9,7 @@ import pandas as pd
 import pytest
 
 from galcfm.runs import RunError
-from studies.frame import (
-    ModelPlan,
-    Place,
-    Plan,
-    Study,
-    Trainings,
-    chosen,
-    over_trainings,
-    paired_gain,
-)
+from studies.frame import ModelPlan, Plan, Study, Trainings, chosen, over_trainings, paired_gain
 
 STUDY = Study("toy", "13_what_matters")
 
@@ -27,12 +18,6 @@ STUDY = Study("toy", "13_what_matters")
 class Toy(Plan):
     n_galaxies: int = 10
     processes: int = 2
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
-    return Place(tmp_path / "found", tmp_path / "found" / "work")
 
 
 def test_a_plan_takes_a_notebooks_parameters():

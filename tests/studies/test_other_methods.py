@@ -1,7 +1,7 @@
 """The studies of other methods and of what matters: their rows, and that they go on."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,7 @@ from galcfm import figures
 from galcfm.figures import tables
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
-from studies import alterations, judging, methods, other_methods, what_matters
-from studies.stored import KeptTrainings
+from studies import judging, methods, other_methods
 
 pytest.importorskip("zuko")
 
@@ -206,142 +205,3 @@ def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
     assert list(more["rows"]["npe"]["seeds"]) == ["1", "2"]
     assert made.count(other_methods.ROWS["npe"].label) == 1
     assert json.loads((tmp_path / "methods.json").read_text())["rows"].keys() == set(names)
-
-
-# What matters ------------------------------------------------------------------------------------
-
-
-def test_pictures_are_altered_as_said(survey):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 255, survey.images.shape, dtype=np.uint8)
-    coloured = Survey(survey.catalogue, images, {}, "coloured")
-    grey, red, blurred, other = (
-        alterations.altered(coloured, name).images
-        for name in ("grey", "only i", "blurred", "another galaxy's")
-    )
-    assert (grey == grey[..., :1]).all()
-    np.testing.assert_allclose(grey[..., 0], images.mean(axis=-1), atol=0.51)
-    assert (red == images[..., :1]).all()
-    # Light and colours stay, structure goes.
-    np.testing.assert_allclose(blurred.mean(axis=(1, 2)), images.mean(axis=(1, 2)), atol=1.0)
-    assert blurred.std(axis=(1, 2)).max() < 0.2 * images.std(axis=(1, 2)).min()
-    split = coloured.catalogue["split"].to_numpy()
-    for name in ("train", "test"):
-        mine = {image.tobytes() for image in images[split == name]}
-        assert {image.tobytes() for image in other[split == name]} == mine
-    assert not any((a == b).all() for a, b in zip(other, images, strict=True))
-    with pytest.raises(ValueError, match="no pictures called"):
-        alterations.altered(coloured, "blue")
-
-
-def test_fewer_galaxies_are_the_first_and_others_stay(survey):
-    few = alterations.fewer(survey, 10)
-    split = few.catalogue["split"]
-    train = survey.split("train").object_id
-    assert list(few.object_id[split == "train"]) == list(train[:10])
-    assert (split == "test").sum() == len(survey.split("test"))
-    assert alterations.fewer(survey, 0) is survey
-
-
-def test_points_are_judged_beside_the_reference(survey, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    monkeypatch.setattr(what_matters.account, "survey_of", lambda *_: survey)
-    plan = replace(what_matters.SMALL, descent={"max_epochs": 1, "patience": 1, "batch_size": 32})
-    names = ["reference", "inputs/photometry", "steps/100"]
-    results = what_matters.run(tmp_path, plan, names, [1], progress=False)
-    assert list(results["points"]) == names
-    table = pd.read_parquet(tmp_path / "what_matters.parquet")
-    expected = (table["inputs/photometry/1"] - table["reference/1"]).astype(float)
-    assert results["points"]["inputs/photometry"]["gain"] == pytest.approx(expected.mean())
-    # 24 steps of a density are as good as 100.
-    assert abs(results["points"]["steps/100"]["gain"]) < 0.01
-    assert len(tables.what_matters(results)) == 2
-    monkeypatch.setattr(what_matters.Work, "fitted", lambda *_: pytest.fail("trained twice"))
-    again = what_matters.run(tmp_path, plan, names, [1], progress=False)
-    assert again == results
-
-
-def test_points_with_more_galaxies_keep_what_is_judged(survey, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    larger = toy_survey(200)
-    of = {60: survey, 200: larger}
-    monkeypatch.setattr(what_matters.account, "survey_of", lambda row, plan, _: of[plan.n_galaxies])
-    plan = replace(what_matters.SMALL, survey={"n_galaxies": 60})
-    work = what_matters.Work(tmp_path, plan, progress=False)
-    point = what_matters.Point("more", n_train=90, n_galaxies=200)
-    made = work.survey_of(point)
-    split = made.catalogue["split"].to_numpy()
-    judged = set(survey.split("validation").object_id) | set(survey.split("test").object_id)
-    assert not judged & set(made.object_id[split == "train"])
-    assert (split == "train").sum() == 90
-    assert set(made.object_id[split == "validation"]) == set(survey.split("validation").object_id)
-
-
-def test_a_point_is_trained_for_as_long_as_it_says(survey, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    monkeypatch.setattr(what_matters.account, "survey_of", lambda *_: survey)
-    epochs = []
-
-    class Variant(methods.FlowVariant):
-        def fit(self, *_, **__):
-            self.training = {}
-            epochs.append(self.descent.max_epochs)
-            return self
-
-    monkeypatch.setattr(what_matters.methods, "FlowVariant", Variant)
-    work = what_matters.Work(tmp_path, what_matters.SMALL, progress=False)
-    half = what_matters.Point("half", n_train=len(survey.split("train")) // 2)
-    for point in (what_matters.REFERENCE, half, what_matters.points()["training/longer"]):
-        work.fitted(point, 1)
-    assert epochs == [2, 4, 40]
-
-
-def test_axes_change_one_thing():
-    for name, point in what_matters.points().items():
-        changed = asdict(point)
-        del changed["label"]
-        default = asdict(what_matters.REFERENCE)
-        differing = [key for key, value in changed.items() if value != default[key]]
-        assert name == "reference" or differing, name
-
-
-def test_a_row_that_changed_is_made_again_and_no_other(tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
-    keys = {"a": "1", "b": "1"}
-
-    def opened(key="key"):
-        return KeptTrainings(tmp_path, "kept", key, "command", {}, row_keys=keys)
-
-    kept = opened()
-
-    def make(name, n):
-        column = pd.Series(np.arange(n) + 0.12345, index=[f"galaxy {k}" for k in range(n)])
-        kept.keep(name, 1, {"n": n}, {}, column, lambda results, table: results)
-
-    make("a", 3)  # of the first galaxies alone
-    make("b", 5)
-    assert list(kept.missing(["a", "b"], [1, 2])) == [("a", 2), ("b", 2)]
-    table = pd.read_parquet(tmp_path / "kept.parquet")
-    assert table["b/1"].tolist() == pytest.approx(np.arange(5) + 0.123, abs=1e-6)
-    assert table["a/1"].isna().tolist() == [False] * 3 + [True] * 2
-    keys["b"] = "2"
-    assert list(kept.results()["rows"]) == ["a", "b"], "keys are those of its start"
-    kept = opened()
-    assert list(kept.results()["rows"]) == ["a"]
-    assert list(kept.missing(["a", "b"], [1])) == [("b", 1)]
-    make("b", 4)
-    assert set(pd.read_parquet(tmp_path / "kept.parquet")) == {"a/1", "b/1"}
-    assert kept.results()["rows"]["b"]["seeds"]["1"] == {"n": 4}
-    # A process of another version does not know a row, and leaves it.
-    del keys["a"]
-    kept = opened()
-    make("b", 5)
-    assert kept.results()["rows"]["a"]["row_key"] == "1"
-    assert set(pd.read_parquet(tmp_path / "kept.parquet")) == {"a/1", "b/1"}
-    # Of two with different code, the second to write ends.
-    kept, other = opened("new"), kept
-    make("b", 5)
-    kept = other
-    with pytest.raises(RuntimeError, match="another process with other code"):
-        make("b", 5)
-    assert opened("new").results()["rows"]["b"]["seeds"]["1"] == {"n": 5}

@@ -1,18 +1,24 @@
-"""Studies of galaxies left out and of missing bands: their parts, and small runs."""
+"""Galaxies that the paper left out, and other instruments."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import toy_survey
 
-from galcfm.figures import tables
-from galcfm.posterior import Posterior
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import simulate_catalogue
 from galcfm.survey import Survey
-from studies import account, missing_bands, other_instruments, other_populations
+from studies import other_instruments, other_populations
+from studies.picture_worth import Plan
+
+TINY = {
+    "n_galaxies": 120,
+    "validation_fraction": 0.2,
+    "test_fraction": 0.3,
+    "recipe": "rehearsal",
+    "image_crop": 128,
+    "image_bin": 8,
+    "processes": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +78,7 @@ def test_a_perfect_model_is_judged_to_be_one(parent):
 
     table = other_populations.with_abundances(parent, 1)
     plan = other_populations.Plan(n_draws=200)
-    found = other_populations.judge(Perfect(), Survey(table), parent, plan)
+    found = other_populations.evaluate(Perfect(), Survey(table), parent, plan)
     for of_class in found.values():
         for numbers in of_class["properties"].values():
             allowed = 4 * np.sqrt(0.95 * 0.05 / numbers["n"])
@@ -81,88 +87,48 @@ def test_a_perfect_model_is_judged_to_be_one(parent):
     # Of a split, whose rows are not counted from nought.
     half = slice(len(table) // 2, None)
     test, measured = Survey(table.iloc[half]), parent.iloc[half]
-    few = other_populations.judge(Perfect(), test, measured, replace(plan, of_class=7))
+    few = other_populations.evaluate(Perfect(), test, measured, replace(plan, of_class=7))
     assert {of_class["n"] for of_class in few.values()} <= set(range(8))
     assert few["star-forming"]["n"] == few["quiescent"]["n"] == 7
     assert "oxygen_abundance" not in found["quiescent"]["properties"]
     assert "log_prob" not in found["quiescent"]
     results = {"trainings": {"parent": {"1": {"image": found}, "2": {"image": found}}}}
-    means = tables.class_means(results, "image").loc[("parent", "quiescent")]
+    means = other_populations.class_means(results, "image").loc[("parent", "quiescent")]
     mass = found["quiescent"]["properties"]["log_stellar_mass"]
     assert means["log_stellar_mass", "bias"] == mass["bias"]
     assert means["log_stellar_mass", "inside"] == mass["coverage"][1]
-    shown = tables.populations(results, "image")
-    assert shown.loc[("parent", "quiescent"), "Z"] == ""
-    assert shown.loc[("parent", "quiescent"), "galaxies"] == found["quiescent"]["n"]
+    shown = other_populations.table(results, "image")
+    quiescent = "the parent population", "quiescent"
+    assert shown.loc[quiescent, "Z"] == ""
+    assert shown.loc[quiescent, "galaxies"] == found["quiescent"]["n"]
 
 
-def test_sets_of_bands_and_limits():
-    survey = toy_survey(40, 1, images=False)
-    survey = Survey(survey.catalogue.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.02)))
-    left = missing_bands.without(survey, "gri")
-    assert np.isnan(left.magnitudes).all(0).tolist() == [b not in "gri" for b in BANDS]
-    assert left.catalogue[list(MAGNITUDE_ERRORS)].isna().all().tolist() == [
-        b not in "gri" for b in BANDS
-    ]
-    limit, missing = missing_bands.limits_of(survey, "u")
-    assert len(limit) == 20
-    assert (limit.catalogue["mag_u"] == survey.catalogue["mag_u"].median()).all()
-    assert np.isposinf(limit.catalogue["magerr_u"]).all()
-    assert missing.catalogue["mag_u"].isna().all()
-    assert list(missing.object_id) == list(limit.object_id)
-    others = list(MAGNITUDES[1:])
-    assert limit.catalogue[others].equals(missing.catalogue[others])
+def test_trainings_are_added_and_not_repeated(place, monkeypatch):
+    plan = other_populations.Plan(**TINY | {"n_draws": 20, "of_class": 10})
+    one = other_populations.make(plan, place, ["parent"], [1])
+    assert list(one["trainings"]) == ["parent"]
+    evaluated, evaluate = [], other_populations.evaluate
+    monkeypatch.setattr(
+        other_populations, "evaluate", lambda *a: evaluated.append(a[0]) or evaluate(*a)
+    )
+    two = other_populations.make(plan, place, ["parent", "near"], [1])
+    assert len(evaluated) == 2
+    assert two["trainings"]["parent"] == one["trainings"]["parent"]
+    # Models of near galaxies flag far ones.
+    far = two["trainings"]["near"]["1"]["image"]["far"]
+    assert far["outside"] > one["trainings"]["parent"]["1"]["image"]["far"]["outside"]
+    assert other_populations.make(plan, place, ["near"], [1]) == two
+    assert len(evaluated) == 2
 
 
-@pytest.mark.parametrize(
-    ("study", "made", "key"),
-    [
-        (missing_bands, "missing_bands", "sets"),
-        (other_populations, "other_populations", "trainings"),
-    ],
-)
-def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatch):
-    """What is stored under the same key is not made again."""
-    path = tmp_path / f"{made}.json"
-    plan = study.SMALL
-    monkeypatch.setattr(study, "key_of", lambda *_: "key")
-    of_model = {"coverage": {p: [0.7, 0.9] for p in PROPERTY_NAMES}, "n_drawn": 5}
-    whole = {
-        "missing_bands": {
-            "sets": {bands: {"any": of_model} for bands in missing_bands.SETS},
-            "limit": {},
-            "exact": {bands: {} for bands in missing_bands.SETS[:6]},
-        },
-        "other_populations": {
-            "trainings": {name: {"1": {}} for name in other_populations.TRAININGS}
-        },
-    }[made]
-    path.write_text(json.dumps(whole | {"key": "key", "command": "before", "plan": {}}))
-    for name in ("judge", "exact_log_probs"):
-        if hasattr(study, name):
-            monkeypatch.setattr(study, name, lambda *_: pytest.fail("made anew"))
-    survey = toy_survey(40, 1, images=False)
-    survey = Survey(survey.catalogue.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.02)))
-    model = Posterior("r_and_colours", network={"width": 8, "depth": 1})
-    model.fit_standardisation(survey.split("train"))
-    monkeypatch.setattr(study, "kept_catalogue", lambda *_, **__: survey)
-    if study is missing_bands:
-        monkeypatch.setattr(study, "load_model", lambda _: model)
-        monkeypatch.setattr(study, "train", lambda *_, **__: pytest.fail("trained anew"))
-    if study is other_populations:
-        monkeypatch.setattr(study, "classes_of", lambda _: {"near": [True], "star-forming": [True]})
-        monkeypatch.setattr(study, "kept_pictures", lambda *_, **__: toy_survey(40, 1))
-    assert study.run(tmp_path, plan, "again")[key] == whole[key]
-
-
-def test_each_instrument_is_judged_on_its_own_survey(tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    results = other_instruments.run(tmp_path, account.SMALL, [1], progress=False)
-    table = tables.instruments(results)
-    assert list(table.index) == ["SDSS", "Legacy", "LSST"]
+def test_each_instrument_has_its_own_survey(place):
+    plan = Plan(**TINY, n_means=10, n_draws=8)
+    results = other_instruments.make(plan, place, ["SDSS", "LSST"], [1], progress=False)
+    table = other_instruments.table(results)
+    assert list(table.index) == ["SDSS", "LSST"]
     assert table.loc["LSST", "pixels"] == "0.2″"
     gains = {name: row["gain"] for name, row in results["instruments"].items()}
-    assert len(set(gains.values())) == 3
-    survey = other_instruments.survey_of("LSST", account.SMALL, False)
+    assert len(set(gains.values())) == 2
+    survey = other_instruments.survey_of("LSST", plan, False)
     assert survey.catalogue["mag_r"].max() > 19
-    assert other_instruments.run(tmp_path, account.SMALL, [1], progress=False) == results
+    assert other_instruments.make(plan, place, ["SDSS", "LSST"], [1], progress=False) == results

@@ -1,57 +1,51 @@
-"""Trainings with several seeds: their summary, and that they go on where they were."""
+"""Trainings with several seeds: that they are added and never repeated."""
 
 import json
 
-import numpy as np
 import pytest
 
-from studies import training_seeds as seeds
+from studies import training_seeds
+from studies.training_seeds import Plan
+
+TINY = Plan(n_galaxies=60, recipe="rehearsal", processes=1)
 
 
-def test_the_error_holds_galaxies_and_trainings():
-    rng = np.random.default_rng(0)
-    n, offsets = 4000, {"1": 0.1, "2": 0.2, "3": 0.3}
-    of_galaxies = rng.normal(size=n)
-    table = {k: {"gain": of_galaxies - of_galaxies.mean() + b} for k, b in offsets.items()}
-    found = seeds.summary(table)
-    assert found["gain"] == pytest.approx(0.2)
-    assert found["gain_of_seeds"] == pytest.approx(offsets)
-    # Galaxies: 1/√4000; trainings: standard deviation 0.1 over √3.
-    expected = np.hypot(of_galaxies.std(ddof=1) / np.sqrt(n), 0.1 / np.sqrt(3))
-    assert found["standard_error"] == pytest.approx(expected)
-
-
-def test_seeds_are_added_and_never_repeated(survey, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    survey.save(tmp_path / "surveys" / "toy")
-    arguments = "toy", tmp_path / "models", tmp_path / "training_seeds.json"
-    one = seeds.run(*arguments, [1], "rehearsal")
+def test_seeds_are_added_and_never_repeated(place, monkeypatch):
+    one = training_seeds.make(TINY, place, [1])
     assert list(one["seeds"]) == ["1"]
-    assert one["n_test"] == len(survey.split("test"))
-    monkeypatch.setattr(seeds, "gains", lambda *_: pytest.fail("trained twice"))
-    assert seeds.run(*arguments, [1], "rehearsal")["seeds"] == one["seeds"]
-    monkeypatch.undo()
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    both = seeds.run(*arguments, [2], "rehearsal")
+    assert one["n_test"] == len(TINY.catalogue().split("test")) > 2
+    with monkeypatch.context() as patch:
+        patch.setattr(training_seeds, "gains", lambda *_: pytest.fail("trained twice"))
+        assert training_seeds.make(TINY, place, [1])["seeds"] == one["seeds"]
+    both = training_seeds.make(TINY, place, [2])
     assert list(both["seeds"]) == ["1", "2"]
     assert both["seeds"]["1"] == one["seeds"]["1"]
-    assert both["gain_of_seeds"]["1"] != both["gain_of_seeds"]["2"]
-    assert json.loads((tmp_path / "training_seeds.json").read_text()) == both
+    means = both["gain_of_seeds"]
+    assert means["1"] != means["2"]
+    assert both["gain"] == pytest.approx((means["1"] + means["2"]) / 2)
+    assert json.loads((place.folder / "training_seeds.json").read_text(encoding="utf-8")) == both
 
 
-def test_results_of_another_recipe_are_not_taken(survey, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    survey.save(tmp_path / "surveys" / "toy")
+def test_results_of_other_settings_are_not_taken(place, monkeypatch):
     made = []
     monkeypatch.setattr(
-        seeds, "gains", lambda *a: made.append(a[2]) or {"gain": [0.1, 0.2 + len(made)]}
+        training_seeds, "gains", lambda *a: made.append(a[2]) or {"gain": [0.1, 0.2 + len(made)]}
     )
-    arguments = "toy", tmp_path / "models", tmp_path / "training_seeds.json"
-    one = seeds.run(*arguments, [1], "rehearsal")
-    two = seeds.run(*arguments, [1], "quick")
-    assert [recipe.width for recipe in made] == [32, 256]
+    monkeypatch.setattr(Plan, "pictures", lambda *_: None)
+    monkeypatch.setattr(Plan, "catalogue", lambda _: TINY)
+    one = training_seeds.make(TINY, place, [1])
+    two = training_seeds.make(Plan(n_galaxies=60), place, [1])
+    assert [(recipe.width, recipe.image_bin) for recipe in made] == [(32, 8), (256, 2)]
     assert one["key"] != two["key"]
     assert len(two["seeds"]) == 1
-    monkeypatch.setattr("studies.stored.code_digest", lambda *rooms: "other")
-    seeds.run(*arguments, [1], "quick")
-    assert len(made) == 3
+
+
+def test_seeds_are_compared_with_true_numbers_of_the_shape():
+    results = {"gain_of_seeds": {"1": 0.1, "2": 0.2}, "gain": 0.15, "standard_error": 0.05}
+    control = {"gain": 0.3, "standard_error": 0.01}
+    table = training_seeds.table(results, {"picture": control, "shape": control})
+    assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
+    share = table["of these three numbers'"]
+    assert share["image model, seed 1"] == "33%"
+    assert share["control: three true numbers of the shape"] == "100%"
+    assert len(table) == 5

@@ -1,4 +1,4 @@
-"""The account of what a picture is worth: its photometry, its rows, and that it goes on."""
+"""What a picture is worth: its photometry, its rows, that it goes on, and what it shows."""
 
 import json
 
@@ -6,11 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galcfm import figures
-from galcfm.figures import tables
+from galcfm import training
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import TIES, simulate_catalogue
-from studies import account
+from studies.picture_worth import LADDER, ROWS, Plan, comparing, measured_photometry, survey_of
+from studies.picture_worth import shown as of_study
+
+SMALL = Plan(
+    n_galaxies=120,
+    validation_fraction=0.2,
+    test_fraction=0.3,
+    recipe="rehearsal",
+    image_crop=128,
+    image_bin=8,
+    n_means=10,
+    n_draws=8,
+    n_kernels=10,
+    kernel_draws=30,
+    processes=1,
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +34,7 @@ def catalogue():
 
 def noise(catalogue, photometry):
     noiseless = catalogue[[f"{name}_noiseless" for name in MAGNITUDES]].to_numpy()
-    return account.measured_photometry(catalogue, photometry) - noiseless
+    return measured_photometry(catalogue, photometry) - noiseless
 
 
 def test_noise_is_as_many_times_as_said(catalogue):
@@ -49,26 +63,18 @@ def test_apertures_lose_light(catalogue):
 
 
 def test_rows_differ_in_what_they_say():
-    assert len({row.label for row in account.ROWS.values()}) == len(account.ROWS)
-    assert set(account.LADDER) <= set(account.ROWS)
+    assert len({row.label for row in ROWS.values()}) == len(ROWS)
+    assert set(LADDER) <= set(ROWS)
     for name in TIES:
         if name not in ("inclined_dust", "fibre"):
-            row = account.ROWS[f"tie_{name}"]
-            assert set(account.ROWS["old"].without) - set(row.without) == {name}
+            row = ROWS[f"tie_{name}"]
+            assert set(ROWS["old"].without) - set(row.without) == {name}
 
 
-def test_rows_that_differ_in_labels_share_pictures(tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    plan = account.SMALL
+def test_rows_that_differ_in_labels_share_pictures(place):
     old, fibre, leak, noisy, balmer = (
-        account.survey_of(row, plan, progress=False)
-        for row in (
-            account.ROWS["old"],
-            account.ROWS["old_fibre"],
-            account.ROWS["leak"],
-            account.ROWS["noise_4"],
-            account.ROWS["balmer"],
-        )
+        survey_of(ROWS[name], SMALL, progress=False)
+        for name in ("old", "old_fibre", "leak", "noise_4", "balmer")
     )
     assert old.name == fibre.name
     assert len({old.name, leak.name, noisy.name, balmer.name}) == 4
@@ -79,55 +85,34 @@ def test_rows_that_differ_in_labels_share_pictures(tmp_path, monkeypatch):
     assert set(noisy.catalogue["split"]) == {"train", "validation", "test"}
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("account")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GALCFM_DATA", str(folder / "data"))
-        found = account.run(
-            folder / "published", account.SMALL, ["leak", "old"], [1], progress=False
-        )
-    return folder, found
-
-
-def test_stored_rows_are_not_made_again(results, monkeypatch):
-    folder, found = results
-    monkeypatch.setenv("GALCFM_DATA", str(folder / "data"))
-    trained = []
-    train = account.train
+def test_rows_are_made_once_added_and_shown(place, monkeypatch, texts_of):
+    found = comparing.make(SMALL, place, ["leak", "old"], [1], progress=False)
+    trained, train = [], training.train
     monkeypatch.setattr(
-        account, "train", lambda *a, **k: trained.append(a[2].name) or train(*a, **k)
+        training, "train", lambda *a, **k: trained.append(a[2].name) or train(*a, **k)
     )
-    again = account.run(
-        folder / "published", account.SMALL, ["old", "leak"], [1, 2], progress=False
-    )
+    again = comparing.make(SMALL, place, ["old", "leak"], [1, 2], progress=False)
     assert trained == ["old-2", "leak-2"]
     assert again["rows"]["old"]["seeds"]["1"] == found["rows"]["old"]["seeds"]["1"]
     # Rows whose catalogues are one share the photometry model.
-    models = [path for path in (folder / "data").rglob("photometry-*") if path.is_dir()]
-    assert len(models) == 4
-    gains = pd.read_parquet(folder / "published" / "account.parquet")
+    assert len([path for path in place.work.glob("photometry-*") if path.is_dir()]) == 4
+    gains = pd.read_parquet(place.folder / "account.parquet")
     assert set(gains) == {"leak/1", "old/1", "old/2", "leak/2"}
     assert list(again["rows"]) == ["old", "leak"]
     row = again["rows"]["leak"]
     assert row["gain"] == pytest.approx(gains[["leak/1", "leak/2"]].to_numpy().mean(), abs=1e-6)
     assert row["trainings"] == 2
-    stored = json.loads((folder / "published" / "account.json").read_text())
+    stored = json.loads((place.folder / "account.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(again))
-
-
-def test_tables_and_figure_show_the_rows(results):
-    _, found = results
-    rows = found["rows"]
-    table = tables.account(rows)
-    assert list(table.index) == [account.ROWS[name].label for name in rows]
+    rows = stored["rows"]
+    table = of_study.gains(rows)
+    assert list(table.index) == [ROWS[name].label for name in rows]
     assert table["gain of the image"].str.contains("±").all()
-    assert len(tables.account_explained(rows)) == 2 * len(rows)
-    distances = tables.account_distances(rows["old"])
-    assert distances.shape == (4, len(PROPERTY_NAMES))
-    assert list(tables.account_kernels(rows).index) == ["first survey"]
-    figure = figures.picture_worth(
-        [("one", 0.1, 0.01), ("two", 0.3, 0.01)], 0.91, source="simulated survey"
-    )
-    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert labels == ["one: 0.10", "two: 0.30", "not accounted for: +0.61", "the paper: 0.91"]
+    assert len(of_study.explained(rows)) == 2 * len(rows)
+    assert of_study.distances(rows, "old").shape == (4, len(PROPERTY_NAMES))
+    assert of_study.distances(rows, "all").empty
+    assert list(of_study.kernel_gains(rows).index) == ["first survey"]
+    texts = texts_of(lambda: of_study.ladder(rows.values(), 0.91, source="simulated survey"))
+    assert f"first survey: {rows['old']['gain']:.2f}" in texts
+    left = 0.91 - rows["leak"]["gain"]
+    assert {f"not accounted for: {left:+.2f}", "the paper: 0.91", "simulated survey"} <= set(texts)

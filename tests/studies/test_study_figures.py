@@ -1,0 +1,44 @@
+"""Figures and tables that several studies share."""
+
+import pytest
+
+from studies.figures import made_of_rows, mean_over_seeds, point_gains, present
+
+MADE = {"commit": "0123456789", "machine": "two cores"}
+ROW = {
+    "seeds": {
+        "1": {"made": MADE, "training": {"seconds": 90.0}, "rmse": {"a_v": 0.2}},
+        "2": {"made": MADE, "training": {"seconds": 120.0}, "rmse": {"a_v": 0.4}},
+    }
+}
+
+
+def test_each_row_says_where_it_comes_from():
+    (of,) = made_of_rows({"rings": ROW}).to_dict("records")
+    assert of == {
+        "trainings": 2,
+        "commits": "0123456",
+        "machines": "two cores",
+        "training [min]": "1.5, 2.0",
+    }
+
+
+def test_numbers_are_means_over_seeds():
+    assert mean_over_seeds(ROW, "training", "seconds") == 105
+    assert mean_over_seeds(ROW, "rmse") == pytest.approx({"a_v": 0.3})
+
+
+def test_rows_that_were_not_made_are_named(capsys):
+    assert present({"a": 1, "b": 2}, ["b", "c", "d"]) == {"b": 2}
+    assert capsys.readouterr().out == "not made: c, d\n"
+
+
+def test_the_figure_of_gains(texts_of):
+    found = {
+        "grey": {"gain": 0.01, "standard_error": 0.01},
+        "blurred": {"gain": -0.1, "standard_error": 0.02},
+    }
+    texts = texts_of(lambda: point_gains(found, source="simulated survey"))
+    assert {"grey", "blurred", "simulated survey"} <= set(texts)
+    assert "gain over the reference [nat] ± 2 standard errors" in texts
+    assert point_gains({}, source="simulated survey") is None
