@@ -1,6 +1,6 @@
-"""What the book's page of single galaxies shows: their data, and the files that hold them.
+"""Data of the book's page of single galaxies, and the files that hold them.
 
-The page draws in the reader's browser, without a server. So it reads no run: the galaxies, their
+The page draws in the reader's browser, without a server. It reads no run: the galaxies, their
 draws and their cutouts are written beside it when the book is built.
 """
 
@@ -47,7 +47,7 @@ PLAIN = {
 
 
 def plain_label(label: str) -> str:
-    r"""Axis label without LaTeX.
+    r"""Return an axis label without LaTeX.
 
     >>> plain_label(r"$\log M_\star$ [M$_\odot$]")
     'log M⋆ [M⊙]'
@@ -60,23 +60,23 @@ def plain_label(label: str) -> str:
 def explorer_data(
     galaxies: Survey, posteriors: Mapping, delta_log_p: Mapping | None = None
 ) -> dict:
-    """Galaxies and posteriors as the page reads them: plain types, arrays as base64 of bytes.
+    """Return galaxies and posteriors as the page reads them: plain types, arrays as base64.
 
     Arguments:
-        galaxies: those of the posteriors, in their order; the first 400 are shown.
-        posteriors: Dataset a model, as figures take them.
-        delta_log_p: log posterior less log prior density at the measured properties [nat], a
-            value a galaxy in the same order, a model.
+        galaxies: The galaxies of the posteriors, in their order; the first 400 are shown.
+        posteriors: Dataset of each model, as figures take them.
+        delta_log_p: By model, log posterior minus log prior density at the measured properties
+            [nat], one value per galaxy in the same order.
 
     Returns:
         `properties` with label, ends of the range and density of the measured values over it
-        (`measured`, bytes `(48,)`), `models`, `maps`, and `galaxies`: for each its numbers, and a
-        model its medians, central 68 % intervals, histograms of all draws over that range
-        (`marginals`, bytes `(5, 48)`) and some draws (`draws`, bytes `(64, 5)`, from the first to
-        the second number of `drawn`).
+        (`measured`, bytes `(48,)`), `models`, `maps`, and `galaxies`: for each its numbers, and
+        for each model its medians, central 68 % intervals, histograms of all draws over that
+        range (`marginals`, bytes `(5, 48)`) and some draws (`draws`, bytes `(64, 5)`, from the
+        first to the second number of `drawn`).
 
     Raises:
-        ValueError: posteriors and galaxies are not the same.
+        ValueError: Posteriors and galaxies are not the same.
     """
     truth, samples = aligned(galaxies.catalogue, posteriors)
     shown = min(len(truth), GALAXIES)
@@ -146,15 +146,15 @@ def explorer_data(
 
 
 def write_explorer(data: Mapping, images, folder: Path | str) -> None:
-    """Write what the page reads: `galaxies.js`, and `cutouts/ROW.jpg` a galaxy.
+    """Write what the page reads: `galaxies.js`, and one `cutouts/ROW.jpg` per galaxy.
 
     Arguments:
-        data: what `explorer_data` gave.
-        images: cutouts of the same galaxies, uint8 `(n, 128, 128, 3)`.
-        folder: of the files.
+        data: Result of `explorer_data`.
+        images: Cutouts of the same galaxies, uint8 `(n, 128, 128, 3)`.
+        folder: Folder of the files.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: The files cannot be written.
     """
     folder = Path(folder)
     for row in range(len(data["galaxies"])):
@@ -163,22 +163,22 @@ def write_explorer(data: Mapping, images, folder: Path | str) -> None:
     with replacing(folder / "galaxies.js") as temporary:
         # A script, not JSON: a page that is opened from a disk may read no other file.
         content = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        temporary.write_text(f"window.galcfmGalaxies = {content};\n")
+        temporary.write_text(f"window.galcfmGalaxies = {content};\n", encoding="utf-8")
 
 
 def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | str) -> None:
-    """Write what the page reads of the test galaxies of a run: `write_explorer`.
+    """Write what the page reads, for the test galaxies of a run.
 
     Arguments:
-        run: folder of the run, with its stored posteriors and metrics.
-        survey: folder of its survey.
-        folder: of the files.
+        run: Folder of the run, with its stored posteriors and metrics.
+        survey: Folder of its survey.
+        folder: Folder of the files.
     """
     run = Path(run)
     posteriors = {
         name: load_posteriors(run / f"posteriors_{name}.nc") for name in ("photometry", "image")
     }
-    results = json.loads((run / "metrics.json").read_text())
+    results = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     gains = {name: results[name]["galaxies"]["delta_log_p"]["exact"] for name in posteriors}
     test = Survey.load(survey).split("test")
     chosen = test.select(range(posteriors["image"].sizes["object_id"]))
@@ -186,20 +186,20 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
 
 
 def _rounded(values, digits: int):
-    """Plain numbers of so many digits; None where there is none."""
+    """Return plain numbers of so many digits; None where there is none."""
     array = np.round(np.asarray(values, dtype=np.float64), digits)
     plain = np.where(np.isfinite(array), array, None)
     return plain.tolist() if array.ndim else plain.item()
 
 
 def _heights(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Histogram with 255 as its highest bin; what lies outside counts in the outer bins."""
+    """Return a histogram whose highest bin is 255; values outside count in the outer bins."""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     return np.rint(255 * counts / counts.max()).astype(np.uint8)
 
 
 def _density(values: np.ndarray, edges: np.ndarray) -> str:
-    """Kernel density in the middle of each bin, with 255 as its highest."""
+    """Return the kernel density in the middle of each bin, with 255 as its highest."""
     if len(values) < KDE_FEWEST:
         return _packed(_heights(values, edges))
     density = gaussian_kde(values)((edges[1:] + edges[:-1]) / 2)

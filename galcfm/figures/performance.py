@@ -42,7 +42,7 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
     """Show training and validation loss of each epoch; a dot marks the epoch that is kept.
 
     Arguments:
-        history: columns `model`, `epoch`, `train_loss`, `validation_loss`.
+        history: Columns `model`, `epoch`, `train_loss`, `validation_loss`.
     """
     models = posteriors_in_order(dict.fromkeys(history["model"]))
     figure = new_figure(8, 3.6, source)
@@ -83,8 +83,8 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
     of those outside is printed.
 
     Arguments:
-        delta_log_p: log posterior minus log prior density at the truth [nat], `(n,)` a model.
-        d_kl: divergence of the posterior from the prior [nat], `(m,)` a model.
+        delta_log_p: By model, log posterior minus log prior density at the truth [nat], `(n,)`.
+        d_kl: By model, divergence of the posterior from the prior [nat], `(m,)`.
     """
     figure = new_figure(9, 4.8, source)
     quantities = ((delta_log_p, r"$\Delta \log p$"), (d_kl, r"$D_{\mathrm{KL}}$"))
@@ -133,7 +133,7 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
 
 @styled
 def truth_recovery(truth, posteriors: Mapping, *, source: str) -> Figure:
-    r"""Show posterior means against the truth, a column a property and a row a model.
+    r"""Show posterior means against the truth, one column per property and one row per model.
 
     σ is the standard deviation of mean − truth, in the property's unit, and R² = 1 − σ² / variance
     of the truth (with the offset counted).
@@ -162,7 +162,7 @@ def truth_recovery(truth, posteriors: Mapping, *, source: str) -> Figure:
 
 
 def recovery_text(mean: np.ndarray, truth: np.ndarray) -> str:
-    """Scatter and R² of estimates; R² needs two different truths."""
+    """Return scatter and R² of estimates as text; R² needs two different truths."""
     error = mean - truth
     if truth.std() == 0:
         return f"off by {error[0]:+.2f}"
@@ -172,7 +172,7 @@ def recovery_text(mean: np.ndarray, truth: np.ndarray) -> str:
 
 @styled
 def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> Figure:
-    """Show posterior means beside the truth, with the Wasserstein distance of the two."""
+    """Show distributions of posterior means and of the truth, and their Wasserstein distance."""
     values, samples = aligned(truth, posteriors)
     means = {model: s.mean(axis=1) for model, s in samples.items()}
     distances = {model: wasserstein(mean, values) for model, mean in means.items()}
@@ -202,12 +202,12 @@ def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> 
 
 @styled
 def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
-    """Show whether posteriors mean what they say: rank histograms and coverage of each property.
+    """Show whether posteriors are calibrated: rank histograms and coverage of each property.
 
-    Upper row: fraction of a posterior's draws below the truth, flat when calibrated. Lower row:
+    Upper row: fraction of a posterior's draws below the truth, uniform when calibrated. Lower row:
     fraction of galaxies whose truth lies in the central interval of a nominal probability, minus
-    that probability: positive when posteriors are too wide. Bands hold 95 % of what calibrated
-    posteriors of this many galaxies give.
+    that probability: positive when posteriors are too wide. The bands hold 95 % of the values that
+    calibrated posteriors give for this number of galaxies.
     """
     values, samples = aligned(truth, posteriors)
     n, bins, nominal = len(values), 10, np.linspace(0, 1, 41)
@@ -253,9 +253,9 @@ def wasserstein_chart(distances: pd.DataFrame, *, source: str) -> Figure:
     """Compare the models' Wasserstein distances of posterior means to the truth.
 
     Arguments:
-        distances: a row a property, indexed by its name; columns `photometry`, `image` and
-            `floor` (what as many draws from the truth itself give), in standard deviations of
-            the truth.
+        distances: One row per property, indexed by its name; columns `photometry`, `image` and
+            `floor` (the distance of two samples of the truth), in standard deviations of the
+            truth.
     """
     table = distances.loc[list(PROPERTY_NAMES), [*MODELS, "floor"]]
     figure = new_figure(7, 3.4, source)

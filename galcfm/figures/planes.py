@@ -34,7 +34,7 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
     the models' panels. Six galaxies are numbered in all panels and shown beside them.
 
     Arguments:
-        images: cutouts, uint8 `(n, 128, 128, 3)`; without them no galaxy is numbered.
+        images: Cutouts, uint8 `(n, 128, 128, 3)`; without them no galaxy is numbered.
     """
     values, samples = aligned(truth, posteriors)
     points = {"truth": values} | {m: s.mean(axis=1) for m, s in samples.items()}
@@ -78,7 +78,7 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
 
 
 def spread_galaxies(truth: np.ndarray, count: int) -> np.ndarray:
-    """Row numbers of galaxies spread over mass and SFR, the densest 90 % of each only.
+    """Return row numbers of galaxies spread over the central 90 % of mass and of SFR.
 
     Farthest-point selection: the next galaxy is the one with the largest distance to those
     already chosen, in units of the standard deviations. They are ordered by mass.
@@ -102,8 +102,8 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
     r"""Show how far each model breaks the dust–age degeneracy, in the A_V–Dn4000 plane.
 
     Upper row: posterior means, which shrink towards the population's centre where the data say
-    little. Lower row: one draw a galaxy, whose distribution is the truth's when the posteriors
-    are right. Last column: their difference to the truth, where the degeneracy is an
+    little. Lower row: one draw per galaxy, distributed as the truth if the posteriors are
+    correct. Last column: their difference to the truth, where the degeneracy is an
     anticorrelation. Contours enclose 50 % and 90 % of the galaxies.
     """
     values, samples = aligned(truth, posteriors)

@@ -33,8 +33,8 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
     Contours enclose 68 % and 95 % of the samples; lines cross at the truth.
 
     Arguments:
-        images: cutouts, uint8 `(n, 128, 128, 3)`.
-        galaxy: row number of the galaxy to show.
+        images: Cutouts, uint8 `(n, 128, 128, 3)`.
+        galaxy: Row number of the galaxy to show.
     """
     with warnings.catch_warnings():
         # corner imports ArviZ, which announces its next version.
@@ -104,10 +104,10 @@ def pathways(trajectories: Mapping, names: tuple[str, str], *, truth=None, sourc
     """Show how the flow carries noise to one galaxy's posterior, in the plane of two properties.
 
     Arguments:
-        trajectories: positions in physical units, `(n_times, n_samples, 2)` a model, at equal
+        trajectories: By model, positions in physical units, `(n_times, n_samples, 2)`, at equal
             steps from time 0 (noise) to 1 (posterior).
-        names: the two properties, as in `PROPERTY_NAMES`.
-        truth: the galaxy's true values of the two properties.
+        names: Names of the two properties, as in `PROPERTY_NAMES`.
+        truth: True values of the two properties.
     """
     models = posteriors_in_order(trajectories)
     labels = [LABELS[name] for name in names]

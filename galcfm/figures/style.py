@@ -1,4 +1,4 @@
-"""What the figures share: colours, sizes, checks of their input, and the parts they draw with."""
+"""Colours, sizes, checks of the input and parts that all figures share."""
 
 import functools
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def styled(function):
 
 
 def new_figure(width: float, height: float, source: str) -> Figure:
-    """Empty figure of this size [inch] with the source in its upper right corner."""
+    """Return an empty figure of this size [inch] with the source in its upper right corner."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     strip = 0.22 / height
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - strip))
@@ -70,7 +70,7 @@ def tag(figure: Figure, source: str) -> None:
 
 
 def truth_array(truth) -> np.ndarray:
-    """True properties `(n, 5)`, from an array or from the columns of a catalogue."""
+    """Return the true properties `(n, 5)`, from an array or from the columns of a catalogue."""
     if isinstance(truth, pd.DataFrame):
         truth = truth[list(PROPERTY_NAMES)]
     values = np.asarray(truth, dtype=np.float64)
@@ -80,10 +80,10 @@ def truth_array(truth) -> np.ndarray:
 
 
 def aligned(truth, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """True properties `(n, 5)` and samples `(n, S, 5)` a model, of the same galaxies.
+    """Return true properties `(n, 5)` and, by model, samples `(n, S, 5)` of the same galaxies.
 
     Raises:
-        ValueError: a model is unknown, or truth and a posterior do not hold the same galaxies.
+        ValueError: A model is unknown, or truth and a posterior do not hold the same galaxies.
     """
     values = truth_array(truth)
     samples = {}
@@ -106,7 +106,7 @@ def aligned(truth, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarra
 
 
 def posteriors_in_order(models: Mapping) -> list[str]:
-    """The known models among the keys, photometry first."""
+    """Return the names of the models, photometry first; an unknown name is a `ValueError`."""
     unknown = set(models) - set(MODELS)
     if unknown or not models:
         raise ValueError(f"models are called {sorted(models)}, expected {' and '.join(MODELS)}")
@@ -114,7 +114,7 @@ def posteriors_in_order(models: Mapping) -> list[str]:
 
 
 def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
-    """Axis limits that hold the central `inside` percent of all values, with a margin."""
+    """Return axis limits that hold the central `inside` percent of all values, with a margin."""
     pooled = np.concatenate([np.ravel(v) for v in values])
     low, high = np.nanpercentile(pooled, [50 - inside / 2, 50 + inside / 2])
     margin = 0.08 * (high - low) or 0.5
@@ -178,7 +178,7 @@ def note(axes: Axes, x: float, y: float, text: str, **options) -> None:
 
 
 def model_legend(figure_or_axes, models, *, truth: str | None = None, **options) -> None:
-    """Legend with a line a model, and one for the truth."""
+    """Add a legend with one line per model, and one for the truth if it has a label."""
     lines = [Line2D([], [], color=COLOURS[m], lw=2, label=TITLES[m]) for m in models]
     if truth:
         lines.insert(0, Line2D([], [], color=COLOURS["truth"], lw=2, label=truth))
@@ -186,7 +186,7 @@ def model_legend(figure_or_axes, models, *, truth: str | None = None, **options)
 
 
 def text_colour(kind: str) -> str:
-    """Colour of text about the truth or a model: orange is darkened to be readable on white."""
+    """Return the colour of text about the truth or a model; orange is darkened on white."""
     return "#8a5f00" if kind == "photometry" else COLOURS[kind]
 
 
@@ -200,11 +200,11 @@ def save(figure: Figure, path: Path | str) -> None:
     """Write a figure as PDF and as PNG beside it, whole or not at all; a former one is replaced.
 
     Arguments:
-        figure: the figure.
-        path: file name without ending.
+        figure: The figure.
+        path: File name without ending.
 
     Raises:
-        OSError: it cannot be written, or a file is there that `save` did not write.
+        OSError: The file cannot be written, or one is there that `save` did not write.
     """
     # Each format has a place for the program's name, by which its files are known again.
     for ending, place in ((".pdf", "Creator"), (".png", "Software")):

@@ -28,9 +28,9 @@ def contact_sheet(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
     """Show cutouts with redshift, r magnitude and the five properties below each.
 
     Arguments:
-        catalogue: the galaxies to show, a row each, at most 24. A column `delta_log_p` [nat] is
+        catalogue: The galaxies to show, one row each, at most 24. A column `delta_log_p` [nat] is
             shown where there is one.
-        images: their cutouts, uint8 `(n, 128, 128, 3)`.
+        images: Their cutouts, uint8 `(n, 128, 128, 3)`.
     """
     n = len(catalogue)
     if not 1 <= n <= 24:
@@ -62,7 +62,7 @@ def survey_overview(catalogue: pd.DataFrame, *, source: str) -> Figure:
     """Show a survey: redshifts, magnitudes, colours and the five properties.
 
     Arguments:
-        catalogue: `redshift`, `mag_u` … `mag_z` [AB mag] and the properties, a row a galaxy.
+        catalogue: `redshift`, `mag_u` … `mag_z` [AB mag] and the properties, one row per galaxy.
     """
     figure = new_figure(8.6, 7.6, source)
     grid = figure.subplots(3, 3)

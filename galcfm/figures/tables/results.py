@@ -1,4 +1,4 @@
-"""Tables of a run: what both models tell, and how well."""
+"""Tables of the metrics of both models."""
 
 from collections.abc import Mapping
 
@@ -19,10 +19,10 @@ __all__ = [
 
 
 def information(results: Mapping[str, dict]) -> pd.DataFrame:
-    """Mean, error, median and spread of Δlog p and D_KL [nat], a row a density and model.
+    """Return mean, error, median and spread of Δlog p and D_KL [nat], per density and model.
 
     Arguments:
-        results: `metrics.evaluate` of each model by its name.
+        results: Result of `metrics.evaluate` of each model by its name.
     """
     rows = {}
     for kind, label in DENSITIES.items():
@@ -42,10 +42,10 @@ def information(results: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def calibration_gap(results: Mapping[str, dict]) -> pd.DataFrame:
-    """Mean Δlog p − mean D_KL [nat], which is 0 for a perfect posterior, a row a density.
+    """Return mean Δlog p − mean D_KL [nat], which is 0 for a perfect posterior, per density.
 
     Arguments:
-        results: `metrics.evaluate` of each model by its name.
+        results: Result of `metrics.evaluate` of each model by its name.
     """
     return pd.DataFrame(
         {
@@ -60,10 +60,10 @@ def calibration_gap(results: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:
-    """What the image adds, galaxy by galaxy: gain [nat] and share of galaxies where it wins.
+    """Return what the image adds: paired gain [nat] and share of galaxies where it wins.
 
     Arguments:
-        compared: `metrics.compare` of the image with the photometry model.
+        compared: Result of `metrics.compare` of the image with the photometry model.
     """
     rows = {}
     for kind, label in DENSITIES.items():
@@ -81,11 +81,11 @@ def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def dust_age(results: Mapping[str, dict], compared: Mapping[str, dict]) -> pd.DataFrame:
-    """Δlog p of dust and age together [nat] and their correlation, a row a model and one for both.
+    """Return Δlog p of dust and age together [nat] and their correlation, by model.
 
     Arguments:
-        results: `metrics.evaluate` of each model by its name.
-        compared: `metrics.compare` of the image with the photometry model.
+        results: Result of `metrics.evaluate` of each model by its name.
+        compared: Result of `metrics.compare` of the image with the photometry model.
     """
     rows = {}
     for model, result in results.items():
@@ -109,10 +109,10 @@ def dust_age(results: Mapping[str, dict], compared: Mapping[str, dict]) -> pd.Da
 
 
 def wasserstein(results: Mapping[str, dict]) -> pd.DataFrame:
-    """Wasserstein distances to the truth in physical units, a row a property and model.
+    """Return Wasserstein distances to the truth in physical units, per property and model.
 
     Arguments:
-        results: `metrics.evaluate` of each model by its name.
+        results: Result of `metrics.evaluate` of each model by its name.
     """
     rows = {}
     for p in PROPERTIES:
@@ -132,10 +132,10 @@ def wasserstein(results: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def scaling_relations(results: Mapping[str, dict]) -> pd.DataFrame:
-    """Slope and scatter of each plane for the truth and each model's means and draws.
+    """Return slope and scatter of each plane for the truth and each model's means and draws.
 
     Arguments:
-        results: `metrics.evaluate` of each model by its name, on the same galaxies.
+        results: Result of `metrics.evaluate` of each model by its name, on the same galaxies.
     """
     symbols = {p.name: p.paper_symbol for p in PROPERTIES}
     first = next(iter(results.values()))["scaling_relations"]
@@ -159,10 +159,10 @@ def scaling_relations(results: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def point_estimates(results: Mapping[str, dict]) -> pd.DataFrame:
-    """Bias, scatter and R² of posterior means in physical units, a row a property.
+    """Return bias, scatter and R² of posterior means in physical units, per property.
 
     Arguments:
-        results: `metrics.evaluate` of each model by its name.
+        results: Result of `metrics.evaluate` of each model by its name.
     """
     columns = {"bias": "bias", "scatter": "scatter", "nmad": "NMAD", "r2": "R²"}
     return by_property(results, "point_estimates", columns).round(3)

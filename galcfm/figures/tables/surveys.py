@@ -18,10 +18,10 @@ __all__ = [
 
 
 def relations(all_relations: Sequence) -> pd.DataFrame:
-    """Published relations of the simulated survey with formula, numbers, scatter and source.
+    """Return the published relations of the simulated survey, one row per relation.
 
     Arguments:
-        all_relations: `galcfm.simulate.RELATIONS`.
+        all_relations: Relations, `galcfm.simulate.RELATIONS`.
     """
     return pd.DataFrame(
         {
@@ -37,11 +37,11 @@ def relations(all_relations: Sequence) -> pd.DataFrame:
 
 
 def ties(all_ties: Mapping[str, tuple[str, Sequence]], without: Sequence[str]) -> pd.DataFrame:
-    """What ties pictures and measurements to the properties of simulated galaxies, a row a tie.
+    """Return what ties pictures and measurements to the properties, one row per tie.
 
     Arguments:
-        all_ties: `galcfm.simulate.TIES`.
-        without: names of those that are switched off.
+        all_ties: Ties, `galcfm.simulate.TIES`.
+        without: Names of the ties that are switched off.
     """
     return pd.DataFrame(
         {

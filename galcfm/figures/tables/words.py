@@ -1,4 +1,4 @@
-"""What tables share: names, numbers with errors, and where a result comes from."""
+"""Names, numbers with errors and origins of results, which all tables share."""
 
 from collections.abc import Mapping
 
@@ -29,10 +29,10 @@ SYMBOLS = {p.name: p.paper_symbol for p in PROPERTIES}
 
 
 def made_by(stored: Mapping) -> str:
-    """Command, date, commit and machine of a stored result, in two lines.
+    """Return command, date, commit and machine of a stored result, in two lines.
 
     Arguments:
-        stored: content of a JSON file in `data/published/`.
+        stored: Content of a JSON file in `data/published/`.
     """
     made = stored["made"]
     commit = (made["commit"] or "unknown")[:7]
@@ -40,14 +40,23 @@ def made_by(stored: Mapping) -> str:
 
 
 def with_error(value: float, error: float, digits: int = 2, sign: str = "") -> str:
+    """Return a number with its error as text, e.g. `"+0.40 ± 0.01"` with the sign `"+"`."""
     return f"{value:{sign}.{digits}f} ± {error:.{digits}f}"
 
 
 def mean_and_error(value: Mapping[str, float], digits: int = 2) -> str:
+    """Return the mean of a summary with its standard error as text."""
     return with_error(value["mean"], value["standard_error"], digits)
 
 
 def by_property(results, section: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return numbers of each property, one column per model and number.
+
+    Arguments:
+        results: Result of `metrics.evaluate` of each model by its name.
+        section: Name of the part of the result that has them by property.
+        columns: Label of each number by its name.
+    """
     return pd.DataFrame(
         {
             (model, label): {p.symbol_with_unit: result[section][p.name][key] for p in PROPERTIES}
