@@ -207,6 +207,8 @@ def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -
             "best_epochs": [member.metadata["best_epoch"] for member in members],
             "training_seconds": round(sum(m.metadata["seconds"] for m in members), 1),
             "ranking_seconds": round(time.monotonic() - start, 1),
+            "mean_log_prob": float(found["log_prob"].mean()),
+            "mean_ranks": found[list(QUANTITIES)].mean().to_dict(),
         }
         ranks = dict.fromkeys((*QUANTITIES, "hpd_smoothed"), np.uint8)
         for column, values in found.astype(ranks).items():
