@@ -1,4 +1,4 @@
-"""A fast imitation of the simulator's photometry, to search with and never to judge by."""
+"""A fast imitation of the simulator's photometry, which guides the search but no result."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Emulator(nn.Module):
     """Magnitudes and their noise from latents: a linear fit and a small network on top.
 
     Arguments:
-        n_features: columns of what `star_forming` says.
+        n_features: Number of columns that `star_forming` returns.
     """
 
     def __init__(self, n_features: int):
@@ -40,10 +40,10 @@ class Emulator(nn.Module):
 
     @torch.no_grad()
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Whether galaxies belong to the survey `(n,)`, magnitudes and errors `(n, 5)`.
+        """Return whether galaxies belong to the survey `(n,)`, magnitudes and errors `(n, 5)`.
 
         Arguments:
-            x: standard normal numbers, `(n, n_latents())`.
+            x: Standard normal numbers, shape `(n, n_latents())`.
         """
         kept, features = star_forming(x)
         scaled = self.scaled(features)
@@ -52,9 +52,14 @@ class Emulator(nn.Module):
         return kept, out[:, :5] @ MAGNITUDES_OF, np.exp(out[:, 5:])
 
     def log_likelihood(self, x: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
-        """Log-likelihood of observed magnitudes `(5,)`, with the emulator's own scatter, `(n,)`.
+        """Return the log-likelihood of observed magnitudes, with the emulator's own scatter.
 
-        Magnitudes that are NaN are missing.
+        Arguments:
+            x: Standard normal numbers, shape `(n, n_latents())`.
+            magnitudes: Observed magnitudes, shape `(5,)`, NaN where a band is missing.
+
+        Returns:
+            One value per galaxy, shape `(n,)`.
         """
         kept, expected, errors = self(x)
         known = ~np.isnan(magnitudes)
@@ -69,19 +74,21 @@ class Emulator(nn.Module):
         return np.where(kept, found, -np.inf)
 
     def scaled(self, features: np.ndarray) -> Tensor:
+        """Return standardised features."""
         return (torch.from_numpy(features) - self.mean) / self.std
 
     def base(self, scaled: Tensor) -> Tensor:
+        """Return the linear fit."""
         return scaled @ self.linear[1:] + self.linear[0]
 
     def save(self, path: Path) -> None:
-        """Write the weights to `path`."""
+        """Write the weights to a file."""
         with replacing(path) as temporary:
             save_file(self.state_dict(), temporary)
 
     @classmethod
     def load(cls, path: Path) -> "Emulator":
-        """Read the weights from `path`."""
+        """Read the weights from a file."""
         weights = load_file(path)
         emulator = cls(len(weights["mean"]))
         emulator.load_state_dict(weights)
@@ -89,13 +96,13 @@ class Emulator(nn.Module):
 
 
 def train_emulator(x: np.ndarray, light: Light, *, n_steps: int, seed: int = 0) -> Emulator:
-    """Train an emulator on simulated galaxies, the last tenth of which it is judged on.
+    """Train an emulator on simulated galaxies, and measure its error on the last tenth of them.
 
     Arguments:
-        x: standard normal numbers, `(n, n_latents())`.
-        light: what `shine` makes of them.
-        n_steps: training steps of 512 galaxies.
-        seed: of weights and batches.
+        x: Standard normal numbers, shape `(n, n_latents())`.
+        light: Galaxies that `shine` makes of them.
+        n_steps: Number of training steps, each of 512 galaxies.
+        seed: Seed of weights and batches.
 
     Returns:
         The emulator. Its magnitudes scatter about the simulator's by `grey` in all bands at once

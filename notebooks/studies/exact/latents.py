@@ -1,8 +1,8 @@
 """The simulator as a function of standard normal numbers.
 
 What the simulator draws from a random generator are its latents: redshift, mass, dust and all else
-that a galaxy's light depends on. `Replay` hands it given numbers instead, so the simulator is a
-deterministic function of a vector whose prior is N(0, I), without a second copy of it.
+that a galaxy's light depends on. `Replay` passes given numbers instead, so the simulator becomes a
+deterministic function of a vector whose prior is N(0, I), without a second copy of its code.
 """
 
 from functools import cache
@@ -18,10 +18,10 @@ BLOCK = 512  # galaxies simulated at once: their spectra stay in the processor's
 
 
 class Replay:
-    """Stands in for a random generator: its draws are the columns of a matrix, in order.
+    """A stand-in for a random generator, whose draws are the columns of a matrix, in order.
 
     Arguments:
-        x: standard normal numbers, `(n, d)`; a uniform draw is their cumulative probability.
+        x: Standard normal numbers, shape `(n, d)`. A uniform draw is their cumulative probability.
 
     >>> rng = Replay(np.zeros((2, 3)))
     >>> rng.normal(size=2).tolist(), rng.uniform(2, 4, 2).tolist(), rng.used
@@ -33,24 +33,24 @@ class Replay:
         self.used = 0
 
     def normal(self, size) -> np.ndarray:
-        """The next columns; `size` is `n` or `(k, n)`."""
+        """Return the next columns; `size` is `n` or `(k, n)`."""
         columns = self.x[:, self.used : self.used + np.prod(size) // len(self.x)].T
         self.used += len(columns)
         return columns.reshape(size)
 
     def uniform(self, low=0.0, high=1.0, size=None) -> np.ndarray:
-        """The next columns as uniform numbers between `low` and `high`."""
+        """Return the next columns as uniform numbers between `low` and `high`."""
         return low + (high - low) * ndtr(self.normal(size))
 
 
 class Light(NamedTuple):
-    """Galaxies and what a photometer sees of them on average.
+    """Galaxies and their photometry without noise.
 
     Arguments:
-        properties: as the survey measures them, without errors, `(n, 5)`.
-        magnitudes: without noise, `(n, 5)`.
-        errors: standard deviations of the noise, mag, `(n, 5)`.
-        seen: whether the emission lines are, without which they are no part of the survey, `(n,)`.
+        properties: Properties as the survey measures them, without errors, shape `(n, 5)`.
+        magnitudes: AB magnitudes without noise, shape `(n, 5)`.
+        errors: Standard deviations of the noise [mag], shape `(n, 5)`.
+        seen: Whether the emission lines that the survey requires are seen, shape `(n,)`.
     """
 
     properties: np.ndarray
@@ -61,7 +61,7 @@ class Light(NamedTuple):
 
 @cache
 def n_latents() -> int:
-    """How many numbers a galaxy's light takes."""
+    """Return how many random numbers a galaxy's light depends on."""
     replay = Replay(np.zeros((1, 1000)))
     before_noise(replay, 1)
     return replay.used
@@ -71,7 +71,7 @@ def shine(x: np.ndarray) -> Light:
     """Simulate galaxies.
 
     Arguments:
-        x: standard normal numbers, `(n, n_latents())`.
+        x: Standard normal numbers, shape `(n, n_latents())`.
     """
     parts = []
     for start in range(0, len(x), BLOCK):
@@ -83,14 +83,14 @@ def shine(x: np.ndarray) -> Light:
 
 
 def star_forming(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether galaxies belong to the survey, and what the relations say of them.
+    """Return whether galaxies form stars, and features of them for the emulator.
 
     Arguments:
-        x: standard normal numbers, `(n, n_latents())`.
+        x: Standard normal numbers, shape `(n, n_latents())`.
 
     Returns:
-        Boolean `(n,)`, and `(n, k)`: all that `draw_galaxies` says, log10 of the redshift, and
-        the numbers that it has not used.
+        Booleans `(n,)`, and features `(n, k)`: all results of `draw_galaxies`, log10 of the
+        redshift, and the numbers that it has not used.
     """
     replay = Replay(x)
     g = draw_galaxies(replay, len(x))

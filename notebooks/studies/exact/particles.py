@@ -1,4 +1,4 @@
-"""The exact posterior of a galaxy as weighted particles, and the likelihood that weighs them."""
+"""The exact posterior of a galaxy as weighted particles, and the likelihood behind the weights."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ class ExactPosterior:
     """Weighted particles of a galaxy's exact posterior.
 
     Arguments:
-        properties: as measured, without errors, `(n, 5)`.
-        log_weights: `(n,)`; they undo what the emulator did wrong.
-        measured: the mean of the measured properties, given the noise that the observed magnitudes
-            then have, `(n, 5)`.
-        errors: standard deviations about it, `(n, 5)`.
+        properties: Properties without measurement errors, shape `(n, 5)`.
+        log_weights: Logarithms of the weights, which correct the emulator's error, shape `(n,)`.
+        measured: Mean of the measured properties, given the noise that the observed magnitudes
+            then have, shape `(n, 5)`.
+        errors: Standard deviations about this mean, shape `(n, 5)`.
     """
 
     properties: np.ndarray
@@ -35,13 +35,13 @@ class ExactPosterior:
     def sample(
         cls, emulator: Emulator, magnitudes, rng, n_particles: int, **moves: int
     ) -> "ExactPosterior":
-        """Search with the emulator, judge with the simulator.
+        """Sample with the emulator and weight with the simulator.
 
         Arguments:
-            emulator: of `train_emulator`.
-            magnitudes: observed, `(5,)`, NaN where a band is missing.
-            rng: random numbers.
-            n_particles: number of particles.
+            emulator: The emulator that guides the search.
+            magnitudes: Observed magnitudes, shape `(5,)`, NaN where a band is missing.
+            rng: Random generator.
+            n_particles: Number of particles.
             moves: `moves`, `last_moves` and `kept` of `temper`.
         """
         x = temper(
@@ -53,13 +53,13 @@ class ExactPosterior:
 
     @classmethod
     def of(cls, light: Light, magnitudes, log_weights: np.ndarray, rng) -> "ExactPosterior":
-        """Particles from galaxies, each with measurement errors of a size drawn for it.
+        """Return particles from galaxies, each with measurement errors of a size drawn for it.
 
         Arguments:
-            light: the galaxies.
-            magnitudes: observed, `(5,)`, NaN where a band is missing.
-            log_weights: `(n,)`.
-            rng: draws the sizes of the errors, and the noise of bands that are missing.
+            light: The galaxies.
+            magnitudes: Observed magnitudes, shape `(5,)`, NaN where a band is missing.
+            log_weights: Logarithms of their weights, shape `(n,)`.
+            rng: Random generator of the sizes of the errors and the noise of missing bands.
         """
         sizes = labels.error_sizes(rng, len(log_weights))
         mass = PROPERTY_NAMES.index("log_stellar_mass")
@@ -88,17 +88,17 @@ class ExactPosterior:
         return weights / weights.sum()
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Means and standard deviations of the properties, `(5,)` each."""
+        """Return means and standard deviations of the properties, each of shape `(5,)`."""
         mean = self.weights @ self.properties
         return mean, np.sqrt(self.weights @ (self.properties - mean) ** 2)
 
     def log_prob(self, theta, smoothing=0.0, columns=slice(None)) -> float:
-        """Log-density at measured properties `theta (5,)`, in nat.
+        """Return the log-density at measured properties [nat].
 
         Arguments:
-            theta: measured properties, `(5,)`.
-            smoothing: standard deviations by which the density is blurred, `(5,)`.
-            columns: the properties whose joint density is asked for; by default all.
+            theta: Measured properties, shape `(5,)`.
+            smoothing: Standard deviations by which the density is blurred, shape `(5,)`.
+            columns: Columns of the properties whose joint density is returned; by default all.
         """
         widths = np.hypot(self.errors, smoothing)[:, columns]
         found = kernel_log_density(
@@ -107,14 +107,14 @@ class ExactPosterior:
         return float(found[0])
 
     def draws(self, n: int, smoothing, rng) -> np.ndarray:
-        """Draws of measured properties, blurred by a normal kernel, `(n, 5)`."""
+        """Return draws of measured properties, blurred by a normal kernel, shape `(n, 5)`."""
         rows = rng.choice(len(self.weights), n, p=self.weights)
         widths = np.hypot(self.errors[rows], smoothing)
         return self.measured[rows] + widths * rng.standard_normal(widths.shape)
 
     @staticmethod
     def joined(parts: list["ExactPosterior"]) -> "ExactPosterior":
-        """Independent runs of the sampler as one, each with the same total weight."""
+        """Return independent runs of the sampler as one, each with the same total weight."""
         log_weights = [part.log_weights - logsumexp(part.log_weights) for part in parts]
         whole = {
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -124,10 +124,16 @@ class ExactPosterior:
 
 
 def log_likelihood(light: Light, magnitudes) -> np.ndarray:
-    """Log-likelihood of observed magnitudes `(5,)` for each galaxy, up to a constant, `(n,)`.
+    """Return the log-likelihood of observed magnitudes for each galaxy, up to a constant.
 
-    Magnitudes that are NaN are missing. Minus infinity where the lines are not seen: such a galaxy
-    is not in the survey.
+    It is minus infinity where the lines are not seen: such a galaxy is not in the survey.
+
+    Arguments:
+        light: The galaxies.
+        magnitudes: Observed magnitudes, shape `(5,)`, NaN where a band is missing.
+
+    Returns:
+        One value per galaxy, shape `(n,)`.
     """
     known = ~np.isnan(magnitudes)
     errors = light.errors[:, known]

@@ -28,24 +28,27 @@ def temper(
     a normal distribution as it is however long the step; its length is adapted.
 
     Arguments:
-        log_likelihood: of places `(n, dim)`, `(n,)`; minus infinity is allowed.
-        n_particles: number of particles.
-        dim: number of dimensions.
-        rng: random numbers.
-        moves: steps at each power.
-        last_moves: steps at power 1.
-        kept: particles are kept this many times, evenly spread over the later half of these.
+        log_likelihood: Function of points `(n, dim)` that returns their log-likelihood, `(n,)`;
+            minus infinity is allowed.
+        n_particles: Number of particles.
+        dim: Number of dimensions.
+        rng: Random generator.
+        moves: Number of steps at each power.
+        last_moves: Number of steps at power 1.
+        kept: Number of times that particles are kept, evenly spread over the later half of these.
 
     Returns:
-        Particles of equal weight, `(kept * n_particles, dim)`.
+        Particles of equal weight, shape `(kept * n_particles, dim)`.
 
     Raises:
-        RuntimeError: no particle has a likelihood.
+        RuntimeError: No particle has a finite log-likelihood.
     """
     x = rng.standard_normal((n_particles, dim))
     log_l = log_likelihood(x)
     if not np.isfinite(log_l).any():
-        raise RuntimeError("no particle of the prior has a likelihood: use more particles")
+        raise RuntimeError(
+            "no particle of the prior has a finite log-likelihood: use more particles"
+        )
     power, length = 0.0, 0.7
     states = []
     while power < 1:
@@ -70,7 +73,7 @@ def temper(
 
 
 def _next_step(log_l: np.ndarray, rest: float) -> float:
-    """The largest rise of the power, at most `rest`, that leaves half of the particles."""
+    """Return the largest rise of the power, at most `rest`, that leaves half of the particles."""
     wanted = len(log_l) / 2
     if effective_sample_size(rest * log_l) >= wanted:
         return rest
@@ -84,14 +87,14 @@ def _next_step(log_l: np.ndarray, rest: float) -> float:
 
 
 def _resample(weights: np.ndarray, rng) -> np.ndarray:
-    """Row numbers, systematically resampled."""
+    """Return row numbers, systematically resampled."""
     n = len(weights)
     edges = np.cumsum(weights) / weights.sum()
     return np.searchsorted(edges, (np.arange(n) + rng.uniform()) / n).clip(max=n - 1)
 
 
 def _normal_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean, and Cholesky root of a covariance shrunk a little towards the prior's."""
+    """Return the mean, and the Cholesky root of a covariance shrunk a little to its diagonal."""
     covariance = np.cov(x.T).reshape(x.shape[1], -1)
     shrink = x.shape[1] / (x.shape[1] + len(x))
     mixed = (1 - shrink) * covariance + shrink * np.diag(np.diag(covariance))
@@ -99,7 +102,7 @@ def _normal_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _move(x, log_l, rows, mean, root, length, power, log_likelihood, rng) -> float:
-    """One step of the particles `rows`, in place; the share that is accepted."""
+    """Move the particles `rows` by one step, in place; return the share that is accepted."""
     inverse = np.linalg.inv(root).T
     whitened = (x[rows] - mean) @ inverse
     # Some steps are short, for places where the reference fits badly.
@@ -120,18 +123,18 @@ def _move(x, log_l, rows, mean, root, length, power, log_likelihood, rng) -> flo
 def kernel_log_density(
     points: np.ndarray, particles: np.ndarray, log_weights: np.ndarray, widths: np.ndarray
 ) -> np.ndarray:
-    r"""Log-density of particles that are blurred by a normal kernel.
+    r"""Return the log-density of particles that are blurred by a normal kernel.
 
     :math:`\log \sum_i w_i\, \mathcal N(\theta; \theta_i, \mathrm{diag}(h^2)) / \sum_i w_i`
 
     Arguments:
-        points: where, `(m, d)`.
-        particles: `(n, d)`.
-        log_weights: logarithms of their weights, `(n,)`.
-        widths: standard deviations of the kernel, `(d,)`, or of that of each particle, `(n, d)`.
+        points: Points at which the density is evaluated, shape `(m, d)`.
+        particles: Particles, shape `(n, d)`.
+        log_weights: Logarithms of their weights, shape `(n,)`.
+        widths: Standard deviations of the kernel, shape `(d,)`, or for each particle, `(n, d)`.
 
     Returns:
-        In nat per unit volume, `(m,)`.
+        Log-densities [nat per unit volume], shape `(m,)`.
 
     >>> at = kernel_log_density([[0.0]], np.array([[0.0]]), np.zeros(1), np.array([2.0]))
     >>> float(at[0].round(4))
