@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from conftest import toy_survey
-from test_figures import make_posterior
+from drawn import make_posterior
 
 from galcfm.figures import explorer
 from galcfm.paths import repository_root
