@@ -1,4 +1,4 @@
-"""Take the picture of the explorer for the README, of the book as it is built.
+"""Take a screenshot of the explorer in the built book, for the README.
 
 `python book/explorer_picture.py` makes `book/_static/explorer.png`, with Playwright and Chromium.
 """

@@ -1,4 +1,4 @@
-"""Draw the method: cutout and magnitudes condition a flow from noise to the posterior.
+"""Draw the method: a cutout and magnitudes condition a flow from noise to the posterior.
 
 `python book/overview.py` makes `book/_static/overview.png` of a simulated galaxy.
 """
@@ -23,10 +23,17 @@ BLUE, ORANGE, DARK = COLOURS["image"], COLOURS["photometry"], COLOURS["truth"]
 
 
 def schematic_flow(n_paths: int, n_times: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Exact flow from N(0, 1) to a mixture of two Gaussians: times, paths, both densities.
+    """Return the exact flow from N(0, 1) to a mixture of two Gaussians.
 
-    The velocity is the mean of θ_1 − θ_0 among all straight lines through a point, which is what
-    a perfectly trained network gives.
+    The velocity is the mean of θ_1 − θ_0 over all straight lines through a point, as a perfectly
+    trained network gives it.
+
+    Arguments:
+        n_paths: Number of paths.
+        n_times: Number of times.
+
+    Returns:
+        Times `(n_times,)`; paths `(n_times, n_paths)`; heights and both densities `(3, 300)`.
     """
     weight, mean, width = np.array([0.68, 0.32]), np.array([0.9, -0.75]), np.array([0.28, 0.35])
 
@@ -50,12 +57,12 @@ def schematic_flow(n_paths: int, n_times: int) -> tuple[np.ndarray, np.ndarray, 
 
 @styled
 def draw(image: np.ndarray, magnitudes: np.ndarray, source: str) -> Figure:
-    """The whole picture.
+    """Return the whole figure.
 
     Arguments:
-        image: one cutout, uint8 `(128, 128, 3)`.
-        magnitudes: its magnitudes in u, g, r, i, z [AB mag], `(5,)`.
-        source: what the galaxy is.
+        image: Cutout of a galaxy, uint8 `(128, 128, 3)`.
+        magnitudes: Its magnitudes in u, g, r, i, z [AB mag], `(5,)`.
+        source: Kind of the galaxy, printed in the corner.
     """
     figure = Figure(figsize=(10, 4.1), dpi=150)
     tag(figure, source)
