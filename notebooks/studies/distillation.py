@@ -3,7 +3,7 @@
 A flow carries each noise to one place. A student learns where, from pairs that its teacher makes
 (knowledge distillation: Luhman & Luhman 2021, arXiv 2101.02388; in several jumps, progressively:
 Salimans & Ho 2022, arXiv 2202.00512). It has its teacher's encoder, standardisation and range, its
-draws have no density, and nothing that the teacher has not learned is in them.
+draws have no density, and they hold nothing that the teacher has not learned.
 """
 
 import os
@@ -32,16 +32,16 @@ class Distillation:
     """How a student is trained.
 
     Arguments:
-        jumps: velocities that a draw costs.
-        n_conditions: conditions that the teacher is asked about.
-        n_draws: draws of each.
-        jitter: standard deviation of noise on the conditions, in their own: the teacher answers
-            for galaxies between those that it was trained on, too.
-        n_steps: batches.
-        batch_size: draws of a batch.
-        learning_rate: of Adam, at its highest; half a cosine brings it to zero.
-        average_decay: of the average of the weights that is kept.
-        seed: of all.
+        jumps: Velocities that a draw costs.
+        n_conditions: Conditions for which the teacher draws.
+        n_draws: Draws for each of them.
+        jitter: Standard deviation of noise on the conditions, relative to their own: the student
+            learns about galaxies between those of the training set, too.
+        n_steps: Batches.
+        batch_size: Draws per batch.
+        learning_rate: Highest learning rate of Adam; half a cosine brings it to zero.
+        average_decay: Decay of the average of the weights, which is kept.
+        seed: Seed of all random numbers.
     """
 
     jumps: int = 1
@@ -61,25 +61,22 @@ def distil(
     folder: Path | str,
     settings: Distillation,
     *,
-    network: dict | None = None,
     progress: bool = True,
 ) -> Posterior:
-    """Train a student of `teacher`; called again after a kill, go on.
+    """Train a student of a flow and return it; the same call resumes an interrupted training.
+
+    The student has the teacher's networks, and starts from their weights.
 
     Arguments:
-        teacher: a trained flow.
-        survey: its training split has the galaxies whose conditions are asked about.
-        folder: where the student goes.
-        settings: how to train.
-        network: keyword arguments of the student's `VelocityNetwork`; by default the teacher's,
-            from whose weights it then starts.
-
-    Returns:
-        The student.
+        teacher: A trained flow.
+        survey: Survey whose training split has the galaxies for which the teacher draws.
+        folder: Folder of the student.
+        settings: Settings of the training.
+        progress: Whether a bar is shown.
 
     Raises:
-        ModelError: the teacher is a student, or the folder holds what is no model.
-        TrainingError: the folder holds another training.
+        ModelError: The teacher is a student, or the folder holds something other than a model.
+        TrainingError: The folder holds another training.
     """
     if teacher.flow.jumps:
         raise ModelError("the teacher is a student itself: take the flow that it learned from")
@@ -87,14 +84,8 @@ def distil(
     require_own_model(folder)
     with disk_errors_in_a_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    changes = {"jumps": settings.jumps, "network": network or teacher.architecture["network"]}
-    student = Posterior(**teacher.architecture | changes).to(teacher.device)
-    weights = teacher.state_dict()
-    if network is not None:
-        own = student.state_dict()
-        weights |= {name: own[name] for name in own if name.startswith("flow.")}
-        weights = {name: weights[name] for name in own}
-    student.load_state_dict(weights)
+    student = Posterior(**teacher.architecture | {"jumps": settings.jumps}).to(teacher.device)
+    student.load_state_dict(teacher.state_dict())
     known = teacher.encode_survey(survey.split("train"))
     identity = {
         "architecture": student.architecture,
@@ -104,8 +95,8 @@ def distil(
     }
     found = read_checkpoint(folder, identity)
     if found is None or found["step"] < settings.n_steps:
-        rows, places = _asked(teacher, known, settings, progress)
-        found = _learn(student, rows, places, folder, found, identity, settings, progress)
+        rows, places = draws_of_teacher(teacher, known, settings, progress)
+        found = learn(student, rows, places, folder, found, identity, settings, progress)
     student.flow.load_state_dict(found["averaged"])
     student.ranges = teacher.ranges
     student.metadata = teacher.metadata | {"distillation": asdict(settings)}
@@ -113,8 +104,8 @@ def distil(
     return student
 
 
-def _asked(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
-    """Conditions `(n, c)`, and the places of draws after each jump, `(n, S, jumps + 1, d)`."""
+def draws_of_teacher(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
+    """Return conditions `(n, c)` and positions of draws after each jump `(n, S, jumps + 1, d)`."""
     generator = torch.Generator().manual_seed(settings.seed)
     rows = torch.randint(len(known), (settings.n_conditions,), generator=generator)
     condition = known[rows]
@@ -125,7 +116,7 @@ def _asked(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
     each = -(-FAST_STEPS // jumps)
     places = torch.empty(len(condition), settings.n_draws, jumps + 1, dim, device=teacher.device)
     at_once = max(1, block_rows(teacher.device) // settings.n_draws)
-    with tqdm(total=len(condition), desc="asking the teacher", disable=not progress) as bar:
+    with tqdm(total=len(condition), desc="drawing from the teacher", disable=not progress) as bar:
         for start in range(0, len(condition), at_once):
             block = condition[start : start + at_once]
             x_0 = torch.randn(len(block), settings.n_draws, dim, generator=generator)
@@ -135,9 +126,9 @@ def _asked(teacher, known, settings, progress) -> tuple[Tensor, Tensor]:
     return condition, places
 
 
-def _learn(student, condition, places, folder, found, identity, settings, progress) -> dict:
-    """Train the student's flow on the teacher's draws; the last checkpoint."""
-    flow, jumps, device = (student.flow.train(), settings.jumps, condition.device)
+def learn(student, condition, places, folder, found, identity, settings, progress) -> dict:
+    """Train the student's flow on the teacher's draws, and return the last checkpoint."""
+    flow, jumps, device = student.flow.train(), settings.jumps, condition.device
     optimiser = torch.optim.Adam(flow.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.n_steps)
     average = AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay))

@@ -79,19 +79,6 @@ def test_a_student_is_a_model_without_a_density(teacher, galaxies, tmp_path):
         distil(again, galaxies, tmp_path / "other", QUICK)
 
 
-def test_another_network_may_learn(teacher, galaxies, tmp_path):
-    student = distil(
-        teacher,
-        galaxies,
-        tmp_path,
-        replace(QUICK, n_steps=2),
-        network={"width": 48, "depth": 3},
-        progress=False,
-    )
-    assert Posterior.load(tmp_path).architecture["network"] == {"width": 48, "depth": 3}
-    assert student.feature_mean.equal(teacher.feature_mean)
-
-
 def test_learning_goes_on_after_a_kill(teacher, galaxies, tmp_path, monkeypatch):
     plan = replace(QUICK, n_steps=30)
     whole = distil(teacher, galaxies, tmp_path / "whole", plan, progress=False)
