@@ -209,11 +209,13 @@ class Study:
         name: Stem of the study's files, e.g. `"what_matters"` for `what_matters.json`.
         notebook: Name of the notebook that makes and shows it, without ending.
         version: Raised by hand when the study's code gives other results for the same settings.
+        parameter: Parameter of the notebook that says whether the result is read or made.
     """
 
     name: str
     notebook: str
     version: int = 1
+    parameter: str = "results"
 
     def key(self, settings, *read: str) -> str:
         """Return the key of a result.
@@ -264,7 +266,7 @@ class Study:
     @property
     def command(self) -> str:
         """The command that makes the result."""
-        return f"papermill notebooks/{self.notebook}.ipynb out.ipynb -p results made"
+        return f"papermill notebooks/{self.notebook}.ipynb out.ipynb -p {self.parameter} made"
 
     def stored(self, folder: Path, key: str) -> dict | None:
         """Return the result in a folder if it was made under this key.

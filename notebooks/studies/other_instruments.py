@@ -19,7 +19,7 @@ from studies.picture_worth import Plan, Row, compare, gain_of_row
 
 __all__ = ["STUDY", "find", "make", "survey_of", "table"]
 
-STUDY = Study("other_instruments", "13_what_matters")
+STUDY = Study("other_instruments", "13_what_matters", parameter="results_instruments")
 
 
 def survey_of(name: str, plan: Plan, progress: bool = True) -> Survey:

@@ -25,7 +25,7 @@ from studies.frame import ModelPlan, Place, Result, Study, chosen
 
 __all__ = ["CLASSES", "STUDY", "TRAININGS", "Plan", "class_means", "find", "make", "table"]
 
-STUDY = Study("other_populations", "13_what_matters")
+STUDY = Study("other_populations", "13_what_matters", parameter="results_populations")
 
 LEVELS = (0.68, 0.95)
 STEPS = 24  # Runge-Kutta steps of densities; draws take half as many

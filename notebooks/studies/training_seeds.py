@@ -17,7 +17,7 @@ from studies.frame import BOOK_SURVEY, ModelPlan, Place, Result, Study, over_tra
 
 __all__ = ["STUDY", "Plan", "find", "make", "table"]
 
-STUDY = Study("training_seeds", "16_what_a_picture_is_worth")
+STUDY = Study("training_seeds", "16_what_a_picture_is_worth", parameter="results_training_seeds")
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ __all__ = [
 
 NOTEBOOK = "14_at_the_papers_size"
 STUDY = Study("paper_scale", NOTEBOOK)
-PAPERS_RECIPE = Study("papers_recipe", NOTEBOOK)
-WITH_REDSHIFT = Study("image_redshift", NOTEBOOK)
+PAPERS_RECIPE = Study("papers_recipe", NOTEBOOK, parameter="results_paper")
+WITH_REDSHIFT = Study("image_redshift", NOTEBOOK, parameter="results_redshift")
 MODELS = ("photometry", "image")
 FEWEST_EPOCHS = 5  # of a learning curve with three coefficients
 
