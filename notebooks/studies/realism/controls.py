@@ -33,7 +33,14 @@ from studies.stored import (
 )
 from studies.training_seeds import over_trainings
 
-__all__ = ["EXPERIMENTS", "Experiment", "gain", "log_probabilities", "make_features", "run"]
+__all__ = [
+    "EXPERIMENTS",
+    "Experiment",
+    "gain",
+    "log_probabilities",
+    "make_features",
+    "run",
+]
 
 STAMP_FLUXES = ("stamp_g", "stamp_r", "stamp_i")
 PICTURE = ("centre", "red_blue", "radius", "axis_ratio", "bright", "texture")
@@ -64,15 +71,27 @@ class Experiment:
 
 EXPERIMENTS = {
     "stamp_flux": Experiment(
-        "stamps", STAMP_FLUXES, "total g, r, i fluxes measured on isolated stamps"
+        "stamps",
+        STAMP_FLUXES,
+        "total g, r, i fluxes measured on isolated stamps",
     ),
-    "picture": Experiment("stamps", PICTURE, "six simple measurements on the cutout"),
+    "picture": Experiment(
+        "stamps", PICTURE, "six simple measurements on the cutout"
+    ),
     "shuffled": Experiment(
-        "stamps", PICTURE, "the same six of another galaxy's cutout", shuffled=True
+        "stamps",
+        PICTURE,
+        "the same six of another galaxy's cutout",
+        shuffled=True,
     ),
-    "inclination": Experiment("survey", ("cosine",), "true inclination, for A_V", ("a_v",)),
+    "inclination": Experiment(
+        "survey", ("cosine",), "true inclination, for A_V", ("a_v",)
+    ),
     "inclination_blind": Experiment(
-        "blind", ("cosine",), "the same, where dust knows no inclination", ("a_v",)
+        "blind",
+        ("cosine",),
+        "the same, where dust knows no inclination",
+        ("a_v",),
     ),
     "shape": Experiment("book", SHAPE, "three true numbers of the shape"),
 }
@@ -99,7 +118,9 @@ def features_of_book(survey: Mapping) -> tuple[pd.DataFrame, int]:
         A row a galaxy, and the number of test galaxies.
     """
     kept = kept_catalogue(**survey)
-    parts = [kept.split(name).catalogue for name in ("train", "validation", "test")]
+    parts = [
+        kept.split(name).catalogue for name in ("train", "validation", "test")
+    ]
     table = with_shape(pd.concat(parts, ignore_index=True))
     return table[[*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]], len(parts[-1])
 
@@ -120,13 +141,17 @@ def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
             cutout_statistics(render(table.iloc[k : k + 64], seed))
             for k in range(0, n_galaxies, 64)
         ]
-        table = table.join(pd.concat(pictures, ignore_index=True)[list(PICTURE)])
+        table = table.join(
+            pd.concat(pictures, ignore_index=True)[list(PICTURE)]
+        )
         fluxes = []
         for number, row in enumerate(table.to_dict("records")):
             rng = np.random.default_rng([seed, 3, number])
             stamp = frames.add_noise(rendering.draw_galaxy(row, rng), rng)
             fluxes.append(stamp.sum(axis=(1, 2), dtype=np.float64))
-        table[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(np.maximum(fluxes, 1e-2))
+        table[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(
+            np.maximum(fluxes, 1e-2)
+        )
         kept += [*PICTURE, *STAMP_FLUXES]
     return table[kept]
 
@@ -166,31 +191,44 @@ def log_probabilities(
     """
     n_train = len(features) - n_test
     condition, theta = (
-        torch.tensor(_standardised(x, n_train), dtype=torch.float32, device=device)
+        torch.tensor(
+            _standardised(x, n_train), dtype=torch.float32, device=device
+        )
         for x in (features, properties)
     )
     held_back = slice(n_train - n_train // 10, n_train)
     torch.manual_seed(seed)
     dim = theta.shape[1]
-    flow = ConditionalFlow(VelocityNetwork(dim, condition.shape[1], width)).to(device)
+    flow = ConditionalFlow(VelocityNetwork(dim, condition.shape[1], width)).to(
+        device
+    )
     if start is not None:
         weights = start.state_dict()
-        first = next(name for name in weights if name.endswith("hidden.0.weight"))
+        first = next(
+            name for name in weights if name.endswith("hidden.0.weight")
+        )
         weights[first] = functional.pad(
-            weights[first], (0, flow.state_dict()[first].shape[1] - weights[first].shape[1])
+            weights[first],
+            (0, flow.state_dict()[first].shape[1] - weights[first].shape[1]),
         )
         flow.load_state_dict(weights)
     averaged = torch.optim.swa_utils.AveragedModel(
         flow,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998 if start is None else 0.99),
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(
+            0.998 if start is None else 0.99
+        ),
     )
     optimiser = torch.optim.AdamW(
-        flow.parameters(), lr=2e-3 if start is None else 1e-3, weight_decay=1e-4
+        flow.parameters(),
+        lr=2e-3 if start is None else 1e-3,
+        weight_decay=1e-4,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
 
     def liking():
-        return averaged.module.log_prob(theta[held_back], condition[held_back], steps=20).mean()
+        return averaged.module.log_prob(
+            theta[held_back], condition[held_back], steps=20
+        ).mean()
 
     if start is not None:
         best, kept = liking(), copy.deepcopy(averaged.module.state_dict())
@@ -254,7 +292,12 @@ def gain(
 
         def train(features, start=None, seed=seed):
             return log_probabilities(
-                features, properties, n_test=n_test, start=start, seed=seed, **settings
+                features,
+                properties,
+                n_test=n_test,
+                start=start,
+                seed=seed,
+                **settings,
             )
 
         key = experiment.sample, experiment.properties, seed
@@ -312,7 +355,11 @@ def run(
     if features_only:
         return {}
     key = key_of([sizes, n_test, dict(book), seed, settings], module)
-    results = stored(path, key) or {"experiments": {}, "seed": seed, "device": device}
+    results = stored(path, key) or {
+        "experiments": {},
+        "seed": seed,
+        "device": device,
+    }
     baselines = {}
     for name, experiment in EXPERIMENTS.items():
         if name in results["experiments"]:
@@ -326,7 +373,9 @@ def run(
             device=device,
             **settings,
         )
-        results["experiments"][name]["seconds"] = round(time.monotonic() - start, 1)
+        results["experiments"][name]["seconds"] = round(
+            time.monotonic() - start, 1
+        )
         results = store(path, results, key, command)
     return results
 
@@ -336,13 +385,20 @@ def main(arguments: list[str] | None = None) -> None:
         "picture_controls",
         __doc__,
         arguments,
-        features_only={"action": "store_true", "help": "make the catalogues and stop"},
+        features_only={
+            "action": "store_true",
+            "help": "make the catalogues and stop",
+        },
         device={"default": "cuda" if torch.cuda.is_available() else "cpu"},
     )
     sizes, small = {"survey": 40000, "blind": 40000, "stamps": 12000}, {}
     if options.smoke:
         sizes = dict.fromkeys(sizes, 120)
-        small = {"book": BOOK_SURVEY | {"n_galaxies": 120}, "seeds": 1, "n_steps": 20}
+        small = {
+            "book": BOOK_SURVEY | {"n_galaxies": 120},
+            "seeds": 1,
+            "n_steps": 20,
+        }
     results = run(
         options.folder / "controls.json",
         sizes,
@@ -353,7 +409,9 @@ def main(arguments: list[str] | None = None) -> None:
         **small,
     )
     for name, result in results.get("experiments", {}).items():
-        print(f"{name:18} {result['gain']:+.3f} ± {result['standard_error']:.3f} nat")
+        print(
+            f"{name:18} {result['gain']:+.3f} ± {result['standard_error']:.3f} nat"
+        )
 
 
 if __name__ == "__main__":
