@@ -24,37 +24,21 @@ from galcfm.figures.performance import (
 from galcfm.figures.planes import dust_age, scaling_relations
 from galcfm.figures.posteriors import galaxy_corner, pathways
 from galcfm.figures.style import COLOURS, save
-from galcfm.figures.surveys import (
-    colour_comparison,
-    contact_sheet,
-    control_gains,
-    cutout_comparison,
-    mass_differences,
-    outside_shares,
-    percentile_offsets,
-    survey_overview,
-)
+from galcfm.figures.surveys import contact_sheet, survey_overview
 from galcfm.figures.trust import missing_bands, replicated_photometry
 
 __all__ = [
     "COLOURS",
     "calibration",
-    "colour_comparison",
     "contact_sheet",
-    "control_gains",
-    "cutout_comparison",
     "dust_age",
     "galaxy_corner",
-    "mass_differences",
     "method_corner",
     "method_costs",
     "method_coverage",
     "method_intervals",
-    "missing_bands",
     "model_comparison",
-    "outside_shares",
     "pathways",
-    "percentile_offsets",
     "posterior_mean_distributions",
     "replicated_photometry",
     "save",

@@ -1,13 +1,12 @@
 """The photometry that posteriors imply, and models of galaxies with missing bands."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import BAND_COLOURS, COLOURS, LIGHT, new_figure, styled
+from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
 from galcfm.properties import BANDS, PROPERTIES
 
 # Without units: panels are wide enough for no more.
@@ -80,58 +79,4 @@ def replicated_photometry(
     for axes in grid[n:]:
         axes.set_axis_off()
     figure.supylabel("Observed − implied [half-widths of 68 %]", fontsize=10)
-    return figure
-
-
-@styled
-def missing_bands(results: Mapping, *, source: str) -> Figure:
-    """One model of any bands against those of each set of bands, and its coverage.
-
-    Arguments:
-        results: of `missing_bands.json`.
-    """
-    sets = list(results["sets"])
-    figure = new_figure(7, 1.4 + 0.3 * len(sets), source)
-    left, right = figure.subplots(1, 2, sharey=True)
-    left.axvspan(-0.05, 0.05, color=LIGHT, alpha=0.25, lw=0)
-    n = results["sets"][sets[0]]["any"]["n_drawn"]
-    chance = 1.96 * np.sqrt(0.95 * 0.05 / n)
-    right.axvspan(0.95 - chance, 0.95 + chance, color=LIGHT, alpha=0.25, lw=0)
-    for row, of_set in enumerate(results["sets"].values()):
-        given = of_set["difference"]
-        left.errorbar(
-            given["mean"],
-            -row,
-            xerr=2 * given["standard_error"],
-            fmt="o",
-            color=COLOURS["image"],
-            label="the model of these bands" if row == 0 else None,
-        )
-        for k, p in enumerate(PROPERTIES):
-            covered = of_set["any"]["coverage"][p.name][1]
-            label = SHORT[p.name] if row == 0 else None
-            right.plot(covered, -row, "o", ms=5, color=BAND_COLOURS[k], label=label)
-    for row, bands in enumerate(sets):
-        if bands in results.get("exact", {}):
-            given = results["exact"][bands]["difference"]
-            left.errorbar(
-                -given["mean"],
-                -row - 0.25,
-                xerr=2 * given["standard_error"],
-                fmt="s",
-                ms=4,
-                color=COLOURS["photometry"],
-                label="the exact posterior" if row == 0 else None,
-            )
-    left.axvline(0, color=COLOURS["truth"], lw=1)
-    right.axvline(0.95, color=COLOURS["truth"], lw=1)
-    left.set_yticks(-np.arange(len(sets)), [" ".join(bands) for bands in sets])
-    left.set(xlabel="$\\log p$ of the one model less that of … [nat]", ylabel="bands")
-    right.set(xlabel="labels inside the 95 % interval")
-    right.legend(
-        ncols=3, columnspacing=1, handletextpad=0.2, loc="lower center", bbox_to_anchor=(0.5, 1.0)
-    )
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    for axes in (left, right):
-        axes.grid(axis="x", alpha=0.25)
     return figure

@@ -1,67 +1,69 @@
 """The cards of the published models and of the book's survey, in the format of the Hub.
 
-`python -m studies.cards` measures the calibration of each model in `data/published/models/`
-on galaxies that none was trained on, notes it in its `model.json`, and writes the cards: README.md
-beside each model, and that of the survey in `data/published/surveys/`. A model that was measured is
-not measured again.
+The calibration of each model in `data/published/models` is measured on galaxies that none was
+trained on and noted in its `model.json`; its card is the README.md beside it. That of the survey
+is in `data/published/surveys`. Chapter 20 writes them, after all that train models.
 """
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from galcfm.paths import replacing, write_json
+from galcfm.paths import published_folder, replacing, write_json
 from galcfm.posterior import Posterior
 from galcfm.posterior.hub import measure, write_card
-from studies.stored import BOOK_SURVEY, kept_catalogue, kept_pictures, key_of, read_command
-from galcfm.survey import Survey
 from galcfm.survey.datasets import data_card
+from studies import frame
+from studies.frame import BOOK_SURVEY, Place, Result, Study, kept_catalogue, kept_pictures
 
-__all__ = ["main", "measure_model", "write_survey_card"]
+__all__ = ["STUDY", "Plan", "find", "make"]
 
-N_GALAXIES, SEED = 1200, 62
+STUDY = Study("cards", "20_your_own_galaxies")
+SEED = 62
 
 
-def measure_model(folder: Path, survey: Survey) -> None:
-    """Note a model's calibration in its `model.json`, unless it stands there, and write its card.
+@dataclass(frozen=True)
+class Plan(frame.Plan):
+    """The galaxies that models are measured on, and the survey.
 
     Arguments:
-        folder: of the model.
-        survey: simulated galaxies that it was not trained on.
+        n_measured: Number of simulated galaxies on which calibration is measured.
+        n_book: Number of galaxies in the book's survey.
     """
-    posterior = Posterior.load(folder, "cpu")
-    settings = [survey.name, posterior.weights_digest]
-    code = ("galcfm.posterior.model", "galcfm.posterior.hub", "galcfm.simulate.population")
-    key = key_of(settings, *code)
-    if posterior.metadata.get("evaluation", {}).get("key") != key:
-        found = measure(posterior, survey) | {"key": key, "date": str(date.today())}
-        posterior.metadata["evaluation"] = found
+
+    n_measured: int = 1200
+    n_book: int = BOOK_SURVEY["n_galaxies"]
+
+
+def find(results: str, run: Path, plan: Plan) -> Result:
+    """Return what is published of the models' calibration, or measure it: see `Study.find`."""
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place))
+
+
+def make(plan: Plan, place: Place) -> None:
+    """Measure the published models that were not measured yet, and write all cards."""
+    catalogue = kept_catalogue(plan.n_measured, SEED)
+    galaxies = kept_pictures("cards", catalogue.catalogue, SEED, plan.n_measured)
+    galaxies.name = catalogue.name
+    evaluations = {}
+    for path in sorted((published_folder() / "models").glob("*/model.json")):
+        model = Posterior.load(path.parent, "cpu")
+        key = STUDY.key(plan.n_measured, model.weights_digest)
+        if model.metadata.get("evaluation", {}).get("key") != key:
+            found = measure(model, galaxies) | {"key": key, "date": str(date.today())}
+            model.metadata["evaluation"] = found
+        name = path.parent.name
+        evaluations[name] = model.metadata["evaluation"]
         # All else, commit and machine included, is as it was when the model was trained.
-        description = json.loads((folder / "model.json").read_text())
-        description["metadata"] = posterior.metadata
-        write_json(folder / "model.json", description)
-    write_card(posterior, folder, folder.name)
-
-
-def write_survey_card(path: Path, settings: dict) -> None:
-    """Write the data card of a simulated survey with these settings, from its catalogue."""
+        description = json.loads(path.read_text(encoding="utf-8"))
+        folder = place.folder / "models" / name
+        write_json(folder / "model.json", description | {"metadata": model.metadata})
+        write_card(model, folder, name)
+    settings = BOOK_SURVEY | {"n_galaxies": plan.n_book}
     survey = kept_catalogue(**settings)
     survey.parameters = {"kind": "simulated", **settings}
-    with replacing(path) as temporary:
-        temporary.write_text(data_card(survey, path.parent.name))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command("cards", __doc__, arguments)
-    n = 60 if options.smoke else N_GALAXIES
-    survey = kept_catalogue(n, SEED)
-    pictured = kept_pictures("cards", survey.catalogue, SEED, n)
-    pictured.name = survey.name
-    for description in sorted((options.folder / "models").glob("*/model.json")):
-        measure_model(description.parent, pictured)
-    settings = BOOK_SURVEY | ({"n_galaxies": 160} if options.smoke else {})
-    write_survey_card(options.folder / "surveys" / "quick" / "README.md", settings)
-
-
-if __name__ == "__main__":
-    main()
+    with replacing(place.folder / "surveys" / "quick" / "README.md") as temporary:
+        temporary.write_text(data_card(survey, "quick"), encoding="utf-8")
+    keys = [evaluation["key"] for evaluation in evaluations.values()]
+    STUDY.store(place.folder, {"models": evaluations}, STUDY.key(plan.settings, *keys))

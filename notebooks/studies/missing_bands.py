@@ -1,64 +1,85 @@
-"""What a model makes of galaxies of which bands are missing.
+"""Missing bands: one model of any bands compared with models of each set of bands.
 
 The published model `any_bands` was trained with bands hidden at random. For some sets of bands
-another is trained for that set alone, as the published photometry model was, magnitude errors
-included: `python -m studies.missing_bands` holds the two against each other on galaxies that
-neither has seen, and a model of any bands without errors against the exact posterior of the same
-bands, and writes `data/published/missing_bands.json`; called again, it goes on where it was
-stopped.
+another model is trained for that set alone, as the published photometry model was, with magnitude
+errors, and both are tested on galaxies that neither has seen. A model of any bands without errors
+is compared with the exact posterior of the same bands.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from galcfm import metrics
-from galcfm.paths import run_folder
+from galcfm.figures.style import BAND_COLOURS, COLOURS, LABELS, LIGHT, new_figure, styled
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
-from studies import exact
+from galcfm.survey import Survey
+from galcfm.training import train
+from studies import exact, frame
 from studies.exact.particles import ExactPosterior
 from studies.exact.stages import Stages
-from studies.real_galaxies import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, load_model, longer
-from studies.stored import kept_catalogue, key_of, read_command, store, stored
-from galcfm.survey import Survey
-from galcfm.training import TrainingSettings, train
+from studies.frame import Place, Result, Study, chosen, kept_catalogue
+from studies.photometry_models import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, load_model, longer
 
-__all__ = ["SETS", "Plan", "main", "run", "without"]
+__all__ = [
+    "SETS",
+    "STUDY",
+    "Plan",
+    "draw",
+    "evaluate",
+    "exact_log_probs",
+    "find",
+    "limits_of",
+    "make",
+    "without",
+]
 
-# Bands that are left: all, all but one, and what surveys of fewer bands have.
+STUDY = Study("missing_bands", "20_your_own_galaxies")
+# Bands that are left: all, all but one, and those of surveys of fewer bands.
 SETS = ("ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri")
+# Those whose exact posteriors are computed.
+EXACT_SETS = SETS[:6]
 LEVEL = 0.95
 STEPS = 50
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much of everything.
+class Plan(frame.Plan):
+    """Sets of bands, trainings and tests.
 
     Arguments:
-        n_galaxies, seed: of the simulated catalogue, a tenth of it for tests: by default that of
-            the published models.
-        settings: of the models of one set of bands; that of any bands is trained `longer`.
-        n_draws: draws of each posterior, for coverage.
-        n_drawn: galaxies that coverage is measured on.
-        n_exact: galaxies whose exact posterior is computed for each set of bands.
-        sampler: how it is computed.
+        sets: Names of the sets of bands, of `SETS`.
+        n_galaxies: Number of galaxies in the simulated catalogue, a tenth of them for tests; by
+            default the catalogue is that of the published models.
+        max_epochs: Largest number of epochs of models of one set of bands; that of any bands is
+            trained `longer`.
+        n_draws: Number of draws of each posterior, for coverage.
+        n_drawn: Number of galaxies for coverage.
+        n_exact: Number of galaxies whose exact posterior is computed for each set of bands.
+        sampler: Settings of these that differ from the defaults of `studies.exact.Plan`.
     """
 
+    sets: Sequence[str] = SETS
     n_galaxies: int = N_GALAXIES
-    seed: int = SEED
-    settings: TrainingSettings = SETTINGS
+    max_epochs: int = SETTINGS.max_epochs
     n_draws: int = 400
     n_drawn: int = 1000
     n_exact: int = 100
-    sampler: exact.Plan = field(default_factory=lambda: exact.Plan(n_runs=1))
+    sampler: Mapping[str, int] = field(default_factory=dict)
+
+
+def find(results: str, run: Path, plan: Plan) -> Result:
+    """Return the published comparison, or make one: see `Study.find`."""
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place))
 
 
 def without(survey: Survey, bands: str) -> Survey:
-    """The survey with magnitudes, and their errors, of these bands alone."""
+    """Return the survey with magnitudes, and their errors, of these bands alone."""
     catalogue = survey.catalogue.copy()
     for band, *columns in zip(BANDS, MAGNITUDES, MAGNITUDE_ERRORS, strict=True):
         if band not in bands:
@@ -66,12 +87,72 @@ def without(survey: Survey, bands: str) -> Survey:
     return Survey(catalogue, None, survey.parameters | {"missing_bands": True}, survey.name)
 
 
-def judge(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.ndarray]:
-    """Coverage of central intervals of a model, and its log-density of each label [nat]."""
+def limits_of(survey: Survey, band: str) -> tuple[Survey, Survey]:
+    """Return the galaxies fainter than the median in a band, with this as their limit, or without.
+
+    Arguments:
+        survey: Galaxies with magnitudes in all bands.
+        band: The band in which they have a limit, or which is missing.
+    """
+    magnitudes = survey.catalogue[f"mag_{band}"]
+    fainter = survey.select(np.flatnonzero(magnitudes > magnitudes.median()))
+    missing = without(fainter, "".join(set(BANDS) - {band}))
+    limit = {f"mag_{band}": magnitudes.median(), f"magerr_{band}": np.inf}
+    limited = fainter.catalogue.assign(**limit)
+    return Survey(limited, None, missing.parameters, survey.name), missing
+
+
+def make(plan: Plan, place: Place) -> None:
+    """Train and test the models of the sets that are not there yet."""
+    sets = chosen(plan.sets, SETS, "sets")
+    model = load_model("any_bands")
+    # Which sets are asked for changes none of them.
+    common = {name: value for name, value in plan.settings.items() if name != "sets"}
+    key = STUDY.key(common, model.weights_digest)
+    results = STUDY.stored(place.folder, key) or {"sets": {}, "plan": common, "exact": {}}
+    survey = kept_catalogue(plan.n_galaxies, SEED)
+    test = survey.split("test")
+    settings = replace(SETTINGS, max_epochs=plan.max_epochs)
+    models = place.shared(STUDY.name, [STUDY.version, plan.n_galaxies, plan.max_epochs])
+    for bands in sets:
+        if bands not in results["sets"]:
+            own = Posterior("r_and_colours", use_magnitude_errors=True, missing_bands=True)
+            own = train(own, without(survey, bands), models / f"own-{bands}", settings)
+            found = {"n": len(test)}
+            left = without(test, bands)
+            found["any"], log_prob = evaluate(model, left, plan)
+            found["own"], log_prob_own = evaluate(own, left, plan)
+            found["difference"] = _paired(log_prob - log_prob_own)
+            results["sets"][bands] = found
+            results = STUDY.store(place.folder, results, key)
+    if "limit" not in results:
+        limit, missing = (evaluate(model, galaxies, plan) for galaxies in limits_of(test, "u"))
+        results["limit"] = {
+            "band": "u",
+            "depth": float(test.catalogue["mag_u"].median()),
+            "limit": limit[0],
+            "missing": missing[0],
+            "difference": _paired(limit[1] - missing[1]),
+            "n": len(limit[1]),
+        }
+        results = STUDY.store(place.folder, results, key)
+    asked = [bands for bands in sets if bands in EXACT_SETS and plan.n_exact]
+    if any(bands not in results["exact"] for bands in asked):
+        sees = ANY_BANDS | {"use_magnitude_errors": False}
+        plain = train(Posterior("r_and_colours", **sees), survey, models / "any", longer(settings))
+        for bands in asked:
+            if bands not in results["exact"]:
+                left = without(test.select(np.arange(plan.n_exact)), bands)
+                results["exact"][bands] = compare_with_exact(plain, left, plan)
+                results = STUDY.store(place.folder, results, key)
+
+
+def evaluate(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.ndarray]:
+    """Return a model's coverage and mean log-density, and its log-density of each label [nat]."""
     condition = model.encode_survey(survey)
     log_prob = model.log_prob_from(survey.properties, condition, STEPS).double().numpy()
     few = slice(plan.n_drawn)
-    draws = model.sample_from(condition[few], survey.object_id[few], plan.n_draws, 12, plan.seed)
+    draws = model.sample_from(condition[few], survey.object_id[few], plan.n_draws, 12, SEED)
     covered = metrics.coverage(draws.numpy(), survey.properties[few], [0.68, LEVEL])
     numbers = {
         "log_prob": float(log_prob.mean()),
@@ -82,139 +163,87 @@ def judge(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.ndarra
     return numbers, log_prob
 
 
-def exact_log_probs(
-    survey: Survey, smoothing: np.ndarray, plan: Plan, stages: Stages
-) -> np.ndarray:
-    """Log-density of the labels under the exact posterior of the magnitudes that are there."""
-    emulator, found = stages.emulator(), []
+def compare_with_exact(model: Posterior, survey: Survey, plan: Plan) -> dict:
+    """Compare a model with the exact posteriors of the magnitudes that are there.
+
+    Arguments:
+        model: Model of any bands without magnitude errors.
+        survey: Galaxies of which bands are missing.
+        plan: Settings of the exact posteriors.
+    """
+    condition = model.encode_survey(survey)
+    found = model.log_prob_from(survey.properties, condition, STEPS).double().numpy()
+    exactly = exact_log_probs(survey, model.flow.sigma * model.property_std.numpy(), plan)
+    difference = _paired(exactly - found)
+    return {"log_prob": float(exactly.mean()), "difference": difference, "n": len(survey)}
+
+
+def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan) -> np.ndarray:
+    """Return the log-density of the labels under the exact posterior, smoothed as the flow's."""
+    sampler = exact.Plan(runs=1, **plan.sampler)
+    emulator, found = Stages(sampler).emulator(), []
     for k in tqdm(range(len(survey)), desc="exact posteriors"):
-        rng = np.random.default_rng([int(galaxy_seeds([survey.object_id[k]], plan.seed)[0]), 1])
+        rng = np.random.default_rng([int(galaxy_seeds([survey.object_id[k]], SEED)[0]), 1])
         particles = ExactPosterior.sample(
             emulator,
             survey.magnitudes[k],
             rng,
-            plan.sampler.n_particles,
-            moves=plan.sampler.moves,
-            last_moves=plan.sampler.last_moves,
-            kept=plan.sampler.kept,
+            sampler.n_particles,
+            moves=sampler.moves,
+            last_moves=sampler.last_moves,
+            kept=sampler.kept,
         )
         found.append(particles.log_prob(survey.properties[k], smoothing))
     return np.array(found)
 
 
 def _paired(difference: np.ndarray) -> dict[str, float]:
-    """Mean of a difference over galaxies and its standard error [nat]."""
+    """Return the mean of a difference over galaxies and its standard error [nat]."""
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     return {"mean": float(difference.mean()), "standard_error": float(error)}
 
 
-def limits_of(survey: Survey, band: str) -> tuple[Survey, Survey]:
-    """The galaxies fainter than the median in a band, which is their limit there, or missing."""
-    magnitudes = survey.catalogue[f"mag_{band}"]
-    fainter = survey.select(np.flatnonzero(magnitudes > magnitudes.median()))
-    missing = without(fainter, "".join(set(BANDS) - {band}))
-    catalogue = fainter.catalogue.assign(
-        **{f"mag_{band}": magnitudes.median(), f"magerr_{band}": np.inf}
-    )
-    return Survey(catalogue, None, missing.parameters, survey.name), missing
-
-
-def run(folder: Path, plan: Plan, command: str) -> dict:
-    """Train and judge what `folder` does not hold yet.
+@styled
+def draw(results: Mapping, *, source: str) -> Figure:
+    """Draw one model of any bands beside those of each set of bands, and its coverage.
 
     Arguments:
-        folder: where `missing_bands.json` goes.
-        plan: how much of everything.
-        command: that makes the results.
+        results: Content of `missing_bands.json`.
     """
-    path = folder / "missing_bands.json"
-    plain = asdict(plan)
-    module = "studies.missing_bands"
-    models = run_folder("missing_bands", key_of(plain, module))
-    model = load_model("any_bands")
-    key = key_of([plain, model.weights_digest], module)
-    results = stored(path, key) or {"sets": {}, "plan": plain}
-    survey = kept_catalogue(plan.n_galaxies, plan.seed)
-    test = survey.split("test")
+    sets, exactly = results["sets"], results["exact"]
+    figure = new_figure(7, 1.4 + 0.3 * len(sets), source)
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.axvspan(-0.05, 0.05, color=LIGHT, alpha=0.25, lw=0)
+    n = next(iter(sets.values()))["any"]["n_drawn"]
+    chance = 1.96 * np.sqrt(LEVEL * (1 - LEVEL) / n)
+    right.axvspan(LEVEL - chance, LEVEL + chance, color=LIGHT, alpha=0.25, lw=0)
 
-    def trained(name: str, survey: Survey, settings: TrainingSettings, **sees) -> Posterior:
-        return train(Posterior("r_and_colours", **sees), survey, models / name, settings)
+    def gains(places, found, sign, **look):
+        means = [sign * of["difference"]["mean"] for of in found]
+        errors = [2 * of["difference"]["standard_error"] for of in found]
+        left.errorbar(means, places, xerr=errors, **look)
 
-    def keep() -> None:
-        store(path, results, key, command)
-
-    with_errors = {"use_magnitude_errors": True, "missing_bands": True}
-    for bands in SETS:
-        if bands in results["sets"]:
-            continue
-        own = trained(f"own-{bands}", without(survey, bands), plan.settings, **with_errors)
-        left = without(test, bands)
-        of_model, log_prob = judge(model, left, plan)
-        of_own, log_prob_own = judge(own, left, plan)
-        results["sets"][bands] = {
-            "any": of_model,
-            "own": of_own,
-            "difference": _paired(log_prob - log_prob_own),
-            "n": len(left),
-        }
-        keep()
-    if "limit" not in results:
-        limit, missing = (judge(model, one, plan) for one in limits_of(test, "u"))
-        results["limit"] = {
-            "band": "u",
-            "depth": float(test.catalogue["mag_u"].median()),
-            "limit": limit[0],
-            "missing": missing[0],
-            "difference": _paired(limit[1] - missing[1]),
-            "n": len(limit[1]),
-        }
-        keep()
-    exact_sets = results.setdefault("exact", {})
-    if left_out := [bands for bands in SETS[:6] if bands not in exact_sets]:
-        without_errors = ANY_BANDS | {"use_magnitude_errors": False}
-        plain_model = trained("any", survey, longer(plan.settings), **without_errors)
-        smoothing = plain_model.flow.sigma * plain_model.property_std.numpy()
-        work, few = (
-            Stages(plan.sampler),
-            test.select(np.arange(plan.n_exact)),
-        )
-        for bands in left_out:
-            left = without(few, bands)
-            condition = plain_model.encode_survey(left)
-            found = plain_model.log_prob_from(left.properties, condition, STEPS).double().numpy()
-            exactly = exact_log_probs(left, smoothing, plan, work)
-            exact_sets[bands] = {
-                "log_prob": float(exactly.mean()),
-                "difference": _paired(exactly - found),
-                "n": len(left),
-            }
-            keep()
-    return results
-
-
-SMALL = Plan(
-    n_galaxies=300,
-    settings=replace(SETTINGS, max_epochs=1),
-    n_draws=20,
-    n_drawn=10,
-    n_exact=2,
-    sampler=exact.Plan(
-        n_runs=1, n_bank=3000, emulator_steps=30, n_particles=60, moves=1, last_moves=2
-    ),
-)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command("missing_bands", __doc__, arguments)
-    plan = SMALL if options.smoke else Plan()
-    results = run(options.folder, plan, options.command)
-    for bands, of_set in results["sets"].items():
-        difference = of_set["difference"]
-        print(
-            f"{bands:6} {difference['mean']:+.3f} ± {difference['standard_error']:.3f} nat over "
-            "the model of these bands alone"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    rows = {bands: -row for row, bands in enumerate(sets)}
+    look = {"fmt": "o", "color": COLOURS["image"], "label": "the model of these bands"}
+    gains(list(rows.values()), sets.values(), 1, **look)
+    if exactly:
+        places = [rows[bands] - 0.25 for bands in exactly]
+        look = {"fmt": "s", "ms": 4, "color": COLOURS["photometry"], "label": "the exact posterior"}
+        # Stored the other way round: the exact posterior minus the model.
+        gains(places, exactly.values(), -1, **look)
+    for name, colour in zip(PROPERTY_NAMES, BAND_COLOURS, strict=True):
+        covered = [of["any"]["coverage"][name][1] for of in sets.values()]
+        label = LABELS[name].split(" [")[0]
+        right.plot(covered, list(rows.values()), "o", ms=5, color=colour, label=label)
+    left.axvline(0, color=COLOURS["truth"], lw=1)
+    right.axvline(LEVEL, color=COLOURS["truth"], lw=1)
+    left.set_yticks(list(rows.values()), [" ".join(bands) for bands in sets])
+    left.set(xlabel="$\\log p$ of the one model minus that of … [nat]", ylabel="bands")
+    right.set(xlabel="labels inside the 95 % interval")
+    right.legend(
+        ncols=3, columnspacing=1, handletextpad=0.2, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+    )
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    for axes in (left, right):
+        axes.grid(axis="x", alpha=0.25)
+    return figure

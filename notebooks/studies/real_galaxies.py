@@ -1,37 +1,30 @@
-"""Real galaxies that come with a package, and models small enough to publish.
+"""Real galaxies that come with a package, and masses compared with those of another method.
 
 The galaxies are those of kcorrect's test file: SDSS photometry and redshifts of 10,000 galaxies of
-all types, most of them bright. kcorrect estimates their masses too, by another method. The models
-know photometry alone, with or without the redshift, of all bands or of those that there are, and
-are trained on a large simulated catalogue:
-`python -m studies.real_galaxies` makes it, trains them and writes `data/published/models/`;
-called again, it goes on where it was stopped.
+all types, most of them bright. kcorrect estimates their masses as well, by another method.
 """
 
 import importlib.util
-from dataclasses import asdict, replace
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from galcfm.paths import data_folder, published_folder
-from galcfm.posterior import Posterior
+from galcfm.figures.style import COLOURS, LABELS, limits, new_figure, styled
 from galcfm.properties import AB_OFFSET, BANDS
-from studies.stored import kept_catalogue, key_of, read_command
 from galcfm.survey import Survey
-from galcfm.training import TrainingSettings, train
 
 __all__ = [
     "CHABRIER_TO_KROUPA",
-    "MODELS",
     "compare_masses",
     "is_blue",
     "kcorrect_estimates",
-    "load_model",
+    "mass_differences",
+    "masses",
+    "outside_shares",
     "real_galaxies",
-    "train_models",
 ]
 
 # log10 of the ratio of masses, 0.66/0.61 (Madau & Dickinson 2014, ARA&A 52, 415).
@@ -40,31 +33,10 @@ CHABRIER_TO_KROUPA = 0.034
 EXTINCTION_R = 2.751
 # Errors added to those of photon noise before templates are fitted, mag: kcorrect's habit.
 ERROR_FLOOR = {"u": 0.05, "g": 0.02, "r": 0.02, "i": 0.02, "z": 0.03}
-# Which bands there are makes many models of one: it takes longer, and more weights.
-ANY_BANDS = {
-    "use_magnitude_errors": True,
-    "missing_bands": True,
-    "network": {"width": 384, "depth": 3},
-}
-MODELS = {
-    "photometry": {"use_redshift": False},
-    "photometry_redshift": {"use_redshift": True},
-    "any_bands": ANY_BANDS,
-    "any_bands_redshift": ANY_BANDS | {"use_redshift": True},
-}
-N_GALAXIES, SEED = 60_000, 61
-SETTINGS = TrainingSettings(
-    learning_rate=1.5e-3,
-    batch_size=256,
-    max_epochs=36,
-    schedule="cosine",
-    draws_per_galaxy=4,
-    average_decay=0.998,
-)
 
 
 def real_galaxies() -> pd.DataFrame:
-    """The galaxies of kcorrect's test file, a row a galaxy, as `Survey.from_table` takes them.
+    """Return the galaxies of kcorrect's test file, one row per galaxy, for `Survey.from_table`.
 
     Returns:
         `object_id`, `ra`, `dec` [deg], `redshift`, `ebv` [mag], and `flux_u` … `flux_z` with
@@ -72,7 +44,7 @@ def real_galaxies() -> pd.DataFrame:
         `extinction_u` … [mag] by which the file would correct them.
 
     Raises:
-        FileNotFoundError: kcorrect is not installed.
+        FileNotFoundError: The package kcorrect is not installed.
     """
     from astropy.io import fits
 
@@ -101,14 +73,15 @@ def real_galaxies() -> pd.DataFrame:
 
 
 def kcorrect_estimates(survey: Survey) -> pd.DataFrame:
-    """What kcorrect makes of magnitudes and redshifts, a row a galaxy.
+    """Return kcorrect's estimates from magnitudes and redshifts, one row per galaxy.
 
-    Non-negative sums of five templates (Blanton & Roweis 2007, AJ 133, 734), in our cosmology.
+    It fits non-negative sums of five templates (Blanton & Roweis 2007, AJ 133, 734), in our
+    cosmology.
 
     Returns:
         `log_stellar_mass` [dex, M☉], converted to the initial mass function of Kroupa;
         `absolute_r`, absolute magnitude in r shifted to redshift 0.1 for H0 = 100, and `g_r`,
-        colour in bands shifted so: what `is_blue` takes.
+        the colour in bands shifted to the same redshift: arguments of `is_blue`.
     """
     from astropy.cosmology import FlatLambdaCDM
     from kcorrect.kcorrect import Kcorrect
@@ -140,11 +113,11 @@ def kcorrect_estimates(survey: Survey) -> pd.DataFrame:
 
 
 def is_blue(absolute_r, g_r) -> np.ndarray:
-    """Whether galaxies lie below the cut between blue and red of Zehavi et al. (2011, ApJ 736, 59).
+    """Return whether galaxies are below the blue-red cut of Zehavi et al. (2011, ApJ 736, 59).
 
     Arguments:
-        absolute_r: absolute magnitude in r shifted to redshift 0.1, H0 = 100, `(n,)`.
-        g_r: colour g − r in bands shifted so, `(n,)`.
+        absolute_r: Absolute magnitude in r shifted to redshift 0.1, H0 = 100, `(n,)`.
+        g_r: Colour g − r in bands shifted to the same redshift, `(n,)`.
 
     >>> is_blue(-20.0, np.array([0.7, 0.9])).tolist()
     [True, False]
@@ -153,11 +126,11 @@ def is_blue(absolute_r, g_r) -> np.ndarray:
 
 
 def compare_masses(found: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """Bias and scatter of one estimate against another, in dex.
+    """Return bias and scatter of one estimate compared with another, in dex.
 
     Arguments:
-        found: log masses, `(n,)`.
-        reference: log masses by the other method, `(n,)`.
+        found: Log masses, `(n,)`.
+        reference: Log masses by the other method, `(n,)`.
 
     Returns:
         `bias`, the median difference found − reference; `scatter`, half the distance from its
@@ -173,41 +146,85 @@ def compare_masses(found: np.ndarray, reference: np.ndarray) -> dict[str, float]
     }
 
 
-def load_model(name: str) -> Posterior:
-    """A published model: one of `MODELS`."""
-    return Posterior.load(published_folder() / "models" / name)
+@styled
+def mass_differences(found: Mapping[str, np.ndarray], reference, *, source: str) -> Figure:
+    """Draw log masses by each model minus those by another method, against the latter.
 
-
-def longer(settings: TrainingSettings) -> TrainingSettings:
-    """How models of any bands are trained where others are trained with `settings`."""
-    return replace(settings, max_epochs=settings.max_epochs * 25 // 3, hide_bands=True)
-
-
-def train_models(folder: Path, n_galaxies: int, settings: TrainingSettings, command: str) -> None:
-    """Make the catalogue, train `MODELS` on it and publish them; goes on where it was stopped.
+    Lines are the median and the 16th and 84th percentile in bins of equally many galaxies.
 
     Arguments:
-        folder: where the models go, each to a folder of its name.
-        n_galaxies: simulated galaxies, a tenth of them for validation and for tests each.
-        settings: how to train.
-        command: that makes them.
+        found: Log masses [dex, M☉] `(n,)` by the name of the model.
+        reference: Log masses by the other method [dex, M☉], `(n,)`.
     """
-    key = key_of([n_galaxies, SEED, asdict(settings)], "studies.real_galaxies")
-    survey = kept_catalogue(n_galaxies, SEED)
-    for name, sees in MODELS.items():
-        cache = data_folder() / "cache" / f"models-{key}" / name
-        how = settings if "missing_bands" not in sees else longer(settings)
-        posterior = train(Posterior("r_and_colours", **sees), survey, cache, how)
-        posterior.metadata |= {"command": command, "date": str(date.today())}
-        posterior.save(folder / name)
+    reference = np.asarray(reference)
+    differences = {name: np.asarray(mass) - reference for name, mass in found.items()}
+    figure = new_figure(4 * len(found), 3.4, source)
+    panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
+    bins = _bins_along(reference, 12)
+    middles = [np.median(reference[rows]) for rows in bins]
+    for axes, (name, difference) in zip(panels, differences.items(), strict=True):
+        axes.plot(reference, difference, ".", ms=2, color="#888888", alpha=0.4, rasterized=True)
+        low, middle, high = np.transpose(
+            [np.percentile(difference[rows], [16, 50, 84]) for rows in bins]
+        )
+        axes.plot(middles, middle, color=COLOURS["image"], lw=2)
+        axes.fill_between(middles, low, high, color=COLOURS["image"], alpha=0.25, lw=0)
+        axes.axhline(0, color=COLOURS["truth"], lw=1)
+        axes.set(xlabel=f"{LABELS['log_stellar_mass']}, kcorrect", title=name)
+        axes.grid(alpha=0.25)
+    panels[0].set(
+        ylabel="posterior median − kcorrect [dex]", ylim=limits(*differences.values(), inside=98)
+    )
+    return figure
 
 
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command("real_galaxies", __doc__, arguments)
-    n_galaxies = 300 if options.smoke else N_GALAXIES
-    settings = replace(SETTINGS, max_epochs=2) if options.smoke else SETTINGS
-    train_models(options.folder / "models", n_galaxies, settings, options.command)
+@styled
+def outside_shares(
+    outside, columns: Mapping[str, np.ndarray], *, level: float, source: str
+) -> Figure:
+    """Draw the share of galaxies flagged as outside the training range, along some quantities.
+
+    Bars are one standard deviation of a share; bins hold equally many galaxies.
+
+    Arguments:
+        outside: Flag of each galaxy, `(n,)`.
+        columns: Quantity `(n,)` by its label.
+        level: Share of galaxies like those of the training set that is flagged.
+    """
+    outside = np.asarray(outside)
+    figure = new_figure(2.8 * len(columns), 2.7, source)
+    panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axes, (label, values) in zip(panels, columns.items(), strict=True):
+        values = np.asarray(values)
+        bins = _bins_along(values, 15)
+        middles = [np.median(values[rows]) for rows in bins]
+        counts = np.array([len(rows) for rows in bins])
+        shares = np.array([outside[rows].mean() for rows in bins])
+        # Laplace's rule keeps the bar of an empty or full bin from vanishing.
+        smooth = (shares * counts + 1) / (counts + 2)
+        errors = np.sqrt(smooth * (1 - smooth) / counts)
+        axes.errorbar(middles, shares, errors, fmt="o-", ms=4, color=COLOURS["image"])
+        axes.axhline(level, color=COLOURS["truth"], lw=1, ls="--")
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.25)
+    panels[0].set(ylabel="share flagged as out of range", ylim=(-0.03, 1.03))
+    return figure
 
 
-if __name__ == "__main__":
-    main()
+def _bins_along(values: np.ndarray, most: int) -> list[np.ndarray]:
+    """Return the rows of each of at most `most` bins of equally many values, 20 if possible."""
+    return np.array_split(np.argsort(values), max(1, min(most, len(values) // 20)))
+
+
+def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
+    """Return a table of biases and scatters of stellar masses, one row per model and group.
+
+    Arguments:
+        compared: Results of `compare_masses` by model and group of galaxies.
+    """
+    table = pd.DataFrame(compared).T
+    forms = {"bias": "{:+.3f}", "scatter": "{:.3f}", "outliers": "{:.1%}", "n": "{:.0f}"}
+    for column, form in forms.items():
+        table[column] = table[column].map(form.format)
+    names = {"bias": "bias [dex]", "scatter": "scatter [dex]", "outliers": "beyond 0.3 dex"}
+    return table.rename(columns=names | {"n": "galaxies"})

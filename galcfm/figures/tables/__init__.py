@@ -17,36 +17,22 @@ from galcfm.figures.tables.studies import (
     method_verdicts,
     methods,
 )
-from galcfm.figures.tables.surveys import (
-    control_gains,
-    cutout_statistics,
-    explanations,
-    magnitude_errors,
-    percentiles,
-    relations,
-    ties,
-)
+from galcfm.figures.tables.surveys import relations, ties
 from galcfm.figures.tables.trust import masses, trials
 from galcfm.figures.tables.words import made_by
 
 __all__ = [
     "calibration_gap",
     "comparison",
-    "control_gains",
-    "cutout_statistics",
     "dust_age",
-    "explanations",
     "information",
     "made_by",
-    "magnitude_errors",
-    "masses",
     "method_exact",
     "method_metrics",
     "method_notes",
     "method_properties",
     "method_verdicts",
     "methods",
-    "percentiles",
     "point_estimates",
     "relations",
     "scaling_relations",

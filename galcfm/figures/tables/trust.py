@@ -5,25 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-__all__ = ["masses", "trials"]
-
-
-def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
-    """Bias and scatter of stellar masses against another method's [dex], by model and galaxies.
-
-    Arguments:
-        compared: `sky.compare_masses` by model and group of galaxies.
-    """
-    rows = {
-        names: {
-            "bias [dex]": f"{found['bias']:+.3f}",
-            "scatter [dex]": f"{found['scatter']:.3f}",
-            "beyond 0.3 dex": f"{found['outliers']:.1%}",
-            "galaxies": found["n"],
-        }
-        for names, found in compared.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
+__all__ = ["trials"]
 
 
 def trials(cases: Mapping[str, Callable], show: Callable = str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ The real galaxies are the bright ones of the kcorrect package, and published per
 Main Galaxy Sample of the SDSS.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import Instrument, simulate_catalogue
+from studies import frame
 from studies.frame import Place, Result, Study
 from studies.real_galaxies import real_galaxies
 from studies.realism.samples import match, two_sample_auc
@@ -46,16 +47,13 @@ MAIN_GALAXY_SAMPLE = {
     }.items()
 }
 COLOURS = ("u−g", "g−r", "r−i", "i−z")
-BRIGHT = (
-    15.0,
-    16.3,
-)  # r: there the 2MASS match of the real galaxies is complete
+BRIGHT = (15.0, 16.3)  # r: there the 2MASS match of the real galaxies is complete
 REDSHIFTS = (0.02, 0.2)
 SPLIT_SEED = 11
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(frame.Plan):
     """Simulated galaxies that are compared.
 
     Arguments:
@@ -71,14 +69,12 @@ class Plan:
 
 def find(results: str, run: Path, plan: Plan) -> Result:
     """Return the published comparison, or make one: see `Study.find`."""
-    return STUDY.find(
-        results, run, asdict(plan), lambda place: make(plan, place)
-    )
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place))
 
 
 def make(plan: Plan, place: Place) -> None:
     """Compare simulated catalogues with real ones, unless the result is there."""
-    key = STUDY.key(asdict(plan))
+    key = STUDY.key(plan.settings)
     if STUDY.stored(place.folder, key):
         return
     instrument = Instrument(magnitude_limit=BRIGHT[1])
@@ -86,15 +82,11 @@ def make(plan: Plan, place: Place) -> None:
         plan.n_bright, plan.seed, population="parent", instrument=instrument
     )
     parent, whole, unseen = (
-        simulate_catalogue(
-            plan.n_parent, plan.seed + 1, population="parent", without=without
-        )
+        simulate_catalogue(plan.n_parent, plan.seed + 1, population="parent", without=without)
         for without in ((), ("fibre",), ("lines",))
     )
     result = {
-        "catalogues": compare_catalogues(
-            bright_galaxies(), bright[bright["mag_r"] > BRIGHT[0]]
-        ),
+        "catalogues": compare_catalogues(bright_galaxies(), bright[bright["mag_r"] > BRIGHT[0]]),
         "percentiles": compare_percentiles(parent),
         "explanations": try_explanations(parent, whole, unseen),
     }
@@ -139,14 +131,10 @@ def bright_galaxies() -> pd.DataFrame:
     )
     good = (flux > 0).all(axis=1) & np.isfinite(errors).all(axis=1)
     flux, errors, extinction = flux[good], errors[good], extinction[good]
-    bright = pd.DataFrame(
-        22.5 - 2.5 * np.log10(flux) - extinction, columns=list(MAGNITUDES)
-    )
+    bright = pd.DataFrame(22.5 - 2.5 * np.log10(flux) - extinction, columns=list(MAGNITUDES))
     bright[list(MAGNITUDE_ERRORS)] = 2.5 / np.log(10) * errors / flux
     bright["redshift"] = table["redshift"][good].to_numpy()
-    kept = bright["mag_r"].between(*BRIGHT) & bright["redshift"].between(
-        *REDSHIFTS
-    )
+    kept = bright["mag_r"].between(*BRIGHT) & bright["redshift"].between(*REDSHIFTS)
     return bright[kept].reset_index(drop=True)
 
 
@@ -167,10 +155,7 @@ def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame) -> dict:
     for name, rows in (("fitted", first), ("judged", ~first)):
         half = real[rows]
         a, b = match(
-            half[matched_by].to_numpy(),
-            simulated[matched_by].to_numpy(),
-            (4, 8),
-            SPLIT_SEED,
+            half[matched_by].to_numpy(), simulated[matched_by].to_numpy(), (4, 8), SPLIT_SEED
         )
         halves[name] = half.iloc[a], simulated.iloc[b]
     colour = {
@@ -184,36 +169,22 @@ def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame) -> dict:
     )  # fmt: skip
     errors = {}
     for band, column in zip(BANDS, MAGNITUDE_ERRORS, strict=True):
-        of_real, of_simulated = (
-            float(table[column].median()) for table in halves["judged"]
-        )
+        of_real, of_simulated = (float(table[column].median()) for table in halves["judged"])
         ratio = of_simulated / of_real
-        errors[band] = {
-            "real": of_real,
-            "simulated": of_simulated,
-            "ratio": ratio,
-        }
+        errors[band] = {"real": of_real, "simulated": of_simulated, "ratio": ratio}
     return {
-        "colour_auc": {
-            name: two_sample_auc(*pair) for name, pair in colour.items()
-        },
+        "colour_auc": {name: two_sample_auc(*pair) for name, pair in colour.items()},
         "zero_points": dict(zip(COLOURS, zero_points.tolist(), strict=True)),
         "colours": {
             kind: {
-                name: np.percentile(values[:, k], [5, 16, 50, 84, 95])
-                .round(4)
-                .tolist()
+                name: np.percentile(values[:, k], [5, 16, 50, 84, 95]).round(4).tolist()
                 for k, name in enumerate(COLOURS)
             }
-            for kind, values in zip(
-                ("real", "simulated"), colour["judged"], strict=True
-            )
+            for kind, values in zip(("real", "simulated"), colour["judged"], strict=True)
         },
         "magnitude_errors": errors,
         "redshift": {
-            kind: np.percentile(table["redshift"], [10, 25, 50, 75, 90])
-            .round(4)
-            .tolist()
+            kind: np.percentile(table["redshift"], [10, 25, 50, 75, 90]).round(4).tolist()
             for kind, table in (("real", real), ("simulated", simulated))
         },
     }
@@ -222,16 +193,12 @@ def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame) -> dict:
 def compare_percentiles(parent: pd.DataFrame) -> dict:
     """Compare percentiles of a simulated parent catalogue with those of `MAIN_GALAXY_SAMPLE`."""
     return {
-        column: percentile_offsets(parent[column], published)
-        .round(4)
-        .to_dict("index")
+        column: percentile_offsets(parent[column], published).round(4).to_dict("index")
         for column, published in MAIN_GALAXY_SAMPLE.items()
     }
 
 
-def try_explanations(
-    parent: pd.DataFrame, whole: pd.DataFrame, unseen: pd.DataFrame
-) -> dict:
+def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, unseen: pd.DataFrame) -> dict:
     """Return how possible reasons change the offsets of the percentiles, one reason at a time.
 
     Arguments:
@@ -258,16 +225,11 @@ def try_explanations(
             "of the whole galaxy": whole["oxygen_abundance"],
             "whatever lines are seen": unseen["oxygen_abundance"],
         },
-        "dn4000": {
-            "as it is": parent["dn4000"],
-            "of the whole galaxy": whole["dn4000"],
-        },
+        "dn4000": {"as it is": parent["dn4000"], "of the whole galaxy": whole["dn4000"]},
     }
     return {
         column: {
-            reason: percentile_offsets(values, MAIN_GALAXY_SAMPLE[column])[
-                "offset"
-            ]
+            reason: percentile_offsets(values, MAIN_GALAXY_SAMPLE[column])["offset"]
             .round(3)
             .to_dict()
             for reason, values in reasons.items()

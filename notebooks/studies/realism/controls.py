@@ -1,65 +1,68 @@
-"""Controls: what a picture of the simulated survey may and may not tell, by numbers alone.
+"""Controls: what an image of the simulated survey may and may not tell, by numbers alone.
 
-Each experiment gives a small flow a few more numbers beside the photometry and asks how much
-likelier the true properties become. `python -m studies.picture_controls` makes the
-catalogues, trains the flows and writes `data/published/controls.json`; called again, it goes on
-where it was stopped.
+Each control gives a small flow a few more numbers beside the photometry and measures how much the
+log-density of the true properties gains.
 """
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn import functional
+from scipy import ndimage
 
-from galcfm.flow import ConditionalFlow
-from galcfm.networks import VelocityNetwork
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import frames, render, rendering, simulate_catalogue
-from studies.realism import cutout_statistics
-from studies.stored import (
+from studies import frame
+from studies.frame import (
     BOOK_SURVEY,
+    Place,
+    Result,
+    Study,
+    chosen,
     kept_catalogue,
     kept_table,
-    key_of,
-    read_command,
-    store,
-    stored,
+    over_trainings,
 )
-from studies.training_seeds import over_trainings
 
 __all__ = [
-    "EXPERIMENTS",
-    "Experiment",
+    "CONTROLS",
+    "STUDY",
+    "Control",
+    "Plan",
+    "find",
     "gain",
     "log_probabilities",
+    "make",
     "make_features",
-    "run",
+    "measure_images",
 ]
 
+STUDY = Study("controls", "09_is_the_survey_real")
 STAMP_FLUXES = ("stamp_g", "stamp_r", "stamp_i")
-PICTURE = ("centre", "red_blue", "radius", "axis_ratio", "bright", "texture")
-# Half-light radius, inclination and bulge fraction in r as drawn: no picture tells these three
-# numbers better, but a picture may tell of others.
+IMAGE = ("centre", "red_blue", "radius", "axis_ratio", "bright", "texture")
+# Half-light radius, inclination and bulge fraction in r as drawn: no image gives these three
+# numbers better, but an image may hold others.
 SHAPE = ("log_radius", "cosine", "bulge_fraction_r")
+# Of the flow and its training.
+WIDTH, BATCH_SIZE = 96, 512
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Control:
     """One question to the simulated survey.
 
     Arguments:
-        sample: catalogue: `"survey"`, `"blind"` (dust that knows no inclination), `"stamps"`, or
-            `"book"`: the survey `quick`, whose galaxies train and judge the book's image model.
-        features: columns given beside the photometry.
-        properties: whose density is asked for.
-        shuffled: the features are those of another galaxy.
-        question: in words.
+        sample: Name of the catalogue: `"survey"`, `"blind"` (dust that ignores the inclination),
+            `"stamps"`, or `"book"`: the survey `quick`, whose galaxies train and test the book's
+            image model.
+        features: Columns given beside the photometry.
+        question: The features in words.
+        properties: Properties whose density is evaluated.
+        shuffled: Whether the features are those of another galaxy.
     """
 
     sample: str
@@ -69,36 +72,77 @@ class Experiment:
     shuffled: bool = False
 
 
-EXPERIMENTS = {
-    "stamp_flux": Experiment(
-        "stamps",
-        STAMP_FLUXES,
-        "total g, r, i fluxes measured on isolated stamps",
+CONTROLS = {
+    "stamp_flux": Control(
+        "stamps", STAMP_FLUXES, "total g, r, i fluxes measured on isolated stamps"
     ),
-    "picture": Experiment(
-        "stamps", PICTURE, "six simple measurements on the cutout"
+    "picture": Control("stamps", IMAGE, "six simple measurements on the cutout"),
+    "shuffled": Control("stamps", IMAGE, "the same six of another galaxy's cutout", shuffled=True),
+    "inclination": Control("survey", ("cosine",), "true inclination, for A_V", ("a_v",)),
+    "inclination_blind": Control(
+        "blind", ("cosine",), "the same, where dust knows no inclination", ("a_v",)
     ),
-    "shuffled": Experiment(
-        "stamps",
-        PICTURE,
-        "the same six of another galaxy's cutout",
-        shuffled=True,
-    ),
-    "inclination": Experiment(
-        "survey", ("cosine",), "true inclination, for A_V", ("a_v",)
-    ),
-    "inclination_blind": Experiment(
-        "blind",
-        ("cosine",),
-        "the same, where dust knows no inclination",
-        ("a_v",),
-    ),
-    "shape": Experiment("book", SHAPE, "three true numbers of the shape"),
+    "shape": Control("book", SHAPE, "three true numbers of the shape"),
 }
 
 
+@dataclass(frozen=True)
+class Plan(frame.Plan):
+    """Controls, their surveys and their trainings.
+
+    Arguments:
+        controls: Names of the controls, of `CONTROLS`.
+        n_survey: Number of galaxies in each of the samples `"survey"` and `"blind"`.
+        n_stamps: Number of galaxies that are rendered.
+        n_test: Number of test galaxies in these samples.
+        n_book: Number of galaxies in the sample `"book"`, which has its own test galaxies.
+        controls_seed: Seed of the catalogues.
+        trainings: Number of trainings of each flow.
+        n_steps: Number of training steps of each flow.
+    """
+
+    controls: Sequence[str] = tuple(CONTROLS)
+    n_survey: int = 40_000
+    n_stamps: int = 12_000
+    n_test: int = 4000
+    n_book: int = BOOK_SURVEY["n_galaxies"]
+    controls_seed: int = 101
+    trainings: int = 3
+    n_steps: int = 1500
+
+    def sample(self, name: str) -> tuple[pd.DataFrame, int]:
+        """Return the features of a sample, made once and kept, and its number of test galaxies."""
+        if name == "book":
+            return features_of_book(BOOK_SURVEY | {"n_galaxies": self.n_book})
+        n, seed = self.n_stamps if name == "stamps" else self.n_survey, self.controls_seed
+        key = STUDY.key([name, n, seed, frame.SIMULATOR_VERSION])
+        table = kept_table(f"controls-{name}", key, lambda: make_features(name, n, seed))
+        return table, self.n_test
+
+
+def find(results: str, run: Path, plan: Plan) -> Result:
+    """Return the published gains, or make them: see `Study.find`."""
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place))
+
+
+def make(plan: Plan, place: Place) -> None:
+    """Measure the gains of the controls that are not there yet."""
+    names = chosen(plan.controls, tuple(CONTROLS), "controls")
+    # Which controls are asked for changes none of them.
+    key = STUDY.key({k: v for k, v in plan.settings.items() if k != "controls"})
+    found = STUDY.stored(place.folder, key) or {"experiments": {}}
+    baselines = {}
+    for name in names:
+        if name not in found["experiments"]:
+            start = time.monotonic()
+            result = gain(*plan.sample(CONTROLS[name].sample), CONTROLS[name], plan, baselines)
+            result["seconds"] = round(time.monotonic() - start, 1)
+            found["experiments"][name] = result
+            found = STUDY.store(place.folder, found, key)
+
+
 def with_shape(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """A simulated catalogue with the columns `SHAPE`."""
+    """Return a simulated catalogue with the columns `SHAPE`."""
     return catalogue.assign(
         log_radius=np.log10(catalogue["disc_radius"]),
         cosine=np.cos(np.radians(catalogue["inclination"])),
@@ -106,313 +150,208 @@ def with_shape(catalogue: pd.DataFrame) -> pd.DataFrame:
 
 
 def features_of_book(survey: Mapping) -> tuple[pd.DataFrame, int]:
-    """Photometry, properties and shapes of the galaxies of a survey that judges an image model.
+    """Return photometry, properties and shapes of a survey that tests an image model.
 
     Its training galaxies come first, then those of validation, which `log_probabilities` holds
     back as far as a tenth, and last the test galaxies.
 
     Arguments:
-        survey: as `simulate_catalogue` takes it.
+        survey: Arguments of `simulate_catalogue`.
 
     Returns:
-        A row a galaxy, and the number of test galaxies.
+        One row per galaxy, and the number of test galaxies.
     """
     kept = kept_catalogue(**survey)
-    parts = [
-        kept.split(name).catalogue for name in ("train", "validation", "test")
-    ]
+    parts = [kept.split(name).catalogue for name in ("train", "validation", "test")]
     table = with_shape(pd.concat(parts, ignore_index=True))
     return table[[*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]], len(parts[-1])
 
 
 def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
-    """Photometry, properties and features of simulated galaxies, a row a galaxy.
+    """Return photometry, properties and features of simulated galaxies, one row per galaxy.
 
     Arguments:
-        sample: see `Experiment`; `"stamps"` renders each galaxy twice, alone and as a cutout.
-        n_galaxies: number of galaxies.
-        seed: of the catalogue.
+        sample: Name of the sample, see `Control`; `"stamps"` renders each galaxy twice, alone and
+            as a cutout.
+        n_galaxies: Number of galaxies.
+        seed: Seed of the catalogue.
     """
     without = ("inclined_dust",) if sample == "blind" else ()
     table = with_shape(simulate_catalogue(n_galaxies, seed, without=without))
     kept = [*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]
     if sample == "stamps":
-        pictures = [
-            cutout_statistics(render(table.iloc[k : k + 64], seed))
-            for k in range(0, n_galaxies, 64)
+        measured = [
+            measure_images(render(table.iloc[k : k + 64], seed)) for k in range(0, n_galaxies, 64)
         ]
-        table = table.join(
-            pd.concat(pictures, ignore_index=True)[list(PICTURE)]
-        )
+        table = table.join(pd.concat(measured, ignore_index=True))
         fluxes = []
         for number, row in enumerate(table.to_dict("records")):
             rng = np.random.default_rng([seed, 3, number])
             stamp = frames.add_noise(rendering.draw_galaxy(row, rng), rng)
             fluxes.append(stamp.sum(axis=(1, 2), dtype=np.float64))
-        table[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(
-            np.maximum(fluxes, 1e-2)
-        )
-        kept += [*PICTURE, *STAMP_FLUXES]
+        table[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(np.maximum(fluxes, 1e-2))
+        kept += [*IMAGE, *STAMP_FLUXES]
     return table[kept]
 
 
-def log_probabilities(
-    features: np.ndarray,
-    properties: np.ndarray,
-    *,
-    n_test: int,
-    start: ConditionalFlow | None = None,
-    n_steps: int = 1500,
-    batch_size: int = 512,
-    width: int = 96,
-    seed: int = 0,
-    device: str = "cpu",
-) -> tuple[np.ndarray, ConditionalFlow]:
-    """Log-density in nat of the true properties of the last `n_test` galaxies.
-
-    A flow is trained on the galaxies before them: AdamW with a cosine schedule, averaged weights.
-    With `start` it goes on from that flow, to which new columns are nothing at first, and the
-    weights that a tenth of the training galaxies, held back, like best are kept, those of `start`
-    among them: columns that tell nothing then change nothing.
+def measure_images(images: np.ndarray) -> pd.DataFrame:
+    """Return six simple measurements on cutouts, one row per cutout.
 
     Arguments:
-        features: the condition, `(n, c)`.
-        properties: `(n, d)`.
-        n_test: galaxies judged on.
-        start: flow on the first columns of `features`, from an earlier call.
-        n_steps: training steps.
-        batch_size: galaxies a step.
-        width: of the three hidden layers.
-        seed: of weights and batches.
-        device: where to train.
+        images: Cutouts, uint8 `(n, h, h, 3)`, channels i, r, g.
 
     Returns:
-        Per standardised unit, which cancels in a difference, `(n_test,)`; and the flow.
+        `centre`, the mean of the central 8×8 pixels; `red_blue`, the first minus the last channel
+        there; `radius` of half the light, pixels; `axis_ratio` of the second moments; `bright`,
+        the share of pixels above 60; `texture`, the scatter between neighbouring pixels in the
+        border, half the distance between the 16th and 84th percentile.
     """
-    n_train = len(features) - n_test
-    condition, theta = (
-        torch.tensor(
-            _standardised(x, n_train), dtype=torch.float32, device=device
+    size = images.shape[1]
+    edge = size // 8
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    distance = np.hypot(x, y)
+    border = np.maximum(np.abs(x), np.abs(y)) > size / 2 - edge
+    rings = np.argsort(distance, axis=None)
+    core = np.s_[size // 2 - 4 : size // 2 + 4, size // 2 - 4 : size // 2 + 4]
+    rows = []
+    for image in images:
+        pixels = image.astype(float)
+        grey = pixels.mean(axis=-1)
+        low, sky, high = np.percentile(grey[border], [16, 50, 84])
+        steps = np.diff(grey, axis=1)[border[:, 1:] & border[:, :-1]]
+        light = np.where(grey > sky + 3 * max((high - low) / 2, 1), grey - sky, 0)
+        label, _ = ndimage.label(light > 0)
+        light[label != label[size // 2, size // 2]] = 0
+        total = max(light.sum(), 1e-9)
+        half = np.searchsorted(light.ravel()[rings].cumsum(), 0.5 * total)
+        xx, yy, xy = ((light * p).sum() / total for p in (x * x, y * y, x * y))
+        split = np.hypot(xx - yy, 2 * xy)
+        rows.append(
+            {
+                "centre": pixels[core].mean(),
+                "red_blue": pixels[core][..., 0].mean() - pixels[core][..., 2].mean(),
+                "radius": distance.ravel()[rings][min(half, size**2 - 1)],
+                "axis_ratio": np.sqrt(max(xx + yy - split, 0) / max(xx + yy + split, 1e-9)),
+                "bright": (grey > 60).mean(),
+                "texture": np.subtract(*np.percentile(steps, [84, 16])) / 2,
+            }
         )
-        for x in (features, properties)
-    )
-    held_back = slice(n_train - n_train // 10, n_train)
-    torch.manual_seed(seed)
-    dim = theta.shape[1]
-    flow = ConditionalFlow(VelocityNetwork(dim, condition.shape[1], width)).to(
-        device
-    )
-    if start is not None:
-        weights = start.state_dict()
-        first = next(
-            name for name in weights if name.endswith("hidden.0.weight")
-        )
-        weights[first] = functional.pad(
-            weights[first],
-            (0, flow.state_dict()[first].shape[1] - weights[first].shape[1]),
-        )
-        flow.load_state_dict(weights)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        flow,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(
-            0.998 if start is None else 0.99
-        ),
-    )
-    optimiser = torch.optim.AdamW(
-        flow.parameters(),
-        lr=2e-3 if start is None else 1e-3,
-        weight_decay=1e-4,
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
-
-    def liking():
-        return averaged.module.log_prob(
-            theta[held_back], condition[held_back], steps=20
-        ).mean()
-
-    if start is not None:
-        best, kept = liking(), copy.deepcopy(averaged.module.state_dict())
-    for step in range(1, n_steps + 1):
-        rows = torch.randint(held_back.start, (batch_size,), device=device)
-        t = torch.rand(1, batch_size, 1, device=device)
-        noise = torch.randn(2, batch_size, dim, device=device)
-        loss = flow.loss(theta[rows], condition[rows], t, noise[:1], noise[1:])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(flow)
-        if start is not None and step % max(n_steps // 5, 1) == 0:
-            likes = liking()
-            if likes > best:
-                best, kept = likes, copy.deepcopy(averaged.module.state_dict())
-    trained = averaged.module
-    if start is not None:
-        trained.load_state_dict(kept)
-    found = trained.log_prob(theta[-n_test:], condition[-n_test:], steps=40)
-    return found.cpu().double().numpy(), trained
+    return pd.DataFrame(rows)
 
 
-def _standardised(x: np.ndarray, n_train: int) -> np.ndarray:
-    return (x - x[:n_train].mean(axis=0)) / x[:n_train].std(axis=0)
-
-
-def gain(
-    table: pd.DataFrame,
-    experiment: Experiment,
-    *,
-    n_test: int,
-    seeds: int = 3,
-    baselines: dict | None = None,
-    **settings,
-) -> dict:
-    """Mean gain in log-density by an experiment's features over photometry alone.
+def gain(table: pd.DataFrame, n_test: int, control: Control, plan: Plan, baselines: dict) -> dict:
+    """Return the mean gain in log-density by a control's features over photometry alone.
 
     Arguments:
-        table: of `make_features`.
-        experiment: what to ask.
-        n_test: galaxies judged on.
-        seeds: trainings of each flow.
-        baselines: what photometry alone gave before, a flow to start from and log-densities, by
-            sample, properties and seed; new ones are added.
-        settings: of `log_probabilities`.
+        table: Photometry, properties and features, of `make_features`.
+        n_test: Number of test galaxies, the last rows.
+        control: The control.
+        plan: Number of trainings and of their steps.
+        baselines: Results of photometry alone from earlier calls, a flow to start from and
+            log-densities, by sample, properties and seed; new ones are added.
 
     Returns:
         `gain` and `standard_error` in nat, `spread_over_trainings`, and the numbers of galaxies.
     """
     magnitudes = table[list(MAGNITUDES)].to_numpy()
     photometry = np.c_[magnitudes[:, 2], -np.diff(magnitudes, axis=1)]
-    extra = table[list(experiment.features)].to_numpy()
-    if experiment.shuffled:
+    extra = table[list(control.features)].to_numpy()
+    if control.shuffled:
         extra = np.random.default_rng(0).permutation(extra)
-    properties = table[list(experiment.properties)].to_numpy()
-    baselines = {} if baselines is None else baselines
+    properties = table[list(control.properties)].to_numpy()
     differences = []
-    for seed in range(seeds):
-
-        def train(features, start=None, seed=seed):
-            return log_probabilities(
-                features,
-                properties,
-                n_test=n_test,
-                start=start,
-                seed=seed,
-                **settings,
-            )
-
-        key = experiment.sample, experiment.properties, seed
+    for seed in range(plan.trainings):
+        settings = properties, n_test, plan.n_steps, seed
+        key = control.sample, control.properties, seed
         if key not in baselines:
-            _, start = train(photometry)
-            baselines[key] = start, train(photometry, start)[0]
+            _, start = log_probabilities(photometry, *settings)
+            baselines[key] = start, log_probabilities(photometry, *settings, start)[0]
         start, alone = baselines[key]
-        differences.append(train(np.c_[photometry, extra], start)[0] - alone)
+        differences.append(log_probabilities(np.c_[photometry, extra], *settings, start)[0] - alone)
     return {
-        "question": experiment.question,
-        "properties": list(experiment.properties),
+        "question": control.question,
+        "properties": list(control.properties),
         **over_trainings(differences),
         "n_train": len(table) - n_test,
         "n_test": n_test,
-        "trainings": seeds,
+        "trainings": plan.trainings,
     }
 
 
-def run(
-    path: Path,
-    sizes: dict[str, int],
-    *,
-    n_test: int,
-    book: Mapping = BOOK_SURVEY,
-    seed: int = 101,
-    features_only: bool = False,
-    device: str = "cpu",
-    command: str = "",
-    **settings,
-) -> dict:
-    """All experiments; those that `path` holds under the same settings and code are kept.
+def log_probabilities(
+    features: np.ndarray, properties: np.ndarray, n_test: int, n_steps: int, seed: int, start=None
+):
+    """Train a flow, and return the log-density [nat] of the true properties of the test galaxies.
+
+    The flow is trained by AdamW with a cosine schedule and averaged weights. With `start` the
+    training continues from that flow, which ignores new columns at first, and keeps the weights
+    with the highest log-density of a tenth of the training galaxies, held back, those of `start`
+    among them: columns that tell nothing then change nothing.
 
     Arguments:
-        path: JSON file of the results.
-        sizes: galaxies in each sample but the book's.
-        n_test: galaxies judged on in these.
-        book: the survey of the sample `"book"`, which judges on its own test galaxies.
-        seed: of the catalogues.
-        features_only: make the catalogues and stop.
-        device: where to train.
-        command: that makes them.
-        settings: of `gain`.
+        features: Condition, `(n, c)`.
+        properties: True properties, `(n, d)`.
+        n_test: Number of test galaxies, the last rows.
+        n_steps: Number of training steps.
+        seed: Seed of the weights and batches.
+        start: Flow on the first columns of `features`, from an earlier call.
+
+    Returns:
+        Log-densities per standardised unit, which cancels in a difference, `(n_test,)`; and the
+        flow.
     """
-    module = "studies.picture_controls"
-    tables = {
-        sample: kept_table(
-            f"controls-{sample}",
-            key_of([n, seed], module),
-            lambda sample=sample, n=n: make_features(sample, n, seed),
-        )
-        for sample, n in sizes.items()
-    }
-    judged = dict.fromkeys(sizes, n_test)
-    tables["book"], judged["book"] = features_of_book(book)
-    if features_only:
-        return {}
-    key = key_of([sizes, n_test, dict(book), seed, settings], module)
-    results = stored(path, key) or {
-        "experiments": {},
-        "seed": seed,
-        "device": device,
-    }
-    baselines = {}
-    for name, experiment in EXPERIMENTS.items():
-        if name in results["experiments"]:
-            continue
-        start = time.monotonic()
-        results["experiments"][name] = gain(
-            tables[experiment.sample],
-            experiment,
-            n_test=judged[experiment.sample],
-            baselines=baselines,
-            device=device,
-            **settings,
-        )
-        results["experiments"][name]["seconds"] = round(
-            time.monotonic() - start, 1
-        )
-        results = store(path, results, key, command)
-    return results
+    import torch
 
-
-def main(arguments: list[str] | None = None) -> None:
-    options = read_command(
-        "picture_controls",
-        __doc__,
-        arguments,
-        features_only={
-            "action": "store_true",
-            "help": "make the catalogues and stop",
-        },
-        device={"default": "cuda" if torch.cuda.is_available() else "cpu"},
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    n_train = len(features) - n_test
+    standardised = (
+        (x - x[:n_train].mean(axis=0)) / x[:n_train].std(axis=0) for x in (features, properties)
     )
-    sizes, small = {"survey": 40000, "blind": 40000, "stamps": 12000}, {}
-    if options.smoke:
-        sizes = dict.fromkeys(sizes, 120)
-        small = {
-            "book": BOOK_SURVEY | {"n_galaxies": 120},
-            "seeds": 1,
-            "n_steps": 20,
-        }
-    results = run(
-        options.folder / "controls.json",
-        sizes,
-        n_test=40 if options.smoke else 4000,
-        features_only=options.features_only,
-        device=options.device,
-        command=options.command,
-        **small,
-    )
-    for name, result in results.get("experiments", {}).items():
-        print(
-            f"{name:18} {result['gain']:+.3f} ± {result['standard_error']:.3f} nat"
-        )
+    condition, theta = (torch.tensor(x, dtype=torch.float32, device=device) for x in standardised)
+    held_back = slice(n_train - n_train // 10, n_train)
+    torch.manual_seed(seed)
+    flow = _flow_from(start, theta.shape[1], condition.shape[1]).to(device)
+    rate, decay = (2e-3, 0.998) if start is None else (1e-3, 0.99)
+    averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    averaged = torch.optim.swa_utils.AveragedModel(flow, multi_avg_fn=averaging)
+    trained = averaged.module
+    optimiser = torch.optim.AdamW(flow.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
+    # Without a start the last weights are kept.
+    checks = [] if start is None else range(0, n_steps + 1, max(n_steps // 5, 1))
+    best, kept = -torch.inf, None
+    for step in range(n_steps + 1):
+        if step > 0:
+            rows = torch.randint(held_back.start, (BATCH_SIZE,), device=device)
+            t = torch.rand(1, BATCH_SIZE, 1, device=device)
+            noise = torch.randn(2, BATCH_SIZE, theta.shape[1], device=device)
+            loss = flow.loss(theta[rows], condition[rows], t, noise[:1], noise[1:])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            averaged.update_parameters(flow)
+        if step in checks:
+            found = trained.log_prob(theta[held_back], condition[held_back], steps=20).mean()
+            if found > best:
+                best, kept = found, copy.deepcopy(trained.state_dict())
+    if kept is not None:
+        trained.load_state_dict(kept)
+    found = trained.log_prob(theta[n_train:], condition[n_train:], steps=40)
+    return found.cpu().double().numpy(), trained
 
 
-if __name__ == "__main__":
-    main()
+def _flow_from(start, dim: int, n_features: int):
+    """Return a new flow, or a copy of another one that ignores its last features."""
+    from torch.nn import functional
+
+    from galcfm.flow import ConditionalFlow
+    from galcfm.networks import VelocityNetwork
+
+    flow = ConditionalFlow(VelocityNetwork(dim, n_features, WIDTH))
+    if start is not None:
+        weights = start.state_dict()
+        first = next(name for name in weights if name.endswith("hidden.0.weight"))
+        new = flow.state_dict()[first].shape[1] - weights[first].shape[1]
+        flow.load_state_dict(weights | {first: functional.pad(weights[first], (0, new))})
+    return flow

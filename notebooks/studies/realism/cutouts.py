@@ -1,86 +1,72 @@
 """Simulated cutouts beside real ones of SkyServer, which are not part of the repository."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from galcfm.provenance import digest
+from galcfm.provenance import array_digest
 from galcfm.runs import RunError
 from galcfm.simulate import render, simulate_catalogue
 from galcfm.survey.images import decode_jpeg
-from studies.frame import Place, Result, Study
-from studies.realism.measurements import (
-    GROUPS,
-    enlarge,
-    light_and_radius,
-    measure,
-)
+from studies import frame
+from studies.frame import Place, Result, Study, chosen
+from studies.realism.measurements import GROUPS, enlarge, light_and_radius, measure
 from studies.realism.samples import match_pairs, two_sample_auc
 
 __all__ = ["STUDY", "Plan", "compare_cutouts", "find", "network_auc"]
 
 STUDY = Study("realism_cutouts", "09_is_the_survey_real")
+FEWEST = 20  # cutouts, of which classifiers are trained in five folds of either half
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(frame.Plan):
     """Cutouts that are compared, and how.
 
     Arguments:
-        folder: Folder of 128×128 JPEG cutouts of real galaxies; empty if there is none.
-        groups: Names of the groups of measurements, of `GROUPS`.
-        epochs: Number of passes of the network over the first half of the cutouts.
-        seed: Seed of the simulated galaxies, four times as many as the real ones.
+        cutouts_folder: Folder of 128×128 JPEG cutouts of real galaxies; empty if there is none.
+        statistics: Names of the groups of measurements, of `GROUPS`.
+        network_epochs: Number of passes of the network over the first half of the cutouts.
+        seed: Seed of the catalogues of the chapter; the simulated cutouts, four times as many as
+            the real ones, have the next but one.
     """
 
-    folder: str = ""
-    groups: Sequence[str] = tuple(GROUPS)
-    epochs: int = 30
-    seed: int = 23
+    cutouts_folder: str = ""
+    statistics: Sequence[str] = tuple(GROUPS)
+    network_epochs: int = 30
+    seed: int = 21
 
 
 def find(results: str, run: Path, plan: Plan) -> Result:
     """Return the published comparison, or, with a folder of cutouts, make one: see `Study.find`."""
-    results = results if plan.folder else "published"
-    return STUDY.find(
-        results, run, asdict(plan), lambda place: make(plan, place)
-    )
+    results = results if plan.cutouts_folder else "published"
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place))
 
 
 def make(plan: Plan, place: Place) -> None:
     """Compare simulated cutouts with the real ones in the folder, unless the result is there."""
-    files = [
-        path.read_bytes() for path in sorted(Path(plan.folder).glob("*.jpg"))
-    ]
-    if len(files) < 20:
+    paths = sorted(Path(plan.cutouts_folder).expanduser().glob("*.jpg"))
+    if len(paths) < FEWEST:
         raise RunError(
-            f"{plan.folder} holds {len(files)} cutouts: name a folder of at least 20 JPEG files of "
-            "128×128 pixels, whose names end in .jpg"
+            f"{plan.cutouts_folder} holds {len(paths)} cutouts: name a folder of at least {FEWEST} "
+            "JPEG files of 128×128 pixels, whose names end in .jpg"
         )
-    # The key holds the content of the folder, not its place.
-    key = STUDY.key(
-        asdict(plan) | {"folder": ""}, digest([file.hex() for file in files])
-    )
+    real = np.stack([decode_jpeg(path.read_bytes()) for path in paths])
+    # The content of the folder counts, not its place.
+    key = STUDY.key(plan.settings | {"cutouts_folder": ""}, array_digest(real))
     if STUDY.stored(place.folder, key):
         return
-    real = np.stack([decode_jpeg(file) for file in files])
-    simulated = render(simulate_catalogue(4 * len(real), plan.seed), plan.seed)
-    groups = {name: GROUPS[name] for name in plan.groups}
-    STUDY.store(
-        place.folder,
-        compare_cutouts(real, simulated, groups, plan.epochs),
-        key,
-    )
+    seed = plan.seed + 2
+    simulated = render(simulate_catalogue(4 * len(real), seed), seed)
+    groups = {name: GROUPS[name] for name in chosen(plan.statistics, tuple(GROUPS), "statistics")}
+    STUDY.store(place.folder, compare_cutouts(real, simulated, groups, plan.network_epochs), key)
 
 
 def compare_cutouts(
-    real: np.ndarray,
-    simulated: np.ndarray,
-    groups: Mapping[str, Sequence[str]],
-    epochs: int,
+    real: np.ndarray, simulated: np.ndarray, groups: Mapping[str, Sequence[str]], epochs: int
 ) -> dict:
     """Tell real and simulated cutouts apart, by measurements and by a small network.
 
@@ -109,46 +95,24 @@ def compare_cutouts(
     ):
         like = light_and_radius(real[rows])
         enlarged = enlarge(simulated[others], like[:, 1])
-        halves[name] = (
-            real[rows],
-            enlarged[match_pairs(like, light_and_radius(enlarged))],
-        )
-    measured = {
-        name: [measure(images) for images in pair]
-        for name, pair in halves.items()
-    }
-    columns = {
-        "all": [column for group in groups.values() for column in group],
-        **groups,
-    }
+        halves[name] = (real[rows], enlarged[match_pairs(like, light_and_radius(enlarged))])
+    measured = {name: [measure(images) for images in pair] for name, pair in halves.items()}
+    columns = {"all": [column for group in groups.values() for column in group], **groups}
     of_real, of_simulated = measured["judged"]
     return {
         "n_real": len(of_real),
         "n_simulated": len(of_simulated),
         "statistics": {
             column: {
-                "real": of_real[column]
-                .quantile([0.1, 0.5, 0.9])
-                .round(3)
-                .tolist(),
-                "simulated": of_simulated[column]
-                .quantile([0.1, 0.5, 0.9])
-                .round(3)
-                .tolist(),
-                "auc": round(
-                    two_sample_auc(of_real[[column]], of_simulated[[column]])[
-                        "auc"
-                    ],
-                    3,
-                ),
+                "real": of_real[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "simulated": of_simulated[column].quantile([0.1, 0.5, 0.9]).round(3).tolist(),
+                "auc": round(two_sample_auc(of_real[[column]], of_simulated[[column]])["auc"], 3),
             }
             for column in columns["all"]
         },
         "auc": {
             half: {
-                group: two_sample_auc(
-                    *(table[list(names)].to_numpy() for table in pair)
-                )
+                group: two_sample_auc(*(table[list(names)].to_numpy() for table in pair))
                 for group, names in columns.items()
             }
             for half, pair in measured.items()
@@ -157,9 +121,7 @@ def compare_cutouts(
     }
 
 
-def network_auc(
-    training: Sequence[np.ndarray], test: Sequence[np.ndarray], epochs: int
-) -> float:
+def network_auc(training: Sequence[np.ndarray], test: Sequence[np.ndarray], epochs: int) -> float:
     """Train a small convolutional network to tell real cutouts, and return its test AUC.
 
     Arguments:
@@ -173,19 +135,12 @@ def network_auc(
     from torch import nn
 
     def tensors(pair):
-        images = (
-            torch.tensor(np.concatenate(pair)).permute(0, 3, 1, 2).float() / 64
-        )
-        return images, torch.tensor(
-            np.repeat([0.0, 1.0], [len(sample) for sample in pair])
-        )
+        images = torch.tensor(np.concatenate(pair)).permute(0, 3, 1, 2).float() / 64
+        return images, torch.tensor(np.repeat([0.0, 1.0], [len(sample) for sample in pair]))
 
     torch.manual_seed(0)
     widths = (3, 16, 32, 64, 64)
-    blocks = [
-        (nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU())
-        for a, b in pairwise(widths)
-    ]
+    blocks = [(nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU()) for a, b in pairwise(widths)]
     network = nn.Sequential(
         *(layer for block in blocks for layer in block),
         nn.AdaptiveAvgPool2d(1),
@@ -193,19 +148,13 @@ def network_auc(
         nn.Dropout(0.3),
         nn.Linear(widths[-1], 1),
     )
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=1e-3, weight_decay=1e-2
-    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-2)
     images, label = tensors(training)
     for _ in range(epochs):
         for rows in torch.randperm(len(images)).split(32):
-            batch = torch.rot90(
-                images[rows], int(torch.randint(4, ())), (2, 3)
-            )
+            batch = torch.rot90(images[rows], int(torch.randint(4, ())), (2, 3))
             batch = batch.flip(3) if torch.rand(()) < 0.5 else batch
-            loss = nn.functional.binary_cross_entropy_with_logits(
-                network(batch)[:, 0], label[rows]
-            )
+            loss = nn.functional.binary_cross_entropy_with_logits(network(batch)[:, 0], label[rows])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -14,13 +14,7 @@ from scipy import ndimage
 
 from galcfm.survey.images import decode_jpeg, encode_jpeg
 
-__all__ = [
-    "GROUPS",
-    "enlarge",
-    "light_and_radius",
-    "measure",
-    "resample_cutout",
-]
+__all__ = ["GROUPS", "enlarge", "light_and_radius", "measure", "resample_cutout"]
 
 GROUPS = {
     "shape": (
@@ -47,10 +41,7 @@ def resample_cutout(image: np.ndarray, zoom: float) -> np.ndarray:
     start, end = size / 2 * (1 - 1 / zoom), size / 2 * (1 + 1 / zoom)
     return np.array(
         Image.fromarray(image).transform(
-            (size, size),
-            Image.Transform.EXTENT,
-            (start, start, end, end),
-            Image.Resampling.BICUBIC,
+            (size, size), Image.Transform.EXTENT, (start, start, end, end), Image.Resampling.BICUBIC
         )
     )
 
@@ -69,15 +60,9 @@ def enlarge(images: np.ndarray, radii: np.ndarray) -> np.ndarray:
     wanted = np.random.default_rng(0).choice(radii, len(images))
     zooms = np.maximum(wanted / light_and_radius(images)[:, 1].clip(1), 1)
     saved = (
-        decode_jpeg(encode_jpeg(resample_cutout(*pair)))
-        for pair in zip(images, zooms, strict=True)
+        decode_jpeg(encode_jpeg(resample_cutout(*pair))) for pair in zip(images, zooms, strict=True)
     )
-    return np.stack(
-        [
-            decode_jpeg(encode_jpeg(image, COLLECTION_QUALITY))
-            for image in saved
-        ]
-    )
+    return np.stack([decode_jpeg(encode_jpeg(image, COLLECTION_QUALITY)) for image in saved])
 
 
 def light_and_radius(images: np.ndarray) -> np.ndarray:
@@ -92,9 +77,7 @@ def light_and_radius(images: np.ndarray) -> np.ndarray:
     found = []
     for image in images:
         grey, galaxy, _, empty, distance = _segments(image)
-        found.append(
-            _light_and_radius(grey - np.median(grey[empty]), galaxy, distance)
-        )
+        found.append(_light_and_radius(grey - np.median(grey[empty]), galaxy, distance))
     return np.array(found)
 
 
@@ -138,8 +121,7 @@ def measure(images: np.ndarray) -> pd.DataFrame:
                 "gradient": (inner[0] - inner[2]) - (outer[0] - outer[2]),
                 "sky": sky,
                 "noise": noise,
-                "correlation": _correlation(light, empty)
-                / max(noise, 1e-9) ** 2,
+                "correlation": _correlation(light, empty) / max(noise, 1e-9) ** 2,
                 "neighbours": others.max(),
             }
         )
@@ -165,9 +147,7 @@ def _shape(
         )
     names = {name: name for name in GROUPS["shape"]}
     names |= {"size": "rhalf_ellip", "ellipticity": "ellipticity_asymmetry"}
-    return {
-        name: getattr(found, attribute) for name, attribute in names.items()
-    }
+    return {name: getattr(found, attribute) for name, attribute in names.items()}
 
 
 def _segments(image: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -199,9 +179,7 @@ def _light_and_radius(light, galaxy, distance) -> tuple[float, float]:
     order = np.argsort(distance[galaxy])
     growth = light[galaxy][order].cumsum()
     total = max(growth[-1], 1.0)
-    return np.log10(total), float(
-        np.interp(0.5 * total, growth, distance[galaxy][order])
-    )
+    return np.log10(total), float(np.interp(0.5 * total, growth, distance[galaxy][order]))
 
 
 def _binned(image: np.ndarray) -> np.ndarray:
@@ -213,11 +191,4 @@ def _binned(image: np.ndarray) -> np.ndarray:
 def _correlation(light: np.ndarray, empty: np.ndarray) -> float:
     """Return the mean product of neighbouring pixels where nothing is."""
     pairs = ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1]))
-    return float(
-        np.mean(
-            [
-                (light[a] * light[b])[empty[a] & empty[b]].mean()
-                for a, b in pairs
-            ]
-        )
-    )
+    return float(np.mean([(light[a] * light[b])[empty[a] & empty[b]].mean() for a, b in pairs]))

@@ -31,20 +31,13 @@ def match(
     inside = np.ones(len(simulated), dtype=bool)
     for axis, n in enumerate(bins):
         edges = np.quantile(real[:, axis], np.linspace(0, 1, n + 1))
-        inside &= (simulated[:, axis] >= edges[0]) & (
-            simulated[:, axis] <= edges[-1]
-        )
+        inside &= (simulated[:, axis] >= edges[0]) & (simulated[:, axis] <= edges[-1])
         cell_real = cell_real * n + np.digitize(real[:, axis], edges[1:-1])
-        cell_simulated = cell_simulated * n + np.digitize(
-            simulated[:, axis], edges[1:-1]
-        )
+        cell_simulated = cell_simulated * n + np.digitize(simulated[:, axis], edges[1:-1])
     cell_simulated[~inside] = -1
     kept = ([], [])
     for cell in np.unique(cell_real):
-        members = [
-            np.flatnonzero(cells == cell)
-            for cells in (cell_real, cell_simulated)
-        ]
+        members = [np.flatnonzero(cells == cell) for cells in (cell_real, cell_simulated)]
         n = min(map(len, members))
         for rows, found in zip(kept, members, strict=True):
             rows.append(rng.permutation(found)[:n])
@@ -88,13 +81,8 @@ def two_sample_auc(real: np.ndarray, simulated: np.ndarray) -> dict:
     model = HistGradientBoostingClassifier(
         max_iter=150, learning_rate=0.06, max_leaf_nodes=15, random_state=0
     )
-    scores = cross_val_predict(
-        model, features, label, cv=folds, method="predict_proba"
-    )[:, 1]
-    aucs = [
-        roc_auc_score(label[test], scores[test])
-        for _, test in folds.split(features, label)
-    ]
+    scores = cross_val_predict(model, features, label, cv=folds, method="predict_proba")[:, 1]
+    aucs = [roc_auc_score(label[test], scores[test]) for _, test in folds.split(features, label)]
     return {
         "auc": float(roc_auc_score(label, scores)),
         "standard_error": float(np.std(aucs, ddof=1) / np.sqrt(len(aucs))),
