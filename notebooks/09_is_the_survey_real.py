@@ -18,37 +18,79 @@
 # %% [markdown]
 # # Is the survey real?
 #
-# No. Is it like the real one where it matters? This chapter holds the
-# simulation against real galaxies, says where it fails, and shows what a
-# picture may and may not tell in it. The real galaxies are not part of this
-# book: their numbers come from stored results that two commands make again,
-# `python -m studies.realism --cutouts FOLDER` and
-# `python -m studies.picture_controls`. The sheet of cutouts shows this run's own survey; with the profile `sdss` those are real.
+# No. Is it like the real one where it matters? This chapter compares the
+# simulation with real galaxies, says where it fails, and shows what an image
+# may and may not tell in it. The real galaxies are not part of this book: the
+# photometry comes with the package kcorrect, and the cutouts were downloaded
+# from SkyServer.
+#
+# The parameters change how many galaxies are simulated, which controls are
+# made and how their flows are trained. By default the chapter reads what is
+# published; for results of your own, for example of a smaller comparison and
+# of two controls, run
+#
+# ```
+# papermill notebooks/09_is_the_survey_real.ipynb out.ipynb -p results made \
+#   -p n_bright 3000 -p n_parent 3000 -p results_controls made \
+#   -y "{controls: [inclination, inclination_blind], n_survey: 4000, n_test: 800}"
+# ```
+#
+# With `cutouts_folder`, a folder of at least 20 cutouts of real galaxies in
+# JPEG, 128×128 pixels, `results made` compares these as well.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-survey = "quick"  # folder of the survey: data/surveys/SURVEY
+# "published", or "made": now, with the values below, into the run's folder
+results = "published"
+n_bright = 12000  # simulated galaxies to r = 16.3: colours, errors, redshifts
+n_parent = 20000  # simulated galaxies of all types: percentiles
+seed = 21  # of the simulated galaxies
+cutouts_folder = ""  # folder of real cutouts; "" reads what is published
+statistics = ["shape", "colour", "background"]  # measured on cutouts
+network_epochs = 30  # of the network that tells cutouts apart
+results_controls = "published"  # or "made", with the values below
+controls = [
+    "stamp_flux",
+    "picture",
+    "shuffled",
+    "inclination",
+    "inclination_blind",
+    "shape",
+]
+n_survey = 40000  # simulated galaxies for the controls of inclination
+n_stamps = 12000  # simulated galaxies that are rendered for the first three
+n_test = 4000  # test galaxies among each of these
+n_book = 12000  # galaxies of the survey quick, for the control of shape
+controls_seed = 101  # of the galaxies of the controls
+trainings = 3  # trainings of each flow
+n_steps = 1500  # steps of each training
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 from myst_nb import glue
 
-from galcfm import figures, paths, runs
-from galcfm.figures import tables
-from galcfm.survey import Survey
+from galcfm import runs
+from galcfm.figures import contact_sheet
+from galcfm.simulate import render, simulate_catalogue
+from studies.realism import (
+    catalogues,
+    cutouts,
+    figures,
+    image_controls,
+    tables,
+)
 
 folder = runs.open_run("09_is_the_survey_real", globals())
-published = paths.published_folder()
-realism, cutouts, controls = (
-    json.loads((published / f"{name}.json").read_text())
-    for name in ("realism", "realism_cutouts", "controls")
+plan, of_cutouts, of_controls = (
+    part.Plan.of(globals()) for part in (catalogues, cutouts, image_controls)
 )
+realism = catalogues.find(results, folder, plan)
+compared = cutouts.find(results, folder, of_cutouts)
+gains = image_controls.find(results_controls, folder, of_controls)
 both = "SDSS and simulated galaxies"
-for stored in (realism, cutouts, controls):
-    print(tables.made_by(stored))
+for result in (realism, compared, gains):
+    print(result.origin)
 
 # %% [markdown]
 # ## Colours, errors, redshifts
@@ -67,15 +109,15 @@ for stored in (realism, cutouts, controls):
 # of these galaxies in view. Galaxies never looked at would be a fairer judge.
 
 # %%
-catalogues = realism["catalogues"]
-for name, result in catalogues["colour_auc"].items():
+found = realism.content["catalogues"]
+for name, result in found["colour_auc"].items():
     print(f"{name}: {result['auc']:.3f} ± {result['standard_error']:.3f}")
 
 # %% mystnb={"figure": {"caption": "Colours of real and simulated galaxies matched in r and redshift: medians, 16 to 84 % (thick) and 5 to 95 % (thin).", "name": "fig-real-colours"}, "image": {"alt": "Four panels, one a colour: real galaxies above and simulated ones below, each as a dot at the median on a thick and a thin bar."}}
-figures.colour_comparison(catalogues["colours"], source=both)
+figures.colour_comparison(found["colours"], source=both)
 
 # %%
-tables.magnitude_errors(catalogues["magnitude_errors"])
+tables.magnitude_errors(found["magnitude_errors"])
 
 # %% [markdown]
 # ## The properties
@@ -85,10 +127,11 @@ tables.magnitude_errors(catalogues["magnitude_errors"])
 # {cite:t}`Tremonti2004`; abundances only of its star-forming galaxies.
 
 # %% mystnb={"figure": {"caption": "Percentiles of the simulated parent population less those of the Main Galaxy Sample, in standard deviations of the latter. The band is \u00b10.15.", "name": "fig-real-percentiles"}, "image": {"alt": "Bars of simulated less real percentiles, five for each of the five properties and redshift, about a line at zero with a grey band."}}
-figures.percentile_offsets(realism["percentiles"], allowed=0.15, source=both)
+percentiles = realism.content["percentiles"]
+figures.percentile_offsets(percentiles, allowed=0.15, source=both)
 
 # %%
-tables.percentiles(realism["percentiles"])
+tables.percentiles(percentiles)
 
 # %% [markdown]
 # Mass and redshift lie inside the band. Star formation rates lie a little
@@ -99,7 +142,8 @@ tables.percentiles(realism["percentiles"])
 # galaxies, one at a time; none was adopted for the sake of these numbers.
 
 # %%
-tables.explanations(realism["explanations"]["a_v"])
+explanations = realism.content["explanations"]
+tables.explanations(explanations["a_v"])
 
 # %% [markdown]
 # - $A_V$. The catalogue's is an optical depth fitted to the spectrum. The
@@ -114,7 +158,7 @@ tables.explanations(realism["explanations"]["a_v"])
 #   quantity here than in the catalogue.
 
 # %%
-tables.explanations(realism["explanations"]["oxygen_abundance"])
+tables.explanations(explanations["oxygen_abundance"])
 
 # %% [markdown]
 # - O/H. A real abundance needs four lines, and where the gas is rich
@@ -126,7 +170,7 @@ tables.explanations(realism["explanations"]["oxygen_abundance"])
 #   middle of a typical galaxy.
 
 # %%
-tables.explanations(realism["explanations"]["dn4000"])
+tables.explanations(explanations["dn4000"])
 
 # %% [markdown]
 # - $D_n(4000)$. A fibre of 3″ sees more of the bulge, and the break grows:
@@ -156,21 +200,20 @@ tables.explanations(realism["explanations"]["dn4000"])
 # 0.79 and 0.84; no number was chosen by it, but it is no stranger any more.
 
 # %%
-tables.cutout_statistics(cutouts["statistics"])
+tables.cutout_statistics(compared.content["statistics"])
 
 # %%
-for half, groups in cutouts["auc"].items():
+for half, groups in compared.content["auc"].items():
     for name, result in groups.items():
         error = result["standard_error"]
         print(f"{half}, {name}: {result['auc']:.2f} ± {error:.2f}")
-print(f"judged by a network: {cutouts['network_auc']:.2f}")
+print(f"judged by a network: {compared.content['network_auc']:.2f}")
 
 # %% tags=["remove-cell"]
-glue("colour_auc", catalogues["colour_auc"]["judged"]["auc"], display=False)
-judged = cutouts["auc"]["judged"]
-for name in ("all", "shape", "colour", "background"):
-    glue(f"cutout_auc_{name}", judged[name]["auc"], display=False)
-glue("cutout_auc_network", cutouts["network_auc"], display=False)
+glue("colour_auc", found["colour_auc"]["judged"]["auc"], display=False)
+for name, result in compared.content["auc"]["judged"].items():
+    glue(f"cutout_auc_{name}", result["auc"], display=False)
+glue("cutout_auc_network", compared.content["network_auc"], display=False)
 
 # %% [markdown]
 # All numbers together tell the two apart with an AUC of
@@ -211,13 +254,9 @@ glue("cutout_auc_network", cutouts["network_auc"], display=False)
 #   outside, the trail of a satellite, or a large neighbour that fills the
 #   frame.
 
-# %% mystnb={"figure": {"caption": "Twelve cutouts of this run's own survey, in order of stellar mass.", "name": "fig-real-sheet"}, "image": {"alt": "Twelve colour cutouts in three rows, each with redshift, r magnitude and the five properties written below it."}}
-galaxies = Survey.load(paths.survey_folder(survey))
-shown = galaxies.catalogue.sample(min(12, len(galaxies)), random_state=1)
-shown = shown.sort_values("log_stellar_mass")
-figures.contact_sheet(
-    shown, galaxies.images[shown.index], source=galaxies.source
-)
+# %% mystnb={"figure": {"caption": "Twelve cutouts of the simulated survey, in order of stellar mass.", "name": "fig-real-sheet"}, "image": {"alt": "Twelve colour cutouts in three rows, each with redshift, r magnitude and the five properties written below it."}}
+shown = simulate_catalogue(12, seed).sort_values("log_stellar_mass")
+contact_sheet(shown, render(shown, seed), source="simulated survey")
 
 # %% [markdown]
 # ## Controls
@@ -244,10 +283,11 @@ figures.contact_sheet(
 # of a nat.
 
 # %% mystnb={"figure": {"caption": "Gain in log p by numbers given to a small flow beside the photometry, in the simulated survey. Bars are two standard errors.", "name": "fig-controls"}, "image": {"alt": "A row a control: a dot with its error bar at the gain in log p, right of a line at zero where the numbers tell something new."}}
-figures.control_gains(controls["experiments"], source="simulated survey")
+experiments = gains.content["experiments"]
+figures.control_gains(experiments, source="simulated survey")
 
 # %%
-tables.control_gains(controls["experiments"])
+tables.control_gains(experiments)
 
 # %% [markdown]
 # ## Exercises
@@ -283,7 +323,7 @@ tables.control_gains(controls["experiments"])
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 offsets = {
     (name, f"{percent} %"): entry["offset"]
-    for name, by_percentile in realism["percentiles"].items()
+    for name, by_percentile in percentiles.items()
     for percent, entry in by_percentile.items()
 }
 worst = max(offsets, key=lambda key: abs(offsets[key]))
