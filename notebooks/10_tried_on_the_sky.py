@@ -25,35 +25,52 @@
 # fluxes but with its own templates. Two methods may agree and both be wrong;
 # where they differ, at least one is.
 #
-# The models are small: photometry without pictures, trained on the training
-# split of 60,000 simulated galaxies by `python -m studies.real_galaxies` and kept in
-# `data/published/models`. One is told the redshift, which real catalogues
-# have; the other, like the models of the paper, is not.
+# The models are small: photometry without images, trained on the training
+# split of 60,000 simulated galaxies and kept in `data/published/models`. One
+# has the redshift as input, which real catalogues have; the other, like the
+# models of the paper, has not.
+#
+# The parameters change which real galaxies are used and how many draws each
+# has. With `results made` the chapter trains its models first, at the size
+# that the parameters give, and shows what these find; for example, in a
+# minute or two,
+#
+# ```
+# papermill notebooks/10_tried_on_the_sky.ipynb out.ipynb -p results made \
+#   -p n_galaxies 6000 -p max_epochs 20 -p any_bands False
+# ```
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-survey = "quick"  # folder of the survey: data/surveys/SURVEY
+# Of the models: "published", or "made": now, with the values below
+results = "published"
+any_bands = True  # train the two models of any bands too: eight times longer
+n_galaxies = 60000  # simulated galaxies, a tenth each to validate and test
+galaxies_seed = 61  # of these galaxies
+max_epochs = 36  # passes over them; models of any bands have 25/3 times more
 n_real = 5000  # real galaxies read, of 10,000; not in the paper
-n_samples = 100  # draws a galaxy; the paper's 1,000
+n_samples = 100  # draws per galaxy; the paper's 1,000
 steps = 12  # Runge-Kutta steps; the paper's 100
 seed = 1  # of the noise
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import figures, paths, runs
-from galcfm.figures import tables
+from galcfm import runs
 from galcfm.posterior import LEVEL
-from studies import real_galaxies
 from galcfm.survey import Survey
+from studies import photometry_models, real_galaxies
+from studies.realism import cutouts, figures
 
 folder = runs.open_run("10_tried_on_the_sky", globals())
+trained = photometry_models.find(
+    results, folder, photometry_models.Plan.of(globals())
+)
+print(trained.origin)
 pd.set_option("display.max_colwidth", None)
 
 # %% [markdown]
@@ -100,13 +117,13 @@ print(f"{len(nearby)} galaxies, {blue.sum()} of them star-forming")
 # lies further out than all but 1 % of held-out simulated galaxies.
 
 # %%
-models = {
-    name: real_galaxies.load_model(name)
-    for name in ("photometry", "photometry_redshift")
+tested = {
+    name: photometry_models.load_model(name, trained.path.parent)
+    for name in photometry_models.ALL_BANDS
 }
-told = models["photometry_redshift"]
-for model in models.values():
-    print("{command}, {date}, {survey}".format(**model.metadata))
+told = tested["photometry_redshift"]
+for name, model in tested.items():
+    print("{}: {survey}, {date}".format(name, **model.metadata))
 outside = told.out_of_range(nearby.magnitudes, redshift=nearby.redshift)
 flag = outside["photometry_outside"].to_numpy()
 shares = {"star-forming": flag[blue].mean(), "others": flag[~blue].mean()}
@@ -115,7 +132,7 @@ for name, share in shares.items():
 
 # %% mystnb={"figure": {"caption": "Share of real galaxies that are flagged as out of range by the model that is told the redshift, along the distance in colour from the cut between star-forming galaxies (left of it) and others, along redshift, and along the error of the u magnitude. Dashed: the share of simulated galaxies that is flagged.", "name": "fig-sky-outside"}, "image": {"alt": "Three panels: the share of flagged galaxies, with error bars, against the distance in g\u2212r from the cut, against redshift, and against the error of u; a dashed line marks the share of simulated galaxies."}}
 cut = 0.21 - 0.03 * reference["absolute_r"]
-figures.outside_shares(
+real_galaxies.outside_shares(
     flag,
     {
         "$g-r$ from the cut [mag]": reference["g_r"] - cut,
@@ -142,7 +159,7 @@ posteriors = {
     name: model.infer(
         chosen, n_samples=n_samples, steps=steps, seed=seed, progress=False
     )
-    for name, model in models.items()
+    for name, model in tested.items()
 }
 found = {
     name: posterior["log_stellar_mass"].median(("chain", "draw")).to_numpy()
@@ -158,21 +175,21 @@ compared = {
     (name, group): real_galaxies.compare_masses(
         found[name][rows], masses[rows]
     )
-    for name in models
+    for name in tested
     for group, rows in groups.items()
 }
-tables.masses(compared)
+real_galaxies.masses(compared)
 
 # %% tags=["remove-cell"]
 for name, share in shares.items():
     glue(f"outside_{name.replace('-', '_')}", float(share), display=False)
-for name in models:
+for name in tested:
     for number in ("bias", "scatter"):
         value = compared[name, "in range"][number]
         glue(f"{name}_{number}", value, display=False)
 
 # %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians of models trained on simulated galaxies, less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}, "image": {"alt": "Two panels, redshift told on the left and photometry alone on the right: points of posterior median less kcorrect's mass against that mass, with a line and a band for their median and spread, about a line at zero."}}
-figures.mass_differences(
+real_galaxies.mass_differences(
     {
         "Redshift told": found["photometry_redshift"],
         "Photometry alone": found["photometry"],
@@ -207,17 +224,15 @@ for name, posterior in posteriors.items():
 # %% [markdown]
 # ## Real and simulated pictures
 #
-# No real picture can be kept in this book. What simple measurements say of
-# 200 real cutouts, the half that judges, and of as many simulated ones was
-# stored by `python -m studies.realism --cutouts FOLDER`; {doc}`09_is_the_survey_real` tells what
-# it means for the image model.
+# No real image can be kept in this book. Measurements on 200 real cutouts,
+# the half for tests, and on as many simulated ones are stored;
+# {doc}`09_is_the_survey_real` says how they were made and what they mean for
+# the image model.
 
 # %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}, "image": {"alt": "A row a measurement: a dot and a bar for real cutouts and one below for simulated ones, in real standard deviations from the real median."}}
-cutouts = json.loads(
-    (paths.published_folder() / "realism_cutouts.json").read_text()
-)
 figures.cutout_comparison(
-    cutouts["statistics"], source="SDSS and simulated galaxies"
+    cutouts.STUDY.read().content["statistics"],
+    source="SDSS and simulated galaxies",
 )
 
 # %% [markdown]

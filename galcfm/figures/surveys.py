@@ -1,4 +1,4 @@
-"""What a survey holds, and how it and its models compare with the sky."""
+"""Figures of what a survey holds."""
 
 import numpy as np
 import pandas as pd

@@ -24,7 +24,7 @@ from studies import exact, frame
 from studies.exact.particles import ExactPosterior
 from studies.exact.stages import Stages
 from studies.frame import Place, Result, Study, chosen, kept_catalogue
-from studies.photometry_models import ANY_BANDS, N_GALAXIES, SEED, SETTINGS, load_model, longer
+from studies.photometry_models import N_GALAXIES, SEED, SEES_ANY_BANDS, SETTINGS, load_model, longer
 
 __all__ = [
     "SETS",
@@ -138,7 +138,7 @@ def make(plan: Plan, place: Place) -> None:
         results = STUDY.store(place.folder, results, key)
     asked = [bands for bands in sets if bands in EXACT_SETS and plan.n_exact]
     if any(bands not in results["exact"] for bands in asked):
-        sees = ANY_BANDS | {"use_magnitude_errors": False}
+        sees = SEES_ANY_BANDS | {"use_magnitude_errors": False}
         plain = train(Posterior("r_and_colours", **sees), survey, models / "any", longer(settings))
         for bands in asked:
             if bands not in results["exact"]:

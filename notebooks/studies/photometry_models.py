@@ -4,7 +4,6 @@ They see all bands or those that there are, with or without the redshift, and ar
 large simulated catalogue. Chapter 10 trains them and tests two of them on real galaxies.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,22 +12,21 @@ from galcfm.paths import published_folder
 from galcfm.posterior import Posterior
 from galcfm.training import TrainingSettings, train
 from studies import frame
-from studies.frame import Place, Result, Study, chosen, kept_catalogue
+from studies.frame import Place, Result, Study, kept_catalogue
 
-__all__ = ["ANY_BANDS", "MODELS", "SETTINGS", "STUDY", "Plan", "find", "load_model", "longer"]
+__all__ = ["ALL_BANDS", "ANY_BANDS", "SETTINGS", "STUDY", "Plan", "find", "load_model", "longer"]
 
 STUDY = Study("photometry_models", "10_tried_on_the_sky")
+ALL_BANDS = {"photometry": {"use_redshift": False}, "photometry_redshift": {"use_redshift": True}}
 # A model of any bands is many models in one: it needs longer training and more weights.
-ANY_BANDS = {
+SEES_ANY_BANDS = {
     "use_magnitude_errors": True,
     "missing_bands": True,
     "network": {"width": 384, "depth": 3},
 }
-MODELS = {
-    "photometry": {"use_redshift": False},
-    "photometry_redshift": {"use_redshift": True},
-    "any_bands": ANY_BANDS,
-    "any_bands_redshift": ANY_BANDS | {"use_redshift": True},
+ANY_BANDS = {
+    "any_bands": SEES_ANY_BANDS,
+    "any_bands_redshift": SEES_ANY_BANDS | {"use_redshift": True},
 }
 N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(
@@ -46,13 +44,13 @@ class Plan(frame.Plan):
     """The models and their training.
 
     Arguments:
-        models: Names of the models, of `MODELS`.
+        any_bands: Whether models of any bands are trained too.
         n_galaxies: Number of simulated galaxies, a tenth of them each for validation and tests.
         galaxies_seed: Seed of the galaxies.
         max_epochs: Largest number of epochs; models of any bands have more, see `longer`.
     """
 
-    models: Sequence[str] = tuple(MODELS)
+    any_bands: bool = True
     n_galaxies: int = N_GALAXIES
     galaxies_seed: int = SEED
     max_epochs: int = SETTINGS.max_epochs
@@ -70,24 +68,24 @@ def find(results: str, run: Path, plan: Plan) -> Result:
 
 def make(plan: Plan, place: Place) -> None:
     """Train the models that are not there yet and save each to a folder of its name; resumes."""
-    names = chosen(plan.models, tuple(MODELS), "models")
     # Which models are asked for changes none of them.
-    common = {name: value for name, value in plan.settings.items() if name != "models"}
+    common = {name: value for name, value in plan.settings.items() if name != "any_bands"}
     key = STUDY.key(common)
     found = STUDY.stored(place.folder, key) or {"models": {}}
     survey = kept_catalogue(plan.n_galaxies, plan.galaxies_seed)
     settings = replace(SETTINGS, max_epochs=plan.max_epochs)
-    for name in names:
-        if name in found["models"]:
-            continue
-        how = longer(settings) if "missing_bands" in MODELS[name] else settings
-        checkpoints = place.shared(STUDY.name, [STUDY.version, common]) / name
-        posterior = train(Posterior("r_and_colours", **MODELS[name]), survey, checkpoints, how)
-        posterior.metadata |= {"command": STUDY.command, "date": str(date.today())}
-        posterior.save(place.folder / "models" / name)
-        numbers = ("n_train", "best_epoch", "best_validation_loss")
-        found["models"][name] = {number: posterior.metadata[number] for number in numbers}
-        found = STUDY.store(place.folder, found, key)
+    models = {name: (sees, settings) for name, sees in ALL_BANDS.items()}
+    if plan.any_bands:
+        models |= {name: (sees, longer(settings)) for name, sees in ANY_BANDS.items()}
+    for name, (sees, how) in models.items():
+        if name not in found["models"]:
+            checkpoints = place.shared(STUDY.name, [STUDY.version, common]) / name
+            posterior = train(Posterior("r_and_colours", **sees), survey, checkpoints, how)
+            posterior.metadata |= {"command": STUDY.command, "date": str(date.today())}
+            posterior.save(place.folder / "models" / name)
+            numbers = ("n_train", "best_epoch", "best_validation_loss")
+            found["models"][name] = {number: posterior.metadata[number] for number in numbers}
+            found = STUDY.store(place.folder, found, key)
 
 
 def load_model(name: str, folder: Path | None = None) -> Posterior:
