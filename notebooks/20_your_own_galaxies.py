@@ -26,16 +26,35 @@
 # tables of this chapter say what is taken and what is refused; each line is
 # made by trying it when the page is built. {doc}`../run_it_yourself` has the
 # calls in brief, {doc}`../data` the definitions.
+#
+# The parameters change how many galaxies are shown, and how models for some
+# sets of bands are trained and tested; for example, in some minutes,
+#
+# ```
+# papermill notebooks/20_your_own_galaxies.ipynb out.ipynb -p results made \
+#   -p n_galaxies 6000 -p max_epochs 10 -p n_exact 0 -y "sets: [griz, grz]"
+# ```
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 6  # test galaxies that stand in for yours; not in the paper
+# Of models of some bands: "published", or "made": now, with the values below
+results = "published"
+sets = ["ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri"]
+n_galaxies = 60000  # simulated galaxies, a tenth each to validate and test
+max_epochs = 36  # passes over them; a model of any bands has 25/3 times more
+n_draws = 400  # draws of each posterior, for coverage
+n_drawn = 1000  # test galaxies for coverage
+n_exact = 100  # galaxies with exact posteriors; 0 leaves them out
+sampler = {}  # changes to their sampler, e.g. {"n_particles": 1000}
+results_cards = "published"  # or "made": of all published models
+n_measured = 1200  # simulated galaxies on which each model is measured
+n_book = 12000  # galaxies of the survey whose card is written
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -63,6 +82,7 @@ from galcfm.survey import propose_columns
 from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.images import encode_jpeg
 from galcfm.survey.intake import VEGA_OFFSET
+from studies import cards, missing_bands
 
 folder = runs.open_run("20_your_own_galaxies", globals())
 whole = Survey.load(paths.survey_folder(survey))
@@ -371,8 +391,9 @@ gaps = gaps[["object_id", *MAGNITUDES, *MAGNITUDE_ERRORS]]
 with_gaps = Survey.from_table(gaps, missing_bands=True, **ab)
 draws = any_bands.infer(with_gaps, n_samples=4000, steps=12, progress=False)
 widths = draws.std(("chain", "draw")).to_dataframe()[list(PROPERTY_NAMES)]
-for known in (model, any_bands):
-    evaluation = known.metadata["evaluation"]
+of_models = cards.find(results_cards, folder, cards.Plan.of(globals()))
+for known in ("photometry", "any_bands"):
+    evaluation = of_models.content["models"][known]
     print("log p {log_prob:.2f} nat, of {n} galaxies".format(**evaluation))
 widths.round(3).rename_axis("68 % half-width, about")
 
@@ -384,19 +405,19 @@ widths.round(3).rename_axis("68 % half-width, about")
 # with others.
 
 # %% [markdown]
-# Is a wider posterior an honest one? Here it is held against models that were
-# trained for one set of bands each, and, for some galaxies, against the exact
+# Is a wider posterior an honest one? Here it is compared with models that were
+# trained for one set of bands each, and, for some galaxies, with the exact
 # posterior of these bands. Those models are of the size of the published
 # photometry model and trained as it was; the one model, which is many in one,
 # is wider and learned several times longer. A difference of zero means that it
 # replaces them, not that as long a training for one set would be no better.
 
-# %% mystnb={"figure": {"caption": "The model any_bands on simulated galaxies that it has not seen. Left: its mean log-density of the labels, less that of a model that was trained for these bands alone; and that of a model of any bands without errors, less that of the exact posterior; bars are two standard errors, grey is \u00b10.05 nat. Right: labels inside its 95 % intervals, and (grey) what 95 % is by numbers.", "name": "fig-own-bands"}, "image": {"alt": "Eight rows, a set of bands each. Left panel: dots with error bars about zero. Right panel: five coloured dots a row, one a property, about 0.95."}}
-bands = json.loads(
-    (paths.published_folder() / "missing_bands.json").read_text()
+# %% mystnb={"figure": {"caption": "The model any_bands on simulated galaxies that it has not seen. Left: its mean log-density of the labels, minus that of a model that was trained for these bands alone; and that of a model of any bands without errors, minus that of the exact posterior; bars are two standard errors, grey is \u00b10.05 nat. Right: labels inside its 95 % intervals, and (grey) what 95 % is by numbers.", "name": "fig-own-bands"}, "image": {"alt": "Eight rows, a set of bands each. Left panel: dots with error bars about zero. Right panel: five coloured dots a row, one a property, about 0.95."}}
+bands = missing_bands.find(
+    results, folder, missing_bands.Plan.of(globals())
 )
-print(tables.made_by(bands))
-figures.missing_bands(bands, source="simulated survey")
+print(bands.origin)
+missing_bands.draw(bands.content, source="simulated survey")
 
 # %% [markdown]
 # ## A redshift that is known as p(z)
