@@ -413,9 +413,7 @@ widths.round(3).rename_axis("68 % half-width, about")
 # replaces them, not that as long a training for one set would be no better.
 
 # %% mystnb={"figure": {"caption": "The model any_bands on simulated galaxies that it has not seen. Left: its mean log-density of the labels, minus that of a model that was trained for these bands alone; and that of a model of any bands without errors, minus that of the exact posterior; bars are two standard errors, grey is \u00b10.05 nat. Right: labels inside its 95 % intervals, and (grey) what 95 % is by numbers.", "name": "fig-own-bands"}, "image": {"alt": "Eight rows, a set of bands each. Left panel: dots with error bars about zero. Right panel: five coloured dots a row, one a property, about 0.95."}}
-bands = missing_bands.find(
-    results, folder, missing_bands.Plan.of(globals())
-)
+bands = missing_bands.find(results, folder, missing_bands.Plan.of(globals()))
 print(bands.origin)
 missing_bands.draw(bands.content, source="simulated survey")
 

@@ -1,4 +1,4 @@
-"""The photometry that posteriors imply, and models of galaxies with missing bands."""
+"""A figure of the photometry that posteriors imply."""
 
 from itertools import pairwise
 
@@ -7,10 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
-from galcfm.properties import BANDS, PROPERTIES
+from galcfm.properties import BANDS
 
-# Without units: panels are wide enough for no more.
-SHORT = {p.name: f"${p.symbol}$".replace(r"\star", r"\bigstar") for p in PROPERTIES}
 # What is not to be believed, and how far out a dot is drawn at most.
 DOUBT, FARTHEST = "#b30000", 8.0
 

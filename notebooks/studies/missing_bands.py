@@ -180,7 +180,7 @@ def compare_with_exact(model: Posterior, survey: Survey, plan: Plan) -> dict:
 
 def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan) -> np.ndarray:
     """Return the log-density of the labels under the exact posterior, smoothed as the flow's."""
-    sampler = exact.Plan(runs=1, **plan.sampler)
+    sampler = exact.Plan(n_runs=1, **plan.sampler)
     emulator, found = Stages(sampler).emulator(), []
     for k in tqdm(range(len(survey)), desc="exact posteriors"):
         rng = np.random.default_rng([int(galaxy_seeds([survey.object_id[k]], SEED)[0]), 1])

@@ -1,4 +1,4 @@
-"""Tables of stellar masses beside those of another method, and of calls that are refused."""
+"""A table of calls that are taken or refused."""
 
 import re
 from collections.abc import Callable, Mapping
