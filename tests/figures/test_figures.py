@@ -14,11 +14,6 @@ def make_figures(n):
     """Name and maker of each figure for `n` galaxies."""
     catalogue, *_ = make_data(n)
     rng = np.random.default_rng(8)
-    spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
-    offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
-    gains = {"shape": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
-    spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
-    masses = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
     replicated = catalogue[[f"mag_{b}" for b in BANDS]].to_numpy()[:, None]
     replicated = replicated + rng.normal(0, 0.1, (n, 200, 5))
     checked = pd.DataFrame(rng.normal(0, 0.1, (n, 5)), columns=[f"residual_{b}" for b in BANDS])
@@ -53,14 +48,7 @@ def make_figures(n):
     of_methods["object_id"] = np.tile(list("ab"), 180)
     of_methods.loc[of_methods["row"] == "fit", "oxygen_abundance"] = np.nan
     labels = pd.DataFrame(np.zeros((2, 5)), index=list("ab"), columns=list(PROPERTY_NAMES))
-    difference = {"mean": 0.01, "standard_error": 0.01}
-    of_set = {"coverage": {p: [0.68, 0.94] for p in PROPERTY_NAMES}, "n_drawn": 100}
-    missing = {
-        "sets": {bands: {"any": of_set, "difference": difference} for bands in ("ugriz", "gri")},
-        "exact": {"ugriz": {"difference": difference}},
-    }
     return {
-        "missing_bands": lambda: figures.missing_bands(missing, source=SOURCE),
         "replicated_photometry": lambda: figures.replicated_photometry(
             replicated, checked, source=SOURCE
         ),
@@ -72,20 +60,6 @@ def make_figures(n):
         "method_corner": lambda: figures.method_corner(
             of_methods, methods, labels, galaxy="a", source=SOURCE
         ),
-        "cutout_comparison": lambda: figures.cutout_comparison(spreads, source=SOURCE),
-        "mass_differences": lambda: figures.mass_differences(
-            masses, rng.normal(10, 1, n), source=SOURCE
-        ),
-        "outside_shares": lambda: figures.outside_shares(
-            rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}, level=0.01, source=SOURCE
-        ),
-        "colour_comparison": lambda: figures.colour_comparison(
-            {"real": spread, "simulated": spread}, source=SOURCE
-        ),
-        "control_gains": lambda: figures.control_gains(gains, source=SOURCE),
-        "percentile_offsets": lambda: figures.percentile_offsets(
-            offsets, allowed=0.15, source=SOURCE
-        ),
     }
 
 
@@ -96,13 +70,6 @@ EXPECTED = {
     "method_intervals": [*style.LABELS.values(), "a flow", "SED fitting"],
     "method_corner": [*style.LABELS.values(), "photometry", "the picture"],
     "replicated_photometry": ["Observed − implied [half-widths of 68 %]", "u−g"],
-    "cutout_comparison": ["difference from the real median [real standard deviations]", "real"],
-    "mass_differences": ["posterior median − kcorrect [dex]", "redshift known"],
-    "outside_shares": ["share flagged as out of range", "colour"],
-    "colour_comparison": ["$g-r$ [mag]", "simulated"],
-    "control_gains": ["gain over photometry [nat] ± 2 standard errors", "true size"],
-    "percentile_offsets": ["simulated − real [standard deviations]", "$A_V$"],
-    "missing_bands": ["labels inside the 95 % interval", "u g r i z", "the exact posterior"],
 }
 
 

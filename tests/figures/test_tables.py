@@ -17,12 +17,6 @@ def test_a_stored_result_says_where_it_comes_from():
     assert "commit unknown" in tables.made_by(stored)
 
 
-def test_masses_have_units():
-    found = {"bias": -0.0123, "scatter": 0.07, "outliers": 0.25, "n": 8}
-    row = tables.masses({("image", "all"): found}).iloc[0]
-    assert row.to_list() == ["-0.012", "0.070", "25.0%", 8]
-
-
 def test_dust_and_age_stand_together_and_the_models_beside_each_other():
     gain = {"mean": 0.5, "standard_error": 0.02, "share_below_zero": 0.25, "n": 8}
     results = {"image": {"dust_age": {"delta_log_p": gain, "correlation": -0.3}}}

@@ -292,7 +292,7 @@ PUBLISHED = sorted((ROOT / "data" / "published" / "models").glob("*/model.json")
 
 @pytest.mark.parametrize("folder", [path.parent for path in PUBLISHED], ids=lambda path: path.name)
 def test_published_models_have_their_cards(folder):
-    """`python -m studies.cards` writes them."""
+    """Chapter 20 writes them."""
     assert (folder / "README.md").read_text() == model_card(Posterior.load(folder), folder.name)
 
 

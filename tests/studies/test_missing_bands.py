@@ -1,28 +1,32 @@
 """Bands that are missing: sets of bands, limits, and that nothing is made twice."""
 
-import json
-
 import numpy as np
 import pytest
 from conftest import toy_survey
+from drawn import SOURCE, all_texts, draw
 
 from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.runs import RunError
 from galcfm.survey import Survey
-from studies import missing_bands, other_populations
+from studies import missing_bands
 
 
-def test_sets_of_bands_and_limits():
-    survey = toy_survey(40, 1, images=False)
-    survey = Survey(survey.catalogue.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.02)))
-    left = missing_bands.without(survey, "gri")
+@pytest.fixture
+def galaxies() -> Survey:
+    survey = toy_survey(60, 1, images=False)
+    return Survey(survey.catalogue.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.02)))
+
+
+def test_sets_of_bands_and_limits(galaxies):
+    left = missing_bands.without(galaxies, "gri")
     assert np.isnan(left.magnitudes).all(0).tolist() == [b not in "gri" for b in BANDS]
     assert left.catalogue[list(MAGNITUDE_ERRORS)].isna().all().tolist() == [
         b not in "gri" for b in BANDS
     ]
-    limit, missing = missing_bands.limits_of(survey, "u")
-    assert len(limit) == 20
-    assert (limit.catalogue["mag_u"] == survey.catalogue["mag_u"].median()).all()
+    limit, missing = missing_bands.limits_of(galaxies, "u")
+    assert len(limit) == 30
+    assert (limit.catalogue["mag_u"] == galaxies.catalogue["mag_u"].median()).all()
     assert np.isposinf(limit.catalogue["magerr_u"]).all()
     assert missing.catalogue["mag_u"].isna().all()
     assert list(missing.object_id) == list(limit.object_id)
@@ -30,42 +34,57 @@ def test_sets_of_bands_and_limits():
     assert limit.catalogue[others].equals(missing.catalogue[others])
 
 
-@pytest.mark.parametrize(
-    ("study", "made", "key"),
-    [
-        (missing_bands, "missing_bands", "sets"),
-        (other_populations, "other_populations", "trainings"),
-    ],
-)
-def test_a_second_call_makes_nothing_anew(study, made, key, tmp_path, monkeypatch):
-    """What is stored under the same key is not made again."""
-    path = tmp_path / f"{made}.json"
-    plan = study.SMALL
-    monkeypatch.setattr(study, "key_of", lambda *_: "key")
-    of_model = {"coverage": {p: [0.7, 0.9] for p in PROPERTY_NAMES}, "n_drawn": 5}
-    whole = {
-        "missing_bands": {
-            "sets": {bands: {"any": of_model} for bands in missing_bands.SETS},
-            "limit": {},
-            "exact": {bands: {} for bands in missing_bands.SETS[:6]},
-        },
-        "other_populations": {
-            "trainings": {name: {"1": {}} for name in other_populations.TRAININGS}
-        },
-    }[made]
-    path.write_text(json.dumps(whole | {"key": "key", "command": "before", "plan": {}}))
-    for name in ("judge", "exact_log_probs"):
-        if hasattr(study, name):
-            monkeypatch.setattr(study, name, lambda *_: pytest.fail("made anew"))
-    survey = toy_survey(40, 1, images=False)
-    survey = Survey(survey.catalogue.assign(**dict.fromkeys(MAGNITUDE_ERRORS, 0.02)))
-    model = Posterior("r_and_colours", network={"width": 8, "depth": 1})
-    model.fit_standardisation(survey.split("train"))
-    monkeypatch.setattr(study, "kept_catalogue", lambda *_, **__: survey)
-    if study is missing_bands:
-        monkeypatch.setattr(study, "load_model", lambda _: model)
-        monkeypatch.setattr(study, "train", lambda *_, **__: pytest.fail("trained anew"))
-    if study is other_populations:
-        monkeypatch.setattr(study, "classes_of", lambda _: {"near": [True], "star-forming": [True]})
-        monkeypatch.setattr(study, "kept_pictures", lambda *_, **__: toy_survey(40, 1))
-    assert study.run(tmp_path, plan, "again")[key] == whole[key]
+def test_sets_are_added_and_none_is_made_twice(galaxies, place, monkeypatch):
+    trained, exactly = [], []
+
+    def trained_model(posterior, survey, folder, settings):
+        trained.append((folder.name, settings.max_epochs, posterior.use_magnitude_errors))
+        posterior.fit_standardisation(survey.split("train"))
+        posterior.metadata["seconds"] = 1.0
+        return posterior
+
+    def exact_log_probs(survey, smoothing, plan):
+        exactly.append(np.isnan(survey.magnitudes).any(0).sum())
+        return np.arange(len(survey), dtype=float)
+
+    any_bands = Posterior("r_and_colours", **missing_bands.SEES_ANY_BANDS)
+    any_bands.fit_standardisation(galaxies.split("train"))
+    any_bands.metadata["seconds"] = 1.0
+    monkeypatch.setattr(missing_bands, "load_model", lambda name: any_bands)
+    monkeypatch.setattr(missing_bands, "kept_catalogue", lambda n, seed: galaxies)
+    monkeypatch.setattr(missing_bands, "train", trained_model)
+    monkeypatch.setattr(missing_bands, "exact_log_probs", exact_log_probs)
+    sizes = {"max_epochs": 3, "n_draws": 8, "n_drawn": 5, "n_exact": 4}
+    missing_bands.make(missing_bands.Plan(sets=("grz", "griz"), **sizes), place)
+    # Of these two only griz has exact posteriors.
+    assert trained == [("own-griz", 3, True), ("own-grz", 3, True), ("any", 25, False)]
+    assert exactly == [1]
+    missing_bands.make(missing_bands.Plan(sets=("grz", "ugriz"), **sizes), place)
+    assert [name for name, _, _ in trained[3:]] == ["own-ugriz", "any"]
+    found = missing_bands.STUDY.read(place.folder).content
+    assert set(found["sets"]) == {"griz", "grz", "ugriz"}
+    assert set(found["exact"]) == {"griz", "ugriz"}
+    assert found["sets"]["grz"]["any"]["n_drawn"] == 5
+    assert set(found["sets"]["grz"]["any"]["coverage"]) == set(PROPERTY_NAMES)
+    assert found["limit"]["n"] == len(galaxies.split("test")) // 2
+    with pytest.raises(RunError, match="sets: xyz unknown"):
+        missing_bands.make(missing_bands.Plan(sets=("xyz",), **sizes), place)
+
+
+@pytest.mark.parametrize("exact", [("ugriz",), ()])
+def test_the_figure_shows_the_sets_that_there_are(exact):
+    difference = {"mean": 0.01, "standard_error": 0.01}
+    of_set = {"coverage": {p: [0.68, 0.94] for p in PROPERTY_NAMES}, "n_drawn": 100}
+    results = {
+        "sets": {bands: {"any": of_set, "difference": difference} for bands in ("ugriz", "gri")},
+        "exact": {bands: {"difference": difference} for bands in exact},
+    }
+    figure = draw(lambda: missing_bands.draw(results, source=SOURCE))
+    texts = all_texts(figure)
+    assert {"labels inside the 95 % interval", "u g r i z", "g r i"} <= set(texts)
+    assert ("the exact posterior" in texts) == bool(exact)
+    # The exact posterior minus the model is stored, the model minus the exact posterior is drawn.
+    centres = [
+        line.get_xdata().mean() for line in figure.axes[0].lines if len(line.get_xdata()) == 1
+    ]
+    assert all(centre == pytest.approx(-0.01) for centre in centres)

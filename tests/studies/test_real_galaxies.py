@@ -1,17 +1,18 @@
 """Real galaxies of kcorrect, its masses, and the models that are published."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
+from drawn import SOURCE, all_texts, draw
 
 from galcfm import Posterior, Survey
 from galcfm.paths import published_folder
 from galcfm.properties import BANDS, EXTINCTION
 from galcfm.simulate import render, simulate_catalogue
-from galcfm.training import TrainingSettings
-from studies import real_galaxies, stored
+from studies import photometry_models, real_galaxies
+from studies.frame import kept_catalogue
 
 
 @pytest.fixture(scope="module")
@@ -76,40 +77,60 @@ def test_bias_and_scatter_are_robust():
     assert result["n"] == 20000
 
 
-def test_training_publishes_and_resumes(tmp_path, monkeypatch):
-    calls = []
-    real = stored.simulate_catalogue
+def test_masses_have_units():
+    found = {"bias": -0.0123, "scatter": 0.07, "outliers": 0.25, "n": 8}
+    row = real_galaxies.masses({("image", "all"): found}).iloc[0]
+    assert row.to_dict() == {
+        "bias [dex]": "-0.012",
+        "scatter [dex]": "0.070",
+        "beyond 0.3 dex": "25.0%",
+        "galaxies": "8",
+    }
 
-    def simulated(n, seed):
-        calls.append(n)
-        return real(n, seed)
 
-    monkeypatch.setattr(stored, "simulate_catalogue", simulated)
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    monkeypatch.setattr(real_galaxies, "published_folder", lambda: tmp_path / "published")
-    folder = tmp_path / "published" / "models"
-    for epochs in (1, 1, 2):
-        settings = TrainingSettings(max_epochs=epochs, batch_size=64)
-        real_galaxies.train_models(folder, 150, settings, "the command")
-        assert calls == [150]
-        told = real_galaxies.load_model("photometry_redshift")
+@pytest.mark.parametrize("n", [1, 60])
+def test_figures_name_axes_and_units(n):
+    rng = np.random.default_rng(8)
+    found = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
+    masses = rng.normal(10, 1, n)
+    figure = draw(lambda: real_galaxies.mass_differences(found, masses, source=SOURCE))
+    assert {"posterior median − kcorrect [dex]", "redshift known"} <= set(all_texts(figure))
+    flags, colour = rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}
+    figure = draw(lambda: real_galaxies.outside_shares(flags, colour, level=0.01, source=SOURCE))
+    assert {"share flagged as out of range", "colour"} <= set(all_texts(figure))
+
+
+def test_training_resumes_and_adds_models(place, monkeypatch):
+    trained, real = [], photometry_models.train
+
+    def train(posterior, survey, folder, settings):
+        trained.append(folder.name)
+        return real(posterior, survey, folder, settings)
+
+    monkeypatch.setattr(photometry_models, "train", train)
+    plan = photometry_models.Plan(any_bands=False, n_galaxies=150, max_epochs=1)
+    for one in (plan, plan, replace(plan, any_bands=True), replace(plan, max_epochs=2)):
+        photometry_models.make(one, place)
         # Other settings are another training, not an error and not the old model.
-        assert told.metadata["settings"]["max_epochs"] == epochs
+        told = photometry_models.load_model("photometry_redshift", place.folder)
+        assert told.metadata["settings"]["max_epochs"] == one.max_epochs
+    two = list(photometry_models.ALL_BANDS)
+    assert trained == [*two, *photometry_models.ANY_BANDS, *two]
     assert told.use_redshift
-    assert told.metadata["command"] == "the command"
-    assert not real_galaxies.load_model("photometry").use_redshift
-    catalogue = pd.read_parquet(next(tmp_path.glob("cache/catalogue-*.parquet")))
-    flags = told.out_of_range(
-        Survey(catalogue).magnitudes, redshift=catalogue["redshift"].to_numpy()
-    )
-    assert len(flags) == 150
+    assert told.metadata["command"] == photometry_models.STUDY.command
+    gaps = photometry_models.load_model("any_bands", place.folder)
+    assert gaps.missing_bands
+    assert gaps.metadata["settings"]["max_epochs"] == 25 // 3
+    assert not photometry_models.load_model("photometry", place.folder).use_redshift
+    survey = kept_catalogue(150, photometry_models.SEED)
+    assert len(told.out_of_range(survey.magnitudes, redshift=survey.redshift)) == 150
 
 
 def test_published_models_know_real_galaxies(galaxies):
     """Masses from five magnitudes and a redshift agree with kcorrect's where models are valid."""
     near = galaxies.select(np.flatnonzero((galaxies.redshift > 0.02) & (galaxies.redshift < 0.2)))
     reference = real_galaxies.kcorrect_estimates(near)
-    model = real_galaxies.load_model("photometry_redshift")
+    model = photometry_models.load_model("photometry_redshift")
     outside = model.out_of_range(near.magnitudes, redshift=near.redshift)["photometry_outside"]
     blue = real_galaxies.is_blue(reference["absolute_r"], reference["g_r"])
     assert outside[blue].mean() < 0.2 < outside[~blue].mean()

@@ -1,17 +1,29 @@
 """Comparisons with real galaxies, on small samples that are made up."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import SOURCE, all_texts, draw
 
-from galcfm import figures
-from galcfm.figures import tables
-from galcfm.paths import published_folder
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
-from galcfm.simulate import simulate_catalogue
-from studies import morphology, picture_controls, realism
+from galcfm.runs import RunError
+from galcfm.simulate import render, simulate_catalogue
+from galcfm.survey.images import encode_jpeg
+from studies.realism import (
+    catalogues,
+    cutouts,
+    figures,
+    image_controls,
+    measurements,
+    samples,
+    tables,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture
@@ -22,7 +34,7 @@ def rng():
 def test_matched_samples_have_the_same_distribution(rng):
     real = np.c_[rng.normal(0, 1, 2000), rng.uniform(0, 1, 2000)]
     other = np.c_[rng.normal(0.7, 1, 6000), rng.uniform(0, 1, 6000) ** 2]
-    a, b = realism.match(real, other, (6, 6))
+    a, b = samples.match(real, other, (6, 6))
     assert len(a) == len(b) > 1000
     assert len(set(a)) == len(a)
     assert len(set(b)) == len(b)
@@ -34,21 +46,12 @@ def test_matched_samples_have_the_same_distribution(rng):
 
 def test_a_classifier_sees_only_what_differs(rng):
     one, same, other = rng.normal(size=(3, 800, 3))
-    result = realism.two_sample_auc(one, same)
+    result = samples.two_sample_auc(one, same)
     assert result["auc"] == pytest.approx(0.5, abs=0.06)
     assert result["n_real"] == 800
     other[:, 1] += 1.0
     # Unit normals a standard deviation apart: 0.76 at best.
-    assert 0.65 < realism.two_sample_auc(one, other)["auc"] < 0.78
-
-
-def test_zero_points_bring_medians_together(rng):
-    real = rng.normal(size=(500, 4))
-    np.testing.assert_allclose(
-        realism.fit_zero_points(real, real + np.array([0.1, -0.2, 0, 0.3])),
-        [-0.1, 0.2, 0, -0.3],
-        atol=1e-12,
-    )
+    assert 0.65 < samples.two_sample_auc(one, other)["auc"] < 0.78
 
 
 def test_percentile_offsets_are_in_standard_deviations(rng):
@@ -56,7 +59,7 @@ def test_percentile_offsets_are_in_standard_deviations(rng):
         p: float(np.percentile(np.arange(1001) / 1000, float(p))) for p in ("10", "50", "90")
     }
     values = np.append(np.arange(1001) / 1000 + 0.1, np.nan)
-    offsets = realism.percentile_offsets(values, published)["offset"]
+    offsets = catalogues.percentile_offsets(values, published)["offset"]
     np.testing.assert_allclose(offsets, 0.1 / (0.8 / 2.563), rtol=1e-6)
 
 
@@ -71,7 +74,7 @@ def blob(radius, *, sky=4.0, noise=2.0, colour=(1.2, 1.0, 0.8), q=0.5, seed=0):
 
 def test_reasons_are_tried_one_at_a_time():
     parent = simulate_catalogue(300, 0, population="parent")
-    tried = realism.try_explanations(parent, parent, parent)
+    tried = catalogues.try_explanations(parent, parent, parent)
     assert tried["dn4000"]["of the whole galaxy"] == tried["dn4000"]["as it is"]
     assert tried["a_v"]["errors of 0.4 mag"]["10"] < tried["a_v"]["as it is"]["10"]
     assert tried["a_v"]["both"]["90"] > tried["a_v"]["as it is"]["90"] + 0.3
@@ -81,33 +84,34 @@ def test_reasons_are_tried_one_at_a_time():
     assert list(table.columns) == ["10 %", "25 %", "50 %", "75 %", "90 %"]
 
 
-def test_cutout_statistics_of_a_known_picture():
-    row = realism.cutout_statistics(np.stack([blob(8.0)])).iloc[0]
-    assert row["sky"] == pytest.approx(4, abs=0.5)
-    # The mean of three channels.
-    assert row["noise"] == pytest.approx(2 / np.sqrt(3), abs=0.3)
+def test_simple_measurements_of_a_known_image():
+    row = image_controls.measure_images(np.stack([blob(8.0)])).iloc[0]
     assert row["axis_ratio"] == pytest.approx(0.5, abs=0.05)
-    assert row["red"] == pytest.approx(1.2, abs=0.05)
-    assert row["blue"] == pytest.approx(0.8, abs=0.05)
-    assert row["red_blue"] > 20
+    # Half of the light of this ellipse is within 0.83 of its long axis.
+    assert row["radius"] == pytest.approx(0.83 * 8, rel=0.1)
+    assert row["red_blue"] == pytest.approx(0.4 * 120, rel=0.4)
+    # Differences of neighbours of the mean of three channels.
+    assert row["texture"] == pytest.approx(2 * np.sqrt(2 / 3), rel=0.15)
+    assert 0 < row["bright"] < 0.02
+    assert 80 < row["centre"] < 124
 
 
 def test_enlarged_cutouts_have_the_wanted_radius():
     images = np.stack([blob(4.0, seed=k) for k in range(3)])
-    before = morphology.light_and_radius(images)[:, 1]
-    after = morphology.light_and_radius(morphology.enlarge(images, np.array([10.0])))[:, 1]
+    before = measurements.light_and_radius(images)[:, 1]
+    after = measurements.light_and_radius(measurements.enlarge(images, np.array([10.0])))[:, 1]
     assert (before < 5).all()
     np.testing.assert_allclose(after, 10, rtol=0.12)
     # Large ones are but a JPEG more.
-    same = morphology.enlarge(images, np.array([1.0])).astype(float)
+    same = measurements.enlarge(images, np.array([1.0])).astype(float)
     assert np.abs(same - images).mean() < 2
-    assert (morphology.resample_cutout(images[0], 1.0) == images[0]).all()
+    assert (measurements.resample_cutout(images[0], 1.0) == images[0]).all()
 
 
 def test_partners_are_alike_and_of_one_galaxy_each(rng):
     real = rng.normal(size=(40, 2)) * [1, 10]
     others = np.concatenate([real + 0.01, real + 5])[rng.permutation(80)]
-    partners = morphology.match_pairs(real, others)
+    partners = samples.match_pairs(real, others)
     assert len(set(partners)) == 40
     np.testing.assert_allclose(others[partners], real + 0.01)
 
@@ -125,7 +129,7 @@ def test_statistics_of_known_pictures():
     crowded = bump(45, 40, 60, 2.5, bump(-45, 40, 60, 2.5, plain))
     core = 40 * np.exp(-0.5 * (x**2 + y**2) / 9)[..., None] * [1.0, 0.0, -1.0]
     red_core = (red_core + core).clip(0, 255).round().astype(np.uint8)
-    table = morphology.measure(np.stack([plain, lopsided, crowded, red_core]))
+    table = measurements.measure(np.stack([plain, lopsided, crowded, red_core]))
     first = table.iloc[0]
     assert first["ellipticity"] == pytest.approx(0.5, abs=0.05)
     assert first["red"] == pytest.approx(np.log(1.2), abs=0.04)
@@ -149,7 +153,7 @@ def test_correlated_noise_is_seen(rng):
     images[:, 60:68, 60:68] = 200
     images = images.clip(0, 255).round().astype(np.uint8)
     # Of two directions one is half correlated.
-    found = morphology.measure(images)["correlation"]
+    found = measurements.measure(images)["correlation"]
     np.testing.assert_allclose(found, [0, 0.25], atol=0.05)
 
 
@@ -161,28 +165,29 @@ def test_the_half_that_judges_is_not_the_half_that_was_looked_at(monkeypatch):
         seen.append(images)
         sky = images[:, :8].mean(axis=(1, 2, 3))
         other = images[:, 64, 64].mean(axis=-1)
-        names = [c for group in morphology.GROUPS.values() for c in group]
+        names = [c for group in measurements.GROUPS.values() for c in group]
         return pd.DataFrame({c: sky if c == "sky" else other for c in names})
 
-    monkeypatch.setattr(realism, "measure", measured)
+    monkeypatch.setattr(cutouts, "measure", measured)
     images = np.stack([blob(8.0 + 0.02 * k, noise=1.0, seed=k) for k in range(160)])
-    result = realism.compare_cutouts(images[::2], images, epochs=1)
+    result = cutouts.compare_cutouts(images[::2], images, measurements.GROUPS, 1)
     assert result["n_real"] == result["n_simulated"] == 40
     real = [{image.tobytes() for image in images} for images in (seen[0], seen[2])]
     assert len(real[0] | real[1]) == 80
     assert not real[0] & real[1]
     assert set(result["auc"]) == {"chosen", "judged"}
-    assert set(result["auc"]["judged"]) == {"all", *morphology.GROUPS}
+    assert set(result["auc"]["judged"]) == {"all", *measurements.GROUPS}
     brighter = images.copy()
     brighter[:, :16] += 20
-    result = realism.compare_cutouts(images[::2], brighter, epochs=1)
+    result = cutouts.compare_cutouts(images[::2], brighter, {"background": ["sky", "noise"]}, 1)
+    assert list(result["auc"]["judged"]) == ["all", "background"]
     assert result["statistics"]["sky"]["auc"] > 0.9
 
 
 def test_a_network_sees_what_differs():
     soft = np.stack([blob(8.0, noise=1.0, seed=k) for k in range(64)])
     noisy = np.stack([blob(8.0, noise=8.0, seed=k) for k in range(64, 128)])
-    auc = realism.network_auc((soft[:32], noisy[:32]), (soft[32:], noisy[32:]), epochs=6)
+    auc = cutouts.network_auc((soft[:32], noisy[:32]), (soft[32:], noisy[32:]), 6)
     assert auc > 0.9
 
 
@@ -197,12 +202,52 @@ def made_up(rng, n, shift=0.0):
 
 
 def test_zero_points_are_judged_on_the_other_half(rng):
-    result = realism.compare_catalogues(made_up(rng, 1200), made_up(rng, 2400, shift=0.05))
+    result = catalogues.compare_catalogues(made_up(rng, 1200), made_up(rng, 2400, shift=0.05))
     assert result["colour_auc"]["judged"]["auc"] > 0.75
     assert result["colour_auc"]["judged, zero points fitted anew"]["auc"] < 0.6
     for value in result["zero_points"].values():
         assert value == pytest.approx(-0.05, abs=0.03)
     assert result["magnitude_errors"]["r"]["ratio"] == pytest.approx(1.5, abs=0.05)
+
+
+# Cutouts of a folder ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder_of_cutouts(tmp_path_factory):
+    """Simulated cutouts that stand in for real ones, which are not in the repository."""
+    folder = tmp_path_factory.mktemp("cutouts")
+    for k, image in enumerate(render(simulate_catalogue(24, 99), 99)):
+        (folder / f"{k:02d}.jpg").write_bytes(encode_jpeg(image))
+    return folder
+
+
+def test_cutouts_of_a_folder_give_the_golden_numbers(folder_of_cutouts, place, monkeypatch):
+    plan = cutouts.Plan(cutouts_folder=str(folder_of_cutouts), network_epochs=2)
+    cutouts.make(plan, place)
+    found = cutouts.STUDY.read(place.folder).content
+    golden = json.loads((GOLDEN / "realism_cutouts.json").read_text(encoding="utf-8"))
+    assert found["version"] == golden["version"]
+    assert found["n_real"] == found["n_simulated"] == 12
+    for name, medians in golden["medians"].items():
+        found_medians = [found["statistics"][name][kind][1] for kind in ("real", "simulated")]
+        assert found_medians == pytest.approx(medians, rel=golden["relative"], abs=1e-3), (
+            "results of the study realism_cutouts have changed: raise its version, or say why"
+        )
+    # The same images in another place are the same result.
+    elsewhere = folder_of_cutouts.rename(folder_of_cutouts.with_name("elsewhere"))
+    monkeypatch.setattr(cutouts, "compare_cutouts", lambda *_: pytest.fail("made again"))
+    cutouts.make(replace(plan, cutouts_folder=str(elsewhere)), place)
+
+
+def test_too_few_cutouts_are_refused(tmp_path, place):
+    with pytest.raises(RunError, match="holds 0 cutouts: name a folder of at least 20 JPEG"):
+        cutouts.make(cutouts.Plan(cutouts_folder=str(tmp_path)), place)
+
+
+def test_without_a_folder_cutouts_are_read(tmp_path):
+    found = cutouts.find("made", tmp_path, cutouts.Plan())
+    assert found.content == cutouts.STUDY.read().content
 
 
 # Controls --------------------------------------------------------------------------------------
@@ -220,11 +265,11 @@ def linear_table(rng, n):
 
 
 @pytest.mark.parametrize(("shuffled", "low", "high"), [(False, 0.1, 1.0), (True, -0.02, 0.02)])
-def test_a_telling_feature_gains_and_a_shuffled_one_does_not(rng, shuffled, low, high):
-    experiment = picture_controls.Experiment("survey", ("cosine",), "hidden", ("a_v",), shuffled)
-    result = picture_controls.gain(
-        linear_table(rng, 3000), experiment, n_test=500, seeds=2, n_steps=300, width=48
-    )
+def test_a_telling_feature_gains_and_a_shuffled_one_does_not(rng, monkeypatch, shuffled, low, high):
+    monkeypatch.setattr(image_controls, "WIDTH", 48)
+    control = image_controls.Control("survey", ("cosine",), "hidden", ("a_v",), shuffled)
+    plan = image_controls.Plan(trainings=2, n_steps=300)
+    result = image_controls.gain(linear_table(rng, 3000), 500, control, plan, {})
     assert low < result["gain"] < high
     assert result["standard_error"] < 0.1
 
@@ -233,7 +278,7 @@ def test_the_book_is_judged_on_its_own_test_galaxies(tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
     survey = {"n_galaxies": 60, "seed": 4, "validation": 0.2, "test": 0.3}
     catalogue = simulate_catalogue(**survey)
-    table, n_test = picture_controls.features_of_book(survey)
+    table, n_test = image_controls.features_of_book(survey)
     sizes = catalogue["split"].value_counts()
     assert n_test == sizes["test"]
     assert len(table) == 60
@@ -245,45 +290,46 @@ def test_the_book_is_judged_on_its_own_test_galaxies(tmp_path, monkeypatch):
     np.testing.assert_allclose(10 ** table["log_radius"], in_order["disc_radius"])
 
 
-def test_finished_experiments_are_not_repeated(tmp_path, rng, monkeypatch):
+def test_controls_are_added_and_none_is_made_twice(place, rng, monkeypatch):
     monkeypatch.setattr(
-        picture_controls, "make_features", lambda sample, n, seed: linear_table(rng, n)
+        image_controls, "make_features", lambda sample, n, seed: linear_table(rng, n)
     )
     monkeypatch.setattr(
-        picture_controls, "features_of_book", lambda survey: (linear_table(rng, 60), 20)
+        image_controls, "features_of_book", lambda survey: (linear_table(rng, 60), 20)
     )
-    monkeypatch.setattr(
-        picture_controls,
-        "EXPERIMENTS",
-        {
-            name: picture_controls.Experiment(sample, ("cosine",), name, ("a_v",))
-            for name, sample in (("a", "survey"), ("b", "book"))
-        },
-    )
+    controls = {
+        name: image_controls.Control(sample, ("cosine",), name, ("a_v",))
+        for name, sample in (("a", "survey"), ("b", "book"))
+    }
+    monkeypatch.setattr(image_controls, "CONTROLS", controls)
     asked = []
 
-    def density(features, properties, *, start, **settings):
+    def density(features, properties, n_test, n_steps, seed, start=None):
         asked.append((features.shape[1], start))
         if len(asked) == 4:
             raise KeyboardInterrupt
-        return np.zeros(settings["n_test"]) + features.shape[1], "flow"
+        return np.zeros(n_test) + features.shape[1], "flow"
 
-    monkeypatch.setattr(picture_controls, "log_probabilities", density)
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    arguments = tmp_path / "controls.json", {"survey": 50}
+    monkeypatch.setattr(image_controls, "log_probabilities", density)
+    plan = image_controls.Plan(controls=("a",), n_survey=50, n_test=10, trainings=1)
+    image_controls.make(plan, place)
+    both = replace(plan, controls=("a", "b"))
     with pytest.raises(KeyboardInterrupt):
-        picture_controls.run(*arguments, n_test=10, seeds=1)
-    results = picture_controls.run(*arguments, n_test=10, seeds=1)
+        image_controls.make(both, place)
+    image_controls.make(both, place)
     # Photometry twice and the feature for "a", the interrupted "b", then "b".
     first = [(5, None), (5, "flow"), (6, "flow")]
     assert asked == [*first, (5, None), *first]
-    assert [r["gain"] for r in results["experiments"].values()] == [1, 1]
-    assert [r["n_test"] for r in results["experiments"].values()] == [10, 20]
+    found = image_controls.STUDY.read(place.folder).content["experiments"].values()
+    assert [result["gain"] for result in found] == [1, 1]
+    assert [result["n_test"] for result in found] == [10, 20]
     # Other settings are another result.
     asked.clear()
     with pytest.raises(KeyboardInterrupt):
-        picture_controls.run(*arguments, n_test=11, seeds=1)
+        image_controls.make(replace(both, n_test=11), place)
     assert len(asked) == 4
+    with pytest.raises(RunError, match="controls: c unknown, choose from a, b"):
+        image_controls.make(replace(plan, controls=("c",)), place)
 
 
 # Stored results --------------------------------------------------------------------------------
@@ -291,22 +337,14 @@ def test_finished_experiments_are_not_repeated(tmp_path, rng, monkeypatch):
 
 @pytest.fixture(scope="module")
 def published():
-    return {
-        name: json.loads((published_folder() / f"{name}.json").read_text())
-        for name in ("realism", "realism_cutouts", "controls")
-    }
-
-
-def test_stored_results_say_how_they_were_made(published):
-    for result in published.values():
-        assert {"command", "date", "made"} <= set(result)
-        assert result["made"]["commit"]
+    studies = (catalogues.STUDY, cutouts.STUDY, image_controls.STUDY)
+    return {study.name: study.read().content for study in studies}
 
 
 def test_the_survey_is_as_real_as_the_book_says(published):
-    catalogues = published["realism"]["catalogues"]
-    assert catalogues["colour_auc"]["judged"]["auc"] <= 0.70
-    for errors in catalogues["magnitude_errors"].values():
+    found = published["realism"]["catalogues"]
+    assert found["colour_auc"]["judged"]["auc"] <= 0.70
+    for errors in found["magnitude_errors"].values():
         assert 0.8 < errors["ratio"] < 1.2
     gains = {
         k: (r["gain"], r["standard_error"]) for k, r in published["controls"]["experiments"].items()
@@ -318,21 +356,50 @@ def test_the_survey_is_as_real_as_the_book_says(published):
     assert gains["shape"][0] > 0
 
 
-def test_stored_results_can_be_shown(published):
-    realism_results, experiments = published["realism"], published["controls"]["experiments"]
-    source = "made up"
-    for figure in (
-        figures.colour_comparison(realism_results["catalogues"]["colours"], source=source),
-        figures.percentile_offsets(realism_results["percentiles"], allowed=0.15, source=source),
-        figures.control_gains(experiments, source=source),
-    ):
-        figure.canvas.draw()
-        assert source in [text.get_text() for text in figure.texts]
-        assert all(axes.get_xlabel() or axes.get_ylabel() for axes in figure.axes)
+def test_figures_name_axes_and_units(published):
+    found = published["realism"]
+    drawn = {
+        "$g-r$ [mag]": lambda: figures.colour_comparison(
+            found["catalogues"]["colours"], source=SOURCE
+        ),
+        "simulated − real [standard deviations]": lambda: figures.percentile_offsets(
+            found["percentiles"], allowed=0.15, source=SOURCE
+        ),
+        "difference from the real median [real standard deviations]": (
+            lambda: figures.cutout_comparison(
+                published["realism_cutouts"]["statistics"], source=SOURCE
+            )
+        ),
+        "gain over photometry [nat] ± 2 standard errors": lambda: figures.control_gains(
+            published["controls"]["experiments"], source=SOURCE
+        ),
+    }
+    for label, make in drawn.items():
+        assert label in all_texts(draw(make))
+
+
+def test_one_row_of_each_figure_is_enough():
+    spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
+    offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
+    gains = {"shape": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
+    spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
+    draw(lambda: figures.colour_comparison({"real": spread, "simulated": spread}, source=SOURCE))
+    draw(lambda: figures.percentile_offsets(offsets, allowed=0.15, source=SOURCE))
+    draw(lambda: figures.control_gains(gains, source=SOURCE))
+    figure = draw(lambda: figures.cutout_comparison(spreads, source=SOURCE))
+    # A simulated median one real standard deviation above the real one.
+    (_, simulated) = [line for line in figure.axes[0].lines if line.get_label() in figures.KINDS]
+    assert simulated.get_xdata()[0] == pytest.approx(1.1 / (3 / 2.563))
+
+
+def test_tables_of_stored_results(published):
+    found, experiments = published["realism"], published["controls"]["experiments"]
     assert len(tables.control_gains(experiments)) == len(experiments)
-    assert list(tables.percentiles(realism_results["percentiles"])) == [
-        f"{p} %" for p in realism.PERCENTILES
-    ]
-    errors = tables.magnitude_errors(realism_results["catalogues"]["magnitude_errors"])
+    columns = [f"{p} %" for p in catalogues.PERCENTILES]
+    assert list(tables.percentiles(found["percentiles"])) == columns
+    assert list(tables.explanations(found["explanations"]["a_v"])) == columns
+    errors = tables.magnitude_errors(found["catalogues"]["magnitude_errors"])
     assert list(errors.index) == list("ugriz")
-    assert "noise" in tables.cutout_statistics(published["realism_cutouts"]["statistics"]).index
+    row = {"real": [2, 3.123, 5], "simulated": [4, 4.1, 5], "auc": 0.7}
+    table = tables.cutout_statistics({"sky": row})
+    assert table.loc["sky"].to_dict() == {"real": 3.12, "simulated": 4.1, "AUC": 0.7}

@@ -22,7 +22,7 @@ from galcfm.survey import SurveyError
 from galcfm.survey import datasets as writing
 from galcfm.survey.datasets import data_card
 from galcfm.survey.multimodal import builder as multimodal_builder
-from studies.stored import BOOK_SURVEY
+from studies.frame import BOOK_SURVEY
 
 LAYOUTS = ("parquet", "healpix")
 
@@ -347,7 +347,7 @@ def test_the_licence_is_that_of_the_galaxies(survey, kind, licence, words):
 
 
 def test_the_books_survey_has_its_card():
-    """`python -m studies.cards` writes it."""
+    """Chapter 20 writes it."""
     text = (published_folder() / "surveys" / "quick" / "README.md").read_text()
     found = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
     assert found == {"kind": "simulated", **BOOK_SURVEY}
