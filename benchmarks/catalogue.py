@@ -29,11 +29,11 @@ import numpy as np
 import pandas as pd
 from pyarrow import Table, parquet
 
-from galcfm import paths
+from galcfm import paths, runs  # noqa: F401, since runs makes studies importable
 from galcfm.catalogue import CatalogueError, infer_catalogue
-from galcfm.catalogue.planning import cost_of
 from galcfm.properties import MAGNITUDES
 from galcfm.provenance import processor, provenance
+from studies.past_one_machine import cost_of
 
 MODEL = paths.published_folder() / "models" / "photometry"
 TYPICAL = (18.9, 17.6, 17.1, 16.8, 16.6)
@@ -77,12 +77,11 @@ def scaling(place: Path, n: int, pairs: int, n_samples: int) -> dict:
             out = place / f"scaling-{workers}-{pair}"
             options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
             cluster = LocalCluster(**options)
-            with cluster, Client(cluster) as client:
+            with cluster, Client(cluster):
                 infer_catalogue(
                     MODEL,
                     place / "scaling.parquet",
                     out,
-                    client=client,
                     n_samples=n_samples,
                     rows_a_partition=max(1, n // 40),
                     **TOLD,
@@ -131,11 +130,11 @@ def faults(place: Path, n: int) -> dict:
     ended = [_full_disk(table, out, n), _lost_scheduler(table, out, told)]
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     cluster = LocalCluster(**options)
-    with cluster, Client(cluster) as client:
+    with cluster, Client(cluster):
         killed: list[int] = []
         thread = threading.Thread(target=_kill_workers, args=(cluster, out, killed), daemon=True)
         thread.start()
-        made = infer_catalogue(MODEL, table, out, client=client, **told)
+        made = infer_catalogue(MODEL, table, out, **told)
         thread.join()
     found, expected = made.table(), pd.read_parquet(whole / "dataset")
     columns = [name for name in expected if name in found]
@@ -194,9 +193,9 @@ def _lost_scheduler(table: Path, out: Path, told: dict) -> str:
     try:
         while not address.exists():
             time.sleep(0.1)
-        with Client(scheduler_file=str(address), timeout=10, set_as_default=False) as client:
+        with Client(scheduler_file=str(address), timeout=10):
             threading.Thread(target=kill, daemon=True).start()
-            infer_catalogue(MODEL, table, out, client=client, **told)
+            infer_catalogue(MODEL, table, out, **told)
     except CatalogueError as error:
         return str(error)
     finally:

@@ -224,15 +224,18 @@ LOCK_WAIT = 5.0  # s
 _held: dict[Path, FileLock] = {}
 
 
-def hold(path: Path, refusal: Exception) -> None:
+def hold(path: Path, refusal: Exception) -> bool:
     """Lock `path` for this process until `let_go`, or until the process ends, however it ends.
+
+    Returns:
+        Whether this call locked it; False if this process held it before.
 
     Raises:
         Exception: `refusal`, when another process holds it.
     """
     path = path.absolute()
     if path in _held:
-        return
+        return False
     lock = FileLock(path, thread_local=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -241,8 +244,9 @@ def hold(path: Path, refusal: Exception) -> None:
         raise refusal from None
     except NotImplementedError:
         # Some network disks know no locks.
-        return
+        return True
     _held[path] = lock
+    return True
 
 
 def let_go(path: Path) -> None:

@@ -70,7 +70,6 @@ from myst_nb import glue
 
 from galcfm import Survey, paths, runs
 from galcfm.catalogue import infer_catalogue
-from galcfm.catalogue.planning import cost_of, plan
 from galcfm.figures import tables
 from galcfm.properties import MAGNITUDES
 from studies import past_one_machine, students
@@ -157,12 +156,11 @@ table.to_parquet(place / "table.parquet")
 one = infer_catalogue(model, place / "table.parquet", place / "one", **told)
 options = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
 cluster = LocalCluster(dashboard_address=":0", **options)
-with cluster, Client(cluster) as client:
+with cluster, Client(cluster):
     cut = infer_catalogue(
         model,
         place / "table.parquet",
         place / "cut",
-        client=client,
         rows_a_partition=7,
         **told,
     )
@@ -206,8 +204,8 @@ with warnings.catch_warnings():
 #
 # shows the progress, the time that is left, and the address of Dask's
 # dashboard. `--scheduler tcp://host:8786` uses the workers of a cluster that
-# is there. From Python any client of `dask.distributed` will do; on a machine
-# with SLURM, for instance, `dask-jobqueue` asks for the workers:
+# is there. From Python the active client of `dask.distributed` does the work;
+# on a machine with SLURM, for instance, `dask-jobqueue` asks for the workers:
 #
 # ```python
 # from dask.distributed import Client
@@ -219,16 +217,17 @@ with warnings.catch_warnings():
 #     job_script_prologue=["export OMP_NUM_THREADS=1"],
 # )
 # cluster.adapt(maximum_jobs=40)
-# infer_catalogue(
-#     "models/photometry", "hats/object", "hats/posteriors", client=Client(cluster),
-#     unit="AB", total=True, dereddened=True,
-# )
+# with Client(cluster):
+#     infer_catalogue(
+#         "models/photometry", "hats/object", "hats/posteriors",
+#         unit="AB", total=True, dereddened=True,
+#     )
 # ```
 #
 # Workers need galcfm and must see source and destination under the same
 # paths. The model travels to each of them once, also to those that come later
 # or in the place of one that was killed; a task is the name of its partition.
-# A worker uses one thread and holds one block of rows, however long the
+# A worker uses one thread and holds one partition, however long the
 # catalogue is. When a job's time is over, the disk is full, or the scheduler
 # is gone, call again.
 #
@@ -239,11 +238,11 @@ with warnings.catch_warnings():
 # hundred of them.
 
 # %%
-cost = cost_of(one.folder)
+cost = past_one_machine.cost_of(one.folder)
 sizes = {"10⁶": 1e6, "DESI, 4·10⁷": 4e7, "10⁹": 1e9, "LSST, 10¹⁰": 1e10}
 plans = pd.DataFrame(
     {
-        name: plan(n, cost["seconds"], cost["bytes"])
+        name: past_one_machine.costs(n, cost["seconds"], cost["bytes"])
         for name, n in sizes.items()
     }
 )

@@ -1,6 +1,8 @@
-"""Figure and tables of the chapter on surveys past one machine."""
+"""Figure, tables and costs of the chapter on surveys past one machine."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,62 @@ from matplotlib.figure import Figure
 from galcfm.figures.style import COLOURS, new_figure, styled
 from galcfm.figures.tables.words import with_error
 
-__all__ = ["catalogue_growth", "student_accuracy", "students"]
+__all__ = ["catalogue_growth", "cost_of", "costs", "student_accuracy", "students"]
+
+
+def cost_of(folder: Path | str) -> dict[str, float]:
+    """Return how many galaxies a result holds, and what one of them has cost.
+
+    Arguments:
+        folder: Folder of the result of `infer_catalogue`.
+
+    Returns:
+        `galaxies`, and per galaxy `seconds` of one core and `bytes` on disk.
+    """
+    files = Path(folder).glob("records/**/*.json")
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    galaxies = sum(record["used"] for record in records)
+    seconds = sum(record["core_seconds"] for record in records)
+    size = sum(sum(record["files"].values()) for record in records)
+    least = max(galaxies, 1)
+    return {"galaxies": galaxies, "seconds": seconds / least, "bytes": size / least}
+
+
+def costs(
+    n_galaxies: float,
+    seconds: float,
+    bytes_: float,
+    *,
+    price: float = 0.04,
+    cores: int = 1000,
+    rows_a_partition: int = 100_000,
+) -> pd.Series:
+    """Return what it takes to infer a catalogue, whose partitions are independent.
+
+    Arguments:
+        n_galaxies: Number of galaxies.
+        seconds: Time of one core per galaxy.
+        bytes_: Size of the result per galaxy.
+        price: Price of an hour of one core [US dollars].
+        cores: Number of cores at work at once.
+        rows_a_partition: Number of galaxies per partition.
+
+    Returns:
+        `core hours`, `hours` with so many cores, `US dollars`, `result [GB]`, `partitions` and
+        `minutes a partition`, which is what a killed worker loses.
+    """
+    hours = n_galaxies * seconds / 3600
+    partitions = -(-n_galaxies // rows_a_partition)
+    return pd.Series(
+        {
+            "core hours": hours,
+            "hours": hours / min(cores, partitions),
+            "US dollars": hours * price,
+            "result [GB]": n_galaxies * bytes_ / 1e9,
+            "partitions": partitions,
+            "minutes a partition": min(n_galaxies, rows_a_partition) * seconds / 60,
+        }
+    )
 
 
 def catalogue_growth(found: Sequence[Mapping]) -> pd.DataFrame:

@@ -1,0 +1,233 @@
+"""What is done with each partition of a catalogue, decided once from its first rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from galcfm.catalogue import CatalogueError
+from galcfm.catalogue.cutouts import CatalogueCutouts, find_cutouts
+from galcfm.catalogue.sources import (
+    HEALPIX,
+    Partition,
+    Source,
+    UnreadableError,
+    read_partition,
+    stamp_of,
+)
+from galcfm.catalogue.summaries import result_schema
+from galcfm.posterior import Posterior
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.provenance import array_digest, code_digest, digest
+from galcfm.survey import SurveyError
+from galcfm.survey.images import PIXEL_SCALE
+from galcfm.survey.intake import (
+    LABELS,
+    check_declared,
+    check_unit,
+    choose_columns,
+    declared_unit,
+    read_columns,
+    require_extinction,
+)
+from galcfm.survey.tables import INVERSE_VARIANCES, SourceTable
+
+__all__ = ["Plan", "make_plan"]
+
+SCHEMA_VERSION = 2
+# Number of rows by which the unit of a whole source is checked.
+ROWS_CHECKED = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with each partition.
+
+    Arguments:
+        model: Trained model.
+        destination: Folder of the result.
+        identity: Everything that the result depends on, as JSON has it.
+        columns: Names in a survey to columns of the source.
+        unit, dereddened: Unit and state of magnitudes or fluxes, as `Survey.from_table` takes them.
+        cutouts: Where the cutouts are, or `None`.
+        is_survey: Whether the source is a survey of galcfm, whose galaxies may lack a position, and
+            whose infinite errors mark limits.
+        schema: Arrow schema of the result.
+        settings: `n_samples`, `steps`, `seed` and `n_draws`.
+    """
+
+    model: Posterior
+    destination: Path
+    identity: dict
+    columns: dict[str, str]
+    unit: object
+    dereddened: bool
+    cutouts: CatalogueCutouts | None
+    is_survey: bool
+    schema: object
+    settings: dict
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of everything that the result depends on."""
+        return digest(self.identity)
+
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """Columns that are read: the whole vector for `flux[2]`, and errors that mark limits."""
+        found = (c for name in self.columns.values() for c in (name, name.split("[")[0]))
+        return (*found, *MAGNITUDE_ERRORS) if self.is_survey else tuple(found)
+
+    @property
+    def column_of_cutouts(self) -> str | None:
+        """Name of the column of cutouts, if they are one."""
+        return None if self.cutouts is None else self.cutouts.column
+
+    def path(self, kind: str, partition: Partition, ending: str) -> Path:
+        """Return where something of a partition is written."""
+        return self.destination / kind / f"{partition.name}{ending}"
+
+    def key_of(self, partition: Partition) -> str:
+        """Return a digest of everything that the result of a partition depends on."""
+        stamps = [stamp_of(partition.file) if partition.file else None]
+        stamps += [self.cutouts.stamp] if self.cutouts else []
+        return digest([self.key, partition.start, partition.stop, *stamps])
+
+
+def make_plan(
+    model: Posterior,
+    source: Source,
+    destination: Path,
+    columns: Mapping[str, str | None],
+    declared: Mapping,
+    cutouts,
+    pixel_scale: float | None,
+    settings: dict,
+) -> Plan:
+    """Return the plan for a source; its first rows must fit the model and what is declared.
+
+    Arguments:
+        model: Trained model.
+        source: Source of the galaxies.
+        destination: Folder of the result.
+        columns, cutouts, pixel_scale: As `infer_catalogue` takes them.
+        declared: `unit`, `total` and `dereddened`, `None` where they are not declared.
+        settings: `n_samples`, `steps`, `seed` and `n_draws`.
+
+    Raises:
+        CatalogueError: Model, source and cutouts do not fit, or nothing can be read.
+        SurveyError: A column is missing, or another unit is likelier than the declared one.
+    """
+    is_survey, columns = source.kind == "survey", source.columns | dict(columns)
+    declared = {name: value for name, value in declared.items() if value is not None}
+    if is_survey:
+        declared = {"unit": "AB", "total": True, "dereddened": True} | declared
+        if model.uses_images and cutouts is None:
+            cutouts, pixel_scale = Path(source.name) / "images.npy", PIXEL_SCALE
+    missing = [name for name in ("unit", "total", "dereddened") if name not in declared]
+    if missing:
+        raise CatalogueError(
+            f"{source.name} does not say {', '.join(missing)}: declare unit ('AB', 'nanomaggy', "
+            "'Jy', 'asinh' or 'Vega'), total=True if these are fluxes of whole galaxies, and "
+            "dereddened (whether the Galactic extinction is removed)"
+        )
+    if model.uses_images and cutouts is None:
+        raise CatalogueError("this is an image model: give cutouts and their pixel_scale")
+    if not model.uses_images and cutouts is not None:
+        raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
+    unit, dereddened = declared["unit"], declared["dereddened"]
+    declared_unit(unit)
+    pixel_scale = check_declared(
+        declared["total"], dereddened, False, columns, cutouts, pixel_scale
+    )
+    if cutouts is not None:
+        cutouts = find_cutouts(cutouts, pixel_scale, source)
+    columns, healpix = _look(source, columns, unit, dereddened, cutouts, model)
+    carried = [name for name in ("ra", "dec", "redshift") if name in columns]
+    if source.kind == "hats" and not {"ra", "dec"} <= set(carried):
+        raise CatalogueError(f"{source.name} needs ra and dec: map columns to them")
+    ranges = [array_digest(x) for known in model.ranges.values() for x in vars(known).values()]
+    identity = {
+        "schema_version": SCHEMA_VERSION,
+        "model": digest([model.architecture, model.weights_digest, ranges]),
+        "source": source.identity,
+        "columns": columns,
+        "unit": unit,
+        "dereddened": dereddened,
+        "cutouts": cutouts and [cutouts.kind, cutouts.place, cutouts.pixel_scale],
+        "code": code_digest("galcfm.catalogue.partitions"),
+        **settings,
+    }
+    schema = result_schema(model, carried, healpix, settings)
+    return Plan(
+        model,
+        destination,
+        identity,
+        columns,
+        unit,
+        dereddened,
+        cutouts,
+        is_survey,
+        schema,
+        settings,
+    )
+
+
+def _look(source: Source, columns, unit, dereddened, cutouts, model) -> tuple[dict, bool]:
+    """Return the columns to read and whether there is a spatial index; the unit is checked."""
+    chosen, healpix, five, errors = None, False, [], []
+    column = cutouts.column if cutouts else None
+    for partition in source.partitions:
+        try:
+            table, _ = read_partition(partition, None, column)
+        except UnreadableError as error:
+            errors.append(str(error))
+            continue
+        if not len(table):
+            continue
+        if chosen is None:
+            chosen = _choose(table, columns, unit, dereddened, model)
+            healpix = source.kind == "hats" and table.has(HEALPIX)
+        if all(map(table.has, chosen.values())):
+            name, gaps = declared_unit(unit)[0], model.missing_bands
+            values, _, _ = read_columns(table, chosen, name, gaps)
+            five.append(np.stack([values[name] for name in MAGNITUDES]))
+        if sum(part.shape[1] for part in five) >= ROWS_CHECKED:
+            break
+    if chosen is None:
+        raise CatalogueError(
+            f"no partition of {source.name} can be read: {errors[0]}"
+            if errors
+            else f"{source.name} holds no rows: nothing to infer"
+        )
+    # The rows that are checked do not depend on the partitions.
+    first = np.concatenate(five, axis=1)[:, :ROWS_CHECKED]
+    check_unit(dict(zip(MAGNITUDES, first, strict=True)), declared_unit(unit)[0], source.name)
+    return chosen, healpix
+
+
+def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[str, str]:
+    """Return names in a survey to columns of a table, with everything that the model needs.
+
+    Raises:
+        SurveyError: A column is missing.
+    """
+    unused = [*LABELS, "split", *["redshift"] * (not model.use_redshift), *["ebv"] * dereddened]
+    if not model.use_magnitude_errors:
+        unused += [*MAGNITUDE_ERRORS, *INVERSE_VARIANCES]
+    wanted = dict.fromkeys(unused) | columns
+    chosen = choose_columns(table, wanted, declared_unit(unit)[0], model.missing_bands)
+    require_extinction(chosen, dereddened, table.name)
+    needed = ["redshift"] * model.use_redshift
+    if model.use_magnitude_errors:
+        with_error = {name[-1] for name in chosen if name.startswith(("magerr_", "ivar_"))}
+        bands = [band for band in BANDS if f"mag_{band}" in chosen and band not in with_error]
+        needed += [f"magerr_{band}" for band in bands]
+    if missing := [name for name in needed if name not in chosen]:
+        raise SurveyError(
+            f"{table.name} has no {', '.join(missing)}, with which this model was trained: map "
+            f"columns to them, or use another model; it has {', '.join(map(str, table.names[:20]))}"
+        )
+    return chosen

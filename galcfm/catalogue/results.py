@@ -1,0 +1,157 @@
+"""The folder of a result: opened by one process at a time, completed, and read."""
+
+import contextlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from galcfm.catalogue import CatalogueError
+from galcfm.catalogue.hats import HATS_FILES, write_hats
+from galcfm.catalogue.partitions import REJECTED, read_record
+from galcfm.catalogue.plan import Plan
+from galcfm.catalogue.sources import Source
+from galcfm.paths import (
+    disk_errors_in_a_sentence,
+    hold,
+    let_go,
+    replacing,
+    require_own_files,
+    write_json,
+)
+from galcfm.provenance import provenance
+
+__all__ = ["CATALOGUE_FILES", "InferredCatalogue", "complete_result", "open_result"]
+
+DESCRIPTION = "inference.json"
+ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
+# What the folder of a result holds.
+CATALOGUE_FILES = (
+    DESCRIPTION,
+    ".lock",
+    *HATS_FILES,
+    *(f"{kind}/{folders}*{end}" for kind, end in ENDINGS.items() for folders in ("", "*/*/*/")),
+)
+
+
+@dataclass(frozen=True)
+class InferredCatalogue:
+    """What `infer_catalogue` made, and where.
+
+    Arguments:
+        folder: Folder of the result: `dataset/` of Parquet files, `rejected/` of the rows that
+            could not be used, `inference.json`.
+        rows: Number of rows of the source.
+        used: Number of rows that were inferred.
+        rejected: Number of rows that could not be used.
+        failed: Why partitions could not be read, by their names; a later call tries them again.
+    """
+
+    folder: Path
+    rows: int
+    used: int
+    rejected: int
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def table(self, columns=None) -> pd.DataFrame:
+        """Return the whole result, or the columns with these names."""
+        from pyarrow import parquet
+
+        schema = parquet.read_schema(self.folder / "dataset" / "_common_metadata")
+        return _read(self.folder / "dataset", schema, columns)
+
+    def rejected_rows(self) -> pd.DataFrame:
+        """Return `file`, `row`, `object_id` and `reason` of each row that could not be used."""
+        import pyarrow
+
+        return _read(self.folder / "rejected", pyarrow.schema(REJECTED))
+
+
+def _read(folder: Path, schema, columns=None) -> pd.DataFrame:
+    from pyarrow import dataset
+
+    files = sorted(path for path in folder.rglob("*.parquet") if not path.name.startswith("."))
+    return dataset.dataset(files, schema, format="parquet").to_table(columns).to_pandas()
+
+
+@contextlib.contextmanager
+def open_result(plan: Plan, source: Source) -> Iterator[dict]:
+    """Hold the destination for one caller alone; yield records of what is done, by partition.
+
+    Raises:
+        CatalogueError: The destination holds anything else, or another caller has it open.
+    """
+    folder, described = plan.destination, plan.destination / DESCRIPTION
+    require_own_files(folder, CATALOGUE_FILES, "an inferred catalogue", CatalogueError)
+    content = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if DESCRIPTION in content:
+        _require_same(described, plan.identity)
+    elif content - {".lock"}:
+        raise CatalogueError(
+            f"{folder} holds {', '.join(sorted(content)[:3])} but no {DESCRIPTION}: it is no "
+            "inferred catalogue; move it away, or name another folder"
+        )
+    refusal = CatalogueError(f"another process or thread is making {folder}: wait for it")
+    with disk_errors_in_a_sentence(folder):
+        if not hold(folder / ".lock", refusal):
+            raise refusal
+    try:
+        records = {p.name: record for p in source.partitions if (record := read_record(plan, p))}
+        _drop_others(folder, records)
+        write_json(described, _description(plan, "unfinished"))
+        yield records
+    finally:
+        let_go(folder / ".lock")
+
+
+def _require_same(described: Path, identity: dict) -> None:
+    try:
+        before = json.loads(described.read_text(encoding="utf-8"))["identity"]
+        others = [name for name in identity if before.get(name) != identity[name]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CatalogueError(
+            f"{described} is not one that galcfm wrote: move it away, or name another folder"
+        ) from error
+    if others:
+        raise CatalogueError(
+            f"{described.parent} was made with another {', '.join(others)}: name another folder, "
+            "or delete this one"
+        )
+
+
+def _drop_others(folder: Path, done: Collection[str]) -> None:
+    """Remove what is not done, and everything that makes the rest a catalogue."""
+    for kind, ending in ENDINGS.items():
+        for path in (folder / kind).rglob(f"*{ending}"):
+            name = path.relative_to(folder / kind).as_posix().removesuffix(ending)
+            if name not in done or path.name.startswith("."):
+                path.unlink()
+    for name in HATS_FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _description(plan: Plan, state: str) -> dict:
+    return {"state": state, "identity": plan.identity, "made": provenance()}
+
+
+def complete_result(plan: Plan, source: Source, records: Mapping[str, dict]) -> InferredCatalogue:
+    """Write what the files of all partitions have in common, and return the result."""
+    from pyarrow import parquet
+
+    folder = plan.destination
+    failed = {name: r["failed"] for name, r in records.items() if "failed" in r}
+    counts = {
+        name: sum(record.get(name, 0) for record in records.values())
+        for name in ("rows", "used", "rejected")
+    }
+    if source.kind == "hats" and counts["used"]:
+        pixels = [p.pixel for p in source.partitions if records[p.name].get("used")]
+        write_hats(folder, pixels, counts["used"], "_healpix_29" in plan.schema.names)
+    else:
+        with replacing(folder / "dataset" / "_common_metadata") as temporary:
+            parquet.write_metadata(plan.schema, temporary)
+    content = _description(plan, "unfinished" if failed else "finished")
+    write_json(folder / DESCRIPTION, content | counts | {"failed": failed})
+    return InferredCatalogue(folder, **counts, failed=failed)
