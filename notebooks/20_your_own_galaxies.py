@@ -81,7 +81,7 @@ from galcfm.properties import (
 from galcfm.survey import propose_columns
 from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.images import encode_jpeg
-from galcfm.survey.intake import VEGA_OFFSET
+from galcfm.survey.photometry import VEGA_OFFSET
 from studies import cards, missing_bands
 
 folder = runs.open_run("20_your_own_galaxies", globals())

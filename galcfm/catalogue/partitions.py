@@ -18,7 +18,8 @@ from galcfm.paths import replacing, write_json
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import SurveyError
 from galcfm.survey.images import IMAGE_SHAPE
-from galcfm.survey.intake import LABELS, declared_unit, read_columns, storable, to_magnitudes
+from galcfm.survey.intake import LABELS, read_columns, storable
+from galcfm.survey.photometry import declared_unit, to_magnitudes
 from galcfm.survey.tables import SourceTable
 
 __all__ = ["REJECTED", "infer_partition", "read_record"]

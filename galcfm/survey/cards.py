@@ -1,9 +1,9 @@
-"""What the cards of models and of surveys share: their form on the Hub, citation, tables."""
+"""What the cards of models and of surveys share: their form on the Hub, the citation."""
 
 import importlib
-from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-__all__ = ["BIBTEX", "TAGS", "card", "library", "table"]
+__all__ = ["BIBTEX", "TAGS", "library", "render"]
 
 TAGS = ["astronomy", "galaxies", "flow-matching", "simulation-based-inference"]
 BIBTEX = """\
@@ -24,7 +24,7 @@ BIBTEX = """\
 
 
 def library(name: str, error: type[Exception]):
-    """A module of the extra `hub`.
+    """Return a module of the extra `hub`.
 
     Raises:
         Exception: `error`, when it is not installed.
@@ -37,18 +37,17 @@ def library(name: str, error: type[Exception]):
         ) from missing
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [list(head), ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def card(data, *parts: str) -> str:
-    """A card: the facts that the Hub reads, in YAML, and below them what people read.
+def render(template: Path, facts, **content) -> str:
+    """Return a card: the facts that the Hub reads, in YAML, and below them what people read.
 
     Arguments:
-        data: `ModelCardData` or `DatasetCardData` of `huggingface_hub`.
-        parts: paragraphs, headings and tables in Markdown.
+        template: Path of a Jinja template in Markdown.
+        facts: `ModelCardData` or `DatasetCardData` of `huggingface_hub`.
+        content: What the template needs besides `facts` and `bibtex`.
     """
-    text = "\n\n".join(part for part in parts if part)
-    return f"---\n{data.to_yaml(line_break=chr(10))}\n---\n\n{text}\n"
+    from jinja2 import Environment  # PyTorch brings it
+
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    text = template.read_text(encoding="utf-8")
+    facts = facts.to_yaml(line_break="\n")
+    return environment.from_string(text).render(facts=facts, bibtex=BIBTEX, **content)

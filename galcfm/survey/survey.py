@@ -1,6 +1,5 @@
 """A survey: a catalogue of galaxies, their images, and where both came from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey.datasets import from_datasets, to_datasets
 from galcfm.survey.disk import IMAGES_A_BLOCK, SurveyWriter, read_description, verify
-from galcfm.survey.intake import take_in
+from galcfm.survey.intake import survey_of_table
 from galcfm.survey.rules import SPLITS, check_survey
 
 
@@ -140,134 +140,6 @@ class Survey:
         )
         return cls(catalogue, images, description["parameters"], str(folder), rejected)
 
-    @classmethod
-    def from_table(
-        cls,
-        table,
-        columns: Mapping[str, str | None] | None = None,
-        *,
-        unit: str,
-        total: bool,
-        dereddened: bool,
-        cutouts=None,
-        pixel_scale: float | None = None,
-        missing_bands: bool = False,
-        strict: bool = False,
-    ) -> "Survey":
-        """Make a survey of your own galaxies.
-
-        Rows that cannot be used are left out and listed in `.rejected` with the reason: values
-        that are missing, coded as missing (-9999 and its kin) or not plausible, fluxes that are
-        not positive, cutouts that are missing or wrong, and identifiers that occur twice.
-
-        Example:
-            ::
-
-                survey = Survey.from_table(
-                    "my_galaxies.fits",
-                    {"object_id": "ID", "ebv": "EBV", "redshift": "Z"}
-                    | {f"mag_{band}": f"FLUX_{band.upper()}" for band in "ugriz"},
-                    unit="nanomaggy", total=True, dereddened=False,
-                    cutouts="my_cutouts", pixel_scale=0.396,
-                )
-                print(survey.rejected)
-                survey.save("data/surveys/mine")
-                posteriors = Posterior.load("data/runs/quick/image").infer(survey)
-
-        Arguments:
-            table: path of a FITS, Parquet, CSV, ECSV or VOTable file, packed by gzip or not, or
-                of an HDF5 file; a DataFrame, an astropy Table, a FITS extension or its records,
-                an HDF5 group or dataset, an Arrow table, a structured array, or a dict of arrays.
-                Units and gaps that it declares count.
-            columns: name in the survey to name in the table; `"flux[2]"` is an element of a
-                column of vectors. Columns not named here are taken if the table has them under
-                the survey's own name; `None` leaves one out. `object_id` and `mag_u` … `mag_z`
-                (magnitudes or fluxes) are needed. `ra`, `dec` [deg], `redshift`, `ebv`,
-                `magerr_u` … `magerr_z` (in the unit of the fluxes) or in their place `ivar_u` …
-                `ivar_z` (inverse variances of fluxes), the five properties, their
-                `<property>_err`, `a_v_balmer` and `split` may be there; `split` is otherwise
-                assigned. `galcfm.survey.propose_columns` proposes a mapping for tables as SDSS,
-                the NASA-Sloan Atlas, the Legacy Surveys and GALEX publish them.
-            unit: of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
-                (SDSS's own zero points differ by -0.04 mag in u and 0.02 mag in z); `"asinh"`,
-                AB as well, with the softening of SDSS; or `"Vega"`, with the m_AB - m_Vega of
-                Blanton & Roweis (2007, AJ 133, 734). Other numbers: `{"asinh": {"u": 1.4e-10,
-                …}}`, `{"Vega": {"u": 0.91, …}}`.
-            total: declares that they measure whole galaxies: model, Petrosian or Sérsic, not
-                aperture or fibre fluxes, which are refused.
-            dereddened: whether the extinction by the Galaxy is already removed; if not, it is
-                removed with `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the
-                coefficients of Schlafly & Finkbeiner (2011, ApJ 737, 103).
-            cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, a row a galaxy; or a
-                folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and ID_g.fits, which may be
-                packed (.fits.gz, .fits.fz): nanomaggies a pixel, or as BUNIT says; turned north up
-                by their WCS, be it equatorial, galactic or ecliptic, and refused where its middle
-                is not at `ra`, `dec`. Pictures are north up, east left. Characters that a file
-                name cannot have are percent-encoded: a%2Fb.jpg is the cutout of a/b. Fluxes in
-                bands that hold i, r and g may also be ID.fits with an extension a band or a cube,
-                a .npy, .npz, HDF5 or FITS file of all galaxies, or an array; where they do not
-                say their bands, `galcfm.survey.cutouts.Cutouts` does. Cutouts in g, r and z are
-                refused: no model here is of these bands.
-            pixel_scale: of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys; they may
-                have any size, and their middle is resampled to 0.396.
-            missing_bands: keep galaxies of which bands are missing (NaN, a code, or an inverse
-                variance of 0) for a model with `missing_bands`; a band that the table lacks is
-                mapped to None. A magnitude or flux whose error is infinite is an upper limit of
-                the flux, and a flux that is not positive becomes one, at three times its error.
-            strict: refuse the table if any row cannot be used.
-
-        Raises:
-            SurveyError: the table cannot be read, lacks a column or has one of a wrong kind, no
-                row can be used, or, with `strict`, some cannot.
-        """
-        return cls(
-            *take_in(
-                table,
-                columns,
-                unit=unit,
-                total=total,
-                dereddened=dereddened,
-                cutouts=cutouts,
-                pixel_scale=pixel_scale,
-                missing_bands=missing_bands,
-                strict=strict,
-            )
-        )
-
-    def to_datasets(self, folder: Path | str, *, layout: str = "parquet") -> None:
-        """Write the survey in the layout of the Multimodal Universe, with a card as README.md.
-
-        `datasets.load_dataset(folder)` reads it, and `hf upload owner/name folder --repo-type
-        dataset` puts it on the Hugging Face Hub.
-
-        Arguments:
-            folder: where it goes; a data set that is there is replaced.
-            layout: `"parquet"`, as on the Hub: a split a set of files; or `"healpix"`, for
-                cross-matches: an HDF5 file for each of 3,072 pixels of the sky.
-
-        Raises:
-            SurveyError: the folder holds anything else, the layout is unknown, or a galaxy has no
-                position.
-            OSError: it cannot be written.
-        """
-        from galcfm.survey.datasets import to_datasets
-
-        return to_datasets(self, folder, layout)
-
-    @classmethod
-    def from_datasets(cls, source, **options) -> "Survey":
-        """Read a survey that `to_datasets` wrote, or a data set with the same columns.
-
-        Galaxies come split by split, or pixel by pixel, as they lie there.
-
-        Arguments:
-            source: a folder, `"owner/name"` on the Hugging Face Hub, or a `datasets.Dataset` or
-                `DatasetDict`. Others go through `from_table`: `dataset.to_pandas()`.
-            options: of `huggingface_hub.snapshot_download`, e.g. `revision` or `token`.
-
-        Raises:
-            SurveyError: there is no such data set, or it is no survey.
-        """
-        from galcfm.survey.datasets import from_datasets
-
-        return from_datasets(cls, source, options)
+    from_table = classmethod(survey_of_table)
+    to_datasets = to_datasets
+    from_datasets = classmethod(from_datasets)

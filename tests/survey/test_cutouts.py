@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.utils.masked import Masked
@@ -15,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from galcfm.survey import Survey, SurveyError
-from galcfm.survey.cutouts import _north_up, _on_the_sky, _separation
 from galcfm.survey.images import lupton_rgb
+from galcfm.survey.sky import _middle, _turned
 
 DECLARED = {"unit": "AB", "total": True, "dereddened": True}
 MIDDLE = (150.0, 2.0)
@@ -28,12 +27,6 @@ FRAMES = {
     "fk4": ("fk4", ("RA", "DEC"), {"RADESYS": "FK4", "EQUINOX": 1950.0}),
     "galactic": ("galactic", ("GLON", "GLAT"), {}),
     "galactic with RADESYS": ("galactic", ("GLON", "GLAT"), {"RADESYS": "FK5"}),
-    "ecliptic": ("barycentricmeanecliptic", ("ELON", "ELAT"), {}),
-    "ecliptic with RADESYS": (
-        "barycentricmeanecliptic",
-        ("ELON", "ELAT"),
-        {"RADESYS": "ICRS", "EQUINOX": 2000.0},
-    ),
 }
 
 
@@ -144,8 +137,7 @@ def sky(tmp_path, table):
 @pytest.mark.parametrize("kind", FRAMES)
 def test_every_frame_gives_the_same_picture(sky, kind, turn, mirrored):
     image = sky.write(kind=kind, turn=turn, mirrored=mirrored).image()
-    # North of B1950 is 0.005 rad away, a turn so small that the pixels are kept.
-    assert np.abs(image - straight()).max() <= (4 if kind == "fk4" and turn % 90 == 0 else 2)
+    assert np.abs(image - straight()).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["icrs", "galactic"])
@@ -180,22 +172,29 @@ def test_cutouts_need_not_be_square(sky, turn, mirrored):
 @example(kind="galactic", ra=192.85948, dec=27.12825, turn=10.0, mirrored=False)  # its pole
 @example(kind="galactic", ra=266.405, dec=-28.936, turn=0.0, mirrored=False)  # its longitude 0
 def test_north_is_up_and_east_is_left(kind, ra, dec, turn, mirrored):
-    size = 33
+    size = 34
     header = header_of(kind, (ra, dec), size, turn, mirrored)
 
     def blob(east, north):
         return np.exp(-((east - 1.5) ** 2 + (north - 0.7) ** 2) / (2 * 2**2))
 
     data = blob(*offsets(header, kind, (ra, dec), size))
-    middle, steps = _on_the_sky(header, data.shape, 0.396)
-    there = SkyCoord(ra, dec, unit="deg").separation(SkyCoord(*middle, unit="deg"))
-    assert there.arcsec < 1e-3
-    step = (np.arange(size) - 16) * 0.396
+    wcs, middle = _middle(header, data.shape)
+    assert SkyCoord(ra, dec, unit="deg").separation(middle).arcsec < 1e-3
+    step = (np.arange(size) - 16.5) * 0.396
     # Rows run north, columns west; the corners may lie outside.
     expected = blob(-step[None, :], step[:, None])
     inner = np.s_[6:-6, 6:-6]
-    # A turn below 0.02 rad is left: 0.2 pixels at 10 from the middle.
-    np.testing.assert_allclose(_north_up(data, steps)[inner], expected[inner], atol=0.03)
+    turned = _turned(data, wcs, middle, 0.396, size)
+    np.testing.assert_allclose(turned[inner], expected[inner], atol=0.01)
+
+
+def test_pixels_that_need_no_turn_stay_as_they_are():
+    data = np.random.default_rng(0).normal(size=(34, 34)).astype(np.float32)
+    for turn, moved in ((0, data), (90, np.rot90(data, -1)), (180, data[::-1, ::-1])):
+        header = header_of("icrs", MIDDLE, 34, turn)
+        wcs, middle = _middle(header, data.shape)
+        np.testing.assert_allclose(_turned(data, wcs, middle, 0.396, 34), moved, atol=1e-4)
 
 
 @pytest.mark.parametrize("dec", [90, -90])
@@ -210,21 +209,24 @@ def test_the_pole_itself_has_a_picture(sky, kind, dec):
 @pytest.mark.parametrize(
     ("cards", "named"),
     [
-        ({"RADESYS": "GAPPT"}, "RA---TAN and DEC--TAN GAPPT"),
         ({"CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"}, "HPLN-TAN and HPLT-TAN"),
         ({"CTYPE1": "RA", "CTYPE2": "DEC"}, "RA and DEC"),
         ({"CTYPE1": "TLON-TAN", "CTYPE2": "TLAT-TAN"}, "TLON-TAN and TLAT-TAN"),
+        # astropy would take ecliptic coordinates for equatorial ones.
+        ({"CTYPE1": "ELON-TAN", "CTYPE2": "ELAT-TAN"}, "ELON-TAN and ELAT-TAN"),
     ],
 )
 def test_other_frames_are_refused(sky, cards, named):
     message = sky.write().change(**cards).refusal()
     assert message.startswith(f"a_i.fits: its world coordinates, {named}")
     assert message.endswith(
-        "are no projection of equatorial, galactic or ecliptic coordinates: correct its header"
+        "are no projection of equatorial or galactic coordinates: correct its header"
     )
 
 
-@pytest.mark.parametrize("cards", [{"CD1_1": 0.0}, {"CTYPE1": "RA---ZZZ"}, {"CRVAL2": 123.0}])
+@pytest.mark.parametrize(
+    "cards", [{"CD1_1": 0.0}, {"CTYPE1": "RA---ZZZ"}, {"CRVAL2": 123.0}, {"RADESYS": "GAPPT"}]
+)
 def test_world_coordinates_that_mean_nothing_are_refused(sky, cards):
     message = sky.write().change(**cards).refusal()
     assert message.startswith("a_i.fits: its world coordinates")
@@ -252,11 +254,9 @@ def distorted(sky, law, size):
 
 
 @pytest.mark.parametrize("law", ["SIP", "TPV"])
-def test_small_distortions_are_taken_and_large_ones_refused(sky, law):
-    assert np.abs(distorted(sky, law, 0.02).image() - straight()).max() <= 4
-    message = distorted(sky, law, 1.0).refusal()
-    assert "a_i.fits: its distortion moves pixels by" in message
-    assert message.endswith("arcsec: resample it to a plain projection")
+@pytest.mark.parametrize("size", [0.02, 1.0])
+def test_distortions_are_undone(sky, law, size):
+    assert np.abs(distorted(sky, law, size).image() - straight()).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["icrs", "galactic"])
@@ -319,9 +319,8 @@ def test_dimensions_of_length_one_and_later_extensions(sky, shape, extension):
 def test_cubes_are_refused(sky):
     sky.write()
     sky.hdus["r"].data = np.stack([sky.hdus["r"].data] * 3)
-    assert sky.store(sky.hdus).refusal() == (
-        "a_r.fits: it is a cube of 200×200×3: write the plane of this band alone into it"
-    )
+    message = "a_r.fits: it is a cube: write the plane of this band alone into it"
+    assert sky.store(sky.hdus).refusal() == message
 
 
 @pytest.mark.parametrize(
@@ -381,7 +380,7 @@ def test_a_name_may_hold_an_ending(sky):
 # Where on the sky --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["icrs", "fk4", "galactic", "ecliptic"])
+@pytest.mark.parametrize("kind", ["icrs", "fk4", "galactic"])
 def test_a_cutout_of_another_place_is_refused(sky, kind):
     sky.write(kind=kind).move(MIDDLE[0], MIDDLE[1] + 1.1 / 3600).image()
     assert sky.move(MIDDLE[0], MIDDLE[1] + 1.3 / 3600).refusal() == (
@@ -407,17 +406,6 @@ def test_distance_is_on_the_sphere(sky, middle, near, far):
     assert "arcsec from the ra, dec" in sky.move(*far).refusal()
 
 
-@given(
-    st.tuples(st.floats(-180, 360), st.floats(-90, 90)),
-    st.floats(0, 360),
-    st.floats(0, 180) | st.floats(0, 1e-3),
-)
-def test_separations_are_those_of_astropy(one, direction, distance):
-    there = SkyCoord(*one, unit="deg").directional_offset_by(direction * u.deg, distance * u.deg)
-    found = _separation(one, (there.ra.deg, there.dec.deg))
-    assert found == pytest.approx(distance * 3600, abs=1e-2 if distance > 179 else 1e-5)
-
-
 @pytest.mark.parametrize("missing", [["ra"], ["dec"], ["ra", "dec"]])
 def test_rows_without_a_position_cannot_be_checked(sky, missing):
     sky.write(middle=(30, 40)).refusal()
@@ -435,7 +423,7 @@ def test_files_without_a_celestial_wcs_are_taken_as_they_are(sky, how):
             hdu.header.update({"CTYPE1": "X", "CTYPE2": "Y"})
     assert np.abs(sky.store(sky.hdus).image() - straight()).max() <= 1
     sky.write("g")
-    assert sky.refusal().startswith("a_i.fits has no celestial coordinates but a_g.fits has: give")
+    assert sky.refusal().startswith("of a_i.fits and a_g.fits only one has celestial coordinates")
 
 
 def test_the_pixel_of_a_coarse_image_is_allowed(sky):
@@ -470,7 +458,7 @@ def test_nanomaggies_by_other_names(sky, unit):
 
 
 OF_NANOMAGGY = {"Jy": 3.631e-6, "Jy/pixel": 3.631e-6, "mJy": 3.631e-3, "uJy/pix": 3.631}
-OF_NANOMAGGY |= {"nJy": 3631.0, "Jy per pixel": 3.631e-6, "erg/s/cm2/Hz": 3.631e-29}
+OF_NANOMAGGY |= {"maggy": 1e-9, "nJy": 3631.0, "Jy per pixel": 3.631e-6, "erg/s/cm2/Hz": 3.631e-29}
 
 
 @pytest.mark.parametrize("unit", OF_NANOMAGGY)
@@ -487,9 +475,7 @@ def test_janskys_are_converted(sky, unit, in_primary):
     assert np.abs(sky.store(sky.hdus).image() - straight()).max() <= 1
 
 
-@pytest.mark.parametrize(
-    "unit", ["counts", "adu/s", "MJy/sr", "Jy/beam", "mag(AB)", "maggy", "%", "5"]
-)
+@pytest.mark.parametrize("unit", ["counts", "adu/s", "MJy/sr", "Jy/beam", "mag(AB)", "%", "5"])
 def test_other_units_are_refused(sky, unit):
     assert sky.write().change(BUNIT=unit).refusal() == (
         f"a_i.fits: it is in {unit!r}: nanomaggies or Jy a pixel are needed, convert it and set "
@@ -537,9 +523,9 @@ def test_pixels_without_a_value(sky, bad):
         "fill them, or cut out a wider field"
     )
     spoil(5, 100, turn=33)
-    assert sky.refusal() == (
-        "a_r.fits: it has pixels without a value, and cannot be turned north up: fill them"
-    )
+    assert np.abs(sky.image() - straight()).max() <= 2
+    spoil(100, 90, turn=33)
+    assert "pixels without a value lie within" in sky.refusal()
 
 
 def test_a_turned_cutout_needs_its_corners(sky):
@@ -591,51 +577,35 @@ def test_a_masked_pixel_costs_its_row(pair, pictures, masked):
 
 
 @pytest.mark.parametrize(
-    ("change", "remedy"),
+    "change",
     [
-        (lambda p: p / 255, "pass np.round(255 * np.asarray(cutouts)).astype(np.uint8)"),
-        (lambda p: torch.tensor(p / 255), "pass np.round(255 * np.asarray(cutouts))."),
-        (lambda p: p.astype(np.float32), "pass np.round(np.asarray(cutouts)).astype(np.uint8)"),
-        (lambda p: p.astype(int), "pass np.round(np.asarray(cutouts)).astype(np.uint8)"),
-        (lambda p: np.moveaxis(p, 3, 1), "pass np.moveaxis(np.asarray(cutouts), 1, 3)"),
-        (
-            lambda p: torch.from_numpy(p).permute(0, 3, 1, 2),
-            "pass np.moveaxis(np.asarray(cutouts), 1, 3)",
-        ),
-        (lambda p: p[..., [0, 1, 2, 2]], "pass cutouts[..., :3] if the fourth channel is opacity"),
-        (lambda p: p * 1.0 - 9, "pass Cutouts(fluxes, bands='gri')"),
-        (lambda p: p * np.nan, "pass Cutouts(fluxes, bands='gri')"),
-        (lambda p: p > 9, "give such an array, or a folder of JPEG, PNG or FITS files"),
-        (lambda p: p[0], "give such an array, or a folder of JPEG, PNG or FITS files"),
-        (lambda p: p[..., 0], "give such an array, or a folder of JPEG, PNG or FITS files"),
-        (lambda p: pd.DataFrame({"x": [1, 2]}), "give such an array, or a folder of JPEG"),
-        (lambda p: pd.Series(list(p)), "pass np.stack(list(cutouts)), or a folder"),
-        (lambda p: ["a.jpg", "b.jpg"], "give the folder that holds the files"),
-        (lambda p: pd.Series(["a.jpg", "b.jpg"]), "give the folder that holds the files"),
+        lambda p: p / 255,
+        lambda p: torch.tensor(p / 255),
+        lambda p: p.astype(int),
+        lambda p: np.moveaxis(p, 3, 1),
+        lambda p: p[..., [0, 1, 2, 2]],
+        lambda p: p * np.nan,
+        lambda p: p > 9,
+        lambda p: p[..., 0],
+        lambda p: pd.Series(["a.jpg", "b.jpg"]),
     ],
 )
-def test_arrays_that_are_not_pictures(pair, pictures, change, remedy):
+def test_arrays_that_are_not_pictures(pair, pictures, change):
     with pytest.raises(SurveyError) as refused:
         taken(pair, change(pictures))
     message = str(refused.value)
-    assert message.startswith("the cutouts are ")
-    assert "uint8 (n, height, width, 3) with channels i, r, g is needed: " in message
-    assert remedy in message
-
-
-def test_remedies_work(pair, pictures):
-    for change in (lambda p: p / 255, lambda p: p * 1.0, lambda p: np.moveaxis(p, 3, 1)):
-        for kind in (np.asarray, torch.tensor):
-            with pytest.raises(SurveyError) as refused:
-                taken(pair, cutouts := kind(change(pictures)))
-            remedy = str(refused.value).rpartition("pass ")[2]
-            survey = taken(pair, eval(remedy, {"np": np, "cutouts": cutouts}))
-            np.testing.assert_array_equal(survey.images, pictures[:, 1:-1])
+    assert "2 of 2 rows cannot be used, the first of them row 0 (object_id 'toy-0-0'): " in message
+    assert "a picture uint8 (height, width, 3) with channels i, r, g is needed" in message
 
 
 def test_a_tensor_in_training_is_no_array(pair, pictures):
-    with pytest.raises(SurveyError, match="the cutouts are no array: give uint8"):
+    with pytest.raises(SurveyError, match="cutout: it is no array"):
         taken(pair, torch.tensor(pictures / 255, requires_grad=True))
+    with pytest.raises(SurveyError, match="130 cutouts for 2 rows"):
+        taken(pair, pictures[0])
+    np.testing.assert_array_equal(
+        taken(pair, pd.Series(list(pictures), [5, 7])).images, pictures[:, 1:-1]
+    )
 
 
 @pytest.mark.parametrize("shape", [(2, 0, 0, 3), (2, 1, 1, 3), (2, 1, 128, 3)])

@@ -248,14 +248,14 @@ def test_several_tables_are_named(tmp_path):
     refused(tmp_path / "a.fits", r"a\.fits " + sentence)
     refused(fits.open(tmp_path / "a.fits"), "table " + sentence)
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "b.fits")
-    refused(tmp_path / "b.fits", r"b\.fits holds no table, only images: check")
+    refused(tmp_path / "b.fits", r"b\.fits holds no table: pass the one you mean")
     refused(fits.ImageHDU(), "an? ImageHDU is no table: give its table extension")
     packed = extension("mag")
     packed.header["ZTABLE"] = True
-    refused(packed, "compressed by fpack: unpack it with funpack")
+    refused(packed, "table")
     with fits.open(tmp_path / "a.fits") as hdus:
         closed = hdus[1]
-    refused(closed, "cannot be read as fits .*its file must be whole and still open")
+    refused(closed, "cannot be read as a BinTableHDU .*still open")
 
 
 # Units
@@ -298,7 +298,7 @@ def test_units_in_parquet_count(tmp_path):
             np.testing.assert_allclose(survey.magnitudes, 23.147, atol=1e-3)
 
 
-# CSV as people write it
+# CSV
 
 
 @pytest.mark.parametrize(
@@ -306,63 +306,49 @@ def test_units_in_parquet_count(tmp_path):
     [
         f"{HEADER}\n{ROW}\n",
         f"{HEADER}\r\n{ROW}\r\n",
-        f"{HEADER}\n{ROW}\n".replace(",", ", "),
         f"{HEADER}\n{ROW}\n".replace(",", "  , "),
-        f"{HEADER}\n{ROW},\n",
         f"{HEADER},\n{ROW},\n",
-        f"{HEADER}\n{ROW}\n".replace(",", ";"),
-        f"{HEADER}\n{ROW}\n".replace(",", ";").replace(".", ","),
-        f"{HEADER}\n{ROW}\n".replace(",", "\t"),
-        f"{HEADER}\r\n{ROW}\r\n".replace(",", "\t").replace(".", ","),
-        f"# {HEADER}\n{ROW}\n",
-        f"#{HEADER}\n{ROW}\n".replace(",", ";").replace(".", ","),
-        f"# made by me\n#\n# {HEADER}\n{ROW}\n",
-        f"#Table1\n{HEADER}\n{ROW}\n",
-        f"# a, b, c, d, e, f\n\n{HEADER}\n{ROW}\n",
-        f"# {HEADER}\n\n{ROW}\n",
         f'"{HEADER}"\n"{ROW}"\n'.replace(",", '", "'),
-        f'# 2.5" seeing, and so on\n{HEADER}\n{ROW}\n',
         f'{HEADER},"a;b"\n{ROW},1\n',
     ],
 )
-def test_csv_as_people_write_it(tmp_path, text):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_csv_as_pandas_reads_it(tmp_path, text, encoding):
     path = tmp_path / "a.csv"
-    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
-        path.write_bytes(text.encode(encoding))
-        survey = take(path)
-        assert survey.object_id.tolist() == ["a"], encoding
-        np.testing.assert_allclose(survey.magnitudes[0], MAGS)
+    path.write_bytes(text.encode(encoding))
+    survey = take(path)
+    assert survey.object_id.tolist() == ["a"]
+    np.testing.assert_allclose(survey.magnitudes[0], MAGS)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (f"{HEADER},mag_u\n{ROW},3\n", "two columns are called 'mag_u'; rename one of them"),
-        (f"{HEADER};x\n{ROW}\n", "holds ',' and ';'; separate the columns by commas"),
-        (f"{HEADER}\n{ROW}\n".replace(",", " "), "holds no comma, semicolon or tab; separate"),
-        (f"{HEADER}\n{ROW},1\n", "row 0 has more values than columns: give each row one value"),
-        (f"{HEADER}\na,18,5,17,2,16,15,14\n", "give each row one value a column, and quote"),
-        (f"{HEADER}\n{ROW}\n".upper(), "do you mean 'OBJECT_ID', .*'mag_u': 'MAG_U'"),
-        (f"{HEADER}\n{ROW}\n".encode("utf-16-le"), "UTF-8: save it as UTF-8"),
-        (f"{HEADER}\n{ROW}\n".encode("utf-32"), "UTF-8: save it as UTF-8"),
-        (f"{HEADER}\né{ROW}\n".encode("latin-1"), "cannot be read as text in UTF-8: save it"),
-        ("# nothing\n", "cannot be read as csv"),
+        (f"{HEADER}\n{ROW}\n".replace(",", ";"), "has no object_id, .*it has object_id;mag_u"),
+        (f"# {HEADER}\n{ROW}\n", "has no object_id"),
+        (f"#Table1\n{HEADER}\n{ROW}\n", "read it with pandas.read_csv"),
+        (f"{HEADER}\n{ROW},1\n", "read it with pandas.read_csv, in its own dialect, and pass"),
+        (f"{HEADER}\na,18,5,17,2,16,15,14\n", "read it with pandas.read_csv"),
+        (f"{HEADER}\n{ROW}\n".upper(), "columns=.*'mag_u': 'MAG_U'"),
+        (f"{HEADER}\n{ROW}\n".encode("utf-16"), "read it with pandas.read_csv"),
+        (f"{HEADER}\né{ROW}\n".encode("latin-1"), "read it with pandas.read_csv"),
+        ("# nothing\n", "has no object_id"),
+        ("", "cannot be read as csv"),
+        (f'{HEADER}\na,"18,5",17,16,15,14\n', "mag_u is '18,5', not a number"),
     ],
 )
-def test_csv_that_cannot_be_told_is_refused(tmp_path, text, message):
+def test_other_csv_is_refused_and_pandas_named(tmp_path, text, message):
     (tmp_path / "a.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(tmp_path / "a.csv", r"a\.csv.* " + message)
 
 
-def test_decimal_commas_only_where_the_file_has_them(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text(f'{HEADER}\n{ROW}\nb,"18,5",17,16,15,14\n')
-    assert reasons(take(path)) == {1: "mag_u is '18,5', not a number"}
-    path.write_text(f"{HEADER}\n{ROW}\n".replace(",", ";") + "b;18,5;17;16;15;14\n")
-    assert reasons(take(path)) == {1: "mag_u is '18,5', not a number"}
-    # Identifiers stay as they are.
-    path.write_text(f"{HEADER}\n1,5{ROW[1:]}\n".replace(",", ";").replace("1;5", "1,5"))
-    assert take(path).object_id.tolist() == ["1,5"]
+def test_other_dialects_come_through_pandas(tmp_path):
+    text = f"# made by me\n{HEADER}\n{ROW}\n".replace(",", ";").replace(".", ",")
+    (tmp_path / "a.csv").write_text(text, encoding="utf-16")
+    options = {"sep": ";", "decimal": ",", "encoding": "utf-16", "comment": "#"}
+    survey = take(pd.read_csv(tmp_path / "a.csv", **options))
+    np.testing.assert_allclose(survey.magnitudes[0], MAGS)
 
 
 # Names of columns and indices
@@ -371,13 +357,13 @@ def test_decimal_commas_only_where_the_file_has_them(tmp_path):
 def test_names_in_other_case_are_proposed():
     frame = pd.DataFrame({"object_id": ["a"]} | dict.fromkeys(MAGNITUDES, 18.0))
     shouted = frame.assign(ebv=0.1, mag_z=17.0).rename(columns=str.upper)
-    with pytest.raises(SurveyError, match="do you mean 'OBJECT_ID', 'MAG_U'") as refusal:
+    with pytest.raises(SurveyError, match=r"has 'OBJECT_ID', 'MAG_U', .*spelt") as refusal:
         take(shouted)
     columns = eval(re.search(r"columns=(\{.*?\})", str(refusal.value))[1])
     survey = take(shouted, columns=columns)
     assert survey.catalogue["mag_z"].tolist() == [17.0]
     assert survey.catalogue["ebv"].tolist() == [0.1]
-    refused(frame.rename(columns={"mag_u": "MAG_U"}), r"'MAG_U'\? columns=\{'mag_u': 'MAG_U'\}")
+    refused(frame.rename(columns={"mag_u": "MAG_U"}), r"'MAG_U', .*columns=\{'mag_u': 'MAG_U'\}")
 
 
 def test_what_is_optional_is_not_passed_over_for_its_case():
@@ -400,11 +386,11 @@ def test_identifiers_in_the_index(tmp_path):
     for table in (named, tmp_path / "a.parquet", arrow, both, two, named.sort_values("mag_u")):
         assert take(table).object_id.tolist() == ["x", "y", "z"]
     assert take(named.rename_axis("ID"), columns={"object_id": "ID"}).object_id[2] == "z"
-    refused(frame.set_index(ids.rename(None)), r"name the index.*rename_axis\('object_id'\)")
-    refused(frame, "has no object_id: map columns of yours to them, .*in the table'}; it has")
-    refused(
-        frame.assign(object_id=list("abc")).set_index(ids), "two columns are called 'object_id'"
-    )
+    unnamed = frame.set_index(ids.rename(None))
+    refused(unnamed, "has no object_id: map columns of yours, or a named index, to them")
+    # Of an index and a column of one name the column counts.
+    column = frame.assign(object_id=list("abc")).set_index(ids)
+    assert take(column).object_id.tolist() == ["a", "b", "c"]
     twice = pd.concat([both, both[["object_id"]]], axis=1)
     refused(twice, "two columns are called 'object_id'")
 
@@ -467,9 +453,7 @@ def test_dicts_of_arrays():
         | dict.fromkeys(MAGNITUDES, pd.Series([18.0, None], dtype="Float64"))
     )
     assert survey.object_id.tolist() == [str(BIG)]
-    refused(
-        ids | dict.fromkeys(MAGNITUDES, np.ones(3)), "give an array a column, all of one length"
-    )
+    refused(ids | dict.fromkeys(MAGNITUDES, np.ones(3)), "give columns of one length")
     refused({}, "has no object_id")
 
 
@@ -480,4 +464,4 @@ def test_arrow_tables_keep_digits_and_gaps():
     assert survey.object_id.tolist() == [str(BIG)]
     assert list(reasons(survey)) == [1]
     twice = pa.table([pa.array([BIG])] + [pa.array([18.0])] * 6, names=[*names, "mag_u"])
-    refused(twice, "cannot be read as an Arrow table .*mag_u")
+    refused(twice, "cannot be read as a Table .*mag_u")

@@ -1,0 +1,231 @@
+"""Fluxes and magnitudes of any kind become AB magnitudes without Galactic extinction."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from galcfm.properties import BANDS, EXTINCTION, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.survey.rules import SurveyError
+
+__all__ = [
+    "FLUXES",
+    "INVERSE_VARIANCES",
+    "SOFTENING",
+    "UNITS",
+    "VEGA_OFFSET",
+    "check_unit",
+    "declared_unit",
+    "flux_unit",
+    "to_magnitudes",
+    "unit_factor",
+]
+
+# Under these names a table may give 1/error² of fluxes in place of errors.
+INVERSE_VARIANCES = tuple(f"ivar_{band}" for band in BANDS)
+# Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
+FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
+# Softening of SDSS's asinh magnitudes, in units of 3631 Jy (Lupton, Gunn & Szalay 1999, AJ 118,
+# 1406; https://www.sdss.org/dr17/algorithms/magnitudes, "asinh magnitude softening parameters").
+SOFTENING = dict(zip(BANDS, (1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10), strict=True))
+# m_AB - m_Vega of SDSS's bands: Blanton & Roweis (2007, AJ 133, 734), table 1.
+VEGA_OFFSET = dict(zip(BANDS, (0.91, -0.08, 0.16, 0.37, 0.54), strict=True))
+# Units, and for magnitudes of two kinds one number per band.
+UNITS = {"AB": None, "nanomaggy": None, "Jy": None, "asinh": SOFTENING, "Vega": VEGA_OFFSET}
+# How tables spell magnitudes of each kind, without blanks and brackets.
+MAGNITUDE_SPELLINGS = {
+    "AB": ("mag", "abmag", "magab"),
+    "asinh": ("mag", "asinhmag", "magasinh", "luptitude", "luptitudes"),
+    "Vega": ("mag", "vegamag", "magvega"),
+}
+# Limits for half of the galaxies of a table: median magnitudes in r, and the median u - z.
+BRIGHTEST, FAINTEST, BLUEST = 6.0, 30.0, 0.35
+
+
+def declared_unit(unit) -> tuple[str, dict | None]:
+    """Return the name of the declared unit, and the number of each band that belongs to it.
+
+    Arguments:
+        unit: One of `UNITS`, or a dict of "asinh" or "Vega" to a dict of numbers by band.
+
+    Raises:
+        SurveyError: The unit is unknown, or the numbers do not fit it.
+    """
+    given = None
+    if isinstance(unit, Mapping) and len(unit) == 1:
+        (unit, given), *_ = unit.items()
+    if str(unit) not in UNITS:
+        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
+    by_band = UNITS[str(unit)]
+    if given is None:
+        return str(unit), by_band
+    if by_band is None:
+        raise SurveyError(f"unit {unit} takes no numbers: pass unit={unit!r}")
+    try:
+        numbers = {band: float(given[band]) for band in BANDS}
+        good = set(given) == set(BANDS) and np.isfinite(list(numbers.values())).all()
+    except (KeyError, TypeError, ValueError):
+        good = False
+    if not good or (unit == "asinh" and min(numbers.values()) <= 0):
+        what = {"asinh": "softening b > 0", "Vega": "m_AB - m_Vega"}[unit]
+        raise SurveyError(f"unit {unit} needs the {what} of each band, as {by_band}, not {given!r}")
+    return unit, numbers
+
+
+def flux_unit(text: str):
+    """Return the astropy unit of a flux as files spell it, nanomaggies included.
+
+    Raises:
+        ValueError: No such unit, or a logarithmic one.
+    """
+    from astropy import units as u
+
+    text = re.sub(r"nano-?magg(?:y|ies)|nmgy", "nmgy", text.strip(), flags=re.IGNORECASE)
+    unit = u.Unit(re.sub(r"[{}]", "", text))
+    # Units of logarithms convert as well, but not by a factor.
+    if not isinstance(unit, u.UnitBase):
+        raise ValueError(f"{unit} is no unit of flux")
+    return unit
+
+
+def unit_factor(unit, name: str, declared: str, where: str) -> float:
+    """Return by what values in a table's own unit are multiplied to be in the declared one.
+
+    Arguments:
+        unit: Unit that the table declares, of astropy.
+        name: Name of the column in a survey; only positions, magnitudes and their errors count.
+        declared: Declared unit of magnitudes or fluxes.
+        where: Table and column, for messages.
+
+    Raises:
+        SurveyError: The units do not agree.
+    """
+    from astropy import units as u
+
+    wanted = {"Jy": u.Jy, "nanomaggy": u.nmgy}.get(declared, u.mag)
+    if name in ("ra", "dec"):
+        wanted, declared = u.deg, "degrees"
+    elif name in INVERSE_VARIANCES:
+        wanted = wanted**-2
+    elif name not in (*MAGNITUDES, *MAGNITUDE_ERRORS):
+        return 1.0
+    spelt = re.sub(r"[ _()]", "", str(unit)).lower()
+    if unit == u.dimensionless_unscaled or spelt in MAGNITUDE_SPELLINGS.get(declared, ()):
+        return 1.0
+    try:
+        if wanted == u.mag:
+            raise u.UnitConversionError
+        return float(flux_unit(str(unit)).to(wanted))
+    except (u.UnitsError, TypeError, ValueError) as error:
+        raise SurveyError(
+            f"{where} for {name} is in {str(unit)!r}, not in {declared}: convert it, or correct "
+            "the unit that is declared"
+        ) from error
+
+
+def check_unit(values: dict, unit: str, where: str) -> None:
+    """Refuse a table whose bulk no galaxies have in the unit that is declared for it.
+
+    Arguments:
+        values: Magnitudes or fluxes by name, each `(n,)`.
+        unit: Declared unit.
+        where: Name of the table.
+
+    Raises:
+        SurveyError: Another unit is likelier.
+    """
+    five = np.stack([values[name] for name in MAGNITUDES])
+    given = np.isfinite(five).any(axis=1)
+    five = five[:, np.isfinite(five[given]).all(axis=0)]
+    if not five.size:
+        return
+    are_fluxes = unit in FLUXES
+    magnitudes = FLUXES[unit] - 2.5 * np.log10(five) if are_fluxes else five
+    r, colour = np.median(magnitudes[2]), np.median(magnitudes[0] - magnitudes[4])
+    flux, likelier = np.median(five[2]), None
+    # As fluxes, magnitudes differ little from band to band, and galaxies would be bluest of all.
+    if are_fluxes and 8 < flux < 32 and colour < BLUEST:
+        likelier = "AB"
+    elif not are_fluxes and colour < -1:
+        likelier = "nanomaggy"
+    elif r < BRIGHTEST - (0 if are_fluxes else 4):
+        likelier = "nanomaggy" if are_fluxes else "Jy"
+    elif r > FAINTEST:
+        likelier = "Jy"
+    if likelier is not None and likelier != unit:
+        raise SurveyError(
+            f"{where}: declared in {unit}, half of the galaxies have r below {r:.1f} mag and "
+            f"u − z below {colour:.1f} mag, as no galaxies have; the numbers look like "
+            f"{likelier}: pass unit={likelier!r}, or correct the columns"
+        )
+
+
+def to_magnitudes(
+    values: dict, unit: str, by_band, dereddened: bool, reasons, missing_bands: bool = False
+) -> None:
+    """Turn magnitudes and fluxes into AB magnitudes without Galactic extinction, in place.
+
+    Arguments:
+        values: Values by name, each `(n,)`; `magerr_u` … or `ivar_u` … are converted as well.
+        unit: Declared unit of the values.
+        by_band: Number of each band that belongs to the unit, or `None`.
+        dereddened: Whether the extinction is removed already; else `ebv` is needed.
+        reasons: Why each row cannot be used, one list per row; reasons are added.
+        missing_bands: Bands may be missing, and magnitudes may be limits.
+    """
+    for band in BANDS:
+        name, error = f"mag_{band}", f"magerr_{band}"
+        if f"ivar_{band}" in values:
+            values[error] = values.pop(f"ivar_{band}") ** -0.5
+        if unit == "asinh":
+            dimmest = _from_asinh(values, name, error, by_band[band], missing_bands)
+            for row, magnitude in dimmest.items():
+                reasons[row].append(f"{name} is {magnitude:g} asinh mag, which is no positive flux")
+        elif unit == "Vega":
+            values[name] = values[name] + by_band[band]
+        elif unit in FLUXES:
+            if error in values:
+                values[error] = 2.5 / np.log(10) * values[error] / values[name]
+            values[name] = FLUXES[unit] - 2.5 * np.log10(values[name])
+        if not dereddened:
+            values[name] = values[name] - EXTINCTION[band] * values["ebv"]
+        # Comparisons with NaN are false: those rows have their reason already.
+        for row in np.flatnonzero((values[name] <= 0) | (values[name] > 40)):
+            reasons[row].append(
+                f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
+            )
+    if missing_bands:
+        measured = [
+            np.isfinite(values[f"mag_{band}"]) & ~np.isposinf(values.get(f"magerr_{band}", 0.0))
+            for band in BANDS
+        ]
+        for row in np.flatnonzero(~np.any(measured, axis=0)):
+            if not reasons[row]:
+                reasons[row].append("no band is measured")
+
+
+def _from_asinh(
+    values: dict, name: str, error: str, b: float, missing_bands: bool
+) -> dict[int, float]:
+    r"""Turn asinh magnitudes into those of Pogson, in place; return those without a flux by row.
+
+    With :math:`\sinh x = f / 2b`, where :math:`x = -m \ln 10 / 2.5 - \ln b` (Lupton, Gunn & Szalay
+    1999, AJ 118, 1406), an error :math:`\sigma` of the asinh magnitude is one of
+    :math:`\sigma / \tanh x` of the other. Where bands may be missing, one without a flux becomes a
+    limit, below three times the error of the flux.
+    """
+    magnitudes = values[name]
+    x = -np.log(10) / 2.5 * magnitudes - np.log(b)
+    no_flux = x <= 0
+    flux = 2 * b * np.sinh(np.where(no_flux, np.nan, x))
+    if error in values:
+        sigma = values[error]
+        values[error] = sigma / np.tanh(np.where(no_flux, np.nan, x))
+        if missing_bands:
+            limit = no_flux & (sigma > 0) & np.isfinite(sigma)
+            flux_error = 2 * b * np.cosh(x) * np.log(10) / 2.5 * sigma
+            flux = np.where(limit, 3 * flux_error, flux)
+            values[error] = np.where(limit, np.inf, values[error])
+            no_flux &= ~limit
+    values[name] = -2.5 * np.log10(flux)
+    return {int(row): magnitudes[row] for row in np.flatnonzero(no_flux)}

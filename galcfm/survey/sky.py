@@ -1,0 +1,387 @@
+"""Fluxes in bands become a picture: by their bands, units and places on the sky.
+
+Fluxes are numbers per pixel, one plane per band, with the first row in the south, as FITS has it.
+The middle 50.7 arcsec are taken and resampled from the stated scale to 0.396 arcsec per pixel. No
+band stands in for another: planes in g, r and z give no picture in i, r and g.
+"""
+
+import re
+import warnings
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
+from galcfm.survey.photometry import flux_unit
+
+__all__ = ["LARGEST_CUTOUT", "band_letters", "fits_planes", "fitted", "missing_bands", "picture"]
+
+LARGEST_CUTOUT = 4096
+# A picture may be this much too small: its scale is then off by as much.
+SHORTFALL = 0.02
+SAME_SCALE = 0.005
+# A galaxy may be this far from the middle of its cutout [arcsec]: catalogues differ by less, and
+# the half pixels of rounding come on top. The simulated ones lie within half a pixel.
+OFF_CENTRE = 3 * PIXEL_SCALE
+BAND = re.compile(r"(?:.*[^A-Za-z])?([ugrizyY])")
+# Extensions that surveys put beside their images.
+NO_PICTURE = re.compile("(?i)ivar|invvar|var|err|sigma|rms|mask|nexp|wht|weight|psf|bkg|dq")
+
+
+def band_letters(bands) -> list[str]:
+    """Return the letters of bands: of "grz", of "g,r,z" or of ["des-g", "des-r", "des-z"].
+
+    Raises:
+        ValueError: A name has no letter of ugrizy, or two have the same.
+    """
+    if isinstance(bands, bytes):
+        bands = bands.decode()
+    if isinstance(bands, str):
+        names = list(bands) if bands.isalpha() else re.split(r"[\s,;]+", bands.strip(" ,;"))
+    else:
+        names = [b.decode() if isinstance(b, bytes) else str(b) for b in bands]
+    letters = [BAND.fullmatch(name.strip()) for name in names]
+    if not all(letters) or len({letter[1] for letter in letters}) < len(letters):
+        raise ValueError(
+            f"the bands of the cutouts are {bands!r}: give one letter of ugrizy per plane, such as "
+            "'griz'"
+        )
+    return [letter[1] for letter in letters]
+
+
+def missing_bands(bands) -> str:
+    """Return why no picture can be made of these bands; empty if it can."""
+    absent = [band for band in "irg" if band not in bands]
+    if not absent:
+        return ""
+    return (
+        f"of {', '.join(bands)} without {', '.join(absent)}: image models are trained on i, r and "
+        "g, and no other band stands in for one of them; take bands that hold these three (Legacy "
+        "Surveys have i from DR10 on), or leave the cutouts out and use a model of photometry"
+    )
+
+
+def agreed_bands(said, bands, where: str) -> list[str] | None:
+    """Return the bands that a file says and a user gives, as far as they are known.
+
+    Raises:
+        ValueError: They differ.
+    """
+    said = None if said is None else band_letters(said)
+    if said is not None and bands is not None and said != bands:
+        raise ValueError(
+            f"{where} says that it is of {', '.join(said)}, not of {', '.join(bands)}: leave bands "
+            "out, or correct the file"
+        )
+    return bands if said is None else said
+
+
+def fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
+    """Return the middle of an image on 128×128 pixels of 0.396 arcsec.
+
+    Arguments:
+        pixels: Picture `(h, w, 3)` or band `(h, w)`.
+        pixel_scale: Its scale [arcsec/pixel].
+
+    Raises:
+        ValueError: It covers less than 50.7 arcsec.
+    """
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    side = IMAGE_SHAPE[0]
+    if abs(pixel_scale / PIXEL_SCALE - 1) < SAME_SCALE and min(height, width) >= side:
+        top, left = (height - side) // 2, (width - side) // 2
+        return pixels[top : top + side, left : left + side]
+    needed = side * PIXEL_SCALE / pixel_scale
+    _check_size(pixels, pixel_scale)
+    box_w, box_h = min(needed, width), min(needed, height)
+    left, top = (width - box_w) / 2, (height - box_h) / 2
+    resized = Image.fromarray(pixels).resize(
+        (side, side), Image.Resampling.BICUBIC, box=(left, top, left + box_w, top + box_h)
+    )
+    return np.array(resized)
+
+
+def _check_size(pixels: np.ndarray, pixel_scale: float) -> None:
+    height, width = pixels.shape[:2]
+    covered, needed = min(height, width) * pixel_scale, IMAGE_SHAPE[0] * PIXEL_SCALE
+    if covered < (1 - SHORTFALL) * needed:
+        raise ValueError(
+            f"{width}×{height} pixels of {pixel_scale:g} arcsec cover {covered:.1f} arcsec, "
+            f"{needed:.1f} are needed"
+        )
+
+
+def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.ndarray:
+    """Return the colour picture of planes, uint8 `(128, 128, 3)`.
+
+    Arguments:
+        planes: By band what messages call it, the image `(h, w)`, its header or `None`, its unit.
+        pixel_scale: Scale of the planes [arcsec/pixel].
+        position: Right ascension and declination of the galaxy [deg], NaN where not known.
+
+    Raises:
+        ValueError: A band is missing, or a plane cannot be used.
+    """
+    if trouble := missing_bands(planes):
+        raise ValueError(f"it is {trouble}")
+    # Interpolation keeps the surface brightness; the recipe wants the flux of an SDSS pixel.
+    area = (PIXEL_SCALE / pixel_scale) ** 2
+    made, middles = [], {}
+    for band in "irg":
+        name, data, header, unit = planes[band]
+        try:
+            data = data * np.float32(_nanomaggies(unit))
+            if header is not None:
+                data, middles[name] = _north_up(data, header, pixel_scale, position)
+            # FITS counts rows from the bottom, pictures from the top.
+            made.append(area * fitted(np.ascontiguousarray(data[::-1]), pixel_scale))
+            if not np.isfinite(made[-1]).all():
+                raise ValueError(
+                    f"pixels without a value lie within the {IMAGE_SHAPE[0] * PIXEL_SCALE:.1f} "
+                    "arcsec that are needed, north up: fill them, or cut out a wider field"
+                )
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}" if name else str(error)) from error
+    _check_same_place(middles, pixel_scale)
+    return lupton_rgb(*made)
+
+
+def _check_same_place(middles: dict, pixel_scale: float) -> None:
+    """Refuse bands of which one lies more than two pixels beside another.
+
+    Bands that are cut at whole pixels of three frames lie up to √2 pixels apart.
+    """
+    for (one, place), (other, its_place) in combinations(middles.items(), 2):
+        if (place is None) != (its_place is None):
+            raise ValueError(
+                f"of {one} and {other} only one has celestial coordinates: give all three bands "
+                "theirs, or none"
+            )
+        apart = 0 if place is None else place.separation(its_place).arcsec
+        if apart > 2 * max(PIXEL_SCALE, pixel_scale):
+            raise ValueError(
+                f"{other} has {_degrees(its_place)} in its middle, {apart:.1f} arcsec from the "
+                f"{_degrees(place)} of {one}: cut the bands out around one position"
+            )
+
+
+def _degrees(place) -> str:
+    return f"ra, dec = {place.ra.deg:.5f}, {place.dec.deg:.5f}"
+
+
+def _nanomaggies(unit: str) -> float:
+    """Return the nanomaggies in a unit, which may be per pixel."""
+    from astropy import units as u
+
+    flux = re.sub(r"(?i)\s*(/|\bper\b)\s*pix(els?)?$|[\s*.]*\bpix(el)?[\s^*(]*-1\)?$", "", unit)
+    try:
+        return flux_unit(flux or "nmgy").to(u.nmgy, equivalencies=u.zero_point_flux(3631 * u.Jy))
+    except (u.UnitsError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"it is in {unit!r}: nanomaggies or Jy a pixel are needed, convert it and set BUNIT"
+        ) from error
+
+
+def fits_planes(path: Path, bands, unit: str) -> dict[str, tuple]:
+    """Return the planes of a FITS file by band: one extension per band, or a cube.
+
+    The header names the bands: BANDS for a cube; BAND, FILTER or EXTNAME for an extension.
+
+    Arguments:
+        path: Path of the file.
+        bands: Letters of the bands where the header does not name them, or `None`.
+        unit: Unit of the pixels where BUNIT is missing.
+
+    Raises:
+        ValueError: The file cannot be read, or nothing says in which band a plane is.
+    """
+    planes = []
+    for data, header in _fits_images(path):
+        if data.ndim == 2:
+            planes.append((_band_of(header), data, header))
+            continue
+        own = agreed_bands(header.get("BANDS"), bands, "its header")
+        if own is None or data.ndim > 3 or len(own) != len(data):
+            raise ValueError(
+                f"it is a cube of {'×'.join(map(str, data.shape[::-1]))}, and nothing says in "
+                "which bands: set BANDS in its header, such as 'gri', or pass "
+                "cutouts=Cutouts(…, bands='gri')"
+            )
+        planes += [(band, plane, header) for band, plane in zip(own, data, strict=True)]
+    if bands is not None and len(planes) == len(bands) and not any(band for band, *_ in planes):
+        planes = [(band, *rest) for band, (_, *rest) in zip(bands, planes, strict=True)]
+    if not all(band for band, *_ in planes):
+        raise ValueError(
+            "nothing says in which band an extension is: name it by EXTNAME or FILTER, such as "
+            "'r', or pass cutouts=Cutouts(…, bands='gri')"
+        )
+    found = {}
+    for band, plane, header in planes:
+        own_unit = str(header.get("BUNIT", "")).strip() or unit
+        # The first of a band counts.
+        found.setdefault(band, (f"band {band}", plane, header, own_unit))
+    return found
+
+
+def _band_of(header) -> str | None:
+    """Return the band that the header of an extension names, or `None`."""
+    for key in ("BAND", "FILTER", "EXTNAME"):
+        # "r DECam SDSS c0002 6415.0 1480.0", as DECam's headers say, and "SDSS_r".
+        word = (str(header.get(key, "")).split() or [""])[0]
+        # Extensions are often named in capitals; as filters, R and I would not be r and i.
+        if match := BAND.fullmatch(word.lower() if key == "EXTNAME" else word):
+            return match[1]
+    return None
+
+
+def _fits_images(path: Path) -> list[tuple[np.ndarray, object]]:
+    """Return the images of a FITS file of two dimensions and more, float32, with their headers.
+
+    BUNIT and BANDS of the first header count for all.
+    """
+    from astropy.io import fits
+
+    trouble, found = "it holds no image of two dimensions: write one into it", []
+    try:
+        with fits.open(path, memmap=False) as file:
+            common = {key: file[0].header.get(key) for key in ("BUNIT", "BANDS")}
+            for hdu in file:
+                shape, header = hdu.shape if hdu.is_image else (), hdu.header
+                if len(shape) < 2 or NO_PICTURE.search(str(header.get("EXTNAME", ""))):
+                    continue
+                if 0 in shape:
+                    trouble = "its image has no pixels: cut it out again"
+                elif max(shape) > LARGEST_CUTOUT:
+                    trouble = f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller"
+                else:
+                    for key, value in common.items():
+                        if value is not None:
+                            header.setdefault(key, value)
+                    shape = [n for n in shape[:-2] if n > 1] + [*shape[-2:]]
+                    found.append((np.asarray(hdu.data, np.float32).reshape(shape), header))
+    # Readers of damaged and packed files raise half a dozen kinds.
+    except Exception as error:
+        raise ValueError("it is not readable FITS: write or download it again") from error
+    if not found:
+        raise ValueError(trouble)
+    return found
+
+
+def fits_plane(path: Path, unit: str) -> tuple:
+    """Return name, image, header and unit of the first plane of a FITS file of one band.
+
+    Arguments:
+        path: Path of the file.
+        unit: Unit of the pixels where BUNIT is missing.
+
+    Raises:
+        ValueError: The file cannot be read, or holds a cube.
+    """
+    try:
+        for data, header in _fits_images(path):
+            if data.ndim == 2:
+                return path.name, data, header, str(header.get("BUNIT", "")).strip() or unit
+        raise ValueError("it is a cube: write the plane of this band alone into it")
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def _north_up(data: np.ndarray, header, pixel_scale: float, position):
+    """Return an image turned north up and east left about its middle, and the place of the middle.
+
+    Rows run south to north, columns east to west; NaN outside the image. Without a celestial WCS
+    the image is returned as it is, with `None`.
+
+    Raises:
+        ValueError: No place on the sky, not that of the galaxy, or another pixel scale.
+    """
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
+    _check_size(data, pixel_scale)
+    # Of even size, so that quarters of a turn move no pixel off the grid.
+    data = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
+    with warnings.catch_warnings():
+        # astropy about headers of older conventions, which it corrects.
+        warnings.simplefilter("ignore")
+        wcs, middle = _middle(header, data.shape)
+        if wcs is None:
+            return data, None
+        scales = 3600 * proj_plane_pixel_scales(wcs)
+        if not (np.abs(scales / pixel_scale - 1) < 0.02).all():
+            raise ValueError(
+                f"its header says {scales[0]:.3f} × {scales[1]:.3f} arcsec a pixel, not "
+                f"{pixel_scale:g}"
+            )
+        place = SkyCoord(*position, unit="deg")
+        # Half a pixel of rounding is more than that where pixels are large.
+        if (apart := middle.separation(place).arcsec) > max(OFF_CENTRE, pixel_scale):
+            raise ValueError(
+                f"it has {_degrees(middle)} in its middle, {apart:.1f} arcsec from the "
+                f"{_degrees(place)} of the row: cut it out around the galaxy, or correct the row"
+            )
+        side = min(*data.shape, 2 * int(IMAGE_SHAPE[0] * PIXEL_SCALE / pixel_scale / 2) + 8)
+        return _turned(data, wcs, middle, scales.mean(), side), middle
+
+
+def _middle(header, shape):
+    """Return the WCS of a header and the place of the middle; `None` without a celestial WCS.
+
+    Raises:
+        ValueError: The WCS cannot be read, or is not that of a map of the sky.
+    """
+    from astropy.wcs import WCS
+
+    height, width = shape
+    try:
+        wcs, sky = WCS(header, naxis=2), None
+        if not wcs.has_celestial:
+            return None, None
+        axis = wcs.wcs.ctype[wcs.wcs.lng][:5]
+        if axis == "GLON-":
+            # astropy would take the longitude and latitude for equatorial ones.
+            wcs.wcs.radesys = ""
+        if axis in ("GLON-", "RA---"):
+            sky = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
+    # Any header may come, and its parser raises what it likes.
+    except Exception as error:
+        raise ValueError("its world coordinates cannot be read: correct its header") from error
+    if sky is None or not np.isfinite(sky.cartesian.xyz.value).all():
+        raise ValueError(
+            f"its world coordinates, {' and '.join(wcs.wcs.ctype)} {wcs.wcs.radesys}, are no "
+            "projection of equatorial or galactic coordinates: correct its header"
+        )
+    return wcs, sky
+
+
+def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarray:
+    """Return an image on pixels that run north and west about a place; NaN outside the image.
+
+    Arguments:
+        data: Image `(h, w)`, of even size.
+        wcs: Its WCS.
+        middle: Place of its middle.
+        scale: Scale of the pixels [arcsec].
+        side: Rows and columns of the result, an even number.
+    """
+    from astropy.wcs import WCS
+    from astropy.wcs.utils import pixel_to_pixel
+    from scipy.ndimage import map_coordinates
+
+    straight = WCS(naxis=2)
+    straight.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    straight.wcs.crval = [middle.ra.deg, middle.dec.deg]
+    straight.wcs.crpix = [(side + 1) / 2] * 2
+    straight.wcs.cdelt = [-scale / 3600, scale / 3600]
+    row, column = np.mgrid[:side, :side]
+    # Rounded, so that a place on the edge lies within the image.
+    places = np.round(pixel_to_pixel(straight, wcs, column, row), 5)[::-1]
+    gaps = ~np.isfinite(data)
+    turned = map_coordinates(np.where(gaps, 0, data), places, order=3, cval=np.nan)
+    if gaps.any():
+        turned[map_coordinates(gaps.astype(np.float32), places, order=1) > 0] = np.nan
+    return turned
