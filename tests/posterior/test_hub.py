@@ -136,11 +136,11 @@ def test_without_the_hub_a_sentence(posterior, options):
         port = free.getsockname()[1]
     nowhere = options | {"endpoint": f"http://127.0.0.1:{port}"}
     with pytest.raises(
-        ModelError, match="cannot be loaded: check .*the network .*internet connection"
+        ModelError, match=r"cannot be loaded: check .*the network .*internet connection"
     ) as caught:
         Posterior.from_hub(NAME, **nowhere)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ModelError, match="cannot be published: check .*the network"):
+    with pytest.raises(ModelError, match=r"cannot be published: check .*the network"):
         posterior.push_to_hub(NAME, endpoint=nowhere["endpoint"], token=TOKEN)
 
 

@@ -105,7 +105,7 @@ def test_magnitudes_that_mean_something_else_are_refused(
     ("give", "message"),
     [
         (lambda x: np.pad(x, ((0, 0), (64, 64), (64, 64), (0, 0))), r"\(6, 256, 256, 3\)"),
-        (lambda x: x[:, 10:110, 10:110], r"uint8 \(6, 100, 100, 3\) .* cutouts=…, pixel_scale"),
+        (lambda x: x[:, 10:110, 10:110], r"uint8 \(6, 100, 100, 3\) .*cutouts=…, pixel_scale"),
         (lambda x: x[..., [0, 1, 2, 2]], r"\(6, 128, 128, 4\) .* channels i, r, g last"),
         (lambda x: x[..., :1], r"\(6, 128, 128, 1\) .* channels i, r, g last"),
         (lambda x: x.transpose(0, 3, 1, 2), r"\(6, 3, 128, 128\) .* channels i, r, g last"),
