@@ -48,13 +48,10 @@ def load_posteriors(path: Path | str):
 
 
 def samples_array(posteriors) -> np.ndarray:
-    """Samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
-    columns = [
-        posteriors[name].transpose("chain", "draw", "object_id").to_numpy()
-        for name in PROPERTY_NAMES
-    ]
-    stacked = np.stack(columns, -1)
-    return stacked.reshape(-1, *stacked.shape[2:]).swapaxes(0, 1)
+    """Return the samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
+    draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
+    draws = draws.transpose("chain", "draw", "object_id", "property").to_numpy()
+    return draws.reshape(-1, *draws.shape[2:]).swapaxes(0, 1)
 
 
 def check_plan(n_test: int, plan: Mapping) -> None:

@@ -28,14 +28,14 @@ class BandStatistics:
     """What is usual of the magnitudes in a training split.
 
     Arguments:
-        mean: Mean magnitudes, shape `(5,)`.
-        covariance: Their covariance, shape `(5, 5)`.
+        magnitude_mean: Mean magnitudes, shape `(5,)`.
+        magnitude_covariance: Their covariance, shape `(5, 5)`.
         usual_errors: Coefficients of the decimal logarithm of the error of each band as a
             quadratic function of the magnitude, shape `(5, 3)`.
     """
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    magnitude_mean: np.ndarray
+    magnitude_covariance: np.ndarray
     usual_errors: np.ndarray
 
     @classmethod
@@ -78,6 +78,7 @@ class BandStatistics:
             `(n, 5)`: from 0, nothing (or no limit), to 2, three standard deviations fainter than
             expected.
         """
+        mean, covariance = self.magnitude_mean, self.magnitude_covariance
         seen = is_seen(magnitudes, errors)
         filled, limits = magnitudes.copy(), np.zeros_like(magnitudes)
         for pattern in np.unique(seen, axis=0):
@@ -85,13 +86,11 @@ class BandStatistics:
             if pattern.all():
                 continue
             slope = np.linalg.solve(
-                self.covariance[np.ix_(pattern, pattern)], self.covariance[np.ix_(pattern, hidden)]
+                covariance[np.ix_(pattern, pattern)], covariance[np.ix_(pattern, hidden)]
             )
-            left = self.covariance[np.ix_(hidden, hidden)]
-            left = left - self.covariance[np.ix_(hidden, pattern)] @ slope
+            left = covariance[np.ix_(hidden, hidden)] - covariance[np.ix_(hidden, pattern)] @ slope
             here = np.ix_(rows, hidden)
-            offset = magnitudes[np.ix_(rows, pattern)] - self.mean[pattern]
-            expected = self.mean[hidden] + offset @ slope
+            expected = mean[hidden] + (magnitudes[np.ix_(rows, pattern)] - mean[pattern]) @ slope
             fainter = (magnitudes[here] - expected) / np.sqrt(left.diagonal())
             fainter = np.nan_to_num(fainter, nan=-np.inf).clip(-UNINFORMATIVE, UNINFORMATIVE)
             limits[here] = 1 + fainter / UNINFORMATIVE

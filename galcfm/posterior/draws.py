@@ -3,9 +3,11 @@
 import numpy as np
 import xarray
 
-from galcfm.properties import PROPERTIES
+from galcfm.posterior.inputs import ModelError
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.survey import Survey
 
-__all__ = ["N_CHAINS", "Draws"]
+__all__ = ["N_CHAINS", "Draws", "draws_of"]
 
 N_CHAINS = 4
 
@@ -52,3 +54,24 @@ class Draws(xarray.Dataset):
         `xarray.Dataset.to_netcdf`.
         """
         return super().to_netcdf(path, mode, group=group, engine=engine, **options)
+
+
+def draws_of(posteriors: xarray.Dataset, survey: Survey | None = None) -> np.ndarray:
+    """Return the draws `(n, S, 5)` of a Dataset that `Posterior.infer` gave.
+
+    Arguments:
+        posteriors: The Dataset.
+        survey: The galaxies that were inferred, if they are to be the same.
+
+    Raises:
+        ModelError: Posteriors and survey hold different galaxies, or another order.
+    """
+    ids = posteriors["object_id"].to_numpy().astype(str)
+    if survey is not None and not np.array_equal(ids, survey.object_id.astype(str)):
+        raise ModelError(
+            f"{survey.name} and the posteriors hold different galaxies, or the same in another "
+            "order: give the survey that was inferred"
+        )
+    draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
+    draws = draws.transpose("object_id", "chain", "draw", "property").to_numpy()
+    return draws.reshape(len(ids), -1, len(PROPERTIES))

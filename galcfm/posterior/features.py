@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from galcfm.posterior.bands import BandStatistics, is_seen
-from galcfm.posterior.inputs import ModelError, Observation
+from galcfm.posterior.inputs import ModelError, Observation, require_rows
 from galcfm.properties import BANDS
 from galcfm.survey import require_booleans
 
@@ -137,11 +137,7 @@ class ModelFeatures:
         remedy = "remove these galaxies"
         if self.missing_bands:
             seen = is_seen(magnitudes, errors)
-            if not seen.any(axis=1).all():
-                raise ModelError(
-                    f"row {int(np.argmin(seen.any(axis=1)))}: no band is measured "
-                    f"({(~seen.any(axis=1)).sum()} such rows): {remedy}"
-                )
+            require_rows(seen.any(axis=1), "no band is measured")
             filled, limits = bands.fill(magnitudes, errors)
             blocks = [photometric_features(filled, self.kind, redshift=redshift)]
             blocks += [] if errors is None else [bands.error_excess(magnitudes, errors)]
@@ -151,12 +147,8 @@ class ModelFeatures:
             raw = photometric_features(
                 magnitudes, self.kind, redshift=redshift, magnitude_errors=errors
             )
-        bad = ~np.isfinite(raw).all(axis=1)
-        if bad.any():
-            raise ModelError(
-                f"row {int(np.flatnonzero(bad)[0])}: a magnitude or redshift is not finite, or a "
-                f"magnitude error not positive ({bad.sum()} such rows): {remedy}"
-            )
+        wrong = "a magnitude or redshift is not finite, or a magnitude error not positive"
+        require_rows(np.isfinite(raw).all(axis=1), wrong, remedy)
         return raw
 
     def measured(self, raw: np.ndarray) -> np.ndarray:

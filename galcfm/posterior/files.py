@@ -5,6 +5,7 @@ Arrays are written as safetensors and the description as JSON: nothing is unpick
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 
 from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
-from galcfm.posterior.inputs import ModelError
+from galcfm.posterior.inputs import ModelError, usable_device
 from galcfm.posterior.training_range import RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
-__all__ = ["read_model", "require_own_model", "write_model"]
+__all__ = ["load", "require_own_model", "save"]
 
-SCHEMA_VERSION = 1
+MADE_BY = {"schema_version": 1, "properties": list(PROPERTY_NAMES), "bands": list(BANDS)}
 
 
 def require_own_model(folder: Path) -> None:
@@ -43,16 +44,14 @@ def require_own_model(folder: Path) -> None:
         ("model.json", _description, "architecture"),
         ("checkpoint.pt", _checkpoint, "identity"),
     ):
-        try:
-            own = name not in present or part in read(folder / name)
         # A stranger's file may break its reader in any way.
-        except Exception:
-            own = False
-        if not own:
-            raise ModelError(
-                f"{folder / name} is damaged, or not one that galcfm wrote: move it away, or name "
-                "another folder"
-            )
+        with suppress(Exception):
+            if name not in present or part in read(folder / name):
+                continue
+        raise ModelError(
+            f"{folder / name} is damaged, or not one that galcfm wrote: move it away, or name "
+            "another folder"
+        )
 
 
 def _description(path: Path) -> dict:
@@ -63,8 +62,15 @@ def _checkpoint(path: Path) -> dict:
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
-def write_model(posterior, folder: Path | str) -> None:
-    """Write a model to a folder: `Posterior.save`."""
+def save(posterior, folder: Path | str) -> None:
+    """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`.
+
+    A model that is there is replaced once the new one is whole.
+
+    Raises:
+        ModelError: The folder holds anything but a model and its training.
+        OSError: A file cannot be written.
+    """
     folder = Path(os.path.realpath(folder))
     require_own_model(folder)
     arrays = {
@@ -72,10 +78,7 @@ def write_model(posterior, folder: Path | str) -> None:
         for part, known in posterior.ranges.items()
         for field in fields(known)
     }
-    description = {
-        "schema_version": SCHEMA_VERSION,
-        "properties": list(PROPERTY_NAMES),
-        "bands": list(BANDS),
+    description = MADE_BY | {
         "architecture": posterior.architecture,
         "metadata": posterior.metadata,
         "provenance": provenance(),
@@ -90,57 +93,49 @@ def write_model(posterior, folder: Path | str) -> None:
         write_json(described, description)
 
 
-def read_model(cls, folder: Path | str):
-    """Read the model of a folder, on the CPU: `Posterior.load`, whose class is `cls`."""
+def load(cls, folder: Path | str, device: str | torch.device | None = None):
+    """Read a model.
+
+    Arguments:
+        folder: Folder that `save` wrote.
+        device: Device to compute on; by default `default_device()`. Results come back to the CPU in
+            any case.
+
+    Raises:
+        ModelError: A file is missing, not whole or of another schema, or the weights are of
+            another architecture than `model.json` says.
+    """
+    device = usable_device(device)
     folder = Path(folder)
     for name in ("model.json", "model.safetensors"):
         if not (folder / name).exists():
             raise ModelError(
-                f"{folder / name} is missing: no model there; notebook 02_training makes one"
+                f"{folder / name} is missing: this is no model; notebook 02_training makes one"
             )
-    description = _checked_description(folder / "model.json")
     try:
+        description = _description(folder / "model.json")
+        made_by = {name: description[name] for name in ("schema_version", "properties", "bands")}
+        if made_by != MADE_BY:
+            raise ModelError(
+                f"{folder / 'model.json'} is a model of {made_by}, not of {MADE_BY}: train the "
+                "model again"
+            )
         posterior = cls(**description["architecture"])
         posterior.load_state_dict(load_file(folder / "model.safetensors"))
+        posterior.metadata = description["metadata"]
         if (folder / "range.safetensors").exists():
             parts: dict[str, dict] = {}
             for name, array in load_arrays(folder / "range.safetensors").items():
                 part, _, field = name.partition(".")
                 parts.setdefault(part, {})[field] = array
-            posterior.ranges = {
-                part: (RangeOfBands if "training" in found else TrainingRange)(**found)
-                for part, found in parts.items()
-            }
-    except SafetensorError as error:
+            for part, found in parts.items():
+                kind = RangeOfBands if "training" in found else TrainingRange
+                posterior.ranges[part] = kind(**found)
+    except ModelError:
+        raise
+    except (ValueError, TypeError, LookupError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"the weights in {folder} are not whole ({error}): fetch or train the model again"
+            f"the files in {folder} are not whole, or do not belong together: fetch or train the "
+            f"model again ({error!r})"
         ) from error
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"{folder / 'model.safetensors'} and the architecture in model.json do not "
-            f"belong together: train the model again ({error})"
-        ) from error
-    posterior.metadata = description["metadata"]
-    return posterior
-
-
-def _checked_description(path: Path) -> dict:
-    try:
-        description = _description(path)
-        found = description.get("schema_version")
-        made_of = [description[name] for name in ("properties", "bands")] if found else []
-    except (ValueError, AttributeError, KeyError) as error:
-        raise ModelError(
-            f"{path} is not one that galcfm wrote, or not whole: fetch or train the model again"
-        ) from error
-    if found != SCHEMA_VERSION:
-        raise ModelError(
-            f"{path} has schema version {found}, this galcfm reads {SCHEMA_VERSION}: train the "
-            "model again"
-        )
-    if made_of != [list(PROPERTY_NAMES), list(BANDS)]:
-        raise ModelError(
-            f"{path} is a model of {made_of[0]} from {made_of[1]}, not of {list(PROPERTY_NAMES)} "
-            f"from {list(BANDS)}"
-        )
-    return description
+    return posterior.to(device).eval()

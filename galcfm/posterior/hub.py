@@ -9,48 +9,72 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment  # PyTorch brings it
+import yaml
 
-from galcfm.metrics import coverage
 from galcfm.posterior.inputs import ModelError
 from galcfm.properties import BANDS, PROPERTIES
+from galcfm.survey import Survey
 from galcfm.survey.cards import BIBTEX, TAGS, library
 
-__all__ = ["download", "measure", "model_card", "push", "write_card"]
+__all__ = ["from_hub", "measure", "model_card", "push_to_hub", "write_card"]
 
 FILES = ("model.json", "model.safetensors", "range.safetensors")
 CARD = Path(__file__).with_name("model_card.md")
 LEVELS = (0.5, 0.68, 0.95)
 
 
-def push(posterior, name: str, test, private: bool, message: str, options: dict) -> str:
-    """Write a model and its card to the Hub: `Posterior.push_to_hub`."""
+def push_to_hub(
+    posterior,
+    name: str,
+    *,
+    test: Survey | None = None,
+    private: bool = False,
+    message: str = "A model of galcfm",
+    **options,
+) -> str:
+    """Write the model and its card to the Hugging Face Hub, and return the commit's address.
+
+    Arguments:
+        name: Name on the Hub, `"owner/name"`; made if it is not there.
+        test: Galaxies that the model was not trained on, to measure the calibration that the card
+            states; without them, it says that none was measured, or what was before.
+        private: Whether a new one can be seen by its owner alone.
+        message: Message of the commit.
+        options: Options of `huggingface_hub.HfApi`, e.g. `token`.
+
+    Raises:
+        ModelError: The Hub cannot be reached, or refuses.
+    """
     hub = library("huggingface_hub", ModelError)
-    api = hub.HfApi(**options)
     if test is not None:
         posterior.metadata["evaluation"] = measure(posterior, test)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _in_a_sentence(f"{name} cannot be published"):
         posterior.save(folder)
         write_card(posterior, folder, name)
         files = [hub.CommitOperationAdd(path.name, path) for path in sorted(Path(folder).iterdir())]
-        with _in_a_sentence(f"{name} cannot be published"):
-            api.create_repo(name, private=private, exist_ok=True)
-            # One commit: no one ever reads the weights of one model with the words of another.
-            found = api.create_commit(name, files, commit_message=message)
-    return str(found.commit_url)
+        api = hub.HfApi(**options)
+        api.create_repo(name, private=private, exist_ok=True)
+        # One commit: no one ever reads the weights of one model with the words of another.
+        return str(api.create_commit(name, files, commit_message=message).commit_url)
 
 
-def download(name: str, revision: str | None, options: dict) -> str:
-    """Return the folder of a model that was fetched from the Hub: `Posterior.from_hub`."""
-    hub = library("huggingface_hub", ModelError)
+def from_hub(cls, name: str, *, revision: str | None = None, device=None, **options):
+    """Read a model from the Hugging Face Hub; nothing that is downloaded is executed.
+
+    Arguments:
+        name: Name on the Hub, `"owner/name"`.
+        revision: Branch, tag or commit; by default the newest. Name one in what you publish.
+        device: Device to compute on, as `load` takes it.
+        options: Options of `huggingface_hub.snapshot_download`, e.g. `token`, `cache_dir` or
+            `local_files_only`.
+
+    Raises:
+        ModelError: There is no such model, the Hub cannot be reached, or see `load`.
+    """
+    hub, options = library("huggingface_hub", ModelError), options | {"revision": revision}
     with _in_a_sentence(f"{name} cannot be loaded"):
-        folder = hub.snapshot_download(
-            name, revision=revision, allow_patterns=list(FILES), **options
-        )
-    missing = [file for file in FILES[:2] if not (Path(folder) / file).exists()]
-    if missing:
-        raise ModelError(f"{name} on the Hub lacks {', '.join(missing)}: it is no model of galcfm")
-    return folder
+        folder = hub.snapshot_download(name, allow_patterns=list(FILES), **options)
+    return cls.load(folder, device)
 
 
 @contextmanager
@@ -93,6 +117,8 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
         log_prob = posterior.log_prob_from(survey.properties, condition, steps).double()
         density["log_prob"] = round(float(log_prob.mean()), 3)
         density["log_prob_error"] = round(float(log_prob.std()) / len(survey) ** 0.5, 3)
+    from galcfm.metrics import coverage
+
     shares = coverage(samples.numpy(), survey.properties, LEVELS)
     return {
         "survey": name,
@@ -122,73 +148,43 @@ def model_card(posterior, name: str) -> str:
     Returns:
         Markdown with a head of YAML.
     """
+    from jinja2 import Environment  # PyTorch brings it
+
     known, short = posterior.metadata, name.rpartition("/")[2]
     found = known.get("evaluation")
+    gaps = ", some of which may be missing" * posterior.missing_bands
+    inputs = {
+        f"ugriz magnitudes{gaps}": posterior.features.kind != "none",
+        "their errors": posterior.use_magnitude_errors,
+        "the redshift": posterior.use_redshift,
+        "a gri cutout": posterior.uses_images,
+    }
+    arguments = {
+        "magnitudes": True,
+        "images": posterior.uses_images,
+        "redshift=redshift": posterior.use_redshift,
+        "magnitude_errors=errors": posterior.use_magnitude_errors,
+    }
     environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    template = environment.from_string(CARD.read_text(encoding="utf-8"))
-    return template.render(
-        facts=_facts(short, found).to_yaml(line_break="\n"),
+    environment.filters["yaml"] = lambda text: yaml.safe_dump(text, width=1000).split("\n")[0]
+    return environment.from_string(CARD.read_text(encoding="utf-8")).render(
+        model=posterior,
         short=short,
         source=f'from_hub("{name}")' if "/" in name else f'load("data/published/models/{name}")',
-        inputs=_inputs(posterior),
-        arguments=_arguments(posterior),
+        inputs=[text for text, is_used in inputs.items() if is_used],
+        arguments=[text for text, is_used in arguments.items() if is_used],
         bands=", ".join(BANDS),
-        model=posterior,
         population=zip(PROPERTIES, posterior.property_mean, posterior.property_std, strict=True),
         found=found,
+        worst=_largest_departure(found) if found else None,
         settings=posterior.architecture | known.get("settings", {}),
         made=", ".join(f"`{known[k]}`" for k in ("command", "date") if k in known),
+        tags=TAGS,
         bibtex=BIBTEX,
     )
 
 
-def _inputs(posterior) -> str:
-    magnitudes = "ugriz magnitudes" + ", some of which may be missing" * posterior.missing_bands
-    seen = [magnitudes] * (posterior.features.kind != "none")
-    seen += ["their errors"] * posterior.use_magnitude_errors
-    seen += ["the redshift"] * posterior.use_redshift
-    seen += ["a gri cutout"] * posterior.uses_images
-    return " and ".join([*([", ".join(seen[:-1])] if seen[1:] else []), *seen[-1:]]) or "nothing"
-
-
-def _arguments(posterior) -> str:
-    return ", ".join(
-        ["magnitudes"]
-        + ["images"] * posterior.uses_images
-        + ["redshift=redshift"] * posterior.use_redshift
-        + ["magnitude_errors=errors"] * posterior.use_magnitude_errors
-    )
-
-
-def _facts(name: str, found: dict | None):
-    """Return what the Hub itself reads of a card."""
-    hub = library("huggingface_hub", ModelError)
-    numbers = []
-    if found is not None:
-        off = np.array(list(found["coverage"].values())) - found["levels"]
-        numbers.append(
-            ("coverage", "largest departure of a coverage from its level", round(abs(off).max(), 3))
-        )
-        if "log_prob" in found:
-            numbers.insert(
-                0, ("log_prob", "mean log-density of the truth [nat]", found["log_prob"])
-            )
-    results = [
-        hub.EvalResult(
-            task_type="tabular-regression",
-            task_name="posterior inference",
-            dataset_type="galcfm",
-            dataset_name=found["survey"],
-            metric_type=kind,
-            metric_name=label,
-            metric_value=float(value),
-        )
-        for kind, label, value in numbers
-    ]
-    return hub.ModelCardData(
-        license="bsd-3-clause",
-        library_name="galcfm",
-        pipeline_tag="tabular-regression",
-        tags=TAGS,
-        **({"model_name": name, "eval_results": results} if results else {}),
-    )
+def _largest_departure(found: dict) -> float:
+    """Return the largest difference of a coverage from its level."""
+    shares = np.array(list(found["coverage"].values()))
+    return round(float(np.abs(shares - found["levels"]).max()), 3)

@@ -23,6 +23,23 @@ class ModelError(ValueError):
     """A model that cannot be loaded or cannot take this input, with the remedy."""
 
 
+def require_rows(good: np.ndarray, what: str, remedy: str = "remove these galaxies") -> None:
+    """Refuse galaxies of which something is wrong.
+
+    Arguments:
+        good: Whether a galaxy can be used, shape `(n,)`.
+        what: What is wrong with the others, for the message.
+        remedy: What to do.
+
+    Raises:
+        ModelError: A galaxy cannot be used; the message gives the first row and how many there are.
+    """
+    if not np.all(good):
+        raise ModelError(
+            f"row {int(np.argmin(good))}: {what} ({np.sum(~good)} such rows): {remedy}"
+        )
+
+
 @dataclass(frozen=True)
 class Observation:
     """What was observed of some galaxies, as arrays of NumPy, PyTorch or pandas.
@@ -221,12 +238,9 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
     density = plain_numbers("density", density, (None, len(redshift)))
     if len(redshift) < 2 or not (np.diff(redshift) > 0).all():
         raise ModelError("redshift does not ascend: a grid of at least two points is needed")
-    bad = ~(np.isfinite(density) & (density >= 0)).all(1) | ~(density.sum(1) > 0)
-    if bad.any():
-        raise ModelError(
-            f"row {int(np.flatnonzero(bad)[0])}: a density is negative, not finite or zero "
-            f"everywhere ({bad.sum()} such rows): correct p(z), or remove these galaxies"
-        )
+    good = np.isfinite(density).all(1) & (density >= 0).all(1) & (density.sum(1) > 0)
+    wrong = "a density is negative, not finite or zero everywhere"
+    require_rows(good, wrong, "correct p(z), or remove these galaxies")
     step, found = np.diff(redshift), np.empty((len(density), n))
     for row, p in enumerate(density):
         total = np.concatenate([[0], np.cumsum((p[1:] + p[:-1]) / 2 * step)])

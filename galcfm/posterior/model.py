@@ -1,16 +1,16 @@
 """A trained model: from magnitudes and images to posteriors in physical units."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from galcfm.flow import ConditionalFlow, block_rows
 from galcfm.networks import ImageEncoder, VelocityNetwork
-from galcfm.posterior import files
+from galcfm.posterior import files, hub, training_range
 from galcfm.posterior.bands import BandStatistics
 from galcfm.posterior.features import ModelFeatures, Standardisation
 from galcfm.posterior.inputs import (
@@ -19,10 +19,10 @@ from galcfm.posterior.inputs import (
     galaxy_seeds,
     plain_images,
     plain_numbers,
-    usable_device,
+    require_rows,
     whole_number,
 )
-from galcfm.posterior.training_range import LEVEL, RangeOfBands, TrainingRange, reference_rows
+from galcfm.posterior.training_range import RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
@@ -133,11 +133,12 @@ class Posterior(nn.Module):
         """The standardisation of the properties."""
         return Standardisation(self.property_mean, self.property_std)
 
-    def _band_statistics(self) -> BandStatistics | None:
+    @property
+    def band_statistics(self) -> BandStatistics | None:
+        """What is usual in the training split, for a model of missing bands."""
         if not self.missing_bands:
             return None
-        fitted = (self.magnitude_mean, self.magnitude_covariance, self.usual_errors)
-        return BandStatistics(*(values.numpy() for values in fitted))
+        return BandStatistics(*(getattr(self, f.name).numpy() for f in fields(BandStatistics)))
 
     def observe(self, survey: Survey) -> Observation:
         """Return what the model uses of a survey; without errors, a limit is a missing band.
@@ -147,14 +148,9 @@ class Posterior(nn.Module):
         """
         magnitudes, errors = survey.measured_magnitudes, None
         if self.use_magnitude_errors:
-            missing = [name for name in MAGNITUDE_ERRORS if name not in survey.catalogue]
-            if missing:
-                raise ModelError(
-                    f"this model was trained with magnitude errors, but the catalogue of "
-                    f"{survey.name} lacks {', '.join(missing)}: add them, or use a model without"
-                )
+            shape = (len(survey), len(BANDS))
             magnitudes = survey.magnitudes
-            errors = survey.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(dtype=np.float64)
+            errors = plain_numbers(survey.name, survey.catalogue, shape, MAGNITUDE_ERRORS)
         return Observation(
             magnitudes,
             survey.images if self.uses_images else None,
@@ -168,7 +164,7 @@ class Posterior(nn.Module):
         Raises:
             ModelError: The photometry does not fit the model.
         """
-        return self.features.of(observation, self._band_statistics())
+        return self.features.of(observation, self.band_statistics)
 
     def standardised_features(self, observation: Observation) -> Tensor:
         """Return the photometric features f_phot, standardised, float32 `(n, f)` on the CPU."""
@@ -182,9 +178,8 @@ class Posterior(nn.Module):
         observation = self.observe(survey)
         if self.missing_bands:
             bands = BandStatistics.fit(observation.magnitudes, observation.magnitude_errors)
-            self.magnitude_mean.copy_(torch.from_numpy(bands.mean))
-            self.magnitude_covariance.copy_(torch.from_numpy(bands.covariance))
-            self.usual_errors.copy_(torch.from_numpy(bands.usual_errors))
+            for name, values in vars(bands).items():
+                getattr(self, name).copy_(torch.from_numpy(values))
         for scale, values in (
             (self.feature_scale, self.raw_features(observation)),
             (self.property_scale, survey.properties),
@@ -310,9 +305,8 @@ class Posterior(nn.Module):
         self, condition, object_id, n_samples: int, steps: int, seed: int
     ) -> tuple[Tensor, Tensor]:
         """Return samples as `sample_from`, and their exact log-density `(n, n_samples)` [nat]."""
-        seeds = galaxy_seeds(object_id, seed)
         x_1, log_prob = self.flow.sample_with_log_prob(
-            condition.to(self.device), n_samples, steps, seeds=seeds
+            condition.to(self.device), n_samples, steps, seeds=galaxy_seeds(object_id, seed)
         )
         return self.property_scale.invert(x_1), log_prob - self.property_scale.log_volume
 
@@ -343,20 +337,16 @@ class Posterior(nn.Module):
         several = np.ndim(theta) == 3
         shape = (len(condition), *[None] * several, len(PROPERTIES))
         theta = plain_numbers("theta", theta, shape, PROPERTY_NAMES)
-        bad = ~np.isfinite(theta)
-        if bad.any():
-            raise ModelError(
-                f"theta is {theta[bad][0]} in row {np.argwhere(bad)[0][0]}: remove these galaxies"
-            )
+        finite = np.isfinite(theta).all(axis=tuple(range(1, theta.ndim)))
+        require_rows(finite, "theta is not finite")
         return self.log_prob_from(theta, condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
         """Return log-densities as `log_prob`, of conditions `(n, c)` or `(n, k, c)`."""
         if condition.ndim == 3:
             k = condition.shape[1]
-            each = self.log_prob_from(
-                np.repeat(np.asarray(theta), k, 0), condition.flatten(0, 1), steps
-            )
+            theta = np.repeat(np.asarray(theta), k, 0)
+            each = self.log_prob_from(theta, condition.flatten(0, 1), steps)
             return each.unflatten(0, (-1, k)).logsumexp(1) - np.log(k)
         x_1 = self.property_scale.apply(theta)
         log_prob = self.flow.log_prob(x_1, condition.to(self.device), steps)
@@ -400,148 +390,12 @@ class Posterior(nn.Module):
         attrs = {"steps": steps, "seed": seed, "survey": Path(survey.name).name}
         return Draws.of(samples.numpy(), survey.object_id, flags, attrs)
 
-    # Out of range
+    # The range of the training, files and the Hub
 
-    def fit_range(self, training: Survey, held_out: Survey) -> None:
-        """Remember where training galaxies lie, so that `out_of_range` can compare others.
-
-        Arguments:
-            training: Galaxies of the training split.
-            held_out: Similar galaxies that were not trained on, usually the validation split.
-        """
-        known, others = (
-            self._parts(self.encode_survey(survey.select(reference_rows(len(survey)))))
-            for survey in (training, held_out)
-        )
-        self.ranges = {
-            part: RangeOfBands(known[part], others[part])
-            if self.missing_bands and part == "photometry"
-            else TrainingRange.fit(known[part], others[part])
-            for part in known
-        }
-
-    def out_of_range(
-        self, magnitudes, images=None, *, redshift=None, magnitude_errors=None, level: float = LEVEL
-    ) -> pd.DataFrame:
-        """Return how unlike the training galaxies each galaxy is, in photometry and in its image.
-
-        Photometry means all photometric features of the model, redshift and magnitude errors
-        included where it uses them, and of bands those that are measured; an image is compared by
-        what the encoder makes of it. Outside the range of its training a model extrapolates, and
-        its posteriors mean little.
-
-        Arguments:
-            magnitudes, images, redshift, magnitude_errors: As `encode` takes them.
-            level: Share of galaxies like those of the training set that may be flagged.
-
-        Returns:
-            One row per galaxy: `photometry_p`, the share of held-out galaxies that lie at least as
-            far out; `photometry_outside`, the flag; for an image model also `image_p` and
-            `image_outside`.
-
-        Raises:
-            ModelError: The input does not fit the model, or the model knows no range.
-        """
-        if np.ndim(redshift) == 2:
-            raise ModelError("redshift has several values a galaxy: give one, e.g. the median")
-        if not self.ranges:
-            raise ModelError("this model does not know its training range: train it again")
-        observation = Observation(magnitudes, images, redshift, magnitude_errors)
-        return self.out_of_range_from(self.encode_observation(observation), level)
-
-    def out_of_range_from(self, condition: Tensor, level: float = LEVEL) -> pd.DataFrame:
-        """Return what `out_of_range` does, for conditions `(n, c)`."""
-        columns = {}
-        for part, features in self._parts(condition).items():
-            if part in self.ranges:
-                share = self.ranges[part].share_farther(features)
-                outside = self.ranges[part].is_outside(share, level)
-                columns |= {f"{part}_p": share, f"{part}_outside": outside}
-        return pd.DataFrame(columns)
-
-    def _parts(self, condition: Tensor) -> dict[str, np.ndarray]:
-        """The parts of the condition `[f_img, f_phot]` that are not empty."""
-        n_image = condition.shape[1] - len(self.features)
-        parts = {
-            "photometry": condition[:, n_image:].numpy(),
-            "image": condition[:, :n_image].numpy(),
-        }
-        if self.missing_bands:
-            raw = parts["photometry"] * self.feature_std.numpy() + self.feature_mean.numpy()
-            parts["photometry"] = self.features.measured(raw)
-        return {part: x for part, x in parts.items() if x.shape[1]}
-
-    # On disk and on the Hub
-
-    def save(self, folder: Path | str) -> None:
-        """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`.
-
-        A model that is there is replaced once the new one is whole.
-
-        Raises:
-            ModelError: The folder holds anything but a model and its training.
-            OSError: A file cannot be written.
-        """
-        files.write_model(self, folder)
-
-    @classmethod
-    def load(cls, folder: Path | str, device: str | torch.device | None = None) -> "Posterior":
-        """Read a model.
-
-        Arguments:
-            folder: Folder that `save` wrote.
-            device: Device to compute on; by default `default_device()`. Results come back to the
-                CPU in any case.
-
-        Raises:
-            ModelError: A file is missing, of another schema, or the weights are of another
-                architecture than `model.json` says.
-        """
-        device = usable_device(device)
-        return files.read_model(cls, folder).to(device).eval()
-
-    @classmethod
-    def from_hub(
-        cls, name: str, *, revision: str | None = None, device=None, **options
-    ) -> "Posterior":
-        """Read a model from the Hugging Face Hub; nothing that is downloaded is executed.
-
-        Arguments:
-            name: Name on the Hub, `"owner/name"`.
-            revision: Branch, tag or commit; by default the newest. Name one in what you publish.
-            device: Device to compute on, as `load` takes it.
-            options: Options of `huggingface_hub.snapshot_download`, e.g. `token`, `cache_dir` or
-                `local_files_only`.
-
-        Raises:
-            ModelError: There is no such model, the Hub cannot be reached, or see `load`.
-        """
-        from galcfm.posterior import hub
-
-        return cls.load(hub.download(name, revision, options), device)
-
-    def push_to_hub(
-        self,
-        name: str,
-        *,
-        test: Survey | None = None,
-        private: bool = False,
-        message: str = "A model of galcfm",
-        **options,
-    ) -> str:
-        """Write the model and its card to the Hugging Face Hub, and return the commit's address.
-
-        Arguments:
-            name: Name on the Hub, `"owner/name"`; made if it is not there.
-            test: Galaxies that it was not trained on, to measure the calibration that the card
-                states; without them, it says that none was measured, or what was before.
-            private: Whether a new one can be seen by its owner alone.
-            message: Message of the commit.
-            options: Options of `huggingface_hub.HfApi`, e.g. `token`.
-
-        Raises:
-            ModelError: The Hub cannot be reached, or refuses.
-        """
-        from galcfm.posterior import hub
-
-        return hub.push(self, name, test, private, message, options)
+    fit_range = training_range.fit_range
+    out_of_range = training_range.out_of_range
+    out_of_range_from = training_range.out_of_range_from
+    save = files.save
+    load = classmethod(files.load)
+    push_to_hub = hub.push_to_hub
+    from_hub = classmethod(hub.from_hub)

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers
-from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers, require_rows
+from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES
 from galcfm.survey import Survey
 
 __all__ = ["MagnitudeModel", "check_photometry"]
@@ -100,17 +100,16 @@ class MagnitudeModel:
         n, n_draws, _ = samples.shape
         if self.uses_redshift != (redshift is not None):
             raise ModelError(
-                "this model of magnitudes was fitted "
-                + ("with redshifts: give them" if self.uses_redshift else "without redshifts: ")
-                + ("" if self.uses_redshift else "leave them out, or fit with use_redshift=True")
+                "this model of magnitudes was fitted with redshifts: give them"
+                if self.uses_redshift
+                else "this model of magnitudes was fitted without redshifts: leave them out, or "
+                "fit with use_redshift=True"
             )
         if redshift is not None:
-            redshift = plain_numbers("redshift", redshift, (n,))
-            redshift = np.repeat(redshift, n_draws)
+            redshift = np.repeat(plain_numbers("redshift", redshift, (n,)), n_draws)
         theta = _inputs(samples.reshape(-1, len(PROPERTIES)), redshift)
-        if not np.isfinite(theta).all():
-            row = int(np.flatnonzero(~np.isfinite(theta).all(1))[0]) // max(n_draws, 1)
-            raise ModelError(f"row {row}: a property or redshift is not finite, or z not positive")
+        good = np.isfinite(theta).all(axis=1).reshape(n, n_draws).all(axis=1)
+        require_rows(good, "a property or redshift is not finite, or z not positive")
         points = (theta - self.centre) / self.spread
         k = min(N_NEIGHBOURS, len(self.points) // 2)
         _, near = cKDTree(self.points).query(points, k)
@@ -171,19 +170,9 @@ def check_photometry(
     Raises:
         ModelError: posteriors and survey hold different galaxies, or the draws are too few.
     """
-    ids = posteriors["object_id"].to_numpy().astype(str)
-    if len(ids) != len(survey) or (ids != survey.object_id.astype(str)).any():
-        raise ModelError(
-            f"{survey.name} and the posteriors hold different galaxies, or the same in another "
-            "order: give the survey that was inferred"
-        )
-    samples = np.stack(
-        [
-            posteriors[name].transpose("object_id", ...).to_numpy().reshape(len(ids), -1)
-            for name in PROPERTY_NAMES
-        ],
-        axis=-1,
-    )
+    from galcfm.posterior.draws import draws_of
+
+    samples = draws_of(posteriors, survey)
     if samples.shape[1] < 1 / LEVEL or n_draws < 1 / LEVEL:
         raise ModelError(
             f"{min(samples.shape[1], n_draws)} draws a galaxy are too few to say that one in "
@@ -191,6 +180,7 @@ def check_photometry(
         )
     chosen = np.linspace(0, samples.shape[1] - 1, min(n_draws, samples.shape[1])).astype(int)
     redshift = survey.redshift if model.uses_redshift else None
+    ids = survey.object_id.astype(str)
     replicated = model.replicate(samples[:, chosen], redshift, object_id=ids, seed=seed)
     observed = survey.measured_magnitudes
     residuals = observed - np.median(replicated, axis=1)

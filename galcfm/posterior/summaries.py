@@ -12,10 +12,17 @@ import numpy as np
 
 from galcfm.paths import replacing
 from galcfm.posterior.inputs import ModelError
-from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES, Property
+from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES, Property
 from galcfm.survey import Survey
 
-__all__ = ["SUMMARY_FORMATS", "column_of", "save_summaries", "summarise"]
+__all__ = [
+    "STATISTICS",
+    "SUMMARY_FORMATS",
+    "column_of",
+    "save_summaries",
+    "statistics_of",
+    "summarise",
+]
 
 SUMMARY_FORMATS = {
     ".fits": "fits",
@@ -31,17 +38,57 @@ UCDS = {
     "dn4000": "spect.index",
     "a_v": "phys.absorption;em.opt.V",
 }
-STATISTICS = ("mean", "median", "p16", "p84", "std")
+# Words and UCD of each statistic of a property.
+STATISTICS = {
+    "mean": ("mean", "{};stat.mean"),
+    "median": ("median", "{};stat.median"),
+    "p16": ("16th percentile", "stat.percentile;{}"),
+    "p84": ("84th percentile", "stat.percentile;{}"),
+    "std": ("standard deviation", "stat.stdev;{}"),
+}
+# Unit, description and UCD of what a survey knows of a galaxy. The vocabulary's bands are
+# Johnson's and Cousins's: g is B there and i is I; z has none.
+GIVEN = {
+    "ra": ("deg", "right ascension", "pos.eq.ra;meta.main"),
+    "dec": ("deg", "declination", "pos.eq.dec;meta.main"),
+    "redshift": (None, "redshift as given", "src.redshift"),
+}
+for _band, _part in zip(BANDS, (".U", ".B", ".R", ".I", ""), strict=True):
+    _text = f"AB magnitude in {_band}, Galactic extinction removed, as given"
+    GIVEN[f"mag_{_band}"] = ("mag", _text, f"phot.mag;em.opt{_part}")
+
+
+def statistics_of(draws: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the `STATISTICS` of draws `(..., S, 5)` by name, each `(..., 5)`."""
+    p16, median, p84 = np.quantile(draws, (0.16, 0.5, 0.84), axis=-2)
+    mean, std = draws.mean(axis=-2), draws.std(axis=-2, ddof=1)
+    return {"mean": mean, "median": median, "p16": p16, "p84": p84, "std": std}
+
+
+def column_of(known: Property, statistic: str) -> tuple[str | None, str, str]:
+    """Return unit, description and UCD of a column `PROPERTY_STATISTIC`.
+
+    Arguments:
+        known: The property.
+        statistic: One of `STATISTICS`.
+    """
+    scale, _, of = known.unit.partition("(")
+    # Headers of FITS take ASCII alone.
+    meaning = known.description.replace("Å", "Angstrom").replace("ν", "nu")
+    meaning += f" (log10 in {of.rstrip(')')})" if of else ""
+    words, ucd = STATISTICS[statistic]
+    unit = None if scale == "1" else scale
+    return unit, f"posterior {words}: {meaning}", ucd.format(UCDS[known.name])
 
 
 def summarise(posteriors, survey: Survey | None = None):
-    """Mean, median, 16th and 84th percentile, standard deviation and correlations of each galaxy.
+    """Return mean, median, 16th and 84th percentile, standard deviation and correlations.
 
     The covariance of two properties is their correlation times both standard deviations.
 
     Arguments:
-        posteriors: the `xarray.Dataset` of `Posterior.infer`, or read by `load_posteriors`.
-        survey: the same galaxies, whose positions, redshifts and magnitudes then stand beside.
+        posteriors: The `xarray.Dataset` of `Posterior.infer`, or read by `load_posteriors`.
+        survey: The same galaxies, whose positions, redshifts and magnitudes then stand beside.
 
     Returns:
         `astropy.table.Table` with `object_id`; `PROPERTY_mean`, `_median`, `_p16`, `_p84`, `_std`
@@ -51,100 +98,43 @@ def summarise(posteriors, survey: Survey | None = None):
         (`column.meta["ucd"]`), those with a unit their unit; logarithms are in dex.
 
     Raises:
-        ModelError: posteriors and survey hold different galaxies, or another order.
+        ModelError: Posteriors and survey hold different galaxies, or another order.
     """
     from astropy.table import Column, Table
 
-    told = {key: str(posteriors.attrs.get(key, "")) for key in ("survey", "seed", "steps")}
-    table = Table(meta={"CREATOR": "galcfm"} | {key.upper(): told[key] for key in told})
+    from galcfm.posterior.draws import draws_of
 
-    def add(name, values, description, ucd, unit=None):
-        column = Column(values, name, unit=unit, description=description, meta={"ucd": ucd})
-        table.add_column(column)
+    draws = draws_of(posteriors, survey).astype(np.float64)
+    told = {key.upper(): str(posteriors.attrs.get(key, "")) for key in ("survey", "seed", "steps")}
+    table = Table(meta={"CREATOR": "galcfm"} | told | {"N_DRAWS": draws.shape[1]})
+
+    def add(name, values, unit, description, ucd):
+        table[name] = Column(values, unit=unit, description=description, meta={"ucd": ucd})
 
     object_id = posteriors["object_id"].to_numpy().astype(str)
-    add("object_id", object_id, "identifier of the galaxy", "meta.id;meta.main")
-    if survey is not None:
-        _add_survey(add, object_id, survey)
-    draws = {
-        name: posteriors[name].transpose("object_id", ...).to_numpy().reshape(len(object_id), -1)
-        for name in PROPERTY_NAMES
-    }
-    table.meta["N_DRAWS"] = draws[PROPERTY_NAMES[0]].shape[1]
-    for known in PROPERTIES:
-        _add_property(add, known, draws[known.name].astype(np.float64))
-    for one, other in combinations(PROPERTIES, 2):
-        x, y = (draws[p.name] - draws[p.name].mean(1, keepdims=True) for p in (one, other))
-        norm = np.sqrt((x**2).sum(1) * (y**2).sum(1))
-        correlation = np.divide((x * y).sum(1), norm, out=np.full(len(x), np.nan), where=norm > 0)
-        add(
-            f"corr_{one.name}_{other.name}",
-            correlation,
-            f"posterior correlation of {one.name} and {other.name}",
-            f"stat.correlation;{UCDS[one.name].split(';')[0]};{UCDS[other.name].split(';')[0]}",
-        )
-    outside = np.zeros(len(object_id), bool)
+    add("object_id", object_id, None, "identifier of the galaxy", "meta.id;meta.main")
+    for name, described in GIVEN.items() if survey is not None else ():
+        add(name, survey.catalogue[name].to_numpy(np.float64), *described)
+    statistics = statistics_of(draws)
+    for k, known in enumerate(PROPERTIES):
+        for statistic, values in statistics.items():
+            add(f"{known.name}_{statistic}", values[:, k], *column_of(known, statistic))
+    with np.errstate(invalid="ignore"):
+        correlations = np.array([np.corrcoef(of_one, rowvar=False) for of_one in draws])
+    for i, j in combinations(range(len(PROPERTIES)), 2):
+        one, other = PROPERTY_NAMES[i], PROPERTY_NAMES[j]
+        text = f"posterior correlation of {one} and {other}"
+        ucd = ";".join(["stat.correlation", *(UCDS[name].split(";")[0] for name in (one, other))])
+        add(f"corr_{one}_{other}", correlations[:, i, j], None, text, ucd)
     parts = [part for part in ("photometry", "image") if f"{part}_p" in posteriors.coords]
     for part in parts:
-        share = posteriors[f"{part}_p"].to_numpy()
         text = f"share of held-out training galaxies at least as unusual in {part}"
-        add(f"{part}_p", share, text, "stat.probability")
-        outside |= posteriors[f"{part}_outside"].to_numpy().astype(bool)
+        add(f"{part}_p", posteriors[f"{part}_p"].to_numpy(), None, text, "stat.probability")
     if parts:
+        outside = np.any([posteriors[f"{part}_outside"] for part in parts], axis=0)
         text = "the model extrapolates: unlike the galaxies that it was trained on"
-        add("outside_range", outside, text, "meta.code.qual")
+        add("outside_range", outside, None, text, "meta.code.qual")
     return table
-
-
-def _add_survey(add, object_id, survey: Survey) -> None:
-    if len(survey) != len(object_id) or (survey.object_id.astype(str) != object_id).any():
-        raise ModelError(
-            f"{survey.name} and the posteriors hold different galaxies, or the same in another "
-            "order: give the survey that was inferred"
-        )
-    catalogue = survey.catalogue
-    for name, text, ucd, unit in (
-        ("ra", "right ascension", "pos.eq.ra;meta.main", "deg"),
-        ("dec", "declination", "pos.eq.dec;meta.main", "deg"),
-        ("redshift", "redshift as given", "src.redshift", None),
-    ):
-        add(name, catalogue[name].to_numpy(np.float64), text, ucd, unit)
-    for band, name in zip(BANDS, MAGNITUDES, strict=True):
-        text = f"AB magnitude in {band}, Galactic extinction removed, as given"
-        # The vocabulary's bands are Johnson's and Cousins's: i is I there, z has none.
-        ucd = "phot.mag;em.opt" + (f".{band.upper()}" if band != "z" else "")
-        ucd = ucd.replace(".G", ".B")
-        add(name, catalogue[name].to_numpy(np.float64), text, ucd, "mag")
-
-
-def column_of(known: Property, statistic: str) -> tuple[str | None, str, str]:
-    """Unit, description and UCD of a column `PROPERTY_STATISTIC`.
-
-    Arguments:
-        known: the property.
-        statistic: of `STATISTICS`.
-    """
-    scale, _, of = known.unit.partition("(")
-    # Headers of FITS take ASCII alone.
-    meaning = known.description.replace("Å", "Angstrom").replace("ν", "nu")
-    meaning += f" (log10 in {of.rstrip(')')})" if of else ""
-    words = {"p16": "16th percentile", "p84": "84th percentile", "std": "standard deviation"}
-    ucd = UCDS[known.name]
-    ucds = {"mean": f"{ucd};stat.mean", "median": f"{ucd};stat.median", "std": f"stat.stdev;{ucd}"}
-    return (
-        None if scale == "1" else scale,
-        f"posterior {words.get(statistic, statistic)}: {meaning}",
-        ucds.get(statistic, f"stat.percentile;{ucd}"),
-    )
-
-
-def _add_property(add, known: Property, draws: np.ndarray) -> None:
-    """Columns of one property, of its draws `(n, S)`."""
-    low, median, high = np.percentile(draws, [16, 50, 84], axis=1)
-    values = (draws.mean(1), median, low, high, draws.std(1, ddof=1))
-    for statistic, column in zip(STATISTICS, values, strict=True):
-        unit, text, ucd = column_of(known, statistic)
-        add(f"{known.name}_{statistic}", column, text, ucd, unit)
 
 
 def save_summaries(table, path: Path | str) -> None:
@@ -202,5 +192,4 @@ def _is_own(path: Path) -> bool:
         names = set(Table.read(path, format=SUMMARY_FORMATS[path.suffix.lower()]).colnames)
     needed = {f"{name}_{statistic}" for name in PROPERTY_NAMES for statistic in STATISTICS}
     needed |= {"object_id", *(f"corr_{a}_{b}" for a, b in combinations(PROPERTY_NAMES, 2))}
-    more = {"ra", "dec", "redshift", *MAGNITUDES, "photometry_p", "image_p", "outside_range"}
-    return needed <= names <= needed | more
+    return needed <= names <= needed | {*GIVEN, "photometry_p", "image_p", "outside_range"}

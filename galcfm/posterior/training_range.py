@@ -6,10 +6,15 @@ galaxies; held-out galaxies say how unusual the result is.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy.spatial import cKDTree
+from torch import Tensor
+
+from galcfm.posterior.inputs import ModelError, Observation
+from galcfm.survey import Survey
 
 LEVEL = 0.01  # share of galaxies like those of the training set that is flagged
 N_NEIGHBOURS = 20
@@ -94,50 +99,42 @@ class TrainingRange:
         return share_farther <= max(level, 1 / (1 + len(self.held_out)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RangeOfBands:
     """Ranges of galaxies of which bands are missing: each is compared by what is measured of it.
 
-    A galaxy without u is held against the training galaxies as they are without u, and so is a
-    share `LEVEL` of those like them flagged, whatever they lack.
+    A galaxy without u is compared with the training galaxies as they are without u. So the share
+    `LEVEL` of galaxies like those is flagged, whatever they lack.
 
     Arguments:
-        training: measured features of training galaxies, NaN where there is none, `(m, f)`.
-        held_out: the same of held-out galaxies, `(h, f)`.
+        training: Measured features of training galaxies, NaN where there is none, `(m, f)`.
+        held_out: The same of held-out galaxies, `(h, f)`.
     """
 
     training: np.ndarray
     held_out: np.ndarray
-
-    @cached_property
-    def _known(self) -> dict[bytes, TrainingRange | None]:
-        return {}
-
-    def _range(self, measured: np.ndarray) -> TrainingRange | None:
-        """The range in these features, `(f,)`, unless too few training galaxies have them."""
-        key = measured.tobytes()
-        if key not in self._known:
-            training, held_out = (
-                x[~np.isnan(x[:, measured]).any(1)][:, measured]
-                for x in (self.training, self.held_out)
-            )
-            enough = len(training) > 1 and len(held_out) > 0
-            self._known[key] = TrainingRange.fit(training, held_out) if enough else None
-        return self._known[key]
 
     def share_farther(self, features: np.ndarray) -> np.ndarray:
         """As `TrainingRange.share_farther`; 0 where no training galaxies have the same bands."""
         shares = np.zeros(len(features))
         measured = ~np.isnan(features)
         for pattern in np.unique(measured, axis=0):
-            rows, known = (measured == pattern).all(1), self._range(pattern)
+            rows, known = (measured == pattern).all(1), _range_in(self, tuple(pattern))
             if known is not None:
                 shares[rows] = known.share_farther(features[rows][:, pattern])
         return shares
 
-    def is_outside(self, share_farther: np.ndarray, level: float = LEVEL) -> np.ndarray:
-        """As `TrainingRange.is_outside`."""
-        return share_farther <= max(level, 1 / (1 + len(self.held_out)))
+    is_outside = TrainingRange.is_outside
+
+
+@lru_cache(maxsize=64)
+def _range_in(known: RangeOfBands, measured: tuple[bool, ...]) -> TrainingRange | None:
+    """Return the range in some features, unless too few training galaxies have all of them."""
+    columns = np.flatnonzero(measured)
+    training, held_out = (
+        x[~np.isnan(x[:, columns]).any(1)][:, columns] for x in (known.training, known.held_out)
+    )
+    return TrainingRange.fit(training, held_out) if len(training) > 1 and len(held_out) else None
 
 
 def reference_rows(n: int) -> np.ndarray:
@@ -149,3 +146,79 @@ def _neighbours(tree: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarra
     """Distance to the kth nearest of `tree (m, d)`, `(n,)`, and which the k are, `(n, k)`."""
     distances, rows = cKDTree(tree).query(points, range(1, 1 + min(k, len(tree))), workers=-1)
     return distances[:, -1], rows
+
+
+def fit_range(posterior, training: Survey, held_out: Survey) -> None:
+    """Remember where training galaxies lie, so that `out_of_range` can compare others.
+
+    Arguments:
+        training: Galaxies of the training split.
+        held_out: Similar galaxies that were not trained on, usually the validation split.
+    """
+    known, others = (
+        _parts(posterior, posterior.encode_survey(survey.select(reference_rows(len(survey)))))
+        for survey in (training, held_out)
+    )
+    posterior.ranges = {
+        part: RangeOfBands(known[part], others[part])
+        if posterior.missing_bands and part == "photometry"
+        else TrainingRange.fit(known[part], others[part])
+        for part in known
+    }
+
+
+def out_of_range(
+    posterior,
+    magnitudes,
+    images=None,
+    *,
+    redshift=None,
+    magnitude_errors=None,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """Return how unlike the training galaxies each galaxy is, in photometry and in its image.
+
+    Photometry means all photometric features of the model, redshift and magnitude errors
+    included where it uses them, and of bands those that are measured; an image is compared by
+    what the encoder makes of it. Outside the range of its training a model extrapolates, and
+    its posteriors mean little.
+
+    Arguments:
+        magnitudes, images, redshift, magnitude_errors: As `encode` takes them.
+        level: Share of galaxies like those of the training set that may be flagged.
+
+    Returns:
+        One row per galaxy: `photometry_p`, the share of held-out galaxies that lie at least as
+        far out; `photometry_outside`, the flag; for an image model also `image_p` and
+        `image_outside`.
+
+    Raises:
+        ModelError: The input does not fit the model, or the model knows no range.
+    """
+    if np.ndim(redshift) == 2:
+        raise ModelError("redshift has several values a galaxy: give one, e.g. the median")
+    if not posterior.ranges:
+        raise ModelError("this model does not know its training range: train it again")
+    observation = Observation(magnitudes, images, redshift, magnitude_errors)
+    return out_of_range_from(posterior, posterior.encode_observation(observation), level)
+
+
+def out_of_range_from(posterior, condition: Tensor, level: float = LEVEL) -> pd.DataFrame:
+    """Return what `out_of_range` does, for conditions `(n, c)`."""
+    columns = {}
+    for part, features in _parts(posterior, condition).items():
+        if part in posterior.ranges:
+            share = posterior.ranges[part].share_farther(features)
+            outside = posterior.ranges[part].is_outside(share, level)
+            columns |= {f"{part}_p": share, f"{part}_outside": outside}
+    return pd.DataFrame(columns)
+
+
+def _parts(posterior, condition: Tensor) -> dict[str, np.ndarray]:
+    """The parts of the condition `[f_img, f_phot]` that are not empty."""
+    n_image = condition.shape[1] - len(posterior.features)
+    parts = {"photometry": condition[:, n_image:].numpy(), "image": condition[:, :n_image].numpy()}
+    if posterior.missing_bands:
+        raw = parts["photometry"] * posterior.feature_std.numpy() + posterior.feature_mean.numpy()
+        parts["photometry"] = posterior.features.measured(raw)
+    return {part: x for part, x in parts.items() if x.shape[1]}

@@ -157,17 +157,19 @@ def test_the_covariance_leaves_gaps_out():
     rng = np.random.default_rng(2)
     magnitudes = rng.multivariate_normal(MEAN, np.eye(5) + 0.5, 4000)
     whole = BandStatistics.fit(magnitudes, None)
-    np.testing.assert_allclose(whole.mean, magnitudes.mean(0))
-    np.testing.assert_allclose(whole.covariance, np.cov(magnitudes.T, bias=True), rtol=1e-8)
+    np.testing.assert_allclose(whole.magnitude_mean, magnitudes.mean(0))
+    np.testing.assert_allclose(
+        whole.magnitude_covariance, np.cov(magnitudes.T, bias=True), rtol=1e-8
+    )
     magnitudes[rng.random(magnitudes.shape) < 0.2] = np.nan
     gaps = BandStatistics.fit(magnitudes, None)
-    np.testing.assert_allclose(gaps.mean, whole.mean, atol=0.05)
-    np.testing.assert_allclose(gaps.covariance, whole.covariance, atol=0.1)
+    np.testing.assert_allclose(gaps.magnitude_mean, whole.magnitude_mean, atol=0.05)
+    np.testing.assert_allclose(gaps.magnitude_covariance, whole.magnitude_covariance, atol=0.1)
     magnitudes[:, 2] = np.nan
     none = BandStatistics.fit(magnitudes, None)
-    assert none.mean[2] == 0
-    assert none.covariance[2, 2] == pytest.approx(1)
-    np.testing.assert_allclose(none.covariance[2, [0, 1, 3, 4]], 0, atol=1e-12)
+    assert none.magnitude_mean[2] == 0
+    assert none.magnitude_covariance[2, 2] == pytest.approx(1)
+    np.testing.assert_allclose(none.magnitude_covariance[2, [0, 1, 3, 4]], 0, atol=1e-12)
 
 
 @given(st.integers(0, 10_000))

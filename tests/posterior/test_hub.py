@@ -126,7 +126,7 @@ def test_what_cannot_be_loaded_is_refused_in_a_sentence(
 
 def test_what_is_no_model_is_refused(hub, published, options):
     del hub.commits[f"models/{NAME}"][-1]["model.safetensors"]
-    with pytest.raises(ModelError, match=r"lacks model\.safetensors: it is no model"):
+    with pytest.raises(ModelError, match=r"model\.safetensors is missing: this is no model"):
         Posterior.from_hub(NAME, **options)
 
 
