@@ -173,7 +173,9 @@ def chosen(names: Sequence[str], known: Sequence[str], what: str = "rows") -> li
     """
     unknown = [str(name) for name in names if name not in known]
     if unknown:
-        raise RunError(f"{what}: {', '.join(unknown)} unknown, choose from {', '.join(known)}")
+        raise RunError(
+            f"there is no {', '.join(unknown)} among the {what}: choose from {', '.join(known)}"
+        )
     return [name for name in known if name in names or not names]
 
 

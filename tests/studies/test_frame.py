@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galcfm.runs import RunError
+from galcfm.runs import RunError, parameter_defaults
+from studies import (
+    other_instruments,
+    other_populations,
+    picture_worth,
+    training_seeds,
+    what_matters,
+)
 from studies.frame import ModelPlan, Plan, Study, Trainings, chosen, over_trainings, paired_gain
 
 STUDY = Study("toy", "13_what_matters")
@@ -31,10 +38,26 @@ def test_a_plan_takes_a_notebooks_parameters():
     assert recipe.photometry_max_epochs == 2
 
 
+@pytest.mark.parametrize(
+    ("study", "plan", "parameter"),
+    [
+        (what_matters.STUDY, what_matters.Plan, None),
+        (other_populations.STUDY, other_populations.Plan, "populations"),
+        (other_instruments.STUDY, picture_worth.Plan, "instruments"),
+        (picture_worth.STUDY, picture_worth.Plan, None),
+        (training_seeds.STUDY, training_seeds.Plan, "training_seeds"),
+    ],
+)
+def test_what_is_published_has_the_sizes_of_the_notebook(study, plan, parameter):
+    defaults = parameter_defaults(study.notebook)
+    plan = plan.of(defaults if parameter is None else defaults[parameter])
+    assert study.read().content["key"] == study.key(plan.settings)
+
+
 def test_rows_are_chosen_by_name():
     assert chosen([], ["a", "b"]) == ["a", "b"]
     assert chosen(["b", "a"], ["a", "b", "c"]) == ["a", "b"]
-    with pytest.raises(RunError, match="axes: d unknown, choose from a, b"):
+    with pytest.raises(RunError, match="no d among the axes: choose from a, b"):
         chosen(["d", "a"], ["a", "b"], "axes")
 
 
