@@ -33,7 +33,8 @@
 # `variants` name, at the sizes given below, and shows these instead; a later call
 # adds points and seeds to those that are there. For example, `papermill
 # notebooks/13_what_matters.ipynb out.ipynb -p results made -p n_galaxies 2000 -y
-# "axes: [pixels]"` takes some minutes on two cores, `-y "points: [pixels/16]"` one.
+# "axes: [pixels]"` takes about ten minutes on two cores, and `-y "points:
+# [pixels/16]"` one. Several processes may run it at once and share the work.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -371,8 +372,8 @@ if len(rmse) == 2:
     print(part.map("{:+.1%}".format))
 
 # %% [markdown]
-# **A variant of your own.** Give the velocity network half its width. Where does
-# it go, and what runs it?
+# **A variant of your own.** Give the velocity network half its width. Which
+# command trains it?
 #
 # <details><summary>Answer</summary>
 #

@@ -39,7 +39,8 @@
 # below and shows these instead; a later call adds rows and seeds to those that
 # are there. For example, `papermill notebooks/16_what_a_picture_is_worth.ipynb
 # out.ipynb -p results made -p n_galaxies 2000 -y "rows: [old, all]" -y "seeds:
-# [1]"` takes a few minutes on two cores.
+# [1]"` takes a few minutes on two cores. Several processes may run it at once and
+# share the work.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss

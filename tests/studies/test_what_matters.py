@@ -163,5 +163,7 @@ def test_points_are_chosen_by_axis_or_by_name(capsys):
         "sigma/0.0",
     ]
     assert "not made: galaxies/1500, as there are 1,180 galaxies" in capsys.readouterr().out
-    with pytest.raises(RunError, match="there is no axis colour, point pixels/17: the axes are"):
-        wanted(whole, ["colour"], ["pixels/17"])
+    with pytest.raises(RunError, match="there is no colour among the axes: choose from inputs"):
+        wanted(whole, ["colour"])
+    with pytest.raises(RunError, match="there is no pixels/17 among the points"):
+        wanted(whole, ["pixels"], ["pixels/17"])

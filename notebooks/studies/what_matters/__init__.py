@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from galcfm.runs import RunError
-from studies.frame import Result, Study, SurveyPlan
+from studies.frame import Result, Study, SurveyPlan, chosen
 from studies.what_matters.axes import AXES, OWN, PICTURES, REFERENCE, Point, points_with
 from studies.what_matters.shown import gains, table
 
@@ -78,24 +77,17 @@ def wanted(
         RunError: An axis or a point is unknown.
     """
     known = points_with(variants)
-    unknown = [f"axis {name}" for name in axes if name not in AXES]
-    unknown += [f"point {name}" for name in points if name not in known]
-    if unknown:
-        raise RunError(
-            f"there is no {', '.join(unknown)}: the axes are {', '.join(AXES)}, the points "
-            f"{', '.join(known)}"
-        )
+    for names, there, what in ((axes, AXES, "axes"), (points, known, "points")):
+        chosen(names, list(there), what)
     everything = not (axes or points or variants)
-    of_all = {OWN, *(AXES if everything else axes)}
+    taken = {"reference", OWN, *(AXES if everything else axes)}
     judged = plan.n_galaxies * (plan.validation_fraction + plan.test_fraction)
-    names = []
-    for name, point in known.items():
-        if name != "reference" and name not in points and name.split("/")[0] not in of_all:
-            continue
-        if point.n_train > (there := (point.n_galaxies or plan.n_galaxies) - judged):
+    names = [name for name in known if name in points or name.split("/")[0] in taken]
+    for name in tuple(names):
+        there = (known[name].n_galaxies or plan.n_galaxies) - judged
+        if known[name].n_train > there:
             print(f"not made: {name}, as there are {there:,.0f} galaxies to train on")
-            continue
-        names.append(name)
+            names.remove(name)
     return names
 
 
