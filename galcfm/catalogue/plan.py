@@ -23,7 +23,13 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.provenance import array_digest, code_digest, digest
 from galcfm.survey import SurveyError
 from galcfm.survey.images import PIXEL_SCALE
-from galcfm.survey.intake import LABELS, check_declared, choose_columns, read_columns, require_extinction
+from galcfm.survey.intake import (
+    LABELS,
+    check_declared,
+    choose_columns,
+    read_columns,
+    require_extinction,
+)
 from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit, declared_unit
 from galcfm.survey.tables import SourceTable
 
