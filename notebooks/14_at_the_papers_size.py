@@ -37,7 +37,8 @@
 #
 # ```bash
 # papermill notebooks/14_at_the_papers_size.ipynb out.ipynb -p results made \
-#     -p recipe quick -p n_galaxies 2000 -p max_epochs 3 -p n_test 100 -p steps 24
+#     -p recipe quick -p n_galaxies 2000 -p max_epochs 3 -p n_test 100 \
+#     -p steps 24 -p product_size 1024
 # ```
 
 # %% tags=["parameters", "hide-input"]

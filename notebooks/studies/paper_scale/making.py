@@ -187,12 +187,16 @@ def device_name() -> dict[str, str]:
 def sample(models: dict[str, Posterior], test: Survey, plan: Plan, work: Path) -> dict:
     """Draw the posteriors of the test galaxies, keep them in `work`, and measure the speed."""
     notes = work / "sampling.json"
-    done = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
+    settings = {"n_samples": plan.n_samples, "steps": plan.steps}
+    if notes.exists():
+        done = json.loads(notes.read_text(encoding="utf-8"))
+    else:
+        peak = product_peak(default_device(), plan.product_size)
+        done = settings | {"product_tflops": peak / 1e12}
     for name, model in models.items():
         drawn = work / f"posteriors_{name}.nc"
         if drawn.exists() and done.get(name, {}).get("weights") == model.weights_digest:
             continue
-        settings = {"n_samples": plan.n_samples, "steps": plan.steps}
         # What a first call alone does is not timed, nor is the encoding.
         model.infer(test.select(range(2)), n_samples=4, steps=1, progress=False)
         encoding, _ = timed(model.encode_survey, test)
@@ -205,8 +209,7 @@ def sample(models: dict[str, Posterior], test: Survey, plan: Plan, work: Path) -
             "one_galaxy_seconds": one_galaxy,
             "encoding_galaxies_per_second": len(test) / encoding,
         }
-        peak = product_peak(default_device(), plan.product_size)
-        write_json(notes, done := done | settings | {"product_tflops": peak / 1e12})
+        write_json(notes, done)
     return done | device_name()
 
 
