@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
@@ -19,8 +20,6 @@ from galcfm.figures.style import (
 )
 from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.properties import PROPERTIES
-
-__all__ = ["departure_table", "departures", "rank_bands", "variant_gains", "variant_table"]
 
 # Without units: panels are wide enough for no more.
 SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
@@ -73,28 +72,22 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
     rows = values[models[0]].index
     figure = new_figure(10, 1.6 + 0.26 * len(rows), source)
     grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    colours = ListedColormap(["#f2f2f2", "#fdd49e", "#fc8d59", "#b30000"])
+    colours = ListedColormap(["#f2f2f2", "#fee0b6", "#fdae61", "#b30000"])
     norm = BoundaryNorm([0, 1, 1.5, 2, 3], colours.N)
-    for axes, model in zip(grid, models, strict=True):
-        table = values[model]
-        shown = axes.imshow(table, cmap=colours, norm=norm, aspect="auto")
-        for i, j in np.ndindex(table.shape):
-            value = table.iloc[i, j]
-            look = {"color": "white" if value > 2 else "black", "fontsize": 9}
-            look["fontweight"] = "bold" if value > 1 else "normal"
-            axes.text(j, i, f"{value:.1f}", ha="center", va="center", **look)
-        names = [SHORT[name].replace("all: ", "") for name in table]
-        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
-        axes.set_title(TITLES[model], fontsize=10)
-        axes.tick_params(length=0)
-    names = {"log_stellar_mass": SHORT["log_stellar_mass"], "redshift": "$z$", "mag_r": "$r$"}
+    words = {"log_stellar_mass": SHORT["log_stellar_mass"], "redshift": "$z$", "mag_r": "$r$"}
     last = max(number for _, number in rows)
     labels = [
-        names[column] + {1: ": lowest", last: ": highest"}.get(number, f": {number} of {last}")
+        words[column] + {1: ": lowest", last: ": highest"}.get(number, f": {number} of {last}")
         for column, number in rows
     ]
-    grid[0].set_yticks(range(len(rows)), labels)
-    bar = figure.colorbar(shown, ax=list(grid), pad=0.01, fraction=0.04)
+    for axes, model in zip(grid, models, strict=True):
+        names = [SHORT[name].replace("all: ", "") for name in values[model]]
+        table = values[model].set_axis(names, axis=1).set_axis(labels)
+        sns.heatmap(table, ax=axes, cmap=colours, norm=norm, annot=True, fmt=".1f", cbar=False)
+        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right")
+        axes.set_title(TITLES[model], fontsize=10)
+        axes.tick_params(length=0)
+    bar = figure.colorbar(grid[0].collections[0], ax=list(grid), pad=0.01, fraction=0.04)
     bar.set_label("deviation [half-widths of the band]")
     return figure
 

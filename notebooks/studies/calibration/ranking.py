@@ -29,8 +29,6 @@ from studies.calibration.ranks import (
 from studies.calibration.variants import VARIANTS, members_of
 from studies.frame import kept_catalogue, models_digest, survey_of_run, write_table
 
-__all__ = ["add_variants", "make", "rank_galaxies"]
-
 COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
 MASS = PROPERTY_NAMES.index("log_stellar_mass")
 DRAWS_AGAINST_PRIOR = 8
@@ -80,13 +78,7 @@ def rank_galaxies(
             here = [condition[rows] for condition in conditions]
             draws, log_prob = _draw(models, here, survey.object_id[rows], n_draws, steps, seed)
             at_truth, at_smoothed = (
-                _mean_log_prob(
-                    [
-                        m.log_prob_from(theta[rows], c, steps)
-                        for m, c in zip(models, here, strict=True)
-                    ]
-                )
-                for theta in (truth, smoothed)
+                _log_prob(models, theta[rows], here, steps) for theta in (truth, smoothed)
             )
             prior_at_draws = prior.log_prob_from(draws[:, some], nothing[rows], steps).numpy()
             scaled = (x / scale for x in (draws, truth[rows], references[rows]))
@@ -109,7 +101,7 @@ def _draw(models, conditions, object_id, n_draws, steps, seed) -> tuple[np.ndarr
     """Return draws `(m, S, 5)` from the mean of the models' densities, and its log `(m, S)`."""
     if len(models) == 1:
         x, log_prob = models[0].sample_with_log_prob(conditions[0], object_id, n_draws, steps, seed)
-        return x.numpy(), _mean_log_prob([log_prob])
+        return x.numpy(), log_prob.double().numpy()
     each = torch.stack(
         [
             model.sample_from(condition, object_id, n_draws, steps, seed + k)
@@ -117,24 +109,19 @@ def _draw(models, conditions, object_id, n_draws, steps, seed) -> tuple[np.ndarr
         ]
     )
     # The member of each draw depends on galaxy and seed alone, as the noise does.
-    member = torch.tensor(
-        np.stack(
-            [
-                np.random.default_rng([int(own), 1]).integers(len(models), size=n_draws)
-                for own in galaxy_seeds(object_id, seed)
-            ]
-        )
-    )
-    x = each.take_along_dim(member[None, ..., None], 0)[0]
-    log_prob = [
-        model.log_prob_from(x, condition, steps)
+    generators = (np.random.default_rng([int(own), 1]) for own in galaxy_seeds(object_id, seed))
+    member = np.stack([rng.integers(len(models), size=n_draws) for rng in generators])
+    x = each.take_along_dim(torch.tensor(member)[None, ..., None], 0)[0]
+    return x.numpy(), _log_prob(models, x, conditions, steps)
+
+
+def _log_prob(models, theta, conditions, steps) -> np.ndarray:
+    """Return the logarithm of the mean of the models' densities."""
+    each = [
+        model.log_prob_from(theta, condition, steps)
         for model, condition in zip(models, conditions, strict=True)
     ]
-    return x.numpy(), _mean_log_prob(log_prob)
-
-
-def _mean_log_prob(log_prob: list[torch.Tensor]) -> np.ndarray:
-    return (torch.stack(log_prob).double().logsumexp(0) - np.log(len(log_prob))).numpy()
+    return (torch.stack(each).double().logsumexp(0) - np.log(len(each))).numpy()
 
 
 def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=True) -> None:

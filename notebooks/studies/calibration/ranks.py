@@ -9,21 +9,6 @@ import pandas as pd
 from galcfm.properties import PROPERTY_NAMES
 from studies.frame import chosen
 
-__all__ = [
-    "QUANTITIES",
-    "band",
-    "compare_variants",
-    "covariates_under",
-    "departure",
-    "departures",
-    "deviations",
-    "hpd_ranks",
-    "rank_shares",
-    "ranks_under",
-    "reference_points",
-    "tarp_ranks",
-]
-
 QUANTITIES = ("hpd", "tarp", *PROPERTY_NAMES)
 CONFIDENCE = 0.95
 

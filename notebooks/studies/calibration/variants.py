@@ -11,8 +11,6 @@ from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
 from studies.frame import kept_catalogue
 
-__all__ = ["VARIANTS", "Variant", "members_of"]
-
 TRAINING_SEED = 607  # of galaxies that variants train on instead of the run's
 
 

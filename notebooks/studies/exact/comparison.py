@@ -20,8 +20,6 @@ from studies.exact.stages import Stages
 from studies.exact.summary import summarise
 from studies.frame import write_table
 
-__all__ = ["classifier_accuracy", "compare", "make"]
-
 STEPS = 50  # Runge-Kutta steps of the flows
 N_SHOWN = 4  # galaxies whose draws are kept
 
@@ -119,8 +117,6 @@ def _of_sampler(runs: list[ExactPosterior], theta: np.ndarray, sigma: np.ndarray
     for number, run in enumerate(runs):
         row[f"exact_run_{number}"] = run.log_prob(theta, sigma)
         row[f"effective_{number}"] = run.effective_size
-        mean, _ = run.moments()
-        row |= {f"{p}_mean_{number}": m for p, m in zip(PROPERTY_NAMES, mean, strict=True)}
     for j, (p, mean, std) in enumerate(zip(PROPERTY_NAMES, *whole.moments(), strict=True)):
         row |= {f"{p}_mean": mean, f"{p}_std": std}
         row[f"{p}_exact"] = whole.log_prob(theta, columns=[j])

@@ -12,8 +12,6 @@ from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_
 from galcfm.figures.tables.words import mean_and_error
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
-__all__ = ["check_table", "gap_table", "gaps", "information_bars", "information_table", "marginals"]
-
 LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": ("#009E73", "dashed")}
 
 
@@ -96,7 +94,7 @@ def gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) -> Figur
 
 @styled
 def information_bars(
-    information: Mapping[str, Mapping], label: str, *, ceiling: str | None = None, source: str
+    information: Mapping[str, Mapping], label: str, *, ceiling: str, source: str
 ) -> Figure:
     """Draw information about one property by different methods, as bars with their errors.
 
@@ -106,31 +104,23 @@ def information_bars(
         ceiling: Name of the method that is drawn as a line because no other can pass it.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    bars = {name: value for name, value in information.items() if name != ceiling}
+    bars = pd.DataFrame(information).T.drop(ceiling)
     figure = new_figure(7, 1.0 + 0.4 * len(bars), source)
     axes = figure.subplots()
-    rows = np.arange(len(bars))[::-1]
+    colours = [LIGHT if "exact" in name else COLOURS["photometry"] for name in bars.index]
     axes.barh(
-        rows,
-        [value["mean"] for value in bars.values()],
-        xerr=[2 * value["standard_error"] for value in bars.values()],
-        color=[
-            COLOURS["image"] if "image" in name
-            else LIGHT if "exact" in name
-            else COLOURS["photometry"]
-            for name in bars
-        ],
+        bars.index,
+        bars["mean"],
+        xerr=2 * bars["standard_error"],
+        color=colours,
         error_kw={"capsize": 3, "ecolor": COLOURS["truth"]},
         height=0.65,
-    )  # fmt: skip
-    if ceiling:
-        axes.axvline(information[ceiling]["mean"], color=COLOURS["truth"], ls="dashed", lw=1.2)
-        axes.annotate(
-            ceiling, (information[ceiling]["mean"], 1), (-4, 3), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="right", va="bottom", fontsize=9,
-        )  # fmt: skip
+    )
+    axes.invert_yaxis()
+    most = information[ceiling]["mean"]
+    axes.axvline(most, color=COLOURS["truth"], ls="dashed", lw=1.2)
+    axes.text(most, 1.02, ceiling, transform=axes.get_xaxis_transform(), ha="right", fontsize=9)
     axes.axvline(0, color=COLOURS["truth"], lw=1)
-    axes.set_yticks(rows, list(bars))
     axes.set_xlabel(f"information on {label} [nat] ± 2 standard errors")
     axes.grid(axis="x", alpha=0.25)
     return figure

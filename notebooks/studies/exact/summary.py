@@ -31,40 +31,28 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
     Returns:
         Means in nat with standard errors by bootstrap over galaxies.
     """
-    # A run is half of the particles, and the only half that shares no ancestors with the other.
-    halves = table[["exact_run_0", "exact_run_1"]].mean(axis=1)
-    brute = table[table["brute_effective"] >= BRUTE_FORCE]
-    z = []
-    for name in PROPERTY_NAMES:
-        error = brute[f"{name}_std"] * np.sqrt(
-            1 / brute["brute_effective"] + 1 / (brute["effective_0"] + brute["effective_1"])
-        )
-        z.append((brute[f"{name}_brute"] - brute[f"{name}_mean"]) / error)
-    z = np.array(z)
+    exact, runs = table["exact"], table.filter(regex="^exact_run_")
+    effective = table.filter(regex="^effective_")
+    # The logarithm of a mean is too low by an amount that falls as one over the number of
+    # particles; runs share no ancestors with each other.
+    halving = exact - runs.mean(axis=1)
+    extrapolated = exact + halving / (runs.shape[1] - 1)
+    between = runs["exact_run_0"] - runs["exact_run_1"]
     result = {
         "n_galaxies": len(table),
         "log_density": {name: _mean(table[name]) for name in ("exact", *MODELS)},
-        "gap": {name: _mean(table["exact"] - table[name]) for name in MODELS},
-        # The logarithm of a mean is too low by an amount that halves with twice the particles.
-        "extrapolated_gap": {
-            name: _mean(2 * table["exact"] - halves - table[name]) for name in MODELS
-        },
+        "gap": {name: _mean(exact - table[name]) for name in MODELS},
+        "extrapolated_gap": {name: _mean(extrapolated - table[name]) for name in MODELS},
         "finite_data": _mean(table["many"] - table["book"]),
-        "smoothing": _mean(table["exact_unsmoothed"] - table["exact"]),
+        "smoothing": _mean(table["exact_unsmoothed"] - exact),
         "c2st": {name: _mean(table[f"c2st_{name}"]) for name in (*MODELS, "exact")},
         "sampler": {
-            "effective_size": float(table[["effective_0", "effective_1"]].mean(axis=1).median()),
-            "smallest_effective_size": float(table[["effective_0", "effective_1"]].min().min()),
-            "halving": _mean(table["exact"] - halves),
-            "between_runs": _mean(table["exact_run_0"] - table["exact_run_1"]),
-            "scatter_between_runs": float((table["exact_run_0"] - table["exact_run_1"]).std()),
-            "brute_force": {
-                "n_galaxies": len(brute),
-                "effective_size": float(brute["brute_effective"].median()) if len(brute) else None,
-                "z_mean": float(z.mean()) if z.size else None,
-                "z_std": float(z.std()) if z.size else None,
-                "log_density": _mean(brute["brute"] - brute["exact"]) if len(brute) else None,
-            },
+            "effective_size": float(effective.mean(axis=1).median()),
+            "smallest_effective_size": float(effective.min().min()),
+            "halving": _mean(halving),
+            "between_runs": _mean(between),
+            "scatter_between_runs": float(between.std()),
+            "brute_force": _brute_force(table[table["brute_effective"] >= BRUTE_FORCE]),
         },
         "properties": {},
     }
@@ -89,3 +77,22 @@ def summarise(table: pd.DataFrame, labels: np.ndarray) -> dict:
             },
         }
     return result
+
+
+def _brute_force(table: pd.DataFrame) -> dict:
+    """Return how importance sampling from the prior agrees with the exact posterior."""
+    if table.empty:
+        return {"n_galaxies": 0}
+    particles = table.filter(regex="^effective_").sum(axis=1)
+    z = [
+        (table[f"{name}_brute"] - table[f"{name}_mean"])
+        / (table[f"{name}_std"] * np.sqrt(1 / table["brute_effective"] + 1 / particles))
+        for name in PROPERTY_NAMES
+    ]
+    return {
+        "n_galaxies": len(table),
+        "effective_size": float(table["brute_effective"].median()),
+        "z_mean": float(np.mean(z)),
+        "z_std": float(np.std(z)),
+        "log_density": _mean(table["brute"] - table["exact"]),
+    }

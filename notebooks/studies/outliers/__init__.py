@@ -11,8 +11,6 @@ import pandas as pd
 from galcfm.metrics import LogDensities
 from galcfm.properties import PROPERTY_NAMES
 
-__all__ = ["degeneracy", "label_error_size", "outliers_by_variant", "shares_below_zero"]
-
 
 def shares_below_zero(densities: LogDensities) -> dict:
     r"""Return the share of truths, and of draws, that are less dense than under the prior.

@@ -19,16 +19,6 @@ from galcfm.figures.style import (
 )
 from galcfm.figures.tables.words import with_error
 
-__all__ = [
-    "degeneracies",
-    "degeneracy_table",
-    "gain_tail",
-    "kernel_table",
-    "label_error_table",
-    "label_errors",
-    "share_table",
-]
-
 
 @styled
 def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
@@ -48,8 +38,7 @@ def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
             (observed[model], {"lw": 2, "color": COLOURS[model]}, "truth"),
             (expected[model], {"lw": 1.3, "color": COLOURS["truth"], "ls": "--"}, "own draws"),
         ):
-            x = np.sort(np.ravel(values))
-            axes.step(x, np.arange(1, len(x) + 1) / len(x), label=label, **look)
+            axes.ecdf(np.ravel(values), label=label, **look)
         axes.axvline(0, color=LIGHT, lw=1)
         axes.set(
             xlabel=r"$\Delta \log p$ [nat]",

@@ -15,8 +15,6 @@ from studies.frame import models_digest
 from studies.priors import STUDY, Plan
 from studies.priors.weights import weighted_mean
 
-__all__ = ["burst_weights", "make"]
-
 N_DRAWS = 100  # per test galaxy, for posterior means
 
 

@@ -19,8 +19,6 @@ from galcfm.figures.style import (
 )
 from galcfm.figures.tables.words import with_error
 
-__all__ = ["gain_table", "other_prior"]
-
 
 @styled
 def other_prior(

@@ -16,19 +16,6 @@ import pandas as pd
 from galcfm.metrics import effective_sample_size
 from galcfm.properties import PROPERTY_NAMES
 
-__all__ = [
-    "CollapsedWeightsWarning",
-    "Reweighted",
-    "density_ratio",
-    "fitted_relation",
-    "relation_ratio",
-    "reweight",
-    "reweighted_gain",
-    "schechter_ratio",
-    "shifted_means",
-    "weighted_mean",
-]
-
 LogRatio = Callable[[np.ndarray], np.ndarray]
 # Fewer effective draws than this are too few for a mean and a width.
 FEWEST = 50
