@@ -23,9 +23,9 @@ from galcfm.figures.performance import (
 )
 from galcfm.figures.planes import dust_age, scaling_relations
 from galcfm.figures.posteriors import galaxy_corner, pathways
+from galcfm.figures.replicated import replicated_photometry
 from galcfm.figures.style import COLOURS, save
 from galcfm.figures.surveys import contact_sheet, survey_overview
-from galcfm.figures.trust import replicated_photometry
 
 __all__ = [
     "COLOURS",

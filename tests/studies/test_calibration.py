@@ -259,8 +259,17 @@ def test_variants_stand_beside_the_model_that_they_change():
     }
     assert list(ranks.compared_with(recipes, ["image_longer"])) == ["image", "image_longer"]
     assert ranks.compared_with(recipes) == recipes
-    with pytest.raises(runs.RunError, match="variants: wider unknown, choose from photometry"):
+    with pytest.raises(runs.RunError, match="no wider among the variants: choose from photometry"):
         ranks.compared_with(recipes, ["wider"])
+
+
+def test_what_is_published_has_the_sizes_of_the_notebook():
+    plan = calibration.Plan.of(runs.parameter_defaults(calibration.STUDY.notebook))
+    published = calibration.STUDY.read()
+    content, models = published.content, published.content["identity"]["models"]
+    assert content["key"] == calibration.STUDY.key(plan.settings, models)
+    assert set(content["recipes"]) == set(variants.VARIANTS)
+    assert len(published.table()) == plan.n_galaxies
 
 
 def test_a_chapter_makes_its_own_galaxies(trained, survey, tmp_path, monkeypatch):

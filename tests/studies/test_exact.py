@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal
 
 from galcfm.figures.style import LABELS
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.runs import parameter_defaults
 from galcfm.simulate import galaxies, population
 from studies import exact
 from studies.exact import comparison, figures, latents, sampler, stages
@@ -218,6 +219,11 @@ def test_another_plan_or_simulator_has_another_folder(tmp_path, monkeypatch):
     assert stages.Stages(replace(PLAN, seed=8)).folder != folder
     monkeypatch.setattr(stages, "SIMULATOR_VERSION", 0)
     assert stages.Stages(PLAN).folder != folder
+
+
+def test_what_is_published_has_the_sizes_of_the_notebook():
+    plan = exact.Plan.of(parameter_defaults(exact.STUDY.notebook))
+    assert exact.STUDY.read().content["key"] == exact.STUDY.key(plan.settings)
 
 
 def test_one_run_is_not_compared(tmp_path):

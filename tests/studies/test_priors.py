@@ -12,9 +12,10 @@ from drawn import SOURCE, all_texts, draw
 from galcfm.figures.style import LABELS
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.runs import parameter_defaults
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
-from studies import frame, priors
+from studies import calibration, frame, priors
 from studies.priors import bursts, figures, weights
 
 NOISE = 0.6
@@ -230,6 +231,13 @@ def test_fine_tuning_resumes_and_is_compared(survey, tmp_path, monkeypatch):
     assert first == second
     assert first.content["shift"] == 0.15
     assert set(first.content["bias"]) == set(PROPERTY_NAMES)
+
+
+def test_what_is_published_has_the_sizes_of_the_notebook():
+    plan = priors.Plan.of(parameter_defaults(priors.STUDY.notebook))
+    # Of the same run.
+    models = calibration.STUDY.read().content["identity"]["models"]
+    assert priors.STUDY.read().content["key"] == priors.STUDY.key(plan.settings, models)
 
 
 def test_a_prior_is_tested_on_the_property_that_it_changes():

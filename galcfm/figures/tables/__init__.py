@@ -18,7 +18,7 @@ from galcfm.figures.tables.studies import (
     methods,
 )
 from galcfm.figures.tables.surveys import relations, ties
-from galcfm.figures.tables.trust import trials
+from galcfm.figures.tables.trials import trials
 from galcfm.figures.tables.words import made_by
 
 __all__ = [

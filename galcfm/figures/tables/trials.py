@@ -9,11 +9,11 @@ __all__ = ["trials"]
 
 
 def trials(cases: Mapping[str, Callable], show: Callable = str) -> pd.DataFrame:
-    """What comes of some calls, a row a call: what was taken, or the sentence that refuses it.
+    """Return what comes of some calls, one row per call: the result, or the error message.
 
     Arguments:
-        cases: by description, the call.
-        show: what to say of a result.
+        cases: Functions by their description.
+        show: Function that returns the words for a result.
     """
     rows = {}
     for name, call in cases.items():
