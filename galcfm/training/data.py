@@ -64,7 +64,7 @@ class TrainingData:
         self.f_phot = posterior.standardised_features(self._observation).to(device)
         self.images = None
         if posterior.uses_images:
-            self.images = _binned(posterior.encoder, survey.images, device)
+            self.images = binned_images(posterior.encoder, survey.images, device)
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -84,7 +84,7 @@ class TrainingData:
         return torch.multinomial(self.weights, len(self), True, generator=generator)
 
 
-def _binned(encoder: ImageEncoder, images: np.ndarray, device: torch.device) -> Tensor:
+def binned_images(encoder: ImageEncoder, images: np.ndarray, device: torch.device) -> Tensor:
     """Return what the encoder's `bin` makes of all images, on the device."""
     block, binned = 256, None
     for start in range(0, len(images), block):

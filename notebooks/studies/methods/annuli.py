@@ -10,9 +10,9 @@ the simulator instead, before the colours are compressed.
 import numpy as np
 import pandas as pd
 
-from studies.methods.measured import MeasuredFlow
 from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE, RGB_NONLINEARITY, RGB_SCALES
+from studies.methods.measured_features import MeasuredFlow
 
 __all__ = ["RADII", "AnnulusFlow", "annulus_fluxes", "decoded"]
 

@@ -2,36 +2,39 @@
 
 A method is a class in a file of its own. Its constructor takes its settings, `fit` learns from the
 training split of a survey, stops by the validation split, and returns the method itself; `sample`
-and `log_prob` then speak of any galaxies. Nothing else is asked of it.
+and `log_prob` then give posteriors of any galaxies. Nothing else is asked of it.
 """
 
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
-import torch
+from scipy.stats import multivariate_normal
 from torch import Tensor
 
 from galcfm.flow import standard_normal
-from galcfm.posterior import galaxy_seeds
+from galcfm.posterior import galaxy_seeds, photometric_features
 from galcfm.properties import MAGNITUDE_ERRORS, PROPERTY_NAMES
 from galcfm.survey import Survey
+from galcfm.training.data import labelled_rows
 
-__all__ = ["Method", "PointMethod", "Scale", "labelled", "noise_of", "photometry"]
+__all__ = ["Method", "PointMethod", "labelled", "noise_of", "photometry"]
 
 
 class Method(ABC):
     """A way from galaxies to posteriors of their properties.
 
     Attributes:
-        properties: what it infers, in the order of its draws.
-        has_density: whether `log_prob` says something.
-        fits_each: whether the work is done galaxy by galaxy; a method of which this is true, or
-            that measures each galaxy, has `seconds_a_galaxy`, what that took in the mean.
-        n_parameters: numbers that `fit` has set.
-        training: set by `fit`: its `seconds`, and what else there is to say of it.
+        version: Raised by hand when the method gives other results for the same settings.
+        properties: Names of the properties that it infers, in the order of its draws.
+        has_density: Whether it has `log_prob`.
+        fits_each: Whether the work is done galaxy by galaxy. Such a method, and one that measures
+            each galaxy, has `seconds_a_galaxy`, the mean time that this took.
+        n_parameters: Number of parameters that `fit` has set.
+        training: Set by `fit`: its `seconds`, and what else is known of it.
     """
 
+    version = 1
     properties: tuple[str, ...] = PROPERTY_NAMES
     has_density = True
     fits_each = False
@@ -42,9 +45,9 @@ class Method(ABC):
         """Learn from a survey.
 
         Arguments:
-            survey: the whole survey; its `train` and `validation` splits alone are read.
-            folder: where a method may leave what takes long, so that it goes on after a kill.
-            progress: show bars.
+            survey: Whole survey; only its `train` and `validation` splits are read.
+            folder: Folder in which a method may keep what takes long, to resume after a kill.
+            progress: Whether bars are shown.
 
         Returns:
             The method itself.
@@ -52,33 +55,33 @@ class Method(ABC):
 
     @abstractmethod
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws of each galaxy's properties, physical units, float32 `(n_galaxies, n, d)`.
+        """Return draws of each galaxy's properties, physical units, float32 `(n_galaxies, n, d)`.
 
-        A galaxy's draws depend on `(seed, object_id)` and on itself alone.
+        A galaxy's draws depend on `(seed, object_id)` and on its data alone.
         """
 
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Log-density of what `sample` draws [nat per physical unit].
+        """Return the log-density of what `sample` draws [nat per physical unit].
 
         Arguments:
-            theta: properties, physical units, `(n, d)` or `(n, S, d)`.
-            galaxies: whose.
+            theta: Properties, physical units, `(n, d)` or `(n, S, d)`.
+            galaxies: Galaxies whose posteriors are evaluated.
 
         Returns:
             `(n,)` or `(n, S)`.
 
         Raises:
-            NotImplementedError: the method has no density.
+            NotImplementedError: The method has no density.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no density: judge its draws")
+        raise NotImplementedError(f"{type(self).__name__} has no density: evaluate its draws")
 
     def predict(self, galaxies: Survey) -> np.ndarray:
-        """A point estimate of each galaxy's properties, `(n, d)`: the mean of 256 draws."""
+        """Return a point estimate of each galaxy's properties, `(n, d)`: the mean of 256 draws."""
         return self.sample(galaxies, 256).mean(axis=1)
 
 
 class PointMethod(Method):
-    """A method that gives one value a property.
+    """A method that gives one value per property.
 
     As a posterior it is a normal distribution about that value, the same for all galaxies: its
     covariance is that of the residuals on the validation split, which were not trained on.
@@ -90,93 +93,58 @@ class PointMethod(Method):
 
     @abstractmethod
     def predict(self, galaxies: Survey) -> np.ndarray:
-        """The values, physical units, `(n, 5)`."""
+        """Return the values, physical units, `(n, 5)`."""
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Learn to predict, and how far predictions are off."""
         self.fit_point(survey, progress)
         held_out = labelled(survey, "validation")
         residual = held_out.properties - self.predict(held_out)
-        self.bias = residual.mean(axis=0)
-        self.root = np.linalg.cholesky(np.cov(residual, rowvar=False))
+        self.bias, self.covariance = residual.mean(axis=0), np.cov(residual, rowvar=False)
         return self
 
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws of the normal distribution about each prediction, `(n_galaxies, n, 5)`."""
-        middle = self.predict(galaxies) + self.bias
-        return (middle[:, None] + noise_of(galaxies, n, seed).numpy() @ self.root.T).astype("f4")
+        """Return draws of the normal distribution about each prediction, `(n_galaxies, n, 5)`."""
+        middle, root = self.predict(galaxies) + self.bias, np.linalg.cholesky(self.covariance)
+        return (middle[:, None] + noise_of(galaxies, n, seed).numpy() @ root.T).astype("f4")
 
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Log-density of that normal distribution [nat], `(n,)` or `(n, S)`."""
-        theta = np.asarray(theta, dtype=np.float64)
-        middle = self.predict(galaxies) + self.bias
-        if theta.ndim == 3:
-            middle = middle[:, None]
-        z = np.linalg.solve(self.root, (theta - middle)[..., None])[..., 0]
-        log_volume = np.log(np.diag(self.root)).sum() + 0.5 * len(self.root) * np.log(2 * np.pi)
-        return -0.5 * (z**2).sum(axis=-1) - log_volume
-
-
-class Scale:
-    """Mean and standard deviation of each column, of the training split.
-
-    Arguments:
-        values: `(n, k)`; a column that never changes is left as it is.
-    """
-
-    def __init__(self, values: np.ndarray):
-        values = np.asarray(values, dtype=np.float64)
-        std = values.std(axis=0)
-        self.mean, self.std = values.mean(axis=0), np.where(std > 0, std, 1.0)
-
-    def __call__(self, values) -> Tensor:
-        """Standardised, float32."""
-        return torch.from_numpy((np.asarray(values, np.float64) - self.mean) / self.std).float()
-
-    def back(self, x: Tensor) -> np.ndarray:
-        """Physical units of standardised values `(..., k)`, float32."""
-        return (x.double().cpu().numpy() * self.std + self.mean).astype(np.float32)
-
-    @property
-    def log_volume(self) -> float:
-        """What a log-density of standardised values exceeds one per physical unit by [nat]."""
-        return float(np.log(self.std).sum())
+        """Return the log-density of that normal distribution [nat], `(n,)` or `(n, S)`."""
+        theta, middle = np.asarray(theta, dtype=np.float64), self.predict(galaxies)
+        off = theta - (middle[:, None] if theta.ndim == 3 else middle)
+        found = multivariate_normal.logpdf(off, self.bias, self.covariance)
+        return np.reshape(found, theta.shape[:-1])
 
 
 def labelled(survey: Survey, split: str) -> Survey:
-    """The galaxies of a split that have all their labels.
+    """Return the galaxies of a split that have all their labels.
 
     Raises:
-        ValueError: there are none.
+        TrainingError: There are none.
     """
-    here = survey.catalogue["split"].to_numpy() == split
-    rows = np.flatnonzero(here & np.isfinite(survey.properties).all(axis=1))
-    if len(rows) == 0:
-        raise ValueError(f"{survey.name} has no galaxies with labels in its {split} split")
-    return survey.select(rows)
+    return survey.select(labelled_rows(survey, split))
 
 
 def photometry(
     survey: Survey, *, magnitudes: bool = True, redshift: bool = False, errors: bool = False
 ) -> np.ndarray:
-    """Photometric features of each galaxy, not standardised, `(n, f)`.
+    """Return the photometric features of each galaxy, not standardised, `(n, f)`.
 
     Arguments:
-        survey: galaxies.
-        magnitudes: r and the colours u−g, g−r, r−i, i−z.
-        redshift: the spectroscopic one.
-        errors: log10 of the errors of the five magnitudes.
+        survey: Galaxies.
+        magnitudes: Whether r and the colours u−g, g−r, r−i, i−z are among them.
+        redshift: Whether the spectroscopic redshift is.
+        errors: Whether log10 of the errors of the five magnitudes are.
     """
-    blocks = [np.empty((len(survey), 0))]
-    if magnitudes:
-        blocks += [survey.magnitudes[:, 2:3], -np.diff(survey.magnitudes)]
-    if redshift:
-        blocks.append(survey.redshift[:, None])
-    if errors:
-        blocks.append(np.log10(survey.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(np.float64)))
-    return np.concatenate(blocks, axis=1)
+    of_errors = survey.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(np.float64) if errors else None
+    return photometric_features(
+        survey.magnitudes,
+        "r_and_colours" if magnitudes else "none",
+        redshift=survey.redshift if redshift else None,
+        magnitude_errors=of_errors,
+    )
 
 
 def noise_of(galaxies: Survey, n: int, seed: int, dim: int = len(PROPERTY_NAMES)) -> Tensor:
-    """Standard normal noise `(n_galaxies, n, dim)`, of seed and `object_id` alone."""
+    """Return standard normal noise `(n_galaxies, n, dim)` that seed and `object_id` decide."""
     return standard_normal(galaxy_seeds(galaxies.object_id, seed), n, dim)

@@ -1,4 +1,4 @@
-"""Gradient boosting on magnitudes and colours: the cheap method that none should lose to.
+"""Gradient boosting on magnitudes and colours: a baseline that any method should beat.
 
 The intervals are split-conformal (Lei et al. 2018, JASA 113, 1094): as wide as the residuals of
 galaxies that were not trained on, they cover as often as they say, whatever the model.
@@ -8,18 +8,18 @@ import time
 
 import numpy as np
 
-from studies.methods.base import PointMethod, labelled, photometry
 from galcfm.survey import Survey
+from studies.methods.base import PointMethod, labelled, photometry
 
 __all__ = ["Boosting", "conformal_width"]
 
 
 def conformal_width(residuals: np.ndarray, level: float) -> np.ndarray:
-    """Half width of split-conformal intervals.
+    """Return the half width of split-conformal intervals.
 
     Arguments:
-        residuals: of galaxies that were not trained on, `(m, d)`.
-        level: share of galaxies that are to be covered.
+        residuals: Residuals of galaxies that were not trained on, `(m, d)`.
+        level: Fraction of galaxies that are to be covered.
 
     Returns:
         The ⌈(m + 1) level⌉-th smallest of the absolute residuals, `(d,)`; infinite where m is too
@@ -31,13 +31,12 @@ def conformal_width(residuals: np.ndarray, level: float) -> np.ndarray:
 
 
 class Boosting(PointMethod):
-    """Histogram gradient boosting of scikit-learn, one model a property.
+    """Histogram gradient boosting of scikit-learn, one model per property.
 
     Arguments:
-        learning_rate, max_leaf_nodes, max_iter: of `HistGradientBoostingRegressor`, which stops
-            early by a tenth of the training split.
-        redshift, errors: whether these are seen beside magnitudes and colours.
-        seed: of that tenth.
+        learning_rate, max_leaf_nodes, max_iter: As `HistGradientBoostingRegressor` has them, which
+            stops early by a tenth of the training split.
+        seed: Seed that chooses this tenth.
     """
 
     def __init__(
@@ -46,8 +45,6 @@ class Boosting(PointMethod):
         learning_rate: float = 0.1,
         max_leaf_nodes: int = 31,
         max_iter: int = 500,
-        redshift: bool = False,
-        errors: bool = False,
         seed: int = 1,
     ):
         self.options = {
@@ -57,10 +54,9 @@ class Boosting(PointMethod):
             "early_stopping": True,
             "random_state": seed,
         }
-        self.sees = {"redshift": redshift, "errors": errors}
 
     def _features(self, survey: Survey) -> np.ndarray:
-        return np.concatenate([survey.magnitudes, photometry(survey, **self.sees)[:, 1:]], axis=1)
+        return np.concatenate([survey.magnitudes, photometry(survey)[:, 1:]], axis=1)
 
     def fit_point(self, survey: Survey, progress: bool) -> None:
         """Grow the trees."""
@@ -75,16 +71,16 @@ class Boosting(PointMethod):
         held_out = labelled(survey, "validation")
         self.residuals = held_out.properties - self.predict(held_out)
         self.training = {"seconds": round(time.monotonic() - started, 1)}
-        # Values of leaves, at most.
+        # At most as many as there are values of leaves.
         leaves = self.options["max_leaf_nodes"]
         self.n_parameters = leaves * sum(model.n_iter_ for model in self.models)
 
     def predict(self, galaxies: Survey) -> np.ndarray:
-        """The values, physical units, `(n, 5)`."""
+        """Return the values, physical units, `(n, 5)`."""
         features = self._features(galaxies)
         return np.stack([model.predict(features) for model in self.models], axis=1)
 
     def intervals(self, galaxies: Survey, level: float) -> np.ndarray:
-        """Conformal intervals of each property, lower and upper end, `(n, 5, 2)`."""
+        """Return conformal intervals of each property, lower and upper end, `(n, 5, 2)`."""
         width = conformal_width(self.residuals, level)
         return self.predict(galaxies)[..., None] + width[:, None] * np.array([-1.0, 1.0])

@@ -19,15 +19,15 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.nn import functional
 
-from studies.methods.base import Scale, labelled
-from studies.methods.descent import Descent, descend, turned
-from studies.methods.encoders import binned, make_encoder
-from studies.methods.simulated_spectra import Components, spectra_of
-from studies.methods.spline_flow import SplineFlow
 from galcfm.paths import replacing, write_json
-from galcfm.posterior import default_device
+from galcfm.posterior import Standardisation, default_device
 from galcfm.provenance import array_digest, digest
 from galcfm.survey import Survey
+from studies.methods.base import labelled
+from studies.methods.encoders import binned, make_encoder, standardised
+from studies.methods.gradient_descent import Descent, descend, turned_together
+from studies.methods.simulated_spectra import Components, spectra_of
+from studies.methods.spline_flow import SplineFlow
 
 __all__ = ["AlignedFlow", "align"]
 
@@ -75,13 +75,13 @@ def align(
         progress: show a bar.
 
     Returns:
-        As `studies.methods.descent.descend`, and `found`, the share of galaxies of the validation
-        split whose spectrum was the likeliest among 256.
+        What `descend` returns, and `found`, the fraction of galaxies of the validation split whose
+        spectrum was the likeliest among 256.
     """
-    scale, device = Scale(spectra["train"]), default_device()
+    scale, device = Standardisation.fit(spectra["train"]), default_device()
     data = {
         split: (
-            scale(spectra[split]).to(device),
+            scale.apply(spectra[split]).to(device),
             binned(encoder, labelled(survey, split)).to(device),
         )
         for split in ("train", "validation")
@@ -90,7 +90,7 @@ def align(
 
     def loss(pair, of_spectrum, pictures, generator):
         if pair.training:
-            pictures = turned(pictures, generator)
+            pictures = turned_together(pictures, generator)
         logits = pair(pictures, of_spectrum)
         own = torch.arange(len(logits), device=logits.device)
         both = [functional.cross_entropy(x, own, reduction="none") for x in (logits, logits.T)]
@@ -113,7 +113,6 @@ class AlignedFlow(SplineFlow):
             it, which is the control.
         n_components: of the spectra.
         encoder: name for `make_encoder`.
-        without: names of `galcfm.simulate.TIES` that the survey lacks.
         options: of `SplineFlow`.
     """
 
@@ -123,12 +122,10 @@ class AlignedFlow(SplineFlow):
         alignment: Descent | None = ALIGNMENT,
         n_components: int = 40,
         encoder: str = "vit",
-        without: tuple[str, ...] = (),
         **options,
     ):
         super().__init__(encoder=encoder, frozen=True, **options)
-        self.alignment, self.n_components, self.without = alignment, n_components, without
-        self.name = encoder
+        self.alignment, self.n_components, self.name = alignment, n_components, encoder
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Align the encoder, freeze it, and train the flow."""
@@ -142,18 +139,16 @@ class AlignedFlow(SplineFlow):
     def aligned_encoder(self, survey: Survey, folder: Path | None = None, progress: bool = False):
         """An encoder that is aligned with spectra, or left as it is made, and what `align` says."""
         torch.manual_seed(self.descent.seed)
-        encoder = make_encoder(self.name, **self.pixels)
         train, aligned = labelled(survey, "train"), {}
-        some = np.linspace(0, len(train) - 1, min(len(train), 2048)).astype(int)
-        encoder.standardise(torch.from_numpy(np.array(train.images[some])))
+        encoder = standardised(make_encoder(self.name, **self.pixels), train)
         if self.alignment is not None:
             # Kept, as it takes longer than the flow, which is tried several times.
-            of = [self.name, self.pixels, self.n_components, list(self.without), self.descent.seed]
+            of = [self.name, self.pixels, self.n_components, self.descent.seed]
             key = digest([*of, asdict(self.alignment), array_digest(train.magnitudes)])
             kept = None if folder is None else Path(folder) / f"encoder-{key}.safetensors"
             if kept is not None and kept.exists():
                 encoder.load_state_dict(load_file(kept))
-                aligned = json.loads(kept.with_suffix(".json").read_text())
+                aligned = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
             else:
                 spectra = self._spectra(survey, folder, progress)
                 aligned = align(encoder, survey, spectra, self.alignment, progress=progress)
@@ -165,7 +160,7 @@ class AlignedFlow(SplineFlow):
 
     def _spectra(self, survey, folder, progress) -> dict[str, np.ndarray]:
         """Compressed spectra by split, the components those of the training split."""
-        options = {"folder": folder, "without": self.without, "progress": progress}
+        options = {"folder": folder, "progress": progress}
         both = {split: labelled(survey, split) for split in ("validation", "train")}
         found = {split: spectra_of(part, **options) for split, part in both.items()}
         self.components = Components.of(found["train"], self.n_components)

@@ -9,8 +9,17 @@ from torch import Tensor, nn
 from galcfm.networks import ImageEncoder
 from galcfm.posterior import default_device
 from galcfm.survey import Survey
+from galcfm.training.data import binned_images
 
-__all__ = ["ENCODERS", "Backbone", "MaxPooled", "binned", "embedded", "make_encoder"]
+__all__ = [
+    "ENCODERS",
+    "Backbone",
+    "MaxPooled",
+    "binned",
+    "embedded",
+    "make_encoder",
+    "standardised",
+]
 
 ENCODERS = ("paper", "max_pooling", "resnet", "vit")
 WIDTHS = (16, 32, 64, 128)  # as the book's own encoder
@@ -26,7 +35,7 @@ class MaxPooled(ImageEncoder):
             block[-1] = nn.MaxPool2d(2)
 
     def encode(self, binned: Tensor) -> Tensor:
-        """Features `(n, n_features)` of what `bin` gave."""
+        """Return features `(n, n_features)` of what `bin` gave."""
         return self.head(self.blocks(self.prepare(binned)).amax((2, 3)))
 
 
@@ -47,7 +56,7 @@ class Backbone(ImageEncoder):
         self.size = size if isinstance(size, int) and size != crop // bin_factor else None
 
     def encode(self, binned: Tensor) -> Tensor:
-        """Features `(n, n_features)` of what `bin` gave."""
+        """Return features `(n, n_features)` of what `bin` gave."""
         x = self.prepare(binned)
         # A pretrained transformer wants the number of pixels that it knows.
         if self.size and hasattr(self.network.config, "patch_size"):
@@ -59,7 +68,7 @@ class Backbone(ImageEncoder):
 
 
 def make_encoder(name: str, *, crop: int = 96, bin_factor: int = 3, width: int = 128) -> nn.Module:
-    """An untrained encoder, or a pretrained one.
+    """Return an untrained encoder, or a pretrained one.
 
     Arguments:
         name: `"paper"`, the convolutional encoder of arXiv 2512.05078 at the size of this book;
@@ -118,23 +127,26 @@ def make_encoder(name: str, *, crop: int = 96, bin_factor: int = 3, width: int =
 
 
 def binned(encoder: nn.Module, survey: Survey) -> Tensor:
-    """What the encoder's `bin` makes of a survey's pictures, integers `(n, h, w, 3)`, on the CPU.
+    """Return what the encoder's `bin` makes of a survey's pictures, `(n, h, w, 3)` on the CPU.
 
     Raises:
-        ValueError: the survey has no pictures.
+        ValueError: The survey has no pictures.
     """
     if survey.images is None:
         raise ValueError(f"{survey.name} has no images: this method needs them")
-    blocks = [
-        encoder.bin(torch.from_numpy(np.array(survey.images[start : start + BLOCK])))
-        for start in range(0, len(survey), BLOCK)
-    ]
-    return torch.cat(blocks)
+    return binned_images(encoder, survey.images, torch.device("cpu"))
+
+
+def standardised(encoder: nn.Module, survey: Survey) -> nn.Module:
+    """Return an encoder after it has standardised its input by up to 2,048 pictures."""
+    some = np.linspace(0, len(survey) - 1, min(len(survey), 2048)).astype(int)
+    encoder.standardise(torch.from_numpy(np.array(survey.images[some])))
+    return encoder
 
 
 @torch.no_grad()
 def embedded(encoder: nn.Module, pictures: Tensor) -> np.ndarray:
-    """Features `(n, n_features)` that an encoder, as it is, makes of what `bin` gave."""
+    """Return features `(n, n_features)` that an encoder, as it is, makes of what `bin` gave."""
     encoder = encoder.to(device := default_device()).eval()
     blocks = [encoder.encode(block.to(device)).cpu() for block in pictures.split(BLOCK)]
     return torch.cat(blocks).double().numpy()

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galcfm.flow import FAST_STEPS, ConditionalFlow
-from studies.methods.conditional import Conditional
 from galcfm.networks import VelocityField, VelocityNetwork
 from galcfm.posterior import galaxy_seeds
 from galcfm.survey import Survey
+from galcfm.training.data import path_draws
+from studies.methods.network_method import NetworkMethod
 
 __all__ = ["CONDITIONINGS", "CrossAttentionNetwork", "FlowVariant", "ModulatedNetwork"]
 
@@ -100,7 +101,7 @@ CONDITIONINGS = {
 }
 
 
-class FlowVariant(Conditional):
+class FlowVariant(NetworkMethod):
     """Conditional flow matching, its parts chosen.
 
     Arguments:
@@ -109,7 +110,7 @@ class FlowVariant(Conditional):
         hidden_width, depth: of the velocity network.
         draws_per_galaxy: draws of time and noise for each galaxy of a batch.
         steps: Runge-Kutta steps of draws; of densities twice as many, `density_steps`.
-        options: of `Conditional`.
+        options: of `NetworkMethod`.
 
     Raises:
         ValueError: no such conditioning.
@@ -144,12 +145,8 @@ class FlowVariant(Conditional):
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
         """Squared error of the velocity, mean over draws and properties."""
-        k, (n, d) = self.draws_per_galaxy, theta.shape
-        # Stratified over the draws of a galaxy, as in this book's own training.
-        t = torch.arange(k)[:, None, None] + torch.rand(k, n, 1, generator=generator)
-        t, x_0, epsilon = (
-            x.to(theta) for x in (t / k, *torch.randn(2, k, n, d, generator=generator))
-        )
+        draws = path_draws(self.draws_per_galaxy, *theta.shape, generator)
+        t, x_0, epsilon = (x.to(theta) for x in draws)
         prepared = head.network.prepare(condition)
         velocity = head.network.evaluate(t, head.path(x_0, theta, t, epsilon), prepared)
         return (velocity - (theta - x_0)).square().mean(dim=(0, 2))
@@ -159,12 +156,13 @@ class FlowVariant(Conditional):
         """Draws, physical units, `(n_galaxies, n, 5)`."""
         seeds = galaxy_seeds(galaxies.object_id, seed)
         flow = self.network.head
-        return self.scale.back(flow.sample(self.conditions(galaxies), n, self.steps, seeds=seeds))
+        draws = flow.sample(self.conditions(galaxies), n, self.steps, seeds=seeds)
+        return self.scale.invert(draws).numpy()
 
     @torch.no_grad()
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
         """Exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
         found = self.network.head.log_prob(
-            self.scale(theta), self.conditions(galaxies), self.density_steps
+            self.scale.apply(theta), self.conditions(galaxies), self.density_steps
         )
         return found.double().cpu().numpy() - self.scale.log_volume

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from studies.methods.base import Method
 from galcfm.paths import data_folder, replacing
 from galcfm.posterior import galaxy_seeds
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTY_NAMES
 from galcfm.provenance import digest
 from galcfm.survey import Survey
+from studies.methods.base import Method
 
 __all__ = ["SedFitting"]
 

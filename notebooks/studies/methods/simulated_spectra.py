@@ -45,12 +45,12 @@ def _caught() -> Iterator[list[np.ndarray]]:
 
 
 def simulated_spectra(
-    n_galaxies: int, seed: int, *, without: tuple[str, ...] = (), progress: bool = False
+    n_galaxies: int, seed: int, *, progress: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Spectra of the first galaxies of a simulated survey.
 
     Arguments:
-        n_galaxies, seed, without: as `galcfm.simulate.simulate_catalogue` takes them.
+        n_galaxies, seed: as `galcfm.simulate.simulate_catalogue` takes them.
         progress: show a bar.
 
     Returns:
@@ -62,7 +62,7 @@ def simulated_spectra(
     spectra, magnitudes, n = [], [], 0
     with _caught() as kept, tqdm(total=n_galaxies, desc="spectra", disable=not progress) as bar:
         for batch in count():
-            table = candidates(seed, batch, without=without)
+            table = candidates(seed, batch)
             found = kept.pop()[table.index.to_numpy()]
             spectra.append(np.log10(found[:, window]).astype(np.float32))
             magnitudes.append(table[list(MAGNITUDES)].to_numpy())
@@ -74,15 +74,12 @@ def simulated_spectra(
     return wavelength[window], np.concatenate(spectra)[first], np.concatenate(magnitudes)[first]
 
 
-def spectra_of(
-    survey: Survey, *, folder: Path | None = None, without: tuple[str, ...] = (), progress=False
-) -> np.ndarray:
+def spectra_of(survey: Survey, *, folder: Path | None = None, progress: bool = False) -> np.ndarray:
     """Spectra of the galaxies of a simulated survey, log10 L☉/Å, float32 `(n, p)`.
 
     Arguments:
         survey: simulated, or some galaxies of it.
         folder: where they are kept.
-        without: names of `galcfm.simulate.TIES` that the survey lacks.
         progress: show a bar.
 
     Raises:
@@ -100,7 +97,7 @@ def spectra_of(
         with np.load(path) as file:
             spectra, magnitudes = file["spectra"], file["magnitudes"]
     if path is None or not path.exists() or len(spectra) < n:
-        _, spectra, magnitudes = simulated_spectra(n, seed, without=without, progress=progress)
+        _, spectra, magnitudes = simulated_spectra(n, seed, progress=progress)
         if path is not None:
             with replacing(path) as temporary:
                 np.savez(temporary, spectra=spectra, magnitudes=magnitudes)

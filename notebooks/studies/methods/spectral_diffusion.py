@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studies.methods.base import Scale, labelled, noise_of
-from studies.methods.conditional import Conditional
-from studies.methods.descent import descend
+from galcfm.networks import VelocityNetwork
+from galcfm.posterior import Standardisation, default_device
+from galcfm.survey import Survey
+from studies.methods.base import labelled, noise_of
+from studies.methods.gradient_descent import descend
+from studies.methods.network_method import NetworkMethod
 from studies.methods.simulated_spectra import Components, spectra_of
 from studies.methods.spline_flow import make_flow
-from galcfm.networks import VelocityNetwork
-from galcfm.posterior import default_device
-from galcfm.survey import Survey
 
 __all__ = ["SpectralDiffusion"]
 
@@ -29,7 +29,7 @@ TIMES = 1000  # of the diffusion
 BLOCK = 32  # galaxies whose spectra are generated at once
 
 
-class SpectralDiffusion(Conditional):
+class SpectralDiffusion(NetworkMethod):
     """Spectra by diffusion, properties by a flow on spectra.
 
     Arguments:
@@ -38,11 +38,10 @@ class SpectralDiffusion(Conditional):
         steps: of the sampler.
         n_spectra: generated a galaxy for a density, which is the mean of those given each; too few
             make it too low.
-        without: names of `galcfm.simulate.TIES` that the survey lacks.
         hidden_width: of the network of the diffusion.
         kind, transforms, hidden: of the second flow, as `SplineFlow` has them.
         property_epochs: of its training, at most; the rest is as `descent` says.
-        options: of `Conditional`.
+        options: of `NetworkMethod`.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class SpectralDiffusion(Conditional):
         noise: float = 0.02,
         steps: int = 50,
         n_spectra: int = 64,
-        without: tuple[str, ...] = (),
         hidden_width: int = 256,
         kind: str = "spline",
         transforms: int = 3,
@@ -62,8 +60,7 @@ class SpectralDiffusion(Conditional):
     ):
         super().__init__(**options)
         self.n_components, self.noise, self.steps = n_components, noise, steps
-        self.n_spectra, self.without = n_spectra, without
-        self.hidden_width, self.transforms = hidden_width, transforms
+        self.n_spectra, self.hidden_width, self.transforms = n_spectra, hidden_width, transforms
         self.kind, self.hidden = kind, tuple(hidden)
         self.property_epochs = property_epochs
 
@@ -84,7 +81,7 @@ class SpectralDiffusion(Conditional):
         from diffusers import DDIMScheduler
 
         self.components = None
-        self._kept = {"folder": folder, "without": self.without, "progress": progress}
+        self._kept = {"folder": folder, "progress": progress}
         self.scheduler = DDIMScheduler(
             TIMES,
             beta_schedule="squaredcos_cap_v2",
@@ -115,17 +112,17 @@ class SpectralDiffusion(Conditional):
 
     def _fit_properties(self, survey: Survey, progress: bool) -> None:
         train, validation = (labelled(survey, split) for split in ("train", "validation"))
-        self.property_scale = Scale(train.properties)
+        self.property_scale = Standardisation.fit(train.properties)
         d, k = train.properties.shape[1], len(self.scale.mean)
         torch.manual_seed(self.descent.seed)
         flow = make_flow(self.kind, d, k, self.transforms, self.hidden)
         self.flow = flow.to(device := default_device())
         data = (
-            (self.property_scale(part.properties), self.scale(self.targets(part)))
+            (self.property_scale.apply(part.properties), self.scale.apply(self.targets(part)))
             for part in (train, validation)
         )
         # Noise of a pixel is noise of a coefficient: the components are orthonormal.
-        spread = torch.from_numpy(self.noise / self.scale.std).float().to(device)
+        spread = (self.noise / self.scale.std).float().to(device)
 
         def loss(flow, theta, coefficients, generator):
             noise = torch.randn(coefficients.shape, generator=generator).to(theta)
@@ -163,12 +160,12 @@ class SpectralDiffusion(Conditional):
         ):
             flow = self.flow(coefficients.to(default_device()))
             draws.append(flow.transform.inv(z.to(default_device())).cpu())
-        return self.property_scale.back(torch.cat(draws))
+        return self.property_scale.invert(torch.cat(draws)).numpy()
 
     @torch.no_grad()
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
         """Log of the mean density given each of `n_spectra` spectra [nat], `(n,)` or `(n, S)`."""
-        x, found = self.property_scale(theta), []
+        x, found = self.property_scale.apply(theta), []
         several = x.ndim == 3
         x = x if several else x[:, None]
         spectra = self.generate(galaxies, self.n_spectra, 1)
@@ -187,7 +184,7 @@ class SpectralDiffusion(Conditional):
         What it exceeds `log_prob` by is what the picture does not say of the spectrum, and what
         the detour loses.
         """
-        coefficients = self.scale(self.targets(galaxies)).to(default_device())
-        theta = self.property_scale(galaxies.properties).to(default_device())
+        coefficients = self.scale.apply(self.targets(galaxies)).to(default_device())
+        theta = self.property_scale.apply(galaxies.properties).to(default_device())
         found = self.flow(coefficients).log_prob(theta).cpu().double().numpy()
         return found - self.property_scale.log_volume

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studies.methods.base import noise_of
-from studies.methods.conditional import Conditional
 from galcfm.survey import Survey
+from studies.methods.base import noise_of
+from studies.methods.network_method import NetworkMethod
 
 __all__ = ["SplineFlow", "make_flow"]
 
@@ -19,7 +19,7 @@ BLOCK = 128  # galaxies at a time
 
 
 def make_flow(kind: str, dim: int, n_condition: int, transforms: int, hidden: tuple) -> nn.Module:
-    """An untrained flow of zuko.
+    """Return an untrained flow of zuko.
 
     Arguments:
         kind, transforms, hidden: as `SplineFlow` has them.
@@ -37,7 +37,7 @@ def make_flow(kind: str, dim: int, n_condition: int, transforms: int, hidden: tu
     return kinds[kind](dim, n_condition, transforms=transforms, hidden_features=hidden)
 
 
-class SplineFlow(Conditional):
+class SplineFlow(NetworkMethod):
     """Posterior by a normalizing flow, trained by maximum likelihood.
 
     Arguments:
@@ -45,7 +45,7 @@ class SplineFlow(Conditional):
             masked autoregressive flow of SEDflow (Papamakarios et al. 2017).
         transforms: how many in a row; every second has the properties in reverse.
         hidden: widths of the layers of each.
-        options: of `Conditional`.
+        options: of `NetworkMethod`.
     """
 
     def __init__(
@@ -55,27 +55,27 @@ class SplineFlow(Conditional):
         self.kind, self.transforms, self.hidden = kind, transforms, tuple(hidden)
 
     def make_head(self, n_condition: int) -> nn.Module:
-        """The untrained flow."""
+        """Return the untrained flow."""
         return make_flow(self.kind, len(self.properties), n_condition, self.transforms, self.hidden)
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
-        """Negative log-density of the properties."""
+        """Return the negative log-density of the properties."""
         return -head(condition).log_prob(theta)
 
     @torch.no_grad()
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws, physical units, `(n_galaxies, n, 5)`."""
+        """Return draws, physical units, `(n_galaxies, n, 5)`."""
         conditions, draws = self.conditions(galaxies), []
         noise = noise_of(galaxies, n, seed)
         for c, z in zip(conditions.split(BLOCK), noise.split(BLOCK), strict=True):
             flow = self.network.head(c[:, None].expand(-1, n, -1))
             draws.append(flow.transform.inv(z.to(c)).cpu())
-        return self.scale.back(torch.cat(draws))
+        return self.scale.invert(torch.cat(draws)).numpy()
 
     @torch.no_grad()
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Log-density [nat per physical unit], `(n,)` or `(n, S)`."""
-        x, found = self.scale(theta), []
+        """Return the log-density [nat per physical unit], `(n,)` or `(n, S)`."""
+        x, found = self.scale.apply(theta), []
         for c, part in zip(self.conditions(galaxies).split(BLOCK), x.split(BLOCK), strict=True):
             if part.ndim == 3:
                 c = c[:, None].expand(-1, part.shape[1], -1)

@@ -12,10 +12,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from studies.methods.annuli import decoded
-from studies.methods.measured import MeasuredFlow
 from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE
+from studies.methods.annuli import decoded
+from studies.methods.measured_features import MeasuredFlow
 
 __all__ = ["NAMES", "MorphologyFlow", "morphology"]
 

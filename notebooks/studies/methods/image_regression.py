@@ -8,20 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studies.methods.base import PointMethod
-from studies.methods.conditional import Conditional
 from galcfm.survey import Survey
+from studies.methods.base import PointMethod
+from studies.methods.network_method import NetworkMethod
 
 __all__ = ["PictureRegression"]
 
 
-class PictureRegression(PointMethod, Conditional):
+class PictureRegression(PointMethod, NetworkMethod):
     """Least squares on standardised properties behind an image encoder.
 
     Arguments:
         magnitudes: whether photometry is seen too; those papers' networks see the picture alone.
-        encoder: as `Conditional` has it.
-        options: of `Conditional`.
+        encoder: as `NetworkMethod` has it.
+        options: of `NetworkMethod`.
     """
 
     def __init__(self, *, magnitudes: bool = False, encoder: str | None = "resnet", **options):
@@ -29,20 +29,20 @@ class PictureRegression(PointMethod, Conditional):
 
     def fit_point(self, survey: Survey, progress: bool) -> None:
         """Train encoder and head."""
-        Conditional.fit(self, survey, progress=progress)
+        NetworkMethod.fit(self, survey, progress=progress)
 
     def make_head(self, n_condition: int) -> nn.Module:
-        """One hidden layer."""
+        """Return a network with one hidden layer."""
         width = 128
         return nn.Sequential(
             nn.Linear(n_condition, width), nn.SiLU(), nn.Linear(width, len(self.properties))
         )
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
-        """Mean squared error over the properties."""
+        """Return the mean squared error over the properties."""
         return (head(condition) - theta).square().mean(dim=1)
 
     @torch.no_grad()
     def predict(self, galaxies: Survey) -> np.ndarray:
-        """The values, physical units, `(n, 5)`."""
-        return self.scale.back(self.network.head(self.conditions(galaxies)))
+        """Return the values, physical units, `(n, 5)`."""
+        return self.scale.invert(self.network.head(self.conditions(galaxies))).numpy()

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studies.methods.base import labelled
-from studies.methods.descent import Descent, descend, turned
-from studies.methods.encoders import binned, make_encoder
-from studies.methods.spline_flow import SplineFlow
 from galcfm.posterior import default_device
 from galcfm.survey import Survey
+from studies.methods.base import labelled
+from studies.methods.encoders import binned, make_encoder, standardised
+from studies.methods.gradient_descent import Descent, descend, turned_together
+from studies.methods.spline_flow import SplineFlow
 
 __all__ = ["Autoencoder", "LatentFlow"]
 
@@ -97,14 +97,12 @@ class LatentFlow(SplineFlow):
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Train the autoencoder on the pictures, freeze it, and train the flow."""
         torch.manual_seed(self.descent.seed)
-        self.encoder = Autoencoder(self.n_latents, self.weight, **self.pixels)
         train, validation = (labelled(survey, split) for split in ("train", "validation"))
-        some = np.linspace(0, len(train) - 1, min(len(train), 2048)).astype(int)
-        self.encoder.standardise(torch.from_numpy(np.array(train.images[some])))
-        self.encoder.to(device := default_device())
+        encoder = Autoencoder(self.n_latents, self.weight, **self.pixels)
+        self.encoder = standardised(encoder, train).to(device := default_device())
 
         def loss(network, pictures, generator):
-            seen = turned(pictures, generator) if network.training else pictures
+            seen = turned_together(pictures, generator) if network.training else pictures
             return network.loss(seen, generator)
 
         data = ((binned(self.encoder, part).to(device),) for part in (train, validation))

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from galcfm.flow import FAST_STEPS
-from studies.methods.base import Method
 from galcfm.posterior import Posterior
 from galcfm.provenance import digest
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe, train_models
+from studies.methods.base import Method
 
 __all__ = ["FlowMatching"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from studies.methods.spline_flow import SplineFlow
 from galcfm.paths import replacing
 from galcfm.survey import Survey
+from studies.methods.spline_flow import SplineFlow
 
 __all__ = ["MeasuredFlow"]
 
