@@ -29,48 +29,63 @@
 # Pixels are 1.2″ wide, the galaxies those of {doc}`16_what_a_picture_is_worth`
 # with all ties.
 #
-# The results are stored; `python -m studies.other_methods` makes them
-# again, in some hours.
+# With `results = "published"` this page shows the stored results. With
+# `results = "made"` it trains the methods that the parameter `rows` names, at
+# the sizes given below, and shows these instead; a later call adds rows and
+# seeds to those that are there. For example, `papermill
+# notebooks/12_other_methods.ipynb out.ipynb -p results made -p n_galaxies 2000
+# -y "rows: [photometry, npe, boosting]"` takes some minutes on two cores. All
+# rows with three seeds take some hours.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-survey = "quick"  # folder of the survey: data/surveys/SURVEY
+results = "published"  # or "made": now, with the values below, in the run
+rows = []  # names of studies.other_methods.ROWS to make; all if none
+seeds = [1, 2, 3]  # one training of each row per seed
+n_galaxies = 15500  # simulated galaxies
+survey_seed = 1  # of the simulated galaxies
+validation_fraction = 0.078  # share of galaxies
+test_fraction = 0.332  # share of galaxies
+recipe = "quick"  # of this paper's models: quick, paper, tuned …
+image_crop = 96  # central pixels of 0.4″ kept; the paper's 128
+image_bin = 3  # pixels averaged per side; the paper's 1
+max_epochs: int = None  # of every network, at most; None: as in its row
+photometry_max_epochs: int = None  # of our photometry model; None: recipe's
+batch_size: int = None  # galaxies per step; None: as in its row, 64
+network = {}  # crop, bin_factor, width, hidden of other methods' networks
+n_tries = 3  # settings that are tried of each row
+n_means = 2000  # test galaxies of which draws are taken
+n_draws = 128  # draws per galaxy
+n_divergence = 300  # galaxies for the divergence from the prior
+n_exact = 1000  # draws compared with those of the exact posterior
+n_spectra = 1024  # spectra per galaxy in densities of the row "spectra"
+n_fits = 100  # test galaxies that are fitted by sampling
+n_live = 250  # live points of these fits
+n_effective = 1000  # effective draws of these fits
+n_shown = 3  # test galaxies that are shown
+n_shown_draws = 500  # draws of each
+processes = 2  # that render pictures, measure and fit them
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import inspect
-import json
-
 import numpy as np
 import pandas as pd
 from myst_nb import glue
-from sklearn.neighbors import KNeighborsRegressor
 
-from galcfm import Survey, figures, paths, runs
-from galcfm.figures import tables
-from studies.methods.base import labelled, photometry
-from studies.methods.neighbours import Neighbours
-from studies.judging import judge
-from studies.other_methods import LABEL, gain_over
+from galcfm import paths, runs
+from studies import other_methods
+from studies.figures import made_of_rows, point_gains, present
+from studies.frame import paired_gain
+from studies.other_methods import figures, tables
 
 folder = runs.open_run("12_other_methods", globals())
-published = paths.published_folder()
-found = json.loads((published / "methods.json").read_text())
-draws = pd.read_parquet(published / "methods_draws.parquet")
-rows = found["rows"]
+plan = other_methods.Plan.of(globals())
+found = other_methods.find(results, folder, plan, rows, seeds)
+print(found.origin)
+known = found.content["rows"]
 source = "simulated survey"
-READ_BY_SPLINES = (
-    "npe_image",
-    "morphology",
-    "aligned",
-    "annuli",
-    "annuli_stamps",
-    "latents",
-    "aligned_random",
-)
 pd.set_option("display.max_colwidth", None)
-print(tables.made_by(found))
 
 # %% [markdown]
 # ## Every method
@@ -81,7 +96,7 @@ print(tables.made_by(found))
 # either, whatever they do with it.
 
 # %% tags=["full-width"]
-tables.methods(rows)
+tables.every_method(known)
 
 # %% [markdown]
 # ## Beside the model that sees the same
@@ -90,13 +105,13 @@ tables.methods(rows)
 # ahead of this paper's would stand at the top.
 
 # %%
-tables.method_verdicts(rows)
+tables.verdicts(known)
 
 # %% [markdown]
 # ## Accuracy against cost
 
 # %% mystnb={"figure": {"caption": "What each method gains over this paper's photometry model, and the time that 1,000 draws of one simulated galaxy take on one core. Bars are two standard errors, mostly smaller than the points; colours say what a method sees beside photometry. Fits of four properties are held against the same four of the model that sees what they see.", "name": "fig-method-costs"}, "image": {"alt": "Two panels, a row a method, the best at the top. On the left gains: those that are told the redshift stand first, then the image model and its like, then photometry; fits by sampling stand last. On the right times on a logarithmic axis, from less than a millisecond for regression to tens of seconds for fits by sampling."}}
-figures.method_costs(rows, source=source)
+figures.costs(known, source=source)
 
 # %% [markdown]
 # ## What each row says
@@ -113,7 +128,7 @@ figures.method_costs(rows, source=source)
 # inputs of SEDflow {cite:p}`HahnMelchior2022`, which are magnitudes, their
 # errors and the redshift, gains {glue:text}`sedflow_photometry:+.2f` nat over
 # photometry, more than any picture here. This paper's flow, told the same,
-# gains {glue:text}`told_photometry:+.2f`. On this paper's own inputs the splines
+# gains {glue:text}`photometry_told_photometry:+.2f`. On this paper's own inputs the splines
 # are {glue:text}`npe_photometry:+.3f` ± {glue:text}`npe_photometry_error:.3f`
 # nat from its photometry model.
 #
@@ -166,40 +181,17 @@ figures.method_costs(rows, source=source)
 # that flow without a picture:
 
 # %% mystnb={"figure": {"caption": "What the picture adds to photometry on simulated galaxies, by what it is turned into before the same spline flow reads it. The reference is that flow without a picture; bars are two standard errors.", "name": "fig-added"}, "image": {"alt": "Seven horizontal bars: the paper's encoder, trained with the flow, adds most, then measured morphology and the network aligned with spectra; rings and latents add less; the random network takes away."}}
-table = pd.read_parquet(published / "methods.parquet")
+table = found.table()
 added = {
-    rows[name]["row"]["label"]: gain_over(rows, table, name, "npe")
-    for name in READ_BY_SPLINES
+    row["row"]["label"]: paired_gain(table, name, "npe")
+    for name, row in present(known, other_methods.READ_BY_SPLINES).items()
+    if "npe" in known
 }
-figures.point_gains(added, source=source)
+point_gains(added, source=source)
 
 # %% tags=["remove-cell"]
-for name, row in rows.items():
-    for other, over in row["over"].items():
-        stem = name if other == "image" else f"{name}_{other}"
-        glue(stem, float(over["gain"]), display=False)
-        glue(f"{stem}_error", float(over["standard_error"]), display=False)
-over = rows["photometry_told"]["over"]["photometry"]
-glue("told_photometry", float(over["gain"]), display=False)
-of = next(iter(rows["spectra"]["seeds"].values()))
-glue("true_spectra", float(of["log_prob_of_true_spectra"]), display=False)
-glue("spectra_log_prob", float(of["log_prob"]["mean"]), display=False)
-of = rows["image"]["seeds"].values()
-image = np.mean([of_seed["log_prob"]["mean"] for of_seed in of])
-glue("image_log_prob", float(image), display=False)
-for name in ("sed", "sed_free"):
-    of = next(iter(rows[name]["seeds"].values()))
-    gain = of["gain_of_fewer"]
-    glue(name, float(gain["gain"]), display=False)
-    glue(f"{name}_error", float(gain["standard_error"]), display=False)
-    glue(f"{name}_seconds", float(of["seconds_a_galaxy"]), display=False)
-    for p in ("log_stellar_mass", "log_sfr", "dn4000"):
-        for key in ("bias", "coverage_68", "coverage_95"):
-            value = float(of["properties"][p][key])
-            glue(f"{name}_{p}_{key}", value, display=False)
-regression = tables.method_properties(rows, "rmse").iloc[:, 2]
-label = rows["regression"]["row"]["label"]
-glue("regression_oxygen", float(regression[label]), display=False)
+for name, value in tables.numbers_in_text(known).items():
+    glue(name, value, display=False)
 
 # %% [markdown]
 # ## Fits by sampling
@@ -233,42 +225,42 @@ glue("regression_oxygen", float(regression[label]), display=False)
 # square, in dex, in $D_n(4000)$ and in mag. {cite:t}`WuBoada2019` have 0.085
 # dex in O/H from pictures of real galaxies; the residual network here, trained
 # on a tenth as many and in pixels three times as wide, has
-# {glue:text}`regression_oxygen:.3f` dex of simulated ones.
+# {glue:text}`regression_oxygen_abundance_rmse:.3f` dex of simulated ones.
 
 # %%
-tables.method_properties(rows, "rmse")
+tables.by_property(known, "rmse")
 
 # %% [markdown]
 # Of it the bias, the mean of estimate less label,
 
 # %%
-tables.method_properties(rows, "bias")
+tables.by_property(known, "bias")
 
 # %% [markdown]
 # and the scatter about it:
 
 # %%
-tables.method_properties(rows, "scatter")
+tables.by_property(known, "scatter")
 
 # %% [markdown]
 # The Wasserstein distance of means, as in the paper's Table 2, rewards who
 # knows more ({doc}`16_what_a_picture_is_worth`):
 
 # %%
-tables.method_properties(rows, "wasserstein", 4)
+tables.by_property(known, "wasserstein", 4)
 
 # %% [markdown]
 # All metrics of all properties, to sort and to plot as you like:
 
 # %%
-tidy = tables.method_metrics(rows)
+tidy = tables.all_metrics(known)
 tidy
 
 # %% [markdown]
 # ## Honesty
 
 # %% mystnb={"figure": {"caption": "Share of the measured properties of simulated test galaxies inside each method's 68 and 95 % intervals; lines: what it should be. Gradient boosting is shown with its split-conformal intervals, SED fits with label noise added to their draws.", "name": "fig-method-coverage"}, "image": {"alt": "Two panels of coloured points, a row a method: nearly all lie at the lines of 68 and 95 %; those of SED fitting are spread far to the left of them."}}
-figures.method_coverage(rows, source=source)
+figures.coverage(known, source=source)
 
 # %% [markdown]
 # ## The ceiling of photometry
@@ -279,34 +271,25 @@ figures.method_coverage(rows, source=source)
 # draws from exact ones; 50 % is chance.
 
 # %%
-tables.method_exact(rows)
+tables.exact_gaps(known)
 
 # %% [markdown]
 # ## Three galaxies, by all
 
 # %% mystnb={"figure": {"caption": "Medians, 68 and 95 % intervals of the first three simulated test galaxies by each method; dashed: the measured value. Colours say what a method sees.", "name": "fig-method-intervals"}, "image": {"alt": "Three rows of five panels; in each a horizontal interval a method, coloured by what it sees, about a dashed line at the measured value. Intervals of rows that are told the redshift are the narrowest in mass."}}
-truth = draws[draws["row"] == LABEL].set_index("object_id")
-labels = {
-    name: (row["row"]["label"], row["row"]["beside"])
-    for name, row in rows.items()
-}
-shown = draws[draws["row"].isin(rows)]
-figures.method_intervals(shown, labels, truth, source=source)
+draws = found.table("_draws.parquet")
+truth = draws[draws["row"] == other_methods.LABEL].set_index("object_id")
+shown = draws[draws["row"].isin(known)]
+figures.intervals(shown, known, truth, source=source)
 
 # %% mystnb={"figure": {"caption": "The first of these simulated galaxies: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner-1"}, "image": {"alt": "Corner plot of five properties with one closed line a method, coloured by what it sees; most lines lie on each other, those of methods that are told the redshift enclose less."}}
-figures.method_corner(
-    shown, labels, truth, galaxy=truth.index[0], source=source
-)
+figures.corner(shown, known, truth, number=0, source=source)
 
 # %% mystnb={"figure": {"caption": "The second of the simulated galaxies, by the same methods.", "name": "fig-method-corner-2"}, "image": {"alt": "The same corner plot of the second galaxy."}}
-figures.method_corner(
-    shown, labels, truth, galaxy=truth.index[1], source=source
-)
+figures.corner(shown, known, truth, number=1, source=source)
 
 # %% mystnb={"figure": {"caption": "The third of the simulated galaxies, by the same methods.", "name": "fig-method-corner-3"}, "image": {"alt": "The same corner plot of the third galaxy."}}
-figures.method_corner(
-    shown, labels, truth, galaxy=truth.index[2], source=source
-)
+figures.corner(shown, known, truth, number=2, source=source)
 
 # %% [markdown]
 # ## What is simplified
@@ -314,49 +297,49 @@ figures.method_corner(
 # No row is the other paper's code, data or size. What is left out:
 
 # %% tags=["words"]
-tables.method_notes(rows)
+tables.simplifications(known)
 
 # %% [markdown]
 # ## A method of your own
 #
 # A method is a class with `fit`, `sample` and, where it can, `log_prob`. One
-# that gives a value a property inherits the rest: a normal distribution about
-# it, as wide as it is wrong on validation. Here the mean of the nearest
-# neighbours in colour and magnitude, tried on this run's own survey. In a file
-# of `galcfm/methods`, with a row in `studies.other_methods.ROWS`, it
-# would stand in the tables above.
+# that gives one value per property inherits the rest: a normal distribution
+# about it, as wide as its errors on validation. Below is the mean of the
+# nearest neighbours in colour and magnitude. A class in a file of
+# `notebooks/studies/methods`, with a row in
+# `notebooks/studies/other_methods/rows.py`, stands in the tables above after
+# `results = "made"`. Where this page is made, the neighbours are fitted and
+# evaluated on the same survey.
 
 # %%
-print(inspect.getsource(Neighbours))
+example = paths.repository_root() / "notebooks/studies/methods/neighbours.py"
+print(example.read_text(encoding="utf-8"))
 
 # %%
-galaxies = Survey.load(paths.survey_folder(survey))
-mine = Neighbours().fit(galaxies)
-test = labelled(galaxies, "test")
-judged = judge(mine, test, n_means=500, n_draws=100)["numbers"]
-shown_of = ["rmse", "coverage_68", "coverage_95"]
-pd.DataFrame(judged["properties"]).loc[shown_of].round(3)
+if results != "published":
+    from studies.methods import Neighbours, labelled
+    from studies.methods.evaluation import evaluate
+
+    galaxies = other_methods.survey_of(plan)
+    mine = Neighbours().fit(galaxies)
+    test = labelled(galaxies, "test")
+    _, judged = evaluate(mine, test, n_means=500, n_draws=100)
+    shown_of = ["rmse", "coverage_68", "coverage_95"]
+    display(pd.DataFrame(judged["properties"]).loc[shown_of].round(3))
 
 # %% [markdown]
 # ## Who made which row
 
 # %% tags=["full-width"]
-tables.made_of_rows({row["row"]["label"]: row for row in rows.values()})
+made_of_rows({row["row"]["label"]: row for row in known.values()})
 
 # %% [markdown]
 # ## Exercises
 #
 # **Neighbours in more colours.** Give `Neighbours` the redshift
-# (`photometry(galaxies, redshift=True)`). Which property gains most, and why?
-
-# %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-train = labelled(galaxies, "train")
-told = KNeighborsRegressor(min(30, len(train)))
-told.fit(photometry(train, redshift=True), train.properties)
-error = told.predict(photometry(test, redshift=True)) - test.properties
-print(np.sqrt((error**2).mean(axis=0)).round(3))
-
-# %% [markdown]
+# (`photometry(galaxies, redshift=True)`), and make this page with 2,000
+# galaxies. Which property gains most, and why?
+#
 # <details><summary>Answer</summary>
 #
 # Mass, where there are neighbours enough: it is a luminosity, and the

@@ -12,7 +12,6 @@ Truths are a catalogue or an array `(n, 5)` in the order of `galcfm.properties`,
 galaxies.
 """
 
-from galcfm.figures.methods import method_corner, method_costs, method_coverage, method_intervals
 from galcfm.figures.performance import (
     calibration,
     model_comparison,
@@ -33,10 +32,6 @@ __all__ = [
     "contact_sheet",
     "dust_age",
     "galaxy_corner",
-    "method_corner",
-    "method_costs",
-    "method_coverage",
-    "method_intervals",
     "model_comparison",
     "pathways",
     "posterior_mean_distributions",

@@ -9,14 +9,6 @@ from galcfm.figures.tables.results import (
     scaling_relations,
     wasserstein,
 )
-from galcfm.figures.tables.studies import (
-    method_exact,
-    method_metrics,
-    method_notes,
-    method_properties,
-    method_verdicts,
-    methods,
-)
 from galcfm.figures.tables.surveys import relations, ties
 from galcfm.figures.tables.trials import trials
 from galcfm.figures.tables.words import made_by
@@ -27,12 +19,6 @@ __all__ = [
     "dust_age",
     "information",
     "made_by",
-    "method_exact",
-    "method_metrics",
-    "method_notes",
-    "method_properties",
-    "method_verdicts",
-    "methods",
     "point_estimates",
     "relations",
     "scaling_relations",

@@ -12,6 +12,8 @@ from galcfm.training.data import turned
 
 __all__ = ["Descent", "descend", "turned_together"]
 
+LARGEST_GRADIENT = 5.0  # norm at which the gradient of a step is clipped
+
 
 @dataclass(frozen=True)
 class Descent(LoopSettings):
@@ -43,6 +45,8 @@ class NetworkLoop(Loop):
     def losses(self, rows: Tensor) -> Iterator[Tensor]:
         """Yield the mean loss of a batch."""
         yield self.loss(self.network, *(part[rows] for part in self.train), self.generator).mean()
+        # The loop asks for another part when it has the gradients of this one.
+        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
 
     def validation_loss(self, network: nn.Module) -> float:
         """Return the mean loss of the validation split, with the same draws in each epoch."""

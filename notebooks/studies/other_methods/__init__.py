@@ -1,0 +1,88 @@
+"""Other methods on the same galaxies: every way that the paper names, and what each costs.
+
+The methods of `studies.methods` are fitted to the simulated survey with all ties and evaluated on
+the same test galaxies. The result is `methods.json`; `methods.parquet` holds the log-density of
+each test galaxy, `methods_draws.parquet` draws of the first galaxies by all methods. Each method
+that learns is tried with as many settings as any other, chosen on validation with the first seed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from galcfm.survey import Survey
+from studies import frame
+from studies.frame import Result, Study, chosen
+from studies.other_methods.rows import READ_BY_SPLINES, ROWS, Row
+
+__all__ = ["LABEL", "READ_BY_SPLINES", "ROWS", "STUDY", "Plan", "Row", "find", "survey_of"]
+
+STUDY = Study("methods", "12_other_methods")
+LABEL = "label"  # the row of the measured properties among draws
+
+
+@dataclass(frozen=True)
+class Plan(frame.ModelPlan):
+    """Sizes of the study, beside those of `studies.frame.ModelPlan`.
+
+    `image_crop` and `image_bin` hold for all methods, and so do `max_epochs` and `batch_size`.
+
+    Arguments:
+        batch_size: Number of galaxies per step of any network; None for that of its row, 64.
+        network: Options of the networks of other methods that differ from their own: `crop`,
+            `bin_factor`, `width` of encoders, `hidden` of spline flows.
+        n_tries: Number of settings that are tried of each row.
+        n_means: Number of test galaxies of which draws are taken.
+        n_draws: Number of draws per galaxy.
+        n_divergence: Number of galaxies whose divergence from the prior is estimated.
+        n_exact: Number of draws that are compared with those of the exact posterior.
+        n_spectra: Number of spectra per galaxy over which densities of the row `spectra` are
+            averaged.
+        n_fits: Number of test galaxies that are fitted by sampling.
+        n_live: Live points of these fits.
+        n_effective: Effective draws at which these fits end.
+        n_shown: Number of test galaxies that are shown.
+        n_shown_draws: Number of draws of each that are kept.
+    """
+
+    batch_size: int | None = None
+    network: Mapping = field(default_factory=dict)
+    n_tries: int = 3
+    n_means: int = 2000
+    n_draws: int = 128
+    n_divergence: int = 300
+    n_exact: int = 1000
+    n_spectra: int = 1024
+    n_fits: int = 100
+    n_live: int = 250
+    n_effective: int = 1000
+    n_shown: int = 3
+    n_shown_draws: int = 500
+
+
+def survey_of(plan: Plan, progress: bool = True) -> Survey:
+    """Return the simulated survey with all ties, on which all rows are compared."""
+    from studies import picture_worth
+
+    return picture_worth.survey_of(picture_worth.ROWS["all"], plan, progress)
+
+
+def find(
+    results: str, run: Path, plan: Plan, rows: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
+) -> Result:
+    """Return the results of the study.
+
+    Arguments:
+        results: One of `studies.frame.RESULTS`.
+        run: Folder of the run.
+        plan: Sizes of the study.
+        rows: Names of `ROWS` to make; all if none is named.
+        seeds: Seeds of the trainings to make.
+    """
+
+    def make(place):
+        from studies.other_methods.comparison import Comparison
+
+        Comparison(plan, place).make(chosen(rows, tuple(ROWS)), seeds)
+
+    return STUDY.find(results, run, plan.settings, make)
