@@ -53,29 +53,3 @@ def test_relations_have_their_difference_to_the_measured_one():
     assert table["slope"].to_list() == ["0.300 ± 0.020", "0.400 ± 0.020", "0.310 ± 0.020"]
     assert table["slope less measured"].to_list() == ["", "+0.100 ± 0.010", "+0.010 ± 0.010"]
     assert table["scatter"].to_list() == ["0.100 ± 0.020"] * 3
-
-
-def row_of(method: str, beside: str, over: dict, **numbers) -> dict:
-    made = {"commit": "0123456789", "machine": "two cores"}
-    seeds = {"1": {"made": made, "training": {"seconds": 90.0}, **numbers}}
-    of = {"label": f"{method} beside {beside}", "beside": beside, "method": method}
-    return {"row": of, "over": over, "seeds": seeds}
-
-
-def test_methods_stand_beside_the_model_that_sees_the_same():
-    def gain(value):
-        return {"gain": value, "standard_error": 0.01}
-
-    rows = {
-        "image": row_of("FlowMatching", "image", {}),
-        "photometry": row_of("FlowMatching", "photometry", {"image": gain(-0.3)}),
-        "worse": row_of("Rings", "image", {"image": gain(-0.2), "photometry": gain(0.1)}),
-        "alike": row_of("Splines", "photometry", {"photometry": gain(0.019)}),
-        "better": row_of("Fit", "photometry", {}, gain_of_fewer=gain(0.021)),
-    }
-    found = tables.method_verdicts(rows)
-    assert list(found[""]) == ["ahead", "equal", "behind"]
-    assert list(found["beside"]) == ["FlowMatching beside photometry"] * 2 + [
-        "FlowMatching beside image"
-    ]
-    assert list(found["gain [nat]"])[2] == "-0.200 ± 0.010"

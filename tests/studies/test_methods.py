@@ -15,11 +15,10 @@ from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE, lupton_rgb
 from galcfm.training import RECIPES
 from studies import methods
-from studies.methods import annuli, boosting, contrastive, morphology, sed_fitting
+from studies.methods import annuli, boosting, contrastive, measured_morphology, sed_fitting
 from studies.methods import simulated_spectra as spectra
 from studies.methods.base import labelled, photometry
 from studies.methods.flow_variants import CONDITIONINGS
-from studies.methods.neighbours import Neighbours
 
 zuko = pytest.importorskip("zuko")
 
@@ -234,7 +233,7 @@ def test_a_frozen_encoder_conditions_the_posterior(pictured):
 
 
 def test_neighbours_are_averaged(linear):
-    method, test = Neighbours().fit(linear), labelled(linear, "test")
+    method, test = methods.Neighbours().fit(linear), labelled(linear, "test")
     error = method.predict(test) - test.properties
     assert (error.std(axis=0) < test.properties.std(axis=0)).all()
     train = labelled(linear, "train")
@@ -337,7 +336,9 @@ def test_morphology_tells_shapes_apart():
         light = 0.3 * np.exp(-1.678 * r ** (1 / index)) + 0.004 * rng.normal(size=x.shape) + 0.02
         return lupton_rgb(*[light.astype(np.float32)] * 3)
 
-    found = pd.DataFrame([morphology.morphology(galaxy(*of)) for of in ((1, 1), (0.4, 1), (1, 3))])
+    found = pd.DataFrame(
+        [measured_morphology.morphology(galaxy(*of)) for of in ((1, 1), (0.4, 1), (1, 3))]
+    )
     assert list(found) == list(morphology.NAMES)
     assert found["ellipticity_asymmetry"][1] > found["ellipticity_asymmetry"][0] + 0.3
     assert found["concentration"][2] > found["concentration"][0]

@@ -1,4 +1,4 @@
-"""The studies of other methods and of what matters: their rows, and that they go on."""
+"""Other methods: how they are evaluated, the rows of the study, its tables and figures."""
 
 import json
 from dataclasses import replace
@@ -7,22 +7,37 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import toy_survey
-from matplotlib.text import Text
 
-from galcfm import figures
-from galcfm.figures import tables
+from galcfm.figures.style import LABELS
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.runs import RunError
 from galcfm.survey import Survey
-from studies import judging, methods, other_methods
+from studies import methods, other_methods
+from studies.methods import evaluation
+from studies.other_methods import LABEL, ROWS, Plan, comparison, figures, tables
+from studies.other_methods.comparison import Comparison, method_of, row_depends_on
 
 pytest.importorskip("zuko")
 
-TINY = replace(
-    other_methods.SMALL,
+TINY = Plan(
+    n_galaxies=80,
+    recipe="rehearsal",
+    image_crop=96,
+    image_bin=6,
+    photometry_max_epochs=1,
+    max_epochs=1,
+    batch_size=32,
+    network={"width": 16, "hidden": [16]},
     n_tries=2,
-    descent={"max_epochs": 1, "batch_size": 32},
-    recipe=replace(other_methods.SMALL.recipe, prior_max_epochs=1, photometry_max_epochs=1),
+    n_means=20,
+    n_draws=16,
+    n_divergence=5,
+    n_fits=2,
+    n_exact=50,
+    n_spectra=16,
+    processes=1,
 )
+SOURCE = "simulated survey"
 
 
 CENTRES = np.array([10.0, 0.0, 8.9, 1.4, 0.8])
@@ -66,32 +81,35 @@ def normal() -> Survey:
     return survey
 
 
-def test_judges_know_a_perfect_posterior_and_a_wide_one(normal):
-    right, wide = (
-        judging.judge(kind(), normal, n_means=2000, n_draws=100, n_divergence=100, prior=Wide())
+def test_a_perfect_posterior_and_a_wide_one_are_told_apart(normal):
+    (log_prob, right), (_, wide) = (
+        evaluation.evaluate(
+            kind(), normal, n_means=2000, n_draws=100, n_divergence=100, prior=Wide()
+        )
         for kind in (Exact, Wide)
     )
-    numbers = right["numbers"]["properties"]["dn4000"]
+    numbers = right["properties"]["dn4000"]
     assert numbers["coverage_68"] == pytest.approx(0.68, abs=0.03)
     assert numbers["coverage_95"] == pytest.approx(0.95, abs=0.015)
     assert numbers["rmse"] == pytest.approx(WIDTH, rel=0.05)
     assert numbers["miscalibration"] < 0.02
-    assert wide["numbers"]["properties"]["dn4000"]["coverage_68"] > 0.9
-    assert wide["numbers"]["properties"]["dn4000"]["miscalibration"] > 0.1
+    assert wide["properties"]["dn4000"]["coverage_68"] > 0.9
+    assert wide["properties"]["dn4000"]["miscalibration"] > 0.1
     entropy = 5 * np.log(WIDTH) + 2.5 * np.log(2 * np.pi * np.e)
-    assert right["numbers"]["log_prob"]["mean"] == pytest.approx(-entropy, abs=0.15)
+    assert right["log_prob"]["mean"] == pytest.approx(log_prob.mean())
+    assert right["log_prob"]["mean"] == pytest.approx(-entropy, abs=0.15)
     # D_KL of a normal distribution from one twice as wide: ln 2 − 3/8 a dimension.
     expected = 5 * (np.log(2) - 3 / 8)
-    assert right["numbers"]["d_kl"]["mean"] == pytest.approx(expected, abs=0.15)
+    assert right["d_kl"]["mean"] == pytest.approx(expected, abs=0.15)
     # At labels, which are draws of the right one, the same.
-    assert right["numbers"]["delta_log_p"]["mean"] == pytest.approx(expected, abs=0.15)
-    assert wide["numbers"]["delta_log_p"]["mean"] == 0
+    assert right["delta_log_p"]["mean"] == pytest.approx(expected, abs=0.15)
+    assert wide["delta_log_p"]["mean"] == 0
 
 
 def test_a_property_is_integrated_out(normal):
     some = normal.select(np.arange(50))
     four = [name for name in PROPERTY_NAMES if name != "oxygen_abundance"]
-    found = judging.of_fewer(Exact(), four, some)
+    found = evaluation.marginal_log_prob(Exact(), four, some)
     z = np.delete((some.properties - middle(some)) / WIDTH, 2, axis=1)
     expected = -0.5 * (z**2).sum(1) - 4 * np.log(WIDTH) - 2 * np.log(2 * np.pi)
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -105,103 +123,205 @@ def test_the_time_of_many_draws_is_told_from_that_of_a_galaxy(normal, monkeypatc
             clock[0] += len(galaxies) * (0.5 + 0.001 * n)
             return super().sample(galaxies, n, seed)
 
-    monkeypatch.setattr(judging.time, "perf_counter", lambda: clock[0])
-    found = judging.judge(Slow(), normal.select(np.arange(20)), n_means=20, n_draws=50)
-    assert found["numbers"]["seconds_a_galaxy"] == pytest.approx(0.5 + 1)
+    monkeypatch.setattr(evaluation.time, "perf_counter", lambda: clock[0])
+    _, found = evaluation.evaluate(Slow(), normal.select(np.arange(20)), n_means=20, n_draws=50)
+    assert found["seconds_a_galaxy"] == pytest.approx(0.5 + 1)
+
+
+def test_a_method_without_density_is_evaluated_by_its_draws(normal):
+    class Sampler(Exact):
+        has_density = False
+
+    log_prob, numbers = evaluation.evaluate(
+        Sampler(), normal.select(np.arange(20)), n_means=20, n_draws=50, prior=Wide()
+    )
+    assert log_prob is None
+    assert set(numbers) == {"seconds_a_galaxy", "properties"}
+
+
+# The rows ----------------------------------------------------------------------------------------
 
 
 def test_every_row_can_be_made_and_is_tried_alike():
-    rows = other_methods.ROWS
-    assert len({row.label for row in rows.values()}) == len(rows)
-    for name, row in rows.items():
-        assert row.beside in rows, name
-        assert len(row.tries) == (1 if name in other_methods.UNTRAINED else 3), name
-        for plan in (other_methods.SMALL, other_methods.Plan()):
+    assert len({row.label for row in ROWS.values()}) == len(ROWS)
+    for name, row in ROWS.items():
+        assert row.beside in ROWS, name
+        kind = getattr(methods, row.method)
+        assert len(row.tries) == (1 if kind.fits_each else 3), name
+        for plan in (TINY, Plan()):
             for choice in row.tries:
-                method = other_methods.made(row, choice, plan, 3)
-                assert type(method) is getattr(methods, row.method)
+                assert type(method_of(row, choice, plan, 3)) is kind
     rate = {"descent": {"learning_rate": 0.004}}
-    method = other_methods.made(rows["npe_image"], rate, other_methods.Plan(), 3)
-    assert (method.descent.learning_rate, method.descent.max_epochs, method.descent.seed) == (
-        0.004,
-        16,
-        3,
-    )
+    descent = method_of(ROWS["npe_image"], rate, Plan(), 3).descent
+    assert (descent.learning_rate, descent.max_epochs, descent.seed) == (0.004, 16, 3)
+    smaller = replace(Plan(), max_epochs=5, batch_size=32, image_bin=6, network={"width": 16})
+    method = method_of(ROWS["latents"], rate, smaller, 3)
+    assert (method.descent.max_epochs, method.drawing.batch_size) == (5, 32)
+    assert method.pixels == {"crop": 96, "bin_factor": 6, "width": 16}
+    ours = method_of(ROWS["image"], {"recipe": {"learning_rate": 0.004}}, smaller, 3).recipe
+    assert (ours.learning_rate, ours.max_epochs, ours.image_bin, ours.seed) == (0.004, 5, 6, 3)
 
 
-def test_rows_outlive_new_labels_and_not_new_settings(tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    row, before = other_methods.ROWS["npe"], other_methods.key_of_row("npe")
-    monkeypatch.setitem(other_methods.ROWS, "npe", replace(row, label="other", note="words"))
-    assert other_methods.key_of_row("npe") == before
-    monkeypatch.setitem(other_methods.ROWS, "npe", replace(row, options={"transforms": 2}))
-    assert other_methods.key_of_row("npe") != before
-    work = other_methods.Work(tmp_path, TINY)
-    larger = replace(TINY, survey={**TINY.survey, "n_galaxies": 90})
-    assert other_methods.Work(tmp_path, larger).kept.key != work.kept.key
-    monkeypatch.setattr(work, "survey", lambda: toy_survey(40, 1, images=False))
-    with pytest.raises(ValueError, match="chosen with seed 1, which is not there yet"):
-        work.make("npe", 2)
+def test_rows_outlive_new_labels_and_not_new_settings_or_versions(place, monkeypatch):
+    before = row_depends_on("npe")
+    row = ROWS["npe"]
+    monkeypatch.setitem(ROWS, "npe", replace(row, label="other", note="words"))
+    assert row_depends_on("npe") == before
+    monkeypatch.setitem(ROWS, "npe", replace(row, options={"transforms": 2}))
+    assert row_depends_on("npe") != before
+    monkeypatch.setitem(ROWS, "npe", row)
+    monkeypatch.setattr(methods.SplineFlow, "version", 2)
+    assert row_depends_on("npe") != before
+    key = Comparison(TINY, place).kept.key
+    assert Comparison(replace(TINY, processes=2), place).kept.key == key
+    assert Comparison(replace(TINY, n_galaxies=90), place).kept.key != key
 
 
-def test_the_table_is_made_and_goes_on(survey, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALCFM_DATA", str(tmp_path))
-    monkeypatch.setattr(other_methods.account, "survey_of", lambda *_: survey)
+def test_unknown_rows_are_refused(place):
+    with pytest.raises(RunError, match="rows: boost unknown, choose from photometry, image"):
+        other_methods.find("made", place.folder, TINY, ["boost"])
+
+
+@pytest.fixture
+def fitted(place, survey, monkeypatch):
+    """A function that makes rows of a small survey, and the labels of the methods it fits."""
+    monkeypatch.setattr(comparison, "survey_of", lambda *_: survey)
+    original, labels = comparison.method_of, []
+
+    def noted(row, *rest):
+        labels.append(row.label)
+        return original(row, *rest)
+
+    monkeypatch.setattr(comparison, "method_of", noted)
+
+    def make(names, seeds=(1,)):
+        labels.clear()
+        return Comparison(TINY, place, progress=False).make(names, seeds), list(labels)
+
+    return make
+
+
+def test_the_table_is_made_and_goes_on(place, survey, fitted, texts_of):
     names = ["photometry", "npe", "boosting"]
-    results = other_methods.run(tmp_path, TINY, names[:2], [1], progress=False)
-    assert list(results["rows"]) == names[:2]
-    table = pd.read_parquet(tmp_path / "methods.parquet")
-    test = survey.split("test")
+    results, _ = fitted(names[:2])
+    rows = results["rows"]
+    assert list(rows) == names[:2]
+    table, test = pd.read_parquet(place.folder / "methods.parquet"), survey.split("test")
     assert list(table.index) == list(test.object_id)
-    over = results["rows"]["npe"]["over"]["photometry"]
+    over = rows["npe"]["over"]["photometry"]
     expected = (table["npe/1"] - table["photometry/1"]).astype(float)
     assert over["gain"] == pytest.approx(expected.mean())
     assert over["standard_error"] == pytest.approx(expected.sem())
-    tries = results["rows"]["npe"]["tries"]
-    best = max(tries, key=lambda tried: tried["log_prob"])
-    assert results["rows"]["npe"]["chosen"] == best["options"]
-    numbers = results["rows"]["npe"]["seeds"]["1"]
+    best = max(rows["npe"]["tries"], key=lambda tried: tried["log_prob"])
+    assert rows["npe"]["chosen"] == best["options"]
+    numbers = rows["npe"]["seeds"]["1"]
     assert set(numbers["properties"]) == set(PROPERTY_NAMES)
     assert numbers["n_test"] == len(test)
-    shown = tables.methods(results["rows"])
-    assert list(shown.index) == [other_methods.ROWS[name].label for name in names[:2]]
+    shown = tables.every_method(rows)
+    assert list(shown.index) == [ROWS[name].label for name in names[:2]]
     assert shown["over photometry"].iloc[1].startswith(f"{over['gain']:+.3f}")
-    rmse = tables.method_properties(results["rows"], "rmse")
-    assert rmse.shape == (2, 5)
-    assert len(tables.method_notes(results["rows"])) == 2
-    draws = pd.read_parquet(tmp_path / "methods_draws.parquet")
-    truth = draws[draws["row"] == other_methods.LABEL].set_index("object_id")
+    assert tables.by_property(rows, "rmse").shape == (2, 5)
+    assert len(tables.simplifications(rows)) == 2
+    assert tables.exact_gaps(rows).empty
+    assert tables.numbers_in_text(rows)["npe_photometry"] == over["gain"]
+    draws = pd.read_parquet(place.folder / "methods_draws.parquet")
+    truth = draws[draws["row"] == LABEL].set_index("object_id")
     np.testing.assert_array_equal(truth[list(PROPERTY_NAMES)], test.properties[: TINY.n_shown])
     counts = draws["row"].value_counts()
     assert (counts[names[:2]] == TINY.n_shown * TINY.n_shown_draws).all()
     assert list(dict.fromkeys(draws["object_id"])) == list(test.object_id[: TINY.n_shown])
-    labels = {
-        name: (row["row"]["label"], row["row"]["beside"]) for name, row in results["rows"].items()
-    }
-    draws.loc[draws["row"] == "npe", "oxygen_abundance"] = np.nan  # as of a method of fewer
-    shown = {"source": "simulated survey"}
-    for figure, says in (
-        (figures.method_intervals(draws, labels, truth, **shown), labels["npe"][0]),
-        (
-            figures.method_corner(draws, labels, truth, galaxy=test.object_id[0], **shown),
-            "photometry",
-        ),
-    ):
-        figure.canvas.draw()
-        assert says in {text.get_text() for text in figure.findobj(Text)}
-    assert tables.method_exact(results["rows"]).empty
-    # One more row; those that are there are not made again.
-    made = []
-    original = other_methods.made
-    monkeypatch.setattr(
-        other_methods, "made", lambda row, *rest: made.append(row.label) or original(row, *rest)
+    draws = draws[draws["row"] != LABEL]
+    assert ROWS["npe"].label in texts_of(
+        lambda: figures.intervals(draws, rows, truth, source=SOURCE)
     )
-    again = other_methods.run(tmp_path, TINY, names, [1], progress=False)
+    # One more row; those that are there are not made again.
+    again, labels = fitted(names)
     assert list(again["rows"]) == names
-    assert other_methods.ROWS["npe"].label not in made
-    assert again["rows"]["npe"]["seeds"] == results["rows"]["npe"]["seeds"]
+    assert ROWS["npe"].label not in labels
+    assert again["rows"]["npe"]["seeds"] == rows["npe"]["seeds"]
     # Another seed takes what the first has chosen.
-    more = other_methods.run(tmp_path, TINY, ["npe"], [2], progress=False)
+    more, labels = fitted(["npe"], [2])
     assert list(more["rows"]["npe"]["seeds"]) == ["1", "2"]
-    assert made.count(other_methods.ROWS["npe"].label) == 1
-    assert json.loads((tmp_path / "methods.json").read_text())["rows"].keys() == set(names)
+    assert labels.count(ROWS["npe"].label) == 1
+    stored = json.loads((place.folder / "methods.json").read_text(encoding="utf-8"))
+    assert stored["rows"].keys() == set(names)
+
+
+# Tables and figures ------------------------------------------------------------------------------
+
+
+def row_of(name: str, beside: str, over: dict, **numbers) -> dict:
+    """A stored row whose label is its name, unless it is a row of this paper."""
+    label = ROWS[name].label if name in ROWS else name
+    method = "FlowMatching" if name in ROWS else name
+    row = {"label": label, "beside": beside, "method": method, "source": "control", "note": ""}
+    return {"row": row, "over": over, "tries": [{}], "seeds": {"1": numbers}}
+
+
+def gain(value: float) -> dict:
+    return {"gain": value, "standard_error": 0.01}
+
+
+def test_methods_stand_beside_the_model_that_sees_the_same():
+    rows = {
+        "image": row_of("image", "image", {}),
+        "photometry": row_of("photometry", "photometry", {"image": gain(-0.3)}),
+        "worse": row_of("worse", "image", {"image": gain(-0.2), "photometry": gain(0.1)}),
+        "alike": row_of("alike", "photometry", {"photometry": gain(0.019)}),
+        "better": row_of("better", "photometry", {}, gain_of_fewer=gain(0.021)),
+        "alone": row_of("alone", "photometry", {}),
+    }
+    found = tables.verdicts(rows)
+    assert list(found.index) == ["better", "alike", "worse"]
+    assert list(found[""]) == ["ahead", "equal", "behind"]
+    assert list(found["beside"]) == [ROWS["photometry"].label] * 2 + [ROWS["image"].label]
+    assert list(found["gain [nat]"])[2] == "-0.200 ± 0.010"
+    assert tables.verdicts({"alone": rows["alone"]}).empty
+
+
+@pytest.fixture
+def drawn():
+    """Three rows, one of fewer properties; draws of two galaxies by each; and measured values."""
+    rng = np.random.default_rng(0)
+    shares = {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in PROPERTY_NAMES}
+    few = {p: shares[p] for p in PROPERTY_NAMES[:2]}
+    over, fewer = {"photometry": gain(0.2)}, gain(-1.0)
+    rows = {
+        "flow": row_of("flow", "image", over, seconds_a_galaxy=0.1, properties=shares),
+        "npe": row_of("splines", "photometry", {}, seconds_a_galaxy=0.1, properties=shares),
+        "fit": row_of(
+            "fit", "photometry_told", {}, seconds_a_galaxy=30.0, properties=few, gain_of_fewer=fewer
+        ),
+    }
+    draws = pd.DataFrame(rng.normal(size=(360, 5)), columns=list(PROPERTY_NAMES))
+    draws["row"], draws["object_id"] = np.repeat(list(rows), 120), np.tile(list("ab"), 180)
+    draws.loc[draws["row"] == "fit", "oxygen_abundance"] = np.nan
+    truth = pd.DataFrame(np.zeros((2, 5)), index=list("ab"), columns=list(PROPERTY_NAMES))
+    return rows, draws, truth
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("costs", ["1,000 draws of a galaxy [s]", "fit", "the picture"]),
+        ("coverage", ["share within 68 %", "flow"]),
+        ("intervals", [*LABELS.values(), "splines", "fit"]),
+        ("corner", [*LABELS.values(), "photometry", "the picture"]),
+    ],
+)
+def test_figures_say_what_they_show(drawn, texts_of, name, says):
+    rows, draws, truth = drawn
+    arguments = {"corner": (draws, rows, truth), "intervals": (draws, rows, truth)}
+    options = {"corner": {"number": 1}}.get(name, {})
+    texts = texts_of(
+        lambda: getattr(figures, name)(*arguments.get(name, (rows,)), **options, source=SOURCE)
+    )
+    assert {SOURCE, *says} <= set(texts)
+    # Made without the photometry model, its gain is not known.
+    assert ("splines" in texts) == (name in ("coverage", "intervals"))
+
+
+def test_galaxies_without_draws_are_named(drawn, capsys):
+    rows, draws, truth = drawn
+    assert figures.corner(draws, rows, truth, number=2, source=SOURCE) is None
+    assert capsys.readouterr().out == "not made: draws of galaxy 3\n"
