@@ -339,7 +339,7 @@ def test_morphology_tells_shapes_apart():
     found = pd.DataFrame(
         [measured_morphology.morphology(galaxy(*of)) for of in ((1, 1), (0.4, 1), (1, 3))]
     )
-    assert list(found) == list(morphology.NAMES)
+    assert list(found) == list(measured_morphology.NAMES)
     assert found["ellipticity_asymmetry"][1] > found["ellipticity_asymmetry"][0] + 0.3
     assert found["concentration"][2] > found["concentration"][0]
     assert found["rhalf_ellip"][0] == pytest.approx(6 * PIXEL_SCALE, rel=0.25)
