@@ -34,22 +34,14 @@ class Boosting(PointMethod):
     """Histogram gradient boosting of scikit-learn, one model per property.
 
     Arguments:
-        learning_rate, max_leaf_nodes, max_iter: As `HistGradientBoostingRegressor` has them, which
-            stops early by a tenth of the training split.
+        learning_rate, max_iter: As `HistGradientBoostingRegressor` has them, which stops early by a
+            tenth of the training split.
         seed: Seed that chooses this tenth.
     """
 
-    def __init__(
-        self,
-        *,
-        learning_rate: float = 0.1,
-        max_leaf_nodes: int = 31,
-        max_iter: int = 500,
-        seed: int = 1,
-    ):
+    def __init__(self, *, learning_rate: float = 0.1, max_iter: int = 500, seed: int = 1):
         self.options = {
             "learning_rate": learning_rate,
-            "max_leaf_nodes": max_leaf_nodes,
             "max_iter": max_iter,
             "early_stopping": True,
             "random_state": seed,
@@ -72,8 +64,7 @@ class Boosting(PointMethod):
         self.residuals = held_out.properties - self.predict(held_out)
         self.training = {"seconds": round(time.monotonic() - started, 1)}
         # At most as many as there are values of leaves.
-        leaves = self.options["max_leaf_nodes"]
-        self.n_parameters = leaves * sum(model.n_iter_ for model in self.models)
+        self.n_parameters = sum(m.max_leaf_nodes * m.n_iter_ for m in self.models)
 
     def predict(self, galaxies: Survey) -> np.ndarray:
         """Return the values, physical units, `(n, 5)`."""

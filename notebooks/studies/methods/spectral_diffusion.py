@@ -7,6 +7,7 @@ Meng & Ermon 2021; predicting velocities, Salimans & Ho 2022), and a spline flow
 properties of a spectrum. Both uncertainties go into the draws: each is of a spectrum of its own.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from galcfm.networks import VelocityNetwork
-from galcfm.posterior import Standardisation, default_device
+from galcfm.posterior import default_device
 from galcfm.survey import Survey
-from studies.methods.base import labelled, noise_of
-from studies.methods.gradient_descent import descend
+from studies.methods.base import noise_of
 from studies.methods.network_method import NetworkMethod
 from studies.methods.simulated_spectra import Components, spectra_of
-from studies.methods.spline_flow import make_flow
+from studies.methods.spline_flow import SplineFlow
 
 __all__ = ["SpectralDiffusion"]
 
@@ -29,19 +29,39 @@ TIMES = 1000  # of the diffusion
 BLOCK = 32  # galaxies whose spectra are generated at once
 
 
+class SpectraToProperties(SplineFlow):
+    """A spline flow on the coefficients of spectra, trained on true spectra with noise.
+
+    Arguments:
+        coefficients: Function of a survey that returns the coefficients, `(n, k)`.
+        noise: Standard deviation of the noise of each coefficient.
+        options: Options of `SplineFlow`.
+    """
+
+    def __init__(self, coefficients: Callable[[Survey], np.ndarray], noise: float, **options):
+        super().__init__(**options)
+        self.features, self.noise = coefficients, noise
+
+    def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
+        """Return the negative log-density of the properties, given spectra with noise."""
+        spread = (self.noise / self.feature_scale.std).to(condition)
+        noise = torch.randn(condition.shape, generator=generator).to(theta)
+        return super().loss(head, theta, condition + spread * noise, generator)
+
+
 class SpectralDiffusion(NetworkMethod):
     """Spectra by diffusion, properties by a flow on spectra.
 
     Arguments:
-        n_components: of the spectra.
-        noise: of the spectra that the second flow is trained on, dex a pixel.
-        steps: of the sampler.
-        n_spectra: generated a galaxy for a density, which is the mean of those given each; too few
-            make it too low.
-        hidden_width: of the network of the diffusion.
-        kind, transforms, hidden: of the second flow, as `SplineFlow` has them.
-        property_epochs: of its training, at most; the rest is as `descent` says.
-        options: of `NetworkMethod`.
+        n_components: Number of principal components of the spectra.
+        noise: Noise of the spectra that the second flow is trained on [dex per pixel].
+        steps: Steps of the sampler.
+        n_spectra: Number of spectra that are generated per galaxy for a density, which is the mean
+            of those given each; too few make it too low.
+        hidden_width: Width of the network of the diffusion.
+        kind, transforms, hidden: Options of the second flow, as `SplineFlow` has them.
+        property_epochs: Largest number of epochs of its training; the rest is as `descent` says.
+        options: Options of `NetworkMethod`.
     """
 
     def __init__(
@@ -59,10 +79,17 @@ class SpectralDiffusion(NetworkMethod):
         **options,
     ):
         super().__init__(**options)
-        self.n_components, self.noise, self.steps = n_components, noise, steps
-        self.n_spectra, self.hidden_width, self.transforms = n_spectra, hidden_width, transforms
-        self.kind, self.hidden = kind, tuple(hidden)
-        self.property_epochs = property_epochs
+        self.n_components, self.steps = n_components, steps
+        self.n_spectra, self.hidden_width = n_spectra, hidden_width
+        # Noise of a pixel is noise of a coefficient: the components are orthonormal.
+        self.reading = SpectraToProperties(
+            self.targets,
+            noise,
+            kind=kind,
+            transforms=transforms,
+            hidden=hidden,
+            descent=replace(self.descent, max_epochs=property_epochs),
+        )
 
     def spectra(self, survey: Survey) -> np.ndarray:
         """Log spectra of simulated galaxies, `(n, p)`."""
@@ -91,7 +118,9 @@ class SpectralDiffusion(NetworkMethod):
             timestep_spacing="trailing",
         )
         super().fit(survey, folder=folder, progress=progress)
-        self._fit_properties(survey, progress)
+        self.reading.fit(survey, progress=progress)
+        self.training["seconds"] += self.reading.training["seconds"]
+        self.n_parameters += self.reading.n_parameters
         return self
 
     def make_head(self, n_condition: int) -> nn.Module:
@@ -109,30 +138,6 @@ class SpectralDiffusion(NetworkMethod):
             wanted = self.scheduler.get_velocity(theta, epsilon, t)
             total = total + (velocity - wanted).square().mean(dim=1)
         return total / 4
-
-    def _fit_properties(self, survey: Survey, progress: bool) -> None:
-        train, validation = (labelled(survey, split) for split in ("train", "validation"))
-        self.property_scale = Standardisation.fit(train.properties)
-        d, k = train.properties.shape[1], len(self.scale.mean)
-        torch.manual_seed(self.descent.seed)
-        flow = make_flow(self.kind, d, k, self.transforms, self.hidden)
-        self.flow = flow.to(device := default_device())
-        data = (
-            (self.property_scale.apply(part.properties), self.scale.apply(self.targets(part)))
-            for part in (train, validation)
-        )
-        # Noise of a pixel is noise of a coefficient: the components are orthonormal.
-        spread = (self.noise / self.scale.std).float().to(device)
-
-        def loss(flow, theta, coefficients, generator):
-            noise = torch.randn(coefficients.shape, generator=generator).to(theta)
-            return -flow(coefficients + spread * noise).log_prob(theta)
-
-        on_device = (tuple(x.to(device) for x in part) for part in data)
-        settings = replace(self.descent, max_epochs=self.property_epochs)
-        found = descend(self.flow, loss, *on_device, settings, progress=progress)
-        self.training["seconds"] += found["seconds"]
-        self.n_parameters += sum(p.numel() for p in self.flow.parameters())
 
     @torch.no_grad()
     def generate(self, galaxies: Survey, n: int, seed: int = 0) -> Tensor:
@@ -153,38 +158,31 @@ class SpectralDiffusion(NetworkMethod):
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
         """Draws, each of a spectrum of its own, physical units, `(n_galaxies, n, 5)`."""
         # Other noise than that of the spectra.
-        noise = noise_of(galaxies, n, seed + 1_000_003)
-        draws = []
-        for coefficients, z in zip(
-            self.generate(galaxies, n, seed).split(BLOCK), noise.split(BLOCK), strict=True
-        ):
-            flow = self.flow(coefficients.to(default_device()))
+        noise = noise_of(galaxies, n, seed + 1_000_003).split(BLOCK)
+        spectra, draws = self.generate(galaxies, n, seed).split(BLOCK), []
+        for coefficients, z in zip(spectra, noise, strict=True):
+            flow = self.reading.network.head(coefficients.to(default_device()))
             draws.append(flow.transform.inv(z.to(default_device())).cpu())
-        return self.property_scale.invert(torch.cat(draws)).numpy()
+        return self.reading.scale.invert(torch.cat(draws)).numpy()
 
     @torch.no_grad()
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Log of the mean density given each of `n_spectra` spectra [nat], `(n,)` or `(n, S)`."""
-        x, found = self.property_scale.apply(theta), []
-        several = x.ndim == 3
-        x = x if several else x[:, None]
-        spectra = self.generate(galaxies, self.n_spectra, 1)
-        for coefficients, of in zip(spectra, x, strict=True):
-            flow = self.flow(coefficients[:, None].to(default_device()))
-            at = of[None].expand(len(coefficients), -1, -1).to(default_device())
-            log_prob = flow.log_prob(at)
-            found.append((log_prob.logsumexp(0) - np.log(len(coefficients))).cpu())
-        log_prob = torch.stack(found).double().numpy() - self.property_scale.log_volume
-        return log_prob if several else log_prob[:, 0]
+        """Return the log of the mean density given each of `n_spectra` spectra [nat]."""
+        x, found = self.reading.scale.apply(theta), []
+        spectra = self.generate(galaxies, self.n_spectra, 1).to(default_device())
+        for coefficients, of in zip(spectra, x.to(default_device()), strict=True):
+            # One row per spectrum, one column per point.
+            log_prob = self.reading.network.head(coefficients[:, None]).log_prob(
+                of.reshape(1, -1, of.shape[-1]).expand(self.n_spectra, -1, -1)
+            )
+            found.append((log_prob.logsumexp(0) - np.log(self.n_spectra)).cpu())
+        log_prob = torch.stack(found).double().numpy() - self.reading.scale.log_volume
+        return log_prob.reshape(x.shape[:-1])
 
-    @torch.no_grad()
     def log_prob_of_true_spectra(self, galaxies: Survey) -> np.ndarray:
-        """Log-density of the labels given each galaxy's true spectrum [nat], `(n,)`.
+        """Return the log-density of the labels given each galaxy's true spectrum [nat], `(n,)`.
 
         What it exceeds `log_prob` by is what the picture does not say of the spectrum, and what
         the detour loses.
         """
-        coefficients = self.scale.apply(self.targets(galaxies)).to(default_device())
-        theta = self.property_scale.apply(galaxies.properties).to(default_device())
-        found = self.flow(coefficients).log_prob(theta).cpu().double().numpy()
-        return found - self.property_scale.log_volume
+        return self.reading.log_prob(galaxies.properties, galaxies)

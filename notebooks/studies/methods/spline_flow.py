@@ -13,28 +13,9 @@ from galcfm.survey import Survey
 from studies.methods.base import noise_of
 from studies.methods.network_method import NetworkMethod
 
-__all__ = ["SplineFlow", "make_flow"]
+__all__ = ["SplineFlow"]
 
 BLOCK = 128  # galaxies at a time
-
-
-def make_flow(kind: str, dim: int, n_condition: int, transforms: int, hidden: tuple) -> nn.Module:
-    """Return an untrained flow of zuko.
-
-    Arguments:
-        kind, transforms, hidden: as `SplineFlow` has them.
-        dim: number of properties.
-        n_condition: width of the condition.
-
-    Raises:
-        ValueError: no such kind.
-    """
-    import zuko
-
-    kinds = {"spline": zuko.flows.NSF, "affine": zuko.flows.MAF}
-    if kind not in kinds:
-        raise ValueError(f"no flow called {kind!r}: choose from {', '.join(kinds)}")
-    return kinds[kind](dim, n_condition, transforms=transforms, hidden_features=hidden)
 
 
 class SplineFlow(NetworkMethod):
@@ -56,7 +37,13 @@ class SplineFlow(NetworkMethod):
 
     def make_head(self, n_condition: int) -> nn.Module:
         """Return the untrained flow."""
-        return make_flow(self.kind, len(self.properties), n_condition, self.transforms, self.hidden)
+        import zuko
+
+        kinds = {"spline": zuko.flows.NSF, "affine": zuko.flows.MAF}
+        if self.kind not in kinds:
+            raise ValueError(f"no flow called {self.kind!r}: choose from {', '.join(kinds)}")
+        options = {"transforms": self.transforms, "hidden_features": self.hidden}
+        return kinds[self.kind](len(self.properties), n_condition, **options)
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
         """Return the negative log-density of the properties."""

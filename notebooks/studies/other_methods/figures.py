@@ -5,20 +5,12 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from galcfm.figures.style import (
-    BAND_COLOURS,
-    COLOURS,
-    LABELS,
-    density,
-    histogram,
-    limits,
-    new_figure,
-    styled,
-)
+from galcfm.figures.style import BAND_COLOURS, COLOURS, LABELS, limits, new_figure, styled
 from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
 from studies.other_methods.tables import gain_beside
@@ -125,24 +117,18 @@ def intervals(
     galaxies = list(dict.fromkeys(draws["object_id"]))
     figure = new_figure(10, 1.1 + len(galaxies) * (0.5 + 0.17 * len(rows)), source)
     grid = figure.subplots(len(galaxies), len(PROPERTIES), sharex="col", sharey=True, squeeze=False)
-    places = -np.arange(len(rows))
-    of_both = dict(iter(draws.groupby(["object_id", "row"])))
-    for (axes_row, galaxy), (k, p) in product(
-        zip(grid, galaxies, strict=True), enumerate(PROPERTIES)
-    ):
-        axes = axes_row[k]
-        for place, (name, row) in zip(places, rows.items(), strict=True):
-            of = of_both.get((galaxy, name), draws[:0])[p.name].dropna()
-            if of.empty:
-                continue
-            look = {"color": _colour(row)}
-            low, lower, middle, upper, high = np.quantile(of, (0.025, 0.16, 0.5, 0.84, 0.975))
-            axes.plot([low, high], [place, place], lw=1, **look)
-            axes.plot([lower, upper], [place, place], lw=3, **look)
-            axes.plot(middle, place, "o", ms=4, mec="white", mew=0.6, **look)
-        axes.axvline(truth.loc[galaxy, p.name], color=COLOURS["truth"], lw=1, ls="--")
-        axes.grid(axis="x", alpha=0.25)
-    for axes_row in grid:
+    places, colours = -np.arange(len(rows)), [_colour(row) for row in rows.values()]
+    quantiles = draws.groupby(["object_id", "row"])[[p.name for p in PROPERTIES]].quantile(
+        [0.025, 0.16, 0.5, 0.84, 0.975]
+    )
+    for axes_row, galaxy in zip(grid, galaxies, strict=True):
+        for axes, p in zip(axes_row, PROPERTIES, strict=True):
+            of = quantiles.loc[galaxy, p.name].unstack().reindex(list(rows))
+            axes.hlines(places, of[0.025], of[0.975], colours, lw=1)
+            axes.hlines(places, of[0.16], of[0.84], colours, lw=3)
+            axes.scatter(of[0.5], places, s=16, c=colours, ec="white", lw=0.6, zorder=3)
+            axes.axvline(truth.loc[galaxy, p.name], color=COLOURS["truth"], lw=1, ls="--")
+            axes.grid(axis="x", alpha=0.25)
         axes_row[0].set_yticks(places, _labels(rows))
     for axes, p in zip(grid[-1], PROPERTIES, strict=True):
         axes.set_xlabel(LABELS[p.name])
@@ -175,7 +161,15 @@ def corner(
     figure = new_figure(8.6, 8.6, source)
     grid = figure.subplots(len(names), len(names))
     reach = {x: limits(draws[x].dropna(), [at[x]], inside=99) for x in names}
-    look = {"filled": False, "masses": (0.68,), "line": "solid", "width": 0.8}
+    look = {
+        "data": draws[draws["row"].isin(rows)].reset_index(),
+        "hue": "row",
+        "palette": {name: _colour(row) for name, row in rows.items()},
+        "legend": False,
+        "common_norm": False,
+    }
+    steps = {"element": "step", "fill": False, "stat": "probability", "linewidth": 0.8}
+    mass = {"levels": [0.32], "gridsize": 40, "linewidths": 0.8}
     for i, j in product(range(len(names)), repeat=2):
         axes, x, y = grid[i, j], names[j], names[i]
         if j > i:
@@ -184,23 +178,17 @@ def corner(
         axes.set_xlim(reach[x])
         if j < i:
             axes.set_ylim(reach[y])
-        for name, row in rows.items():
-            of = draws.loc[draws["row"] == name, [x, y]]
-            if of.empty or of.isna().any(axis=None):
-                continue
-            if i == j:
-                histogram(axes, of.iloc[:, 0], np.linspace(*reach[x], 19), _colour(row), lw=0.8)
-            else:
-                density(axes, of[x], of[y], _colour(row), **look)
+        if i == j:
+            sns.histplot(x=x, ax=axes, bins=18, binrange=reach[x], **look, **steps)
+        else:
+            sns.kdeplot(x=x, y=y, ax=axes, **look, **mass)
         axes.axvline(at[x], color=COLOURS["truth"], lw=1, ls="--")
         if j < i:
             axes.axhline(at[y], color=COLOURS["truth"], lw=1, ls="--")
         axes.tick_params(labelleft=j == 0 and i > 0, labelbottom=i == len(names) - 1)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_locator(MaxNLocator(3))
-        if i == len(names) - 1:
-            axes.set_xlabel(LABELS[x])
-        if j == 0 and i > 0:
-            axes.set_ylabel(LABELS[y])
+        axes.set_xlabel(LABELS[x] if i == len(names) - 1 else "")
+        axes.set_ylabel(LABELS[y] if j == 0 and i > 0 else "")
     _legend(figure, rows.values(), loc="upper right", bbox_to_anchor=(0.99, 0.95))
     return figure
