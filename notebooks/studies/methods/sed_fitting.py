@@ -8,6 +8,7 @@ some seconds to import.
 
 import contextlib
 import io
+import tempfile
 import time
 import warnings
 from functools import cache
@@ -69,45 +70,40 @@ class SedFitting(Method):
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Take note of the redshifts of the training split; nothing else is learned."""
         self.redshifts = np.sort(survey.split("train").redshift)
-        self.training, self._progress, self._known = {"seconds": 0.0}, progress, {}
+        self.training, self._progress = {"seconds": 0.0}, progress
         settings = [self.redshift, self.n_live, self.n_effective]
         if not self.redshift:
             settings.append(self.redshifts.tolist())
-        self._folder = None if folder is None else folder / f"fits-{digest(settings)}"
+        if folder is None:
+            self._temporary = tempfile.TemporaryDirectory()
+            folder = Path(self._temporary.name)
+        self._folder = folder / f"fits-{digest(settings)}"
         return self
 
     def posteriors(self, galaxies: Survey) -> np.ndarray:
-        """Draws without label noise, `(n_galaxies, KEPT, 4)`; no fit is made twice.
+        """Return draws without label noise, `(n_galaxies, KEPT, 4)`; no fit is made twice.
 
-        In the folder of `fit` each is kept as soon as it is there.
+        Each fit is kept in the folder of `fit` as soon as it is there.
         """
         from joblib import Parallel, delayed
 
-        rows = [k for k, name in enumerate(galaxies.object_id) if name not in self._known]
-        todo = (delayed(self._kept_fit)(galaxies.select([k])) for k in rows)
+        n = len(galaxies)
+        todo = (delayed(self._kept_fit)(galaxies.select([k])) for k in range(n))
         found = Parallel(self.processes, return_as="generator", pre_dispatch="2*n_jobs")(todo)
-        bar = tqdm(found, "fits", len(rows), unit="galaxy", disable=not (self._progress and rows))
-        for k, fit in zip(rows, bar, strict=True):
-            self._known[galaxies.object_id[k]] = fit
-        return np.stack([self._known[name][0] for name in galaxies.object_id])
-
-    @property
-    def seconds_a_galaxy(self) -> float:
-        """Mean time of a fit [s]."""
-        return float(np.mean([seconds for _, seconds in self._known.values()]))
+        bar = tqdm(found, "fits", n, unit="galaxy", disable=not self._progress)
+        draws, seconds = zip(*bar, strict=True)
+        self.seconds_a_galaxy = float(np.mean(seconds))
+        return np.stack(draws)
 
     def _kept_fit(self, galaxy: Survey) -> tuple[np.ndarray, float]:
-        path = self._folder and self._folder / f"{galaxy.object_id[0]}.npz"
-        if path and path.exists():
-            with np.load(path) as file:
-                return file["draws"], float(file["seconds"])
-        started = time.monotonic()
-        draws = self._fit_one(galaxy, 0)
-        seconds = time.monotonic() - started
-        if path:
+        path = self._folder / f"{galaxy.object_id[0]}.npz"
+        if not path.exists():
+            started = time.monotonic()
+            draws = self._fit_one(galaxy, 0)
             with replacing(path) as temporary:
-                np.savez(temporary, draws=draws, seconds=seconds)
-        return draws, seconds
+                np.savez(temporary, draws=draws, seconds=time.monotonic() - started)
+        with np.load(path) as file:
+            return file["draws"], float(file["seconds"])
 
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
         """Draws as a measurement would give them, `(n_galaxies, n, 4)`."""
