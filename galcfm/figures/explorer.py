@@ -96,7 +96,11 @@ def explorer_data(
     pooled = np.concatenate(list(some.values()), axis=1)
     low, high = pooled.min(axis=1), pooled.max(axis=1)
     catalogue = galaxies.catalogue
-    errors = [f"{p}_err" for p in PROPERTY_NAMES]
+    optional = {
+        "magnitude_errors": list(MAGNITUDE_ERRORS),
+        "measured_errors": [f"{p}_err" for p in PROPERTY_NAMES],
+    }
+    optional = {key: names for key, names in optional.items() if set(names) <= set(catalogue)}
     found = []
     for row in range(shown):
         galaxy = {
@@ -105,31 +109,20 @@ def explorer_data(
             "magnitudes": _rounded(galaxies.magnitudes[row], 3),
             "measured": _rounded(truth[row], 3),
             "drawn": [_rounded(low[row], 4), _rounded(high[row], 4)],
+            **{key: _rounded(catalogue.loc[row, names], 3) for key, names in optional.items()},
             "models": {},
         }
-        if set(MAGNITUDE_ERRORS) <= set(catalogue):
-            galaxy["magnitude_errors"] = _rounded(
-                catalogue.loc[row, list(MAGNITUDE_ERRORS)].to_numpy(dtype=np.float64), 3
-            )
-        if set(errors) <= set(catalogue):
-            galaxy["measured_errors"] = _rounded(
-                catalogue.loc[row, errors].to_numpy(dtype=np.float64), 3
-            )
         span = np.maximum(high[row] - low[row], 1e-9)
         for name, draws in samples.items():
-            steps = np.rint(255 * (some[name][row] - low[row]) / span).astype(np.uint8)
-            galaxy["models"][name] = {
+            model = galaxy["models"][name] = {
                 "median": _rounded(np.median(draws[row], axis=0), 3),
                 "interval": _rounded(np.quantile(draws[row], [0.16, 0.84], axis=0), 3),
                 "mean": _rounded(draws[row].mean(axis=0), 3),
-                "marginals": _packed(
-                    np.stack([_heights(draws[row, :, k], edges[k]) for k in range(5)])
-                ),
-                "draws": _packed(steps),
+                "marginals": _packed([_heights(draws[row, :, k], edges[k]) for k in range(5)]),
+                "draws": _packed(np.rint(255 * (some[name][row] - low[row]) / span)),
             }
             if delta_log_p is not None:
-                gain = _rounded(delta_log_p[name][row], 2)
-                galaxy["models"][name]["delta_log_p"] = gain
+                model["delta_log_p"] = _rounded(delta_log_p[name][row], 2)
         found.append(galaxy)
     return {
         "source": galaxies.source,
@@ -206,5 +199,5 @@ def _density(values: np.ndarray, edges: np.ndarray) -> str:
     return _packed(np.rint(255 * density / density.max()))
 
 
-def _packed(array: np.ndarray) -> str:
+def _packed(array) -> str:
     return base64.b64encode(np.ascontiguousarray(array, dtype=np.uint8).tobytes()).decode()
