@@ -71,7 +71,6 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
             hist_kwargs={"density": True, "lw": 1.6},
             contour_kwargs={"linewidths": 1.2},
             max_n_ticks=4,
-            label_kwargs={"fontsize": 10},
         )
     figure.subplots_adjust(left=0.11, bottom=0.11, right=0.985, top=0.965, wspace=0.07, hspace=0.07)
     grid = np.array(figure.axes).reshape(size, size)
@@ -80,8 +79,6 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
             np.histogram(s[:, p], 25, ranges[p], density=True)[0].max() for s in theta.values()
         )
         grid[p, p].set_ylim(0, 1.15 * tallest)
-    for axes in grid.ravel():
-        axes.tick_params(labelsize=9)
     for p, (low, high) in enumerate(ranges):
         # Labels at the edge of a panel would meet those of its neighbour.
         ticks, margin = grid[-1, p].get_xticks(), 0.06 * (high - low)
@@ -94,8 +91,7 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
     model_legend(figure, theta, truth="Truth", loc="upper right", bbox_to_anchor=(0.985, 0.965))
     if images is not None:
         require_images(images, len(values))
-        box = figure.add_axes((0.70, 0.58, 0.27, 0.27))
-        cutout(box, images[galaxy])
+        cutout(figure.add_axes((0.70, 0.58, 0.27, 0.27)), images[galaxy])
     return figure
 
 
