@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from drawn import SOURCE, all_texts, draw
 
 from galcfm.figures.style import LABELS
@@ -148,15 +147,6 @@ def test_a_fitted_relation_is_the_one_it_was_drawn_from():
     relation, scatter = weights.fitted_relation(theta, "log_sfr", "log_stellar_mass")
     np.testing.assert_allclose(relation([9, 10, 11]), [0.1, 0, 0.1], atol=0.01)
     assert scatter == pytest.approx(0.3, rel=0.02)
-
-
-def test_a_ratio_to_the_flow_s_prior():
-    torch.manual_seed(0)
-    flow = Posterior("none", network={"width": 16})
-    theta = CENTRE + np.random.default_rng(0).normal(size=(2, 3, 5))
-    ratio = weights.density_ratio(lambda x: x[..., 0], flow, steps=8)(theta)
-    row = flow.log_prob(theta[1], np.zeros((3, 5)), steps=8).numpy()
-    np.testing.assert_allclose(ratio[1], theta[1, :, 0] - row, atol=1e-4)
 
 
 def test_the_reweighted_posterior_is_better_where_its_prior_holds():

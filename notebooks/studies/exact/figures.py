@@ -5,8 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_figure, styled
 from galcfm.figures.tables.words import mean_and_error
@@ -38,23 +36,17 @@ def marginals(
         bins = np.linspace(low, high, 41)
         for axes, galaxy in zip(grid[:, column], galaxies, strict=True):
             part = draws[draws["object_id"] == galaxy].groupby("posterior")[name]
-            histogram(axes, part.get_group("exact").to_numpy(), bins, "#777777", filled=True)
-            for model, (colour, line) in LOOKS.items():
+            for model, (colour, line) in {"exact": ("#777777", None), **LOOKS}.items():
+                look = {"ls": line} if line else {"filled": True}
                 values = part.get_group(model).to_numpy()
-                histogram(axes, values, bins, colour, ls=line)
-            axes.axvline(rows.loc[galaxy, f"{name}_label"], color=COLOURS["truth"], lw=1)
+                histogram(axes, values, bins, colour, label=names[model], **look)
+            axes.axvline(measured[galaxy], color=COLOURS["truth"], lw=1, label="measured value")
             axes.set(yticks=[], xlim=(low, high))
             axes.spines["left"].set_visible(False)
         grid[-1, column].set_xlabel(LABELS[name])
     for axes, galaxy in zip(grid[:, 0], galaxies, strict=True):
         axes.set_ylabel(f"$r$ = {rows.loc[galaxy, 'mag_r']:.2f}")
-    handles = [Patch(color="#777777", alpha=0.25, lw=0, label=names["exact"])]
-    handles += [
-        Line2D([], [], color=colour, ls=line, lw=1.6, label=names[model])
-        for model, (colour, line) in LOOKS.items()
-    ]
-    handles.append(Line2D([], [], color=COLOURS["truth"], lw=1, label="measured value"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
     return figure
 
 

@@ -1,8 +1,8 @@
 r"""Posteriors under another prior, as weights of draws under the old one.
 
 A `log_ratio` is any function of properties `(..., 5)` that gives :math:`\log r`, `(...)`, the
-logarithm of the new prior over the old one up to a constant: `schechter_ratio`, `relation_ratio`
-and `density_ratio` make some. The properties are those that the model infers, measurement errors
+logarithm of the new prior over the old one up to a constant: `schechter_ratio` and
+`relation_ratio` make some. The properties are those that the model infers, measurement errors
 included: a mass function is that of the *measured* masses.
 """
 
@@ -174,28 +174,6 @@ def fitted_relation(theta, y: str, x: str) -> tuple[Callable, float]:
     x, y = (theta[:, PROPERTY_NAMES.index(name)] for name in (x, y))
     relation = np.poly1d(np.polyfit(x, y, 2))
     return relation, float(np.std(y - relation(x)))
-
-
-def density_ratio(log_density: Callable, prior, *, steps: int) -> LogRatio:
-    r"""Return the ratio of any density to the population's own, by the unconditional flow.
-
-    The flow is least certain where galaxies are rare, and there the ratio is largest: watch the
-    effective sample size.
-
-    Arguments:
-        log_density: Function of properties `(..., 5)` that returns the log-density of the new
-            prior, `(...)`, up to a constant.
-        prior: A `Posterior` with features `"none"`.
-        steps: Number of Runge-Kutta steps of the flow's log-density.
-    """
-
-    def log_ratio(theta):
-        theta = np.asarray(theta, dtype=np.float64)
-        flat = theta.reshape(1, -1, theta.shape[-1])
-        old = prior.log_prob_from(flat, prior.encode(np.zeros((1, 5))), steps)
-        return log_density(theta) - old.double().numpy().reshape(theta.shape[:-1])
-
-    return log_ratio
 
 
 # Checks in the new population
