@@ -16,7 +16,6 @@ from pathlib import Path
 
 import galcfm
 from galcfm.paths import published_folder
-from galcfm.properties import PROPERTIES
 
 __all__ = ["main"]
 
@@ -53,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("galcfm", **_help(main))
+    about = _help(main) | {"description": galcfm.__doc__.splitlines()[0]}
+    parser = argparse.ArgumentParser("galcfm", **about)
     parser.add_argument("--version", action="version", version=f"galcfm {galcfm.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for run, add_options in (
@@ -88,24 +88,24 @@ def _help(run) -> dict:
 
 def _infer_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "source", help="HATS catalogue, survey of galcfm, table, folder of tables or quoted pattern"
-    )
+    add("source", help="HATS catalogue, survey of galcfm, table, folder or quoted pattern")
     add("--model", required=True, help="folder of a model, or the name of a published one")
     add("--out", required=True, type=Path, dest="destination", help="folder of the result")
     add("--cutouts", help="folder, Zarr, HDF5 or NumPy file, or name of a column")
     add("--pixel-scale", type=float, help="scale of the cutouts [arcsec/pixel]")
-    add = parser.add_argument_group("photometry (a survey of galcfm describes it)").add_argument
+    group = parser.add_argument_group("photometry (a survey of galcfm describes it)")
+    add, state = group.add_argument, group.add_mutually_exclusive_group().add_argument
     units = ("AB", "asinh", "Vega", "nanomaggy", "Jy")
     add("--unit", choices=units, help="unit of magnitudes or fluxes")
     add("--total", action="store_true", default=None, help="they are of whole galaxies")
-    add("--dereddened", action="store_true", default=None, help="Galactic extinction is removed")
-    add("--reddened", action="store_false", dest="dereddened", help="it is not: ebv removes it")
+    state("--dereddened", action="store_true", default=None, help="without Galactic extinction")
+    state("--reddened", action="store_false", dest="dereddened", help="with it; ebv removes it")
     text = "galcfm's name = the source's; NAME= leaves one out; may be repeated"
     add("--column", action="append", default=[], metavar="NAME=COLUMN", help=text)
     add = parser.add_argument_group("draws").add_argument
     add("--samples", type=int, default=1000, dest="n_samples", help="draws per galaxy (1000)")
-    add("--steps", type=int, help="Runge-Kutta steps (12; the paper's 100)")
+    steps = {"type": int, "default": argparse.SUPPRESS}
+    add("--steps", **steps, help="Runge-Kutta steps (12; the paper's 100)")
     add("--seed", type=int, default=0, help="seed of the noise (0)")
     add("--draws", type=int, default=0, dest="n_draws", help="draws that are kept (0)")
     add = parser.add_argument_group("computing, by default on this machine's threads").add_argument
@@ -116,7 +116,7 @@ def _infer_options(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_false", dest="progress", help="no progress bar")
 
 
-def _infer(model, source, destination, column, steps, workers, scheduler, **options) -> int:
+def _infer(model, source, destination, column, workers, scheduler, **options) -> int:
     """Infer the posteriors of the galaxies of a table or catalogue.
 
     examples:
@@ -138,15 +138,13 @@ def _infer(model, source, destination, column, steps, workers, scheduler, **opti
           --out hats/des_posteriors --unit AB --total --dereddened
     """
     from galcfm.catalogue import infer_catalogue
-    from galcfm.flow import FAST_STEPS
 
-    columns = {}
+    options["columns"] = {}
     for entry in column:
         name, mark, given = entry.partition("=")
         if not mark:
             raise ValueError(f"--column is {entry!r}: give NAME=COLUMN, e.g. object_id=ID")
-        columns[name] = given or None
-    options |= {"columns": columns, "steps": FAST_STEPS if steps is None else steps}
+        options["columns"][name] = given or None
     with _cluster(workers, scheduler):
         made = infer_catalogue(_model_folder(model), source, destination, **options)
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")
@@ -167,16 +165,16 @@ def _cluster(workers: int | None, scheduler: str | None) -> Iterator[None]:
         return
     from distributed import Client
 
-    if workers is not None and workers < 1:
+    found = {"n_workers": workers, "threads_per_worker": 1}
+    if scheduler is not None:
+        is_file = scheduler.endswith(".json")
+        if is_file and not Path(scheduler).is_file():
+            raise ValueError(
+                f"--scheduler {scheduler} is missing: start the scheduler, or check it"
+            )
+        found = {"scheduler_file" if is_file else "address": scheduler}
+    elif workers < 1:
         raise ValueError(f"--workers is {workers}: at least one is needed")
-    if workers is not None:
-        found = {"n_workers": workers, "threads_per_worker": 1}
-    elif not scheduler.endswith(".json"):
-        found = {"address": scheduler}
-    elif Path(scheduler).is_file():
-        found = {"scheduler_file": scheduler}
-    else:
-        raise ValueError(f"--scheduler {scheduler} is missing: start the scheduler, or check it")
     with Client(**found) as client:
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
         yield
@@ -298,9 +296,13 @@ def _show(folder, object, rejected) -> int:
     if (object or rejected) and name != "inference.json":
         raise ValueError(f"{folder} is no result of inference: leave --object out")
     if object:
-        _show_galaxy(folder, object)
+        found = _rows(folder / "dataset", object)
+        if found.empty:
+            raise ValueError(f"{folder} has no galaxy {object!r}; is it in --rejected?")
+        print(found.T.to_string(header=False))
     elif rejected:
-        _show_rejected(folder)
+        has_some = (folder / "rejected").is_dir()
+        print(_rows(folder / "rejected").to_string() if has_some else "no row was rejected")
     else:
         _show_content(json.loads((folder / name).read_text(encoding="utf-8")))
     return DONE
@@ -315,32 +317,11 @@ def _show_content(description: dict, indent: str = "") -> None:
             print(f"{indent}{name}: {value}")
 
 
-def _show_galaxy(folder: Path, name: str) -> None:
+def _rows(folder: Path, object_id: str | None = None):
     from pyarrow import compute, dataset
 
-    rows = dataset.dataset(folder / "dataset").filter(compute.field("object_id") == name)
-    found = rows.to_table().to_pylist()
-    if not found:
-        raise ValueError(f"{folder} has no galaxy {name!r}; is it in --rejected?")
-    for row in found:
-        for p in PROPERTIES:
-            median, low, high = (row[f"{p.name}_{s}"] for s in ("median", "p16", "p84"))
-            errors = f"+{high - median:.3f} −{median - low:.3f}"
-            print(f"{p.symbol_with_unit:>14}  {median:.3f}  {errors}")
-        for part in ("photometry", "image"):
-            if row.get(f"{part}_outside"):
-                print(f"{'':>14}  {part} outside the training range")
-
-
-def _show_rejected(folder: Path) -> None:
-    from pyarrow import dataset
-
-    found = []
-    if (folder / "rejected").is_dir():
-        found = dataset.dataset(folder / "rejected").to_table().to_pylist()
-    for row in found:
-        print(f"{row['file']} row {row['row']} ({row['object_id']}): {row['reason']}")
-    print(f"rejected rows: {len(found)}")
+    wanted = None if object_id is None else compute.field("object_id") == object_id
+    return dataset.dataset(folder).to_table(filter=wanted).to_pandas()
 
 
 if __name__ == "__main__":

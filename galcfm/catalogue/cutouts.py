@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from galcfm.catalogue import CatalogueError
-from galcfm.catalogue.sources import Partition, Source, UnreadableError, stamp_of
+from galcfm.catalogue.sources import Partition, Source, stamp_of
 from galcfm.survey.cutouts import STACKS, CutoutFolder, fitted_cutout, read_cutout
 
 __all__ = ["CatalogueCutouts", "find_cutouts"]
@@ -71,7 +71,7 @@ class CatalogueCutouts:
                 name = object_id[row] if names is None else names[number]
                 pixels = np.asarray(images[number])
             except OSError as error:
-                raise UnreadableError(f"{self.place} cannot be read ({error})") from error
+                raise CatalogueError(f"{self.place} cannot be read ({error})") from error
             name = name.decode() if isinstance(name, bytes) else str(name)
             if name != object_id[row]:
                 raise ValueError(f"{self.place} has {name!r} in row {number}, not this galaxy")

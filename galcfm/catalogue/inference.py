@@ -30,6 +30,7 @@ from galcfm.properties import PROPERTIES
 __all__ = ["InferredCatalogue", "infer_catalogue"]
 
 BYTES_A_ROW = 250  # of the result, without draws
+ROWS_WITH_CUTOUTS = 1000  # rows per partition of a table with a column of cutouts, at most
 
 
 def infer_catalogue(
@@ -82,7 +83,7 @@ def infer_catalogue(
         cutouts: Cutouts for an image model: a folder of ID.jpg and its kin, as `Survey.from_table`
             takes it; a Zarr, HDF5 or NumPy file of uint8 `(n, height, width, 3)`, channels i, r, g,
             in the order of the rows, whose `object_id` is compared if it has one; or the name of a
-            column that holds JPEG, PNG or pixels.
+            column of JPEG, PNG or pixels, which is read at most 1,000 rows at a time.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         n_samples, steps, seed: As `Posterior.sample` takes them.
         n_draws: Number of draws per galaxy that are kept in a nested column.
@@ -96,35 +97,39 @@ def infer_catalogue(
         SurveyError: A column is missing, or the numbers are not in the declared unit.
         OSError: The destination cannot be written.
     """
-    destination = Path(os.path.realpath(Path(destination).expanduser()))
     settings = {"n_samples": n_samples, "steps": steps, "seed": seed, "n_draws": n_draws}
-    least = {"n_samples": 2, "steps": 1, "rows_a_partition": 1}
-    for name, number in (settings | {"rows_a_partition": rows_a_partition}).items():
-        whole_number(name, number, least.get(name, 0))
-    if n_draws > n_samples:
-        raise CatalogueError(f"n_draws is {n_draws} of {n_samples} samples: keep as many at most")
-    for name in ("distributed", "astropy"):
-        if find_spec(name) is None:
-            raise CatalogueError(f'{name} is missing: pip install "galcfm[catalogue]"')
+    _require_numbers(**settings, rows_a_partition=rows_a_partition)
     client = _active_client()
     if not isinstance(model, Posterior):
         model = Posterior.load(model, device=None if client is None else "cpu")
+    if cutouts is not None and not Path(cutouts).expanduser().exists():
+        # They are a column, which is read with the other columns.
+        rows_a_partition = min(rows_a_partition, ROWS_WITH_CUTOUTS)
+    destination = Path(os.path.realpath(Path(destination).expanduser()))
     found = find_source(source, destination, rows_a_partition)
     declared = {"unit": unit, "total": total, "dereddened": dereddened}
     plan = make_plan(
         model, found, destination, columns or {}, declared, cutouts, pixel_scale, settings
     )
     with open_result(plan, found) as records:
-        if found.rows is not None:
-            left = found.rows - sum(record["rows"] for record in records.values())
-            a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * n_draws
-            require_disk_space(destination, left * a_row)
         _run(plan, found, records, client, progress)
         return complete_result(plan, found, records)
 
 
+def _require_numbers(**numbers: int) -> None:
+    least = {"n_samples": 2, "steps": 1, "rows_a_partition": 1}
+    for name, number in numbers.items():
+        whole_number(name, number, least.get(name, 0))
+    kept, drawn = numbers["n_draws"], numbers["n_samples"]
+    if kept > drawn:
+        raise CatalogueError(f"n_draws is {kept} of {drawn} samples: keep as many at most")
+
+
 def _active_client():
     """Return the client of Dask that the user has open, or `None`."""
+    for name in ("distributed", "astropy"):
+        if find_spec(name) is None:
+            raise CatalogueError(f'{name} is missing: pip install "galcfm[catalogue]"')
     from distributed import default_client
 
     try:
@@ -132,10 +137,7 @@ def _active_client():
     except ValueError:
         return None
     if client.asynchronous:
-        raise CatalogueError(
-            "the active Dask client is asynchronous, and infer_catalogue would wait for ever: open "
-            "Client(asynchronous=False)"
-        )
+        raise CatalogueError("the active Dask client is asynchronous: open one that is not")
     return client
 
 
@@ -150,12 +152,15 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
     import torch
     from dask.system import CPU_COUNT
 
+    done = sum(record["rows"] for record in records.values())
+    if source.rows is not None:
+        a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * plan.identity["n_draws"]
+        require_disk_space(plan.destination, (source.rows - done) * a_row)
     stop, torch_threads = threading.Event(), torch.get_num_threads()
     hidden = not progress or sys.stderr is None
     # What was done before says nothing about the speed.
-    options = {"initial": sum(record["rows"] for record in records.values()), "smoothing": 0.05}
-    options |= {"total": source.rows, "unit": "galaxy", "desc": "inferring", "disable": hidden}
-    with tqdm(**options) as bar:
+    options = {"initial": done, "smoothing": 0.05, "total": source.rows, "unit": "galaxy"}
+    with tqdm(desc="inferring", disable=hidden, **options) as bar:
 
         def each(n):
             if stop.is_set():

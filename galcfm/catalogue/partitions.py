@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from galcfm.catalogue import CatalogueError
-from galcfm.catalogue.plan import Plan
+from galcfm.catalogue.plan import SETTINGS, Plan
 from galcfm.catalogue.sources import HEALPIX, Partition, read_partition
 from galcfm.catalogue.summaries import arrow_table, summarise
 from galcfm.paths import replacing, write_json
@@ -93,6 +93,7 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
 
     rows, cells = read_partition(partition, plan.columns_read, plan.column_of_cutouts)
     values, reasons = _check(plan, rows)
+    settings = {name: plan.identity[name] for name in SETTINGS}
     size, read = ROWS_AT_ONCE, None
     if plan.cutouts is not None:
         size, read = CUTOUTS_AT_ONCE, plan.cutouts.reader(partition, values, cells)
@@ -107,7 +108,7 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
                 each(len(here) - len(good))
                 if good:
                     some = {name: column[good] for name, column in values.items()}
-                    some |= summarise(plan.model, some, images, each, **plan.settings)
+                    some |= summarise(plan.model, some, images, each, **settings)
                     writer.write_table(arrow_table(some, plan.schema))
         file.flush()
         os.fsync(file.fileno())
@@ -134,18 +135,19 @@ def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
 
     Each row is checked by itself: whether it is used cannot depend on its neighbours.
     """
-    if absent := [column for column in plan.columns.values() if not table.has(column)]:
+    columns, dereddened = plan.identity["columns"], plan.identity["dereddened"]
+    if absent := [column for column in columns.values() if not table.has(column)]:
         raise SurveyError(
             f"{table.name} has no {', '.join(absent)}, which the first file has: all files of a "
             "source need the same columns"
         )
-    (unit, by_band), gaps = declared_unit(plan.unit), plan.model.missing_bands
+    (unit, by_band), gaps = declared_unit(plan.identity["unit"]), plan.model.missing_bands
     may_lack = (*LABELS, "ra", "dec") if plan.is_survey else LABELS
-    values, reasons, _ = read_columns(table, plan.columns, unit, gaps, may_lack)
+    values, reasons, _ = read_columns(table, columns, unit, gaps, may_lack)
     if plan.is_survey and not plan.model.use_magnitude_errors:
         _hide_limits(values, table, reasons, gaps)
     with np.errstate(all="ignore"):
-        to_magnitudes(values, unit, by_band, plan.dereddened, reasons, gaps)
+        to_magnitudes(values, unit, by_band, dereddened, reasons, gaps)
     if "ra" in values:
         values["ra"] = values["ra"] % 360
     if HEALPIX in plan.schema.names:

@@ -9,14 +9,7 @@ import numpy as np
 
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.cutouts import CatalogueCutouts, find_cutouts
-from galcfm.catalogue.sources import (
-    HEALPIX,
-    Partition,
-    Source,
-    UnreadableError,
-    read_partition,
-    stamp_of,
-)
+from galcfm.catalogue.sources import HEALPIX, Partition, Source, read_partition, stamp_of
 from galcfm.catalogue.summaries import result_schema
 from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
@@ -33,9 +26,10 @@ from galcfm.survey.intake import (
 from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit, declared_unit
 from galcfm.survey.tables import SourceTable
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["SETTINGS", "Plan", "make_plan"]
 
 SCHEMA_VERSION = 2
+SETTINGS = ("n_samples", "steps", "seed", "n_draws")
 # Number of rows by which the unit of a whole source is checked.
 ROWS_CHECKED = 1000
 
@@ -47,26 +41,21 @@ class Plan:
     Arguments:
         model: Trained model.
         destination: Folder of the result.
-        identity: Everything that the result depends on, as JSON has it.
-        columns: Names in a survey to columns of the source.
-        unit, dereddened: Unit and state of magnitudes or fluxes, as `Survey.from_table` takes them.
+        identity: Everything that the result depends on, as JSON has it: `columns`, names in a
+            survey to columns of the source; `unit` and `dereddened`, as `Survey.from_table` takes
+            them; `SETTINGS`, as `Posterior.sample` takes them; and digests.
         cutouts: Where the cutouts are, or `None`.
         is_survey: Whether the source is a survey of galcfm, whose galaxies may lack a position, and
             whose infinite errors mark limits.
         schema: Arrow schema of the result.
-        settings: `n_samples`, `steps`, `seed` and `n_draws`.
     """
 
     model: Posterior
     destination: Path
     identity: dict
-    columns: dict[str, str]
-    unit: object
-    dereddened: bool
     cutouts: CatalogueCutouts | None
     is_survey: bool
     schema: object
-    settings: dict
 
     @cached_property
     def key(self) -> str:
@@ -76,7 +65,8 @@ class Plan:
     @property
     def columns_read(self) -> tuple[str, ...]:
         """Columns that are read: the whole vector for `flux[2]`, and errors that mark limits."""
-        found = (c for name in self.columns.values() for c in (name, name.split("[")[0]))
+        names = self.identity["columns"].values()
+        found = (c for name in names for c in (name, name.split("[")[0]))
         return (*found, *MAGNITUDE_ERRORS) if self.is_survey else tuple(found)
 
     @property
@@ -113,7 +103,7 @@ def make_plan(
         destination: Folder of the result.
         columns, cutouts, pixel_scale: As `infer_catalogue` takes them.
         declared: `unit`, `total` and `dereddened`, `None` where they are not declared.
-        settings: `n_samples`, `steps`, `seed` and `n_draws`.
+        settings: Values of `SETTINGS`.
 
     Raises:
         CatalogueError: Model, source and cutouts do not fit, or nothing can be read.
@@ -125,22 +115,13 @@ def make_plan(
         declared = {"unit": "AB", "total": True, "dereddened": True} | declared
         if model.uses_images and cutouts is None:
             cutouts, pixel_scale = Path(source.name) / "images.npy", PIXEL_SCALE
-    missing = [name for name in ("unit", "total", "dereddened") if name not in declared]
-    if missing:
-        raise CatalogueError(
-            f"{source.name} does not say {', '.join(missing)}: declare unit ('AB', 'nanomaggy', "
-            "'Jy', 'asinh' or 'Vega'), total=True if these are fluxes of whole galaxies, and "
-            "dereddened (whether the Galactic extinction is removed)"
-        )
     if model.uses_images and cutouts is None:
         raise CatalogueError("this is an image model: give cutouts and their pixel_scale")
     if not model.uses_images and cutouts is not None:
         raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
-    unit, dereddened = declared["unit"], declared["dereddened"]
+    unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
     declared_unit(unit)
-    pixel_scale = check_declared(
-        declared["total"], dereddened, False, columns, cutouts, pixel_scale
-    )
+    pixel_scale = check_declared(total, dereddened, False, columns, cutouts, pixel_scale)
     if cutouts is not None:
         cutouts = find_cutouts(cutouts, pixel_scale, source)
     columns, healpix = _look(source, columns, unit, dereddened, cutouts, model)
@@ -160,18 +141,7 @@ def make_plan(
         **settings,
     }
     schema = result_schema(model, carried, healpix, settings)
-    return Plan(
-        model,
-        destination,
-        identity,
-        columns,
-        unit,
-        dereddened,
-        cutouts,
-        is_survey,
-        schema,
-        settings,
-    )
+    return Plan(model, destination, identity, cutouts, is_survey, schema)
 
 
 def _look(source: Source, columns, unit, dereddened, cutouts, model) -> tuple[dict, bool]:
@@ -181,7 +151,7 @@ def _look(source: Source, columns, unit, dereddened, cutouts, model) -> tuple[di
     for partition in source.partitions:
         try:
             table, _ = read_partition(partition, None, column)
-        except UnreadableError as error:
+        except (CatalogueError, SurveyError) as error:
             errors.append(str(error))
             continue
         if not len(table):

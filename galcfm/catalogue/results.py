@@ -32,7 +32,8 @@ CATALOGUE_FILES = (
     DESCRIPTION,
     ".lock",
     *HATS_FILES,
-    *(f"{kind}/{folders}*{end}" for kind, end in ENDINGS.items() for folders in ("", "*/*/*/")),
+    *(f"{kind}/*{end}" for kind, end in ENDINGS.items()),
+    *(f"{kind}/Norder=*/Dir=*/Npix=*/*{end}" for kind, end in ENDINGS.items()),
 )
 
 

@@ -23,21 +23,17 @@ from galcfm.provenance import digest
 from galcfm.survey import SurveyError
 from galcfm.survey.tables import FORMATS, SourceTable, read_table
 
-__all__ = ["Partition", "Source", "UnreadableError", "find_source", "read_partition", "stamp_of"]
+__all__ = ["Partition", "Source", "find_source", "read_partition", "stamp_of"]
 
 # Text and packed files are read whole, about ten times their size in memory.
 LARGEST_WHOLE_FILE = 512 << 20
 LONGEST_LABEL = 150
 # Bytes of a column that are read at once, so that large row groups take no more memory.
 BUFFER = 1 << 20
-# Rows that are decoded at once, for the same reason: each may have a cutout.
-ROWS_AT_ONCE = 256
+# Rows that are decoded at once, for the same reason.
+ROWS_AT_ONCE = 1024
 ASTROPY_METADATA = (b"table_meta_yaml", b"IVOA.VOTable-Parquet.content")
 HEALPIX = "_healpix_29"
-
-
-class UnreadableError(CatalogueError):
-    """A partition that cannot be read, with the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +60,7 @@ class Partition:
     @property
     def where(self) -> str:
         """Name for messages."""
-        rows = "" if self.stop is None else f", rows {self.start} to {self.stop - 1}"
-        return f"{self.file}{rows}" if self.file else f"partition {self.name}"
+        return self.file or f"partition {self.name}"
 
 
 def stamp_of(path: str | os.PathLike) -> list | None:
@@ -116,10 +111,10 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
     """
     if hasattr(source, "to_delayed"):
         return _opened(source)
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         raise CatalogueError(
-            f"a {type(source).__name__} is no catalogue on disk: give a path, or a catalogue of "
-            "LSDB or Dask; galcfm.Survey.from_table takes tables in memory"
+            "the source is no catalogue on disk: give a path, or what Dask or LSDB has open; "
+            "galcfm.Survey.from_table takes tables in memory"
         )
     path, kind, columns = Path(source).expanduser(), "tables", {}
     if is_hats(path):
@@ -130,10 +125,7 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
         places = _tables(path, destination)
     inside = kind != "tables" and destination.is_relative_to(path.resolve())
     if inside or any(file.resolve().is_relative_to(destination) for _, file, _ in places):
-        raise CatalogueError(
-            f"{destination} and the source {path} lie in one another: name another folder for the "
-            "result"
-        )
+        raise CatalogueError(f"{destination} and {path} lie in one another: name another folder")
     partitions = _cut(places, rows_a_partition)
     return Source(str(path), os.path.abspath(path), partitions, kind, columns)
 
@@ -157,10 +149,9 @@ def _tables(path: Path, destination: Path) -> list[tuple]:
     if not files:
         raise CatalogueError(f"{path} holds no tables: files that end in {endings} are read")
     for file in files:
-        if not file.is_file():
-            raise CatalogueError(f"{file} is missing or not a file: check the path")
-        if _format(file) is None:
-            raise CatalogueError(f"{file}: this ending is unknown; use one of {endings}")
+        if not file.is_file() or _format(file) is None:
+            trouble = "has an unknown ending" if file.is_file() else "is missing or not a file"
+            raise CatalogueError(f"{file} {trouble}: files that end in {endings} are read")
     return [(_label(os.path.relpath(file, base)), file, None) for file in sorted(files)]
 
 
@@ -253,9 +244,9 @@ def read_partition(
         cutouts: Name of the column of cutouts.
 
     Raises:
-        UnreadableError: The file cannot be read.
+        CatalogueError, SurveyError: The file cannot be read.
     """
-    name = partition.file or partition.where
+    name = partition.where
     try:
         if partition.frame is not None:
             table = _compute(partition.frame)
@@ -267,17 +258,18 @@ def read_partition(
             table = _read_whole(name)
         column = None
         if cutouts is not None and columns is not None:
+            names = getattr(table, "column_names", None) or getattr(table, "names", ())
+            if cutouts not in names:
+                raise SurveyError(f"{name} has no column {cutouts!r}, as Parquet and FITS can have")
             column = table[cutouts]
             table = table.drop_columns([cutouts]) if hasattr(table, "drop_columns") else table
         source = SourceTable(table)
-    except ImportError:
+    except (ImportError, SurveyError):
         raise
-    except SurveyError as error:
-        raise UnreadableError(str(error)) from error
     # Readers raise dozens of kinds of errors, few of which name the file.
     except Exception as error:
         what = " ".join(str(error).split())[:200]
-        raise UnreadableError(
+        raise CatalogueError(
             f"{name} cannot be read ({type(error).__name__}: {what}): check that it is whole"
         ) from error
     source.name = name
@@ -304,15 +296,16 @@ def _read_parquet(partition: Partition, columns, cutouts):
         # astropy needs the units of all columns, or reads none.
         if any(key in (schema.metadata or {}) for key in ASTROPY_METADATA):
             wanted = schema.names
-        start, stop, row, parts = partition.start, partition.stop, 0, []
-        stop = file.metadata.num_rows if stop is None else stop
+        start, stop, parts = partition.start, partition.stop or file.metadata.num_rows, []
         ends = np.cumsum([file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)])
         first, last = np.searchsorted(ends, [start, stop - 1], side="right")
         row = ends[first - 1] if first else 0
         options = {"row_groups": range(first, last + 1), "use_threads": False}
         options["columns"] = [name for name in schema.names if name in wanted]
         for batch in file.iter_batches(ROWS_AT_ONCE, **options):
-            parts.append(batch[max(start - row, 0) : max(stop - row, 0)])
+            # What is cut off would stay in memory with a part without rows.
+            if row < stop and row + len(batch) > start:
+                parts.append(batch[max(start - row, 0) : stop - row])
             row += len(batch)
         return pyarrow.Table.from_batches(parts)
 
@@ -322,7 +315,6 @@ def _read_whole(name: str):
     if size > LARGEST_WHOLE_FILE:
         raise SurveyError(
             f"{name} has {size / 1e9:.1f} GB, and text and packed files are read whole: write it "
-            "as Parquet or plain FITS, or split it into files of less than "
-            f"{LARGEST_WHOLE_FILE >> 20} MB"
+            "as Parquet or plain FITS, or open it with Dask"
         )
     return read_table(name)

@@ -15,19 +15,14 @@ import numpy as np
 
 from galcfm.flow import block_rows
 from galcfm.posterior import Posterior
-from galcfm.posterior.summaries import column_of
+from galcfm.posterior.summaries import GIVEN, column_of, statistics_of
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 
 __all__ = ["arrow_table", "result_columns", "result_schema", "summarise"]
 
-STATISTICS = ("mean", "median", "p16", "p84")
+KEPT = ("mean", "median", "p16", "p84")
 PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
 COVARIANCES = tuple(f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}" for a, b in PAIRS)
-CARRIED = {
-    "ra": ("deg", "right ascension, as in the source", "pos.eq.ra;meta.main"),
-    "dec": ("deg", "declination, as in the source", "pos.eq.dec;meta.main"),
-    "redshift": ("", "redshift, as in the source", "src.redshift"),
-}
 
 
 def result_columns(model: Posterior, carried: Sequence[str], healpix: bool):
@@ -50,10 +45,10 @@ def result_columns(model: Posterior, carried: Sequence[str], healpix: bool):
         add("_healpix_29", "i8", "", "HEALPix index of order 29")
     add("object_id", "U64", "", "identifier in the source", "meta.id;meta.main")
     for name in carried:
-        add(name, "f8", *CARRIED[name])
+        add(name, "f8", *GIVEN[name])
     units = []
     for p in PROPERTIES:
-        for statistic in STATISTICS:
+        for statistic in KEPT:
             unit, meaning, ucd = column_of(p, statistic)
             add(f"{p.name}_{statistic}", "f4", unit, meaning, ucd)
         units.append(unit or "")
@@ -177,7 +172,7 @@ def summarise(
     n, at_once = len(values["object_id"]), 1
     if model.device.type != "cpu":
         at_once = max(1, block_rows(model.device) // n_samples)
-    statistics = np.empty((len(STATISTICS), n, len(PROPERTIES)), np.float32)
+    statistics = np.empty((len(KEPT), n, len(PROPERTIES)), np.float32)
     covariance = np.empty((n, len(PAIRS)), np.float32)
     draws = np.empty((n, n_draws, len(PROPERTIES)), np.float32)
     conditions, upper = [], np.array(PAIRS).T
@@ -187,14 +182,14 @@ def summarise(
         names = values["object_id"][rows]
         samples = model.sample_from(conditions[-1], names, n_samples, steps, seed).numpy()
         for row, theta in enumerate(samples.astype(np.float64), start):
-            low, median, high = np.quantile(theta, (0.16, 0.5, 0.84), axis=0)
-            statistics[:, row] = theta.mean(0), median, low, high
+            found = statistics_of(theta)
+            statistics[:, row] = [found[name] for name in KEPT]
             covariance[row] = np.cov(theta, rowvar=False)[*upper]
         draws[rows] = samples[:, :n_draws]
         each(len(samples))
     columns = {"draws": draws} | dict(zip(COVARIANCES, covariance.T, strict=True))
     for k, name in enumerate(PROPERTY_NAMES):
-        for statistic, column in zip(STATISTICS, statistics, strict=True):
+        for statistic, column in zip(KEPT, statistics, strict=True):
             columns[f"{name}_{statistic}"] = column[:, k]
     flags = model.out_of_range_from(torch.cat(conditions))
     return columns | {name: flag.to_numpy() for name, flag in flags.items()}

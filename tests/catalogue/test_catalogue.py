@@ -1,5 +1,6 @@
 """Catalogues of any size: each row once and the same, whatever is cut, killed or full."""
 
+import asyncio
 import errno
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -443,7 +445,7 @@ def test_cutouts_that_are_wrong_are_rejected_row_by_row(image_model, pictured, t
     path, place = cutouts_as("hdf5", pictured, tmp_path)
     pd.read_parquet(path)[::-1].to_parquet(path)
     options = {"cutouts": place, "pixel_scale": 0.396}
-    with pytest.raises(CatalogueError, match="is no catalogue on disk"):
+    with pytest.raises(CatalogueError, match="no catalogue on disk"):
         infer_catalogue(image_model, pd.read_parquet(path), tmp_path / "no", **options, **TOLD)
     made = infer_catalogue(image_model, path, tmp_path / "other", **options, **TOLD, **FEW)
     assert made.used == 0
@@ -816,13 +818,110 @@ def test_a_scheduler_lost_while_a_result_travels_ends_it_in_a_sentence(
         infer_catalogue(model, table, tmp_path / "out", **drawn, **TOLD)
 
 
+# What users tried -------------------------------------------------------------------------------
+
+
+def test_two_threads_with_one_source_each_make_their_own_result(slow, model, tmp_path):
+    table, expected, drawn = slow
+    places = [tmp_path / name for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(infer_catalogue, model, table, p, **drawn, **TOLD) for p in places]
+        assert [run.result().used for run in runs] == [60, 60]
+    for place in places:
+        assert rows_of(place).equals(expected)
+
+
+def test_two_threads_into_one_folder_are_refused(slow, model, tmp_path):
+    table, expected, drawn = slow
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(infer_catalogue, model, table, tmp_path / "out", **drawn, **TOLD)
+        wait_for(lambda: n_records(tmp_path / "out") >= 1)
+        with pytest.raises(CatalogueError, match="another process or thread is making"):
+            infer_catalogue(model, table, tmp_path / "out", **drawn, **TOLD)
+        assert run.result().used == 60
+    assert rows_of(tmp_path / "out").equals(expected)
+
+
+def test_a_pattern_takes_the_folders_that_it_matches(model, tmp_path):
+    galaxies()[:3].to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").mkdir()
+    galaxies()[3:9].to_parquet(tmp_path / "b.parquet" / "part.0.parquet")
+    made = infer_catalogue(model, tmp_path / "*.parquet", tmp_path / "out", **TOLD, **FEW)
+    assert made.rows == made.used == 9
+
+
+@pytest.mark.parametrize("source", ["", "**/*.parquet"])
+def test_a_result_inside_its_source_is_no_part_of_it(model, tmp_path, source):
+    galaxies(5).to_parquet(tmp_path / "a.parquet")
+    for _ in range(2):
+        made = infer_catalogue(model, tmp_path / source, tmp_path / "out", **TOLD, **FEW)
+        assert (made.rows, made.used, made.failed) == (5, 5, {})
+
+
+def test_tables_of_astropy_with_text_are_read(model, tmp_path):
+    from astropy.table import Table
+
+    frame = galaxies(6)
+    Table.from_pandas(frame.assign(note="text")).write(tmp_path / "yaml.parquet")
+    found = Table.from_pandas(frame.assign(note="text"))
+    about = {name: {"unit": "", "ucd": "", "utype": ""} for name in found.colnames}
+    found.write(tmp_path / "vo.parquet", format="parquet.votable", metadata=about)
+    for name in ("yaml", "vo"):
+        out = tmp_path / name
+        made = infer_catalogue(model, tmp_path / f"{name}.parquet", out, **TOLD, **FEW)
+        assert list(made.table()["object_id"]) == list(frame["object_id"])
+
+
+def test_a_dask_dataframe_is_a_source(model, table, cluster, tmp_path):
+    dataframe = pytest.importorskip("dask.dataframe")
+    frame = dataframe.from_pandas(galaxies(), npartitions=3)
+    whole = infer_catalogue(model, table, tmp_path / "whole", **TOLD, **FEW)
+    made = infer_catalogue(model, frame, tmp_path / "threads", **TOLD, **FEW)
+    assert rows_of(made.folder).equals(rows_of(whole.folder))
+    with cluster[1].as_current():
+        made = infer_catalogue(model, frame, tmp_path / "workers", **TOLD, **FEW)
+    assert rows_of(made.folder).equals(rows_of(whole.folder))
+
+
+def test_the_home_folder_and_an_empty_path(model, table, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = infer_catalogue(model, "~/galaxies.parquet", "~/out", **TOLD, **FEW)
+    assert made.folder == tmp_path / "out"
+    with pytest.raises(CatalogueError, match="is no catalogue on disk"):
+        infer_catalogue(model, "", tmp_path / "other", **TOLD, **FEW)
+
+
+def test_without_stderr_all_is_inferred(model, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    told = TOLD | FEW | {"progress": True}
+    assert infer_catalogue(model, table, tmp_path / "out", **told).used == 40
+
+
+def test_nothing_rejected_has_the_columns_of_something_rejected(model, table, tmp_path):
+    made = infer_catalogue(model, table, tmp_path / "out", **TOLD, **FEW)
+    assert list(made.rejected_rows().columns) == ["file", "row", "object_id", "reason"]
+    assert made.rejected_rows()["row"].dtype == np.int64
+
+
+def test_an_asynchronous_client_is_refused(model, table, tmp_path):
+    distributed = pytest.importorskip("distributed")
+
+    async def called():
+        options = {"processes": False, "n_workers": 1, "dashboard_address": None}
+        async with distributed.Client(asynchronous=True, **options):
+            infer_catalogue(model, table, tmp_path / "out", **TOLD, **FEW)
+
+    with pytest.raises(CatalogueError, match="client is asynchronous"):
+        asyncio.run(called())
+
+
 # What is refused ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unit": None}, "does not say unit: declare"),
+        ({"unit": None}, "unit is None: choose from AB"),
         ({"unit": "nanomaggy"}, "the numbers look like AB"),
         ({"total": False}, "trained on total fluxes"),
         ({"dereddened": False}, "map a column to ebv"),
@@ -846,7 +945,7 @@ def test_what_is_declared_wrongly_is_refused_before_any_work(
     [
         ("nowhere.parquet", "is missing or not a file"),
         ("nowhere/*.fits", "holds no tables"),
-        ("notes.txt", "this ending is unknown"),
+        ("notes.txt", "has an unknown ending"),
         ("empty", "holds no tables"),
         ("none.parquet", "holds no rows"),
         ("broken.parquet", "no partition of .* can be read"),
@@ -993,7 +1092,7 @@ def test_the_command_trains_infers_and_shows(tmp_path, capsys):
         assert command.main(["show", str(tmp_path / shown)]) == 0
         assert expected in capsys.readouterr().out
     assert command.main(["show", str(tmp_path / "out"), "--object", survey.object_id[7]]) == 0
-    assert "A_V [mag]" in capsys.readouterr().out
+    assert "a_v_median" in capsys.readouterr().out
     assert command.main(["show", str(tmp_path / "out"), "--object", "nobody"]) == 1
 
 
@@ -1017,6 +1116,10 @@ def test_the_command_names_what_it_could_not_read(model_folder, tmp_path, capsys
         (
             ["infer", "x", "--model", "m", "--out", "o", "--workers", "1", "--scheduler", "s"],
             "give one of them",
+        ),
+        (
+            ["infer", "x", "--model", "m", "--out", "o", "--scheduler", "missing.json"],
+            "--scheduler missing.json is missing",
         ),
         (["train", "nowhere", "--out", "o"], "no survey there"),
         (["train", "x", "--out", "o", "--recipe", "best"], "no recipe called 'best'"),
