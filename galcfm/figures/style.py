@@ -121,18 +121,8 @@ def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def density(
-    axes: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
-    colour: str,
-    *,
-    filled=True,
-    masses=(0.5, 0.9),
-    line: str | None = None,
-    width: float = 1.2,
-) -> None:
-    """Draw contours that enclose these fractions of the points, filled or as dashed lines.
+def density(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, *, filled=True) -> None:
+    """Draw contours that enclose 50 % and 90 % of the points, filled or as dashed lines.
 
     With fewer than 20 points there is nothing to estimate a density from, and the points
     themselves are drawn: dots for filled contours, crosses for lines.
@@ -145,14 +135,12 @@ def density(
     grid_y = np.linspace(*axes.get_ylim(), 70)
     height = kde(np.stack(np.meshgrid(grid_x, grid_y)).reshape(2, -1)).reshape(70, 70)
     surface = grid_x, grid_y, height
-    at_points = kde(kde.dataset)
-    levels = np.quantile(at_points, 1 - np.sort(masses)[::-1])
+    levels = np.quantile(kde(kde.dataset), [0.1, 0.5])
     if filled:
         axes.scatter(x, y, s=3, color=colour, alpha=0.35, lw=0, rasterized=True, zorder=1)
-        colours = [colour] * len(levels)
-        axes.contourf(*surface, [*levels, np.inf], colors=colours, alpha=0.35, zorder=2)
-    line = line or ("solid" if filled else "dashed")
-    axes.contour(*surface, levels, colors=colour, linewidths=width, zorder=4, linestyles=line)
+        axes.contourf(*surface, [*levels, np.inf], colors=[colour] * 2, alpha=0.35, zorder=2)
+    look = {"linewidths": 1.2, "linestyles": "solid" if filled else "dashed", "zorder": 4}
+    axes.contour(*surface, levels, colors=colour, **look)
 
 
 def histogram(axes: Axes, values: np.ndarray, bins, colour: str, *, filled=False, **options):
