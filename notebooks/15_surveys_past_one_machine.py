@@ -70,9 +70,9 @@ from myst_nb import glue
 
 from galcfm import Survey, paths, runs
 from galcfm.catalogue import infer_catalogue
-from galcfm.figures import tables
 from galcfm.properties import MAGNITUDES
 from studies import past_one_machine, students
+from studies.frame import origin_of
 
 folder = runs.open_run("15_surveys_past_one_machine", globals())
 galaxies = Survey.load(paths.survey_folder(survey)).split("test")
@@ -285,7 +285,7 @@ pd.Series(
 
 # %%
 scaling = measured["scaling"]["found"]
-print(tables.made_by(measured["scaling"]))
+print(origin_of(measured["scaling"]))
 pd.Series(
     {
         "one worker [galaxies/s]": f"{scaling['galaxies_a_second']['1']:.1f}",
@@ -301,7 +301,7 @@ pd.Series(
 # own on one core (`taskset -c 0`), and its memory is that process's highest.
 
 # %%
-print(tables.made_by(measured["growth"]))
+print(origin_of(measured["growth"]))
 past_one_machine.catalogue_growth(measured["growth"]["found"])
 
 # %% [markdown]

@@ -47,6 +47,7 @@ __all__ = [
     "kept_pictures",
     "kept_table",
     "models_digest",
+    "origin_of",
     "over_trainings",
     "paired_gain",
     "survey_of_run",
@@ -332,20 +333,30 @@ class Result:
     @property
     def origin(self) -> str:
         """Lines that say how, when, where and by which version the result was made."""
-        content, study = self.content, self.study
-        made = content["made"]
-        lines = [
-            content["command"],
-            f"{content['date']}, commit {(made['commit'] or 'unknown')[:7]}, {made['machine']}",
-        ]
-        if made["dirty"]:
-            lines.append("made with uncommitted changes: the commit does not hold all of its code")
-        if content.get("version") != study.version:
+        study, version = self.study, self.content.get("version", 0)
+        lines = [origin_of(self.content)]
+        if version != study.version:
             lines.append(
-                f"made by version {content.get('version', 0)} of the study {study.name}, which is "
-                f"now at version {study.version}: `{study.command}` makes it again"
+                f"made by version {version} of the study {study.name}, which is now at version "
+                f"{study.version}: `{study.command}` makes it again"
             )
         return "\n".join(lines)
+
+
+def origin_of(content: Mapping) -> str:
+    """Return lines that say how, when and where stored content was made.
+
+    Arguments:
+        content: Content of a JSON file in `data/published/`, or a part that has its own origin.
+    """
+    made = content["made"]
+    lines = [
+        content["command"],
+        f"{content['date']}, commit {(made['commit'] or 'unknown')[:7]}, {made['machine']}",
+    ]
+    if made.get("dirty"):
+        lines.append("made with uncommitted changes: the commit does not hold all of its code")
+    return "\n".join(lines)
 
 
 class Trainings:

@@ -4,19 +4,6 @@ from galcfm.figures import tables
 from galcfm.properties import PROPERTIES
 
 
-def test_a_stored_result_says_where_it_comes_from():
-    stored = {
-        "command": "python -m studies.picture_controls",
-        "date": "2026-01-02",
-        "made": {"commit": "0123456789", "machine": "a processor, 2 cores"},
-    }
-    command, origin = tables.made_by(stored).splitlines()
-    assert command == stored["command"]
-    assert origin == "2026-01-02, commit 0123456, a processor, 2 cores"
-    stored["made"]["commit"] = None
-    assert "commit unknown" in tables.made_by(stored)
-
-
 def test_dust_and_age_stand_together_and_the_models_beside_each_other():
     gain = {"mean": 0.5, "standard_error": 0.02, "share_below_zero": 0.25, "n": 8}
     results = {"image": {"dust_age": {"delta_log_p": gain, "correlation": -0.3}}}

@@ -16,7 +16,16 @@ from studies import (
     training_seeds,
     what_matters,
 )
-from studies.frame import ModelPlan, Plan, Study, Trainings, chosen, over_trainings, paired_gain
+from studies.frame import (
+    ModelPlan,
+    Plan,
+    Study,
+    Trainings,
+    chosen,
+    origin_of,
+    over_trainings,
+    paired_gain,
+)
 
 STUDY = Study("toy", "13_what_matters")
 
@@ -176,3 +185,18 @@ def test_gains_are_paired_by_galaxy_and_seed():
     assert found["standard_error"] == pytest.approx(0.1)
     assert paired_gain(table, "base")["gain"] == pytest.approx(base.mean())
     assert paired_gain(table, "row") == {} == paired_gain(table, "base", "row")
+
+
+def test_a_stored_result_says_where_it_comes_from():
+    stored = {
+        "command": "make bench",
+        "date": "2026-01-02",
+        "made": {"commit": "0123456789", "machine": "a processor, 2 cores"},
+    }
+    command, origin = origin_of(stored).splitlines()
+    assert command == stored["command"]
+    assert origin == "2026-01-02, commit 0123456, a processor, 2 cores"
+    stored["made"]["commit"] = None
+    assert "commit unknown" in origin_of(stored)
+    stored["made"]["dirty"] = True
+    assert "uncommitted changes" in origin_of(stored)

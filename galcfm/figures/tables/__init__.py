@@ -11,14 +11,12 @@ from galcfm.figures.tables.results import (
 )
 from galcfm.figures.tables.surveys import relations, ties
 from galcfm.figures.tables.trials import trials
-from galcfm.figures.tables.words import made_by
 
 __all__ = [
     "calibration_gap",
     "comparison",
     "dust_age",
     "information",
-    "made_by",
     "point_estimates",
     "relations",
     "scaling_relations",

@@ -1,4 +1,4 @@
-"""Names, numbers with errors and origins of results, which all tables share."""
+"""Names, and numbers with errors, which all tables share."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,7 @@ import pandas as pd
 
 from galcfm.properties import PROPERTIES
 
-__all__ = [
-    "DENSITIES",
-    "METRICS",
-    "SYMBOLS",
-    "by_property",
-    "made_by",
-    "mean_and_error",
-    "with_error",
-]
+__all__ = ["DENSITIES", "METRICS", "SYMBOLS", "by_property", "mean_and_error", "with_error"]
 
 # How a density is called in tables, by its name in the metrics.
 DENSITIES = {
@@ -26,17 +18,6 @@ DENSITIES = {
 METRICS = {"delta_log_p": "Δlog p", "d_kl": "D_KL"}
 
 SYMBOLS = {p.name: p.paper_symbol for p in PROPERTIES}
-
-
-def made_by(stored: Mapping) -> str:
-    """Return command, date, commit and machine of a stored result, in two lines.
-
-    Arguments:
-        stored: Content of a JSON file in `data/published/`.
-    """
-    made = stored["made"]
-    commit = (made["commit"] or "unknown")[:7]
-    return f"{stored['command']}\n{stored['date']}, commit {commit}, {made['machine']}"
 
 
 def with_error(value: float, error: float, digits: int = 2, sign: str = "") -> str:
