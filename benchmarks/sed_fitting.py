@@ -65,7 +65,7 @@ def fit(observed: np.ndarray, redshift: float, seed: int) -> dict:
     for name, limits in PRIORS.items():
         prior.add_parameter(name, dist=limits)
     # 0.02 mag for what the model leaves out, as such fits allow for.
-    errors = np.hypot([PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in "ugriz"], 0.02)
+    errors = np.hypot(PHOTOMETRIC_ERRORS["calibration"], 0.02)
 
     def log_likelihood(parameters):
         residual = (magnitudes(parameters, redshift) - observed) / errors

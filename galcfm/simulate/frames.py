@@ -21,13 +21,12 @@ from galcfm.simulate.picture_relations import (
     SKY_RESIDUALS,
 )
 from galcfm.simulate.relations import FRAMES
-from galcfm.simulate.structure import RENDERED_BANDS
 from galcfm.survey.images import PIXEL_SCALE
 
 STAMP = 128  # pixels
 PADDED = 160  # the Fourier grid is larger, so that little light wraps around
 STEP = 2 * np.pi / (PADDED * PIXEL_SCALE)
-PSF_RATIOS = np.array([FRAMES[f"seeing_{band}"] / FRAMES["seeing_r"] for band in RENDERED_BANDS])
+PSF_RATIOS = FRAMES["seeing"] / FRAMES["seeing"][1]
 
 # Wave numbers in 1/arcsec as `irfft2` wants them: ky, from zero up and then the negative ones,
 # along rows, and kx of half a plane.
@@ -41,8 +40,8 @@ INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
 GAIN, SKY_PIXEL = (
     np.array(values, dtype=np.float32)[:, None, None]
     for values in (
-        [FRAMES[f"gain_{band}"] for band in RENDERED_BANDS],
-        [10 ** (0.4 * (22.5 - FRAMES[f"sky_{band}"])) * PIXEL_SCALE**2 for band in RENDERED_BANDS],
+        FRAMES["gain"][1:4],
+        [10 ** (0.4 * (22.5 - sky)) * PIXEL_SCALE**2 for sky in FRAMES["sky"][1:4].tolist()],
     )
 )
 
@@ -78,18 +77,18 @@ def draw_frame(row, rng: np.random.Generator, instrument: Instrument = SDSS) -> 
 
     What is left of the sky is as much less as photons are more, in standard deviations.
     """
-    widths = np.array([REGISTRATION["width_g"], 0, REGISTRATION["width_i"]])
+    widths = REGISTRATION["width"]
     offsets = widths[:, None] * rng.uniform(-0.5, 0.5, (3, 2)) * PIXEL_SCALE
     share, skew = SKY_RESIDUALS["common"], SKY_RESIDUALS["skew"]
     common, own = (np.expm1(skew * rng.normal(size=size)) / skew for size in (3, (3, 3)))
     deviates = np.sqrt(share) * common + np.sqrt(1 - share) * own
-    brightness = np.array([SKY_RESIDUALS[f"level_{band}"] for band in RENDERED_BANDS])
+    brightness = SKY_RESIDUALS["level"]
     level = 10 ** (0.4 * (22.5 - brightness)) * PIXEL_SCALE**2
     scale = np.array([1, SKY_RESIDUALS["gradient"], SKY_RESIDUALS["gradient"]])
     sky = level[:, None] * scale * deviates
-    sky[:, 0] += [SKY_RESIDUALS[f"offset_{band}"] for band in RENDERED_BANDS]
+    sky[:, 0] += SKY_RESIDUALS["offset"]
     sky /= instrument.zoom**2 * np.sqrt(instrument.depth)
-    noise = np.array([FRAME_NOISE[f"left_{band}"] for band in RENDERED_BANDS])
+    noise = FRAME_NOISE["left"]
     shape = FRAME_NOISE["shape"]
     noise *= np.exp(FRAME_NOISE["scatter"] * (rng.gamma(shape) - shape) / np.sqrt(shape))
     response = seeing(row) * _wings(instrument.zoom) * displacement(*offsets.T)

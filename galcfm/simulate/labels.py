@@ -1,7 +1,6 @@
 """Labels: the properties as a survey measures them, within a fibre and with errors."""
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 
 import numpy as np
 from scipy.special import logsumexp
@@ -10,86 +9,80 @@ from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.simulate.instruments import SDSS
 from galcfm.simulate.relations import DISC_GRADIENTS, FIBRE, LABEL_ERRORS, LINES, MASS_ERRORS
 from galcfm.simulate.spectra import MEGAPARSEC, load_templates
+from galcfm.simulate.stages import Galaxies, Light
 from galcfm.simulate.structure import MEAN_RADIUS, within_aperture
 
 MEASURED = (*PROPERTY_NAMES, "a_v_balmer")
 
 
-def look_through_fibre(
-    g: SimpleNamespace,
+def seen_through_fibre(
+    g: Galaxies,
+    s_lines: np.ndarray,
+    light: Light,
     radii: Mapping[str, np.ndarray],
     without,
     magnitude_limit: float = SDSS.magnitude_limit,
-) -> None:
-    """Set `g.labels`, what the survey would measure without errors, `(n,)` by name of `MEASURED`,
-    and `g.lines_seen`.
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return what the survey would measure without errors, and whether the lines are seen.
 
     Dn(4000), O/H and both A_V are those within the fibre, and the star formation rate is that of
     emission lines there and of the photometry outside: see `FIBRE`, `DISC_GRADIENTS` and
     `LINE_RATE`.
 
     Arguments:
-        g: galaxies with their light: `break_light`, `visual`, `a_disc`, `a_bulge`, `a_clouds`.
-        radii: of `apparent_radii`.
-        without: names of `TIES` that are switched off.
-        magnitude_limit: of the survey; one that is fainter than SDSS's has spectra so much better.
+        g: Galaxies.
+        s_lines: log10 of the star formation rate of their newborn stars, `(n,)`.
+        light: Their light and dust.
+        radii: Radii that `apparent_radii` gave.
+        without: Names of `TIES` that are switched off.
+        magnitude_limit: Limit of the survey; a fainter one than SDSS's has spectra so much better.
+
+    Returns:
+        Labels `(n,)` by name of `MEASURED`, and whether the lines are seen, `(n,)`.
     """
     in_bulge, in_disc, mean_radius = within_aperture(FIBRE["radius"], g.cosine, radii, g.classical)
     labels = {
         "log_stellar_mass": g.m,
         "log_sfr": g.s,
         "oxygen_abundance": g.oh,
-        "dn4000": g.dn4000,
-        "a_v": g.a_v,
-        "a_v_balmer": g.a_disc + g.a_clouds,
+        "dn4000": light.dn4000,
+        "a_v": light.a_v,
+        "a_v_balmer": light.a_disc + light.a_clouds,
     }
     if "line_rate" not in without:
-        rate = in_disc * 10**g.s_lines + (1 - in_disc) * 10**g.s
-        labels["log_sfr"] = np.log10(rate)
-    dust = g.a_disc
+        labels["log_sfr"] = np.log10(in_disc * 10**s_lines + (1 - in_disc) * 10**g.s)
+    dust = light.a_disc
     if "gradients" not in without:
         dust = dust * (1 + DISC_GRADIENTS["dust"] * (MEAN_RADIUS - mean_radius))
     if "fibre" not in without:
-        shares = in_bulge[:, None], in_disc[:, None]
-        above, below = sum(
-            share * light for share, light in zip(shares, g.break_light, strict=True)
-        ).T
+        of_bulge, of_disc = light.break_light
+        above, below = (in_bulge[:, None] * of_bulge + in_disc[:, None] * of_disc).T
         labels["dn4000"] = above / below
         labels["oxygen_abundance"] = g.oh + FIBRE["oh_slope"] * (mean_radius - FIBRE["oh_radius"])
-        bulge, disc, newborn = (
-            share * light
-            for share, light in zip((in_bulge, in_disc, in_disc), g.visual.T, strict=True)
-        )
-        seen = sum(
-            light * 10 ** (-0.4 * a)
-            for light, a in zip(
-                (bulge, disc, newborn), (g.a_bulge, dust, dust + g.a_clouds), strict=True
-            )
-        )
-        labels["a_v"] = -2.5 * np.log10(seen / (bulge + disc + newborn))
-        labels["a_v_balmer"] = dust + g.a_clouds
-    g.labels = labels
-    g.lines_seen = _lines_seen(g, in_disc, dust + g.a_clouds, magnitude_limit)
+        parts = light.visual * np.stack([in_bulge, in_disc, in_disc], axis=1)
+        a_v = np.stack([light.a_bulge, dust, dust + light.a_clouds], axis=1)
+        seen = (parts * 10 ** (-0.4 * a_v)).sum(axis=1)
+        labels["a_v"] = -2.5 * np.log10(seen / parts.sum(axis=1))
+        labels["a_v_balmer"] = dust + light.a_clouds
+    return labels, _lines_seen(g, s_lines, in_disc, dust + light.a_clouds, magnitude_limit)
 
 
 def _lines_seen(
-    g: SimpleNamespace,
-    in_fibre: np.ndarray,
-    a_v: np.ndarray,
-    magnitude_limit: float = SDSS.magnitude_limit,
+    g: Galaxies, s_lines: np.ndarray, in_fibre: np.ndarray, a_v: np.ndarray, magnitude_limit: float
 ) -> np.ndarray:
     """Whether the four lines of the classification are seen in the fibre, `(n,)`: see `LINES`.
 
     Arguments:
-        g: galaxies.
-        in_fibre: share of the disc's light in the fibre, `(n,)`.
+        g: Galaxies.
+        s_lines: log10 of the star formation rate of their newborn stars, `(n,)`.
+        in_fibre: Share of the disc's light in the fibre, `(n,)`.
         a_v: attenuation of the lines there at 5500 Å, mag, `(n,)`.
         magnitude_limit: of the survey.
     """
     c, templates = LINES, load_templates()
     distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
     dilution = np.log10(4 * np.pi) + 2 * np.log10(distance * MEGAPARSEC)
-    hydrogen = g.s_lines + np.log10(in_fibre) + c["halpha"] - dilution
+    hydrogen = s_lines + np.log10(in_fibre) + c["halpha"] - dilution
     alpha = hydrogen - 0.4 * c["alpha"] * a_v
     beta = hydrogen - np.log10(c["balmer"]) - 0.4 * c["beta"] * a_v
     # Maiolino et al. (2008, A&A 488, 463), table 4.

@@ -1,7 +1,5 @@
 """Looks: what only a picture shows of a galaxy, such as bars, arms, dust lanes and companions."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
 from galcfm.simulate.picture_relations import (
@@ -14,6 +12,7 @@ from galcfm.simulate.picture_relations import (
     RINGS,
 )
 from galcfm.simulate.relations import BULGE_SHAPES, CLUMPS, DISC_GRADIENTS, DISC_SHAPES, FRAMES
+from galcfm.simulate.stages import Galaxies
 from galcfm.simulate.structure import (
     BAND_WAVELENGTHS,
     RENDERED_BANDS,
@@ -24,12 +23,15 @@ from galcfm.simulate.structure import (
 )
 
 
-def draw_looks(rng, g: SimpleNamespace, without, seeing: float = 1.0) -> dict[str, np.ndarray]:
+def draw_looks(
+    rng, g: Galaxies, band_dust: np.ndarray, without, seeing: float = 1.0
+) -> dict[str, np.ndarray]:
     """What only a picture shows: shapes, orientations, bars, arms, knots, lanes, companions.
 
     Arguments:
         rng: a random generator.
-        g: galaxies of `before_noise`.
+        g: Galaxies.
+        band_dust: Attenuation of their discs in g, r and i, mag, `(n, 3)`.
         without: names of `TIES` that are switched off.
         seeing: in units of that of SDSS.
 
@@ -49,41 +51,43 @@ def draw_looks(rng, g: SimpleNamespace, without, seeing: float = 1.0) -> dict[st
         "inclination": np.degrees(np.arccos(cosine)),
         "position_angle": rng.uniform(0, 180, n),
         "seeing": seeing
-        * FRAMES["seeing_r"]
+        * FRAMES["seeing"][1]
         * np.exp(FRAMES["seeing_scatter"] * rng.normal(size=n)),
     }
     radii = apparent_radii(g)
     return {
         **shapes,
-        **_gradients(rng, g, radii["disc_radius"], "gradients" not in without),
+        **_gradients(rng, band_dust, radii["disc_radius"], "gradients" not in without),
         **_features(rng, g, radii["disc_radius"], "features" not in without),
         **_asymmetry(rng, g, "asymmetry" not in without),
-        "dust_lane": _dust_lanes(g) * ("dust_lanes" not in without),
+        "dust_lane": _dust_lanes(g, band_dust) * ("dust_lanes" not in without),
         "n_knots": knots(g) if "clumps" not in without else np.full(n, 40.0),
     }
 
 
-def _gradients(rng, g, disc_radius, on: bool) -> dict[str, np.ndarray]:
+def _gradients(rng, band_dust, disc_radius, on: bool) -> dict[str, np.ndarray]:
     """Half-light radii of the disc in g, r and i: see `DISC_GRADIENTS` and `COLOUR_GRADIENTS`."""
-    stars = COLOUR_GRADIENTS["stars"] + COLOUR_GRADIENTS["scatter"] * rng.normal(size=len(g.m))
+    stars = COLOUR_GRADIENTS["stars"] + COLOUR_GRADIENTS["scatter"] * rng.normal(
+        size=len(band_dust)
+    )
     # Relative to r, in which the sizes are.
-    dust = 0.4 * np.log(10) * (g.band_dust - g.band_dust[:, 1:2]) * DISC_GRADIENTS["dust"]
+    dust = 0.4 * np.log(10) * (band_dust - band_dust[:, 1:2]) * DISC_GRADIENTS["dust"]
     inverse = (1 - dust / SCALE_LENGTHS).clip(0.3)
     ratio = (BAND_WAVELENGTHS / BAND_WAVELENGTHS[1]) ** stars[:, None] / inverse
     radii = disc_radius[:, None] * (ratio if on else np.ones_like(ratio))
     return {f"disc_radius_{band}": radii[:, k] for k, band in enumerate(RENDERED_BANDS)}
 
 
-def knots(g: SimpleNamespace) -> np.ndarray:
+def knots(g: Galaxies) -> np.ndarray:
     """Number of knots, which goes with the star formation rate: see `CLUMPS`."""
     return np.round(CLUMPS["knots"] * 10**g.s).clip(8, 80)
 
 
-def _dust_lanes(g: SimpleNamespace) -> np.ndarray:
+def _dust_lanes(g: Galaxies, band_dust: np.ndarray) -> np.ndarray:
     c = DUST_LANES
     inclination = np.degrees(np.arccos(g.cosine))
     tilt = ((inclination - c["i_min"]) / (90 - c["i_min"])).clip(0)
-    lane = c["depth"] * g.band_dust[:, 1] * tilt * (g.m > c["m_min"]) * (g.sequence < 2)
+    lane = c["depth"] * band_dust[:, 1] * tilt * (g.m > c["m_min"]) * (g.sequence < 2)
     return lane.clip(max=c["most"])
 
 

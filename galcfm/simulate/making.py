@@ -1,6 +1,5 @@
 """A whole simulated survey on disk, over all cores."""
 
-import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
@@ -91,36 +90,44 @@ def simulate_survey(
     code = code_digest("galcfm.simulate.population", "galcfm.simulate.rendering")
     if _holds(folder, parameters, code, replace):
         return Survey.load(folder)
-    if processes is None:
-        # The cores that this process may use, where the system tells.
-        allowed = getattr(os, "sched_getaffinity", None)
-        processes = len(allowed(0)) if allowed else os.cpu_count()
-    if processes < 1:
-        raise ValueError(f"processes is {processes}: at least one is needed")
+    processes = _usable_processes(processes)
     require_disk_space(folder, n_galaxies * (int(np.prod(IMAGE_SHAPE)) + BYTES_A_ROW))
-    for package in ("galsim", "joblib", "PIL"):
-        if find_spec(package) is None:
-            raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
-    # Both are made or found here once, not by each worker.
+    # Made or found here once, not by each worker.
     load_templates()
-
-    def batches() -> Iterator:
-        wanted = ("star-forming", instrument, without)
-        for first in count(0, 4 * processes):
-            tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
-            # As a list: joblib dislikes that one stops asking before the last of them.
-            yield from list(_in_order(_candidates, tasks, processes))
-
-    identity = {"parameters": parameters, "code": code, "versions": _versions()}
+    # Those that draw and render: with others, a survey that was interrupted is made anew.
+    versions = {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
+    identity = {"parameters": parameters, "code": code, "versions": versions}
     writer = SurveyWriter(folder, n_galaxies, identity)
+    wanted = ("star-forming", instrument, without)
     with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
-        table = assemble(
-            _reporting(batches(), bar), n_galaxies, seed, label_errors, validation, test
-        )
+        batches = _batches(seed, wanted, processes, bar)
+        table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     options = {"without": without, "processes": processes, "progress": progress}
     render_into(writer, table, seed, instrument=instrument, **options)
     writer.finish(table, parameters, code)
     return Survey.load(folder)
+
+
+def _usable_processes(processes: int | None) -> int:
+    """Return the number of processes, by default that of the cores, if all packages are there."""
+    for package in ("galsim", "joblib", "PIL"):
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f'{package} is missing: pip install "galcfm[simulate]"')
+    from joblib import cpu_count
+
+    if processes is not None and processes < 1:
+        raise ValueError(f"processes is {processes}: at least one is needed")
+    return processes or cpu_count()
+
+
+def _batches(seed: int, wanted: tuple, processes: int, bar: tqdm) -> Iterator[pd.DataFrame]:
+    """Yield the batches of `candidates` in order, some computed at once."""
+    for first in count(0, 4 * processes):
+        tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
+        # As a list: joblib dislikes that one stops asking before the last of them.
+        for batch in list(_in_order(_candidates, tasks, processes)):
+            bar.update(min(len(batch), bar.total - bar.n))
+            yield batch
 
 
 def render_into(
@@ -170,24 +177,17 @@ def _holds(folder: Path | str, parameters: dict, code: str, replace: bool) -> bo
     if not (Path(folder) / "survey.json").exists():
         return False
     description = read_description(folder)
-    made, coded = description["parameters"], description.get("code")
-    if (made, coded) == (parameters, code):
+    made = description["parameters"]
+    if made == parameters and description.get("code") == code:
         return True
     if not replace:
-        reason = (
-            f"made with {made}, not with {parameters}"
-            if made != parameters
-            else "made by other code of the simulator; Survey.load opens it as it is"
-        )
+        reason = "made by other code of the simulator; Survey.load opens it as it is"
+        if made != parameters:
+            reason = f"made with {made}, not with {parameters}"
         raise SurveyError(
             f"{folder} holds a survey {reason}: name another survey, or delete the folder"
         )
     return False
-
-
-def _versions() -> dict[str, str]:
-    """Of what draws and renders: with others, a survey that was interrupted is made anew."""
-    return {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
 
 
 def _candidates(*task) -> pd.DataFrame:
@@ -199,9 +199,3 @@ def _render_block(partial: Path, start: int, rows, seed: int, instrument, option
     SurveyWriter.put(partial, start, render(rows, seed, instrument=instrument, **options))
     SurveyWriter.note_done(partial, start)
     return len(rows)
-
-
-def _reporting(batches: Iterable, bar: tqdm) -> Iterator:
-    for batch in batches:
-        bar.update(min(len(batch), bar.total - bar.n))
-        yield batch

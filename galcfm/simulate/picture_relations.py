@@ -9,17 +9,16 @@ COLOUR_GRADIENTS = Relation(
     "Colour gradients of discs",
     "R_b ∝ λ^stars, beside what dust does",
     {"stars": -0.04, "scatter": 0.22},
-    "0.22 in the exponent",
     ("Kelvin2012", "GonzalezDelgado2015"),
     "With the dust's, the median radius of discs falls as λ^−0.19, as Kelvin et al. find. Many "
     "discs have blue middles; the scatter is ours, from one half of 400 real cutouts.",
+    scatter="0.22 in the exponent",
 )
 DUST_LANES = Relation(
     "Dust lanes",
     "share of the disc's light in r that a lane takes: depth · A_V · (i − i_min)/(90° − i_min), up "
     "to 0.4, in galaxies above m_min",
     {"m_min": 9.9, "i_min": 75.0, "depth": 0.30, "most": 0.40},
-    "none",
     ("Dalcanton2004",),
     "Lanes are in all edge-on discs that turn faster than 120 km/s, and in none that turn slower; "
     "m_min is that speed by the Tully-Fisher relation, the depth ours.",
@@ -39,19 +38,19 @@ BARS = Relation(
         "length": 1.0,
         "length_scatter": 0.15,
     },
-    "0.20 dex in light, 0.15 dex in length",
     ("Masters2011", "Masters2012", "Gadotti2011", "Erwin2005"),
     "29 % of discs have a strong bar, more where they are massive and red; half as many again have "
     "a weak one. Slopes are read from figures (ours).",
+    scatter="0.20 dex in light, 0.15 dex in length",
 )
 
 RINGS = Relation(
     "Rings of young stars",
     "share of galaxies = share + mass · (m − 9.5), 0.03 to 0.3; radius 1.2 to 2.2 h",
     {"share": 0.08, "mass": 0.12, "radius_min": 1.2, "radius_max": 2.2},
-    "uniform",
     ("NairAbraham2010",),
     "Shares are read from their table of bright spirals (ours).",
+    scatter="uniform",
 )
 
 ARMS = Relation(
@@ -67,20 +66,20 @@ ARMS = Relation(
         "width": 0.30,
         "flocculent_width": 1.0,
     },
-    "6° in pitch angle",
     ("Elmegreen2011", "YuHo2019", "Davis2017"),
     "Half of the spirals of S4G are flocculent. Arms are as wide in azimuth, in radians, as said "
     "(ours).",
+    scatter="6° in pitch angle",
 )
 
 LOPSIDEDNESS = Relation(
     "Lopsidedness",
     "log A1 = log_median + rate · Δ of today + mass · (m − 10.25), A1 up to 0.4",
     {"log_median": -0.9, "rate": 0.40, "mass": -0.15, "scatter": 0.20, "most": 0.40},
-    "0.20 dex",
     ("Reichard2009",),
     "Discs that form more stars than others of their mass are more lopsided, and light ones are; "
     "slopes are read from their figures (ours).",
+    scatter="0.20 dex",
 )
 
 COMPANIONS = Relation(
@@ -96,10 +95,10 @@ COMPANIONS = Relation(
         "mag_min": 0.3,
         "mag_max": 2.5,
     },
-    "uniform",
     ("EllisonPairs2008",),
     "Star formation is enhanced in close pairs, up to 70 % within 30 kpc; the share by Δ that "
     "gives so much, about 3 % of galaxies having one, is ours.",
+    scatter="uniform",
 )
 
 COUNTS = Relation(
@@ -114,19 +113,18 @@ COUNTS = Relation(
         "stars_r_min": 10.0,
         "r_max": 22.8,
     },
-    "Poisson",
     ("Yasuda2001", "Chen2001", "Juric2008"),
     "Counts rounded. Those of stars lie between the Galactic pole's (4,500 at r < 22) and the "
     "mean of the imaging (48 million at r < 21.5 in 6,500 square degrees, 9,300 at r < 22), since "
     "spectra were taken at high latitudes; where between was chosen with one half of 400 real "
     "cutouts in view.",
+    scatter="Poisson",
 )
 
 BAR_SHAPES = Relation(
     "Shape of bars",
     "surface brightness 1 − (r/length)² in the plane of the disc, axis ratio q",
     {"q": 0.35},
-    "none",
     ("Gadotti2011",),
     "Their median ellipticity is 0.6 to 0.7; the flat profile is that of a Ferrers bar (ours).",
 )
@@ -135,9 +133,9 @@ RING_STARS = Relation(
     "Young stars in rings",
     "share of arm and knot light in the ring of a ringed galaxy; width over radius",
     {"share": 0.6, "width": 0.08},
-    "width 8 %",
     ("Grouchy2010",),
     "Ours: most of the star formation of a ringed galaxy is in its ring.",
+    scatter="width 8 %",
 )
 
 COMPLEXES = Relation(
@@ -154,11 +152,11 @@ COMPLEXES = Relation(
         "size": 0.15,
         "smoothing": 0.15,
     },
-    "as given",
     ("Elmegreen1983", "Efremov1995", "Kennicutt1989"),
     "Rounded (ours): few young stars in the middle, none beyond the edge of star formation, and "
     "complexes of a few hundred parsecs strung along the arms. Chosen with one half of 400 real "
     "cutouts in view.",
+    scatter="as given",
 )
 
 LANE_SHAPES = Relation(
@@ -166,7 +164,6 @@ LANE_SHAPES = Relation(
     "a disc of negative light, of thickness × that of the stars; its strength goes as the Galaxy's "
     "extinction from band to band",
     {"thickness": 0.5},
-    "none",
     ("Xilouris1999",),
 )
 
@@ -175,9 +172,9 @@ COMPANION_LOOKS = Relation(
     "colour of the galaxy ± scatter; surface brightness of the galaxy; apparent axis ratio from "
     "q_min to 1",
     {"colour_scatter": 0.15, "q_min": 0.3},
-    "0.15 mag in g−r and in r−i",
     ("Holmberg1958",),
     "Members of a pair have alike colours; the scatter is ours.",
+    scatter="0.15 mag in g−r and in r−i",
 )
 
 NEIGHBOURS = Relation(
@@ -185,19 +182,19 @@ NEIGHBOURS = Relation(
     "half-light radius: radius · 10^(slope (r − 21)) arcsec; axis ratio from q_min to 1; round and "
     "Gaussian beyond r_round",
     {"radius": 0.9, "slope": -0.1, "scatter": 0.3, "q_min": 0.3, "r_round": 21.5},
-    "0.3 in ln radius",
     ("Shen2003",),
     "Rounded (ours).",
+    scatter="0.3 in ln radius",
 )
 
 REGISTRATION = Relation(
     "Bands out of place",
     "g and i displaced from r by up to width/2 pixels in either direction, uniform",
-    {"width_g": 1.1, "width_i": 0.8},
-    "uniform",
+    {"width": (1.1, 0.0, 0.8)},
     ("Pier2003",),
     "Astrometry is good to 0.1 arcsec; colour pictures are put together to the nearest pixel "
     "(ours, from one half of 400 real cutouts).",
+    scatter="uniform",
 )
 
 SKY_RESIDUALS = Relation(
@@ -206,27 +203,22 @@ SKY_RESIDUALS = Relation(
     "mag/arcsec², by band; share of it common to the bands; gradient: how much of it more at the "
     "edge of a cutout than in the middle",
     {
-        "offset_g": 0.0017,
-        "offset_r": 0.0014,
-        "offset_i": 0.0047,
-        "level_g": 27.8,
-        "level_r": 27.4,
-        "level_i": 26.8,
+        "offset": (0.0017, 0.0014, 0.0047),
+        "level": (27.8, 27.4, 26.8),
         "skew": 0.8,
         "common": 0.5,
         "gradient": 0.5,
     },
-    "as given",
     ("Blanton2011",),
     "All are ours, from one half of 400 real cutouts. Scattered light of bright stars and the "
     "outskirts of galaxies make the tail, which is to bright skies.",
+    scatter="as given",
 )
 
 PSF_WINGS = Relation(
     "Wings of the point spread function",
     "share of the light in an aureole (1 + r²/scale²)^(−3/2), scale in arcsec",
     {"share": 0.04, "scale": 4.0},
-    "none",
     ("King1971", "Sandin2014"),
     "Rounded (ours).",
 )
@@ -235,11 +227,11 @@ FRAME_NOISE = Relation(
     "Noise of frames",
     "share of the photon noise that interpolation leaves, e^(scatter (Γ(shape) − shape)/√shape) "
     "times as much; as correlated as by so many passes of two bilinear interpolations",
-    {"left_g": 0.348, "left_r": 0.328, "left_i": 0.368, "scatter": 0.10, "shape": 2.0, "passes": 4},
-    "0.10 in ln, skewed to noisy frames",
+    {"left": (0.348, 0.328, 0.368), "scatter": 0.10, "shape": 2.0, "passes": 4},
     ("Gunn1998",),
     "Ours, from amplitude and correlation of the noise in one half of 400 real cutouts. Four "
     "passes alone would leave 0.24 of the photon noise; why there is more is not known.",
+    scatter="0.10 in ln, skewed to noisy frames",
 )
 
 RELATIONS = (

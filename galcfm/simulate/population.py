@@ -4,8 +4,8 @@ Galaxies come in batches of candidates that depend on (seed, batch) alone; those
 are kept in order. So the first galaxies of a larger survey are those of a smaller one.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from types import SimpleNamespace
+from collections.abc import Collection, Iterable
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from galcfm.simulate.galaxies import before_noise, is_star_forming
 from galcfm.simulate.instruments import SDSS, Instrument, instrument_of
 from galcfm.simulate.labels import MEASURED, measure
 from galcfm.simulate.looks import draw_looks
+from galcfm.simulate.stages import Observed
 from galcfm.simulate.structure import RENDERED_BANDS
 from galcfm.simulate.ties import require_ties
 from galcfm.survey import assign_split, require_booleans
@@ -110,7 +111,7 @@ def simulate_catalogue(
     without, instrument = require_ties(without), instrument_of(instrument)
     if population not in POPULATIONS:
         raise ValueError(f"population is {population!r}: choose from {', '.join(POPULATIONS)}")
-    batches = (candidates(seed, batch, population, instrument, without) for batch in _count())
+    batches = (candidates(seed, batch, population, instrument, without) for batch in count())
     table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     if population == "parent":
         table["object_id"] = table["object_id"].str.replace("sim-", "sim-parent-")
@@ -123,13 +124,6 @@ def check_size(n_galaxies: int, seed: int) -> None:
         raise ValueError(f"n_galaxies is {n_galaxies}: a survey needs at least one galaxy")
     if seed < 0:
         raise ValueError(f"seed is {seed}: it must not be negative")
-
-
-def _count() -> Iterator[int]:
-    batch = 0
-    while True:
-        yield batch
-        batch += 1
 
 
 def assemble(
@@ -178,11 +172,12 @@ def candidates(
         As `simulate_catalogue`, without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
-    g, fluxes, seen = before_noise(rng, BATCH_SIZE, instrument, without)
-    table = pd.DataFrame(_observe(rng, g, fluxes, seen, instrument.seeing, without))
+    observed = before_noise(rng, BATCH_SIZE, instrument, without)
+    table = pd.DataFrame(_with_noise(rng, observed, instrument.seeing, without))
+    g = observed.galaxies
     star_forming = is_star_forming(g.m, g.s, g.active)
     if "lines" not in without:
-        star_forming &= g.lines_seen
+        star_forming &= observed.lines_seen
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
     # Rounded, so that a processor's last bit never makes another survey.
@@ -191,19 +186,15 @@ def candidates(
     return table[kept & star_forming if population == "star-forming" else kept]
 
 
-def _observe(
-    rng,
-    g: SimpleNamespace,
-    fluxes: dict[str, np.ndarray],
-    seen: SimpleNamespace,
-    seeing: float,
-    without: tuple[str, ...],
+def _with_noise(
+    rng, observed: Observed, seeing: float, without: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """Columns of the catalogue: noisy photometry, noisy labels, and what a picture shows."""
-    n, total = len(g.m), sum(fluxes.values())
+    """Return the columns of the catalogue: noisy photometry and labels, and what an image shows."""
+    g, seen, truth = observed.galaxies, observed.photometry, observed.labels
+    n, total = len(g.m), sum(seen.fluxes.values())
     noise = seen.drawn * rng.normal(size=total.shape)
     magnitudes = seen.magnitudes + noise
-    measured, sizes = measure(rng, g.labels, noise, seen.drawn, without)
+    measured, sizes = measure(rng, truth, noise, seen.drawn, without)
     return {
         "ra": rng.uniform(120, 240, n),
         "dec": np.degrees(np.arcsin(rng.uniform(0, np.sin(np.radians(60)), n))),
@@ -214,16 +205,16 @@ def _observe(
         **{f"{name}_noiseless": seen.magnitudes[:, b] for b, name in enumerate(MAGNITUDES)},
         **measured,
         **{f"{name}_err": sizes[name] for name in PROPERTY_NAMES},
-        **{f"{name}_true": g.labels[name] for name in MEASURED},
+        **{f"{name}_true": truth[name] for name in MEASURED},
         **{
-            f"{part}_fraction_{band}": (fluxes[part] / total)[:, BANDS.index(band)]
+            f"{part}_fraction_{band}": (seen.fluxes[part] / total)[:, BANDS.index(band)]
             for part, bands in (("bulge", BANDS), ("arm", RENDERED_BANDS), ("knot", RENDERED_BANDS))
             for band in bands
         },
         **seen.radii,
-        **draw_looks(rng, g, without, seeing),
-        "bulge_mass_fraction": g.bulge,
-        "lines_seen": g.lines_seen.astype(float),
+        **draw_looks(rng, g, observed.light.band_dust, without, seeing),
+        "bulge_mass_fraction": observed.stars.bulge_mass,
+        "lines_seen": observed.lines_seen.astype(float),
         "sequence": g.sequence.astype(float),
         "active": g.active.astype(float),
         "log_sfr_history": g.s_history,

@@ -1,22 +1,11 @@
 """Structure: sizes and bulges, on which fibre and photometer depend too."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from scipy.special import gammainc, gammaincinv, ndtr
 
-from galcfm.simulate.relations import (
-    AGE_COMPACTNESS,
-    BULGE_SEQUENCE,
-    BULGE_SHAPES,
-    CLUMPS,
-    DISC_SHAPES,
-    EARLY_SIZES,
-    FRAMES,
-    SIZE_SEQUENCE,
-    SIZES,
-)
+from galcfm.simulate import relations as rel
 from galcfm.simulate.spectra import load_templates
+from galcfm.simulate.stages import Galaxies
 
 RENDERED_BANDS = ("g", "r", "i")
 BAND_WAVELENGTHS = np.array([4770.0, 6231.0, 7625.0])  # effective, Å (Fukugita et al. 1996)
@@ -26,68 +15,71 @@ MEAN_RADIUS = 2 / SCALE_LENGTHS  # of its light, in half-light radii
 
 def size_scatter(m: np.ndarray) -> np.ndarray:
     """Scatter of ln R at log mass `m`: Shen et al. (2003, MNRAS 343, 978)."""
-    return SIZES["sigma_2"] + (SIZES["sigma_1"] - SIZES["sigma_2"]) / (
-        1 + (10**m / SIZES["m0"]) ** 2
+    return rel.SIZES["sigma_2"] + (rel.SIZES["sigma_1"] - rel.SIZES["sigma_2"]) / (
+        1 + (10**m / rel.SIZES["m0"]) ** 2
     )
 
 
-def draw_structure(rng, m, sequence, distance, without) -> SimpleNamespace:
-    """Radii and bulges of galaxies, and how compact they are; each attribute is `(n,)`.
+def draw_structure(rng, m, sequence, distance, without) -> dict[str, np.ndarray]:
+    """Return radii and bulges of galaxies, and how compact they are, by field of `Galaxies`.
 
     Arguments:
-        rng: whose `uniform` and `normal` are drawn from.
+        rng: Generator whose `uniform` and `normal` are drawn from.
         m: log10 of the stellar mass in M☉, `(n,)`.
         sequence: 0 on the main sequence, 1 in the green valley, 2 quiescent, `(n,)`.
-        distance: of the lasting history from the main sequence, dex, `(n,)`.
-        without: names of `TIES` that are switched off.
+        distance: Distance of the lasting history from the main sequence, dex, `(n,)`.
+        without: Names of `TIES` that are switched off.
 
     Returns:
-        `kpc` and `early_kpc`, half-light radii of the disc and of an early type of this mass and
-        deviation; `size`, the radius's deviation from the median in its scatter; `bulge_residual`,
-        dex; `bulge_ratio` of the radii of bulge and disc scale length; `classical`, 1 where the
-        bulge is a de Vaucouleurs one; `age`, a normal deviate of the formation time.
+        `kpc`, `early_kpc`, `size`, `bulge_scatter`, `bulge_residual`, `bulge_ratio`, `classical`
+        and `age`, `(n,)` each.
     """
     n = len(m)
     size, bulge, ratio, age = rng.normal(size=(4, n))
     index = rng.uniform(size=n)
-    x = 10**m / SIZES["m0"]
-    late = SIZES["gamma"] * 10 ** (m * SIZES["alpha"])
-    late *= SIZES["circular_to_major"] * (1 + x) ** (SIZES["beta"] - SIZES["alpha"])
-    early = EARLY_SIZES["circular_to_major"] * EARLY_SIZES["b"] * 10 ** (m * EARLY_SIZES["a"])
+    x = 10**m / rel.SIZES["m0"]
+    late = rel.SIZES["gamma"] * 10 ** (m * rel.SIZES["alpha"])
+    late *= rel.SIZES["circular_to_major"] * (1 + x) ** (rel.SIZES["beta"] - rel.SIZES["alpha"])
+    early = (
+        rel.EARLY_SIZES["circular_to_major"]
+        * rel.EARLY_SIZES["b"]
+        * 10 ** (m * rel.EARLY_SIZES["a"])
+    )
     on_sequence = sequence == 0
     off = np.abs(distance).clip(max=1)
     if "sizes" not in without:
-        late = late * 10 ** np.where(on_sequence, -SIZE_SEQUENCE["curvature"] * off**2, 0)
+        late = late * 10 ** np.where(on_sequence, -rel.SIZE_SEQUENCE["curvature"] * off**2, 0)
     deviation = np.exp(size_scatter(m) * size)
     # A green-valley galaxy is still a disc, half-way to the size of an early type.
-    kpc = np.choose(sequence, [late, np.sqrt(late * early), early * EARLY_SIZES["disc"]])
+    kpc = np.choose(sequence, [late, np.sqrt(late * early), early * rel.EARLY_SIZES["disc"]])
     more = np.zeros(n)
     if "bulges" not in without:
-        more = np.where(on_sequence, off - BULGE_SEQUENCE["middle"], 0)
+        more = np.where(on_sequence, off - rel.BULGE_SEQUENCE["middle"], 0)
     if "ages" not in without:
-        by_bulge, by_size = AGE_COMPACTNESS["bulge"], AGE_COMPACTNESS["size"]
+        by_bulge, by_size = rel.AGE_COMPACTNESS["bulge"], rel.AGE_COMPACTNESS["size"]
         own = np.sqrt(1 - by_bulge**2 - by_size**2)
         age = by_bulge * bulge + by_size * size + own * age
-    share = BULGE_SHAPES["de_vaucouleurs_share"] + BULGE_SEQUENCE["index_slope"] * more
-    return SimpleNamespace(
-        kpc=kpc * deviation,
-        early_kpc=early * deviation,
-        size=size,
-        bulge_scatter=bulge,
-        bulge_residual=BULGE_SEQUENCE["slope"] * more,
-        bulge_ratio=np.exp(BULGE_SHAPES["scatter"] * ratio) * BULGE_SHAPES["radius_ratio"],
-        classical=((index < share) | (sequence == 2)).astype(float),
-        age=age,
-    )
+    share = rel.BULGE_SHAPES["de_vaucouleurs_share"] + rel.BULGE_SEQUENCE["index_slope"] * more
+    return {
+        "kpc": kpc * deviation,
+        "early_kpc": early * deviation,
+        "size": size,
+        "bulge_scatter": bulge,
+        "bulge_residual": rel.BULGE_SEQUENCE["slope"] * more,
+        "bulge_ratio": np.exp(rel.BULGE_SHAPES["scatter"] * ratio)
+        * rel.BULGE_SHAPES["radius_ratio"],
+        "classical": ((index < share) | (sequence == 2)).astype(float),
+        "age": age,
+    }
 
 
-def apparent_radii(g: SimpleNamespace) -> dict[str, np.ndarray]:
+def apparent_radii(g: Galaxies) -> dict[str, np.ndarray]:
     """Half-light radii of disc and bulge in arcsec, `(n,)` each."""
     to_arcsec = arcsec_per_kpc(g.redshift)
     disc = g.kpc * to_arcsec
     bulge = np.where(
         g.sequence == 2,
-        EARLY_SIZES["bulge"] * g.early_kpc * to_arcsec,
+        rel.EARLY_SIZES["bulge"] * g.early_kpc * to_arcsec,
         g.bulge_ratio * disc / SCALE_LENGTHS,
     )
     return {"disc_radius": disc, "bulge_radius": bulge.clip(0.05, disc)}
@@ -100,10 +92,10 @@ def arcsec_per_kpc(redshift: np.ndarray) -> np.ndarray:
     return np.degrees((1 + redshift) ** 2 / (distance * 1e3)) * 3600
 
 
-def knot_share(g: SimpleNamespace) -> np.ndarray:
+def knot_share(g: Galaxies) -> np.ndarray:
     """Share of newborn light in knots, relative to that at the median: see `CLUMPS`."""
     log_sigma = g.s - np.log10(2 * np.pi * g.kpc**2)
-    return 10 ** (CLUMPS["power"] * (log_sigma - CLUMPS["log_sigma_0"]))
+    return 10 ** (rel.CLUMPS["power"] * (log_sigma - rel.CLUMPS["log_sigma_0"]))
 
 
 def formation_share(age: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -118,7 +110,7 @@ def fraction_within(radius: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def bulge_index(classical: np.ndarray) -> np.ndarray:
     """Sérsic index of bulges; `classical` is 1 where it is that of de Vaucouleurs."""
-    c = BULGE_SHAPES
+    c = rel.BULGE_SHAPES
     return np.where(np.asarray(classical) > 0, c["de_vaucouleurs_index"], c["index"])
 
 
@@ -137,8 +129,8 @@ def within_aperture(
         Shares of the light of bulge and of disc, and the mean radius of the disc's light within,
         in half-light radii, `(n,)` each.
     """
-    seeing = FRAMES["seeing_r"] / 2
-    q = np.hypot(cosine, DISC_SHAPES["thickness"] * np.sqrt(1 - cosine**2))
+    seeing = rel.FRAMES["seeing"][1] / 2
+    q = np.hypot(cosine, rel.DISC_SHAPES["thickness"] * np.sqrt(1 - cosine**2))
     disc = np.hypot(radii["disc_radius"] * np.sqrt(q), seeing)
     bulge = np.hypot(radii["bulge_radius"], seeing)
     index = bulge_index(classical)

@@ -6,61 +6,43 @@ gives the same galaxies but for what that relation does.
 
 from collections.abc import Collection
 
-from galcfm.simulate.picture_relations import (
-    ARMS,
-    BARS,
-    COLOUR_GRADIENTS,
-    COMPANIONS,
-    DUST_LANES,
-    FRAME_NOISE,
-    LOPSIDEDNESS,
-    PSF_WINGS,
-    REGISTRATION,
-    RINGS,
-    SKY_RESIDUALS,
-)
-from galcfm.simulate.relations import (
-    AGE_COMPACTNESS,
-    ATTENUATION_INCLINATION,
-    BULGE_SEQUENCE,
-    CLUMPS,
-    DISC_GRADIENTS,
-    EVOLUTION,
-    FIBRE,
-    LABEL_ERRORS,
-    LINE_RATE,
-    LINES,
-    MASS_ERRORS,
-    SIZE_METALLICITY,
-    SIZE_SEQUENCE,
-    Relation,
-)
+from galcfm.simulate import picture_relations as pictures
+from galcfm.simulate import relations as rel
 
-TIES: dict[str, tuple[str, tuple[Relation, ...]]] = {
-    "inclined_dust": ("dust dims inclined discs more", (ATTENUATION_INCLINATION,)),
-    "evolution": ("the main sequence rises with redshift", (EVOLUTION,)),
+TIES: dict[str, tuple[str, tuple[rel.Relation, ...]]] = {
+    "inclined_dust": ("dust dims inclined discs more", (rel.ATTENUATION_INCLINATION,)),
+    "evolution": ("the main sequence rises with redshift", (rel.EVOLUTION,)),
     "sizes": (
         "radius goes with star formation rate and O/H at one mass",
-        (SIZE_SEQUENCE, SIZE_METALLICITY),
+        (rel.SIZE_SEQUENCE, rel.SIZE_METALLICITY),
     ),
-    "bulges": ("bulges grow off the main sequence", (BULGE_SEQUENCE,)),
-    "ages": ("compact galaxies formed earlier", (AGE_COMPACTNESS,)),
-    "gradients": ("dust and colour change along the disc", (DISC_GRADIENTS, COLOUR_GRADIENTS)),
-    "dust_lanes": ("edge-on massive discs have dust lanes", (DUST_LANES,)),
-    "features": ("bars, rings and arms go with mass and star formation", (BARS, RINGS, ARMS)),
-    "clumps": ("young stars are clumpier where more form", (CLUMPS,)),
+    "bulges": ("bulges grow off the main sequence", (rel.BULGE_SEQUENCE,)),
+    "ages": ("compact galaxies formed earlier", (rel.AGE_COMPACTNESS,)),
+    "gradients": (
+        "dust and colour change along the disc",
+        (rel.DISC_GRADIENTS, pictures.COLOUR_GRADIENTS),
+    ),
+    "dust_lanes": ("edge-on massive discs have dust lanes", (pictures.DUST_LANES,)),
+    "features": (
+        "bars, rings and arms go with mass and star formation",
+        (pictures.BARS, pictures.RINGS, pictures.ARMS),
+    ),
+    "clumps": ("young stars are clumpier where more form", (rel.CLUMPS,)),
     "asymmetry": (
         "lopsided discs and companions go with star formation",
-        (LOPSIDEDNESS, COMPANIONS),
+        (pictures.LOPSIDEDNESS, pictures.COMPANIONS),
     ),
-    "fibre": ("Dn(4000), O/H and A_V are those in a fibre", (FIBRE,)),
-    "lines": ("galaxies count whose emission lines are seen", (LINES,)),
-    "line_rate": ("the star formation rate is that of emission lines in the fibre", (LINE_RATE,)),
-    "error_spread": ("label errors differ from galaxy to galaxy", (LABEL_ERRORS,)),
-    "mass_errors": ("mass errors share the noise of the magnitudes", (MASS_ERRORS,)),
+    "fibre": ("Dn(4000), O/H and A_V are those in a fibre", (rel.FIBRE,)),
+    "lines": ("galaxies count whose emission lines are seen", (rel.LINES,)),
+    "line_rate": (
+        "the star formation rate is that of emission lines in the fibre",
+        (rel.LINE_RATE,),
+    ),
+    "error_spread": ("label errors differ from galaxy to galaxy", (rel.LABEL_ERRORS,)),
+    "mass_errors": ("mass errors share the noise of the magnitudes", (rel.MASS_ERRORS,)),
     "varied_sky": (
         "sky, noise and places of the bands vary from frame to frame",
-        (SKY_RESIDUALS, FRAME_NOISE, REGISTRATION, PSF_WINGS),
+        (pictures.SKY_RESIDUALS, pictures.FRAME_NOISE, pictures.REGISTRATION, pictures.PSF_WINGS),
     ),
 }
 

@@ -53,13 +53,14 @@ class Recorder:
 
 def test_replayed_latents_are_the_simulators_galaxies():
     recorder = Recorder([5, 1, 0])
-    g, _, seen = galaxies.before_noise(recorder, population.BATCH_SIZE)
+    observed = galaxies.before_noise(recorder, population.BATCH_SIZE)
+    g, seen = observed.galaxies, observed.photometry
     x = np.stack(recorder.columns, axis=1)
     assert x.shape[1] == latents.n_latents()
     light = latents.shine(x)
     np.testing.assert_allclose(light.magnitudes, seen.magnitudes, atol=1e-5)
     np.testing.assert_allclose(light.errors, seen.drawn, rtol=1e-5)
-    np.testing.assert_allclose(light.properties[:, 4], g.labels["a_v"], atol=1e-5)
+    np.testing.assert_allclose(light.properties[:, 4], observed.labels["a_v"], atol=1e-5)
     forming = latents.star_forming(x)[0]
     # The catalogue of the same seed is these galaxies with noise, where it is bright enough.
     table = population.candidates(5, 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 __all__ = ["relations", "ties"]
@@ -17,7 +18,10 @@ def relations(all_relations: Sequence) -> pd.DataFrame:
         {
             "gives": r.name,
             "relation": r.formula,
-            "numbers": ", ".join(f"{k} = {v:g}" for k, v in r.coefficients.items()),
+            "numbers": "; ".join(
+                f"{k} = {', '.join(f'{x:g}' for x in np.atleast_1d(v))}"
+                for k, v in r.coefficients.items()
+            ),
             "scatter": r.scatter,
             "source": ", ".join(r.sources),
             "ours": r.note,

@@ -76,9 +76,10 @@ def shine(x: np.ndarray) -> Light:
     parts = []
     for start in range(0, len(x), BLOCK):
         block = x[start : start + BLOCK]
-        g, _, seen = before_noise(Replay(block), len(block))
-        properties = np.stack([g.labels[name] for name in PROPERTY_NAMES], axis=1)
-        parts.append((properties, seen.magnitudes, seen.drawn, g.lines_seen))
+        galaxies = before_noise(Replay(block), len(block))
+        properties = np.stack([galaxies.labels[name] for name in PROPERTY_NAMES], axis=1)
+        seen = galaxies.photometry
+        parts.append((properties, seen.magnitudes, seen.drawn, galaxies.lines_seen))
     return Light(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

@@ -34,7 +34,7 @@ def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> 
     rng = np.random.default_rng([seed, PHOTOMETRY.index(photometry)])
     seen = table[list(MAGNITUDES)].to_numpy()
     noiseless = table[[f"{name}_noiseless" for name in MAGNITUDES]].to_numpy()
-    calibration = np.array([PHOTOMETRIC_ERRORS[f"calibration_{band}"] for band in BANDS])
+    calibration = PHOTOMETRIC_ERRORS["calibration"]
     deviates = rng.standard_normal(seen.shape)
     if photometry == "model":
         return seen
