@@ -178,7 +178,7 @@ def test_rows_outlive_new_labels_and_not_new_settings_or_versions(place, monkeyp
 
 
 def test_unknown_rows_are_refused(place):
-    with pytest.raises(RunError, match="rows: boost unknown, choose from photometry, image"):
+    with pytest.raises(RunError, match="no boost among the rows: choose from photometry, image"):
         other_methods.find("made", place.folder, TINY, ["boost"])
 
 
