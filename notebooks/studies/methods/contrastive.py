@@ -150,7 +150,7 @@ class AlignedFlow(SplineFlow):
                 encoder.load_state_dict(load_file(kept))
                 aligned = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
             else:
-                spectra = self._spectra(survey, folder, progress)
+                spectra = self._spectra(survey, progress)
                 aligned = align(encoder, survey, spectra, self.alignment, progress=progress)
                 if kept is not None:
                     write_json(kept.with_suffix(".json"), aligned)
@@ -158,10 +158,9 @@ class AlignedFlow(SplineFlow):
                         temporary.write_bytes(safetensors_bytes(encoder.cpu().state_dict()))
         return encoder.eval().requires_grad_(False), aligned
 
-    def _spectra(self, survey, folder, progress) -> dict[str, np.ndarray]:
-        """Compressed spectra by split, the components those of the training split."""
-        options = {"folder": folder, "progress": progress}
+    def _spectra(self, survey: Survey, progress: bool) -> dict[str, np.ndarray]:
+        """Return compressed spectra by split, the components those of the training split."""
         both = {split: labelled(survey, split) for split in ("validation", "train")}
-        found = {split: spectra_of(part, **options) for split, part in both.items()}
+        found = {split: spectra_of(part, progress=progress) for split, part in both.items()}
         self.components = Components.of(found["train"], self.n_components)
         return {split: self.components(spectra) for split, spectra in found.items()}

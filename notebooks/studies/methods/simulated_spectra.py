@@ -9,28 +9,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import count
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import replacing
 from galcfm.properties import MAGNITUDES
+from galcfm.provenance import digest
 from galcfm.simulate import galaxies as simulated
 from galcfm.simulate.population import candidates
 from galcfm.simulate.spectra import Templates, load_templates
 from galcfm.survey import Survey
+from studies.frame import SIMULATOR_VERSION, kept_table
 
 __all__ = ["Components", "simulated_spectra", "spectra_of"]
 
 # Rest frame, Å: within SDSS's spectrographs for all redshifts of the survey.
 WAVELENGTHS = (3700.0, 6900.0)
+ROUND = 1000  # galaxies
 
 
 @contextmanager
 def _caught() -> Iterator[list[np.ndarray]]:
-    """The spectra `(n, p)`, L☉/Å, of each batch of candidates that is made within the block."""
+    """Yield the spectra `(n, p)`, L☉/Å, of each batch of candidates made within the block."""
     kept: list[np.ndarray] = []
 
     class Catching(Templates):
@@ -44,46 +46,41 @@ def _caught() -> Iterator[list[np.ndarray]]:
         yield kept
 
 
-def simulated_spectra(
-    n_galaxies: int, seed: int, *, progress: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spectra of the first galaxies of a simulated survey.
+def simulated_spectra(n_galaxies: int, seed: int, *, progress: bool = False) -> pd.DataFrame:
+    """Return spectra of the first galaxies of a simulated survey.
 
     Arguments:
-        n_galaxies, seed: as `galcfm.simulate.simulate_catalogue` takes them.
-        progress: show a bar.
+        n_galaxies, seed: As `galcfm.simulate.simulate_catalogue` takes them.
+        progress: Whether a bar is shown.
 
     Returns:
-        Wavelengths in Å, rest frame, `(p,)`; log10 of the luminosity in L☉/Å, float32 `(n, p)`; and
-        observed magnitudes `(n, 5)`, by which the galaxies can be known again.
+        One row per galaxy: log10 of the luminosity [L☉/Å], float32, in columns that are called by
+        the rest-frame wavelength [Å]; and the observed magnitudes, which identify the galaxy.
     """
     wavelength = load_templates().wavelength
     window = (wavelength > WAVELENGTHS[0]) & (wavelength < WAVELENGTHS[1])
-    spectra, magnitudes, n = [], [], 0
+    tables, n = [], 0
     with _caught() as kept, tqdm(total=n_galaxies, desc="spectra", disable=not progress) as bar:
         for batch in count():
             table = candidates(seed, batch)
-            found = kept.pop()[table.index.to_numpy()]
-            spectra.append(np.log10(found[:, window]).astype(np.float32))
-            magnitudes.append(table[list(MAGNITUDES)].to_numpy())
+            found = np.log10(kept.pop()[table.index.to_numpy()][:, window]).astype(np.float32)
+            spectra = pd.DataFrame(found, table.index, wavelength[window].astype(str))
+            tables.append(spectra.join(table[list(MAGNITUDES)]))
             n += len(table)
             bar.update(min(len(table), n_galaxies - bar.n))
             if n >= n_galaxies:
-                break
-    first = slice(0, n_galaxies)
-    return wavelength[window], np.concatenate(spectra)[first], np.concatenate(magnitudes)[first]
+                return pd.concat(tables, ignore_index=True)[:n_galaxies]
 
 
-def spectra_of(survey: Survey, *, folder: Path | None = None, progress: bool = False) -> np.ndarray:
-    """Spectra of the galaxies of a simulated survey, log10 L☉/Å, float32 `(n, p)`.
+def spectra_of(survey: Survey, *, progress: bool = False) -> np.ndarray:
+    """Return spectra of galaxies of a simulated survey, log10 L☉/Å, float32 `(n, p)`.
 
     Arguments:
-        survey: simulated, or some galaxies of it.
-        folder: where they are kept.
-        progress: show a bar.
+        survey: Simulated survey, or some galaxies of it.
+        progress: Whether a bar is shown.
 
     Raises:
-        ValueError: a galaxy is not one of the simulator's, or is another than it makes now.
+        ValueError: A galaxy is not one of the simulator's, or the simulator makes another now.
     """
     parts = [str(name).split("-") for name in survey.object_id]
     if any(len(p) != 3 or p[0] != "sim" or p[1] != parts[0][1] for p in parts):
@@ -91,22 +88,17 @@ def spectra_of(survey: Survey, *, folder: Path | None = None, progress: bool = F
             f"{survey.name} is no simulated survey of one seed: only the simulator knows spectra"
         )
     seed, number = int(parts[0][1]), np.array([int(p[2]) for p in parts])
-    path = None if folder is None else Path(folder) / f"spectra-{seed}.npz"
-    n = int(number.max()) + 1
-    if path is not None and path.exists():
-        with np.load(path) as file:
-            spectra, magnitudes = file["spectra"], file["magnitudes"]
-    if path is None or not path.exists() or len(spectra) < n:
-        _, spectra, magnitudes = simulated_spectra(n, seed, progress=progress)
-        if path is not None:
-            with replacing(path) as temporary:
-                np.savez(temporary, spectra=spectra, magnitudes=magnitudes)
-    if not np.allclose(magnitudes[number], survey.magnitudes, atol=1e-4):
+    # The splits of a survey share the table, as its length is a round number.
+    n = (int(number.max()) // ROUND + 1) * ROUND
+    key = digest([SIMULATOR_VERSION, seed, n])
+    table = kept_table("spectra", key, lambda: simulated_spectra(n, seed, progress=progress))
+    found, names = table.iloc[number], list(MAGNITUDES)
+    if not np.allclose(found[names], survey.magnitudes, atol=1e-4):
         raise ValueError(
             f"{survey.name} holds other galaxies than the simulator makes of seed {seed} now: "
             "simulate the survey again"
         )
-    return spectra[number]
+    return found.drop(columns=names).to_numpy()
 
 
 @dataclass
@@ -114,9 +106,9 @@ class Components:
     """Principal components of log spectra, of the training split.
 
     Arguments:
-        mean: `(p,)`.
-        basis: orthonormal rows, `(k, p)`.
-        explained: share of the variance that they hold.
+        mean: Mean spectrum, `(p,)`.
+        basis: Orthonormal rows, `(k, p)`.
+        explained: Fraction of the variance that they hold.
     """
 
     mean: np.ndarray
@@ -125,7 +117,7 @@ class Components:
 
     @classmethod
     def of(cls, spectra: np.ndarray, n_components: int) -> "Components":
-        """The first components of spectra `(n, p)`."""
+        """Return the first components of spectra `(n, p)`."""
         mean = spectra.mean(axis=0, dtype=np.float64)
         centred = spectra - mean
         # p is smaller than n: the covariance is the smaller matrix.
@@ -134,5 +126,5 @@ class Components:
         return cls(mean, basis, float(values[::-1][: len(basis)].sum() / values.sum()))
 
     def __call__(self, spectra: np.ndarray) -> np.ndarray:
-        """Coefficients `(n, k)`."""
+        """Return coefficients `(n, k)`."""
         return (spectra - self.mean) @ self.basis.T

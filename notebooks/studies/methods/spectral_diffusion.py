@@ -93,7 +93,7 @@ class SpectralDiffusion(NetworkMethod):
 
     def spectra(self, survey: Survey) -> np.ndarray:
         """Log spectra of simulated galaxies, `(n, p)`."""
-        return spectra_of(survey, **self._kept)
+        return spectra_of(survey)
 
     def targets(self, survey: Survey) -> np.ndarray:
         """Coefficients of the spectra, `(n, k)`; the components are those of the training split."""
@@ -108,7 +108,6 @@ class SpectralDiffusion(NetworkMethod):
         from diffusers import DDIMScheduler
 
         self.components = None
-        self._kept = {"folder": folder, "progress": progress}
         self.scheduler = DDIMScheduler(
             TIMES,
             beta_schedule="squaredcos_cap_v2",

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from galcfm.figures.style import BAND_COLOURS, COLOURS, LABELS, limits, new_figure, styled
 from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
-from studies.other_methods.tables import gain_beside
+from studies.other_methods.tables import all_metrics, gain_beside
 
 __all__ = ["corner", "costs", "coverage", "intervals"]
 
@@ -83,15 +83,12 @@ def coverage(rows: Mapping[str, Mapping], *, source: str) -> Figure:
         source: What the galaxies are, for the corner of the figure.
     """
     figure = new_figure(7.5, 1.6 + 0.32 * len(rows), source)
-    names = [next(iter(row["seeds"].values()))["properties"] for row in rows.values()]
-    shares = [
-        {name: mean_over_seeds(row, "properties", name) for name in of}
-        for of, row in zip(names, rows.values(), strict=True)
-    ]
+    numbers = all_metrics(rows).set_index(["metric", "property", "method"])["value"]
     for axes, level in zip(figure.subplots(1, 2, sharey=True), (0.68, 0.95), strict=True):
+        shares = numbers[f"coverage_{round(100 * level)}"].unstack().reindex(columns=_labels(rows))
         for k, (p, colour) in enumerate(zip(PROPERTIES, BAND_COLOURS, strict=True)):
-            x = [of.get(p.name, {}).get(f"coverage_{round(100 * level)}", np.nan) for of in shares]
             y = 0.1 * (2 - k) - np.arange(len(rows))
+            x = shares.reindex([p.name]).to_numpy()[0]
             axes.plot(x, y, "o", ms=4, color=colour, label=f"${p.symbol}$")
         axes.axvline(level, color=COLOURS["truth"], lw=1)
         axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"))
