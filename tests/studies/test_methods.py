@@ -19,6 +19,7 @@ from studies.methods import annuli, boosting, contrastive, measured_morphology, 
 from studies.methods import simulated_spectra as spectra
 from studies.methods.base import labelled, photometry
 from studies.methods.flow_variants import CONDITIONINGS
+from studies.methods.gradient_descent import LARGEST_GRADIENT, descend
 
 zuko = pytest.importorskip("zuko")
 
@@ -83,6 +84,25 @@ def pictured() -> tuple[Survey, np.ndarray]:
     survey.catalogue["a_v"] = 0.8 + 0.2 * seen + 0.1 * rng.standard_normal(len(survey))
     survey.catalogue["a_v"] += 0.4 * latent
     return with_pictures(survey, level), latent
+
+
+# Gradient descent --------------------------------------------------------------------------------
+
+
+def test_descent_clips_gradients_and_leaves_out_batches_of_one():
+    sizes = []
+
+    def loss(network, x, generator):
+        sizes.append(len(x))
+        return 1e3 * (network(x) - 1e3).square()[:, 0]
+
+    network = torch.nn.Linear(1, 1)
+    settings = methods.Descent(max_epochs=1, batch_size=4)
+    found = descend(network, loss, (torch.ones(9, 1),), (torch.ones(3, 1),), settings)
+    assert sizes == [4, 4, 3]
+    gradient = torch.cat([p.grad.flatten() for p in network.parameters()])
+    assert gradient.norm().item() == pytest.approx(LARGEST_GRADIENT, rel=1e-4)
+    assert (found["epochs"], found["best_epoch"]) == (1, 0)
 
 
 # Posteriors that are known -----------------------------------------------------------------------
