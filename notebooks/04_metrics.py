@@ -118,9 +118,9 @@ figures.model_comparison(
 #
 # The rest of this chapter is of one training of each model, and a training is
 # one draw of weights, order and noise. So we trained both models of the
-# `quick` profile with three seeds, which {doc}`16_what_a_picture_is_worth` can
-# repeat with `results_training_seeds`; the error holds the spread of the galaxies and that of the
-# trainings. Beside them stand two controls of {doc}`09_is_the_survey_real`,
+# `quick` profile with three seeds, as {doc}`16_what_a_picture_is_worth` can
+# repeat with `results_training_seeds`; the error holds the spread of the
+# galaxies and that of the trainings. Beside them stand two controls of {doc}`09_is_the_survey_real`,
 # small flows that are given numbers instead of a picture: six measurements on
 # cutouts of other galaxies of the same kind, and, on the very galaxies that
 # train and judge the image model, three true numbers of the shape: half-light
