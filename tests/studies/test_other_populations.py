@@ -8,7 +8,7 @@ import pytest
 from galcfm.simulate import simulate_catalogue
 from galcfm.survey import Survey
 from studies import other_instruments, other_populations
-from studies.picture_worth import Plan
+from studies.picture_worth import Plan, survey_of
 
 TINY = {
     "n_galaxies": 120,
@@ -129,6 +129,6 @@ def test_each_instrument_has_its_own_survey(place):
     assert table.loc["LSST", "pixels"] == "0.2″"
     gains = {name: row["gain"] for name, row in results["instruments"].items()}
     assert len(set(gains.values())) == 2
-    survey = other_instruments.survey_of("LSST", plan, False)
+    survey = survey_of(other_instruments.ROWS["LSST"], plan, False)
     assert survey.catalogue["mag_r"].max() > 19
     assert other_instruments.make(plan, place, ["SDSS", "LSST"], [1], progress=False) == results

@@ -9,8 +9,9 @@ import pytest
 from galcfm import training
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import TIES, simulate_catalogue
-from studies.picture_worth import LADDER, ROWS, Plan, comparing, measured_photometry, survey_of
+from studies.picture_worth import LADDER, ROWS, Plan, comparing, survey_of
 from studies.picture_worth import shown as of_study
+from studies.picture_worth.surveys import measured_photometry
 
 SMALL = Plan(
     n_galaxies=120,

@@ -10,17 +10,8 @@ from conftest import toy_survey
 from galcfm.runs import RunError
 from galcfm.survey import Survey
 from studies import figures, methods, what_matters
-from studies.what_matters import (
-    AXES,
-    OWN,
-    REFERENCE,
-    STUDY,
-    Plan,
-    Point,
-    pictures,
-    points_with,
-    wanted,
-)
+from studies.what_matters import AXES, OWN, STUDY, Plan, pictures, wanted
+from studies.what_matters.axes import REFERENCE, Point, points_with
 from studies.what_matters.variants import Variants
 
 TINY = Plan(

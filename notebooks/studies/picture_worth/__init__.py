@@ -5,19 +5,8 @@ models have as input, or how they are trained. Both models of a row are trained 
 survey of its own, and their exact log-densities are compared galaxy by galaxy.
 """
 
-from studies.picture_worth.comparing import STUDY, Plan, compare, find, gain_of_row
+from studies.picture_worth.comparing import STUDY, Plan, find, make
 from studies.picture_worth.rows import LADDER, ROWS, Row
-from studies.picture_worth.surveys import measured_photometry, survey_of
+from studies.picture_worth.surveys import survey_of
 
-__all__ = [
-    "LADDER",
-    "ROWS",
-    "STUDY",
-    "Plan",
-    "Row",
-    "compare",
-    "find",
-    "gain_of_row",
-    "measured_photometry",
-    "survey_of",
-]
+__all__ = ["LADDER", "ROWS", "STUDY", "Plan", "Row", "find", "make", "survey_of"]

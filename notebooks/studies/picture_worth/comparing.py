@@ -1,6 +1,6 @@
 """Both models of each row, trained and compared galaxy by galaxy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from filelock import FileLock
 from galcfm.metrics import information_gain, kde_log_density, wasserstein
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import array_digest, digest
+from galcfm.simulate import INSTRUMENTS
 from galcfm.survey import Survey
 from studies.frame import ModelPlan, Place, Result, Study, Trainings, chosen, paired_gain
 from studies.picture_worth.rows import ROWS, Row
 from studies.picture_worth.surveys import survey_of
 
-__all__ = ["STUDY", "Plan", "compare", "find", "gain_of_row"]
+__all__ = ["STUDY", "Plan", "find", "make"]
 
 STUDY = Study("account", "16_what_a_picture_is_worth")
 
@@ -166,7 +167,15 @@ def gain_of_row(name: str, gains: pd.DataFrame) -> dict:
 
 
 def make(
-    plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int], progress: bool = True
+    plan: Plan,
+    place: Place,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    progress: bool = True,
+    *,
+    study: Study = STUDY,
+    rows: Mapping[str, Row] = ROWS,
+    group: str = "rows",
 ) -> dict:
     """Make the rows for each seed that are missing in a place, and return the results.
 
@@ -176,16 +185,23 @@ def make(
         names: Names of rows.
         seeds: Seeds of the trainings.
         progress: Whether bars are shown.
+        study: The study.
+        rows: Its rows by name.
+        group: Name of the rows in the JSON file.
     """
 
     def training(name: str, seed: int):
-        row = ROWS[name]
+        row = rows[name]
         survey = survey_of(row, plan, progress)
         numbers, gain = compare(row, survey, plan, place.work, name, seed, progress)
         return numbers, {"row": asdict(row), "n_test": len(gain)}, gain
 
-    rows = {name: asdict(replace(row, label="")) for name, row in ROWS.items()}
-    return Trainings(STUDY, place, plan.settings, rows, gain_of_row).make(names, seeds, training)
+    contents = {
+        name: [asdict(replace(row, label="")), asdict(INSTRUMENTS[row.instrument])]
+        for name, row in rows.items()
+    }
+    kept = Trainings(study, place, plan.settings, contents, gain_of_row, group=group)
+    return kept.make(names, seeds, training)
 
 
 def find(

@@ -22,6 +22,7 @@ class Row:
         balmer: Whether A_V is that of the Balmer decrement.
         training: Fields of `galcfm.training.Recipe` that differ from the plan's.
         kernels: Whether the paper's Δlog p by kernel densities is measured too.
+        instrument: Name of the instrument in `galcfm.simulate.INSTRUMENTS`.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Row:
     balmer: bool = False
     training: dict = field(default_factory=dict)
     kernels: bool = False
+    instrument: str = "SDSS"
 
 
 def _without(*given: str) -> tuple[str, ...]:

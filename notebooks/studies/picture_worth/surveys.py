@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.simulate import INSTRUMENTS
 from galcfm.simulate.galaxies import magnitude_error
 from galcfm.simulate.relations import FIBRE, PHOTOMETRIC_ERRORS
 from galcfm.simulate.structure import within_aperture
@@ -62,8 +63,11 @@ def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> 
 def survey_of(row: Row, plan: SurveyPlan, progress: bool = True) -> Survey:
     """Return the survey of a row; rows that differ in labels alone share their pictures."""
     camera = tuple(sorted({*row.without, *OF_LABELS}))
-    table = plan.catalogue(without=row.without).catalogue
-    shown = plan.catalogue(without=camera).catalogue
+    instrument = INSTRUMENTS[row.instrument]
+    table, shown = (
+        plan.catalogue(without=without, instrument=instrument).catalogue
+        for without in (row.without, camera)
+    )
     names = list(MAGNITUDES)
     if row.photometry in TIMES:
         # What the picture shows is what the noisier photometer saw.
@@ -74,5 +78,6 @@ def survey_of(row: Row, plan: SurveyPlan, progress: bool = True) -> Survey:
     if row.balmer:
         table["a_v"] = table["a_v_balmer"]
     differs = row.photometry if row.photometry in TIMES else row.leak
-    pictured = plan.pictures("ties", shown, differs, without=camera, progress=progress)
+    options = {"instrument": instrument, "without": camera, "progress": progress}
+    pictured = plan.pictures("ties", shown, differs, **options)
     return Survey(table, pictured.images, {"kind": "simulated"}, pictured.name)

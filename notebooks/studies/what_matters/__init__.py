@@ -10,23 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studies.frame import Result, Study, SurveyPlan, chosen
-from studies.what_matters.axes import AXES, OWN, PICTURES, REFERENCE, Point, points_with
+from studies.what_matters.axes import AXES, OWN, points_with
 from studies.what_matters.shown import gains, table
 
-__all__ = [
-    "AXES",
-    "OWN",
-    "PICTURES",
-    "REFERENCE",
-    "STUDY",
-    "Plan",
-    "Point",
-    "find",
-    "gains",
-    "points_with",
-    "table",
-    "wanted",
-]
+__all__ = ["AXES", "OWN", "STUDY", "Plan", "find", "gains", "table", "wanted"]
 
 STUDY = Study("what_matters", "13_what_matters")
 
