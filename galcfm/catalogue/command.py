@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Arguments:
         arguments: Words that replace those of the command line.
 
-    examples:
+    examples::
+
       galcfm simulate --out survey --galaxies 1000
       galcfm train survey --out models
       galcfm infer survey --model models/image --out posteriors
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 def _help(run) -> dict:
     """Return what argparse shows of a command: first line and examples of its docstring."""
     text = inspect.getdoc(run)
-    examples = text[text.index("examples:") :]
+    examples = text[text.index("examples:") :].replace("::\n\n", ":\n")
     return {
         "description": text.splitlines()[0],
         "epilog": f"{examples}\n\nexit codes: 0 done; 1 an error, told in one sentence; 2 called "

@@ -132,16 +132,15 @@ def _open_array(place: str, stamp: str):
             import h5py
 
             opened = h5py.File(path, "r")
+        if hasattr(opened, "shape"):
+            return opened, None
+        name, *_ = [name for name in STACKS if name in opened]
+        return opened[name], opened.get("object_id")
     except (OSError, ValueError, EOFError) as error:
+        names = " or ".join(STACKS)
         raise CatalogueError(
-            f"{path} cannot be read as Zarr, HDF5 or NumPy: check that it is whole"
+            f"{path} cannot be read as NumPy, Zarr or HDF5 with an array called {names}"
         ) from error
-    if hasattr(opened, "shape"):
-        return opened, None
-    name = next((name for name in STACKS if name in opened), None)
-    if name is None:
-        raise CatalogueError(f"{path} has no array called {' or '.join(STACKS)}: name it so")
-    return opened[name], opened.get("object_id")
 
 
 class _Probed(CutoutFolder):

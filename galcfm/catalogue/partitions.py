@@ -91,7 +91,8 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     """Write the rows of a partition; return their numbers and the sizes of the files."""
     from pyarrow import parquet, schema, table
 
-    rows, cells = read_partition(partition, plan.columns_read, plan.column_of_cutouts)
+    column = plan.cutouts.column if plan.cutouts else None
+    rows, cells = read_partition(partition, plan.columns_read, column)
     values, reasons = _check(plan, rows)
     settings = {name: plan.identity[name] for name in SETTINGS}
     size, read = ROWS_AT_ONCE, None
@@ -107,7 +108,7 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
                 good = [row for row in here if not reasons[row]]
                 each(len(here) - len(good))
                 if good:
-                    some = {name: column[good] for name, column in values.items()}
+                    some = {name: x[good] for name, x in values.items()}
                     some |= summarise(plan.model, some, images, each, **settings)
                     writer.write_table(arrow_table(some, plan.schema))
         file.flush()

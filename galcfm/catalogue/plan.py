@@ -69,11 +69,6 @@ class Plan:
         found = (c for name in names for c in (name, name.split("[")[0]))
         return (*found, *MAGNITUDE_ERRORS) if self.is_survey else tuple(found)
 
-    @property
-    def column_of_cutouts(self) -> str | None:
-        """Name of the column of cutouts, if they are one."""
-        return None if self.cutouts is None else self.cutouts.column
-
     def path(self, kind: str, partition: Partition, ending: str) -> Path:
         """Return where something of a partition is written."""
         return self.destination / kind / f"{partition.name}{ending}"

@@ -221,8 +221,7 @@ def _opened(catalogue) -> Source:
     frames = [dask.optimize(frame)[0] for frame in catalogue.to_delayed()]
     identity = dask.base.tokenize([frame.key for frame in frames])
     if not hasattr(catalogue, "hc_structure"):
-        names = [f"part-{k:06d}" for k in range(len(frames))]
-        found = tuple(Partition(name, frame=f) for name, f in zip(names, frames, strict=True))
+        found = tuple(Partition(f"part-{k:06d}", frame=frame) for k, frame in enumerate(frames))
         return Source("the Dask DataFrame", identity, found)
     info, pixels = catalogue.hc_structure.catalog_info, catalogue.get_healpix_pixels()
     found = tuple(

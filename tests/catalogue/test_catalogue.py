@@ -26,7 +26,7 @@ from pyarrow import parquet
 pytest.importorskip("dask")
 
 from galcfm import Posterior, Survey
-from galcfm.catalogue import CatalogueError, command, infer_catalogue, inference, partitions
+from galcfm.catalogue import CatalogueError, command, infer_catalogue, inference, partitions, plan
 from galcfm.catalogue.sources import find_source
 from galcfm.posterior import ModelError
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
@@ -450,6 +450,8 @@ def test_cutouts_that_are_wrong_are_rejected_row_by_row(image_model, pictured, t
     made = infer_catalogue(image_model, path, tmp_path / "other", **options, **TOLD, **FEW)
     assert made.used == 0
     assert made.rejected_rows()["reason"].str.contains("not this galaxy").all()
+    # What has no rows has no file.
+    assert list((made.folder / "dataset").glob("[!_]*")) == []
 
 
 # HATS --------------------------------------------------------------------------------------------
@@ -527,10 +529,12 @@ def test_a_partition_that_cannot_be_read_is_named_and_ends_no_other(model, tmp_p
     assert (made.used, made.failed) == (39, {})
     assert before == {p: p.stat().st_mtime_ns for p in before}
     # A file that has changed since is inferred anew, one that is gone is no part of the result.
-    galaxies()[26:30].to_parquet(folder / "c.parquet")
+    others = galaxies()[26:39].assign(object_id=lambda frame: frame["object_id"] + "-b")
+    others.to_parquet(folder / "c.parquet")
     (folder / "a.parquet").unlink()
     made = infer_catalogue(model, folder, tmp_path / "out", **TOLD, **FEW)
-    assert list(made.table()["object_id"]) == list(galaxies()["object_id"][13:30])
+    names = [*galaxies()["object_id"][13:26], *others["object_id"]]
+    assert list(made.table()["object_id"]) == names
 
 
 @pytest.mark.parametrize("ended", [0, 1, 2])
@@ -560,26 +564,20 @@ def test_a_full_disk_ends_it_in_a_sentence_and_loses_nothing(
 
 
 def test_ctrl_c_ends_it_between_two_galaxies(model, table, tmp_path, monkeypatch):
-    done, bars, summarise = [], [], partitions.summarise
-
-    class Bar(inference.tqdm):
-        def update(self, n=1):
-            bars.append(n)
-            if sum(bars) == 5:
-                raise KeyboardInterrupt
-            return super().update(n)
+    done, summarise = [], partitions.summarise
 
     def counted(model, values, images, each, **options):
         def also(n):
             done.append(n)
+            if len(done) == 5:
+                os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.02)
             each(n)
 
         return summarise(model, values, images, also, **options)
 
-    monkeypatch.setattr(partitions, "summarise", counted)
     with monkeypatch.context() as patched:
-        patched.setattr(inference, "tqdm", Bar)
+        patched.setattr(partitions, "summarise", counted)
         with pytest.raises(KeyboardInterrupt):
             infer_catalogue(model, table, tmp_path / "out", **TOLD, **FEW)
     assert sum(done) < 20
@@ -899,6 +897,7 @@ def test_without_stderr_all_is_inferred(model, table, tmp_path, monkeypatch):
 
 def test_nothing_rejected_has_the_columns_of_something_rejected(model, table, tmp_path):
     made = infer_catalogue(model, table, tmp_path / "out", **TOLD, **FEW)
+    assert list((made.folder / "rejected").iterdir()) == []
     assert list(made.rejected_rows().columns) == ["file", "row", "object_id", "reason"]
     assert made.rejected_rows()["row"].dtype == np.int64
 
@@ -959,6 +958,20 @@ def test_sources_that_are_none_are_refused(model, tmp_path, source, message):
     galaxies()[:0].to_parquet(tmp_path / "none.parquet")
     with pytest.raises(CatalogueError, match=message):
         infer_catalogue(model, tmp_path / source, tmp_path / "out", **TOLD, **FEW)
+
+
+@pytest.mark.parametrize("rows_a_partition", [4, 40])
+def test_the_unit_is_checked_by_the_first_rows_however_it_is_cut(
+    model, tmp_path, monkeypatch, rows_a_partition
+):
+    monkeypatch.setattr(plan, "ROWS_CHECKED", 10)
+    frame, options = galaxies(), TOLD | FEW | {"rows_a_partition": rows_a_partition}
+    frame.loc[10:, list(MAGNITUDES)] = 35.0
+    frame.to_parquet(tmp_path / "late.parquet")
+    assert infer_catalogue(model, tmp_path / "late.parquet", tmp_path / "out", **options).used == 40
+    frame[::-1].to_parquet(tmp_path / "early.parquet")
+    with pytest.raises(SurveyError, match="the numbers look like Jy"):
+        infer_catalogue(model, tmp_path / "early.parquet", tmp_path / "other", **options)
 
 
 def test_a_model_gets_what_it_was_trained_with_or_says_so(table, tmp_path):
