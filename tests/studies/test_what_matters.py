@@ -10,8 +10,8 @@ from conftest import toy_survey
 from galcfm.runs import RunError
 from galcfm.survey import Survey
 from studies import figures, methods, what_matters
-from studies.what_matters import AXES, OWN, STUDY, Plan, pictures, wanted
-from studies.what_matters.axes import REFERENCE, Point, points_with
+from studies.what_matters import OWN, STUDY, Plan, pictures, wanted
+from studies.what_matters.axes import AXES, REFERENCE, Point, points_with
 from studies.what_matters.variants import Variants
 
 TINY = Plan(
@@ -134,6 +134,7 @@ def test_axes_change_one_thing():
         differing = [key for key, value in changed.items() if value != default[key]]
         assert name == "reference" or differing, name
     assert len(labels) == len(points_with())
+    assert {axis for axis, _ in labels} | {OWN} == {"reference", *AXES}
 
 
 def test_points_are_chosen_by_axis_or_by_name(capsys):
@@ -142,7 +143,9 @@ def test_points_are_chosen_by_axis_or_by_name(capsys):
     assert wanted(whole, ["sigma"], ["pixels/16"]) == [
         "reference",
         "pixels/16",
-        *(f"sigma/{name}" for name in AXES["sigma"][1]),
+        "sigma/0.0",
+        "sigma/0.01",
+        "sigma/0.1",
     ]
     own = {"mine": {"depth": 1}}
     assert wanted(whole, variants=own) == ["reference", "own/mine"]

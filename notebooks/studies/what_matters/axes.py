@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["AXES", "OWN", "PICTURES", "REFERENCE", "Point", "points_with"]
+__all__ = ["AXES", "OWN", "PICTURES", "POINTS", "REFERENCE", "Point", "points_with"]
 
 CHANNELS = {"only i": 0, "only r": 1, "only g": 2}
 PICTURES = ("as they are", "grey", *CHANNELS, "blurred", "another galaxy's")
@@ -37,73 +37,48 @@ class Point:
 
 
 REFERENCE = Point("photometry and picture")
-AXES: dict[str, tuple[str, dict[str, Point]]] = {
-    "inputs": (
-        "what is seen",
-        {
-            "photometry": Point("photometry alone", {"encoder": None}),
-            "image": Point("picture alone", {"magnitudes": False}),
-            "told": Point("and redshift", {"redshift": True}),
-            "photometry_told": Point(
-                "photometry and redshift", {"encoder": None, "redshift": True}
-            ),
-        },
+AXES = {
+    "inputs": "what is seen",
+    "pictures": "what pictures hold",
+    "pixels": "pixels a side, of the same field",
+    "pooling": "pooling",
+    "encoder": "image encoder",
+    "galaxies": "galaxies to train on",
+    "sigma": "width σ of the path",
+    "conditioning": "how the condition comes in",
+    "training": "length of the training",
+    "steps": "Runge-Kutta steps",
+    OWN: "variants of your own",
+}
+WAYS = {"modulation": "scaled and shifted layers", "cross_attention": "cross-attention"}
+POINTS = {
+    "reference": REFERENCE,
+    "inputs/photometry": Point("photometry alone", {"encoder": None}),
+    "inputs/image": Point("picture alone", {"magnitudes": False}),
+    "inputs/told": Point("and redshift", {"redshift": True}),
+    "inputs/photometry_told": Point("photometry and redshift", {"encoder": None, "redshift": True}),
+    **{f"pictures/{name}": Point(name, pictures=name) for name in PICTURES[1:]},
+    **{
+        f"pixels/{128 // n}": Point(f"{128 // n} pixels", {"crop": 128, "bin_factor": n})
+        for n in (8, 4, 2, 1)
+    },
+    "pooling/max": Point("maximum pooling", {"encoder": "max_pooling"}),
+    "encoder/resnet": Point("residual network", {"encoder": "resnet"}),
+    "encoder/vit": Point("vision transformer", {"encoder": "vit"}),
+    "encoder/aligned": Point("vision transformer aligned with spectra, frozen", aligned=True),
+    "encoder/random": Point(
+        "vision transformer as chance made it, frozen", {"encoder": "vit", "frozen": True}
     ),
-    "pictures": ("what pictures hold", {name: Point(name, pictures=name) for name in PICTURES[1:]}),
-    "pixels": (
-        "pixels a side, of the same field",
-        {
-            str(128 // n): Point(f"{128 // n} pixels", {"crop": 128, "bin_factor": n})
-            for n in (8, 4, 2, 1)
-        },
-    ),
-    "pooling": ("pooling", {"max": Point("maximum pooling", {"encoder": "max_pooling"})}),
-    "encoder": (
-        "image encoder",
-        {
-            "resnet": Point("residual network", {"encoder": "resnet"}),
-            "vit": Point("vision transformer", {"encoder": "vit"}),
-            "aligned": Point("vision transformer aligned with spectra, frozen", aligned=True),
-            "random": Point(
-                "vision transformer as chance made it, frozen", {"encoder": "vit", "frozen": True}
-            ),
-        },
-    ),
-    "galaxies": (
-        "galaxies to train on",
-        {
-            **{str(n): Point(f"{n:,}", n_train=n) for n in (1500, 3000, 6000)},
-            **{str(n): Point(f"{n:,}", n_train=n, n_galaxies=67_000) for n in (30_000, 60_000)},
-        },
-    ),
-    "sigma": (
-        "width σ of the path",
-        {str(s): Point(f"σ = {s}", {"sigma": s}) for s in (0.0, 0.01, 0.1)},
-    ),
-    "conditioning": (
-        "how the condition comes in",
-        {
-            "modulation": Point("scaled and shifted layers", {"conditioning": "modulation"}),
-            "cross_attention": Point("cross-attention", {"conditioning": "cross_attention"}),
-        },
-    ),
-    "training": (
-        "length of the training",
-        {
-            "longer": Point("40 epochs", max_epochs=40),
-            **{
-                name: Point(f"40 epochs, {label}", {"conditioning": name}, max_epochs=40)
-                for name, label in (
-                    ("modulation", "scaled and shifted layers"),
-                    ("cross_attention", "cross-attention"),
-                )
-            },
-        },
-    ),
-    "steps": (
-        "Runge-Kutta steps",
-        {str(n): Point(f"{n} steps", steps=n) for n in (2, 4, 8, 16, 100)},
-    ),
+    **{f"galaxies/{n}": Point(f"{n:,}", n_train=n) for n in (1500, 3000, 6000)},
+    **{f"galaxies/{n}": Point(f"{n:,}", n_train=n, n_galaxies=67_000) for n in (30_000, 60_000)},
+    **{f"sigma/{sigma}": Point(f"σ = {sigma}", {"sigma": sigma}) for sigma in (0.0, 0.01, 0.1)},
+    **{f"conditioning/{way}": Point(name, {"conditioning": way}) for way, name in WAYS.items()},
+    "training/longer": Point("40 epochs", max_epochs=40),
+    **{
+        f"training/{way}": Point(f"40 epochs, {name}", {"conditioning": way}, max_epochs=40)
+        for way, name in WAYS.items()
+    },
+    **{f"steps/{n}": Point(f"{n} steps", steps=n) for n in (2, 4, 8, 16, 100)},
 }
 
 
@@ -113,7 +88,5 @@ def points_with(variants: Mapping[str, Mapping] | None = None) -> dict[str, Poin
     Arguments:
         variants: Further variants: options of `studies.methods.FlowVariant` by label.
     """
-    own = {name: Point(name, dict(options)) for name, options in (variants or {}).items()}
-    axes = {axis: of for axis, (_, of) in AXES.items()} | {OWN: own}
-    of_axes = {f"{axis}/{name}": point for axis, of in axes.items() for name, point in of.items()}
-    return {"reference": REFERENCE} | of_axes
+    own = (variants or {}).items()
+    return POINTS | {f"{OWN}/{name}": Point(name, dict(options)) for name, options in own}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from galcfm.figures.tables.words import with_error
 from studies.figures import present
-from studies.what_matters.axes import AXES, OWN
+from studies.what_matters.axes import AXES, POINTS
 
 __all__ = ["gains", "table"]
 
@@ -16,10 +16,10 @@ def gains(points: Mapping[str, Mapping], *axes: str) -> dict[str, Mapping]:
 
     Arguments:
         points: Points of the result by name.
-        axes: Names of `AXES`, or `OWN`.
+        axes: Names of `AXES`.
     """
-    names = [f"{axis}/{name}" for axis in axes if axis in AXES for name in AXES[axis][1]]
-    names += [name for name in points if OWN in axes and name.startswith(f"{OWN}/")]
+    known = [*POINTS, *(name for name in points if name not in POINTS)]
+    names = [name for name in known if name.split("/")[0] in axes]
     return {point["point"]["label"]: point for point in present(points, names).values()}
 
 
@@ -29,12 +29,11 @@ def table(points: Mapping[str, Mapping]) -> pd.DataFrame:
     Arguments:
         points: Points of the result by name.
     """
-    labels = {axis: label for axis, (label, _) in AXES.items()} | {OWN: "variants of your own"}
     rows = {}
     for name, point in points.items():
         if "gain" in point:
             axis = name.split("/")[0]
-            rows[labels.get(axis, axis), point["point"]["label"]] = {
+            rows[AXES.get(axis, axis), point["point"]["label"]] = {
                 "over the reference": with_error(point["gain"], point["standard_error"], 3, "+"),
                 "trainings": len(point["seeds"]),
                 "parameters": f"{next(iter(point['seeds'].values()))['n_parameters']:,}",
