@@ -22,17 +22,17 @@ SOURCES = ("cutout", "stamps")
 
 
 def decoded(images: np.ndarray) -> np.ndarray:
-    r"""Fluxes that a cutout was made of, as far as it holds them.
+    r"""Return the fluxes that a cutout was made of, as far as it holds them.
 
     The inverse of `galcfm.survey.images.lupton_rgb`: with :math:`s` the sum of the three channels,
     :math:`R = \sinh(2.25 s) / 2.25`. What was negative is zero, and saturated pixels have the
     least flux that saturates.
 
     Arguments:
-        images: uint8 `(n, h, w, 3)`, channels i, r, g.
+        images: Cutouts, uint8 `(n, h, w, 3)`, channels i, r, g.
 
     Returns:
-        Nanomaggies a pixel, i, r, g, `(n, h, w, 3)`.
+        Nanomaggies per pixel, i, r, g, `(n, h, w, 3)`.
     """
     shown = (np.asarray(images, np.float64) + 0.5) / 256
     total = shown.sum(axis=-1, keepdims=True)
@@ -40,10 +40,10 @@ def decoded(images: np.ndarray) -> np.ndarray:
 
 
 def annulus_fluxes(fluxes: np.ndarray) -> np.ndarray:
-    """Fluxes in the rings between `RADII`, less the sky of the border.
+    """Return fluxes in the rings between `RADII`, less the sky of the border.
 
     Arguments:
-        fluxes: a pixel, `(n, h, w, 3)`.
+        fluxes: Flux per pixel, `(n, h, w, 3)`.
 
     Returns:
         `(n, rings, 3)`, in the unit of the fluxes.
@@ -62,11 +62,11 @@ class AnnulusFlow(MeasuredFlow):
     """`SplineFlow` that sees the fluxes of rings in i, r and g beside photometry.
 
     Arguments:
-        source: `"cutout"`, or `"stamps"`: the simulator's own pixels, with noise and without JPEG.
-        options: of `MeasuredFlow`.
+        source: `"cutout"`, or `"stamps"` for the simulator's pixels, with noise, before the JPEG.
+        options: Options of `MeasuredFlow`.
 
     Raises:
-        ValueError: no such source.
+        ValueError: There is no such source.
     """
 
     def __init__(self, *, source: str = "cutout", **options):
@@ -76,7 +76,7 @@ class AnnulusFlow(MeasuredFlow):
         self.source = source
 
     def measure(self, part: Survey) -> pd.DataFrame:
-        """Inverse hyperbolic sines of the fluxes, rings by bands."""
+        """Return inverse hyperbolic sines of the fluxes, rings by bands."""
         fluxes = decoded(part.images) if self.source == "cutout" else _stamps(part)
         values = np.arcsinh(annulus_fluxes(fluxes) / SOFTENING)
         names = [f"{band}_{radius}" for radius in RADII for band in "irg"]
@@ -84,7 +84,7 @@ class AnnulusFlow(MeasuredFlow):
 
 
 def _stamps(part: Survey) -> np.ndarray:
-    """Noisy pixels of simulated galaxies as `galcfm.simulate.render` has them before the JPEG."""
+    """Return noisy pixels of simulated galaxies, as `galcfm.simulate.render` has them."""
     from galcfm.simulate.frames import add_noise, draw_frame, draw_neighbours, to_stamps
     from galcfm.simulate.rendering import draw_companion, draw_galaxy
 

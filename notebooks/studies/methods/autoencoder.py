@@ -27,10 +27,10 @@ class Autoencoder(nn.Module):
     """A variational autoencoder of pictures, whose latents serve as an image encoder's features.
 
     Arguments:
-        n_latents: width of the latent space.
-        weight: of the divergence of the latents from a standard normal distribution, relative to
-            the likelihood of pixels of unit variance.
-        crop, bin_factor, width: as `make_encoder` has them; `crop / bin_factor` is a multiple of 8.
+        n_latents: Width of the latent space.
+        weight: Weight of the divergence of the latents from a standard normal distribution,
+            relative to the likelihood of pixels of unit variance.
+        crop, bin_factor, width: As `make_encoder` has them; `crop / bin_factor` is a multiple of 8.
     """
 
     def __init__(
@@ -58,19 +58,19 @@ class Autoencoder(nn.Module):
         )
 
     def bin(self, images: Tensor) -> Tensor:
-        """As `galcfm.networks.ImageEncoder` has it."""
+        """Do what `galcfm.networks.ImageEncoder` does under this name."""
         return self.pixels.bin(images)
 
     def standardise(self, images: Tensor) -> None:
-        """As `galcfm.networks.ImageEncoder` has it."""
+        """Do what `galcfm.networks.ImageEncoder` does under this name."""
         self.pixels.standardise(images)
 
     def encode(self, binned: Tensor) -> Tensor:
-        """Means of the latents, `(n, n_latents)`."""
+        """Return means of the latents, `(n, n_latents)`."""
         return self.latents(self.pixels.encode(binned)).chunk(2, dim=1)[0]
 
     def loss(self, binned: Tensor, generator: torch.Generator) -> Tensor:
-        """Bound on the negative log-likelihood of the pixels, up to a constant, `(n,)`."""
+        """Return a bound on the negative log-likelihood of the pixels, up to a constant, `(n,)`."""
         mean, log_variance = self.latents(self.pixels.encode(binned)).chunk(2, dim=1)
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         drawn = self.decoder(mean + noise * (0.5 * log_variance).exp())
@@ -83,9 +83,9 @@ class LatentFlow(SplineFlow):
     """A spline flow on photometry and the latents of an autoencoder of pictures.
 
     Arguments:
-        n_latents, weight: of the autoencoder.
-        drawing: how it is trained.
-        options: of `SplineFlow`.
+        n_latents, weight: Options of the autoencoder.
+        drawing: How it is trained.
+        options: Options of `SplineFlow`.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class _Pair(nn.Module):
         )
 
     def forward(self, pictures: Tensor, spectra: Tensor) -> Tensor:
-        """Similarity of each picture with each spectrum of the batch, `(n, n)`."""
+        """Return the similarity of each picture with each spectrum of the batch, `(n, n)`."""
         a = functional.normalize(self.picture(self.encoder.encode(pictures)), dim=1)
         b = functional.normalize(self.spectrum(spectra), dim=1)
         return LOGIT_SCALE * a @ b.T
@@ -68,11 +68,11 @@ def align(
     """Train an image encoder to know which spectrum of a batch is its galaxy's.
 
     Arguments:
-        encoder: standardised; it is trained in place.
-        survey: with pictures.
-        spectra: compressed, by split, `(n, k)`, in the order of `labelled`.
-        settings: how.
-        progress: show a bar.
+        encoder: Standardised encoder; it is trained in place.
+        survey: Survey with pictures.
+        spectra: Compressed spectra by split, `(n, k)`, in the order of `labelled`.
+        settings: How it is trained.
+        progress: Whether a bar is shown.
 
     Returns:
         What `descend` returns, and `found`, the fraction of galaxies of the validation split whose
@@ -109,11 +109,11 @@ class AlignedFlow(SplineFlow):
     """A spline flow on photometry and a frozen image encoder.
 
     Arguments:
-        alignment: how the encoder is aligned with spectra first; `None` leaves it as chance made
-            it, which is the control.
-        n_components: of the spectra.
-        encoder: name for `make_encoder`.
-        options: of `SplineFlow`.
+        alignment: How the encoder is aligned with spectra first; None leaves it as it was
+            initialised, which is the control.
+        n_components: Number of principal components of the spectra.
+        encoder: Name for `make_encoder`.
+        options: Options of `SplineFlow`.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class AlignedFlow(SplineFlow):
         return self
 
     def aligned_encoder(self, survey: Survey, folder: Path | None = None, progress: bool = False):
-        """An encoder that is aligned with spectra, or left as it is made, and what `align` says."""
+        """Return an encoder, aligned with spectra or as initialised, and what `align` says."""
         torch.manual_seed(self.descent.seed)
         train, aligned = labelled(survey, "train"), {}
         encoder = standardised(make_encoder(self.name, **self.pixels), train)

@@ -21,7 +21,7 @@ class FlowMatching(Method):
 
     Arguments:
         model: `"prior"`, `"photometry"` or `"image"`.
-        recipe: how it is made.
+        recipe: How it is made.
     """
 
     def __init__(self, model: str = "image", recipe: Recipe | None = None):
@@ -47,13 +47,13 @@ class FlowMatching(Method):
         return self
 
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws, physical units, `(n_galaxies, n, 5)`."""
+        """Return draws, physical units, `(n_galaxies, n, 5)`."""
         condition = self.posterior.encode_survey(galaxies)
         draws = self.posterior.sample_from(condition, galaxies.object_id, n, FAST_STEPS, seed)
         return draws.numpy()
 
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
+        """Return the exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
         condition = self.posterior.encode_survey(galaxies)
         found = self.posterior.log_prob_from(theta, condition, 2 * FAST_STEPS)
         return found.double().numpy()

@@ -27,7 +27,7 @@ class ModulatedNetwork(VelocityField):
     """A velocity whose layers are scaled and shifted by the condition (Perez et al. 2018, FiLM).
 
     Arguments:
-        dim, condition_dim, width, depth: as `VelocityNetwork` has them.
+        dim, condition_dim, width, depth: As `VelocityNetwork` has them.
     """
 
     def __init__(self, dim: int, condition_dim: int, width: int = 256, depth: int = 3):
@@ -40,11 +40,11 @@ class ModulatedNetwork(VelocityField):
         )
 
     def prepare(self, condition: Tensor) -> Tensor:
-        """Scales and shifts of all layers, `(..., 2 depth width)`."""
+        """Return scales and shifts of all layers, `(..., 2 depth width)`."""
         return self.modulation(condition)
 
     def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
-        """Velocity `(..., d)`."""
+        """Return the velocity `(..., d)`."""
         t, x = torch.broadcast_tensors(t, x)
         h = self.first(torch.cat([t[..., :1], x], dim=-1))
         layers = prepared.chunk(1 + len(self.hidden), dim=-1)
@@ -61,7 +61,7 @@ class CrossAttentionNetwork(VelocityField):
     in four heads.
 
     Arguments:
-        dim, condition_dim, width, depth: as `VelocityNetwork` has them.
+        dim, condition_dim, width, depth: As `VelocityNetwork` has them.
     """
 
     def __init__(self, dim: int, condition_dim: int, width: int = 256, depth: int = 3):
@@ -76,12 +76,12 @@ class CrossAttentionNetwork(VelocityField):
         self.keys_and_values = nn.Linear(width, 2 * width)
 
     def prepare(self, condition: Tensor) -> Tensor:
-        """Keys and values of the tokens, `(..., TOKENS 2 width)`."""
+        """Return keys and values of the tokens, `(..., TOKENS 2 width)`."""
         tokens = functional.silu(self.tokens(condition)).unflatten(-1, (TOKENS, -1))
         return self.keys_and_values(tokens).flatten(-2)
 
     def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
-        """Velocity `(..., d)`."""
+        """Return the velocity `(..., d)`."""
         t, x = torch.broadcast_tensors(t, x)
         h = self.first(torch.cat([t[..., :1], x], dim=-1))
         keys, values = prepared.unflatten(-1, (TOKENS, 2, self.heads, -1)).unbind(-3)
@@ -105,15 +105,15 @@ class FlowVariant(NetworkMethod):
     """Conditional flow matching, its parts chosen.
 
     Arguments:
-        conditioning: of `CONDITIONINGS`; the paper's is `"concatenation"`.
-        sigma: width of the path, standardised units.
-        hidden_width, depth: of the velocity network.
-        draws_per_galaxy: draws of time and noise for each galaxy of a batch.
-        steps: Runge-Kutta steps of draws; of densities twice as many, `density_steps`.
-        options: of `NetworkMethod`.
+        conditioning: Name in `CONDITIONINGS`; the paper's is `"concatenation"`.
+        sigma: Width of the path, standardised units.
+        hidden_width, depth: Size of the velocity network.
+        draws_per_galaxy: Number of draws of time and noise for each galaxy of a batch.
+        steps: Number of Runge-Kutta steps of draws; densities take twice as many, `density_steps`.
+        options: Options of `NetworkMethod`.
 
     Raises:
-        ValueError: no such conditioning.
+        ValueError: There is no such conditioning.
     """
 
     def __init__(
@@ -138,13 +138,13 @@ class FlowVariant(NetworkMethod):
         self.draws_per_galaxy = draws_per_galaxy
 
     def make_head(self, n_condition: int) -> nn.Module:
-        """The untrained flow."""
+        """Return the untrained flow."""
         network = CONDITIONINGS[self.conditioning]
         d = len(self.properties)
         return ConditionalFlow(network(d, n_condition, **self.network_size), self.sigma)
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
-        """Squared error of the velocity, mean over draws and properties."""
+        """Return the squared error of the velocity, mean over draws and properties."""
         draws = path_draws(self.draws_per_galaxy, *theta.shape, generator)
         t, x_0, epsilon = (x.to(theta) for x in draws)
         prepared = head.network.prepare(condition)
@@ -153,7 +153,7 @@ class FlowVariant(NetworkMethod):
 
     @torch.no_grad()
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws, physical units, `(n_galaxies, n, 5)`."""
+        """Return draws, physical units, `(n_galaxies, n, 5)`."""
         seeds = galaxy_seeds(galaxies.object_id, seed)
         flow = self.network.head
         draws = flow.sample(self.conditions(galaxies), n, self.steps, seeds=seeds)
@@ -161,7 +161,7 @@ class FlowVariant(NetworkMethod):
 
     @torch.no_grad()
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
+        """Return the exact log-density [nat per physical unit], `(n,)` or `(n, S)`."""
         found = self.network.head.log_prob(
             self.scale.apply(theta), self.conditions(galaxies), self.density_steps
         )

@@ -19,9 +19,9 @@ class PictureRegression(PointMethod, NetworkMethod):
     """Least squares on standardised properties behind an image encoder.
 
     Arguments:
-        magnitudes: whether photometry is seen too; those papers' networks see the picture alone.
-        encoder: as `NetworkMethod` has it.
-        options: of `NetworkMethod`.
+        magnitudes: Whether photometry is seen too; those papers' networks see the picture alone.
+        encoder: As `NetworkMethod` has it.
+        options: Options of `NetworkMethod`.
     """
 
     def __init__(self, *, magnitudes: bool = False, encoder: str | None = "resnet", **options):

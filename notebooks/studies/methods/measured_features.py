@@ -21,8 +21,8 @@ class MeasuredFlow(SplineFlow):
     """`SplineFlow` with measured features; what is measured once is kept.
 
     Arguments:
-        processes: that measure.
-        options: of `SplineFlow`.
+        processes: Number of processes that measure.
+        options: Options of `SplineFlow`.
     """
 
     def __init__(self, *, processes: int = 1, **options):
@@ -31,7 +31,7 @@ class MeasuredFlow(SplineFlow):
 
     @abstractmethod
     def measure(self, part: Survey) -> pd.DataFrame:
-        """Numbers of each galaxy, a row a galaxy in their order; NaN where there is none."""
+        """Return numbers of each galaxy, one row per galaxy in their order; NaN where unknown."""
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Measure what is trained on, and train."""
@@ -42,7 +42,7 @@ class MeasuredFlow(SplineFlow):
         return super().fit(survey, folder=folder, progress=progress)
 
     def features(self, survey: Survey) -> np.ndarray:
-        """Photometric features, then the measured ones, `(n, f)`."""
+        """Return photometric features, then the measured ones, `(n, f)`."""
         from joblib import Parallel, delayed
 
         wanted = pd.Index(survey.object_id)
@@ -66,7 +66,7 @@ class MeasuredFlow(SplineFlow):
 
     @property
     def seconds_a_galaxy(self) -> float:
-        """Mean time in which a picture is measured [s]."""
+        """Return the mean time in which a picture is measured [s]."""
         return float(self._known["seconds"].mean())
 
     def _measured(self, part: Survey) -> pd.DataFrame:

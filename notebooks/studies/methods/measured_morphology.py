@@ -36,7 +36,7 @@ THRESHOLD = 1.5  # of the galaxy above the sky, in its standard deviations, in t
 
 @cache
 def _measuring() -> type:
-    """statmorph's measurement of `NAMES` alone, in half the time of all that it can measure."""
+    """Return statmorph's measurement of `NAMES` alone, which halves the time."""
     import statmorph
 
     class Measured(statmorph.SourceMorphology):
@@ -48,10 +48,10 @@ def _measuring() -> type:
 
 
 def morphology(image: np.ndarray) -> dict[str, float]:
-    """Statistics of the galaxy in the middle of a cutout, on its decoded fluxes in r.
+    """Return statistics of the galaxy in the middle of a cutout, on its decoded fluxes in r.
 
     Arguments:
-        image: uint8 `(h, w, 3)`, channels i, r, g.
+        image: Cutout, uint8 `(h, w, 3)`, channels i, r, g.
 
     Returns:
         Those of `NAMES`, radii in arcsec; NaN where statmorph finds nothing to measure.
@@ -93,11 +93,11 @@ class MorphologyFlow(MeasuredFlow):
     """`SplineFlow` that sees measured morphology beside photometry.
 
     Arguments:
-        options: of `MeasuredFlow`.
+        options: Options of `MeasuredFlow`.
     """
 
     def measure(self, part: Survey) -> pd.DataFrame:
-        """Shapes, and logarithms of radii and Sérsic index."""
+        """Return shapes, and logarithms of radii and Sérsic index."""
         table = pd.DataFrame([morphology(image) for image in part.images])
         for name in ("sersic_n", *RADII):
             table[name] = np.log10(table[name].where(table[name] > 0))

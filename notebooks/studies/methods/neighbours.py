@@ -18,5 +18,5 @@ class Neighbours(PointMethod):
         self.training = {"seconds": 0.0}
 
     def predict(self, galaxies):
-        """Means of the nearest, `(n, 5)`."""
+        """Return means of the nearest, `(n, 5)`."""
         return self.neighbours.predict(photometry(galaxies))

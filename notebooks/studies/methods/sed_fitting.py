@@ -41,15 +41,14 @@ class SedFitting(Method):
     (Salim, Boquien & Lee 2018, ApJ 859, 11), and birth clouds have twice the dust. The survey's own
     histories, metallicities and dust are drawn otherwise, its A_V and Dn(4000) are those in a
     fibre, and its star formation rate is mostly that of the last 10 Myr: prior and definitions
-    differ, as they do in life.
+    differ, as they do for real galaxies. Labels are measured: their errors are added to draws, and
+    are the kernel of the density.
 
     Arguments:
-        redshift: whether it is known; otherwise its prior is that of the training split.
-        n_live: live points of nautilus.
-        n_effective: effective draws that a fit goes on until.
-        label_noise: measurement errors are added to draws, and are the kernel of the density, as
-            what is compared with are measured labels.
-        processes: that fit, a galaxy each.
+        redshift: Whether it is known; otherwise its prior is that of the training split.
+        n_live: Number of live points of nautilus.
+        n_effective: Number of effective draws at which a fit ends.
+        processes: Number of processes that fit, one galaxy each.
     """
 
     fits_each = True
@@ -61,11 +60,10 @@ class SedFitting(Method):
         redshift: bool = True,
         n_live: int = 250,
         n_effective: int = 1000,
-        label_noise: bool = True,
         processes: int = 1,
     ):
-        self.redshift, self.n_live, self.n_effective = redshift, n_live, n_effective
-        self.label_noise, self.processes = label_noise, processes
+        self.redshift, self.processes = redshift, processes
+        self.n_live, self.n_effective = n_live, n_effective
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Take note of the redshifts of the training split; nothing else is learned."""
@@ -106,20 +104,18 @@ class SedFitting(Method):
             return file["draws"], float(file["seconds"])
 
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws as a measurement would give them, `(n_galaxies, n, 4)`."""
+        """Return draws as a measurement would give them, `(n_galaxies, n, 4)`."""
         draws = []
         for own, of in zip(
             galaxy_seeds(galaxies.object_id, seed), self.posteriors(galaxies), strict=True
         ):
             rng = np.random.default_rng(int(own))
             chosen = of[rng.permutation(len(of))[np.arange(n) % len(of)]]
-            if self.label_noise:
-                chosen = chosen + self._errors(rng, n)
-            draws.append(chosen)
+            draws.append(chosen + self._errors(rng, n))
         return np.array(draws, dtype=np.float32)
 
     def log_prob(self, theta, galaxies: Survey) -> np.ndarray:
-        """Log-density of measured labels [nat]: that of their errors about each draw, averaged."""
+        """Return the log-density of measured labels [nat]: that of their errors, over all draws."""
         from galcfm.simulate.labels import error_log_density
 
         theta = np.asarray(theta, dtype=np.float64)
@@ -189,11 +185,11 @@ class SedFitting(Method):
 
 
 def _instructions(redshift, oldest: float = 13.4) -> dict:
-    """The model, and the priors of its free parameters: pairs are limits of uniform ones.
+    """Return the model, and the priors of its free parameters: pairs are limits of uniform ones.
 
     Arguments:
-        redshift: known, or limits.
-        oldest: age of the Universe, Gyr.
+        redshift: Known redshift, or limits.
+        oldest: Age of the Universe, Gyr.
     """
     return {
         "redshift": redshift,
@@ -219,7 +215,7 @@ def _instructions(redshift, oldest: float = 13.4) -> dict:
 
 
 def _read(fitted, point: np.ndarray) -> list[float]:
-    """The four properties of the model galaxy at a point, as the survey defines them.
+    """Return the four properties of the model galaxy at a point, as the survey defines them.
 
     Dn(4000) and A_V are of starlight, without nebulae, in the rest frame.
     """
@@ -243,7 +239,7 @@ def _read(fitted, point: np.ndarray) -> list[float]:
 
 @cache
 def _star_models() -> tuple:
-    """Two model galaxies that give fine spectra of stars about 4000 and 5500 Å."""
+    """Return two model galaxies that give fine spectra of stars about 4000 and 5500 Å."""
     pipes = _bagpipes()
     wavelength = np.geomspace(3800.0, 5600.0, 320)
     start = {k: dict(v) if isinstance(v, dict) else v for k, v in _instructions(0.0).items()}
@@ -255,7 +251,7 @@ def _star_models() -> tuple:
 
 @cache
 def _bagpipes():
-    """The package, set to the redshifts of the survey, which makes it faster."""
+    """Return the package, set to the redshifts of the survey, which makes it faster."""
     with contextlib.redirect_stdout(io.StringIO()):
         import bagpipes
 
@@ -264,7 +260,7 @@ def _bagpipes():
 
 
 def _filters() -> list[str]:
-    """Files of the filter curves of speclite, as bagpipes reads them."""
+    """Return files of the filter curves of speclite, as bagpipes reads them."""
     from speclite.filters import load_filters
 
     folder = data_folder() / "cache" / "filters"

@@ -92,11 +92,11 @@ class SpectralDiffusion(NetworkMethod):
         )
 
     def spectra(self, survey: Survey) -> np.ndarray:
-        """Log spectra of simulated galaxies, `(n, p)`."""
+        """Return log spectra of simulated galaxies, `(n, p)`."""
         return spectra_of(survey)
 
     def targets(self, survey: Survey) -> np.ndarray:
-        """Coefficients of the spectra, `(n, k)`; the components are those of the training split."""
+        """Return coefficients `(n, k)` of the spectra in the components of the training split."""
         spectra = self.spectra(survey)
         if self.components is None:
             # `fit` asks for the training split first.
@@ -123,11 +123,11 @@ class SpectralDiffusion(NetworkMethod):
         return self
 
     def make_head(self, n_condition: int) -> nn.Module:
-        """The network that predicts the velocity of the diffusion."""
+        """Return the network that predicts the velocity of the diffusion."""
         return VelocityNetwork(len(self.scale.mean), n_condition, self.hidden_width)
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
-        """Squared error of the predicted velocity at random times, four a galaxy."""
+        """Return the squared error of the velocity at four random times per galaxy."""
         total = 0.0
         for _ in range(4):
             t = torch.randint(TIMES, (len(theta),), generator=generator).to(theta.device)
@@ -140,7 +140,7 @@ class SpectralDiffusion(NetworkMethod):
 
     @torch.no_grad()
     def generate(self, galaxies: Survey, n: int, seed: int = 0) -> Tensor:
-        """Standardised coefficients of generated spectra, `(n_galaxies, n, k)`, on the CPU."""
+        """Return standardised coefficients of generated spectra, `(n_galaxies, n, k)`."""
         x = noise_of(galaxies, n, seed, len(self.scale.mean))
         conditions, found = self.conditions(galaxies), []
         self.scheduler.set_timesteps(self.steps)
@@ -155,7 +155,7 @@ class SpectralDiffusion(NetworkMethod):
 
     @torch.no_grad()
     def sample(self, galaxies: Survey, n: int, seed: int = 0) -> np.ndarray:
-        """Draws, each of a spectrum of its own, physical units, `(n_galaxies, n, 5)`."""
+        """Return draws, each of a spectrum of its own, physical units, `(n_galaxies, n, 5)`."""
         # Other noise than that of the spectra.
         noise = noise_of(galaxies, n, seed + 1_000_003).split(BLOCK)
         spectra, draws = self.generate(galaxies, n, seed).split(BLOCK), []

@@ -24,9 +24,9 @@ class SplineFlow(NetworkMethod):
     Arguments:
         kind: `"spline"`, rational-quadratic splines (Durkan et al. 2019), or `"affine"`, the
             masked autoregressive flow of SEDflow (Papamakarios et al. 2017).
-        transforms: how many in a row; every second has the properties in reverse.
-        hidden: widths of the layers of each.
-        options: of `NetworkMethod`.
+        transforms: Number of transforms in a row; every second has the properties in reverse.
+        hidden: Widths of the layers of each.
+        options: Options of `NetworkMethod`.
     """
 
     def __init__(

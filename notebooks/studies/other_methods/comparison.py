@@ -13,7 +13,7 @@ from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey import Survey
 from studies import methods
-from studies.frame import Place, Trainings, paired_gain
+from studies.frame import Place, Trainings, over_trainings, paired_gain
 from studies.methods.autoencoder import DRAWING
 from studies.methods.contrastive import ALIGNMENT
 from studies.methods.evaluation import compare_with_exact, evaluate, labels_of, marginal_log_prob
@@ -155,12 +155,8 @@ class Comparison:
             # Compared with the same properties of this paper's model.
             ours = self.ours(ROWS[row.beside], seed)
             beside = marginal_log_prob(ours, method.properties, test)
-            gain = log_prob - beside
-            numbers["gain_of_fewer"] = {
-                "gain": float(gain.mean()),
-                "standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain))),
-                "log_prob_beside": float(beside.mean()),
-            }
+            numbers["gain_of_fewer"] = over_trainings([log_prob - beside])
+            numbers["gain_of_fewer"]["log_prob_beside"] = float(beside.mean())
         self.keep_draws(name, method, test)
         column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
         return numbers, choice, column
