@@ -88,9 +88,7 @@ class Observation:
         )
 
     def at_each_redshift(self) -> list["Observation"]:
-        """Return the observation once, or of redshifts `(n, k)` k times, with one redshift each."""
-        if np.ndim(self.redshift) != 2:
-            return [self]
+        """Return k observations with one redshift per galaxy, of one with redshifts `(n, k)`."""
         redshift = plain_numbers("redshift", self.redshift, (None, None))
         return [replace(self, redshift=values) for values in redshift.T]
 

@@ -229,10 +229,11 @@ class Posterior(nn.Module):
     @torch.no_grad()
     def encode_observation(self, observation: Observation, progress: bool = False) -> Tensor:
         """Return the conditions of galaxies as `encode` does."""
-        each = observation.at_each_redshift()
-        f_phot = torch.stack([self.standardised_features(one) for one in each], dim=-2)
-        if np.ndim(observation.redshift) != 2:
-            f_phot = f_phot.squeeze(-2)
+        if np.ndim(observation.redshift) == 2:
+            each = observation.at_each_redshift()
+            f_phot = torch.stack([self.standardised_features(one) for one in each], dim=1)
+        else:
+            f_phot = self.standardised_features(observation)
         if not self.uses_images:
             if observation.images is not None:
                 raise ModelError("this is a photometry model: it takes no images")
