@@ -166,9 +166,9 @@ tables.trials(
 # %% [markdown]
 # ## As surveys publish them
 #
-# `propose_columns` knows the names that SDSS, the NASA-Sloan Atlas, the
-# Legacy Surveys and GALEX use. It proposes and takes nothing: read it, and
-# confirm it by handing its `columns` and `declared` on, or correct it first.
+# `propose_columns` knows the names that SDSS, the NASA-Sloan Atlas and the
+# Legacy Surveys use. It proposes and takes nothing: read it,
+# and confirm it by handing it on, or correct it first.
 
 # %%
 nanomaggies = 10 ** (0.4 * (22.5 - galaxies.magnitudes))
@@ -181,7 +181,7 @@ atlas = {
 }
 proposal = propose_columns(atlas)
 print(proposal)
-Survey.from_table(atlas, proposal.columns, **proposal.declared).magnitudes[0]
+Survey.from_table(atlas, **proposal).magnitudes[0]
 
 # %% [markdown]
 # Magnitudes may be asinh ones, by default with SDSS's softening, or on the
@@ -284,7 +284,7 @@ usable.rejected.set_index("row")
 # own world coordinates, whatever frame these are in, and their middle must
 # lie where the table says that the galaxy is. Arrays are cutouts of a survey
 # already, or resampled from the scale that you state. Fluxes in bands, from
-# NumPy, HDF5, or FITS with an extension a band, are coloured here; `Cutouts`
+# NumPy, HDF5, or FITS with one extension per band, are coloured here; `Cutouts`
 # says in which bands they are where the file does not. No band stands in for
 # another: an image model trained on $i$, $r$ and $g$ takes no $g$, $r$, $z$ of
 # the Legacy Surveys, whose pixels of 0.262″ would be no hindrance.
@@ -515,10 +515,8 @@ for name, share in (("SDSS's errors", 1.0), ("a tenth of them", 0.1)):
         error = share * flux_errors[:, BANDS.index(b)]
         sweep[f"FLUX_IVAR_{b.upper()}"] = error**-2
     proposal = propose_columns(sweep)
-    columns_of_sweep = proposal.columns | {"mag_u": None, "mag_i": None}
-    legacy = Survey.from_table(
-        sweep, columns_of_sweep, missing_bands=True, **proposal.declared
-    )
+    proposal["columns"] |= {"mag_u": None, "mag_i": None}
+    legacy = Survey.from_table(sweep, missing_bands=True, **proposal)
     of_each = any_bands.infer(legacy, steps=12, progress=False)
     medians[name] = pd.DataFrame(
         {

@@ -19,26 +19,7 @@ import pandas as pd
 
 from galcfm.survey.images import IMAGE_SHAPE
 from galcfm.survey.rules import SurveyError
-from galcfm.survey.sky import (
-    LARGEST_CUTOUT,
-    agreed_bands,
-    band_letters,
-    fits_plane,
-    fits_planes,
-    fitted,
-    missing_bands,
-    picture,
-)
-
-__all__ = [
-    "STACKS",
-    "CutoutFolder",
-    "Cutouts",
-    "collect_cutouts",
-    "fitted_cutout",
-    "read_cutout",
-    "warn_of_reversed_channels",
-]
+from galcfm.survey.sky import LARGEST_CUTOUT, bands_of, fits_plane, fits_planes, fitted, picture
 
 FEWEST_COLOURS = 20  # galaxies whose colours are compared with those of their cutouts
 # Endings of a FITS file, the plainest first.
@@ -78,8 +59,7 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
     """Return the cutouts of the rows without a reason so far; those that fail get one.
 
     Arguments:
-        cutouts: As `Survey.from_table` takes them, or a function of the row that raises
-            `ValueError` where it has none.
+        cutouts: As `Survey.from_table` takes them.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         object_id: Identifiers, `(n,)`.
         positions: Right ascension and declination [deg], `(n, 2)`, NaN where a row has none.
@@ -97,10 +77,7 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
     n = 0
     with ExitStack() as files:
         try:
-            bands = None if given.bands is None else band_letters(given.bands)
-            if bands is not None and (trouble := missing_bands(bands)):
-                raise ValueError(f"the cutouts are {trouble}")
-            read = _reader(given, bands, object_id, where, files)
+            read = _reader(given, bands_of(given.bands), object_id, where, files)
         except (OSError, ValueError) as error:
             raise SurveyError(str(error)) from error
         for row, reason in enumerate(reasons):
@@ -116,36 +93,32 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
 
 def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> Callable:
     """Return what reads a cutout by row, pixel scale and position, of whatever was given."""
-    source, unit = given.source, given.unit
-    if callable(source):
-        return lambda row, *_: source(row)
+    source, unit, names = given.source, given.unit, None
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if not path.is_file():
             folder = CutoutFolder(path, bands, unit)
             return lambda row, scale, position: folder.cutout(row, object_id[row], scale, position)
         source, names, bands, unit = _opened(path, given, bands, files)
-        if names is not None:
-            stack = source
-            source = {name: (stack, row) for row, name in enumerate(names)}
     if isinstance(source, Mapping):
         # Identifiers that are numbers are text in a survey.
-        source = {str(name): cutout for name, cutout in source.items()}
-
-        def read(row, scale, position):
-            if object_id[row] not in source:
-                raise ValueError(f"there is none of {object_id[row]}")
-            cutout = source[object_id[row]]
-            cutout = cutout[0][cutout[1]] if isinstance(cutout, tuple) else cutout
-            return _of_array(cutout, bands, unit, scale)
-
-        return read
-    if len(source) != len(object_id):
+        key_of = {str(key): key for key in source}
+    elif names is not None:
+        key_of = {name: row for row, name in enumerate(names)}
+    elif len(source) == len(object_id):
+        source = getattr(source, "iloc", source)
+        return lambda row, scale, _: _of_array(source[row], bands, unit, scale)
+    else:
         raise ValueError(
             f"{len(source)} cutouts for {len(object_id)} rows of {where}: one a row is needed"
         )
-    source = getattr(source, "iloc", source)
-    return lambda row, scale, _: _of_array(source[row], bands, unit, scale)
+
+    def read(row, scale, position):
+        if object_id[row] not in key_of:
+            raise ValueError(f"there is none of {object_id[row]}")
+        return _of_array(source[key_of[object_id[row]]], bands, unit, scale)
+
+    return read
 
 
 def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
@@ -174,20 +147,18 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
     data = file[key]
     if isinstance(data, h5py.Group):
         return data, None, bands, given.unit
-    bands = agreed_bands(data.attrs.get("bands"), bands, str(path))
-    if bands is not None and (trouble := missing_bands(bands)):
-        raise ValueError(f"{path}: the cutouts are {trouble}")
+    bands = bands_of(data.attrs.get("bands"), bands, str(path))
     names = data.parent.get("object_id")
     if names is not None:
-        names = [k.decode() if isinstance(k, bytes) else str(k) for k in names[()].tolist()]
-        names = [name.strip() for name in names]
+        names = names[()].tolist()
+        names = [k.decode().strip() if isinstance(k, bytes) else str(k) for k in names]
     return data, names, bands, data.attrs.get("unit", given.unit)
 
 
 def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     """Return the cutout of an array: a picture uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
     if hasattr(cutout, "parent"):  # a dataset of HDF5
-        bands = agreed_bands(cutout.attrs.get("bands"), bands, "its dataset")
+        bands = bands_of(cutout.attrs.get("bands"), bands, "its dataset")
         unit, cutout = cutout.attrs.get("unit", unit), cutout[()]
     try:
         array = np.asarray(cutout)

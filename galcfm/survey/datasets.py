@@ -1,10 +1,10 @@
 """Surveys in the layout of the Multimodal Universe, which the Hugging Face Hub and its tools read.
 
-The Multimodal Universe (2024, arXiv 2412.02527) has two forms of a data set, and so have we. On the
-Hub: a row a galaxy in Parquet files, with `object_id`, `ra`, `dec`, `healpix` and pictures as
-`rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads it. On disk, for
-cross-matches: an HDF5 file for each pixel of a HEALPix map (16 pixels along a side, nested) that
-has galaxies, for which `galcfm.survey.multimodal` has the builder.
+The Multimodal Universe (2024, arXiv 2412.02527) has two forms of a data set, and both are written
+here. On the Hub: Parquet files with one row per galaxy, with `object_id`, `ra`, `dec`, `healpix`
+and pictures as `rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them. On
+disk, for cross-matches: one HDF5 file for each pixel of a HEALPix map (16 pixels along a side,
+nested) that has galaxies, for which `galcfm.survey.multimodal` has the builder.
 """
 
 import io

@@ -1,6 +1,6 @@
 """A survey on disk: a folder of three files.
 
-`catalogue.parquet` (a row a galaxy), `images.npy` (uint8, `(n, 128, 128, 3)`, channels i, r, g)
+`catalogue.parquet` (one row per galaxy), `images.npy` (uint8, `(n, 128, 128, 3)`, channels i, r, g)
 and `survey.json` (schema version, parameters, software versions, shapes and SHA-256 sums).
 """
 
@@ -33,10 +33,10 @@ IMAGES_A_BLOCK = 256
 
 
 def read_description(folder: Path | str) -> dict:
-    """Content of `survey.json` in `folder`.
+    """Return the content of `survey.json` in `folder`.
 
     Raises:
-        SurveyError: there is none, it cannot be read, or its schema is another one.
+        SurveyError: There is none, it cannot be read, or it has another schema.
     """
     path = Path(folder) / "survey.json"
     if not path.exists():
@@ -44,7 +44,7 @@ def read_description(folder: Path | str) -> dict:
             f"{path} is missing: no survey there; notebook 01_data_curation makes one"
         )
     try:
-        description = json.loads(path.read_text())
+        description = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise SurveyError(f"{path} is not JSON ({error}): make the survey again") from error
     found = description.get("schema_version")
@@ -60,7 +60,7 @@ def verify(folder: Path, description: dict) -> None:
     """Check that the files of a survey are those that `description` describes.
 
     Raises:
-        SurveyError: one is missing or altered.
+        SurveyError: One is missing or altered.
     """
     for name, expected in description["files"].items():
         if not (folder / name).exists():
@@ -76,45 +76,43 @@ def require_own_survey(folder: Path) -> None:
     """Refuse a folder that holds anything but a survey, before any work.
 
     Raises:
-        SurveyError: by the name of what is there.
+        SurveyError: It holds something else, which the message names.
     """
     require_own_files(folder, SURVEY_FILES, "a survey", SurveyError)
     present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    if present and not (folder / "survey.json").exists():
+    if present and "schema_version" not in _json(folder / "survey.json"):
         raise SurveyError(
-            f"{folder} holds {', '.join(present)} but no survey.json: it is no survey, and a "
-            "survey would replace it; move it away, or name another folder"
+            f"{folder} holds {', '.join(present)} but no survey.json that galcfm wrote: move it "
+            "away, or name another folder"
         )
-    if present:
-        try:
-            own = "schema_version" in json.loads((folder / "survey.json").read_text())
-        except (ValueError, TypeError):
-            own = False
-        if not own:
-            raise SurveyError(
-                f"{folder / 'survey.json'} is not one that galcfm wrote: move it away, or name "
-                "another folder"
-            )
+
+
+def _json(path: Path) -> dict:
+    """Return the content of a JSON file, empty if it cannot be read."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError):
+        return {}
 
 
 class SurveyWriter:
     """Writes a survey beside its folder and puts it in place when finished.
 
     Arguments:
-        folder: where the survey goes.
-        n_images: number of images; 0 for a catalogue without cutouts.
-        identity: what the images are made from, as JSON content. Images that an interrupted
+        folder: Where the survey goes.
+        n_images: Number of images; 0 for a catalogue without cutouts.
+        identity: What the images are made from, as JSON content. Images that an interrupted
             writer of the same identity left are kept; without it nothing is.
 
     Attributes:
-        images: memory map `(n_images, 128, 128, 3)`, uint8, of what `put` has written; `None`
+        images: Memory map `(n_images, 128, 128, 3)`, uint8, of what `put` has written; `None`
             without images.
-        partial: the temporary folder, by which other processes `put` images too.
-        done: what `note_done` was told, by an interrupted writer too.
+        partial: Temporary folder, by which other processes `put` images too.
+        done: Blocks that `note_done` was called with, also by an interrupted writer.
 
     Raises:
-        SurveyError: another process is writing this survey, or the folder holds what is no survey.
-        OSError: the disk is too small, or closed.
+        SurveyError: Another process is writing this survey, or the folder holds something else.
+        OSError: The disk is too small, or cannot be written.
     """
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
@@ -141,11 +139,12 @@ class SurveyWriter:
             let_go(self._lock)
             raise
         path, shape = self.partial / "images.npy", (n_images, *IMAGE_SHAPE)
-        if identity is not None and self._left(identity) and path.exists():
-            lines = (self.partial / "done.txt").read_text().split("\n")
+        left = _json(self.partial / "identity.json")
+        if identity is not None and left == identity and path.exists():
+            done = self.partial / "done.txt"
             # The last line may have been cut short.
-            self.done = {int(line) for line in lines[:-1]}
-            (self.partial / "done.txt").write_text("".join(f"{k}\n" for k in sorted(self.done)))
+            self.done = {int(line) for line in done.read_text(encoding="utf-8").split("\n")[:-1]}
+            done.write_text("".join(f"{k}\n" for k in sorted(self.done)), encoding="utf-8")
             self.images = np.load(path, mmap_mode="r")
             return
         if self.partial.exists():
@@ -168,18 +167,12 @@ class SurveyWriter:
             (self.partial / "done.txt").touch()
             write_json(self.partial / "identity.json", identity)
 
-    def _left(self, identity: dict) -> bool:
-        try:
-            return json.loads((self.partial / "identity.json").read_text()) == identity
-        except (OSError, json.JSONDecodeError):
-            return False
-
     @staticmethod
     def put(partial: Path, start: int, images: np.ndarray) -> None:
         """Write images from row `start` on.
 
         Raises:
-            OSError: the disk is full.
+            OSError: The disk is full.
         """
         path = partial / "images.npy"
         target = np.load(path, mmap_mode="r")
@@ -193,7 +186,7 @@ class SurveyWriter:
     def note_done(partial: Path, block: int) -> None:
         """Remember that a block of images is on disk, so that it need not be made again."""
         # Several processes may append: a line this short is written whole.
-        with (partial / "done.txt").open("a") as file:
+        with (partial / "done.txt").open("a", encoding="utf-8") as file:
             file.write(f"{block}\n")
 
     def finish(
@@ -206,14 +199,14 @@ class SurveyWriter:
         """Validate, describe and put the survey in place.
 
         Arguments:
-            catalogue: a row a galaxy.
-            parameters: how the survey was made.
-            code: digest of the code that made it.
-            rejected: rows that could not be used.
+            catalogue: Table with one row per galaxy.
+            parameters: How the survey was made.
+            code: Digest of the code that made it.
+            rejected: Rows that could not be used.
 
         Raises:
-            SurveyError: the content is not valid; nothing is put in place then.
-            OSError: the disk is full.
+            SurveyError: The content is not valid; nothing is put in place then.
+            OSError: The disk is full.
         """
         try:
             with disk_errors_in_a_sentence(self.folder):
@@ -268,15 +261,13 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _remember(path: Path, digest: str) -> None:
-    memory = path.parent / ".verified.json"
-    known = json.loads(memory.read_text()) if memory.exists() else {}
-    write_json(memory, known | {path.name: {"stamp": _stamp(path), "sha256": digest}})
+    memory = path.with_name(".verified.json")
+    write_json(memory, _json(memory) | {path.name: {"stamp": _stamp(path), "sha256": digest}})
 
 
 def _sha256_remembered(path: Path) -> str:
-    """SHA-256 of a file, computed once per size and time stamp: images take seconds to hash."""
-    memory = path.parent / ".verified.json"
-    known = json.loads(memory.read_text()).get(path.name) if memory.exists() else None
+    """Return the SHA-256 of a file, computed once per size and time stamp: images take seconds."""
+    known = _json(path.with_name(".verified.json")).get(path.name)
     if known is not None and known["stamp"] == _stamp(path):
         return known["sha256"]
     digest = _sha256(path)

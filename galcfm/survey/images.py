@@ -32,7 +32,7 @@ JPEG_QUALITY = 75
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
-    r"""Colour image of three bands by the recipe of SDSS frames.
+    r"""Return the colour image of three bands by the recipe of SDSS frames.
 
     The inputs :math:`2 i`, :math:`2.6 r` and :math:`3.6 g`, nothing where they are negative, share
     one asinh stretch of their sum, so that colour does not depend on brightness (Lupton et al.
@@ -41,9 +41,9 @@ def lupton_rgb(i, r, g) -> np.ndarray:
     by it.
 
     Arguments:
-        i: sky-subtracted image in nanomaggies per pixel of 0.396 arcsec, :math:`(*, h, w)`.
-        r: as `i`.
-        g: as `i`.
+        i: Sky-subtracted image in nanomaggies per pixel of 0.396 arcsec, :math:`(*, h, w)`.
+        r: As `i`.
+        g: As `i`.
 
     Returns:
         uint8 :math:`(*, h, w, 3)`, channels i, r, g.
@@ -59,7 +59,7 @@ def lupton_rgb(i, r, g) -> np.ndarray:
 
 
 def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
-    """JPEG of a uint8 `(h, w, 3)` image: quality 75, chroma halved (4:2:0), as SkyServer's."""
+    """Return the JPEG of a uint8 `(h, w, 3)` image, by default like those of SkyServer: 4:2:0."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -68,10 +68,10 @@ def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
-    """Pixels of a JPEG, uint8 `(h, w, 3)`.
+    """Return the pixels of a JPEG, uint8 `(h, w, 3)`.
 
     Raises:
-        ValueError: the bytes are not a JPEG, or not a whole one.
+        ValueError: The bytes are not a JPEG, or not a whole one.
     """
     from PIL import Image
 
@@ -87,7 +87,7 @@ def verify_jpeg(data: bytes) -> None:
     """Check that the bytes are a whole 128×128 colour JPEG with something on it.
 
     Raises:
-        ValueError: says what is wrong: no JPEG, cut short, of another size, grey, blank, or no sky.
+        ValueError: They are not: no JPEG, cut short, of another size, grey, blank, or no sky.
     """
     from PIL import Image
 

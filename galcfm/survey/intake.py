@@ -27,22 +27,11 @@ from galcfm.survey.photometry import (
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
 
-__all__ = [
-    "LABELS",
-    "check_declared",
-    "choose_columns",
-    "read_columns",
-    "require_extinction",
-    "storable",
-    "survey_of_table",
-]
-
 PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 LABELS = (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer")
 NEEDED = ("object_id", *MAGNITUDES)
 FILLED = ("ra", "dec", "redshift", "ebv")
-KNOWN = (*NEEDED, *FILLED, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES, *LABELS, "split")
-ORDER = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS, *LABELS, "split")
+KNOWN = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES, *LABELS, "split")
 # What a column may hold, inclusive; codes for missing values such as -9999, -99 and 99 lie outside.
 RANGES = (
     {"ra": (-180.0, 360.0), "dec": (-90.0, 90.0), "redshift": (-0.01, 20.0), "ebv": (0.0, 10.0)}
@@ -163,7 +152,7 @@ def survey_of_table(
     good = np.array([not reason for reason in reasons])
     rejected = _rejected(reasons, object_id, strict, source.name)
     _warn_of_labels(no_labels, object_id, good, strict, source.name)
-    catalogue = pd.DataFrame({n: np.array(values[n])[good] for n in ORDER if n in values})
+    catalogue = pd.DataFrame({n: np.array(values[n])[good] for n in KNOWN if n in values})
     if images is not None:
         # Some rows with a cutout are refused as the second of one galaxy.
         images = images if good.sum() == len(images) else images[good[pictured]]
@@ -250,13 +239,13 @@ def choose_columns(
     }
     missing = [name for name in NEEDED if name not in (*chosen, *left_out, *other)]
     if missing:
-        title = propose_columns(source).convention
+        hint = "; print(galcfm.survey.propose_columns(table)) knows these names"
         raise SurveyError(
             f"{source.name} has no {', '.join(missing)}: map columns of yours, or a named index, "
             f"to them, e.g. columns={{{missing[0]!r}: 'its name in the table'}}; it has "
             f"{', '.join(map(str, source.names[:20]))}{' …' * (len(source.names) > 20)}"
-            + f"; print(galcfm.survey.propose_columns(table)) maps names of {title}"
-            * bool(title)
+            + hint
+            * bool(propose_columns(source))
         )
     if other:
         raise SurveyError(

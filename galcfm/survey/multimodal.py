@@ -1,6 +1,6 @@
-"""A builder as those of the Multimodal Universe are, for surveys in its layout on disk.
+"""A builder like those of the Multimodal Universe, for surveys in its layout on disk.
 
-It has a file of its own: `datasets` exchanges functions of the module that a builder is from.
+It has its own file, since `datasets` replaces functions of the module that a builder comes from.
 """
 
 import numpy as np
@@ -12,16 +12,16 @@ __all__ = ["builder"]
 
 
 def builder(folder):
-    """The builder of a folder that `Survey.to_datasets(folder, layout="healpix")` wrote.
+    """Return the builder of a folder that `Survey.to_datasets(folder, layout="healpix")` wrote.
 
     `get_catalog` and `cross_match_datasets` of the Multimodal Universe take it in place of what
-    `load_dataset_builder` gives: `cross_match_datasets(builder("mine"), theirs)`.
+    `load_dataset_builder` returns: `cross_match_datasets(builder("mine"), theirs)`.
 
     Arguments:
-        folder: path of the folder.
+        folder: Path of the folder.
 
     Raises:
-        SurveyError: it holds no such files.
+        SurveyError: It holds no such files.
     """
     import pathlib
 
@@ -60,7 +60,7 @@ def builder(folder):
 
 
 def _examples(h5py, path: str, wanted):
-    """Galaxies of a file, in the order of the identifiers `wanted`, each with its key."""
+    """Yield key and columns of the galaxies of a file, in the order of the identifiers `wanted`."""
     with h5py.File(path) as data:
         known = data["object_id"][:]
         order = np.argsort(known)

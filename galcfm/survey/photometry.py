@@ -8,19 +8,6 @@ import numpy as np
 from galcfm.properties import BANDS, EXTINCTION, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey.rules import SurveyError
 
-__all__ = [
-    "FLUXES",
-    "INVERSE_VARIANCES",
-    "SOFTENING",
-    "UNITS",
-    "VEGA_OFFSET",
-    "check_unit",
-    "declared_unit",
-    "flux_unit",
-    "to_magnitudes",
-    "unit_factor",
-]
-
 # Under these names a table may give 1/error² of fluxes in place of errors.
 INVERSE_VARIANCES = tuple(f"ivar_{band}" for band in BANDS)
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).

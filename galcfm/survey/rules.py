@@ -20,8 +20,8 @@ def require_booleans(error: type[Exception] = ValueError, **values) -> None:
     """Refuse what is neither True nor False: "no" would count as true.
 
     Arguments:
-        error: kind of the exception.
-        values: what was given, by the name of the argument.
+        error: Kind of the exception.
+        values: What was given, by the name of the argument.
     """
     for name, value in values.items():
         if not isinstance(value, bool | np.bool_):
@@ -29,15 +29,15 @@ def require_booleans(error: type[Exception] = ValueError, **values) -> None:
 
 
 def assign_split(object_id, validation: float, test: float) -> np.ndarray:
-    """Split of each galaxy, by a hash of its `object_id`.
+    """Return the split of each galaxy, by a hash of its `object_id`.
 
     A galaxy stays in its split whatever else the survey holds, so a larger survey never moves
     a test galaxy into the training split.
 
     Arguments:
-        object_id: identifiers, `(n,)`.
-        validation: fraction of galaxies for validation.
-        test: fraction of galaxies for the test split.
+        object_id: Identifiers, `(n,)`.
+        validation: Fraction of galaxies for validation.
+        test: Fraction of galaxies for the test split.
 
     Returns:
         Array `(n,)` of `"train"`, `"validation"` or `"test"`.
@@ -60,13 +60,13 @@ def check_survey(
     """Check that catalogue and images make a survey.
 
     Arguments:
-        table: a row a galaxy.
+        table: Table with one row per galaxy.
         images: uint8 `(n, 128, 128, 3)`, or `None`.
-        name: what messages call the survey.
-        missing_bands: magnitudes may be NaN, but not all of a galaxy.
+        name: Name of the survey in messages.
+        missing_bands: Whether magnitudes may be NaN, but not all of a galaxy.
 
     Raises:
-        SurveyError: columns are missing, identifiers repeat, a magnitude is not finite or not
+        SurveyError: Columns are missing, identifiers repeat, a magnitude is not finite or not
             plausible, a property is not plausible, a split is unknown, or images and catalogue do
             not match.
     """

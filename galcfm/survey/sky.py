@@ -16,8 +16,6 @@ import numpy as np
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
 from galcfm.survey.photometry import flux_unit
 
-__all__ = ["LARGEST_CUTOUT", "band_letters", "fits_planes", "fitted", "missing_bands", "picture"]
-
 LARGEST_CUTOUT = 4096
 # A picture may be this much too small: its scale is then off by as much.
 SHORTFALL = 0.02
@@ -30,52 +28,43 @@ BAND = re.compile(r"(?:.*[^A-Za-z])?([ugrizyY])")
 NO_PICTURE = re.compile("(?i)ivar|invvar|var|err|sigma|rms|mask|nexp|wht|weight|psf|bkg|dq")
 
 
-def band_letters(bands) -> list[str]:
-    """Return the letters of bands: of "grz", of "g,r,z" or of ["des-g", "des-r", "des-z"].
+def bands_of(said, given=None, where: str = "the cutouts") -> list[str] | None:
+    """Return the letters of the bands that a file says or a user gives, `None` if neither does.
+
+    Arguments:
+        said: What a file says, such as "griz", "g,r,i" or ["des-g", "des-r", "des-i"], or `None`.
+        given: The same by the user.
+        where: Name of the file.
 
     Raises:
-        ValueError: A name has no letter of ugrizy, or two have the same.
+        ValueError: A name has no letter of ugrizy, both differ, or i, r and g are not among them.
     """
-    if isinstance(bands, bytes):
-        bands = bands.decode()
+    letters = [_letters(bands) for bands in (said, given) if bands is not None]
+    if not letters:
+        return None
+    if letters[0] != letters[-1]:
+        raise ValueError(
+            f"{where} says that it is of {', '.join(letters[0])}, not of {', '.join(letters[1])}: "
+            "leave bands out, or correct the file"
+        )
+    if absent := [band for band in "irg" if band not in letters[0]]:
+        raise ValueError(
+            f"{where}: of {', '.join(letters[0])} without {', '.join(absent)}: image models are "
+            "trained on i, r and g, and no other band stands in for one of them; take bands that "
+            "hold these three, or leave the cutouts out and use a model of photometry"
+        )
+    return letters[0]
+
+
+def _letters(bands) -> list[str]:
+    bands = bands.decode() if isinstance(bands, bytes) else bands
     if isinstance(bands, str):
-        names = list(bands) if bands.isalpha() else re.split(r"[\s,;]+", bands.strip(" ,;"))
-    else:
-        names = [b.decode() if isinstance(b, bytes) else str(b) for b in bands]
-    letters = [BAND.fullmatch(name.strip()) for name in names]
-    if not all(letters) or len({letter[1] for letter in letters}) < len(letters):
-        raise ValueError(
-            f"the bands of the cutouts are {bands!r}: give one letter of ugrizy per plane, such as "
-            "'griz'"
-        )
-    return [letter[1] for letter in letters]
-
-
-def missing_bands(bands) -> str:
-    """Return why no picture can be made of these bands; empty if it can."""
-    absent = [band for band in "irg" if band not in bands]
-    if not absent:
-        return ""
-    return (
-        f"of {', '.join(bands)} without {', '.join(absent)}: image models are trained on i, r and "
-        "g, and no other band stands in for one of them; take bands that hold these three (Legacy "
-        "Surveys have i from DR10 on), or leave the cutouts out and use a model of photometry"
-    )
-
-
-def agreed_bands(said, bands, where: str) -> list[str] | None:
-    """Return the bands that a file says and a user gives, as far as they are known.
-
-    Raises:
-        ValueError: They differ.
-    """
-    said = None if said is None else band_letters(said)
-    if said is not None and bands is not None and said != bands:
-        raise ValueError(
-            f"{where} says that it is of {', '.join(said)}, not of {', '.join(bands)}: leave bands "
-            "out, or correct the file"
-        )
-    return bands if said is None else said
+        bands = list(bands) if bands.isalpha() else re.split(r"[\s,;]+", bands.strip(" ,;"))
+    names = [b.decode() if isinstance(b, bytes) else str(b) for b in bands]
+    found = [match[1] for name in names if (match := BAND.fullmatch(name.strip()))]
+    if len(set(found)) < len(names):
+        raise ValueError(f"the bands {names} need one letter of ugrizy each, such as 'griz'")
+    return found
 
 
 def fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
@@ -126,8 +115,7 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
     Raises:
         ValueError: A band is missing, or a plane cannot be used.
     """
-    if trouble := missing_bands(planes):
-        raise ValueError(f"it is {trouble}")
+    bands_of(list(planes))
     # Interpolation keeps the surface brightness; the recipe wants the flux of an SDSS pixel.
     area = (PIXEL_SCALE / pixel_scale) ** 2
     made, middles = [], {}
@@ -155,12 +143,12 @@ def _check_same_place(middles: dict, pixel_scale: float) -> None:
 
     Bands that are cut at whole pixels of three frames lie up to √2 pixels apart.
     """
+    without = [name for name, place in middles.items() if place is None]
+    if 0 < len(without) < len(middles):
+        raise ValueError(
+            f"{', '.join(without)} without celestial coordinates: give all bands theirs, or none"
+        )
     for (one, place), (other, its_place) in combinations(middles.items(), 2):
-        if (place is None) != (its_place is None):
-            raise ValueError(
-                f"of {one} and {other} only one has celestial coordinates: give all three bands "
-                "theirs, or none"
-            )
         apart = 0 if place is None else place.separation(its_place).arcsec
         if apart > 2 * max(PIXEL_SCALE, pixel_scale):
             raise ValueError(
@@ -204,12 +192,11 @@ def fits_planes(path: Path, bands, unit: str) -> dict[str, tuple]:
         if data.ndim == 2:
             planes.append((_band_of(header), data, header))
             continue
-        own = agreed_bands(header.get("BANDS"), bands, "its header")
+        own = bands_of(header.get("BANDS"), bands, "its header")
         if own is None or data.ndim > 3 or len(own) != len(data):
             raise ValueError(
                 f"it is a cube of {'×'.join(map(str, data.shape[::-1]))}, and nothing says in "
-                "which bands: set BANDS in its header, such as 'gri', or pass "
-                "cutouts=Cutouts(…, bands='gri')"
+                "which bands: set BANDS in its header, or pass Cutouts(…, bands='gri')"
             )
         planes += [(band, plane, header) for band, plane in zip(own, data, strict=True)]
     if bands is not None and len(planes) == len(bands) and not any(band for band, *_ in planes):
@@ -302,13 +289,12 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
     from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import proj_plane_pixel_scales
 
-    _check_size(data, pixel_scale)
     # Of even size, so that quarters of a turn move no pixel off the grid.
-    data = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
+    even = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
     with warnings.catch_warnings():
         # astropy about headers of older conventions, which it corrects.
         warnings.simplefilter("ignore")
-        wcs, middle = _middle(header, data.shape)
+        wcs, middle = _middle(header, even.shape)
         if wcs is None:
             return data, None
         scales = 3600 * proj_plane_pixel_scales(wcs)
@@ -324,8 +310,9 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
                 f"it has {_degrees(middle)} in its middle, {apart:.1f} arcsec from the "
                 f"{_degrees(place)} of the row: cut it out around the galaxy, or correct the row"
             )
-        side = min(*data.shape, 2 * int(IMAGE_SHAPE[0] * PIXEL_SCALE / pixel_scale / 2) + 8)
-        return _turned(data, wcs, middle, scales.mean(), side), middle
+        _check_size(data, pixel_scale)
+        side = min(*even.shape, 2 * int(IMAGE_SHAPE[0] * PIXEL_SCALE / pixel_scale / 2) + 8)
+        return _turned(even, wcs, middle, scales.mean(), side), middle
 
 
 def _middle(header, shape):
@@ -370,16 +357,18 @@ def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarra
     """
     from astropy.wcs import WCS
     from astropy.wcs.utils import pixel_to_pixel
-    from scipy.ndimage import map_coordinates
+    from scipy.ndimage import map_coordinates, zoom
 
     straight = WCS(naxis=2)
     straight.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     straight.wcs.crval = [middle.ra.deg, middle.dec.deg]
     straight.wcs.crpix = [(side + 1) / 2] * 2
     straight.wcs.cdelt = [-scale / 3600, scale / 3600]
-    row, column = np.mgrid[:side, :side]
-    # Rounded, so that a place on the edge lies within the image.
-    places = np.round(pixel_to_pixel(straight, wcs, column, row), 5)[::-1]
+    # Places are smooth: they are computed for every eighth pixel and interpolated, and rounded so
+    # that one on the edge lies within the image.
+    row, column = np.meshgrid(*2 * [np.linspace(0, side - 1, 2 + side // 8)], indexing="ij")
+    coarse = pixel_to_pixel(straight, wcs, column, row)[::-1]
+    places = [np.round(zoom(x, side / len(x), order=1), 5) for x in coarse]
     gaps = ~np.isfinite(data)
     turned = map_coordinates(np.where(gaps, 0, data), places, order=3, cval=np.nan)
     if gaps.any():

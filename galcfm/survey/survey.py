@@ -18,16 +18,16 @@ class Survey:
     """Galaxies with their photometry, images and properties.
 
     Arguments:
-        catalogue: a row a galaxy, with the columns of `REQUIRED_COLUMNS`, the five properties
-            and `split`.
+        catalogue: Table with one row per galaxy, the columns of `REQUIRED_COLUMNS`, the five
+            properties and `split`.
         images: uint8 `(n, 128, 128, 3)`, channels i, r, g; may be memory-mapped. `None` for a
             catalogue without cutouts.
-        parameters: how the survey was made; any JSON content.
-        name: what error messages call it, e.g. its folder.
-        rejected: rows that `from_table` could not use: `row`, `object_id` and `reason`.
+        parameters: How the survey was made; any JSON content.
+        name: Name in error messages, e.g. its folder.
+        rejected: Rows that `from_table` could not use: `row`, `object_id` and `reason`.
 
     Raises:
-        SurveyError: see `validate`.
+        SurveyError: The survey is not valid, see `validate`.
     """
 
     catalogue: pd.DataFrame
@@ -79,20 +79,20 @@ class Survey:
 
     @property
     def source(self) -> str:
-        """What its figures say it is: `simulated survey`, `SDSS`, or the name of your table."""
+        """Name in figures: `simulated survey`, `SDSS`, or the name of your table."""
         kind = self.parameters.get("kind", "unknown")
         if kind == "table":
             return Path(self.parameters["source"]).name
         return {"simulated": "simulated survey", "sdss": "SDSS"}.get(kind, f"{kind} survey")
 
     def split(self, name: str) -> "Survey":
-        """The galaxies of one split: `"train"`, `"validation"` or `"test"`."""
+        """Return the galaxies of one split: `"train"`, `"validation"` or `"test"`."""
         if name not in SPLITS:
             raise ValueError(f"no split called {name!r}: choose from {', '.join(SPLITS)}")
         return self.select(np.flatnonzero(self.catalogue["split"].to_numpy() == name))
 
     def select(self, rows: np.ndarray) -> "Survey":
-        """The galaxies of these row numbers. Images are copied from disk only for them."""
+        """Return the galaxies of these row numbers; only their images are copied from disk."""
         rows = np.asarray(rows)
         rows = rows.astype(int) if rows.size == 0 else rows
         images = None if self.images is None else self.images[rows]
@@ -102,7 +102,7 @@ class Survey:
         """Check that the survey can be used.
 
         Raises:
-            SurveyError: see `galcfm.survey.rules.check_survey`.
+            SurveyError: It cannot, see `galcfm.survey.rules.check_survey`.
         """
         missing_bands = self.parameters.get("missing_bands", False)
         check_survey(self.catalogue, self.images, self.name, missing_bands)
@@ -111,8 +111,8 @@ class Survey:
         """Write the survey to `folder`, whole or not at all; an existing survey is replaced.
 
         Raises:
-            SurveyError: the folder holds anything else.
-            OSError: it cannot be written.
+            SurveyError: The folder holds anything else.
+            OSError: It cannot be written.
         """
         writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
         if self.images is not None:
@@ -125,7 +125,7 @@ class Survey:
         """Open the survey in `folder`; images are memory-mapped.
 
         Raises:
-            SurveyError: a file is missing, altered or of another schema, or the content is not
+            SurveyError: A file is missing, altered or of another schema, or the content is not
                 valid.
         """
         folder = Path(folder)

@@ -19,8 +19,6 @@ import pandas as pd
 from galcfm.survey.photometry import unit_factor
 from galcfm.survey.rules import SurveyError
 
-__all__ = ["FORMATS", "SourceTable", "read_table"]
-
 ENDINGS = {
     "fits": (".fits", ".fit", ".fz"),
     "parquet": (".parquet", ".pq"),
@@ -284,7 +282,11 @@ class SourceTable:
             data = np.array([_element(vector, index) for vector in data], object)
         elif index is not None and data.ndim == 2 and index < data.shape[1]:
             data, mask = data[:, index], None if mask is None else mask[:, index]
-        if data.dtype.names or data.ndim != 1:
+        if data.dtype.kind not in "iufOSU":
+            raise SurveyError(
+                f"{self.name}: column {column!r} holds {data.dtype}: numbers or text are needed"
+            )
+        if data.ndim != 1:
             raise SurveyError(
                 f"{self.name}: column {column!r} has shape {data.shape}, one value per row is "
                 f"needed: name one element of a vector, e.g. {name}[0]"
@@ -312,10 +314,6 @@ class SourceTable:
             by row.
         """
         data, unit = self._column(column)
-        if data.dtype.kind not in "iufOSU":
-            raise SurveyError(
-                f"{self.name}: column {column!r} holds {data.dtype}, numbers are needed for {name}"
-            )
         no_numbers = {}
         if data.dtype.kind in "iuf":
             numbers = data.astype(np.float64).filled(np.nan)
@@ -337,10 +335,6 @@ class SourceTable:
     def texts(self, column: str) -> list[str]:
         """Return the values of a column as text, empty where there is none."""
         data, _ = self._column(column)
-        if data.dtype.kind not in "iufOSU":
-            raise SurveyError(
-                f"{self.name}: column {column!r} holds {data.dtype}, text or integers are needed"
-            )
         texts = []
         for cell in _cells(data).tolist():
             text = _text(cell)

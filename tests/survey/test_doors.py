@@ -112,7 +112,7 @@ def doors(columns, unit, folder):
         table.write(folder / f"a.{ending}", format=form, overwrite=True)
     table.write(folder / "b.parquet", format="parquet", overwrite=True)
     table.write(folder / "a.h5", path="t", serialize_meta=True, overwrite=True)
-    for ending in ("csv", "fits"):
+    for ending in ("csv", "fits", "ecsv", "vot"):
         packed = gzip.compress((folder / f"a.{ending}").read_bytes(), 1)
         (folder / f"a.{ending}.gz").write_bytes(packed)
     for path in sorted(folder.iterdir()):
@@ -357,7 +357,7 @@ def test_other_dialects_come_through_pandas(tmp_path):
 def test_names_in_other_case_are_proposed():
     frame = pd.DataFrame({"object_id": ["a"]} | dict.fromkeys(MAGNITUDES, 18.0))
     shouted = frame.assign(ebv=0.1, mag_z=17.0).rename(columns=str.upper)
-    with pytest.raises(SurveyError, match=r"has 'OBJECT_ID', 'MAG_U', .*spelt") as refusal:
+    with pytest.raises(SurveyError, match=r"has 'OBJECT_ID', 'EBV', 'MAG_U', .*spelt") as refusal:
         take(shouted)
     columns = eval(re.search(r"columns=(\{.*?\})", str(refusal.value))[1])
     survey = take(shouted, columns=columns)

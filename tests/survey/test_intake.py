@@ -1,6 +1,5 @@
 """Anyone's tables and cutouts: what becomes a survey, and the reason for each row refused."""
 
-import gzip
 import re
 import string
 import warnings
@@ -50,33 +49,6 @@ def reasons(survey):
 
 
 # Formats
-
-
-@pytest.mark.parametrize(
-    "ending", ["fits", "parquet", "csv", "ecsv", "vot", "fits.gz", "csv.gz", "ecsv.gz", "vot.gz"]
-)
-def test_every_format_gives_the_same_survey(frame, tmp_path, ending):
-    frame["object_id"] = [1237648704043942146 + k for k in range(8)]
-    path = tmp_path / f"mine.{ending.removesuffix('.gz')}"
-    if ending == "parquet":
-        frame.to_parquet(path)
-    elif ending.startswith("csv"):
-        frame.to_csv(path, index=False)
-    else:
-        form = {"fits": "fits", "ecsv": "ascii.ecsv", "vot": "votable"}[path.suffix[1:]]
-        Table.from_pandas(frame).write(path, format=form)
-    if ending.endswith(".gz"):
-        path = tmp_path / f"mine.{ending}"
-        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
-    survey = Survey.from_table(path, **DECLARED)
-    assert survey.object_id.tolist() == [str(1237648704043942146 + k) for k in range(8)]
-    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], rtol=1e-6)
-    np.testing.assert_allclose(survey.properties, frame[list(PROPERTY_NAMES)], rtol=1e-6)
-    assert survey.rejected.empty
-    survey.save(tmp_path / "saved")
-    again = Survey.load(tmp_path / "saved")
-    pd.testing.assert_frame_equal(again.catalogue, survey.catalogue)
-    assert again.parameters["source"] == str(path)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
@@ -201,8 +173,8 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("but no a_v: give all five or none", frame.drop(columns="a_v"))
     refused("but no magerr_g", frame.assign(magerr_u=0.1))
     refused("two columns are called 'mag_u'", pd.concat([frame, frame[["mag_u"]]], axis=1))
-    refused("numbers are needed for mag_u", frame.assign(mag_u=True))
-    refused("numbers are needed for ra", frame.assign(ra=pd.Timestamp("2020-01-01")))
+    refused("'mag_u' holds bool: numbers", frame.assign(mag_u=True))
+    refused("'ra' holds datetime64.*: numbers", frame.assign(ra=pd.Timestamp("2020-01-01")))
     refused("lose digits", frame.assign(object_id=1.2376e18))
     refused("holds no rows", frame.head(0))
     refused("columns must map", columns=["mag_u"])
@@ -215,7 +187,9 @@ def test_only_magnitudes_and_names_are_needed(frame, tmp_path):
     assert np.isnan(survey.redshift).all()
     assert set(survey.catalogue["split"]) <= {"train", "validation", "test"}
     survey.save(tmp_path / "bare")
-    assert len(Survey.load(tmp_path / "bare")) == 8
+    again = Survey.load(tmp_path / "bare")
+    pd.testing.assert_frame_equal(again.catalogue, survey.catalogue)
+    assert again.parameters == survey.parameters
     # A column that the table has is judged unless it is left out.
     table = frame.assign(redshift=-9999.0)
     with pytest.raises(SurveyError, match="code for a missing value"):
