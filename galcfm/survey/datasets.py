@@ -118,6 +118,9 @@ def from_datasets(cls, source, **options):
             if split is not None and "split" not in part:
                 part["split"] = str(split)
     catalogue = pd.concat(parts, ignore_index=True)
+    for column, first in catalogue.iloc[:1].items():
+        if isinstance(first.iloc[0], bytes):  # of HDF5
+            catalogue[column] = catalogue[column].str.decode("utf-8")
     images = None
     if "rgb_image" in catalogue:
         pictures = [_pixels(picture) for picture in catalogue["rgb_image"]]
@@ -158,12 +161,7 @@ def _parts(folder: Path) -> Iterator[pd.DataFrame]:
         yield pd.read_parquet(path)
     for path in sorted(folder.glob("healpix=*/*.hdf5")):
         with library("h5py", SurveyError).File(path) as data:
-            yield pd.DataFrame(
-                {
-                    name: values.asstr("utf-8")[:] if values.dtype.kind in "SO" else list(values[:])
-                    for name, values in data.items()
-                }
-            )
+            yield pd.DataFrame({name: list(values[:]) for name, values in data.items()})
 
 
 def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:

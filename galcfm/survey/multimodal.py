@@ -1,7 +1,6 @@
-"""A builder like those of the Multimodal Universe, for surveys in its layout on disk.
+"""What cross-matches of the Multimodal Universe ask of a data set, for surveys in its layout."""
 
-It has its own file, since `datasets` replaces functions of the module that a builder comes from.
-"""
+from pathlib import Path
 
 import numpy as np
 
@@ -11,11 +10,12 @@ from galcfm.survey.rules import SurveyError
 __all__ = ["builder"]
 
 
-def builder(folder):
+def builder(folder: Path | str):
     """Return the builder of a folder that `Survey.to_datasets(folder, layout="healpix")` wrote.
 
     `get_catalog` and `cross_match_datasets` of the Multimodal Universe take it in place of what
-    `load_dataset_builder` returns: `cross_match_datasets(builder("mine"), theirs)`.
+    `load_dataset_builder` returns, which cannot pick galaxies by their identifiers:
+    `cross_match_datasets(builder("mine"), theirs)`.
 
     Arguments:
         folder: Path of the folder.
@@ -23,55 +23,29 @@ def builder(folder):
     Raises:
         SurveyError: It holds no such files.
     """
-    import pathlib
-
-    datasets, h5py = library("datasets", SurveyError), library("h5py", SurveyError)
-    folder = pathlib.Path(folder)
-    files = [str(path) for path in sorted(folder.glob("healpix=*/*.hdf5"))]
-    if not files:
+    folder = Path(folder)
+    if not list(folder.glob("healpix=*/*.hdf5")):
         raise SurveyError(f"{folder} has no healpix=*/*.hdf5: write it with layout='healpix'")
-    with h5py.File(files[0]) as first:
-        features = datasets.Features(
-            {
-                name: datasets.Image()
-                if name == "rgb_image"
-                else datasets.Value("string" if data.dtype.kind == "S" else str(data.dtype))
-                for name, data in first.items()
-            }
-        )
-
-    class MultimodalSurvey(datasets.GeneratorBasedBuilder):
-        def _info(self):
-            return datasets.DatasetInfo(features=features, description=folder.name)
-
-        def _split_generators(self, manager):
-            return [
-                datasets.SplitGenerator(name=split, gen_kwargs={"files": list(paths)})
-                for split, paths in self.config.data_files.items()
-            ]
-
-        def _generate_examples(self, files, object_ids=None):
-            for k, path in enumerate(files):
-                yield from _examples(h5py, path, None if object_ids is None else object_ids[k])
-
-    name = "".join(letter if letter.isalnum() else "_" for letter in folder.name)
-    cache = str(folder / ".cache")
-    return MultimodalSurvey(config_name=name, data_files={"train": files}, cache_dir=cache)
+    datasets = library("datasets", SurveyError)
+    found = datasets.load_dataset_builder(str(folder), cache_dir=str(folder / ".cache"))
+    found._generate_examples = _examples
+    return found
 
 
-def _examples(h5py, path: str, wanted):
-    """Yield key and columns of the galaxies of a file, in the order of the identifiers `wanted`."""
-    with h5py.File(path) as data:
-        known = data["object_id"][:]
-        order = np.argsort(known)
-        for name in known if wanted is None else wanted:
-            name = name.encode() if isinstance(name, str) else name
-            row = order[np.searchsorted(known, name, sorter=order)]
-            # The key is the identifier as HDF5 has it: theirs are, and pairs are checked by it.
-            yield (
-                str(known[row]),
-                {
-                    column: values[row].decode() if values.dtype.kind == "S" else values[row]
-                    for column, values in data.items()
-                },
-            )
+def _examples(files, object_ids):
+    """Yield key and columns of the galaxies of files, in the order of the identifiers of each."""
+    import h5py
+
+    for path, wanted in zip(files, object_ids, strict=True):
+        with h5py.File(path) as data:
+            known = data["object_id"][:]
+            order = np.argsort(known)
+            for name in wanted:
+                name = name.encode() if isinstance(name, str) else name
+                row = order[np.searchsorted(known, name, sorter=order)]
+                values = {column: cells[row] for column, cells in data.items()}
+                # The key is the identifier as HDF5 has it: theirs are, and pairs are checked by it.
+                yield (
+                    str(known[row]),
+                    {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()},
+                )

@@ -116,6 +116,7 @@ def test_that_loader_reads_the_files_by_pixels_too(survey, tmp_path):
     rows = datasets.load_dataset(str(tmp_path / "toys"), split="train")
     assert len(rows) == len(survey)
     assert rows.features["rgb_image"].shape == (128, 128, 3)
+    assert same(Survey.from_datasets(rows), survey)
 
 
 def test_pixels_are_those_of_the_sky(survey, tmp_path):
@@ -188,9 +189,11 @@ def test_our_builder_makes_a_data_set(survey, tmp_path):
     builder.download_and_prepare()
     rows = builder.as_dataset(split="train")
     assert len(rows) == len(survey)
-    assert isinstance(rows.features["rgb_image"], datasets.Image)
-    # Its cache lies in the folder and is no stranger's: writing again replaces all.
+    assert rows.features["rgb_image"].shape == (128, 128, 3)
     assert same(Survey.from_datasets(rows), survey)
+    # Its cache lies in the folder and is no stranger's: writing again replaces all.
+    survey.to_datasets(tmp_path / "toys", layout="healpix")
+    assert not (tmp_path / "toys" / ".cache").exists()
 
 
 def test_a_survey_goes_through_the_hub(survey, tmp_path, monkeypatch):
