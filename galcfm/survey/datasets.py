@@ -36,9 +36,9 @@ OWN_FILES = (
     "healpix=*/001-of-001.hdf5",
     ".cache/*",
 )
-# What the layout adds to the columns of a survey.
 NUMBERS = ("redshift", *MAGNITUDES, *PROPERTY_NAMES)
 ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
+# What the layout adds to the columns of a survey.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
 
 

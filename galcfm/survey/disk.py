@@ -43,15 +43,12 @@ def read_description(folder: Path | str) -> dict:
         raise SurveyError(
             f"{path} is missing: no survey there; notebook 01_data_curation makes one"
         )
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SurveyError(f"{path} is not JSON ({error}): make the survey again") from error
-    found = description.get("schema_version")
+    description = _json(path)
+    found = description.get("schema_version", "unknown")
     if found != SCHEMA_VERSION:
         raise SurveyError(
-            f"{path} has schema version {found}, this galcfm reads {SCHEMA_VERSION}: "
-            "make the survey again"
+            f"{path} has schema version {found}, this galcfm reads {SCHEMA_VERSION}: make the "
+            "survey again"
         )
     return description
 

@@ -8,17 +8,6 @@ import io
 
 import numpy as np
 
-__all__ = [
-    "IMAGE_SHAPE",
-    "PIXEL_SCALE",
-    "RGB_NONLINEARITY",
-    "RGB_SCALES",
-    "decode_jpeg",
-    "encode_jpeg",
-    "lupton_rgb",
-    "verify_jpeg",
-]
-
 IMAGE_SHAPE = (128, 128, 3)
 PIXEL_SCALE = 0.396  # arcsec
 

@@ -329,9 +329,7 @@ def _middle(header, shape):
         if not wcs.has_celestial:
             return None, None
         axis = wcs.wcs.ctype[wcs.wcs.lng][:5]
-        if axis == "GLON-":
-            # astropy would take the longitude and latitude for equatorial ones.
-            wcs.wcs.radesys = ""
+        # Of ecliptic ones astropy would make equatorial coordinates.
         if axis in ("GLON-", "RA---"):
             sky = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
     # Any header may come, and its parser raises what it likes.

@@ -437,6 +437,13 @@ def test_numbers_as_text(tmp_path, as_bytes):
         assert found[len(bad) :] == ["mag_u has no value", "mag_u is inf, outside [0, 40]"]
 
 
+@pytest.mark.parametrize("cell", [True, np.True_, 1j, [17.0], pd.Timestamp("2020-01-01")])
+def test_other_objects_are_no_numbers(cell):
+    frame = pd.DataFrame({"object_id": ["a", "b"]} | {m: [18.0, 18.0] for m in MAGNITUDES})
+    frame["mag_u"] = pd.Series([cell, 18.0], dtype=object)
+    assert reasons(take(frame)) == {0: f"mag_u is {str(cell)!r}, not a number"}
+
+
 # Arrays and Arrow
 
 
