@@ -18,14 +18,7 @@ from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import array_digest
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
-from studies.calibration import STUDY, Plan
-from studies.calibration.ranks import (
-    QUANTITIES,
-    compared_with,
-    hpd_ranks,
-    reference_points,
-    tarp_ranks,
-)
+from studies.calibration import STUDY, Plan, ranks
 from studies.calibration.variants import VARIANTS, members_of
 from studies.frame import kept_catalogue, models_digest, survey_of_run, write_table
 
@@ -67,7 +60,7 @@ def rank_galaxies(
     scale = models[0].property_std.cpu().numpy()
     noise = np.random.default_rng(seed).normal(size=truth.shape)
     smoothed = truth + models[0].architecture["sigma"] * scale * noise
-    references = reference_points(truth, seed)
+    references = ranks.reference_points(truth, seed)
     conditions = [model.encode_survey(survey, progress) for model in models]
     nothing = prior.encode(survey.magnitudes)
     some = slice(None, None, math.ceil(n_draws / DRAWS_AGAINST_PRIOR))
@@ -83,10 +76,10 @@ def rank_galaxies(
             prior_at_draws = prior.log_prob_from(draws[:, some], nothing[rows], steps).numpy()
             scaled = (x / scale for x in (draws, truth[rows], references[rows]))
             columns = {
-                "hpd": hpd_ranks(log_prob, at_truth),
-                "tarp": tarp_ranks(*scaled),
+                "hpd": ranks.hpd_ranks(log_prob, at_truth),
+                "tarp": ranks.tarp_ranks(*scaled),
                 **dict(zip(PROPERTY_NAMES, rank_statistics(draws, truth[rows]).T, strict=True)),
-                "hpd_smoothed": hpd_ranks(log_prob, at_smoothed),
+                "hpd_smoothed": ranks.hpd_ranks(log_prob, at_smoothed),
                 "log_prob": at_truth,
                 "log_prior": prior.log_prob_from(truth[rows], nothing[rows], steps).numpy(),
                 "mass": np.mean(np.c_[draws[..., MASS], truth[rows, MASS]], axis=1),
@@ -134,7 +127,7 @@ def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=
         variants: Names of `VARIANTS`; none for all.
         progress: Whether bars are shown.
     """
-    names = compared_with({name: vars(v) for name, v in VARIANTS.items()}, variants)
+    names = ranks.compared_with({name: vars(v) for name, v in VARIANTS.items()}, variants)
     if "image" in names:
         place = survey_folder(f"calibration-{plan.n_galaxies}")
         galaxies = simulate_survey(
@@ -195,11 +188,12 @@ def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -
             "training_seconds": round(sum(m.metadata["seconds"] for m in members), 1),
             "ranking_seconds": round(time.monotonic() - start, 1),
             "mean_log_prob": float(found["log_prob"].mean()),
-            "mean_ranks": found[list(QUANTITIES)].mean().to_dict(),
+            "mean_ranks": found[list(ranks.QUANTITIES)].mean().to_dict(),
         }
-        ranks = dict.fromkeys((*QUANTITIES, "hpd_smoothed"), np.uint8)
-        for column, values in found.astype(ranks).items():
-            table[f"{name}/{column}"] = values if column in ranks else values.astype(np.float32)
+        integers = (*ranks.QUANTITIES, "hpd_smoothed")
+        for column, values in found.items():
+            kind = np.uint8 if column in integers else np.float32
+            table[f"{name}/{column}"] = values.astype(kind)
         write_table(table_path, table)
         results = STUDY.store(folder, results, key)
     return results

@@ -121,14 +121,11 @@ def share_table(gain: Mapping[str, np.ndarray], shares: Mapping[str, dict]) -> p
     """
     rows = {}
     for model, share in shares.items():
-        below = gain[model] < 0
+        below = 100 * (gain[model] < 0)
+        expected = 100 * share["expected"], 100 * share["expected_standard_error"]
         rows[model] = {
-            "truths below zero [%]": with_error(
-                100 * below.mean(), 100 * below.std() / np.sqrt(len(below)), 1
-            ),
-            "expected from draws [%]": with_error(
-                100 * share["expected"], 100 * share["expected_standard_error"], 1
-            ),
+            "truths below zero [%]": with_error(below.mean(), below.std() / len(below) ** 0.5, 1),
+            "expected from draws [%]": with_error(*expected, 1),
             "truths": len(below),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
