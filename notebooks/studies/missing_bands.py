@@ -184,15 +184,7 @@ def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan) -> np.nda
     emulator, found = Stages(sampler).emulator(), []
     for k in tqdm(range(len(survey)), desc="exact posteriors"):
         rng = np.random.default_rng([int(galaxy_seeds([survey.object_id[k]], SEED)[0]), 1])
-        particles = ExactPosterior.sample(
-            emulator,
-            survey.magnitudes[k],
-            rng,
-            sampler.n_particles,
-            moves=sampler.moves,
-            last_moves=sampler.last_moves,
-            kept=sampler.kept,
-        )
+        particles = ExactPosterior.sample(emulator, survey.magnitudes[k], rng, sampler)
         found.append(particles.log_prob(survey.properties[k], smoothing))
     return np.array(found)
 

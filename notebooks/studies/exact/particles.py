@@ -9,6 +9,7 @@ from galcfm.metrics import effective_sample_size
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.simulate import labels
 from galcfm.simulate.galaxies import MAGNITUDE_LIMIT
+from studies.exact import Plan
 from studies.exact.emulator import Emulator
 from studies.exact.latents import Light, n_latents, shine
 from studies.exact.sampler import kernel_log_density, temper
@@ -32,20 +33,23 @@ class ExactPosterior:
     errors: np.ndarray
 
     @classmethod
-    def sample(
-        cls, emulator: Emulator, magnitudes, rng, n_particles: int, **moves: int
-    ) -> "ExactPosterior":
+    def sample(cls, emulator: Emulator, magnitudes, rng, plan: Plan) -> "ExactPosterior":
         """Sample with the emulator and weight with the simulator.
 
         Arguments:
             emulator: The emulator that guides the search.
             magnitudes: Observed magnitudes, shape `(5,)`, NaN where a band is missing.
             rng: Random generator.
-            n_particles: Number of particles.
-            moves: `moves`, `last_moves` and `kept` of `temper`.
+            plan: Number of particles and of their moves.
         """
         x = temper(
-            lambda x: emulator.log_likelihood(x, magnitudes), n_particles, n_latents(), rng, **moves
+            lambda x: emulator.log_likelihood(x, magnitudes),
+            plan.n_particles,
+            n_latents(),
+            rng,
+            moves=plan.moves,
+            last_moves=plan.last_moves,
+            kept=plan.kept,
         )
         light = shine(x)
         log_weights = log_likelihood(light, magnitudes) - emulator.log_likelihood(x, magnitudes)

@@ -140,15 +140,7 @@ class Stages:
             if not path.exists():
                 seed = galaxy_seeds([survey.object_id[k]], self.plan.seed)[0]
                 rng = np.random.default_rng([int(seed), run])
-                particles = ExactPosterior.sample(
-                    emulator,
-                    survey.magnitudes[k],
-                    rng,
-                    self.plan.n_particles,
-                    moves=self.plan.moves,
-                    last_moves=self.plan.last_moves,
-                    kept=self.plan.kept,
-                )
+                particles = ExactPosterior.sample(emulator, survey.magnitudes[k], rng, self.plan)
                 with replacing(path) as temporary:
                     np.savez(temporary, **vars(particles))
             with np.load(path) as file:
