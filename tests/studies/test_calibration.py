@@ -272,6 +272,12 @@ def test_what_is_published_has_the_sizes_of_the_notebook():
     assert len(published.table()) == plan.n_galaxies
 
 
+def test_more_draws_than_a_byte_holds_are_refused(tmp_path):
+    plan = calibration.Plan(n_draws=256)
+    with pytest.raises(runs.RunError, match="n_draws is 256"):
+        calibration.find("made", tmp_path, plan, ["photometry"])
+
+
 def test_a_chapter_makes_its_own_galaxies(trained, survey, tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(ranking, "survey_of_run", lambda run: survey)

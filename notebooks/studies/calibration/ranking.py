@@ -16,6 +16,7 @@ from galcfm.paths import survey_folder
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import array_digest
+from galcfm.runs import RunError
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
 from studies.calibration import STUDY, Plan, ranks
@@ -126,7 +127,12 @@ def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=
         plan: Size of the tests.
         variants: Names of `VARIANTS`; none for all.
         progress: Whether bars are shown.
+
+    Raises:
+        RunError: There are too many draws, or a variant is unknown.
     """
+    if plan.n_draws > 255:
+        raise RunError(f"n_draws is {plan.n_draws}: ranks are kept in one byte, at most 255 draws")
     names = ranks.compared_with({name: vars(v) for name, v in VARIANTS.items()}, variants)
     if "image" in names:
         place = survey_folder(f"calibration-{plan.n_galaxies}")
