@@ -67,7 +67,7 @@ def test_sets_are_added_and_none_is_made_twice(galaxies, place, monkeypatch):
     assert found["sets"]["grz"]["any"]["n_drawn"] == 5
     assert set(found["sets"]["grz"]["any"]["coverage"]) == set(PROPERTY_NAMES)
     assert found["limit"]["n"] == len(galaxies.split("test")) // 2
-    with pytest.raises(RunError, match="sets: xyz unknown"):
+    with pytest.raises(RunError, match="no xyz among the sets"):
         missing_bands.make(missing_bands.Plan(sets=("xyz",), **sizes), place)
 
 
