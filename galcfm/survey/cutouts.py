@@ -142,8 +142,10 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
             "right"
         ) from error
     key = given.key or next((name for name in STACKS if name in file), "/")
-    if key not in file:
-        raise ValueError(f"{path} holds {', '.join(file)}, and no {key}: name one as key")
+    is_stack = key == "/" and any(getattr(data, "ndim", 0) == 4 for data in file.values())
+    if key not in file or is_stack:
+        held = ", ".join(file)[:200]
+        raise ValueError(f"{path} holds {held}: name the cutouts by Cutouts(path, key=…)")
     data = file[key]
     if isinstance(data, h5py.Group):
         return data, None, bands, given.unit

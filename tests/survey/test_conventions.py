@@ -373,7 +373,11 @@ def test_a_stack_in_hdf5_says_its_bands_and_galaxies(frame, tmp_path, with_ids):
     assert (np.diff([image.astype(float).mean() for image in survey.images]) > 0).all()
     named = taken(frame, Cutouts(tmp_path / "a.h5", key="image_array"))
     np.testing.assert_array_equal(named.images, survey.images)
-    refused("and no nothing: name one", frame, Cutouts(tmp_path / "a.h5", key="nothing"))
+    refused(
+        r"holds .*image_array.*: name the cutouts by Cutouts\(path, key",
+        frame,
+        Cutouts(tmp_path / "a.h5", key="nothing"),
+    )
     if with_ids:
         frame.loc[2, "object_id"] = "another"
         assert "there is none of another" in reasons(taken(frame, tmp_path / "a.h5"))[2]
@@ -475,7 +479,7 @@ def test_files_of_cutouts_that_are_none(frame, tmp_path):
     refused("cannot be read as npy", frame, tmp_path / "b.npy")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["one"] = file["two"] = np.zeros((8, 3, 4, 4))
-    refused(r"is float64 \(8, 3, 4, 4\)|there is none of", frame, tmp_path / "b.h5")
+    refused("holds one, two: name the cutouts by", frame, tmp_path / "b.h5")
 
 
 def test_filters_of_other_systems_are_no_bands(frame, tmp_path):
