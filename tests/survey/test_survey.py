@@ -133,3 +133,17 @@ def test_an_unfinished_survey_leaves_the_old_one(survey, tmp_path, monkeypatch):
     with pytest.raises(SurveyError):
         writer.finish(survey.catalogue, {})
     assert len(Survey.load(tmp_path / "toy")) == len(survey)
+
+
+def test_images_of_an_interrupted_writer_are_kept_for_the_same_survey(tmp_path):
+    writer = SurveyWriter(tmp_path / "toy", 4, {"seed": 1})
+    writer.put(writer.partial, 2, np.ones((1, 128, 128, 3)))
+    writer.note_done(writer.partial, 2)
+    with (writer.partial / "done.txt").open("a", encoding="utf-8") as file:
+        file.write("1")  # cut short
+    again = SurveyWriter(tmp_path / "toy", 4, {"seed": 1})
+    assert again.done == {2}
+    assert again.images[2].all()
+    assert not again.images[3].any()
+    for identity in ({"seed": 2}, None):
+        assert SurveyWriter(tmp_path / "toy", 4, identity).done == set()
