@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "galcfm"
 CEILINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["galcfm"]["ceilings"]
 # Longer ones, each with its reason.
-LONG: dict[str, str] = {}
+LONG: dict[str, str] = {
+    "galcfm/survey/intake.py:survey_of_table": "60 lines of code; it documents Survey.from_table",
+}
 
 
 def test_arrows_only_go_down():
