@@ -19,7 +19,7 @@ from studies.frame import BOOK_SURVEY, Place, Result, Study, kept_catalogue, kep
 
 __all__ = ["STUDY", "Plan", "find", "make"]
 
-STUDY = Study("cards", "20_your_own_galaxies")
+STUDY = Study("cards", "20_your_own_galaxies", parameter="results_cards")
 SEED = 62
 
 

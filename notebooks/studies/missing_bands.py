@@ -26,18 +26,7 @@ from studies.exact.stages import Stages
 from studies.frame import Place, Result, Study, chosen, kept_catalogue
 from studies.photometry_models import N_GALAXIES, SEED, SEES_ANY_BANDS, SETTINGS, load_model, longer
 
-__all__ = [
-    "SETS",
-    "STUDY",
-    "Plan",
-    "draw",
-    "evaluate",
-    "exact_log_probs",
-    "find",
-    "limits_of",
-    "make",
-    "without",
-]
+__all__ = ["SETS", "STUDY", "Plan", "draw", "find", "make"]
 
 STUDY = Study("missing_bands", "20_your_own_galaxies")
 # Bands that are left: all, all but one, and those of surveys of fewer bands.

@@ -17,18 +17,7 @@ from studies.frame import Place, Result, Study
 from studies.real_galaxies import real_galaxies
 from studies.realism.samples import match, two_sample_auc
 
-__all__ = [
-    "MAIN_GALAXY_SAMPLE",
-    "STUDY",
-    "Plan",
-    "bright_galaxies",
-    "colours",
-    "compare_catalogues",
-    "compare_percentiles",
-    "find",
-    "percentile_offsets",
-    "try_explanations",
-]
+__all__ = ["MAIN_GALAXY_SAMPLE", "STUDY", "Plan", "bright_galaxies", "find", "make"]
 
 STUDY = Study("realism", "09_is_the_survey_real")
 # Percentiles of 657,057 galaxies of the Main Galaxy Sample in the MPA-JHU catalogue of data release

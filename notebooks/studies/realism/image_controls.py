@@ -28,20 +28,9 @@ from studies.frame import (
     over_trainings,
 )
 
-__all__ = [
-    "CONTROLS",
-    "STUDY",
-    "Control",
-    "Plan",
-    "find",
-    "gain",
-    "log_probabilities",
-    "make",
-    "make_features",
-    "measure_images",
-]
+__all__ = ["CONTROLS", "STUDY", "Control", "Plan", "find", "gain", "make"]
 
-STUDY = Study("controls", "09_is_the_survey_real")
+STUDY = Study("controls", "09_is_the_survey_real", parameter="results_controls")
 STAMP_FLUXES = ("stamp_g", "stamp_r", "stamp_i")
 IMAGE = ("centre", "red_blue", "radius", "axis_ratio", "bright", "texture")
 # Half-light radius, inclination and bulge fraction in r as drawn: no image gives these three
