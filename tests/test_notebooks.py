@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import papermill
 import pytest
 import yaml
 
@@ -109,8 +110,11 @@ def test_two_or_three_exercises_with_folded_answers(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_parameter_is_explained(name):
-    lines = "".join(_parameters_cell(name)["source"]).splitlines()
-    assert all("  # " in line for line in lines)
+    """On its line, or on the line above where there is no room."""
+    source = "".join(_parameters_cell(name)["source"])
+    lines = ["", *source.splitlines()]
+    for node in ast.parse(source).body:
+        assert "  # " in lines[node.lineno] or lines[node.lineno - 1].startswith("# "), node.lineno
     assert list(runs.parameter_defaults(name))[:2] == ["profile", "run"]
 
 
@@ -208,3 +212,10 @@ def test_notebooks_hold_no_machinery():
 def _parameters_cell(name):
     cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
     return next(c for c in cells if "parameters" in c["metadata"].get("tags", ()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papermill_reads_every_parameter(name):
+    """It passes over a line whose comment holds an equals sign, for instance."""
+    found = papermill.inspect_notebook(ROOT / "notebooks" / f"{name}.ipynb")
+    assert list(found) == list(runs.parameter_defaults(name))
