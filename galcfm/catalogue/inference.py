@@ -56,8 +56,8 @@ def infer_catalogue(
     The same call resumes an interrupted run: each row is inferred once, and is the same however the
     catalogue was cut and however many workers there were. The active client of Dask does the work,
     if there is one, otherwise as many threads as there are cores, or as Dask's `num_workers` says.
-    Rows are checked as `Survey.from_table` does, but each by itself: the unit of the source is
-    checked by its first 1,000 rows, and identifiers are not compared.
+    Rows are checked as `Survey.from_table` does, but each by itself: the unit is checked by the
+    first 1,000 rows, and identifiers are not compared.
 
     Example:
         ::
@@ -78,8 +78,7 @@ def infer_catalogue(
             same path.
         destination: Folder of the result: a HATS catalogue of the same pixels if the source is
             one, otherwise Parquet files in `dataset/`.
-        columns, unit, total, dereddened: As `Survey.from_table` takes them; a survey of galcfm
-            needs none.
+        columns, unit, total, dereddened: As `Survey.from_table` takes them; a survey needs none.
         cutouts: Cutouts for an image model: a folder of ID.jpg and its kin, as `Survey.from_table`
             takes it; a Zarr, HDF5 or NumPy file of uint8 `(n, height, width, 3)`, channels i, r, g,
             in the order of the rows, whose `object_id` is compared if it has one; or the name of a
