@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from galcfm.survey.cutouts import STACKS, CutoutFolder, fitted_cutout, read_cuto
 
 __all__ = ["CatalogueCutouts", "find_cutouts"]
 
-LONGEST_NAME = 255  # bytes, on file systems of all kinds
 ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -61,7 +59,7 @@ class CatalogueCutouts:
         if self.kind == "folder":
             unknown = np.full(len(object_id), np.nan)
             positions = np.stack([values.get(name, unknown) for name in ("ra", "dec")], 1)
-            folder = _Probed(self.place)
+            folder = CutoutFolder(self.place)
             return lambda row: folder.cutout(row, object_id[row], scale, positions[row])
         images, names = _open_array(self.place, self.stamp)
 
@@ -141,24 +139,6 @@ def _open_array(place: str, stamp: str):
         raise CatalogueError(
             f"{path} cannot be read as NumPy, Zarr or HDF5 with an array called {names}"
         ) from error
-
-
-class _Probed(CutoutFolder):
-    """A folder that is asked for one file after another, since it may hold millions."""
-
-    def __init__(self, folder):
-        self.folder, self.bands, self.unit = Path(folder), None, "nanomaggy"
-
-    def find(self, name: str, suffix: str, endings) -> Path | None:
-        for ending in endings:
-            for stem in dict.fromkeys((name, quote(name, safe=""))):
-                for end in (ending, ending.upper()):
-                    path = self.folder / f"{stem}{suffix}{end}"
-                    # An identifier can lead out of the folder no more than a link can.
-                    short = len(os.fsencode(path.name)) <= LONGEST_NAME
-                    if short and path.is_file() and path.resolve().parent == self.folder:
-                        return path
-        return None
 
 
 def _of_cell(value, pixel_scale: float) -> np.ndarray:

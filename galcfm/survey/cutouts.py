@@ -6,7 +6,6 @@ stated scale to 0.396 arcsec per pixel.
 """
 
 import os
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from galcfm.survey.sky import LARGEST_CUTOUT, bands_of, fits_plane, fits_planes,
 FEWEST_COLOURS = 20  # galaxies whose colours are compared with those of their cutouts
 # Endings of a FITS file, the plainest first.
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz", ".fit.fz")
+LONGEST_NAME = 255  # bytes, on file systems of all kinds
 # Names under which HDF5 files hold pictures; others are asked for.
 STACKS = ("image_array", "images", "image", "cutouts", "cutout")
 
@@ -258,8 +258,9 @@ class CutoutFolder:
     FITS files may be packed (.fits.gz, .fits.fz) or end in .fit. ID.fits holds an extension a band,
     or a cube.
 
-    Names are looked up in the list of the folder's own files, so that an id can never lead out of
-    it. Where a file cannot have the name of an id, as with a/b, its percent-encoded form does.
+    Files are looked up one after another, since a folder may hold millions. An id can never lead
+    out of it. Where a file cannot have the name of an id, as with a/b, its percent-encoded form
+    does.
 
     Arguments:
         folder: Path of the folder.
@@ -274,14 +275,7 @@ class CutoutFolder:
         self.folder, self.bands, self.unit = Path(folder), bands, unit
         if not self.folder.is_dir():
             raise SurveyError(f"{self.folder} is no folder: give the one that holds the cutouts")
-        inside = self.folder.resolve()
-        self.files = {}
-        for entry in sorted(os.scandir(self.folder), key=lambda entry: entry.name):
-            # A link out of the folder is not followed.
-            if entry.is_file() and Path(entry.path).resolve().is_relative_to(inside):
-                ending = re.search(r"(?i)\.(fits?(\.[gf]z)?|[^.]*)$|$", entry.name).start()
-                name = entry.name[:ending] + entry.name[ending:].lower()
-                self.files[name] = Path(entry.path)
+        self.inside = self.folder.resolve()
 
     def find(self, name: str, suffix: str, endings) -> Path | None:
         """Return the file of a galaxy, or `None`.
@@ -291,8 +285,15 @@ class CutoutFolder:
             suffix: What follows it, such as "_i".
             endings: Endings of the file, the preferred one first.
         """
-        names = [id_ + suffix + end for end in endings for id_ in (name, quote(name, safe=""))]
-        return next((self.files[n] for n in names if n in self.files), None)
+        for end in [case for ending in endings for case in (ending, ending.upper())]:
+            for stem in dict.fromkeys((name, quote(name, safe=""))):
+                path = self.folder / f"{stem}{suffix}{end}"
+                if len(os.fsencode(path.name)) > LONGEST_NAME or path.parent != self.folder:
+                    continue
+                # An id can lead out of the folder no more than a link can.
+                if path.is_file() and path.resolve().is_relative_to(self.inside):
+                    return path
+        return None
 
     def cutout(self, row: int, object_id: str, pixel_scale: float, position) -> np.ndarray:
         """Return the cutout of a galaxy, uint8 `(128, 128, 3)`.
@@ -307,7 +308,8 @@ class CutoutFolder:
             ValueError: There is none, or it cannot be used.
         """
         path = self.find(object_id, "", (".jpg", ".jpeg", ".png"))
-        paths = {band: self.find(object_id, f"_{band}", FITS_ENDINGS) for band in "irg"}
+        bands = "irg" if path is None else ""
+        paths = {band: self.find(object_id, f"_{band}", FITS_ENDINGS) for band in bands}
         absent = [band for band, one in paths.items() if one is None]
         if path is None and len(absent) == 3:
             path = self.find(object_id, "", FITS_ENDINGS)
