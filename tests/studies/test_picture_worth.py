@@ -82,6 +82,8 @@ def test_rows_that_differ_in_labels_share_pictures(place):
     assert (old.magnitudes == fibre.magnitudes).all()
     assert not np.allclose(old.properties[:, 3], fibre.properties[:, 3])
     assert np.allclose(leak.magnitudes, balmer.magnitudes)
+    # Pictures of observed and of true fluxes.
+    assert not (leak.images == balmer.images).all()
     assert balmer.properties[:, 4].mean() > 1.5 * leak.properties[:, 4].mean()
     assert set(noisy.catalogue["split"]) == {"train", "validation", "test"}
 
@@ -101,6 +103,9 @@ def test_rows_are_made_once_added_and_shown(place, monkeypatch, texts_of):
     row = again["rows"]["leak"]
     assert row["gain"] == pytest.approx(gains[["leak/1", "leak/2"]].to_numpy().mean(), abs=1e-6)
     assert row["trainings"] == 2
+    numbers = row["seeds"]["1"]
+    gain = numbers["image"]["log_prob"] - numbers["photometry"]["log_prob"]
+    assert gains["leak/1"].mean() == pytest.approx(gain, abs=1e-4)
     stored = json.loads((place.folder / "account.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(again))
     rows = stored["rows"]
