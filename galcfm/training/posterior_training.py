@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,29 +149,31 @@ def train(
     if checkpoint is not None:
         loop.restore(checkpoint)
 
-    def keep() -> None:
-        if fabric.is_global_zero:
-            write_checkpoint(folder, loop.state() | {"identity": identity})
-
+    keep = partial(loop.keep, folder, identity)
     with others_in_a_sentence(fabric, loop):
         loop.run(f"training {folder.name}", progress and fabric.is_global_zero, keep)
     posterior.fit_range(*(part for part, _ in parts.values()))
-    posterior.metadata = {
-        "settings": asdict(settings),
-        "survey": Path(survey.name).name,
-        "n_train": len(parts["train"][0]),
-        "n_validation": len(parts["validation"][0]),
-        "best_epoch": loop.best_epoch,
-        "best_validation_loss": loop.best_loss,
-        "seconds": sum(row["seconds"] for row in loop.history),
-        "device": str(fabric.device),
-    }
+    posterior.metadata = _metadata(loop, survey)
     if fabric.is_global_zero:
         with replacing(folder / HISTORY_FILE) as temporary:
             pd.DataFrame(loop.history).to_csv(temporary, index=False)
         posterior.save(folder)
     fabric.barrier()  # what comes next may load the model
     return posterior
+
+
+def _metadata(loop: "FlowLoop", survey: Survey) -> dict:
+    """Return what is noted of a training with its model."""
+    return {
+        "settings": asdict(loop.settings),
+        "survey": Path(survey.name).name,
+        "n_train": len(loop.data["train"]),
+        "n_validation": len(loop.data["validation"]),
+        "best_epoch": loop.best_epoch,
+        "best_validation_loss": loop.best_loss,
+        "seconds": sum(row["seconds"] for row in loop.history),
+        "device": str(loop.fabric.device),
+    }
 
 
 class FlowLoop(Loop):
@@ -208,6 +211,11 @@ class FlowLoop(Loop):
         for part in self.together.mine(self._parts(*batch)):
             loss = batch_loss(self.network, *part, half_precision=settings.half_precision)
             yield loss * (len(part[0]) / len(rows))
+
+    def keep(self, folder: Path, identity: dict) -> None:
+        """Write a checkpoint, in one of the processes."""
+        if self.fabric.is_global_zero:
+            write_checkpoint(folder, self.state() | {"identity": identity})
 
     def summed(self, total: Tensor) -> float:
         """Return the sum of a number over all processes."""
