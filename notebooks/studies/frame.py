@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 from filelock import FileLock, Timeout
 
 from galcfm.paths import data_folder, published_folder, replacing, survey_folder, write_json
@@ -31,27 +32,6 @@ from galcfm.runs import OUTPUTS, RunError
 from galcfm.simulate import SDSS, Instrument, simulate_catalogue
 from galcfm.simulate.making import render_into
 from galcfm.survey import Survey, SurveyWriter
-
-__all__ = [
-    "BOOK_SURVEY",
-    "RESULTS",
-    "ModelPlan",
-    "Place",
-    "Plan",
-    "Result",
-    "Study",
-    "SurveyPlan",
-    "Trainings",
-    "chosen",
-    "kept_catalogue",
-    "kept_pictures",
-    "kept_table",
-    "models_digest",
-    "origin_of",
-    "over_trainings",
-    "paired_gain",
-    "survey_of_run",
-]
 
 RESULTS = ("published", "made", "publish")
 # The survey of the profile `quick`.
@@ -178,6 +158,24 @@ def chosen(names: Sequence[str], known: Sequence[str], what: str = "rows") -> li
             f"there is no {', '.join(unknown)} among the {what}: choose from {', '.join(known)}"
         )
     return [name for name in known if name in names or not names]
+
+
+def rows_of(kind: type, path: Path) -> dict:
+    """Return the rows of a study that a YAML file beside its module describes, by name.
+
+    Arguments:
+        kind: Dataclass of a row, or `dict`.
+        path: Path of the file, e.g. `Path(__file__).with_name("rows.yaml")`: one mapping per row,
+            whose keys are fields of `kind`. A list becomes a tuple. An entry whose name begins
+            with a dot is no row and holds what rows share, e.g. `.told: &told {redshift: true}`
+            for `options: {<<: *told}`. Powers of ten are written with a point, as in `5.0e-4`.
+    """
+    described = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {
+        name: kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+        for name, row in described.items()
+        if not name.startswith(".")
+    }
 
 
 @dataclass(frozen=True)

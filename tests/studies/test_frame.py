@@ -2,7 +2,7 @@
 
 import json
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, make_dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from studies.frame import (
     origin_of,
     over_trainings,
     paired_gain,
+    rows_of,
 )
 
 STUDY = Study("toy", "13_what_matters")
@@ -68,6 +69,21 @@ def test_rows_are_chosen_by_name():
     assert chosen(["b", "a"], ["a", "b", "c"]) == ["a", "b"]
     with pytest.raises(RunError, match="no d among the axes: choose from a, b"):
         chosen(["d", "a"], ["a", "b"], "axes")
+
+
+def test_rows_are_described_in_a_file(tmp_path):
+    path = tmp_path / "rows.yaml"
+    path.write_text(
+        ".told: &told {redshift: true}\n"
+        "a: {label: first, options: {<<: *told, n: 2}}\n"
+        "b: {label: second, tries: [1.0e-3, 2]}\n",
+        encoding="utf-8",
+    )
+    row = make_dataclass("Row", ["label", ("options", dict, None), ("tries", tuple, ())])
+    assert rows_of(row, path) == {
+        "a": row("first", {"redshift": True, "n": 2}),
+        "b": row("second", None, (0.001, 2)),
+    }
 
 
 def test_results_are_made_once_for_the_same_settings(tmp_path, monkeypatch):
