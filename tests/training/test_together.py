@@ -43,7 +43,7 @@ def run(tmp_path, folder, processes, part=12, kill=""):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     root = paths.repository_root()
-    places = (root, root / "tests", root / "tests" / "training")
+    places = (root, root / "notebooks", root / "tests", root / "tests" / "training")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, places)),
         "OMP_NUM_THREADS": "1",
