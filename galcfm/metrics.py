@@ -700,6 +700,29 @@ def point_estimates(estimate, truth) -> dict[str, np.ndarray]:
 # One model, two models
 
 
+def _five_properties(samples, truth) -> tuple[np.ndarray, np.ndarray]:
+    samples, truth = _samples_and_truth(samples, truth)
+    d = len(PROPERTY_NAMES)
+    if samples.shape[2] != d:
+        raise ValueError(f"samples has {samples.shape[2]} properties, expected {d}")
+    if len(truth) < 2 or np.any(np.ptp(truth, axis=0) == 0):
+        raise ValueError("the metrics need at least two galaxies, which differ in each property")
+    return samples, truth
+
+
+def _information(gain: dict[str, np.ndarray], divergence: dict[str, np.ndarray]) -> dict:
+    """Return what `evaluate` says of Δlog p and D_KL, given for each kind of density."""
+    result = {"delta_log_p": {}, "d_kl": {}, "delta_log_p_minus_d_kl": {}}
+    for name in gain:
+        ours, theirs = summarise(gain[name]), summarise(divergence[name])
+        result["delta_log_p"][name], result["d_kl"][name] = ours, theirs
+        result["delta_log_p_minus_d_kl"][name] = {
+            "difference": ours["mean"] - theirs["mean"],
+            "standard_error": float(np.hypot(ours["standard_error"], theirs["standard_error"])),
+        }
+    return result
+
+
 def _by_property(**columns) -> dict:
     """{name: array (5,)} turned into {property: {name: float}}."""
     return {
@@ -773,15 +796,9 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
         - `galaxies`: a list a galaxy of `delta_log_p` and `d_kl` for each name, `dust_age`, `truth`
           and `posterior_mean`, which figures and `compare` need.
     """
-    samples, truth = _samples_and_truth(samples, truth)
-    d = len(PROPERTY_NAMES)
-    if samples.shape[2] != d:
-        raise ValueError(f"samples has {samples.shape[2]} properties, expected {d}")
+    samples, truth = _five_properties(samples, truth)
     if "kde" in (exact or {}):
         raise ValueError("the name kde is that of the kernel estimate")
-    if len(truth) < 2 or np.any(np.ptp(truth, axis=0) == 0):
-        raise ValueError("the metrics need at least two galaxies, which differ in each property")
-
     densities = {"kde": kde_log_densities(samples, truth, prior_theta), **(exact or {})}
     gain, divergence = {}, {}
     for name, (posterior, prior, posterior_samples, prior_samples) in densities.items():
@@ -790,9 +807,6 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
             divergence[name] = kl_divergence(posterior_samples, prior_samples)
         except ValueError as error:
             raise ValueError(f"log densities {name}: {error}") from error
-    delta_log_p = {name: summarise(values) for name, values in gain.items()}
-    d_kl = {name: summarise(values) for name, values in divergence.items()}
-
     mean, scale = samples.mean(axis=1), truth.std(axis=0)
     distances = _distances(samples, truth)
     dust_age = [PROPERTY_NAMES.index(name) for name in DUST_AGE]
@@ -803,17 +817,7 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
         "n_galaxies": len(samples),
         "n_samples": samples.shape[1],
         "n_prior": len(prior_theta),
-        "delta_log_p": delta_log_p,
-        "d_kl": d_kl,
-        "delta_log_p_minus_d_kl": {
-            name: {
-                "difference": delta_log_p[name]["mean"] - d_kl[name]["mean"],
-                "standard_error": float(
-                    np.hypot(delta_log_p[name]["standard_error"], d_kl[name]["standard_error"])
-                ),
-            }
-            for name in densities
-        },
+        **_information(gain, divergence),
         "dust_age": {
             "delta_log_p": summarise(gain_dust_age),
             "correlation": float(np.median([np.corrcoef(draws.T)[0, 1] for draws in both])),

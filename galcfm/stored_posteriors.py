@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -11,10 +10,6 @@ from galcfm.metrics import LogDensities
 from galcfm.paths import replacing
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
-
-if TYPE_CHECKING:
-    # Figures read draws, and do not need torch.
-    from galcfm.posterior import Posterior
 
 __all__ = [
     "check_plan",
@@ -60,8 +55,8 @@ def check_plan(n_test: int, plan: Mapping) -> None:
     `metrics.with_kde_prior` finds them there.
 
     Arguments:
-        n_test: test galaxies there are.
-        plan: parameters of notebook 03, e.g. its `globals()`.
+        n_test: Number of test galaxies.
+        plan: Parameters of notebook 03, e.g. its `globals()`.
 
     Raises:
         ValueError: a draw with a density would not be stored, or be another.
@@ -75,25 +70,22 @@ def check_plan(n_test: int, plan: Mapping) -> None:
                 f"{stored} is {plan[stored]}, less than {name} = {number}: draws with exact "
                 f"densities must be among the stored ones; raise {stored} or lower {name}"
             )
-    steps, density_steps = plan["steps"], plan["density_steps"]
-    if steps != density_steps:
+    if plan["steps"] != plan["density_steps"]:
         raise ValueError(
-            f"steps is {steps} and density_steps {density_steps}: the same draws need the same "
-            "number; make them equal"
+            f"steps is {plan['steps']} and density_steps {plan['density_steps']}: the same draws "
+            "need the same number; make them equal"
         )
 
 
-def pathways(
-    posterior: "Posterior", galaxy: Survey, n_samples: int, steps: int, seed: int = 0
-) -> np.ndarray:
-    """Paths of one galaxy's draws from noise to posterior.
+def pathways(posterior, galaxy: Survey, n_samples: int, steps: int, seed: int = 0) -> np.ndarray:
+    """Return the paths of one galaxy's draws from noise to posterior.
 
     Arguments:
-        posterior: a model.
-        galaxy: a survey of one galaxy.
-        n_samples: number of paths.
-        steps: Runge-Kutta steps.
-        seed: of the noise; two models given the same seed start from the same noise.
+        posterior: Model, a `Posterior`.
+        galaxy: Survey of one galaxy.
+        n_samples: Number of paths.
+        steps: Number of Runge-Kutta steps.
+        seed: Seed of the noise; two models given the same seed start from the same noise.
 
     Returns:
         Properties in physical units, `(steps + 1, n_samples, 5)`.
@@ -108,9 +100,9 @@ def pathways(
 
 
 def step_error(
-    posterior: "Posterior", survey: Survey, n_samples: int, steps: int, reference_steps: int = 100
+    posterior, survey: Survey, n_samples: int, steps: int, reference_steps: int = 100
 ) -> np.ndarray:
-    """Difference that fewer Runge-Kutta steps make to each draw, the noise being the same.
+    """Return the difference that fewer Runge-Kutta steps make to each draw of the same noise.
 
     Returns:
         Absolute differences in units of the training split's spread, `(n, n_samples, 5)`.
@@ -127,8 +119,8 @@ def step_error(
 
 
 def exact_log_densities(
-    posterior: "Posterior",
-    prior: "Posterior",
+    posterior,
+    prior,
     survey: Survey,
     *,
     n_kl: int,
@@ -137,16 +129,16 @@ def exact_log_densities(
     seed: int = 0,
     progress: bool = True,
 ) -> LogDensities:
-    """Exact log-densities of posterior and prior, at the truth and at posterior draws, in nat.
+    """Return exact log-densities of posterior and prior, at the truth and at posterior draws [nat].
 
     Arguments:
-        posterior: the model.
-        prior: an unconditional flow, the model with features `"none"`.
-        survey: galaxies with known properties; the truth of all of them is evaluated.
-        n_kl: the first `n_kl` galaxies have draws evaluated too.
-        n_kl_samples: draws of each of these.
-        steps: Runge-Kutta steps.
-        seed: of the draws.
+        posterior: Model, a `Posterior`.
+        prior: Unconditional flow, the `Posterior` with features `"none"`.
+        survey: Galaxies with known properties; the truth of all of them is evaluated.
+        n_kl: Number of galaxies, from the first, whose draws are evaluated too.
+        n_kl_samples: Number of draws of each of these.
+        steps: Number of Runge-Kutta steps.
+        seed: Seed of the draws.
 
     Returns:
         Arrays `(n,)`, `(n,)`, `(n_kl, n_kl_samples)` and `(n_kl, n_kl_samples)`.
@@ -164,10 +156,9 @@ def exact_log_densities(
             truth[1, rows] = prior.log_prob_from(theta, nothing[rows], steps)
             rows = slice(start, min(start + 64, n_kl))
             if start < n_kl:
-                samples, log_prob = posterior.sample_with_log_prob(
+                samples, draws[0, rows] = posterior.sample_with_log_prob(
                     condition[rows], survey.object_id[rows], n_kl_samples, steps, seed
                 )
-                draws[0, rows] = log_prob
                 draws[1, rows] = prior.log_prob_from(samples, nothing[rows], steps)
             bar.update(min(64, n - start))
     return LogDensities(*truth, *draws)

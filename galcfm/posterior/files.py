@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 
 from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
-from galcfm.posterior.inputs import ModelError, usable_device
+from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.training_range import RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
@@ -35,18 +35,16 @@ def require_own_model(folder: Path) -> None:
     """
     require_own_files(folder, MODEL_FILES, "a model", ModelError)
     present = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if present & set(MODEL_FILES) and not present & {"model.json", "checkpoint.pt"}:
-        raise ModelError(
-            f"{folder} holds {', '.join(sorted(present))} but neither model.json nor checkpoint.pt:"
-            " it is no model of galcfm; move it away, or name another folder"
-        )
-    for name, read, part in (
-        ("model.json", _description, "architecture"),
-        ("checkpoint.pt", _checkpoint, "identity"),
-    ):
+    # What says that a model or a training is galcfm's own: one of them at least.
+    marks = {
+        "model.json": (_description, "architecture"),
+        "checkpoint.pt": (_checkpoint, "identity"),
+    }
+    for name in present & set(marks) or present & set(MODEL_FILES):
         # A stranger's file may break its reader in any way.
         with suppress(Exception):
-            if name not in present or part in read(folder / name):
+            read, part = marks[name]
+            if part in read(folder / name):
                 continue
         raise ModelError(
             f"{folder / name} is damaged, or not one that galcfm wrote: move it away, or name "
@@ -105,7 +103,6 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
         ModelError: A file is missing, not whole or of another schema, or the weights are of
             another architecture than `model.json` says.
     """
-    device = usable_device(device)
     folder = Path(folder)
     for name in ("model.json", "model.safetensors"):
         if not (folder / name).exists():
@@ -138,4 +135,4 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
             f"the files in {folder} are not whole, or do not belong together: fetch or train the "
             f"model again ({error!r})"
         ) from error
-    return posterior.to(device).eval()
+    return posterior.to(device or default_device()).eval()

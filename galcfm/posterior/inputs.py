@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey.images import IMAGE_SHAPE
 
 UNITS = ("", "mag", "mag(AB)", "ABmag", "dex")
@@ -98,21 +98,6 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def usable_device(device: str | torch.device | None) -> torch.device:
-    """Return `device`, by default `default_device()`, if PyTorch can compute there.
-
-    Raises:
-        ModelError: PyTorch does not know the device or cannot use it.
-    """
-    try:
-        found = default_device() if device is None else torch.device(device)
-        torch.empty(0, device=found)
-    except (AssertionError, RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ModelError(f"device {device!r} cannot be used ({reason}): give 'cpu'") from error
-    return found
-
-
 def plain_array(
     name: str, values, columns: Sequence[str] = (), *, gaps: bool = False
 ) -> np.ndarray:
@@ -178,6 +163,19 @@ def plain_numbers(
         order = f" in {', '.join(BANDS)}" if columns and columns[0].startswith("mag") else ""
         raise ModelError(f"{name} has shape {array.shape}: ({wanted}){order} needed")
     return array.astype(np.float64)
+
+
+def plain_properties(theta, n: int) -> np.ndarray:
+    """Return properties of n galaxies as float64, `(n, 5)` or `(n, S, 5)`.
+
+    Raises:
+        ModelError: See `plain_numbers`; or a property is not finite.
+    """
+    shape = (n, *[None] * (np.ndim(theta) == 3), len(PROPERTY_NAMES))
+    theta = plain_numbers("theta", theta, shape, PROPERTY_NAMES)
+    finite = np.isfinite(theta).all(axis=tuple(range(1, theta.ndim)))
+    require_rows(finite, "theta is not finite")
+    return theta
 
 
 def plain_images(images, n: int) -> np.ndarray:

@@ -19,11 +19,11 @@ from galcfm.posterior.inputs import (
     galaxy_seeds,
     plain_images,
     plain_numbers,
-    require_rows,
+    plain_properties,
     whole_number,
 )
 from galcfm.posterior.training_range import RangeOfBands, TrainingRange
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
 
@@ -79,10 +79,9 @@ class Posterior(nn.Module):
             "sigma": sigma,
         }
         # Models of earlier versions stay as they are.
-        self.architecture |= {"missing_bands": True} if missing_bands else {}
-        self.architecture |= {"jumps": jumps} if jumps else {}
+        later = {"missing_bands": missing_bands, "jumps": jumps}
+        self.architecture |= {name: value for name, value in later.items() if value}
         self.metadata: dict = {}
-        # Where the training galaxies lie, by part of the condition: `fit_range`.
         self.ranges: dict[str, TrainingRange | RangeOfBands] = {}
         n_features, n_properties = len(self.features), len(PROPERTIES)
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
@@ -121,8 +120,6 @@ class Posterior(nn.Module):
             child._apply(fn, recurse)
         return self
 
-    # Standardisation
-
     @property
     def feature_scale(self) -> Standardisation:
         """The standardisation of the photometric features."""
@@ -133,26 +130,17 @@ class Posterior(nn.Module):
         """The standardisation of the properties."""
         return Standardisation(self.property_mean, self.property_std)
 
-    @property
-    def band_statistics(self) -> BandStatistics | None:
-        """What is usual in the training split, for a model of missing bands."""
-        if not self.missing_bands:
-            return None
-        return BandStatistics(*(getattr(self, f.name).numpy() for f in fields(BandStatistics)))
-
     def observe(self, survey: Survey) -> Observation:
         """Return what the model uses of a survey; without errors, a limit is a missing band.
 
         Raises:
             ModelError: The model was trained with magnitude errors, which the survey lacks.
         """
-        magnitudes, errors = survey.measured_magnitudes, None
+        errors = None
         if self.use_magnitude_errors:
-            shape = (len(survey), len(BANDS))
-            magnitudes = survey.magnitudes
-            errors = plain_numbers(survey.name, survey.catalogue, shape, MAGNITUDE_ERRORS)
+            errors = plain_numbers(survey.name, survey.catalogue, (None, 5), MAGNITUDE_ERRORS)
         return Observation(
-            magnitudes,
+            survey.measured_magnitudes if errors is None else survey.magnitudes,
             survey.images if self.uses_images else None,
             survey.redshift if self.use_redshift else None,
             errors,
@@ -164,7 +152,11 @@ class Posterior(nn.Module):
         Raises:
             ModelError: The photometry does not fit the model.
         """
-        return self.features.of(observation, self.band_statistics)
+        bands = None
+        if self.missing_bands:
+            fitted = (getattr(self, field.name).numpy() for field in fields(BandStatistics))
+            bands = BandStatistics(*fitted)
+        return self.features.of(observation, bands)
 
     def standardised_features(self, observation: Observation) -> Tensor:
         """Return the photometric features f_phot, standardised, float32 `(n, f)` on the CPU."""
@@ -290,9 +282,7 @@ class Posterior(nn.Module):
         if condition.ndim == 3:
             n, k, _ = condition.shape
             if k != n_samples:
-                raise ModelError(
-                    f"there are {k} redshifts a galaxy and {n_samples} samples: give one for each"
-                )
+                raise ModelError(f"{k} redshifts a galaxy for {n_samples} samples: give one each")
             of_each = [f"{name}/{j}" for name in names for j in range(k)]
             each = self.sample_from(condition.flatten(0, 1), of_each, 1, steps, seed)
             return each.view(n, k, -1)
@@ -335,19 +325,14 @@ class Posterior(nn.Module):
         steps = whole_number("steps", steps)
         observation = Observation(magnitudes, images, redshift, magnitude_errors)
         condition = self.encode_observation(observation)
-        several = np.ndim(theta) == 3
-        shape = (len(condition), *[None] * several, len(PROPERTIES))
-        theta = plain_numbers("theta", theta, shape, PROPERTY_NAMES)
-        finite = np.isfinite(theta).all(axis=tuple(range(1, theta.ndim)))
-        require_rows(finite, "theta is not finite")
-        return self.log_prob_from(theta, condition, steps)
+        return self.log_prob_from(plain_properties(theta, len(condition)), condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
         """Return log-densities as `log_prob`, of conditions `(n, c)` or `(n, k, c)`."""
         if condition.ndim == 3:
             k = condition.shape[1]
-            theta = np.repeat(np.asarray(theta), k, 0)
-            each = self.log_prob_from(theta, condition.flatten(0, 1), steps)
+            of_each = np.repeat(np.asarray(theta), k, 0), condition.flatten(0, 1)
+            each = self.log_prob_from(*of_each, steps)
             return each.unflatten(0, (-1, k)).logsumexp(1) - np.log(k)
         x_1 = self.property_scale.apply(theta)
         log_prob = self.flow.log_prob(x_1, condition.to(self.device), steps)
@@ -363,8 +348,6 @@ class Posterior(nn.Module):
         progress: bool = True,
     ):
         """Return the posteriors of all galaxies of a survey.
-
-        Samples are independent; they are arranged as 4 chains because ArviZ expects chains.
 
         Returns:
             `xarray.Dataset` with one variable per property, dimensions (chain, draw, object_id),
@@ -383,9 +366,8 @@ class Posterior(nn.Module):
         with tqdm(total=len(survey), desc="sampling", unit="galaxy", disable=not progress) as bar:
             for start in range(0, len(survey), at_once):
                 rows = slice(start, start + at_once)
-                samples[rows] = self.sample_from(
-                    condition[rows], survey.object_id[rows], n_samples, steps, seed
-                )
+                names = survey.object_id[rows]
+                samples[rows] = self.sample_from(condition[rows], names, n_samples, steps, seed)
                 bar.update(len(samples[rows]))
         flags = self.out_of_range_from(condition)
         attrs = {"steps": steps, "seed": seed, "survey": Path(survey.name).name}

@@ -1,8 +1,8 @@
 """The real survey: SDSS galaxies and their SkyServer cutouts."""
 
 from galcfm.sdss.catalogue import SKYSERVER, CatalogueError, fetch_catalogue, select_galaxies
-from galcfm.sdss.cutouts import CUTOUT_SERVICE, DownloadError, Ledger, download_cutouts, make_survey
-from galcfm.sdss.making import download_survey
+from galcfm.sdss.cutouts import CUTOUT_SERVICE, DownloadError, Ledger, download_cutouts
+from galcfm.sdss.making import download_survey, make_survey
 
 __all__ = [
     "CUTOUT_SERVICE",

@@ -157,7 +157,7 @@ def fetch_catalogue(
         done = path.with_suffix(".json")
         # A piece without a spectrum is asked for again: it is soon done, and empty answers come of
         # servers in trouble.
-        if not done.exists() or not json.loads(done.read_text())["counts"][0]:
+        if not done.exists() or not json.loads(done.read_text(encoding="utf-8"))["counts"][0]:
             names = [f"n_{k}" for k in range(len(SQL_CUTS))]
             answer = _ask(sql[0], names, server, attempts, one_row=True)
             # The sum over no spectra is null.
@@ -173,7 +173,7 @@ def fetch_catalogue(
                     rows.to_parquet(temporary, index=False)
                 write_json(done, {"counts": n, "sql": sql[1]})
         pieces.append(pd.read_parquet(path))
-        counts.append(json.loads(done.read_text())["counts"])
+        counts.append(json.loads(done.read_text(encoding="utf-8"))["counts"])
     rows = pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
     return rows, np.sum(counts, axis=0).tolist()
 

@@ -12,27 +12,24 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, require_disk_space
 from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
-from galcfm.survey import SurveyError, SurveyWriter
-from galcfm.survey.disk import IMAGES_A_BLOCK
-from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, decode_jpeg, verify_jpeg
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, verify_jpeg
 
-__all__ = ["CUTOUT_SERVICE", "DownloadError", "Ledger", "download_cutouts", "make_survey"]
+__all__ = ["CUTOUT_SERVICE", "DownloadError", "Ledger", "download_cutouts"]
 
 # "Image Cutout" in https://skyserver.sdss.org/dr17/en/help/docs/api.aspx
 CUTOUT_SERVICE = f"{SKYSERVER}/dr{DATA_RELEASE}/SkyServerWS/ImgCutout/getjpeg"
-# What one galaxy takes: the JPEG with its ledger entry, and the pixels.
-JPEG_BYTES, PIXEL_BYTES = 10_000, 128 * 128 * 3
+# What one galaxy takes: the JPEG with its ledger entry.
+JPEG_BYTES = 10_000
 LARGEST_ANSWER = 2_000_000
 LONGEST_WAIT = 600.0  # s
 # So many cutouts in a row that fail for good mean a wrong address rather than odd galaxies.
@@ -463,57 +460,10 @@ def _retry_after(value: str | None) -> float:
     """Seconds that a Retry-After header asks for: a number or a date (RFC 9110, 10.2.3)."""
     if not value:
         return 0.0
-    try:
+    with suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
     try:
         date = parsedate_to_datetime(value)
     except ValueError:
         return 0.0
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-
-
-def make_survey(
-    catalogue: pd.DataFrame, ledger: Ledger, folder: Path | str, parameters: dict
-) -> pd.DataFrame:
-    """Write the survey of the galaxies whose cutouts are there, in the order of `catalogue`.
-
-    The same catalogue and cutouts give the same bytes, however the download went.
-
-    Arguments:
-        catalogue: with all columns of a survey, see `galcfm.Survey`.
-        ledger: after `download_cutouts`.
-        folder: where the survey goes.
-        parameters: how the catalogue was made; any JSON content. The galaxies left out are added.
-
-    Returns:
-        The galaxies left out: `object_id`, `attempts`, `reason`.
-
-    Raises:
-        DownloadError: cutouts are still missing, or the ledger is damaged.
-        SurveyError: no cutout is there, or the catalogue is not valid.
-        OSError: the disk is full.
-    """
-    known = ledger.table().set_index("object_id")
-    known = known.reindex(catalogue["object_id"].astype(str))
-    n_waiting = int((~known["status"].isin(["good", "failed"])).sum())
-    if n_waiting:
-        raise DownloadError(
-            f"{n_waiting} cutouts are missing in {ledger.path}: download them, running again "
-            "continues"
-        )
-    good = (known["status"] == "good").to_numpy()
-    if not good.any():
-        raise SurveyError(f"{ledger.path} has no cutout of these galaxies: no survey is made")
-    require_disk_space(Path(folder).parent, int(good.sum()) * PIXEL_BYTES)
-    chosen = catalogue[good].reset_index(drop=True)
-    left_out = known.loc[~good, ["attempts", "reason"]].reset_index(names="object_id")
-    left_out = left_out.astype({"attempts": int})
-    writer = SurveyWriter(folder, len(chosen))
-    names = chosen["object_id"].tolist()
-    for start in range(0, len(names), IMAGES_A_BLOCK):
-        block = [decode_jpeg(ledger.jpeg(name)) for name in names[start : start + IMAGES_A_BLOCK]]
-        writer.put(writer.partial, start, np.stack(block))
-    writer.finish(chosen, parameters | {"left_out": left_out.to_dict("records")})
-    return left_out

@@ -1,13 +1,17 @@
 """The real survey on disk: catalogue, cutouts, survey, each continued where it was left."""
 
+import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from galcfm.paths import download_folder
+from galcfm.paths import download_folder, require_disk_space
 from galcfm.sdss.catalogue import DATA_RELEASE, PLATES, SKYSERVER, fetch_catalogue, select_galaxies
-from galcfm.sdss.cutouts import CUTOUT_SERVICE, Ledger, download_cutouts, make_survey
-from galcfm.survey import Survey, SurveyError, assign_split, read_description
+from galcfm.sdss.cutouts import CUTOUT_SERVICE, DownloadError, Ledger, download_cutouts
+from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
+from galcfm.survey.disk import IMAGES_A_BLOCK
+from galcfm.survey.images import IMAGE_SHAPE, decode_jpeg
 
 
 def download_survey(
@@ -29,15 +33,15 @@ def download_survey(
     A survey that `folder` holds already is opened, if it was made with the same parameters.
 
     Arguments:
-        folder: where the survey goes.
-        n_galaxies: number of galaxies, drawn from all; a larger number keeps those of a smaller
+        folder: Folder of the survey.
+        n_galaxies: Number of galaxies, drawn from all; a larger number keeps those of a smaller
             one. 0 takes all.
-        seed: of the draw.
-        validation: fraction of galaxies for validation.
-        test: fraction of galaxies for the test split.
-        plates: the first and the last plate of the spectrograph; fewer are sooner there.
-        rate: cutouts a second at most.
-        server: address of a SkyServer.
+        seed: Seed of the draw.
+        validation: Fraction of galaxies for validation.
+        test: Fraction of galaxies for the test split.
+        plates: First and last plate of the spectrograph; fewer plates take less time.
+        rate: Largest number of cutouts per second.
+        server: Address of a SkyServer.
 
     Returns:
         The survey, its images memory-mapped. Its `parameters` hold the table of cuts, `cuts`, and
@@ -64,13 +68,7 @@ def download_survey(
         "plates": list(plates),
     }
     if (Path(folder) / "survey.json").exists():
-        found = read_description(folder)["parameters"]
-        made = {name: found.get(name) for name in parameters}
-        if made != parameters:
-            raise SurveyError(
-                f"{folder} holds a survey made with {made}, not with {parameters}: name another "
-                "survey, or delete the folder"
-            )
+        _require_parameters(folder, parameters)
         return Survey.load(folder)
 
     downloads, server = download_folder("sdss"), server.rstrip("/")
@@ -92,3 +90,58 @@ def download_survey(
             catalogue, ledger, folder, parameters | {"server": server, "cuts": cuts.to_dict("list")}
         )
     return Survey.load(folder)
+
+
+def _require_parameters(folder: Path | str, parameters: dict) -> None:
+    found = read_description(folder)["parameters"]
+    made = {name: found.get(name) for name in parameters}
+    if made != parameters:
+        raise SurveyError(
+            f"{folder} holds a survey made with {made}, not with {parameters}: name another "
+            "survey, or delete the folder"
+        )
+
+
+def make_survey(
+    catalogue: pd.DataFrame, ledger: Ledger, folder: Path | str, parameters: dict
+) -> pd.DataFrame:
+    """Write the survey of the galaxies whose cutouts are there, in the order of `catalogue`.
+
+    The same catalogue and cutouts give the same bytes, however the download went.
+
+    Arguments:
+        catalogue: Catalogue with all columns of a survey, see `galcfm.Survey`.
+        ledger: Ledger after `download_cutouts`.
+        folder: Folder of the survey.
+        parameters: How the catalogue was made, as JSON content. The galaxies left out are added.
+
+    Returns:
+        The galaxies left out: `object_id`, `attempts`, `reason`.
+
+    Raises:
+        DownloadError: cutouts are still missing, or the ledger is damaged.
+        SurveyError: no cutout is there, or the catalogue is not valid.
+        OSError: the disk is full.
+    """
+    known = ledger.table().set_index("object_id")
+    known = known.reindex(catalogue["object_id"].astype(str))
+    n_waiting = int((~known["status"].isin(["good", "failed"])).sum())
+    if n_waiting:
+        raise DownloadError(
+            f"{n_waiting} cutouts are missing in {ledger.path}: download them, running again "
+            "continues"
+        )
+    good = (known["status"] == "good").to_numpy()
+    if not good.any():
+        raise SurveyError(f"{ledger.path} has no cutout of these galaxies: no survey is made")
+    require_disk_space(Path(folder).parent, int(good.sum()) * math.prod(IMAGE_SHAPE))
+    chosen = catalogue[good].reset_index(drop=True)
+    left_out = known.loc[~good, ["attempts", "reason"]].reset_index(names="object_id")
+    left_out = left_out.astype({"attempts": int})
+    writer = SurveyWriter(folder, len(chosen))
+    names = chosen["object_id"].tolist()
+    for start in range(0, len(names), IMAGES_A_BLOCK):
+        block = [decode_jpeg(ledger.jpeg(name)) for name in names[start : start + IMAGES_A_BLOCK]]
+        writer.put(writer.partial, start, np.stack(block))
+    writer.finish(chosen, parameters | {"left_out": left_out.to_dict("records")})
+    return left_out
