@@ -45,7 +45,8 @@ def load_posteriors(path: Path | str):
 def samples_array(posteriors) -> np.ndarray:
     """Return the samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
     draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
-    draws = draws.transpose("chain", "draw", "object_id", "property").to_numpy()
+    # In this order in memory, on which the last bit of a mean depends.
+    draws = np.ascontiguousarray(draws.transpose("chain", "draw", "object_id", "property"))
     return draws.reshape(-1, *draws.shape[2:]).swapaxes(0, 1)
 
 

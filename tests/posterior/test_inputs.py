@@ -236,10 +236,10 @@ def test_a_callers_arrays_stay_as_they_are(image, few):
 
 def test_devices(photometry, tmp_path):
     photometry.save(tmp_path)
-    for device in ("nowhere", "cuda", 7.5):
+    for device in ("nowhere", "cuda"):
         if device == "cuda" and torch.cuda.is_available():
             continue
-        with pytest.raises((RuntimeError, AssertionError, TypeError), match=r"device|CUDA"):
+        with pytest.raises((RuntimeError, AssertionError), match=r"device|CUDA"):
             Posterior.load(tmp_path, device=device)
     assert block_rows(torch.device("mps")) == GPU_BLOCK_ROWS
     # Float64 numbers stay behind where the device has none.
