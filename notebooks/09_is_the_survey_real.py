@@ -43,13 +43,14 @@ profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 # "published", or "made": now, with the values below, into the run's folder
 results = "published"
-n_bright = 12000  # simulated galaxies to r = 16.3: colours, errors, redshifts
-n_parent = 20000  # simulated galaxies of all types: percentiles
+n_bright = 12000  # bright simulated galaxies, for colours and errors
+n_parent = 20000  # simulated galaxies of all types, for percentiles
 seed = 21  # of the simulated galaxies
 cutouts_folder = ""  # folder of real cutouts; "" reads what is published
 statistics = ["shape", "colour", "background"]  # measured on cutouts
 network_epochs = 30  # of the network that tells cutouts apart
 results_controls = "published"  # or "made", with the values below
+# Names of the controls to make
 controls = [
     "stamp_flux",
     "picture",

@@ -42,6 +42,7 @@ survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 6  # test galaxies that stand in for yours; not in the paper
 # Of models of some bands: "published", or "made": now, with the values below
 results = "published"
+# Sets of bands to make
 sets = ["ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri"]
 n_galaxies = 60000  # simulated galaxies, a tenth each to validate and test
 max_epochs = 36  # passes over them; a model of any bands has 25/3 times more
