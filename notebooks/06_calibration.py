@@ -49,8 +49,6 @@ variants = []  # names of the trainings that are compared; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import numpy as np
 import pandas as pd
 from myst_nb import glue
@@ -59,7 +57,7 @@ from galcfm import paths, runs, stored_posteriors
 from galcfm.metrics import rank_statistics
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
-from studies import calibration
+from studies import calibration, training_seeds
 from studies.calibration import figures, ranks
 
 folder = runs.open_run("06_calibration", globals())
@@ -72,6 +70,7 @@ models = [name for name in ("photometry", "image") if name in compared]
 print(f"{len(galaxies)} galaxies, {n_draws} draws of each")
 print(f"models of the {identity['run']} run")
 print(result.origin)
+of_seeds = training_seeds.STUDY.read()
 
 # %% [markdown]
 # ## Three tests
@@ -297,9 +296,7 @@ for key, label, sign in (
     if ("image", label) in table.index:
         glue(key, sign * float(table.loc[("image", label), "gain"]))
 glue("variant_error", float(table.loc[models[-1], "error"].median()))
-seeds = paths.published_folder() / "training_seeds.json"
-seeds = json.loads(seeds.read_text(encoding="utf-8"))
-glue("seed_spread", seeds["spread_over_trainings"])
+glue("seed_spread", of_seeds.content["spread_over_trainings"])
 
 # %% [markdown]
 # ## Exercises

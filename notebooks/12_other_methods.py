@@ -75,7 +75,7 @@ from myst_nb import glue
 
 from galcfm import paths, runs
 from studies import other_methods
-from studies.figures import made_of_rows, point_gains, present
+from studies.figures import point_gains, present
 from studies.frame import paired_gain
 from studies.other_methods import figures, tables
 
@@ -326,12 +326,6 @@ if results != "published":
     _, judged = evaluate(mine, test, n_means=500, n_draws=100)
     shown_of = ["rmse", "coverage_68", "coverage_95"]
     display(pd.DataFrame(judged["properties"]).loc[shown_of].round(3))
-
-# %% [markdown]
-# ## Who made which row
-
-# %% tags=["full-width"]
-made_of_rows({row["row"]["label"]: row for row in known.values()})
 
 # %% [markdown]
 # ## Exercises

@@ -64,6 +64,8 @@ instruments = {"n_galaxies": 15500, "recipe": "quick"}  # its sizes
 
 # %% tags=["hide-input"]
 # %matplotlib inline
+from functools import partial
+
 import pandas as pd
 from myst_nb import glue
 
@@ -96,12 +98,7 @@ of_instruments = other_instruments.find(
 for result in (found, of_populations, of_instruments):
     print(result.origin)
 point_of = found.content["points"]
-source = "simulated survey"
-
-
-def draw(*axes):
-    gains = what_matters.gains(point_of, *axes)
-    return figures.point_gains(gains, source=source)
+draw = partial(what_matters.draw, point_of, source="simulated survey")
 
 
 # %% tags=["remove-cell"]
@@ -325,15 +322,6 @@ other_instruments.table(of_instruments.content)
 # as SDSS's, add no more to its photometry than those of the Legacy Surveys do.
 # The encoder sees the central 96 pixels of each, three by three, as was chosen
 # for SDSS: whether another crop would find more was not tried.
-
-# %% [markdown]
-# ## Who made which variant
-#
-# Minutes are those of the flow on one core; the alignment of the transformer with
-# spectra, nearly half an hour each, is not counted.
-
-# %% tags=["full-width"]
-figures.made_of_rows(point_of)
 
 # %% [markdown]
 # ## Exercises

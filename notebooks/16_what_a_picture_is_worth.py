@@ -97,7 +97,7 @@ PAPER = 2.17 - 1.26
 
 # %% mystnb={"figure": {"caption": "What the picture adds to photometry in the simulated survey, exact, in steps that each keep those before. Bars are two standard errors. The last two rows are the paper's number, by kernel densities on real galaxies, and what is left to it.", "name": "fig-picture-worth"}, "image": {"alt": "Horizontal bars that build on each other, from the book's first survey by steps to all ties; a hatched bar for what is not accounted for, and a dark one for the paper's number."}}
 shown.ladder(
-    present(row_of, picture_worth.LADDER).values(), PAPER, source=source
+    present(row_of, shown.LADDER).values(), PAPER, source=source
 )
 
 # %% [markdown]
@@ -204,7 +204,7 @@ shown.distances(row_of, "balmer_petrosian")
 # {glue:text}`kernels_photometry:.2f`, the difference was in the training.
 
 # %% tags=["remove-cell"]
-named = (*picture_worth.LADDER, "all_told", "noise_4", "paper_training")
+named = (*shown.LADDER, "all_told", "noise_4", "paper_training")
 if set(named) <= set(row_of):
     gains = {name: row["gain"] for name, row in row_of.items()}
     known = {

@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
-
-__all__ = ["made_of_rows", "mean_over_seeds", "point_gains", "present"]
 
 
 def present(rows: Mapping[str, Mapping], names: Sequence[str]) -> dict[str, Mapping]:
@@ -37,6 +35,29 @@ def mean_over_seeds(row: Mapping, *path: str):
     return float(np.mean(found))
 
 
+def gain_bar(axes: Axes, place: float, found: Mapping[str, float], start: float = 0.0) -> float:
+    """Draw a gain as a horizontal bar with two standard errors, and return it.
+
+    Arguments:
+        axes: Axes to draw on.
+        place: Vertical position of the bar.
+        found: `gain` and `standard_error` [nat].
+        start: Gain at which the bar begins [nat].
+    """
+    gain, error = found["gain"], found["standard_error"]
+    colour = COLOURS["image"] if gain >= start else COLOURS["photometry"]
+    axes.barh(place, gain - start, left=start, color=colour, alpha=0.75, height=0.6)
+    axes.errorbar(gain, place, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
+    return gain
+
+
+def label_bars(axes: Axes, labels: Sequence[str], xlabel: str) -> None:
+    """Label horizontal bars, at 0, −1, −2 and so on, and their common axis."""
+    axes.set_yticks(-np.arange(len(labels)), labels)
+    axes.set(xlabel=xlabel)
+    axes.grid(axis="x", alpha=0.25)
+
+
 @styled
 def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure | None:
     """Draw gains in mean log-density of variants over the reference; None if there are none.
@@ -49,31 +70,8 @@ def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure | None:
         return None
     figure = new_figure(7, 0.9 + 0.32 * len(found), source)
     axes = figure.subplots()
-    for row, of in enumerate(found.values()):
-        gain, error = of["gain"], of["standard_error"]
-        colour = COLOURS["image"] if gain >= 0 else COLOURS["photometry"]
-        axes.barh(-row, gain, color=colour, alpha=0.75, height=0.6)
-        axes.errorbar(gain, -row, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
+    for place, of in enumerate(found.values()):
+        gain_bar(axes, -place, of)
     axes.axvline(0, color=LIGHT, lw=1)
-    axes.set_yticks(-np.arange(len(found)), list(found))
-    axes.set(xlabel="gain over the reference [nat] ± 2 standard errors")
-    axes.grid(axis="x", alpha=0.25)
+    label_bars(axes, list(found), "gain over the reference [nat] ± 2 standard errors")
     return figure
-
-
-def made_of_rows(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return commit, machine and time of each row's trainings.
-
-    Arguments:
-        rows: Rows by label, whose trainings have `made` and `training`.
-    """
-    table = {}
-    for label, row in rows.items():
-        seeds = list(row["seeds"].values())
-        table[label] = {
-            "trainings": len(seeds),
-            "commits": ", ".join(dict.fromkeys(of["made"]["commit"][:7] for of in seeds)),
-            "machines": ", ".join(dict.fromkeys(of["made"]["machine"] for of in seeds)),
-            "training [min]": ", ".join(f"{of['training']['seconds'] / 60:.1f}" for of in seeds),
-        }
-    return pd.DataFrame.from_dict(table, orient="index")

@@ -17,8 +17,6 @@ from studies.figures import mean_over_seeds
 from studies.frame import Result, Study, chosen
 from studies.picture_worth import Plan, Row
 
-__all__ = ["STUDY", "find", "make", "table"]
-
 STUDY = Study("other_instruments", "13_what_matters", parameter="results_instruments")
 ROWS = {name: Row(name, instrument=name) for name in INSTRUMENTS}
 

@@ -23,8 +23,6 @@ from galcfm.simulate.galaxies import is_star_forming
 from galcfm.survey import Survey
 from studies.frame import ModelPlan, Place, Result, Study, chosen
 
-__all__ = ["CLASSES", "STUDY", "TRAININGS", "Plan", "class_means", "find", "make", "table"]
-
 STUDY = Study("other_populations", "13_what_matters", parameter="results_populations")
 
 LEVELS = (0.68, 0.95)

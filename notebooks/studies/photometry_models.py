@@ -14,8 +14,6 @@ from galcfm.training import TrainingSettings, train
 from studies import frame
 from studies.frame import Place, Result, Study, kept_catalogue
 
-__all__ = ["ALL_BANDS", "ANY_BANDS", "SETTINGS", "STUDY", "Plan", "find", "load_model", "longer"]
-
 STUDY = Study("photometry_models", "10_tried_on_the_sky")
 ALL_BANDS = {"photometry": {"use_redshift": False}, "photometry_redshift": {"use_redshift": True}}
 # A model of any bands is many models in one: it needs longer training and more weights.

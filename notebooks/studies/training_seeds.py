@@ -15,8 +15,6 @@ from galcfm.figures.tables.words import with_error
 from galcfm.survey import Survey
 from studies.frame import BOOK_SURVEY, ModelPlan, Place, Result, Study, over_trainings
 
-__all__ = ["STUDY", "Plan", "find", "make", "table"]
-
 STUDY = Study("training_seeds", "16_what_a_picture_is_worth", parameter="results_training_seeds")
 
 

@@ -9,7 +9,8 @@ import pytest
 from galcfm import training
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import TIES, simulate_catalogue
-from studies.picture_worth import LADDER, ROWS, Plan, comparing, survey_of
+from studies import picture_worth
+from studies.picture_worth import ROWS, Plan, survey_of
 from studies.picture_worth import shown as of_study
 from studies.picture_worth.surveys import measured_photometry
 
@@ -65,7 +66,8 @@ def test_apertures_lose_light(catalogue):
 
 def test_rows_differ_in_what_they_say():
     assert len({row.label for row in ROWS.values()}) == len(ROWS)
-    assert set(LADDER) <= set(ROWS)
+    assert set(of_study.LADDER) <= set(ROWS)
+    assert set(ROWS["old"].without) == {*TIES} - {"inclined_dust"}
     for name in TIES:
         if name not in ("inclined_dust", "fibre"):
             row = ROWS[f"tie_{name}"]
@@ -89,12 +91,12 @@ def test_rows_that_differ_in_labels_share_pictures(place):
 
 
 def test_rows_are_made_once_added_and_shown(place, monkeypatch, texts_of):
-    found = comparing.make(SMALL, place, ["leak", "old"], [1], progress=False)
+    found = picture_worth.make(SMALL, place, ["leak", "old"], [1], progress=False)
     trained, train_models = [], training.train_models
     monkeypatch.setattr(
         training, "train_models", lambda *a, **k: trained.append(a[1].name) or train_models(*a, **k)
     )
-    again = comparing.make(SMALL, place, ["old", "leak"], [1, 2], progress=False)
+    again = picture_worth.make(SMALL, place, ["old", "leak"], [1, 2], progress=False)
     assert trained == ["old-2", "leak-2"]
     assert again["rows"]["old"]["seeds"]["1"] == found["rows"]["old"]["seeds"]["1"]
     gains = pd.read_parquet(place.folder / "account.parquet")

@@ -2,25 +2,14 @@
 
 import pytest
 
-from studies.figures import made_of_rows, mean_over_seeds, point_gains, present
+from studies.figures import mean_over_seeds, point_gains, present
 
-MADE = {"commit": "0123456789", "machine": "two cores"}
 ROW = {
     "seeds": {
-        "1": {"made": MADE, "training": {"seconds": 90.0}, "rmse": {"a_v": 0.2}},
-        "2": {"made": MADE, "training": {"seconds": 120.0}, "rmse": {"a_v": 0.4}},
+        "1": {"training": {"seconds": 90.0}, "rmse": {"a_v": 0.2}},
+        "2": {"training": {"seconds": 120.0}, "rmse": {"a_v": 0.4}},
     }
 }
-
-
-def test_each_row_says_where_it_comes_from():
-    (of,) = made_of_rows({"rings": ROW}).to_dict("records")
-    assert of == {
-        "trainings": 2,
-        "commits": "0123456",
-        "machines": "two cores",
-        "training [min]": "1.5, 2.0",
-    }
 
 
 def test_numbers_are_means_over_seeds():

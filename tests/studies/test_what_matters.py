@@ -9,7 +9,7 @@ from conftest import toy_survey
 
 from galcfm.runs import RunError
 from galcfm.survey import Survey
-from studies import figures, methods, what_matters
+from studies import methods, what_matters
 from studies.what_matters import OWN, STUDY, Plan, pictures, wanted
 from studies.what_matters.axes import AXES, REFERENCE, Point, points_with
 from studies.what_matters.variants import Variants
@@ -97,12 +97,11 @@ def test_points_are_compared_with_the_reference_and_made_once(
     assert list(of_table.index.get_level_values(1)) == ["photometry alone", "100 steps", "narrow"]
     sizes = of_table["parameters"].str.replace(",", "").astype(int).tolist()
     assert sizes[2] < sizes[1] == points["reference"]["seeds"]["1"]["n_parameters"]
-    shown = what_matters.gains(points, "inputs", OWN)
-    assert list(shown) == ["photometry alone", "narrow"]
+    texts = texts_of(lambda: what_matters.draw(points, "inputs", OWN, source="simulated survey"))
     assert "not made: inputs/image, inputs/told, inputs/photometry_told" in capsys.readouterr().out
-    texts = texts_of(lambda: figures.point_gains(shown, source="simulated survey"))
-    assert {"photometry alone", "gain over the reference [nat] ± 2 standard errors"} <= set(texts)
-    assert figures.point_gains(what_matters.gains(points, "sigma"), source="") is None
+    assert {"photometry alone", "narrow", "simulated survey"} <= set(texts)
+    assert "100 steps" not in texts
+    assert what_matters.draw(points, "sigma", source="") is None
 
 
 def test_points_with_more_galaxies_keep_what_is_judged(variants, survey):

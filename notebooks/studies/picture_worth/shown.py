@@ -4,18 +4,17 @@ import textwrap
 from collections.abc import Collection, Mapping
 from itertools import product
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
 from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.metrics import wasserstein_gaussian
-from studies.figures import mean_over_seeds, present
-
-__all__ = ["distances", "explained", "gains", "kernel_gains", "ladder"]
+from studies.figures import gain_bar, label_bars, mean_over_seeds, present
 
 MODELS = ("photometry", "image")
+# From the book's first survey towards the paper: each step keeps those before it.
+LADDER = ("old", "old_fibre", "all", "balmer", "balmer_petrosian")
 
 
 @styled
@@ -31,10 +30,7 @@ def ladder(rows: Collection[Mapping], paper: float, *, source: str) -> Figure:
     axes = figure.subplots()
     before, labels = 0.0, []
     for place, row in enumerate(rows):
-        gain, error = row["gain"], row["standard_error"]
-        colour = COLOURS["image"] if gain >= before else COLOURS["photometry"]
-        axes.barh(-place, gain - before, left=before, color=colour, alpha=0.75, height=0.6)
-        axes.errorbar(gain, -place, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
+        gain = gain_bar(axes, -place, row, before)
         axes.plot([gain, gain], [-place - 0.3, -place - 1], color=LIGHT, lw=0.8)
         text = textwrap.fill(f"{row['row']['label']}: {gain:.2f}", 46)
         labels.append(text.replace("A_V", "$A_V$"))
@@ -45,9 +41,7 @@ def ladder(rows: Collection[Mapping], paper: float, *, source: str) -> Figure:
     axes.barh(-last - 1, paper, color=COLOURS["truth"], alpha=0.75, height=0.6)
     labels.append(f"the paper: {paper:.2f}")
     axes.axvline(0, color=COLOURS["truth"], lw=1)
-    axes.set_yticks(-np.arange(last + 2), labels)
-    axes.set(xlabel="gain of the image model over photometry [nat]")
-    axes.grid(axis="x", alpha=0.25)
+    label_bars(axes, labels, "gain of the image model over photometry [nat]")
     return figure
 
 

@@ -12,8 +12,6 @@ from galcfm.survey import Survey
 from studies.frame import SurveyPlan
 from studies.picture_worth.rows import Row
 
-__all__ = ["measured_photometry", "survey_of"]
-
 # Ties that change labels and nothing that a photometer or a camera sees.
 OF_LABELS = ("error_spread", "fibre", "line_rate", "mass_errors")
 TIMES = {"twice": 2, "four times": 4}

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studies.frame import Result, Study, SurveyPlan, chosen
-from studies.what_matters.axes import AXES, OWN, points_with
-from studies.what_matters.shown import gains, table
+import pandas as pd
+from matplotlib.figure import Figure
 
-__all__ = ["AXES", "OWN", "STUDY", "Plan", "find", "gains", "table", "wanted"]
+from galcfm.figures.tables.words import with_error
+from studies.figures import point_gains, present
+from studies.frame import Result, Study, SurveyPlan, chosen
+from studies.what_matters.axes import AXES, OWN, POINTS, points_with
 
 STUDY = Study("what_matters", "13_what_matters")
 
@@ -106,3 +108,34 @@ def find(
         Variants(STUDY, plan, place, variants).make(names, seeds)
 
     return STUDY.find(results, run, plan.settings, make)
+
+
+def draw(points: Mapping[str, Mapping], *axes: str, source: str) -> Figure | None:
+    """Draw the gains of the points of some axes, and print which were not made.
+
+    Arguments:
+        points: Points of the result by name.
+        axes: Names of `AXES`.
+        source: What the galaxies are, for the corner of the figure.
+    """
+    names = [name for name in POINTS | points if name.split("/")[0] in axes]
+    found = present(points, names).values()
+    return point_gains({point["point"]["label"]: point for point in found}, source=source)
+
+
+def table(points: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Return each point's gain over the reference [nat], by what is exchanged.
+
+    Arguments:
+        points: Points of the result by name.
+    """
+    rows = {}
+    for name, point in points.items():
+        if "gain" in point:
+            axis = name.split("/")[0]
+            rows[AXES.get(axis, axis), point["point"]["label"]] = {
+                "over the reference": with_error(point["gain"], point["standard_error"], 3, "+"),
+                "trainings": len(point["seeds"]),
+                "parameters": f"{next(iter(point['seeds'].values()))['n_parameters']:,}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-__all__ = ["AXES", "OWN", "PICTURES", "POINTS", "REFERENCE", "Point", "points_with"]
+import yaml
 
-CHANNELS = {"only i": 0, "only r": 1, "only g": 2}
-PICTURES = ("as they are", "grey", *CHANNELS, "blurred", "another galaxy's")
+from studies.frame import rows_of
+
 OWN = "own"  # axis of the variants that a notebook's parameter adds
 
 
@@ -17,7 +18,7 @@ class Point:
     Arguments:
         label: Label in words.
         options: Options of `studies.methods.FlowVariant` that differ from the plan's.
-        pictures: One of `PICTURES`.
+        pictures: One of `studies.what_matters.pictures.PICTURES`.
         n_train: Number of galaxies of the training split, the first ones; 0 for all.
         n_galaxies: Number of galaxies of a larger survey to train on; 0 for that of all points.
         aligned: Whether the encoder is aligned with spectra first, and frozen.
@@ -36,50 +37,10 @@ class Point:
     steps: int = 0
 
 
-REFERENCE = Point("photometry and picture")
-AXES = {
-    "inputs": "what is seen",
-    "pictures": "what pictures hold",
-    "pixels": "pixels a side, of the same field",
-    "pooling": "pooling",
-    "encoder": "image encoder",
-    "galaxies": "galaxies to train on",
-    "sigma": "width σ of the path",
-    "conditioning": "how the condition comes in",
-    "training": "length of the training",
-    "steps": "Runge-Kutta steps",
-    OWN: "variants of your own",
-}
-WAYS = {"modulation": "scaled and shifted layers", "cross_attention": "cross-attention"}
-POINTS = {
-    "reference": REFERENCE,
-    "inputs/photometry": Point("photometry alone", {"encoder": None}),
-    "inputs/image": Point("picture alone", {"magnitudes": False}),
-    "inputs/told": Point("and redshift", {"redshift": True}),
-    "inputs/photometry_told": Point("photometry and redshift", {"encoder": None, "redshift": True}),
-    **{f"pictures/{name}": Point(name, pictures=name) for name in PICTURES[1:]},
-    **{
-        f"pixels/{128 // n}": Point(f"{128 // n} pixels", {"crop": 128, "bin_factor": n})
-        for n in (8, 4, 2, 1)
-    },
-    "pooling/max": Point("maximum pooling", {"encoder": "max_pooling"}),
-    "encoder/resnet": Point("residual network", {"encoder": "resnet"}),
-    "encoder/vit": Point("vision transformer", {"encoder": "vit"}),
-    "encoder/aligned": Point("vision transformer aligned with spectra, frozen", aligned=True),
-    "encoder/random": Point(
-        "vision transformer as chance made it, frozen", {"encoder": "vit", "frozen": True}
-    ),
-    **{f"galaxies/{n}": Point(f"{n:,}", n_train=n) for n in (1500, 3000, 6000)},
-    **{f"galaxies/{n}": Point(f"{n:,}", n_train=n, n_galaxies=67_000) for n in (30_000, 60_000)},
-    **{f"sigma/{sigma}": Point(f"σ = {sigma}", {"sigma": sigma}) for sigma in (0.0, 0.01, 0.1)},
-    **{f"conditioning/{way}": Point(name, {"conditioning": way}) for way, name in WAYS.items()},
-    "training/longer": Point("40 epochs", max_epochs=40),
-    **{
-        f"training/{way}": Point(f"40 epochs, {name}", {"conditioning": way}, max_epochs=40)
-        for way, name in WAYS.items()
-    },
-    **{f"steps/{n}": Point(f"{n} steps", steps=n) for n in (2, 4, 8, 16, 100)},
-}
+HERE = Path(__file__)
+POINTS = rows_of(Point, HERE.with_name("points.yaml"))
+REFERENCE = POINTS["reference"]
+AXES = yaml.safe_load(HERE.with_name("axes.yaml").read_text(encoding="utf-8"))
 
 
 def points_with(variants: Mapping[str, Mapping] | None = None) -> dict[str, Point]:

@@ -6,10 +6,9 @@ from scipy import ndimage
 from galcfm.posterior import galaxy_seeds
 from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE
-from studies.what_matters.axes import CHANNELS, PICTURES
 
-__all__ = ["altered", "fewer"]
-
+CHANNELS = {"only i": 0, "only r": 1, "only g": 2}
+PICTURES = ("as they are", "grey", *CHANNELS, "blurred", "another galaxy's")
 BLUR = 2.0  # arcsec, standard deviation: wider than any bar, ring or arm of most galaxies
 
 

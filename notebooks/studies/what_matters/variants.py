@@ -16,8 +16,6 @@ from studies.methods import labelled
 from studies.what_matters.axes import REFERENCE, Point, points_with
 from studies.what_matters.pictures import altered, fewer
 
-__all__ = ["Variants"]
-
 
 class Variants:
     """The points of the study, trained on one survey and kept in one place.
