@@ -40,7 +40,7 @@ DOIT_CONFIG = {"default_tasks": ["book"], "dep_file": str(ROOT / ".doit.db")}
 
 
 try:
-    PARAMETERS = runs.profile_parameters(PROFILE)
+    PARAMETERS = build.profile_parameters(PROFILE)
 except runs.RunError as error:
     sys.exit(f"galcfm: {error}")
 RUN = paths.run_folder(PROFILE)

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from galcfm.paths import (
     MODEL_FILES,
     SURVEY_FILES,
@@ -22,8 +24,10 @@ from galcfm.runs import (
     OUTPUTS,
     PAPER,
     RunError,
+    check_parameters,
     lock_run,
     outputs,
+    parameter_defaults,
     record,
     record_path,
     script_of,
@@ -47,6 +51,26 @@ ASIDE_FILES = (
     *(f"survey/{name}" for name in SURVEY_FILES),
     *RUN_FILES,
 )
+
+
+def profile_parameters(profile: str) -> dict[str, dict]:
+    """Parameters of each notebook in a profile.
+
+    They are the notebook's own, but for `profile` and `survey`, which are called as the profile
+    is, and for those that `notebooks/parameters/PROFILE/NOTEBOOK.yaml` names.
+
+    Raises:
+        RunError: the profile is unknown, or a file names a parameter that its notebook lacks.
+    """
+    found = {}
+    for notebook in NOTEBOOKS:
+        path = repository_root() / "notebooks" / "parameters" / profile / f"{notebook}.yaml"
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        check_parameters(notebook, profile, given)
+        own = parameter_defaults(notebook)
+        named = {name: profile for name in ("profile", "survey") if name in own}
+        found[notebook] = own | named | given
+    return found
 
 
 def output_files(notebook: str, parameters: Mapping) -> list[Path]:

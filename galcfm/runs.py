@@ -11,8 +11,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from galcfm.paths import (
     disk_errors_in_a_sentence,
     hold,
@@ -33,7 +31,6 @@ __all__ = [
     "open_run",
     "outputs",
     "parameter_defaults",
-    "profile_parameters",
     "profiles",
     "record",
     "record_path",
@@ -149,26 +146,6 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     lock_run(folder, notebook)
     write_json(path, noting)
     return folder
-
-
-def profile_parameters(profile: str) -> dict[str, dict]:
-    """Parameters of each notebook in a profile.
-
-    They are the notebook's own, but for `profile` and `survey`, which are called as the profile
-    is, and for those that `notebooks/parameters/PROFILE/NOTEBOOK.yaml` names.
-
-    Raises:
-        RunError: the profile is unknown, or a file names a parameter that its notebook lacks.
-    """
-    found = {}
-    for notebook in NOTEBOOKS:
-        path = repository_root() / "notebooks" / "parameters" / profile / f"{notebook}.yaml"
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-        check_parameters(notebook, profile, given)
-        own = parameter_defaults(notebook)
-        named = {name: profile for name in ("profile", "survey") if name in own}
-        found[notebook] = own | named | given
-    return found
 
 
 def script_of(notebook: str) -> Path:

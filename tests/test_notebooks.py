@@ -11,6 +11,7 @@ import papermill
 import pytest
 import yaml
 
+from book import build
 from galcfm import runs
 from galcfm.training import RECIPES, Recipe
 from studies.frame import BOOK_SURVEY
@@ -131,7 +132,7 @@ def test_parameter_files_hold_what_differs_and_nothing_else(path):
 def test_profiles_are_called_as_their_surveys():
     assert runs.profiles() == ["paper", "quick", "sdss", "smoke"]
     for profile in runs.profiles():
-        for parameters in runs.profile_parameters(profile).values():
+        for parameters in build.profile_parameters(profile).values():
             assert parameters["profile"] == profile
             assert parameters.get("survey", profile) == profile
 
@@ -141,7 +142,7 @@ def test_profiles_are_called_as_their_surveys():
     [("quick", "quick"), ("paper", "paper"), ("sdss", "paper"), ("smoke", "smoke")],
 )
 def test_profiles_train_by_a_recipe_of_which_the_notebook_shows_each_parameter(profile, name):
-    parameters = runs.profile_parameters(profile)["02_training"]
+    parameters = build.profile_parameters(profile)["02_training"]
     assert Recipe.of(parameters) == RECIPES[name]
     assert Recipe.of(parameters | {"max_epochs": 50}) == replace(RECIPES[name], max_epochs=50)
     others = {"profile", "run", "survey", "recipe"}
@@ -149,7 +150,7 @@ def test_profiles_train_by_a_recipe_of_which_the_notebook_shows_each_parameter(p
 
 
 def test_the_exact_posterior_is_of_the_books_survey():
-    p = runs.profile_parameters("quick")["01_data_curation"]
+    p = build.profile_parameters("quick")["01_data_curation"]
     found = {
         "n_galaxies": p["n_galaxies"],
         "seed": p["seed"],
@@ -160,7 +161,7 @@ def test_the_exact_posterior_is_of_the_books_survey():
 
 
 def test_the_profile_paper_holds_the_papers_setting():
-    curation, training, sampling, *_ = runs.profile_parameters("paper").values()
+    curation, training, sampling, *_ = build.profile_parameters("paper").values()
     values = curation | asdict(Recipe.of(training)) | sampling
     expected = {
         "n_galaxies": 106800,
@@ -188,7 +189,7 @@ def test_the_profile_paper_holds_the_papers_setting():
 
 
 def test_the_profile_sdss_is_the_papers_with_other_galaxies():
-    paper, sdss = (runs.profile_parameters(profile) for profile in ("paper", "sdss"))
+    paper, sdss = (build.profile_parameters(profile) for profile in ("paper", "sdss"))
     changes = {"profile": "sdss", "survey": "sdss", "source": "sdss", "n_galaxies": 0}
     for name in NAMES[:5]:
         assert sdss[name] == paper[name] | {k: v for k, v in changes.items() if k in paper[name]}

@@ -314,7 +314,7 @@ def test_what_is_set_aside_is_ours(data):
 
 
 def test_wiping_deletes_nothing_of_a_stranger(data):
-    parameters = runs.profile_parameters("quick")
+    parameters = build.profile_parameters("quick")
     run, survey = opened("02_training"), paths.survey_folder("quick")
     paths.write_json(run / "variants" / "image-1" / "model.json", {})
     paths.write_json(run / "outdated" / "02_training" / "prior" / "model.json", {})

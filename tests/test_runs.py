@@ -113,7 +113,9 @@ def test_a_study_opens_a_run_with_other_parameters_and_needs_none_before(data, m
     other = runs.open_run("13_what_matters", names | {"results": "made", "n_galaxies": 50})
     assert first == other == data / "runs" / "quick"
     names["survey"] = "quick"
-    with pytest.raises(RunError, match=r"there is no survey .*quick: run `papermill notebooks/01_d"):
+    with pytest.raises(
+        RunError, match=r"there is no survey .*quick: run `papermill notebooks/01_d"
+    ):
         runs.open_run("06_calibration", names)
 
 
