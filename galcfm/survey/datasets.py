@@ -1,10 +1,8 @@
 """Surveys in the layout of the Multimodal Universe, which the Hugging Face Hub and its tools read.
 
-The Multimodal Universe (2024, arXiv 2412.02527) has two forms of a data set, and both are written
-here. On the Hub: Parquet files with one row per galaxy, with `object_id`, `ra`, `dec`, `healpix`
-and pictures as `rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them. On
-disk, for cross-matches: one HDF5 file for each pixel of a HEALPix map (16 pixels along a side,
-nested) that has galaxies, for which `galcfm.survey.multimodal` has the builder.
+As data sets of the Multimodal Universe (2024, arXiv 2412.02527) on the Hub: Parquet files with one
+row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested) and pictures as
+`rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them.
 """
 
 import io
@@ -29,20 +27,14 @@ __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]
 NSIDE = 16
 # A file of about half a gigabyte.
 ROWS_PER_FILE = 16_384
-OWN_FILES = (
-    "README.md",
-    "dataset.json",
-    "data/*-?????-of-?????.parquet",
-    "healpix=*/001-of-001.hdf5",
-    ".cache/*",
-)
+OWN_FILES = ("README.md", "dataset.json", "data/*-?????-of-?????.parquet")
 NUMBERS = ("redshift", *MAGNITUDES, *PROPERTY_NAMES)
 ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 # What the layout adds to the columns of a survey.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
 
 
-def to_datasets(survey, folder: Path | str, *, layout: str = "parquet") -> None:
+def to_datasets(survey, folder: Path | str) -> None:
     """Write the survey in the layout of the Multimodal Universe, with a card as README.md.
 
     `datasets.load_dataset(folder)` reads it, and `hf upload owner/name folder --repo-type dataset`
@@ -50,18 +42,12 @@ def to_datasets(survey, folder: Path | str, *, layout: str = "parquet") -> None:
 
     Arguments:
         folder: Where it goes; a data set that is there is replaced.
-        layout: `"parquet"`, as on the Hub: some files per split; or `"healpix"`, for cross-matches:
-            one HDF5 file for each of 3,072 pixels of the sky.
 
     Raises:
-        SurveyError: The folder holds anything else, the layout is unknown, or a galaxy has no
-            position.
+        SurveyError: The folder holds anything else, or a galaxy has no position.
         OSError: It cannot be written.
     """
     folder = Path(os.path.realpath(folder))
-    writers = {"parquet": _write_parquet, "healpix": _write_healpix}
-    if layout not in writers:
-        raise SurveyError(f"no layout called {layout!r}: choose from {', '.join(writers)}")
     require_own_files(folder, OWN_FILES, "a data set", SurveyError)
     catalogue = _with_pixels(survey.catalogue)
     partial, replaced = (folder.with_name(f".{folder.name}.{w}") for w in ("partial", "replaced"))
@@ -71,12 +57,10 @@ def to_datasets(survey, folder: Path | str, *, layout: str = "parquet") -> None:
             replaced.rename(folder)
         for left in (partial, replaced):
             remove_own(left, OWN_FILES, "an unfinished data set", SurveyError)
-        writers[layout](catalogue, survey.images, partial)
-        write_json(
-            partial / "dataset.json",
-            {"parameters": survey.parameters, "provenance": provenance(), "layout": layout},
-        )
-        text = data_card(survey, folder.name, layout)
+        _write(catalogue, survey.images, partial)
+        known = {"parameters": survey.parameters, "provenance": provenance()}
+        write_json(partial / "dataset.json", known)
+        text = data_card(survey, folder.name)
         (partial / "README.md").write_text(text, encoding="utf-8")
         if folder.exists():
             folder.rename(replaced)
@@ -87,7 +71,7 @@ def to_datasets(survey, folder: Path | str, *, layout: str = "parquet") -> None:
 def from_datasets(cls, source, **options):
     """Read a survey that `to_datasets` wrote, or a data set with the same columns.
 
-    Galaxies come split by split, or pixel by pixel, as they lie there.
+    Galaxies come split by split, as they lie there.
 
     Arguments:
         source: Folder, `"owner/name"` on the Hugging Face Hub, or a `datasets.Dataset` or
@@ -105,8 +89,7 @@ def from_datasets(cls, source, **options):
         parts = list(_parts(folder))
         if not parts:
             raise SurveyError(
-                f"{name} has neither data/*.parquet nor healpix=*/*.hdf5: it is no survey as "
-                "to_datasets writes it"
+                f"{name} has no data/*.parquet: it is no survey as to_datasets writes it"
             )
         if (folder / "dataset.json").exists():
             text = (folder / "dataset.json").read_text(encoding="utf-8")
@@ -118,9 +101,6 @@ def from_datasets(cls, source, **options):
             if split is not None and "split" not in part:
                 part["split"] = str(split)
     catalogue = pd.concat(parts, ignore_index=True)
-    for column, first in catalogue.iloc[:1].items():
-        if isinstance(first.iloc[0], bytes):  # of HDF5
-            catalogue[column] = catalogue[column].str.decode("utf-8")
     images = None
     if "rgb_image" in catalogue:
         pictures = [_pixels(picture) for picture in catalogue["rgb_image"]]
@@ -159,9 +139,6 @@ def _parts(folder: Path) -> Iterator[pd.DataFrame]:
                 "the data set again"
             )
         yield pd.read_parquet(path)
-    for path in sorted(folder.glob("healpix=*/*.hdf5")):
-        with library("h5py", SurveyError).File(path) as data:
-            yield pd.DataFrame({name: list(values[:]) for name, values in data.items()})
 
 
 def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +163,7 @@ def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _write_parquet(catalogue: pd.DataFrame, images, folder: Path) -> None:
+def _write(catalogue: pd.DataFrame, images, folder: Path) -> None:
     datasets = library("datasets", SurveyError)
     (folder / "data").mkdir(parents=True)
     for split, rows in catalogue.groupby("split").indices.items():
@@ -202,24 +179,6 @@ def _write_parquet(catalogue: pd.DataFrame, images, folder: Path) -> None:
             content.to_parquet(folder / "data" / name, batch_size=256)
 
 
-def _write_healpix(catalogue: pd.DataFrame, images, folder: Path) -> None:
-    h5py = library("h5py", SurveyError)
-    for pixel, rows in catalogue.groupby("healpix").indices.items():
-        place = folder / f"healpix={pixel}"
-        place.mkdir(parents=True)
-        with h5py.File(place / "001-of-001.hdf5", "w") as file:
-            for name, column in catalogue.iloc[rows].items():
-                values = column.to_numpy()
-                if values.dtype == object:
-                    # Of a fixed length, as the builders of the Multimodal Universe expect.
-                    values = np.array([str(value).encode() for value in values])
-                file.create_dataset(name, data=values)
-            if images is not None:
-                options = {"chunks": (1, *IMAGE_SHAPE), "compression": "gzip"}
-                file.create_dataset("rgb_image", data=images[rows], **options)
-                file["rgb_pixel_scale"] = np.full(len(rows), PIXEL_SCALE, np.float32)
-
-
 def _png(image: np.ndarray) -> bytes:
     """Return the PNG of a picture, which keeps each pixel."""
     from PIL import Image
@@ -230,11 +189,9 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _pixels(picture) -> np.ndarray:
-    """Return the pixels of a picture, as Parquet or HDF5 has it."""
+    """Return the pixels of a picture, as Parquet has it."""
     from PIL import Image
 
-    if not isinstance(picture, dict):
-        return np.asarray(picture, np.uint8)
     data = picture["bytes"]
     with Image.open(picture["path"] if data is None else io.BytesIO(data)) as image:
         return np.array(image.convert("RGB"))
@@ -253,13 +210,12 @@ OTHER = ("other", "That of the table and pictures that it was made from: name it
 SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", np.inf: "1M<n<10M"}
 
 
-def data_card(survey, name: str, layout: str = "parquet") -> str:
+def data_card(survey, name: str) -> str:
     """Return the card of a survey in the Hub's format: intended use, population, labels, limits.
 
     Arguments:
         survey: The survey.
         name: Name of the data set.
-        layout: As `Survey.to_datasets` takes it.
 
     Returns:
         Markdown with a head of YAML.
@@ -269,9 +225,7 @@ def data_card(survey, name: str, layout: str = "parquet") -> str:
     licence, rights = LICENCES.get(kind, OTHER)
     counts = catalogue["split"].value_counts()
     counts = [(split, counts[split]) for split in SPLITS if split in counts]
-    files = [{"split": "train", "path": "healpix=*/*.hdf5"}]
-    if layout == "parquet":
-        files = [{"split": split, "path": f"data/{split}-*"} for split, _ in counts]
+    files = [{"split": split, "path": f"data/{split}-*"} for split, _ in counts]
     facts = hub.DatasetCardData(
         pretty_name=name,
         license=licence,

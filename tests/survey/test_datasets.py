@@ -5,12 +5,10 @@ import re
 from pathlib import Path
 
 import datasets
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from astropy.table import Table, vstack
 from conftest import toy_survey
 from hub_server import TOKEN, Hub
 from huggingface_hub import HfApi
@@ -20,10 +18,7 @@ from galcfm.paths import published_folder
 from galcfm.survey import SurveyError
 from galcfm.survey import datasets as writing
 from galcfm.survey.datasets import data_card
-from galcfm.survey.multimodal import builder as multimodal_builder
 from studies.frame import BOOK_SURVEY
-
-LAYOUTS = ("parquet", "healpix")
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +51,8 @@ def same(a: Survey, b: Survey) -> bool:
     return bool((images_a == images_b).all())
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_survey_comes_back_as_it_went(survey, tmp_path, layout):
-    survey.to_datasets(tmp_path / "toys", layout=layout)
+def test_a_survey_comes_back_as_it_went(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys")
     found = Survey.from_datasets(tmp_path / "toys")
     assert same(found, survey)
     assert found.parameters == survey.parameters
@@ -111,89 +105,19 @@ def test_what_that_loader_gives_is_a_survey_again(survey, tmp_path, part):
     assert same(Survey.from_datasets(found if part == "dict" else found["test"]), wanted)
 
 
-def test_that_loader_reads_the_files_by_pixels_too(survey, tmp_path):
-    survey.to_datasets(tmp_path / "toys", layout="healpix")
-    rows = datasets.load_dataset(str(tmp_path / "toys"), split="train")
-    assert len(rows) == len(survey)
-    assert rows.features["rgb_image"].shape == (128, 128, 3)
-    assert same(Survey.from_datasets(rows), survey)
-
-
 def test_pixels_are_those_of_the_sky(survey, tmp_path):
-    """Each file holds the galaxies of its pixel, nside = 16, nested."""
-    survey.to_datasets(tmp_path / "toys", layout="healpix")
-    seen = 0
-    for path in (tmp_path / "toys").glob("healpix=*/001-of-001.hdf5"):
-        with h5py.File(path) as data:
-            pixel = int(path.parent.name.partition("=")[2])
-            assert set(data["healpix"][:]) == {pixel}
-            seen += len(data["ra"])
-            # The twelve base pixels of HEALPix: the equatorial ones, 4 to 7, are centred at
-            # ra = 0, 90, 180, 270 deg and are diamonds 90 deg wide.
-            base = pixel // 16**2
-            ra, dec = data["ra"][:], data["dec"][:]
-            if base in (4, 5, 6, 7):
-                distance = np.abs((ra - 90 * (base - 4) + 180) % 360 - 180)
-                assert (distance <= 45).all()
-                assert (np.abs(np.sin(np.radians(dec))) <= 2 / 3).all()
-            else:
-                assert ((dec > 0) if base < 4 else (dec < 0)).all()
-    assert seen == len(survey)
-
-
-# What the Multimodal Universe does with a builder, in its own order: catalogues by the keys of its
-# files, pairs within a radius in the same pixel, then the examples of each pixel by identifier.
-
-
-def their_catalogue(builder) -> Table:
-    keys = ("object_id", "ra", "dec", "healpix")
-    tables = []
-    for name in builder.config.data_files["train"]:
-        with h5py.File(name, "r") as data:
-            tables.append(Table({key: data[key] for key in keys}))
-    return vstack(tables)
-
-
-def their_examples(builder, groups: dict) -> dict:
-    files = builder.config.data_files["train"]
-    found = {}
-    for pixel, names in groups.items():
-        (path,) = (f for f in files if f"healpix={pixel}/" in f)
-        found |= dict(builder._generate_examples(files=[path], object_ids=[names]))
-    return found
-
-
-def test_their_cross_match_takes_our_builder(survey, tmp_path):
-    survey.to_datasets(tmp_path / "toys", layout="healpix")
-    builder = multimodal_builder(tmp_path / "toys")
-    catalogue = their_catalogue(builder)
-    assert len(catalogue) == len(survey)
-    chosen = catalogue[np.random.default_rng(0).permutation(len(catalogue))[:20]]
-    groups = {}
-    for row in chosen:
-        groups.setdefault(row["healpix"], []).append(row["object_id"])
-    found = their_examples(builder, groups)
-    for row in chosen:
-        # They ask that the identifier be in the key: there it stands as bytes.
-        (example,) = (e for key, e in found.items() if f"'{row['object_id']}'" in key)
-        k = int(np.flatnonzero(survey.object_id == row["object_id"])[0])
-        assert example["object_id"] == survey.object_id[k]
-        assert example["mag_z"] == survey.magnitudes[k, 4]
-        assert example["sequence"] == survey.catalogue["sequence"][k]
-        assert (example["rgb_image"] == survey.images[k]).all()
-
-
-def test_our_builder_makes_a_data_set(survey, tmp_path):
-    survey.to_datasets(tmp_path / "toys", layout="healpix")
-    builder = multimodal_builder(tmp_path / "toys")
-    builder.download_and_prepare()
-    rows = builder.as_dataset(split="train")
-    assert len(rows) == len(survey)
-    assert rows.features["rgb_image"].shape == (128, 128, 3)
-    assert same(Survey.from_datasets(rows), survey)
-    # Its cache lies in the folder and is no stranger's: writing again replaces all.
-    survey.to_datasets(tmp_path / "toys", layout="healpix")
-    assert not (tmp_path / "toys" / ".cache").exists()
+    """The twelve base pixels of HEALPix, of the column `healpix`: nside = 16, nested."""
+    survey.to_datasets(tmp_path / "toys")
+    paths = (tmp_path / "toys" / "data").iterdir()
+    columns = ["ra", "dec", "healpix"]
+    for ra, dec, pixel in pd.concat(pd.read_parquet(p, columns=columns) for p in paths).to_numpy():
+        base = pixel // 16**2
+        # The equatorial ones, 4 to 7, are diamonds 90 deg wide, centred at ra = 0, 90, 180, 270.
+        if base in (4, 5, 6, 7):
+            assert abs((ra - 90 * (base - 4) + 180) % 360 - 180) <= 45
+            assert abs(np.sin(np.radians(dec))) <= 2 / 3
+        else:
+            assert (dec > 0) == (base < 4)
 
 
 def test_a_survey_goes_through_the_hub(survey, tmp_path, monkeypatch):
@@ -224,12 +148,10 @@ def test_nothing_of_others_is_replaced(survey, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_data_set_is_replaced_whole(survey, tmp_path, layout):
-    for before in LAYOUTS:
-        survey.to_datasets(tmp_path / "toys", layout=before)
+def test_a_data_set_is_replaced_whole(survey, tmp_path):
+    survey.to_datasets(tmp_path / "toys")
     fewer = survey.select(np.arange(12))
-    fewer.to_datasets(tmp_path / "toys", layout=layout)
+    fewer.to_datasets(tmp_path / "toys")
     assert same(Survey.from_datasets(tmp_path / "toys"), fewer)
 
 
@@ -237,14 +159,14 @@ def test_a_replacement_that_is_interrupted_is_done_again(survey, tmp_path, monke
     folder = tmp_path / "toys"
     survey.to_datasets(folder)
     fewer = survey.select(np.arange(12))
-    written = writing._write_parquet
+    written = writing._write
 
     def killed(*arguments):
         written(*arguments)
         raise KeyboardInterrupt
 
     # While it is written, what was there stays.
-    monkeypatch.setattr(writing, "_write_parquet", killed)
+    monkeypatch.setattr(writing, "_write", killed)
     with pytest.raises(KeyboardInterrupt):
         fewer.to_datasets(folder)
     assert same(Survey.from_datasets(folder), survey)
@@ -287,9 +209,7 @@ def test_a_galaxy_without_a_place_is_named(survey, tmp_path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda s, p: s.to_datasets(p / "toys", layout="csv"), "no layout called 'csv'"),
-        (lambda s, p: Survey.from_datasets(p), r"neither data/\*\.parquet nor healpix"),
-        (lambda s, p: multimodal_builder(p), "layout='healpix'"),
+        (lambda s, p: Survey.from_datasets(p), r"has no data/\*\.parquet"),
         (
             lambda s, p: Survey.from_datasets(datasets.Dataset.from_dict({"object_id": ["a"]})),
             "lacks the columns ra, dec",
