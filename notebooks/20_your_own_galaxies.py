@@ -79,7 +79,7 @@ from galcfm.properties import (
     MAGNITUDES,
     PROPERTY_NAMES,
 )
-from galcfm.survey import propose_columns
+from galcfm.survey.conventions import LEGACY, NSA
 from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.images import encode_jpeg
 from galcfm.survey.photometry import VEGA_OFFSET
@@ -167,22 +167,24 @@ tables.trials(
 # %% [markdown]
 # ## As surveys publish them
 #
-# `propose_columns` knows the names that SDSS, the NASA-Sloan Atlas and the
-# Legacy Surveys use. It proposes and takes nothing: read it,
-# and confirm it by handing it on, or correct it first.
+# `galcfm.survey.conventions` has the names that SDSS, the NASA-Sloan Atlas and
+# the Legacy Surveys use, as arguments of `Survey.from_table`: read them, and
+# hand them on, or correct them first.
 
 # %%
 nanomaggies = 10 ** (0.4 * (22.5 - galaxies.magnitudes))
+# FUV and NUV stand before ugriz.
+flux = np.pad(nanomaggies, ((0, 0), (2, 0)))
 atlas = {
     "NSAID": np.arange(n_shown),
+    "RA": galaxies.catalogue["ra"],
+    "DEC": galaxies.catalogue["dec"],
     "Z": galaxies.redshift,
-    # FUV and NUV stand before ugriz.
-    "ELPETRO_NMGY": np.pad(nanomaggies, ((0, 0), (2, 0))),
-    "PETROFLUX": np.pad(nanomaggies, ((0, 0), (2, 0))),
+    "ELPETRO_NMGY": flux,
+    "ELPETRO_NMGY_IVAR": np.full(flux.shape, 1.0),
 }
-proposal = propose_columns(atlas)
-print(proposal)
-Survey.from_table(atlas, **proposal).magnitudes[0]
+print(NSA)
+Survey.from_table(atlas, **NSA).magnitudes[0]
 
 # %% [markdown]
 # Magnitudes may be asinh ones, by default with SDSS's softening, or on the
@@ -488,7 +490,7 @@ pd.DataFrame(known_by).T.round(3)
 #
 # | | today | to be made |
 # |---|---|---|
-# | fluxes | `propose_columns` knows their names; `any_bands` takes them without $u$ and $i$, with errors as those of SDSS | their filters are not SDSS's: colours differ by some hundredths of a magnitude. A survey through the curves of DECam, BASS and MzLS (speclite has them), and `any_bands` trained on it |
+# | fluxes | `LEGACY` has their names; `any_bands` takes them without $u$ and $i$, with errors as those of SDSS | their filters are not SDSS's: colours differ by some hundredths of a magnitude. A survey through the curves of DECam, BASS and MzLS (speclite has them), and `any_bands` trained on it |
 # | cutouts | read at their scale, $g$, $r$ and $z$ refused by models of $g$, $r$ and $i$ | pictures in $g$, $r$, $z$ with their seeing, sky and noise in place of SDSS's frames, shown by the chapter {doc}`09_is_the_survey_real`'s own tests to pass; both models trained anew |
 # | depth | galaxies fainter than $r = 17.77$ are flagged as out of range | models of the simulator's `instrument="Legacy"`: 19.5, the limit of DESI's Bright Galaxy Survey, and redshifts to 0.6, but through SDSS's filters |
 # | labels | those of SDSS, where both have looked | spectra of DESI: `Survey.from_table` takes any table of the five properties |
@@ -507,6 +509,8 @@ flux_errors = (
 )
 sweep = {
     "TARGETID": 39627 * 10**9 + np.arange(n_shown),
+    "RA": galaxies.catalogue["ra"],
+    "DEC": galaxies.catalogue["dec"],
     "EBV": np.full(n_shown, 0.03),
     **{f"FLUX_{b.upper()}": nanomaggies[:, BANDS.index(b)] for b in "grz"},
 }
@@ -515,9 +519,7 @@ for name, share in (("SDSS's errors", 1.0), ("a tenth of them", 0.1)):
     for b in "grz":
         error = share * flux_errors[:, BANDS.index(b)]
         sweep[f"FLUX_IVAR_{b.upper()}"] = error**-2
-    proposal = propose_columns(sweep)
-    proposal["columns"] |= {"mag_u": None, "mag_i": None}
-    legacy = Survey.from_table(sweep, missing_bands=True, **proposal)
+    legacy = Survey.from_table(sweep, missing_bands=True, **LEGACY)
     of_each = any_bands.infer(legacy, steps=12, progress=False)
     medians[name] = pd.DataFrame(
         {
@@ -528,7 +530,7 @@ for name, share in (("SDSS's errors", 1.0), ("a tenth of them", 0.1)):
             "flagged": of_each["photometry_outside"].to_series(),
         }
     )
-print(proposal)
+print(LEGACY)
 pd.concat(medians, axis=1)
 
 # %% [markdown]

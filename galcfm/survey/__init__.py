@@ -1,6 +1,5 @@
 """Surveys: galaxies with photometry, images and properties, on disk and from anyone's tables."""
 
-from galcfm.survey.conventions import propose_columns
 from galcfm.survey.disk import SCHEMA_VERSION, SurveyWriter, read_description
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.survey import Survey
@@ -12,7 +11,6 @@ __all__ = [
     "SurveyError",
     "SurveyWriter",
     "assign_split",
-    "propose_columns",
     "read_description",
     "require_booleans",
 ]

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
-from galcfm.survey.conventions import propose_columns
 from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
 from galcfm.survey.photometry import (
     FLUXES,
@@ -91,8 +90,8 @@ def survey_of_table(
             are needed. Optional are `ra`, `dec` [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z`
             (in the unit of the fluxes) or in their place `ivar_u` … `ivar_z` (inverse variances of
             fluxes), the five properties, their `<property>_err`, `a_v_balmer` and `split`, which is
-            assigned if it is missing. `galcfm.survey.propose_columns` proposes a mapping for tables
-            of SDSS, the NASA-Sloan Atlas and the Legacy Surveys.
+            assigned if it is missing. `galcfm.survey.conventions` has
+            the columns of SDSS, the NASA-Sloan Atlas and the Legacy Surveys.
         unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
             (the zero points of SDSS differ by -0.04 mag in u and 0.02 mag in z); `"asinh"`, AB as
             well, with the softening of SDSS; or `"Vega"`, with the m_AB - m_Vega of Blanton &
@@ -239,13 +238,10 @@ def choose_columns(
     }
     missing = [name for name in NEEDED if name not in (*chosen, *left_out, *other)]
     if missing:
-        hint = "; print(galcfm.survey.propose_columns(table)) knows these names"
         raise SurveyError(
             f"{source.name} has no {', '.join(missing)}: map columns of yours, or a named index, "
             f"to them, e.g. columns={{{missing[0]!r}: 'its name in the table'}}; it has "
             f"{', '.join(map(str, source.names[:20]))}{' …' * (len(source.names) > 20)}"
-            + hint
-            * bool(propose_columns(source))
         )
     if other:
         raise SurveyError(

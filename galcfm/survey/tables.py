@@ -293,14 +293,6 @@ class SourceTable:
             )
         return np.ma.MaskedArray(data, np.ma.nomask if mask is None else mask), unit
 
-    def length(self, column: str) -> int | None:
-        """Return the number of elements of a column of vectors; `None` for single values."""
-        if self.names.count(column) > 1 or not len(self):
-            return None
-        data = self.table[column]
-        first = data.iloc[0] if isinstance(data, pd.Series) else data[0]
-        return len(first) if np.ndim(first) == 1 else None
-
     def numbers(self, name: str, column: str, flux_unit: str) -> tuple[np.ndarray, dict[int, str]]:
         """Return the values of a column as numbers in the unit of a survey.
 

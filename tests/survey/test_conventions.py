@@ -9,7 +9,8 @@ from astropy.table import MaskedColumn, Table
 from astropy.wcs import WCS
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
-from galcfm.survey import Survey, SurveyError, propose_columns
+from galcfm.survey import Survey, SurveyError
+from galcfm.survey.conventions import CASJOBS, LEGACY, NSA, PHOTOOBJ
 from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.images import encode_jpeg, lupton_rgb
 from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
@@ -201,72 +202,26 @@ def test_inverse_variances_become_errors(frame):
 # Names
 
 
-def of(names, frame, *, vectors=()):
-    """Table with these columns: numbers that no one looks at."""
-    return {name: np.ones((8, 7)) if name in vectors else frame["ra"].to_numpy() for name in names}
-
-
-def test_what_is_proposed_is_a_survey_once_confirmed(frame):
+@pytest.mark.parametrize("told", [NSA, PHOTOOBJ, CASJOBS, LEGACY])
+def test_tables_as_surveys_publish_them(frame, told):
+    columns = told["columns"]
     flux = 10 ** (0.4 * (22.5 - frame[list(MAGNITUDES)].to_numpy()))
-    seven = np.concatenate([flux[:, :2], flux], 1)
-    nsa = {
-        "NSAID": np.arange(8),
-        "RA": frame["ra"].to_numpy(),
-        "DEC": frame["dec"].to_numpy(),
-        "Z": frame["redshift"].to_numpy(),
-        "ELPETRO_NMGY": seven,
-        "ELPETRO_NMGY_IVAR": (0.02 * seven) ** -2,
-        "PETROFLUX": 2 * seven,
-    }
-    with pytest.raises(SurveyError, match=r"propose_columns\(table\)\) knows these names"):
-        Survey.from_table(nsa, **NANOMAGGIES)
-    proposal = propose_columns(nsa)
-    assert proposal["columns"]["mag_u"] == "ELPETRO_NMGY[2]"
-    assert proposal["dereddened"] is True
-    survey = Survey.from_table(nsa, **proposal)
-    np.testing.assert_allclose(survey.magnitudes, frame[list(MAGNITUDES)], atol=1e-9)
-    np.testing.assert_allclose(survey.catalogue["magerr_u"], 0.0217, atol=1e-4)
-
-
-CASJOBS = ["objID", "ra", "dec", *BANDS, *(f"err_{b}" for b in BANDS), "psfMag_r", "extinction_r"]
-TRACTOR = ["release", "brickid", "objid", "ra", "dec", "ebv", "type", "fiberflux_r"]
-TRACTOR += [f"{kind}_{b}" for kind in ("flux", "flux_ivar") for b in "grz"]
-
-
-def test_sdss_names_are_known(frame):
-    found = propose_columns(of(CASJOBS, frame))
-    columns = found.pop("columns")
-    assert (columns["mag_z"], columns["magerr_z"]) == ("z", "err_z")
-    assert "redshift" not in columns
-    assert found == {"unit": "asinh", "total": True, "dereddened": False}
-    vectors = {"OBJID": np.arange(8), "MODELFLUX": np.ones((8, 5)), "PETROFLUX": np.ones((8, 5))}
-    vectors["MODELFLUX_IVAR"] = np.ones((8, 5))
-    columns = propose_columns(vectors)["columns"]
-    assert (columns["mag_u"], columns["ivar_z"]) == ("MODELFLUX[0]", "MODELFLUX_IVAR[4]")
-    dered = ["objid", "z", *(f"{k}_{b}" for k in ("dered", "modelMagErr") for b in BANDS)]
-    found = propose_columns(of(dered, frame))
-    assert found["columns"]["redshift"] == "z"
-    assert found["columns"]["magerr_u"] == "modelMagErr_u"
-    assert found["dereddened"] is True
-
-
-def test_legacy_surveys_lack_bands(frame):
-    table = of(TRACTOR, frame)
-    columns = propose_columns(table)["columns"]
-    assert "mag_u" not in columns
-    assert "mag_i" not in columns
-    assert columns["ivar_z"] == "flux_ivar_z"
-    # objid is unique within a brick alone.
-    assert "object_id" not in columns
-    with pytest.raises(SurveyError, match=r"has no object_id, mag_u, mag_i.*propose_columns"):
-        Survey.from_table(table, {f"mag_{b}": f"flux_{b}" for b in "grz"}, **NANOMAGGIES)
-
-
-def test_nothing_is_proposed_for_names_of_nobody(frame):
-    # flux_u … with nothing of the Legacy Surveys beside them; GALEX has no bands of ugriz.
-    galex = ["objid", "ra", "dec", "e_bv", "fuv_mag", "nuv_mag"]
-    for names in (["ID", *(f"flux_{b}" for b in BANDS)], galex, list(frame)):
-        assert propose_columns(of(names, frame)) == {}
+    table = {columns[n]: frame[n].to_numpy() for n in ("ra", "dec", "redshift") if n in columns}
+    table |= {"EBV": np.zeros(8), columns["object_id"]: np.arange(8)}
+    seven = np.concatenate([np.full((8, 2), 9.0), flux], 1)
+    for name, values in {"ELPETRO_NMGY": seven, "MODELFLUX": flux}.items():
+        table |= {name: values, f"{name}_IVAR": (0.02 * values) ** -2}
+    for k, band in enumerate(BANDS):
+        f = flux[:, k]
+        table |= {f"FLUX_{band.upper()}": f, f"FLUX_IVAR_{band.upper()}": (0.02 * f) ** -2}
+        asinh, error = luptitudes(1e-9 * f, 0.02e-9 * f, SOFTENING[band])
+        table |= {f"modelMag_{band}": asinh, f"modelMagErr_{band}": error}
+    told = told | {"columns": {"ebv": "EBV"} | columns}
+    survey = Survey.from_table(table, missing_bands=told["columns"]["mag_u"] is None, **told)
+    for band in BANDS if columns["mag_u"] else "grz":
+        found = survey.catalogue[f"mag_{band}"]
+        np.testing.assert_allclose(found, frame[f"mag_{band}"], atol=1e-6)
+        np.testing.assert_allclose(survey.catalogue[f"magerr_{band}"], 0.0217, atol=1e-4)
 
 
 # Cutouts in bands
