@@ -48,6 +48,8 @@ NOTEBOOKS = tuple(sorted(path.stem for path in (repository_root() / "notebooks")
 # The notebooks of the paper, each of which reads what those before it leave; the others read these
 # alone, and in any order.
 PAPER = NOTEBOOKS[:5]
+# Those that read the survey of the profile, but no models of a run: theirs are the published ones.
+SURVEY_ALONE = ("15_surveys_past_one_machine", "20_your_own_galaxies")
 # Notebooks import `studies`, which the installed package leaves out, from whatever folder they are
 # opened in.
 sys.path.append(str(repository_root() / "notebooks"))
@@ -253,9 +255,8 @@ def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:
             f"there is no survey {survey_folder(survey)}: run "
             f"`{command.format(NOTEBOOKS[0])}{arguments}` first"
         )
-    for earlier in OUTPUTS:
-        if earlier >= notebook:
-            break
+    needed = () if notebook in SURVEY_ALONE else [name for name in OUTPUTS if name < notebook]
+    for earlier in needed:
         if not all((folder / name).exists() for name in OUTPUTS[earlier]):
             arguments = "".join(f" -p {k} {v}" for k, v in options.items() if v)
             raise RunError(

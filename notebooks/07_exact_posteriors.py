@@ -51,6 +51,7 @@ emulator_steps = 5000  # training steps of the emulator
 n_rows = 220000  # galaxies that the second flow is trained on
 many_epochs = 12  # passes over them
 n_draws = 1000  # draws from each posterior
+# The simulated survey of the galaxies, by default that of the profile quick
 simulated = {"n_galaxies": 12000, "seed": 1, "validation": 0.1, "test": 0.15}
 recipe = {}  # changes to the recipe "quick" of the photometry model
 seed = 7  # seed of everything

@@ -1,6 +1,7 @@
 """Runs: parameters are noted, checked, and never mixed; files are whole or not there."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -117,6 +118,20 @@ def test_a_study_opens_a_run_with_other_parameters_and_needs_none_before(data, m
         RunError, match=r"there is no survey .*quick: run `papermill notebooks/01_d"
     ):
         runs.open_run("06_calibration", names)
+
+
+@pytest.mark.parametrize("notebook", runs.SURVEY_ALONE)
+def test_a_study_of_the_survey_alone_needs_no_models(data, notebook):
+    with pytest.raises(
+        RunError, match=r"there is no survey .*quick: run `papermill notebooks/01_d"
+    ):
+        runs.open_run(notebook, variables(notebook))
+    make_survey()
+    assert runs.open_run(notebook, variables(notebook)) == data / "runs" / "quick"
+    script = runs.script_of(notebook).read_text(encoding="utf-8")
+    assert not re.search(r'(?<!\.)\bfolder / "', script), "it reads what a run holds"
+    with pytest.raises(RunError, match=r"lacks prior, photometry, image: run `papermill"):
+        runs.open_run("06_calibration", variables("06_calibration"))
 
 
 def test_studies_are_found_from_any_folder(tmp_path):
