@@ -96,9 +96,7 @@ PAPER = 2.17 - 1.26
 # magnitudes as photometry.
 
 # %% mystnb={"figure": {"caption": "What the picture adds to photometry in the simulated survey, exact, in steps that each keep those before. Bars are two standard errors. The last two rows are the paper's number, by kernel densities on real galaxies, and what is left to it.", "name": "fig-picture-worth"}, "image": {"alt": "Horizontal bars that build on each other, from the book's first survey by steps to all ties; a hatched bar for what is not accounted for, and a dark one for the paper's number."}}
-shown.ladder(
-    present(row_of, shown.LADDER).values(), PAPER, source=source
-)
+shown.ladder(present(row_of, shown.LADDER).values(), PAPER, source=source)
 
 # %% [markdown]
 # ## Every row
