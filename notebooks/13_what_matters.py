@@ -87,13 +87,13 @@ of_populations = other_populations.find(
     results_populations,
     folder,
     other_populations.Plan(**populations, processes=processes),
-    seeds=seeds,
+    seeds,
 )
 of_instruments = other_instruments.find(
     results_instruments,
     folder,
     picture_worth.Plan(**instruments, processes=processes),
-    seeds=seeds,
+    seeds,
 )
 for result in (found, of_populations, of_instruments):
     print(result.origin)

@@ -46,15 +46,14 @@ class Plan:
     """The settings of a study; a study's own plan adds its fields, with the published sizes."""
 
     @classmethod
-    def of(cls, parameters: Mapping, **changes):
+    def of(cls, parameters: Mapping):
         """Return the plan that a notebook's parameters give.
 
         Arguments:
             parameters: Values by name, e.g. the notebook's `globals()`; other names are ignored.
-            changes: Values of fields that the notebook has no parameter for.
         """
         named = {field.name for field in fields(cls)}
-        return cls(**{k: v for k, v in parameters.items() if k in named}, **changes)
+        return cls(**{k: v for k, v in parameters.items() if k in named})
 
     @property
     def settings(self) -> dict:
@@ -211,12 +210,14 @@ class Study:
         notebook: Name of the notebook that makes and shows it, without ending.
         version: Raised by hand when the study's code gives other results for the same settings.
         parameter: Parameter of the notebook that says whether the result is read or made.
+        group: Name of the rows in the JSON file, for studies with `Trainings`.
     """
 
     name: str
     notebook: str
     version: int = 1
     parameter: str = "results"
+    group: str = "rows"
 
     def key(self, settings, *read: str) -> str:
         """Return the key of a result.
@@ -275,9 +276,18 @@ class Study:
         Raises:
             FileExistsError: A file is there that is no stored result and would be replaced.
         """
+        result = self.on_disk(folder)
+        return result if result.get("key") == key else None
+
+    def on_disk(self, folder: Path) -> dict:
+        """Return the result in a folder, made under whatever key; empty where there is none.
+
+        Raises:
+            FileExistsError: As by `stored`.
+        """
         path = self.path(folder)
         if not path.exists():
-            return None
+            return {}
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
             result["command"]
@@ -285,7 +295,7 @@ class Study:
             raise FileExistsError(
                 f"{path} is no stored result of galcfm: move it away, {path.name} would replace it"
             ) from error
-        return result if result.get("key") == key else None
+        return result
 
     def store(self, folder: Path, result: dict, key: str) -> dict:
         """Write a result with its key, version, command, date, commit and machine; return it."""
@@ -372,39 +382,23 @@ class Trainings:
             name is not among them, of another version, is left as it is.
         of_row: Function of a row's name and of the table of all trainings that returns numbers of
             the row for the JSON file, e.g. of `paired_gain`.
-        read: Digests of the data and weights that the study reads.
-        group: Name of the rows in the JSON file.
 
     Raises:
         FileExistsError: A file is there that is no stored result.
     """
 
     def __init__(
-        self,
-        study: Study,
-        place: Place,
-        settings: Mapping,
-        rows: Mapping[str, object],
-        of_row: Callable[[str, pd.DataFrame], dict],
-        *,
-        read: Sequence[str] = (),
-        group: str = "rows",
+        self, study: Study, place: Place, settings: Mapping, rows: Mapping, of_row: Callable
     ):
         self.study, self.place, self.settings, self.of_row = study, place, settings, of_row
-        self.key, self.group = study.key(settings, *read), group
+        self.key, self.group = study.key(settings), study.group
         self.row_keys = {name: digest(content) for name, content in rows.items()}
         self.path = study.path(place.folder)
         self.table = self.path.with_suffix(".parquet")
         for folder in (data_folder() / "cache", place.work / "claims"):
             folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(data_folder() / "cache" / f"{study.name}.lock")
-        study.stored(place.folder, self.key)
-        self.replaces = self._key_on_disk()
-
-    def _key_on_disk(self) -> str | None:
-        if not self.path.exists():
-            return None
-        return json.loads(self.path.read_text(encoding="utf-8")).get("key")
+        self.replaces = study.on_disk(place.folder).get("key")
 
     def results(self) -> dict:
         """Return what is stored, without rows that are outdated."""
@@ -417,12 +411,7 @@ class Trainings:
         }
         return found | {self.group: rows}
 
-    def make(
-        self,
-        names: Sequence[str],
-        seeds: Sequence[int],
-        train: Callable[[str, int], tuple[dict, dict, pd.Series]],
-    ) -> dict:
+    def make(self, names: Sequence[str], seeds: Sequence[int], train: Callable) -> dict:
         """Make the trainings that are missing, seed after seed, and return what is stored.
 
         Arguments:
@@ -466,7 +455,8 @@ class Trainings:
             RuntimeError: Another process with another key has begun to write the file.
         """
         with self.lock:
-            if self._key_on_disk() not in (None, self.key, self.replaces):
+            key = self.study.on_disk(self.place.folder).get("key")
+            if key not in (None, self.key, self.replaces):
                 raise RuntimeError(
                     f"{self.path} is being made by another process with other settings: stop one "
                     "of the two"
@@ -584,15 +574,7 @@ def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:
 
 
 def kept_pictures(
-    name: str,
-    shown: pd.DataFrame,
-    seed: int,
-    key,
-    *,
-    instrument: Instrument = SDSS,
-    without=(),
-    processes: int = 1,
-    progress=True,
+    name: str, shown: pd.DataFrame, seed: int, key, *, instrument=SDSS, without=(), processes=1
 ) -> Survey:
     """Return a simulated survey with pictures, rendered once and kept; resumes where it stopped.
 
@@ -601,10 +583,9 @@ def kept_pictures(
         shown: Rows of `galcfm.simulate.simulate_catalogue`.
         seed: Seed of the pictures.
         key: All that the rows depend on, any JSON content.
-        instrument: Instrument that observes them.
+        instrument: `galcfm.simulate.Instrument` that observes them.
         without: Names of `TIES` that are switched off.
         processes: Number of processes that render.
-        progress: Whether a bar is shown.
     """
     version = f"simulator {SIMULATOR_VERSION}"
     known = digest([version, key, seed, asdict(instrument), list(without)])
@@ -614,7 +595,7 @@ def kept_pictures(
     with FileLock(lock):
         if not (folder / "survey.json").exists():
             writer = SurveyWriter(folder, len(shown), {"key": known})
-            options = {"without": without, "processes": processes, "progress": progress}
-            render_into(writer, shown, seed, instrument=instrument, **options)
+            options = {"instrument": instrument, "without": without, "processes": processes}
+            render_into(writer, shown, seed, **options)
             writer.finish(shown, {"kind": "simulated"}, version)
     return Survey.load(folder)

@@ -14,28 +14,28 @@ from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.simulate import INSTRUMENTS
 from studies import picture_worth
 from studies.figures import mean_over_seeds
-from studies.frame import Result, Study, chosen
-from studies.picture_worth import Plan, Row
+from studies.frame import Result, Study
+from studies.picture_worth import Plan
+from studies.picture_worth.rows import Row
 
-STUDY = Study("other_instruments", "13_what_matters", parameter="results_instruments")
+STUDY = Study(
+    "other_instruments", "13_what_matters", parameter="results_instruments", group="instruments"
+)
 ROWS = {name: Row(name, instrument=name) for name in INSTRUMENTS}
 
-make = partial(picture_worth.make, study=STUDY, rows=ROWS, group="instruments")
+make = partial(picture_worth.make, study=STUDY, rows=ROWS)
 
 
-def find(
-    results: str, run: Path, plan: Plan, names: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
-) -> Result:
+def find(results: str, run: Path, plan: Plan, seeds: Sequence[int]) -> Result:
     """Return the results of the study.
 
     Arguments:
         results: One of `studies.frame.RESULTS`.
         run: Folder of the run.
         plan: Sizes of the study.
-        names: Names of the instruments to make; none for all.
         seeds: Seeds of the trainings to make.
     """
-    names = chosen(names, list(ROWS), "instruments")
+    names = list(ROWS)
     return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
 
 

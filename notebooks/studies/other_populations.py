@@ -11,17 +11,19 @@ the population.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from galcfm.figures.tables.words import SYMBOLS
 from galcfm.metrics import coverage, point_estimates, summarise
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.galaxies import is_star_forming
 from galcfm.survey import Survey
-from studies.frame import ModelPlan, Place, Result, Study, chosen
+from studies.frame import ModelPlan, Place, Result, Study
 
 STUDY = Study("other_populations", "13_what_matters", parameter="results_populations")
 
@@ -31,20 +33,8 @@ NEAR, FAR = 0.1, 0.15
 FAINT = 23.0  # mag/arcsec², mean surface brightness in r within the half-light radius
 FEWEST = 20  # labels that a share is made of
 ABUNDANCE = "oxygen_abundance"
-CLASSES = {
-    "star-forming": "star-forming",
-    "green": "green valley",
-    "quiescent": "quiescent",
-    "active": "with an active nucleus",
-    "diffuse": f"of surface brightness below {FAINT:g} mag/arcsec²",
-    "near": f"star-forming, z < {NEAR:g}",
-    "far": f"star-forming, z > {FAR:g}",
-}
-TRAININGS = {
-    "star-forming": "star-forming galaxies, as in the paper",
-    "parent": "the parent population",
-    "near": f"star-forming galaxies at z < {NEAR:g}",
-}
+NAMES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+CLASSES, TRAININGS = NAMES["classes"], NAMES["trainings"]
 
 
 @dataclass(frozen=True)
@@ -157,50 +147,51 @@ def make(plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int]) -
     """
     key = STUDY.key(plan.settings)
     results = STUDY.stored(place.folder, key) or {"trainings": {}, "plan": plan.settings}
-    wanted = [
-        (name, str(seed))
-        for seed in seeds
-        for name in names
-        if str(seed) not in results["trainings"].get(name, {})
-    ]
-    if not wanted:
-        return results
+    for seed, name in product(seeds, names):
+        of_training = results["trainings"].setdefault(name, {})
+        if str(seed) not in of_training:
+            of_training[str(seed)] = train_and_evaluate(name, seed, plan, place.work)
+            results = STUDY.store(place.folder, results, key)
+    return results
+
+
+def train_and_evaluate(name: str, seed: int, plan: Plan, folder: Path) -> dict:
+    """Return the numbers of `evaluate` by model, both of which are trained or resumed.
+
+    Arguments:
+        name: Name of the galaxies to train on, of `TRAININGS`.
+        seed: Seed of both trainings.
+        plan: Sizes of the study.
+        folder: Folder of the models.
+    """
     from galcfm.training import train_models
 
     measured = plan.catalogue(population="parent").catalogue
     pictures = plan.pictures("parent", measured)
     table = with_abundances(measured, plan.survey_seed)
     survey = Survey(table, pictures.images, {"kind": "simulated"}, pictures.name)
-    tested = np.flatnonzero(table["split"] == "test")
-    classes = classes_of(measured) | {"parent": np.ones(len(table), bool)}
-    for name, seed in wanted:
-        models = train_models(
-            survey.select(np.flatnonzero(classes[name])),
-            place.work / f"{name}-{seed}",
-            plan.training(seed=int(seed)),
-            ("photometry", "image"),
-        )
-        results["trainings"].setdefault(name, {})[seed] = {
-            kind: evaluate(model, survey.select(tested), measured.iloc[tested], plan)
-            for kind, model in models.items()
-        }
-        results = STUDY.store(place.folder, results, key)
-    return results
+    # All galaxies, if they are not those of a class.
+    mine = classes_of(measured).get(name, np.ones(len(table), bool))
+    models = train_models(
+        survey.select(np.flatnonzero(mine)),
+        folder / f"{name}-{seed}",
+        plan.training(seed=seed),
+        ("photometry", "image"),
+    )
+    test, measured = survey.split("test"), measured[measured["split"] == "test"]
+    return {kind: evaluate(model, test, measured, plan) for kind, model in models.items()}
 
 
-def find(
-    results: str, run: Path, plan: Plan, names: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
-) -> Result:
+def find(results: str, run: Path, plan: Plan, seeds: Sequence[int]) -> Result:
     """Return the results of the study.
 
     Arguments:
         results: One of `studies.frame.RESULTS`.
         run: Folder of the run.
         plan: Sizes of the study.
-        names: Names of `TRAININGS` to make; none for all.
         seeds: Seeds of the trainings to make.
     """
-    names = chosen(names, list(TRAININGS), "trainings")
+    names = list(TRAININGS)
     return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
 
 

@@ -59,14 +59,6 @@ def gains(survey: Survey, folder: Path, recipe) -> dict:
     }
 
 
-def summary(seeds: Mapping[str, Mapping]) -> dict:
-    """Return the numbers of `over_trainings` from those of `gains` by seed, and each mean gain."""
-    table = np.array([found["gain"] for found in seeds.values()])
-    means = map(float, table.mean(axis=1))
-    gain_of_seeds = dict(zip(seeds, means, strict=True))
-    return {"n_test": table.shape[1], "gain_of_seeds": gain_of_seeds} | over_trainings(table)
-
-
 def make(plan: Plan, place: Place, seeds: Sequence[int]) -> dict:
     """Make the seeds that are missing in a place, and return the results.
 
@@ -77,12 +69,19 @@ def make(plan: Plan, place: Place, seeds: Sequence[int]) -> dict:
     """
     key = STUDY.key(plan.settings)
     results = STUDY.stored(place.folder, key) or {"seeds": {}}
-    for seed in (seed for seed in seeds if str(seed) not in results["seeds"]):
-        survey = plan.pictures("book", plan.catalogue().catalogue)
-        found = gains(survey, place.work / f"seed-{seed}", plan.training(seed=seed))
-        known = results["seeds"] | {str(seed): found}
-        of_all = summary(known) | {"plan": plan.settings, "seeds": known}
-        results = STUDY.store(place.folder, of_all, key)
+    for seed in seeds:
+        if str(seed) not in results["seeds"]:
+            survey = plan.pictures("book", plan.catalogue().catalogue)
+            found = gains(survey, place.work / f"seed-{seed}", plan.training(seed=seed))
+            known = results["seeds"] | {str(seed): found}
+            table = np.array([of_seed["gain"] for of_seed in known.values()])
+            results = over_trainings(table) | {
+                "n_test": table.shape[1],
+                "gain_of_seeds": dict(zip(known, table.mean(axis=1).tolist(), strict=True)),
+                "plan": plan.settings,
+                "seeds": known,
+            }
+            results = STUDY.store(place.folder, results, key)
     return results
 
 

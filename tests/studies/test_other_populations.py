@@ -123,12 +123,12 @@ def test_trainings_are_added_and_not_repeated(place, monkeypatch):
 
 def test_each_instrument_has_its_own_survey(place):
     plan = Plan(**TINY, n_means=10, n_draws=8)
-    results = other_instruments.make(plan, place, ["SDSS", "LSST"], [1], progress=False)
+    results = other_instruments.make(plan, place, ["SDSS", "LSST"], [1])
     table = other_instruments.table(results)
     assert list(table.index) == ["SDSS", "LSST"]
     assert table.loc["LSST", "pixels"] == "0.2″"
     gains = {name: row["gain"] for name, row in results["instruments"].items()}
     assert len(set(gains.values())) == 2
-    survey = survey_of(other_instruments.ROWS["LSST"], plan, False)
+    survey = survey_of(other_instruments.ROWS["LSST"], plan)
     assert survey.catalogue["mag_r"].max() > 19
-    assert other_instruments.make(plan, place, ["SDSS", "LSST"], [1], progress=False) == results
+    assert other_instruments.make(plan, place, ["SDSS", "LSST"], [1]) == results

@@ -10,7 +10,7 @@ from conftest import toy_survey
 from galcfm.runs import RunError
 from galcfm.survey import Survey
 from studies import methods, what_matters
-from studies.what_matters import OWN, STUDY, Plan, pictures, wanted
+from studies.what_matters import OWN, Plan, pictures, wanted
 from studies.what_matters.axes import AXES, REFERENCE, Point, points_with
 from studies.what_matters.variants import Variants
 
@@ -31,11 +31,11 @@ def variants(place, survey, monkeypatch):
     """A function that opens the study on small surveys, by their number of galaxies."""
     of = {120: survey, 200: toy_survey(200)}
 
-    def survey_of(row, plan, progress):
+    def survey_of(row, plan):
         return of[plan.n_galaxies]
 
     monkeypatch.setattr("studies.picture_worth.survey_of", survey_of)
-    return lambda plan=TINY, own=None: Variants(STUDY, plan, place, own, progress=False)
+    return lambda plan=TINY, own=None: Variants(plan, place, own)
 
 
 def test_pictures_are_altered_as_said(survey):

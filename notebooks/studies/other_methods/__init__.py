@@ -60,11 +60,11 @@ class Plan(frame.ModelPlan):
     n_shown_draws: int = 500
 
 
-def survey_of(plan: Plan, progress: bool = True) -> Survey:
+def survey_of(plan: Plan) -> Survey:
     """Return the simulated survey with all ties, on which all rows are compared."""
     from studies import picture_worth
 
-    return picture_worth.survey_of(picture_worth.ROWS["all"], plan, progress)
+    return picture_worth.survey_of(picture_worth.ROWS["all"], plan)
 
 
 def find(

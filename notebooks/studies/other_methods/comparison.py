@@ -82,7 +82,7 @@ class Comparison:
         self.plan, self.place, self.progress = plan, place, progress
         rows = {name: row_depends_on(name) for name in ROWS}
         self.kept = Trainings(STUDY, place, plan.settings, rows, of_row)
-        self.survey = cache(lambda: survey_of(plan, progress))
+        self.survey = cache(lambda: survey_of(plan))
 
     def make(self, names: Sequence[str], seeds: Sequence[int]) -> dict:
         """Make the rows for each seed that are missing, and return the results."""

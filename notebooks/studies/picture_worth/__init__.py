@@ -5,7 +5,7 @@ models have as input, or how they are trained. Both models of a row are trained 
 survey of its own, and their exact log-densities are compared galaxy by galaxy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import INSTRUMENTS
 from galcfm.survey import Survey
 from studies.frame import ModelPlan, Place, Result, Study, Trainings, chosen, paired_gain
-from studies.picture_worth.rows import ROWS, Row
+from studies.picture_worth.rows import ROWS
 from studies.picture_worth.surveys import survey_of
 
 STUDY = Study("account", "16_what_a_picture_is_worth")
@@ -105,15 +105,7 @@ def gain_of_row(name: str, gains: pd.DataFrame) -> dict:
 
 
 def make(
-    plan: Plan,
-    place: Place,
-    names: Sequence[str],
-    seeds: Sequence[int],
-    progress: bool = True,
-    *,
-    study: Study = STUDY,
-    rows: Mapping[str, Row] = ROWS,
-    group: str = "rows",
+    plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int], study=STUDY, rows=ROWS
 ) -> dict:
     """Make the rows for each seed that are missing in a place, and return the results.
 
@@ -122,20 +114,18 @@ def make(
         place: Where the results and the models go.
         names: Names of rows.
         seeds: Seeds of the trainings.
-        progress: Whether bars are shown.
         study: The study.
         rows: Its rows by name.
-        group: Name of the rows in the JSON file.
     """
 
     def training(name: str, seed: int):
         from galcfm.training import train_models
 
         row, folder = rows[name], place.work / f"{name}-{seed}"
-        survey = survey_of(row, plan, progress)
+        survey = survey_of(row, plan)
         test, labels = survey.split("test"), survey.split("train").properties
         recipe = plan.training(seed=seed, use_redshift=row.redshift, **row.training)
-        models = train_models(survey, folder, recipe, ("photometry", "image"), progress=progress)
+        models = train_models(survey, folder, recipe, ("photometry", "image"))
         log_prob, numbers = {}, {}
         for kind, model in models.items():
             log_prob[kind], numbers[kind] = evaluate(model, test, labels, plan, row.kernels)
@@ -146,13 +136,11 @@ def make(
         name: [asdict(replace(row, label="")), asdict(INSTRUMENTS[row.instrument])]
         for name, row in rows.items()
     }
-    kept = Trainings(study, place, plan.settings, contents, gain_of_row, group=group)
+    kept = Trainings(study, place, plan.settings, contents, gain_of_row)
     return kept.make(names, seeds, training)
 
 
-def find(
-    results: str, run: Path, plan: Plan, rows: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
-) -> Result:
+def find(results: str, run: Path, plan: Plan, rows: Sequence[str], seeds: Sequence[int]) -> Result:
     """Return the results of the study.
 
     Arguments:

@@ -58,7 +58,7 @@ def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> 
     return magnitudes + np.hypot(noise, calibration) * deviates
 
 
-def survey_of(row: Row, plan: SurveyPlan, progress: bool = True) -> Survey:
+def survey_of(row: Row, plan: SurveyPlan) -> Survey:
     """Return the survey of a row; rows that differ in labels alone share their pictures."""
     camera = tuple(sorted({*row.without, *OF_LABELS}))
     instrument = INSTRUMENTS[row.instrument]
@@ -76,6 +76,5 @@ def survey_of(row: Row, plan: SurveyPlan, progress: bool = True) -> Survey:
     if row.balmer:
         table["a_v"] = table["a_v_balmer"]
     differs = row.photometry if row.photometry in TIMES else row.leak
-    options = {"instrument": instrument, "without": camera, "progress": progress}
-    pictured = plan.pictures("ties", shown, differs, **options)
+    pictured = plan.pictures("ties", shown, differs, instrument=instrument, without=camera)
     return Survey(table, pictured.images, {"kind": "simulated"}, pictured.name)

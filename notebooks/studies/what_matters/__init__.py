@@ -17,7 +17,7 @@ from studies.figures import point_gains, present
 from studies.frame import Result, Study, SurveyPlan, chosen
 from studies.what_matters.axes import AXES, OWN, POINTS, points_with
 
-STUDY = Study("what_matters", "13_what_matters")
+STUDY = Study("what_matters", "13_what_matters", group="points")
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,7 @@ class Plan(SurveyPlan):
     alignment_epochs: int = 40
 
 
-def wanted(
-    plan: Plan,
-    axes: Sequence[str] = (),
-    points: Sequence[str] = (),
-    variants: Mapping[str, Mapping] | None = None,
-) -> list[str]:
+def wanted(plan: Plan, axes=(), points=(), variants: Mapping | None = None) -> list[str]:
     """Return the names of the points to make: the reference, and all if none is chosen.
 
     Points for which there are too few galaxies are left out, with a printed line.
@@ -81,13 +76,7 @@ def wanted(
 
 
 def find(
-    results: str,
-    run: Path,
-    plan: Plan,
-    axes: Sequence[str] = (),
-    points: Sequence[str] = (),
-    seeds: Sequence[int] = (1, 2, 3),
-    variants: Mapping[str, Mapping] | None = None,
+    results: str, run: Path, plan: Plan, axes: Sequence, points: Sequence, seeds: Sequence, variants
 ) -> Result:
     """Return the results of the study.
 
@@ -105,7 +94,7 @@ def find(
         from studies.what_matters.variants import Variants
 
         names = wanted(plan, axes, points, variants)
-        Variants(STUDY, plan, place, variants).make(names, seeds)
+        Variants(plan, place, variants).make(names, seeds)
 
     return STUDY.find(results, run, plan.settings, make)
 

@@ -31,28 +31,28 @@ def altered(survey: Survey, pictures: str) -> Survey:
         return survey
     if pictures == "another galaxy's":
         key, order = galaxy_seeds(survey.object_id, 0), np.arange(len(survey))
-        for split in np.unique(survey.catalogue["split"]):
-            rows = np.flatnonzero(survey.catalogue["split"].to_numpy() == split)
+        for rows in survey.catalogue.groupby("split").indices.values():
             rows = rows[np.argsort(key[rows])]
             order[rows] = np.roll(rows, 1)
         images = np.asarray(survey.images)[order]
-        return Survey(survey.catalogue, images, survey.parameters, survey.name)
-    images = np.empty(survey.images.shape, np.uint8)
-    sigma = BLUR / PIXEL_SCALE
-    for start in range(0, len(images), 256):
-        rows = slice(start, start + 256)
-        part = np.array(survey.images[rows])
-        if pictures == "blurred":
-            # As floats: the filter rounds down after each axis.
-            smooth = ndimage.gaussian_filter(
-                part.astype(np.float32), (0, sigma, sigma, 0), mode="nearest"
-            )
-            images[rows] = np.rint(smooth).astype(np.uint8)
-        elif pictures == "grey":
-            images[rows] = np.rint(part.mean(axis=-1, keepdims=True)).astype(np.uint8)
-        else:
-            images[rows] = part[..., [CHANNELS[pictures]]]
+    else:
+        images = np.empty(survey.images.shape, np.uint8)
+        for start in range(0, len(images), 256):
+            rows = slice(start, start + 256)
+            images[rows] = np.rint(_altered(np.array(survey.images[rows]), pictures))
     return Survey(survey.catalogue, images, survey.parameters, survey.name)
+
+
+def _altered(images: np.ndarray, pictures: str) -> np.ndarray:
+    """Return images of three channels, or of one that is put into each, not rounded."""
+    if pictures == "blurred":
+        sigma = BLUR / PIXEL_SCALE
+        # As floats: the filter rounds down after each axis.
+        smooth = images.astype(np.float32)
+        return ndimage.gaussian_filter(smooth, (0, sigma, sigma, 0), mode="nearest")
+    if pictures == "grey":
+        return images.mean(axis=-1, keepdims=True)
+    return images[..., [CHANNELS[pictures]]]
 
 
 def fewer(survey: Survey, n_train: int) -> Survey:

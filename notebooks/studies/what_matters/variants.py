@@ -1,8 +1,9 @@
 """The variants of the image model: how each is trained and compared with the reference."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey import Survey
 from studies import methods, picture_worth
-from studies.frame import Place, Study, SurveyPlan, Trainings, paired_gain
+from studies.frame import Place, Trainings, paired_gain
 from studies.methods import labelled
+from studies.what_matters import STUDY, Plan
 from studies.what_matters.axes import REFERENCE, Point, points_with
 from studies.what_matters.pictures import altered, fewer
 
@@ -21,26 +23,18 @@ class Variants:
     """The points of the study, trained on one survey and kept in one place.
 
     Arguments:
-        study: The study.
-        plan: Sizes of the study, a `studies.what_matters.Plan`.
+        plan: Sizes of the study.
         place: Where results and models go.
         variants: Further variants, by label.
-        progress: Whether bars are shown.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        plan: SurveyPlan,
-        place: Place,
-        variants: Mapping[str, Mapping] | None = None,
-        progress: bool = True,
-    ):
-        self.plan, self.place, self.progress = plan, place, progress
+    def __init__(self, plan: Plan, place: Place, variants: Mapping[str, Mapping] | None = None):
+        self.plan, self.place = plan, place
         self.points = points_with(variants)
         rows = {name: asdict(replace(point, label="")) for name, point in self.points.items()}
-        self.kept = Trainings(study, place, plan.settings, rows, _gain, group="points")
-        self.survey, self.reference = cache(self._survey), cache(self._reference)
+        self.kept = Trainings(STUDY, place, plan.settings, rows, _gain)
+        self.survey = cache(self._survey)
+        self.reference = cache(partial(self.fitted, REFERENCE))
 
     def make(self, names: Sequence[str], seeds: Sequence[int]) -> dict:
         """Make the points for each seed that are missing, and return the results."""
@@ -49,7 +43,7 @@ class Variants:
     def _survey(self, n_galaxies: int = 0) -> Survey:
         """Return the survey with all ties, or a larger one that begins with it."""
         plan = replace(self.plan, n_galaxies=n_galaxies or self.plan.n_galaxies)
-        return picture_worth.survey_of(picture_worth.ROWS["all"], plan, self.progress)
+        return picture_worth.survey_of(picture_worth.ROWS["all"], plan)
 
     def survey_of(self, point: Point) -> Survey:
         """Return the survey that a point is trained on."""
@@ -89,13 +83,10 @@ class Variants:
                 methods.contrastive.ALIGNMENT, max_epochs=plan.alignment_epochs, seed=seed
             )
             flow = methods.AlignedFlow(encoder="vit", alignment=alignment, **pixels)
-            options["encoder"], _ = flow.aligned_encoder(train, self.place.work, self.progress)
-        method = methods.FlowVariant(**options).fit(train, progress=self.progress)
+            options["encoder"], _ = flow.aligned_encoder(train, self.place.work)
+        method = methods.FlowVariant(**options).fit(train)
         method.training["n_train"] = mine
         return method
-
-    def _reference(self, seed: int) -> methods.Method:
-        return self.fitted(REFERENCE, seed)
 
     def train(self, name: str, seed: int) -> tuple[dict, dict, pd.Series]:
         """Train and evaluate a point for a seed, and return what `Trainings.keep` takes."""
@@ -103,13 +94,12 @@ class Variants:
         whole = point == REFERENCE or point.steps
         method = self.reference(seed) if whole else self.fitted(point, seed)
         test = altered(labelled(self.survey(), "test"), point.pictures)
-        steps = method.density_steps, method.steps
         if point.steps:
+            method = copy(method)
             method.density_steps = method.steps = point.steps
         log_prob = method.log_prob(test.properties, test)
         some = test.select(np.arange(min(1000, len(test))))
         mean = method.sample(some, 64).mean(axis=1)
-        method.density_steps, method.steps = steps
         rmse = np.sqrt(np.mean((mean - some.properties) ** 2, axis=0))
         numbers = {
             "log_prob": float(log_prob.mean()),
