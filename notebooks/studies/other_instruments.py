@@ -35,8 +35,7 @@ def find(results: str, run: Path, plan: Plan, seeds: Sequence[int]) -> Result:
         plan: Sizes of the study.
         seeds: Seeds of the trainings to make.
     """
-    names = list(ROWS)
-    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
+    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, ROWS, seeds))
 
 
 def table(results: Mapping) -> pd.DataFrame:

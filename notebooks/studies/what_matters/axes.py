@@ -37,10 +37,9 @@ class Point:
     steps: int = 0
 
 
-HERE = Path(__file__)
-POINTS = rows_of(Point, HERE.with_name("points.yaml"))
+POINTS = rows_of(Point, Path(__file__).with_name("points.yaml"))
 REFERENCE = POINTS["reference"]
-AXES = yaml.safe_load(HERE.with_name("axes.yaml").read_text(encoding="utf-8"))
+AXES = yaml.safe_load(Path(__file__).with_name("axes.yaml").read_text(encoding="utf-8"))
 
 
 def points_with(variants: Mapping[str, Mapping] | None = None) -> dict[str, Point]:
