@@ -181,10 +181,19 @@ figures.costs(known, source=source)
 # that flow without a picture:
 
 # %% mystnb={"figure": {"caption": "What the picture adds to photometry on simulated galaxies, by what it is turned into before the same spline flow reads it. The reference is that flow without a picture; bars are two standard errors.", "name": "fig-added"}, "image": {"alt": "Seven horizontal bars: the paper's encoder, trained with the flow, adds most, then measured morphology and the network aligned with spectra; rings and latents add less; the random network takes away."}}
+read_by_splines = [
+    "npe_image",
+    "morphology",
+    "aligned",
+    "annuli",
+    "annuli_stamps",
+    "latents",
+    "aligned_random",
+]
 table = found.table()
 added = {
     row["row"]["label"]: paired_gain(table, name, "npe")
-    for name, row in present(known, other_methods.READ_BY_SPLINES).items()
+    for name, row in present(known, read_by_splines).items()
     if "npe" in known
 }
 point_gains(added, source=source)
@@ -231,18 +240,6 @@ for name, value in tables.numbers_in_text(known).items():
 tables.by_property(known, "rmse")
 
 # %% [markdown]
-# Of it the bias, the mean of estimate less label,
-
-# %%
-tables.by_property(known, "bias")
-
-# %% [markdown]
-# and the scatter about it:
-
-# %%
-tables.by_property(known, "scatter")
-
-# %% [markdown]
 # The Wasserstein distance of means, as in the paper's Table 2, rewards who
 # knows more ({doc}`16_what_a_picture_is_worth`):
 
@@ -250,11 +247,8 @@ tables.by_property(known, "scatter")
 tables.by_property(known, "wasserstein", 4)
 
 # %% [markdown]
-# All metrics of all properties, to sort and to plot as you like:
-
-# %%
-tidy = tables.all_metrics(known)
-tidy
+# `tables.all_metrics(known)` has all metrics of all properties, the bias and the
+# scatter of each method among them.
 
 # %% [markdown]
 # ## Honesty
@@ -282,14 +276,8 @@ truth = draws[draws["row"] == other_methods.LABEL].set_index("object_id")
 shown = draws[draws["row"].isin(known)]
 figures.intervals(shown, known, truth, source=source)
 
-# %% mystnb={"figure": {"caption": "The first of these simulated galaxies: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner-1"}, "image": {"alt": "Corner plot of five properties with one closed line a method, coloured by what it sees; most lines lie on each other, those of methods that are told the redshift enclose less."}}
-figures.corner(shown, known, truth, number=0, source=source)
-
-# %% mystnb={"figure": {"caption": "The second of the simulated galaxies, by the same methods.", "name": "fig-method-corner-2"}, "image": {"alt": "The same corner plot of the second galaxy."}}
-figures.corner(shown, known, truth, number=1, source=source)
-
-# %% mystnb={"figure": {"caption": "The third of the simulated galaxies, by the same methods.", "name": "fig-method-corner-3"}, "image": {"alt": "The same corner plot of the third galaxy."}}
-figures.corner(shown, known, truth, number=2, source=source)
+# %% mystnb={"figure": {"caption": "The first of these simulated galaxies: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner"}, "image": {"alt": "Corner plot of five properties with one closed line a method, coloured by what it sees; most lines lie on each other, those of methods that are told the redshift enclose less."}}
+figures.corner(shown, known, truth, source=source)
 
 # %% [markdown]
 # ## What is simplified
@@ -307,7 +295,7 @@ tables.simplifications(known)
 # about it, as wide as its errors on validation. Below is the mean of the
 # nearest neighbours in colour and magnitude. A class in a file of
 # `notebooks/studies/methods`, with a row in
-# `notebooks/studies/other_methods/rows.py`, stands in the tables above after
+# `notebooks/studies/other_methods/rows.yaml`, stands in the tables above after
 # `results = "made"`. Where this page is made, the neighbours are fitted and
 # evaluated on the same survey.
 

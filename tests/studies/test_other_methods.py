@@ -196,7 +196,7 @@ def fitted(place, survey, monkeypatch):
 
     def make(names, seeds=(1,)):
         labels.clear()
-        return Comparison(TINY, place, progress=False).make(names, seeds), list(labels)
+        return Comparison(TINY, place).make(names, seeds), list(labels)
 
     return make
 
@@ -312,16 +312,7 @@ def drawn():
 def test_figures_say_what_they_show(drawn, texts_of, name, says):
     rows, draws, truth = drawn
     arguments = {"corner": (draws, rows, truth), "intervals": (draws, rows, truth)}
-    options = {"corner": {"number": 1}}.get(name, {})
-    texts = texts_of(
-        lambda: getattr(figures, name)(*arguments.get(name, (rows,)), **options, source=SOURCE)
-    )
+    texts = texts_of(lambda: getattr(figures, name)(*arguments.get(name, (rows,)), source=SOURCE))
     assert {SOURCE, *says} <= set(texts)
     # Made without the photometry model, its gain is not known.
     assert ("splines" in texts) == (name in ("coverage", "intervals"))
-
-
-def test_galaxies_without_draws_are_named(drawn, capsys):
-    rows, draws, truth = drawn
-    assert figures.corner(draws, rows, truth, number=2, source=SOURCE) is None
-    assert capsys.readouterr().out == "not made: draws of galaxy 3\n"

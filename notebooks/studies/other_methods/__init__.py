@@ -13,9 +13,7 @@ from pathlib import Path
 from galcfm.survey import Survey
 from studies import frame
 from studies.frame import Result, Study, chosen
-from studies.other_methods.rows import READ_BY_SPLINES, ROWS, Row
-
-__all__ = ["LABEL", "READ_BY_SPLINES", "ROWS", "STUDY", "Plan", "Row", "find", "survey_of"]
+from studies.other_methods.rows import ROWS
 
 STUDY = Study("methods", "12_other_methods")
 LABEL = "label"  # the row of the measured properties among draws

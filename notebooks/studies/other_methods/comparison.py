@@ -18,9 +18,8 @@ from studies.methods.autoencoder import DRAWING
 from studies.methods.contrastive import ALIGNMENT
 from studies.methods.evaluation import compare_with_exact, evaluate, labels_of, marginal_log_prob
 from studies.methods.measured_features import MeasuredFlow
-from studies.other_methods import LABEL, ROWS, STUDY, Plan, Row, survey_of
-
-__all__ = ["Comparison", "method_of", "row_depends_on"]
+from studies.other_methods import LABEL, STUDY, Plan, survey_of
+from studies.other_methods.rows import ROWS, Row
 
 
 def method_of(row: Row, choice: dict, plan: Plan, seed: int) -> methods.Method:
@@ -75,11 +74,10 @@ class Comparison:
     Arguments:
         plan: Sizes of the study.
         place: Where results and models go.
-        progress: Whether bars are shown.
     """
 
-    def __init__(self, plan: Plan, place: Place, progress: bool = True):
-        self.plan, self.place, self.progress = plan, place, progress
+    def __init__(self, plan: Plan, place: Place):
+        self.plan, self.place = plan, place
         rows = {name: row_depends_on(name) for name in ROWS}
         self.kept = Trainings(STUDY, place, plan.settings, rows, of_row)
         self.survey = cache(lambda: survey_of(plan))
@@ -97,7 +95,7 @@ class Comparison:
 
     def _fit(self, row: Row, choice: dict, seed: int, folder: Path) -> methods.Method:
         method = method_of(row, choice, self.plan, seed)
-        return method.fit(self.survey(), folder=folder, progress=self.progress)
+        return method.fit(self.survey(), folder=folder, progress=True)
 
     def fitted(self, name: str, seed: int) -> tuple[methods.Method, dict]:
         """Return the method of a row after `fit`, and its `chosen` settings and `tries`.

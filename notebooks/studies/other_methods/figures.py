@@ -15,9 +15,6 @@ from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
 from studies.other_methods.tables import all_metrics, gain_beside
 
-__all__ = ["corner", "costs", "coverage", "intervals"]
-
-
 # What a method sees, by the model of this paper that sees the same: words and colour.
 SEES = {
     "photometry": ("photometry", COLOURS["photometry"]),
@@ -83,13 +80,14 @@ def coverage(rows: Mapping[str, Mapping], *, source: str) -> Figure:
         source: What the galaxies are, for the corner of the figure.
     """
     figure = new_figure(7.5, 1.6 + 0.32 * len(rows), source)
-    numbers = all_metrics(rows).set_index(["metric", "property", "method"])["value"]
+    numbers = all_metrics(rows)
     for axes, level in zip(figure.subplots(1, 2, sharey=True), (0.68, 0.95), strict=True):
-        shares = numbers[f"coverage_{round(100 * level)}"].unstack().reindex(columns=_labels(rows))
+        shares = numbers[f"coverage_{round(100 * level)}"].unstack().reindex(_labels(rows))
         for k, (p, colour) in enumerate(zip(PROPERTIES, BAND_COLOURS, strict=True)):
             y = 0.1 * (2 - k) - np.arange(len(rows))
-            x = shares.reindex([p.name]).to_numpy()[0]
-            axes.plot(x, y, "o", ms=4, color=colour, label=f"${p.symbol}$")
+            axes.plot(
+                shares.get(p.name, np.nan * y), y, "o", ms=4, color=colour, label=f"${p.symbol}$"
+            )
         axes.axvline(level, color=COLOURS["truth"], lw=1)
         axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"))
         axes.grid(axis="x", alpha=0.25)
@@ -136,24 +134,14 @@ def intervals(
 
 @styled
 def corner(
-    draws: pd.DataFrame,
-    rows: Mapping[str, Mapping],
-    truth: pd.DataFrame,
-    *,
-    number: int,
-    source: str,
-) -> Figure | None:
-    """Draw posteriors of one galaxy by all methods: each line holds 68 % of the draws of one.
+    draws: pd.DataFrame, rows: Mapping[str, Mapping], truth: pd.DataFrame, *, source: str
+) -> Figure:
+    """Draw posteriors of the first galaxy by all methods: each line holds 68 % of one's draws.
 
     Arguments:
         draws, rows, truth, source: As `intervals` takes them.
-        number: Number of the galaxy in the order of `truth`, from 0; where there are not so many,
-            nothing is drawn.
     """
-    if number >= len(truth):
-        print(f"not made: draws of galaxy {number + 1}")
-        return None
-    names, at = list(LABELS), truth.iloc[number]
+    names, at = list(LABELS), truth.iloc[0]
     draws = draws[draws["object_id"] == at.name]
     figure = new_figure(8.6, 8.6, source)
     grid = figure.subplots(len(names), len(names))

@@ -9,17 +9,6 @@ from galcfm.figures.tables.words import METRICS, SYMBOLS, with_error
 from studies.figures import mean_over_seeds
 from studies.other_methods.rows import ROWS
 
-__all__ = [
-    "all_metrics",
-    "by_property",
-    "every_method",
-    "exact_gaps",
-    "gain_beside",
-    "numbers_in_text",
-    "simplifications",
-    "verdicts",
-]
-
 
 def gain_beside(row: Mapping, other: str) -> Mapping | None:
     """Return `gain` and `standard_error` [nat] of a row over a row of this paper.
@@ -73,29 +62,19 @@ def every_method(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index")
 
 
-def all_metrics(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return every metric of every property by every method, one number per line.
+def all_metrics(rows: Mapping[str, Mapping]) -> pd.Series:
+    """Return the mean over trainings of every metric, by metric, method and property.
 
     Arguments:
         rows: Rows of `methods.json`.
-
-    Returns:
-        Columns `method`, `property`, `metric`, its mean `value` over `trainings`, and their number.
     """
-    found = [
-        {
-            "method": row["row"]["label"],
-            "property": name,
-            "metric": metric,
-            "value": value,
-            "trainings": len(row["seeds"]),
-        }
+    found = {
+        (metric, row["row"]["label"], name): value
         for row in rows.values()
-        for name in SYMBOLS
-        if name in next(iter(row["seeds"].values()))["properties"]
+        for name in next(iter(row["seeds"].values()))["properties"]
         for metric, value in mean_over_seeds(row, "properties", name).items()
-    ]
-    return pd.DataFrame(found)
+    }
+    return pd.Series(found)
 
 
 def by_property(rows: Mapping[str, Mapping], metric: str, digits: int = 3) -> pd.DataFrame:
@@ -106,12 +85,10 @@ def by_property(rows: Mapping[str, Mapping], metric: str, digits: int = 3) -> pd
         metric: Name of the metric, e.g. `"rmse"`.
         digits: Number of digits after the point.
     """
-    numbers = all_metrics(rows).query("metric == @metric")
-    table = numbers.pivot(index="method", columns="property", values="value")
-    table = table.reindex([row["row"]["label"] for row in rows.values()])
-    table = table.reindex(columns=list(SYMBOLS))
+    labels = [row["row"]["label"] for row in rows.values()]
+    table = all_metrics(rows)[metric].unstack().reindex(index=labels, columns=list(SYMBOLS))
     table = table.map(lambda value: "" if np.isnan(value) else f"{value:.{digits}f}")
-    return table.rename(columns=SYMBOLS).rename_axis(index=None, columns=None)
+    return table.rename(columns=SYMBOLS)
 
 
 def exact_gaps(rows: Mapping[str, Mapping]) -> pd.DataFrame:
