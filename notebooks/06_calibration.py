@@ -62,7 +62,7 @@ from studies.calibration import figures, ranks
 
 folder = runs.open_run("06_calibration", globals())
 plan = calibration.Plan.of(globals())
-result = calibration.find(results, folder, plan, variants)
+result = calibration.STUDY.result(results, folder, plan, variants=variants)
 galaxies, identity = result.table(), result.content["identity"]
 n_draws = identity["n_draws"]
 compared = ranks.compared_with(result.content["recipes"], variants)

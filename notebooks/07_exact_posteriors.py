@@ -69,7 +69,7 @@ from studies import exact
 from studies.exact import figures
 
 folder = runs.open_run("07_exact_posteriors", globals())
-result = exact.find(results, folder, exact.Plan.of(globals()))
+result = exact.STUDY.result(results, folder, exact.Plan.of(globals()))
 numbers, table = result.content, result.table()
 draws = pd.read_parquet(result.path.with_name(exact.DRAWS))
 controls = paths.published_folder() / "controls.json"

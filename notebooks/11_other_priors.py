@@ -201,7 +201,7 @@ print(f"median effective share of the draws: {share:.3f}")
 # the test galaxies with the same weights.
 
 # %%
-result = priors.find(results, folder, priors.Plan.of(globals()))
+result = priors.STUDY.result(results, folder, priors.Plan.of(globals()))
 stored = result.content
 print(result.origin)
 print(f"bursts higher by {stored['shift']} dex")

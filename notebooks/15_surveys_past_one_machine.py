@@ -326,7 +326,8 @@ glue("scaling_draws", float(scaling["n_samples"]), display=False)
 # model.
 
 # %% mystnb={"figure": {"caption": "Accuracy of a classifier that tells draws of students, in one to eight jumps, and of their teacher, in one, two and twelve steps, from those of the teacher in a hundred, on simulated galaxies that neither has seen. At a half there is nothing to tell them apart by.", "name": "fig-students"}, "image": {"alt": "Accuracy of the classifiers against the number of velocities that a draw costs, 1 to 48: for students and for their teacher two lines, of each galaxy by itself and of all at once, over horizontal lines at 0.5 and at 0.53."}}
-result = students.find(results, folder, students.Plan.of(globals()))
+plan = students.Plan.of(globals())
+result = students.STUDY.result(results, folder, plan)
 found = result.content
 past_one_machine.student_accuracy(
     found, allowed=0.53, source="simulated survey"

@@ -21,14 +21,13 @@ from galcfm.posterior import ModelError, Posterior, require_own_model
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
 from galcfm.training.loop import keyed_generator, read_checkpoint, write_checkpoint
-
-__all__ = ["Distillation", "distil"]
+from studies.frame import Plan
 
 CHECKPOINT_EVERY = 2000
 
 
 @dataclass(frozen=True)
-class Distillation:
+class Distillation(Plan):
     """How a student is trained.
 
     Arguments:

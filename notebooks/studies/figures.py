@@ -1,12 +1,45 @@
 """Figures and tables that several studies share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
+from galcfm.figures.style import COLOURS, LIGHT, TITLES, new_figure, posteriors_in_order, styled
+
+
+def by_model(
+    names: Iterable[str], width: float, height: float, source: str, **options
+) -> tuple[Figure, dict[str, Axes]]:
+    """Return a figure with one panel per model, photometry first, and its axes by model.
+
+    Arguments:
+        names: Names of the models.
+        width: Width of the figure [inch].
+        height: Height of the figure [inch].
+        source: Words in the figure's corner that say what the galaxies are.
+        options: Options of `matplotlib.figure.Figure.subplots`.
+    """
+    models = posteriors_in_order(dict.fromkeys(names))
+    figure = new_figure(width, height, source)
+    grid = figure.subplots(1, len(models), squeeze=False, **options)[0]
+    for axes, model in zip(grid, models, strict=True):
+        axes.set_title(TITLES[model])
+    return figure, dict(zip(models, grid, strict=True))
+
+
+def formatted(formats: Mapping[str, str], values: Mapping) -> dict[str, str]:
+    """Return a row of a table as text.
+
+    Arguments:
+        formats: By column what stands there, as `str.format` has it.
+        values: Values by name, also nested.
+
+    >>> formatted({"mean [nat]": "{gain[mean]:.2f}"}, {"gain": {"mean": 0.123}})
+    {'mean [nat]': '0.12'}
+    """
+    return {column: text.format_map(values) for column, text in formats.items()}
 
 
 def present(rows: Mapping[str, Mapping], names: Sequence[str]) -> dict[str, Mapping]:

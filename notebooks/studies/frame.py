@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 
@@ -211,6 +212,8 @@ class Study:
         version: Raised by hand when the study's code gives other results for the same settings.
         parameter: Parameter of the notebook that says whether the result is read or made.
         group: Name of the rows in the JSON file, for studies with `Trainings`.
+        module: Name of the module whose function `make` makes the result; it is imported only
+            then, so that a chapter that reads imports neither torch nor other large packages.
     """
 
     name: str
@@ -218,6 +221,7 @@ class Study:
     version: int = 1
     parameter: str = "results"
     group: str = "rows"
+    module: str = ""
 
     def key(self, settings, *read: str) -> str:
         """Return the key of a result.
@@ -253,6 +257,21 @@ class Study:
         if results != "published":
             make(place)
         return self.read(place.folder)
+
+    def result(self, results: str, run: Path, plan: Plan, **options) -> "Result":
+        """Read the published result, or make one of this plan by the study's module; return it.
+
+        Arguments:
+            results: One of `RESULTS`, a parameter of the notebook.
+            run: Folder of the run, of `galcfm.runs.open_run`.
+            plan: Settings with which it is made.
+            options: Further arguments of the module's `make(place, run, plan)`.
+        """
+
+        def make(place: Place) -> None:
+            import_module(self.module).make(place, run, plan, **options)
+
+        return self.find(results, run, plan.settings, make)
 
     def read(self, folder: Path | None = None) -> "Result":
         """Return the result in a folder, by default the published one.

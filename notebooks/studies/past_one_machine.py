@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from galcfm.figures.style import COLOURS, new_figure, styled
 from galcfm.figures.tables.words import with_error
 
-__all__ = ["catalogue_growth", "cost_of", "costs", "student_accuracy", "students"]
-
 
 def cost_of(folder: Path | str) -> dict[str, float]:
     """Return how many galaxies a result holds, and what one of them has cost.

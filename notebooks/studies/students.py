@@ -23,11 +23,9 @@ from galcfm.survey import Survey
 from studies import frame
 from studies.distillation import Distillation, distil
 from studies.exact.comparison import classifier_accuracy
-from studies.frame import Place, Result, Study, kept_catalogue
+from studies.frame import Place, Study, kept_catalogue
 
-__all__ = ["STUDY", "Plan", "find", "pooled_accuracy"]
-
-STUDY = Study("students", "15_surveys_past_one_machine")
+STUDY = Study("students", "15_surveys_past_one_machine", module="studies.students")
 PAPER_STEPS = 100
 
 
@@ -67,31 +65,15 @@ class Plan(frame.Plan):
 
     def distillation(self, jumps: int) -> Distillation:
         """Return the settings of the training of one student."""
-        return Distillation(
-            jumps=jumps,
-            n_conditions=self.n_conditions,
-            n_draws=self.n_pairs,
-            n_steps=self.n_steps,
-            batch_size=self.batch_size,
-        )
+        return Distillation.of(asdict(self) | {"jumps": jumps, "n_draws": self.n_pairs})
 
 
-def find(results: str, run: Path, plan: Plan) -> Result:
-    """Return the result, read or made.
-
-    Arguments:
-        results: Parameter of the notebook, one of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Settings with which it is made.
-    """
-    return STUDY.find(results, run, plan.settings, lambda place: make(place, plan))
-
-
-def make(place: Place, plan: Plan) -> dict:
+def make(place: Place, run: Path, plan: Plan) -> dict:
     """Train and evaluate what is not there yet, and return the result.
 
     Arguments:
         place: Folders of the result and of what a later call resumes from.
+        run: Folder of the run, which is not read.
         plan: Numbers of jumps, steps, galaxies and draws.
     """
     survey = kept_catalogue(plan.n_galaxies, plan.survey_seed)

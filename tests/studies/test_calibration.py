@@ -275,7 +275,7 @@ def test_what_is_published_has_the_sizes_of_the_notebook():
 def test_more_draws_than_a_byte_holds_are_refused(tmp_path):
     plan = calibration.Plan(n_draws=256)
     with pytest.raises(runs.RunError, match="n_draws is 256"):
-        calibration.find("made", tmp_path, plan, ["photometry"])
+        calibration.STUDY.result("made", tmp_path, plan)
 
 
 def test_a_chapter_makes_its_own_galaxies(trained, survey, tmp_path, monkeypatch):
@@ -283,7 +283,9 @@ def test_a_chapter_makes_its_own_galaxies(trained, survey, tmp_path, monkeypatch
     monkeypatch.setattr(ranking, "survey_of_run", lambda run: survey)
     plan = calibration.Plan(n_galaxies=5, n_draws=3)
     # Of toy images, magnitudes suffice.
-    result = calibration.find("made", trained, plan, ["photometry"], progress=False)
+    result = calibration.STUDY.result(
+        "made", trained, plan, variants=["photometry"], progress=False
+    )
     assert list(result.content["recipes"]) == ["photometry"]
     assert result.content["key"] == calibration.STUDY.key(
         plan.settings, frame.models_digest(trained)

@@ -16,7 +16,7 @@ from galcfm.simulate import galaxies, population
 from studies import exact
 from studies.exact import comparison, figures, latents, sampler, stages
 from studies.exact.particles import ExactPosterior, log_likelihood
-from studies.frame import BOOK_SURVEY
+from studies.frame import BOOK_SURVEY, Place
 
 PLAN = exact.Plan(
     n_galaxies=2,
@@ -180,7 +180,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exact")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GALCFM_DATA", str(folder / "data"))
-        return folder, exact.find("made", folder / "run", PLAN, progress=False)
+        return folder, exact.STUDY.result("made", folder / "run", PLAN, progress=False)
 
 
 def test_the_study_resumes_and_changes_nothing(made, monkeypatch):
@@ -196,7 +196,7 @@ def test_the_study_resumes_and_changes_nothing(made, monkeypatch):
         stages.ExactPosterior, "sample", lambda *a, **k: drawn.append(1) or sample(*a, **k)
     )
     monkeypatch.setattr(stages, "train_emulator", None)
-    again = exact.find("made", folder / "again", PLAN, progress=False)
+    again = exact.STUDY.result("made", folder / "again", PLAN, progress=False)
     assert len(drawn) == 1
     pd.testing.assert_frame_equal(first.table(), again.table())
 
@@ -229,7 +229,7 @@ def test_what_is_published_has_the_sizes_of_the_notebook():
 
 def test_one_run_is_not_compared(tmp_path):
     with pytest.raises(ValueError, match="n_runs is 1"):
-        comparison.make(tmp_path, replace(PLAN, n_runs=1))
+        comparison.make(Place(tmp_path, tmp_path), tmp_path, replace(PLAN, n_runs=1))
 
 
 def test_figures_and_tables_name_what_they_show(made):

@@ -40,7 +40,7 @@ def test_a_calibrated_posterior_has_the_share_it_expects():
     assert found["n"] == n
     error = np.hypot(found["standard_error"], found["expected_standard_error"])
     assert abs(found["observed"] - found["expected"]) < 4 * error
-    assert 0.02 < found["expected"] < 0.5
+    assert 2 < found["expected"] < 50
 
 
 def test_an_overconfident_posterior_has_more_than_it_expects():
@@ -91,29 +91,13 @@ def test_outliers_are_counted_by_recipe():
 
 
 def test_outliers_stand_beside_what_to_expect():
-    gain = {"image": np.array([-1.0, 1.0, 2.0, 3.0])}
-    shares = {"image": {"expected": 0.2, "expected_standard_error": 0.01}}
-    row = figures.share_table(gain, shares).loc["image"]
-    assert row["truths below zero [%]"] == "25.0 ± 21.7"
-    assert row["expected from draws [%]"] == "20.0 ± 1.0"
-    sizes = figures.label_error_table(np.array([3.0, 1.0, 1.0, 2.0]), gain).loc["image"]
+    truth, zero = np.array([-1.0, 1.0, 2.0, 3.0]), np.zeros(4)
+    draws = np.array([[-1.0, 1.0], [1.0, 1.0]])
+    found = shares_below_zero(LogDensities(truth, zero, draws, np.zeros_like(draws)))
+    row = figures.share_table({"image": found}).loc["image"]
+    assert row.to_list() == ["25.0 ± 25.0", "25.0 ± 25.0", "4"]
+    sizes = figures.label_error_table(np.array([3.0, 1.0, 1.0, 2.0]), {"image": truth}).loc["image"]
     assert sizes.to_list() == [1.5, 3.0, 3.0]
-
-
-def test_kernels_are_compared_on_their_own_galaxies():
-    galaxies = {"delta_log_p": {"kde": [-1.0, 2.0], "exact": [1.0, 2.0, -9.0]}}
-    row = figures.kernel_table({"image": {"galaxies": galaxies}}).loc["image"]
-    assert row["galaxies"] == 2
-    assert row["below zero, exact [%]"] == "0.0"
-    assert row["below zero, KDE [%]"] == "50.0"
-    assert row["lowest, KDE [nat]"] == "-1.0"
-
-
-def test_degeneracies_are_medians_over_galaxies():
-    result = {name: np.array([1.0, 2.0, 9.0]) for name in ("correlation", "angle")}
-    result |= {name: np.array([0.1, 0.2, 0.9]) for name in ("length", "width")}
-    table = figures.degeneracy_table({"$A_V$, age": {"image": result}})
-    assert table.loc[("A_V, age", "image")].to_list() == [2.0, 2.0, 0.2, 0.2]
 
 
 @pytest.mark.parametrize("n", [1, 60])

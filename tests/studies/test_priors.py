@@ -14,7 +14,7 @@ from galcfm.properties import PROPERTY_NAMES
 from galcfm.runs import parameter_defaults
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
-from studies import calibration, frame, priors
+from studies import calibration, priors
 from studies.priors import bursts, figures, weights
 
 NOISE = 0.6
@@ -212,12 +212,13 @@ def test_fine_tuning_resumes_and_is_compared(survey, tmp_path, monkeypatch):
     model = Posterior("r_and_colours", network={"width": 8})
     settings = TrainingSettings(max_epochs=1)
     train(model, survey, tmp_path / "run" / "photometry", settings, progress=False)
-    monkeypatch.setattr(frame, "survey_of_run", lambda run: survey)
+    monkeypatch.setattr(bursts, "survey_of_run", lambda run: survey)
     for name in ("prior", "image"):
         shutil.copytree(tmp_path / "run" / "photometry", tmp_path / "run" / name)
-    first = priors.find("made", tmp_path / "run", priors.Plan(max_epochs=2), progress=False)
+    plan, run = priors.Plan(max_epochs=2), tmp_path / "run"
+    first = priors.STUDY.result("made", run, plan, progress=False)
     monkeypatch.setattr(bursts, "train", None)
-    second = priors.find("made", tmp_path / "run", priors.Plan(max_epochs=2), progress=False)
+    second = priors.STUDY.result("made", run, plan, progress=False)
     assert first == second
     assert first.content["shift"] == 0.15
     assert set(first.content["bias"]) == set(PROPERTY_NAMES)

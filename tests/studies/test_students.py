@@ -49,7 +49,7 @@ def test_the_pooled_test_finds_what_differs_and_nothing_else():
 
 
 def test_students_are_trained_and_compared_once(place, monkeypatch):
-    found = students.make(place, PLAN)
+    found = students.make(place, place.folder, PLAN)
     assert {kind: list(found[kind]) for kind in ("student", "teacher")} == {
         "student": ["1", "2"],
         "teacher": ["1", "2"],
@@ -61,7 +61,7 @@ def test_students_are_trained_and_compared_once(place, monkeypatch):
     # A second call trains and compares nothing; other numbers of draws train nothing.
     with monkeypatch.context() as patch:
         patch.setattr(students, "judge", lambda *_: pytest.fail("compared again"))
-        again = students.make(place, PLAN)
+        again = students.make(place, place.folder, PLAN)
     for kind in ("student", "teacher"):
         for name, row in found[kind].items():
             assert again[kind][name] | {"seconds": row["seconds"]} == row
@@ -69,7 +69,7 @@ def test_students_are_trained_and_compared_once(place, monkeypatch):
     assert len(checkpoints) == 2
     before = [path.stat().st_mtime_ns for path in checkpoints]
     other = students.Plan(**PLAN.settings | {"n_draws": 40})
-    assert students.make(place, other)["key"] != found["key"]
+    assert students.make(place, place.folder, other)["key"] != found["key"]
     assert [path.stat().st_mtime_ns for path in checkpoints] == before
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studies.figures import mean_over_seeds, point_gains, present
+from studies.figures import by_model, mean_over_seeds, point_gains, present
 
 ROW = {
     "seeds": {
@@ -31,3 +31,11 @@ def test_the_figure_of_gains(texts_of):
     assert {"grey", "blurred", "simulated survey"} <= set(texts)
     assert "gain over the reference [nat] ± 2 standard errors" in texts
     assert point_gains({}, source="simulated survey") is None
+
+
+def test_each_model_has_a_panel():
+    figure, panels = by_model(["image", "photometry", "image"], 6, 3, "simulated survey")
+    assert list(panels) == ["photometry", "image"]
+    assert [axes.get_title() for axes in figure.axes] == ["Photometry model", "Image model"]
+    with pytest.raises(ValueError, match="expected photometry and image"):
+        by_model(["spectra"], 6, 3, "simulated survey")

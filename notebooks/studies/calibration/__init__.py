@@ -11,15 +11,11 @@ The study simulates galaxies for these tests alone and ranks them under the mode
 under variants of their training. It resumes where it was stopped.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from studies import frame
 
-__all__ = ["STUDY", "Plan", "find"]
-
-STUDY = frame.Study("calibration", "06_calibration", version=1)
+STUDY = frame.Study("calibration", "06_calibration", module="studies.calibration.ranking")
 
 
 @dataclass(frozen=True)
@@ -35,24 +31,3 @@ class Plan(frame.Plan):
     n_galaxies: int = 5000
     n_draws: int = 31
     seed: int = 608
-
-
-def find(
-    results: str, run: Path, plan: Plan, variants: Sequence[str] = (), progress: bool = True
-) -> frame.Result:
-    """Read the published ranks, or make those of some variants, and return them.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run whose models are tested.
-        plan: Size of the tests.
-        variants: Names of `variants.VARIANTS`; none for all. More are added to what is there.
-        progress: Whether bars are shown.
-    """
-
-    def make(place) -> None:
-        from studies.calibration.ranking import make
-
-        make(place.folder, run, plan, variants, progress)
-
-    return STUDY.find(results, run, plan.settings, make)

@@ -7,18 +7,10 @@ import seaborn as sns
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import (
-    COLOURS,
-    LIGHT,
-    TITLES,
-    model_legend,
-    new_figure,
-    note,
-    posteriors_in_order,
-    styled,
-)
+from galcfm.figures import style
 from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.properties import PROPERTIES
+from studies.figures import by_model
 
 # Without units: panels are wide enough for no more.
 SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
@@ -28,7 +20,7 @@ SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
 TESTS = {"hpd": "density", "tarp": "distance", **SYMBOLS, "hpd_smoothed": "density, smoothed"}
 
 
-@styled
+@style.styled
 def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> Figure:
     """Draw rank shares of each test minus what calibrated posteriors have, with the 95 % band.
 
@@ -37,15 +29,15 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
         band: Lowest and highest deviation inside the band at these levels, each of shape `(L,)`.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    models = posteriors_in_order(deviations)
+    models = style.posteriors_in_order(deviations)
     tests = deviations[models[0]]
-    figure = new_figure(10, 5, source)
+    figure = style.new_figure(10, 5, source)
     grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
     for axes, name in zip(grid, tests, strict=False):
-        axes.fill_between(tests.index, *band, color=LIGHT, alpha=0.3, lw=0)
-        axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        axes.fill_between(tests.index, *band, color=style.LIGHT, alpha=0.3, lw=0)
+        axes.axhline(0, color=style.COLOURS["truth"], lw=1, ls="--")
         for model in models:
-            axes.plot(tests.index, deviations[model][name], color=COLOURS[model], lw=1.8)
+            axes.plot(tests.index, deviations[model][name], color=style.COLOURS[model], lw=1.8)
         axes.set_title(SHORT[name], fontsize=10)
         axes.set(xlim=(0, 1))
     for axes in grid[3:7]:
@@ -54,12 +46,12 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
     for axes in grid[::4]:
         axes.set_ylabel("Share below − expected")
     grid[7].set_axis_off()
-    model_legend(grid[7], models, loc="center")
-    note(grid[7], 0.5, 0.2, "grey: 95 % band", ha="center", va="baseline")
+    style.model_legend(grid[7], models, loc="center")
+    style.note(grid[7], 0.5, 0.2, "grey: 95 % band", ha="center", va="baseline")
     return figure
 
 
-@styled
+@style.styled
 def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
     """Draw the largest deviation from uniform ranks in bins, in half-widths of the band.
 
@@ -67,10 +59,8 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
         values: Results of `ranks.departures` by model, one row per bin, one column per test.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    models = posteriors_in_order(values)
-    rows = values[models[0]].index
-    figure = new_figure(10, 1.6 + 0.26 * len(rows), source)
-    grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    rows = next(iter(values.values())).index
+    figure, panels = by_model(values, 10, 1.6 + 0.26 * len(rows), source, sharey=True)
     colours = ListedColormap(["#f2f2f2", "#fee0b6", "#fdae61", "#b30000"])
     norm = BoundaryNorm([0, 1, 1.5, 2, 3], colours.N)
     words = {"log_stellar_mass": SHORT["log_stellar_mass"], "redshift": "$z$", "mag_r": "$r$"}
@@ -79,19 +69,19 @@ def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
         words[column] + {1: ": lowest", last: ": highest"}.get(number, f": {number} of {last}")
         for column, number in rows
     ]
-    for axes, model in zip(grid, models, strict=True):
+    for model, axes in panels.items():
         names = [SHORT[name].replace("all: ", "") for name in values[model]]
         table = values[model].set_axis(names, axis=1).set_axis(labels)
         sns.heatmap(table, ax=axes, cmap=colours, norm=norm, annot=True, fmt=".1f", cbar=False)
         axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right")
-        axes.set_title(TITLES[model], fontsize=10)
         axes.tick_params(length=0)
-    bar = figure.colorbar(grid[0].collections[0], ax=list(grid), pad=0.01, fraction=0.04)
+    grid = list(panels.values())
+    bar = figure.colorbar(grid[0].collections[0], ax=grid, pad=0.01, fraction=0.04)
     bar.set_label("deviation [half-widths of the band]")
     return figure
 
 
-@styled
+@style.styled
 def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure | None:
     """Draw the gain of each variant of a training over the book's own, one panel per model.
 
@@ -99,22 +89,19 @@ def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure | None:
         compared: Result of `ranks.compare_variants`, with a gain in each row.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    tables = {
-        model: compared.loc[model].query("gain != 0").sort_values("gain")
-        for model in posteriors_in_order(dict.fromkeys(compared.index.get_level_values(0)))
-    }
-    if all(table.empty for table in tables.values()):
+    shown = compared.query("gain != 0").sort_values("gain")
+    if shown.empty:
         return print("not made: other variants than the run's own models")
-    figure = new_figure(10, 1.1 + 0.28 * max(map(len, tables.values())), source)
-    panels = figure.subplots(1, len(tables), squeeze=False)[0]
-    for axes, (model, table) in zip(panels, tables.items(), strict=True):
-        rows = range(len(table))
-        axes.axvline(0, color=COLOURS["truth"], lw=1, ls="--")
-        axes.errorbar(table["gain"], rows, xerr=table["error"], fmt="o", ms=5, color=COLOURS[model])
+    most = shown.groupby(level=0).size().max()
+    figure, panels = by_model(compared.index.levels[0], 10, 1.1 + 0.28 * most, source)
+    for model, axes in panels.items():
+        table = shown[shown.index.get_level_values(0) == model].droplevel(0)
+        rows, look = range(len(table)), {"fmt": "o", "ms": 5, "color": style.COLOURS[model]}
+        axes.axvline(0, color=style.COLOURS["truth"], lw=1, ls="--")
+        axes.errorbar(table["gain"], rows, xerr=table["error"], **look)
         axes.set_yticks(rows, table.index)
-        axes.set_title(TITLES[model])
         axes.set_xlabel("Gain in mean log p [nat]")
-        axes.grid(axis="x", color=LIGHT, alpha=0.3)
+        axes.grid(axis="x", color=style.LIGHT, alpha=0.3)
     return figure
 
 

@@ -21,7 +21,7 @@ from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
 from studies.calibration import STUDY, Plan, ranks
 from studies.calibration.variants import VARIANTS, members_of
-from studies.frame import kept_catalogue, models_digest, survey_of_run, write_table
+from studies.frame import Place, kept_catalogue, models_digest, survey_of_run, write_table
 
 COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
 MASS = PROPERTY_NAMES.index("log_stellar_mass")
@@ -118,14 +118,14 @@ def _log_prob(models, theta, conditions, steps) -> np.ndarray:
     return (torch.stack(each).double().logsumexp(0) - np.log(len(each))).numpy()
 
 
-def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=True) -> None:
+def make(place: Place, run: Path, plan: Plan, variants: Sequence[str] = (), progress=True) -> None:
     """Rank simulated galaxies under variants, and write the results to a folder; resumes.
 
     Arguments:
-        folder: Folder of `calibration.json` and `calibration.parquet`.
+        place: Folder of `calibration.json` and `calibration.parquet`.
         run: Folder of the run whose models are tested.
         plan: Size of the tests.
-        variants: Names of `VARIANTS`; none for all.
+        variants: Names of `VARIANTS`; none for all. More are added to what is there.
         progress: Whether bars are shown.
 
     Raises:
@@ -135,14 +135,14 @@ def make(folder: Path, run: Path, plan: Plan, variants: Sequence[str], progress=
         raise RunError(f"n_draws is {plan.n_draws}: ranks are kept in one byte, at most 255 draws")
     names = ranks.compared_with({name: vars(v) for name, v in VARIANTS.items()}, variants)
     if "image" in names:
-        place = survey_folder(f"calibration-{plan.n_galaxies}")
+        where = survey_folder(f"calibration-{plan.n_galaxies}")
         galaxies = simulate_survey(
-            place, plan.n_galaxies, plan.seed, replace=True, progress=progress
+            where, plan.n_galaxies, plan.seed, replace=True, progress=progress
         )
     else:
         galaxies = kept_catalogue(plan.n_galaxies, plan.seed)
     of = {name: VARIANTS[name] for name in names}
-    add_variants(folder, run, survey_of_run(run), galaxies, of, plan, progress)
+    add_variants(place.folder, run, survey_of_run(run), galaxies, of, plan, progress)
 
 
 def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -> dict:

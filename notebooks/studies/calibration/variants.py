@@ -1,6 +1,6 @@
 """Variants of a run's trainings, each a change to that of one of its models."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from galcfm.paths import survey_folder
@@ -9,7 +9,7 @@ from galcfm.provenance import digest
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
-from studies.frame import kept_catalogue
+from studies.frame import kept_catalogue, rows_of
 
 TRAINING_SEED = 607  # of galaxies that variants train on instead of the run's
 
@@ -46,42 +46,7 @@ class Variant:
         return self.warm_start and not changed
 
 
-# The defaults are the paper's.
-PAPER = {name: value for name, value in asdict(TrainingSettings()).items() if name != "seed"}
-VARIANTS = {
-    "photometry": Variant("this book's training", "photometry"),
-    "image": Variant("this book's training", "image"),
-    "photometry_paper": Variant(
-        "the paper's training", "photometry", PAPER, {"features": "magnitudes"}
-    ),
-    "photometry_shorter": Variant("a quarter of the epochs", "photometry", {"max_epochs": 15}),
-    "photometry_more": Variant(
-        "60,000 galaxies", "photometry", {"max_epochs": 15}, n_galaxies=75_000
-    ),
-    # As many as the image model has at most, so that the two can be compared.
-    "photometry_as_many": Variant(
-        "36,000 galaxies", "photometry", {"max_epochs": 25}, n_galaxies=45_000
-    ),
-    "photometry_ensemble": Variant("mean density of three trainings", "photometry", members=3),
-    "photometry_sharp": Variant("path without width, σ = 0", "photometry", {}, {"sigma": 0.0}),
-    "photometry_deeper": Variant(
-        "five hidden layers, not three", "photometry", {}, {"network": {"width": 256, "depth": 5}}
-    ),
-    "image_shorter": Variant("a quarter of the epochs", "image", {"max_epochs": 4}),
-    "image_longer": Variant("twice the epochs", "image", {"max_epochs": 32}),
-    "image_ensemble": Variant("mean density of two trainings", "image", members=2),
-    "image_more": Variant("36,000 galaxies", "image", {"max_epochs": 7}, n_galaxies=45_000),
-    "image_cold": Variant("not started from the photometry model", "image", warm_start=False),
-    "image_unturned": Variant("images neither turned nor mirrored", "image", {"augment": False}),
-    "image_one_draw": Variant("one draw of time and noise", "image", {"draws_per_galaxy": 1}),
-    "image_centre": Variant(
-        "central 25″ in pixels of 0.4″", "image", encoder={"crop": 64, "bin_factor": 1}
-    ),
-    "image_finer": Variant("pixels of 0.4″, not 0.8″", "image", encoder={"bin_factor": 1}),
-    "image_wider": Variant(
-        "encoder twice as wide", "image", encoder={"widths": (32, 64, 128, 256)}
-    ),
-}
+VARIANTS = rows_of(Variant, Path(__file__).with_name("variants.yaml"))
 
 
 def members_of(variant: Variant, run: Path, survey: Survey, progress: bool = True) -> list:

@@ -7,13 +7,10 @@ and resumes where it was stopped.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from studies import frame
 
-__all__ = ["DRAWS", "STUDY", "Plan", "find"]
-
-STUDY = frame.Study("exact_posteriors", "07_exact_posteriors", version=1)
+STUDY = frame.Study("exact_posteriors", "07_exact_posteriors", module="studies.exact.comparison")
 # Draws of the first galaxies, beside the table of all of them.
 DRAWS = "exact_draws.parquet"
 
@@ -54,21 +51,3 @@ class Plan(frame.Plan):
     simulated: Mapping = field(default_factory=lambda: dict(frame.BOOK_SURVEY))
     recipe: Mapping = field(default_factory=dict)
     seed: int = 7
-
-
-def find(results: str, run: Path, plan: Plan, progress: bool = True) -> frame.Result:
-    """Read the published comparison with exact posteriors, or make one, and return it.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: How much of everything.
-        progress: Whether bars are shown.
-    """
-
-    def make(place) -> None:
-        from studies.exact.comparison import make
-
-        make(place.folder, plan, progress)
-
-    return STUDY.find(results, run, plan.settings, make)

@@ -18,7 +18,7 @@ from studies.exact.latents import Light
 from studies.exact.particles import ExactPosterior, log_likelihood
 from studies.exact.stages import Stages
 from studies.exact.summary import summarise
-from studies.frame import write_table
+from studies.frame import Place, write_table
 
 STEPS = 50  # Runge-Kutta steps of the flows
 N_SHOWN = 4  # galaxies whose draws are kept
@@ -123,12 +123,13 @@ def _of_sampler(runs: list[ExactPosterior], theta: np.ndarray, sigma: np.ndarray
     return row
 
 
-def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
+def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> dict:
     """Run all stages that are not done and write the three files of the chapter.
 
     Arguments:
-        folder: Folder of `exact_posteriors.json`, `exact_posteriors.parquet` and
+        place: Folder of `exact_posteriors.json`, `exact_posteriors.parquet` and
             `exact_draws.parquet`.
+        run: Folder of the run, which is not read.
         plan: How much of everything.
         progress: Whether bars are shown.
 
@@ -139,7 +140,7 @@ def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
         raise RunError(f"n_runs is {plan.n_runs}: the runs are compared, give at least 2")
     started = time.monotonic()
     key = STUDY.key(plan.settings)
-    STUDY.stored(folder, key)  # refuses a file that it may not replace
+    STUDY.stored(place.folder, key)  # refuses a file that it may not replace
     stages = Stages(plan, progress)
     emulator = stages.emulator()
     survey = stages.catalogue()
@@ -158,5 +159,5 @@ def make(folder: Path, plan: Plan, progress: bool = True) -> dict:
     }
     for name, content in {f"{STUDY.name}.parquet": table, DRAWS: draws}.items():
         numbers = content.select_dtypes("float64").columns
-        write_table(folder / name, content.astype(dict.fromkeys(numbers, "float32")))
-    return STUDY.store(folder, result, key)
+        write_table(place.folder / name, content.astype(dict.fromkeys(numbers, "float32")))
+    return STUDY.store(place.folder, result, key)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import sem
 
 from galcfm.metrics import LogDensities
 from galcfm.properties import PROPERTY_NAMES
@@ -19,22 +20,20 @@ def shares_below_zero(densities: LogDensities) -> dict:
     prior is denser: the share of draws is the share of truths to expect.
 
     Arguments:
-        densities: Exact log-densities of one model. The expected share and the observed share
-            beside it are those of the galaxies that have densities at draws.
+        densities: Exact log-densities of one model; some galaxies may have none at draws.
 
     Returns:
-        `observed` and `expected`, their `standard_error` and `expected_standard_error` (over
-        galaxies), and `n` galaxies.
+        `observed` and `expected` [%], their `standard_error` and `expected_standard_error` (over
+        galaxies), and `n`, the number of truths.
     """
-    n = len(densities.posterior_samples)
-    observed = densities.posterior_truth[:n] < densities.prior_truth[:n]
-    expected = (densities.posterior_samples < densities.prior_samples).mean(axis=1)
+    observed = 100 * (densities.posterior_truth < densities.prior_truth)
+    expected = 100 * (densities.posterior_samples < densities.prior_samples).mean(axis=1)
     return {
-        "observed": float(observed.mean()),
-        "standard_error": float(observed.std(ddof=1) / np.sqrt(n)),
-        "expected": float(expected.mean()),
-        "expected_standard_error": float(expected.std(ddof=1) / np.sqrt(n)),
-        "n": n,
+        "observed": observed.mean(),
+        "standard_error": sem(observed),
+        "expected": expected.mean(),
+        "expected_standard_error": sem(expected),
+        "n": len(observed),
     }
 
 
@@ -102,7 +101,7 @@ def outliers_by_variant(variants: Mapping[str, dict], galaxies: pd.DataFrame) ->
             "below zero": below.mean(),
             "expected": expected.mean(),
             "difference": (below - expected).mean(),
-            "error": (below - expected).std(ddof=1) / np.sqrt(len(below)),
+            "error": sem(below - expected),
             "lowest 0.1 %": np.quantile(log_prob - log_prior, 0.001),
             "mean": (log_prob - log_prior).mean(),
         }

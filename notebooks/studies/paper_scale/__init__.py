@@ -15,18 +15,6 @@ from galcfm.stored_posteriors import load_posteriors
 from studies import frame
 from studies.frame import Result, Study
 
-__all__ = [
-    "FEWEST_EPOCHS",
-    "MODELS",
-    "PAPERS_RECIPE",
-    "STUDY",
-    "WITH_REDSHIFT",
-    "Plan",
-    "extrapolated",
-    "find",
-    "load_draws",
-]
-
 NOTEBOOK = "14_at_the_papers_size"
 STUDY = Study("paper_scale", NOTEBOOK)
 PAPERS_RECIPE = Study("papers_recipe", NOTEBOOK, parameter="results_paper")

@@ -16,13 +16,10 @@ run's photometry model in this way, for a prior with more recent bursts of star 
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from studies import frame
 
-__all__ = ["STUDY", "Plan", "find"]
-
-STUDY = frame.Study("priors", "11_other_priors", version=1)
+STUDY = frame.Study("priors", "11_other_priors", module="studies.priors.bursts")
 
 
 @dataclass(frozen=True)
@@ -38,21 +35,3 @@ class Plan(frame.Plan):
     burst_shift: float = 0.15
     max_epochs: int = 15
     learning_rate: float = 3e-4
-
-
-def find(results: str, run: Path, plan: Plan, progress: bool = True) -> frame.Result:
-    """Read the published fine-tuning for another prior, or do one, and return its result.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run whose photometry model is fine-tuned.
-        plan: The prior, and how long the model is trained.
-        progress: Whether bars are shown.
-    """
-
-    def make(place) -> None:
-        from studies.priors.bursts import make
-
-        make(place.folder, run, frame.survey_of_run(run), plan, progress)
-
-    return STUDY.find(results, run, plan.settings, make)

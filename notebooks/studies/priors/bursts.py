@@ -9,9 +9,8 @@ from galcfm.metrics import effective_sample_size
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.relations import MAIN_SEQUENCE
-from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
-from studies.frame import models_digest
+from studies.frame import Place, models_digest, survey_of_run
 from studies.priors import STUDY, Plan
 from studies.priors.weights import weighted_mean
 
@@ -35,13 +34,12 @@ def burst_weights(catalogue, shift: float, scatter: float) -> np.ndarray:
     return np.where(catalogue["sequence"] == 0, ratio, 1.0)
 
 
-def make(folder: Path, run: Path, survey: Survey, plan: Plan, progress: bool = True) -> dict:
+def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> dict:
     """Fine-tune a run's photometry model for the other prior and compare both on test galaxies.
 
     Arguments:
-        folder: Folder of `priors.json`.
+        place: Folder of `priors.json`.
         run: Folder of the run; the fine-tuned model goes to its `variants`, and resumes there.
-        survey: Simulated survey that the run was trained on.
         plan: The prior, and how long the model is trained.
         progress: Whether bars are shown.
 
@@ -49,9 +47,10 @@ def make(folder: Path, run: Path, survey: Survey, plan: Plan, progress: bool = T
         The content of `priors.json`.
     """
     key = STUDY.key(plan.settings, models_digest(run))
-    before = STUDY.stored(folder, key)
+    before = STUDY.stored(place.folder, key)
     if before is not None:
         return before
+    survey = survey_of_run(run)
     scatter = float(MAIN_SEQUENCE["scatter"] / np.sqrt(3))
     weights = burst_weights(survey.catalogue, plan.burst_shift, scatter)
     base = Posterior.load(run / "photometry")
@@ -89,4 +88,4 @@ def make(folder: Path, run: Path, survey: Survey, plan: Plan, progress: bool = T
         },
         "seconds": tuned.metadata["seconds"],
     }
-    return STUDY.store(folder, result, key)
+    return STUDY.store(place.folder, result, key)

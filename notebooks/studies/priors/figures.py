@@ -6,21 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import (
-    COLOURS,
-    LABELS,
-    LIGHT,
-    histogram,
-    limits,
-    model_legend,
-    new_figure,
-    posteriors_in_order,
-    styled,
-)
+from galcfm.figures import style
 from galcfm.figures.tables.words import with_error
 
 
-@styled
+@style.styled
 def other_prior(
     masses, weights, effective: Mapping, n_draws: int, *, names: tuple[str, str], source: str
 ) -> Figure:
@@ -35,20 +25,21 @@ def other_prior(
         source: Words in the figure's corner that say what the galaxies are.
     """
     old, new = names
-    figure = new_figure(8, 3.2, source)
+    figure = style.new_figure(8, 3.2, source)
     left, right = figure.subplots(1, 2)
-    bins = np.linspace(*limits(masses, inside=99.9), 31)
-    histogram(left, masses, bins, LIGHT, filled=True, alpha=0.5, label=old)
-    histogram(left, masses, bins, "#009E73", weights=weights / np.sum(weights), label=new)
-    left.set(xlabel=LABELS["log_stellar_mass"], ylabel="Share of galaxies")
+    bins = np.linspace(*style.limits(masses, inside=99.9), 31)
+    style.histogram(left, masses, bins, style.LIGHT, filled=True, alpha=0.5, label=old)
+    style.histogram(left, masses, bins, "#009E73", weights=weights / np.sum(weights), label=new)
+    left.set(xlabel=style.LABELS["log_stellar_mass"], ylabel="Share of galaxies")
     for axes in (left, right):
         axes.margins(y=0.3)  # room for the legend
     left.legend(loc="upper left")
-    for model in posteriors_in_order(effective):
+    models = style.posteriors_in_order(effective)
+    for model in models:
         share = np.asarray(effective[model]) / n_draws
-        histogram(right, share, np.linspace(0, 1, 31), COLOURS[model])
+        style.histogram(right, share, np.linspace(0, 1, 31), style.COLOURS[model])
     right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
-    model_legend(right, posteriors_in_order(effective), loc="upper left")
+    style.model_legend(right, models, loc="upper left")
     return figure
 
 
