@@ -9,7 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, new_figure, styled
-from galcfm.figures.tables.words import with_error
+from studies.figures import formatted
+from studies.frame import rows_of
+
+TABLES = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 
 
 def cost_of(folder: Path | str) -> dict[str, float]:
@@ -73,16 +76,9 @@ def catalogue_growth(found: Sequence[Mapping]) -> pd.DataFrame:
     Arguments:
         found: Measurements of `growth` in `catalogue.json`.
     """
-    return pd.DataFrame(
-        {
-            "galaxies": f"{of['galaxies']:,}",
-            "time of a core a galaxy [ms]": f"{1e3 * of['seconds']:.3f}",
-            "size a galaxy [B]": f"{of['bytes']:,.0f}",
-            "highest memory [MiB]": f"{of['peak_memory_mib']:,}",
-            "in all [s]": f"{of['wall_seconds']:,.1f}",
-        }
-        for of in found
-    ).set_index("galaxies")
+    texts = TABLES["growth"]
+    rows = [formatted(texts, of | {"milliseconds": 1e3 * of["seconds"]}) for of in found]
+    return pd.DataFrame(rows).set_index("galaxies")
 
 
 def students(results: Mapping) -> pd.DataFrame:
@@ -102,16 +98,10 @@ def students(results: Mapping) -> pd.DataFrame:
         levels = np.array([0.68, 0.95])
         band = 2 * np.sqrt(levels * (1 - levels) / of["n_covered"])
         inside = np.abs(shares - levels) <= band
-        rows[name] = {
-            "velocities": of["velocities"],
-            "accuracy, each galaxy": with_error(of["c2st"], of["c2st_error"], 3),
-            "all at once": f"{of['c2st_pooled']:.3f}",
-            "coverage 68 %": f"{shares[:, 0].min():.3f}–{shares[:, 0].max():.3f}",
-            "coverage 95 %": f"{shares[:, 1].min():.3f}–{shares[:, 1].max():.3f}",
-            "inside the band": f"{inside.sum()} of {inside.size}",
-            "1,000 draws [ms]": f"{1e3 * of['seconds']:.2f}",
-            "times as fast": f"{replaced / of['seconds']:.1f}",
-        }
+        shown = {"lowest": shares.min(axis=0), "highest": shares.max(axis=0)}
+        shown |= {"inside": inside.sum(), "shares": inside.size}
+        shown |= {"milliseconds": 1e3 * of["seconds"], "faster": replaced / of["seconds"]}
+        rows[name] = formatted(TABLES["students"], of | shown)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

@@ -88,7 +88,7 @@ def results() -> dict:
 def test_the_table_of_students():
     table = past_one_machine.students(results())
     assert list(table.index) == ["student, jumps: 1", "teacher, steps: 1", "teacher, steps: 12"]
-    assert table["velocities"].tolist() == [1, 4, 48]
+    assert table["velocities"].tolist() == ["1", "4", "48"]
     assert table["times as fast"].tolist() == ["30.0", "10.0", "1.0"]
     # 0.62 is nine standard errors from 0.68.
     assert (table["inside the band"] == "9 of 10").all()

@@ -1,13 +1,11 @@
 """A fast imitation of the simulator's photometry, which guides the search but no result."""
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from galcfm.paths import replacing
 from studies.exact.latents import Light, n_latents, star_forming
 
 WIDTH = 96
@@ -81,17 +79,11 @@ class Emulator(nn.Module):
         """Return the linear fit."""
         return scaled @ self.linear[1:] + self.linear[0]
 
-    def save(self, path: Path) -> None:
-        """Write the weights to a file."""
-        with replacing(path) as temporary:
-            save_file(self.state_dict(), temporary)
-
     @classmethod
-    def load(cls, path: Path) -> "Emulator":
-        """Read the weights from a file."""
-        weights = load_file(path)
+    def of(cls, weights: Mapping[str, np.ndarray]) -> "Emulator":
+        """Return the emulator with these weights, those of its `state_dict`."""
         emulator = cls(len(weights["mean"]))
-        emulator.load_state_dict(weights)
+        emulator.load_state_dict({name: torch.from_numpy(of) for name, of in weights.items()})
         return emulator.eval()
 
 

@@ -1,6 +1,7 @@
 """Figures and tables of exact posteriors and of the flows beside them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,10 @@ from matplotlib.figure import Figure
 from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_figure, styled
 from galcfm.figures.tables.words import mean_and_error
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from studies.figures import formatted
+from studies.frame import rows_of
 
+TABLES = rows_of(dict, Path(__file__).with_name("tables.yaml"))
 LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": ("#009E73", "dashed")}
 
 
@@ -124,22 +128,10 @@ def check_table(result: Mapping) -> pd.DataFrame:
     Arguments:
         result: Result of `summary.summarise`.
     """
-    sampler, brute = result["sampler"], result["sampler"]["brute_force"]
-    rows = {
-        "galaxies": result["n_galaxies"],
-        "effective particles a run, median": round(sampler["effective_size"]),
-        "effective particles a run, smallest": round(sampler["smallest_effective_size"]),
-        "both runs less one [nat]": mean_and_error(sampler["halving"], 3),
-        "first run less second [nat]": mean_and_error(sampler["between_runs"], 3),
-        "scatter of that difference [nat]": f"{sampler['scatter_between_runs']:.2f}",
-        "galaxies with importance sampling": brute["n_galaxies"],
-    }
-    if brute["n_galaxies"]:
-        rows |= {
-            "effective galaxies there, median": round(brute["effective_size"]),
-            "importance sampling less exact [nat]": mean_and_error(brute["log_density"], 3),
-            "difference of means, in its errors": f"{brute['z_mean']:+.2f} ± {brute['z_std']:.2f}",
-        }
+    brute_force = result["sampler"]["brute_force"]
+    rows = formatted(TABLES["checks"], result)
+    if brute_force["n_galaxies"]:
+        rows |= formatted(TABLES["brute_force"], brute_force)
     return pd.Series(rows, name="value").to_frame()
 
 
@@ -174,18 +166,8 @@ def information_table(result: Mapping) -> pd.DataFrame:
     Arguments:
         result: Result of `summary.summarise`.
     """
-    rows = {}
-    for p in PROPERTIES:
-        numbers = result["properties"][p.name]
-        gain = numbers["information"]
-        rows[p.symbol_with_unit] = {
-            "spread of the prior": f"{numbers['prior_std']:.3f}",
-            "of the exact posterior": f"{numbers['posterior_std']:.3f}",
-            "true values about its mean, in its spreads": f"{numbers['scatter_of_truth']:.2f}",
-            "variance explained": f"{numbers['explained']['mean']:.0%}",
-            "information: exact": mean_and_error(gain["exact"]),
-            "flow": mean_and_error(gain["book"]),
-            "flow, many": mean_and_error(gain["many"]),
-            "true value known": mean_and_error(gain["known"]),
-        }
+    rows = {
+        p.symbol_with_unit: formatted(TABLES["information"], result["properties"][p.name])
+        for p in PROPERTIES
+    }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from galcfm.metrics import effective_sample_size
 from galcfm.properties import BANDS, PROPERTY_NAMES
@@ -88,8 +88,7 @@ class ExactPosterior:
     @property
     def weights(self) -> np.ndarray:
         """Weights that sum to 1, `(n,)`."""
-        weights = np.exp(self.log_weights - self.log_weights.max())
-        return weights / weights.sum()
+        return softmax(self.log_weights)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations of the properties, each of shape `(5,)`."""

@@ -1,6 +1,8 @@
 """The stages of the comparison, each of which leaves its result in the cache and resumes."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,15 @@ class Stages:
         self.plan, self.progress = plan, progress
         self.folder = data_folder() / "cache" / f"exact-{key}"
 
+    def kept(self, name: str, make: Callable[[], Mapping]) -> dict[str, np.ndarray]:
+        """Return the arrays of a stage from the cache, made where they are not there."""
+        path = self.folder / f"{name}.npz"
+        if not path.exists():
+            with replacing(path) as temporary:
+                np.savez(temporary, **make())
+        with np.load(path) as file:
+            return dict(file)
+
     def rng(self, *key: int) -> np.random.Generator:
         """Return the random generator of a stage."""
         return np.random.default_rng([self.plan.seed, *key])
@@ -60,31 +71,27 @@ class Stages:
 
     def emulator(self) -> Emulator:
         """Return the emulator, trained on galaxies of the prior, its faintest ones thinned."""
-        path = self.folder / "emulator.safetensors"
-        if not path.exists():
+
+        def make():
             x = self.prior(self.plan.n_bank, 0)
             light = shine(x)
             bright = light.magnitudes[:, 2] < MAGNITUDE_LIMIT + SCREEN
             bright |= np.arange(len(x)) % 4 == 0
-            emulator = train_emulator(
-                x[bright],
-                Light(*(values[bright] for values in light)),
-                n_steps=self.plan.emulator_steps,
-                seed=self.plan.seed,
-            )
-            emulator.save(path)
-        return Emulator.load(path)
+            light = Light(*(values[bright] for values in light))
+            steps, seed = self.plan.emulator_steps, self.plan.seed
+            return train_emulator(x[bright], light, n_steps=steps, seed=seed).state_dict()
+
+        return Emulator.of(self.kept("emulator", make))
 
     def rows(self, emulator: Emulator) -> Light:
         """Return star-forming galaxies of the prior, as bright as the survey or a bit fainter."""
-        path = self.folder / "rows.npz"
-        if not path.exists():
+
+        def make():
             probe = self.prior(20_000, 1, emulator)
             n = int(20_000 * self.plan.n_rows / max(1, self._seen(shine(probe), 1)[0].sum()))
-            with replacing(path) as temporary:
-                np.savez(temporary, **shine(self.prior(n, 2, emulator))._asdict())
-        with np.load(path) as file:
-            return Light(**file)
+            return shine(self.prior(n, 2, emulator))._asdict()
+
+        return Light(**self.kept("rows", make))
 
     def _seen(self, light: Light, stage: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which galaxies pass the noisy magnitude limit and have lines, and their noise."""
@@ -136,13 +143,12 @@ class Stages:
         tasks = [(k, run) for k in range(len(survey)) for run in range(self.plan.n_runs)]
         found = [[] for _ in range(len(survey))]
         for k, run in tqdm(tasks, desc="exact posteriors", disable=not self.progress):
-            path = self.folder / "particles" / f"{survey.object_id[k]}-{run}.npz"
-            if not path.exists():
-                seed = galaxy_seeds([survey.object_id[k]], self.plan.seed)[0]
-                rng = np.random.default_rng([int(seed), run])
-                particles = ExactPosterior.sample(emulator, survey.magnitudes[k], rng, self.plan)
-                with replacing(path) as temporary:
-                    np.savez(temporary, **vars(particles))
-            with np.load(path) as file:
-                found[k].append(ExactPosterior(**file))
+            name = f"particles/{survey.object_id[k]}-{run}"
+            particles = self.kept(name, partial(self._particles, emulator, survey, k, run))
+            found[k].append(ExactPosterior(**particles))
         return found
+
+    def _particles(self, emulator: Emulator, survey: Survey, k: int, run: int) -> dict:
+        seed = galaxy_seeds([survey.object_id[k]], self.plan.seed)[0]
+        rng = np.random.default_rng([int(seed), run])
+        return vars(ExactPosterior.sample(emulator, survey.magnitudes[k], rng, self.plan))

@@ -1,30 +1,25 @@
 """Tables of trainings and posteriors at the paper's size."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from galcfm.figures.tables.words import METRICS
 from galcfm.properties import PROPERTIES
+from studies.figures import formatted
+from studies.frame import rows_of
 from studies.paper_scale import MODELS
 
-__all__ = ["PAPER", "beside_the_paper", "costs", "histories", "trainings"]
-
-# The paper's tables: means over 1,000 test galaxies and spreads between them, nat;
-# shares of galaxies where the image model is the better one, %; Wasserstein distances in units of
-# the properties.
-PAPER = {
-    "image": {
-        "delta_log_p": (2.17, 3.30),
-        "d_kl": (3.41, 0.95),
-        "wasserstein": (0.0264, 0.0639, 0.0156, 0.0103, 0.1937),
-    },
-    "photometry": {
-        "delta_log_p": (1.26, 3.98),
-        "d_kl": (2.55, 0.97),
-        "wasserstein": (0.0547, 0.1119, 0.0302, 0.0131, 0.2565),
-    },
-    "wins": {"delta_log_p": 81.5, "d_kl": 96.5},
+PAPER = rows_of(dict, Path(__file__).with_name("paper.yaml"))
+TRAINING = {
+    "galaxies": "{n_train:,}",
+    "parameters": "{n_parameters:,}",
+    "epochs at most": "{settings[max_epochs]}",
+    "kept epoch, from 0": "{best_epoch}",
+    "best validation loss": "{best_validation_loss:.4f}",
+    "mean log p of the test galaxies [nat]": "{log_p:.3f}",
+    "time [h]": "{hours:.2f}",
 }
 
 
@@ -71,15 +66,8 @@ def trainings(results: Mapping) -> pd.DataFrame:
     columns = {}
     for model in MODELS:
         training = results[model]["training"]
-        columns[model] = {
-            "galaxies": f"{training['n_train']:,}",
-            "parameters": f"{training['n_parameters']:,}",
-            "epochs at most": training["settings"]["max_epochs"],
-            "kept epoch, from 0": training["best_epoch"],
-            "best validation loss": f"{training['best_validation_loss']:.4f}",
-            "mean log p of the test galaxies [nat]": f"{results[model]['log_p']:.3f}",
-            "time [h]": f"{training['seconds'] / 3600:.2f}",
-        }
+        others = {"log_p": results[model]["log_p"], "hours": training["seconds"] / 3600}
+        columns[model] = formatted(TRAINING, training | others)
     return pd.DataFrame(columns)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp, softmax
 
 from galcfm.metrics import effective_sample_size
 from galcfm.properties import PROPERTY_NAMES
@@ -84,16 +85,11 @@ def reweight(samples, log_ratio: LogRatio) -> Reweighted:
         raise ValueError(f"log_ratio gave {log_weights.shape}, expected {samples.shape[:2]}")
     if np.isnan(log_weights).any() or np.isposinf(log_weights).any():
         raise ValueError("log_ratio gave NaN or +inf: the new prior must be finite at each draw")
-    largest = log_weights.max(axis=1, keepdims=True)
-    if np.isneginf(largest).any():
-        row = int(np.flatnonzero(np.isneginf(largest))[0])
+    log_mean_ratio = logsumexp(log_weights, axis=1) - np.log(samples.shape[1])
+    if np.isneginf(log_mean_ratio).any():
+        row = int(np.flatnonzero(np.isneginf(log_mean_ratio))[0])
         raise ValueError(f"the new prior is zero at all draws of the galaxy in row {row}")
-    weights = np.exp(log_weights - largest)
-    result = Reweighted(
-        samples,
-        weights / weights.sum(axis=1, keepdims=True),
-        np.log(weights.mean(axis=1)) + largest[:, 0],
-    )
+    result = Reweighted(samples, softmax(log_weights, axis=1), log_mean_ratio)
     few = result.effective_sample_size < min(FEWEST, samples.shape[1] / 2)
     if few.any():
         warnings.warn(
