@@ -45,7 +45,7 @@ results = "published"  # or "made": now, as below, into the run's folder
 n_galaxies = 5000  # galaxies that are simulated for the tests
 n_draws = 31  # posterior draws per galaxy, at most 255
 seed = 608  # seed of the galaxies
-variants = []  # names of the trainings that are compared; none for all
+variants = []  # names of the trainings to make; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -65,7 +65,7 @@ plan = calibration.Plan.of(globals())
 result = calibration.STUDY.result(results, folder, plan, variants=variants)
 galaxies, identity = result.table(), result.content["identity"]
 n_draws = identity["n_draws"]
-compared = ranks.compared_with(result.content["recipes"], variants)
+compared = result.content["recipes"]
 models = [name for name in ("photometry", "image") if name in compared]
 print(f"{len(galaxies)} galaxies, {n_draws} draws of each")
 print(f"models of the {identity['run']} run")

@@ -40,7 +40,7 @@ results = "published"  # or "made": variants now, as below
 n_galaxies = 5000  # galaxies that are simulated for the variants
 n_draws = 31  # posterior draws of each of these, at most 255
 seed = 608  # seed of these galaxies
-variants = []  # names of the trainings that are compared; none for all
+variants = []  # names of the trainings to make; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -56,7 +56,6 @@ from galcfm.figures import contact_sheet
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from studies import calibration, outliers
-from studies.calibration.ranks import compared_with
 from studies.outliers import figures
 
 folder = runs.open_run("08_outliers", globals())
@@ -158,7 +157,7 @@ if simulated:
 plan = calibration.Plan.of(globals())
 result = calibration.STUDY.result(results, folder, plan, variants=variants)
 print(result.origin)
-compared = compared_with(result.content["recipes"], variants)
+compared = result.content["recipes"]
 outliers.outliers_by_variant(compared, result.table()).round(3)
 
 # %% [markdown]

@@ -59,8 +59,9 @@ class TrainingSettings(LoopSettings):
             statistics and the flow stay float32.
         hide_bands: Whether bands of galaxies are hidden, others in each epoch, for a model with
             `missing_bands`: `galcfm.posterior.bands.hide_bands`.
-        learning_rate, batch_size, max_epochs, patience, weight_decay, schedule, average_decay,
-            seed: As `LoopSettings` has them.
+        learning_rate, batch_size, max_epochs, patience, weight_decay, schedule: As `LoopSettings`
+            has them.
+        average_decay, seed: As `LoopSettings` has them.
     """
 
     draws_per_galaxy: int = 1
