@@ -19,7 +19,7 @@ from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import SurveyError
 from galcfm.survey.images import IMAGE_SHAPE
 from galcfm.survey.intake import LABELS, read_columns, storable
-from galcfm.survey.photometry import declared_unit, to_magnitudes
+from galcfm.survey.photometry import to_magnitudes
 from galcfm.survey.tables import SourceTable
 
 __all__ = ["REJECTED", "infer_partition", "read_record"]
@@ -142,13 +142,13 @@ def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
             f"{table.name} has no {', '.join(absent)}, which the first file has: all files of a "
             "source need the same columns"
         )
-    (unit, by_band), gaps = declared_unit(plan.identity["unit"]), plan.model.missing_bands
+    unit, gaps = plan.identity["unit"], plan.model.missing_bands
     may_lack = (*LABELS, "ra", "dec") if plan.is_survey else LABELS
-    values, reasons, _ = read_columns(table, columns, unit, gaps, may_lack)
+    values, reasons = read_columns(table, columns, unit, gaps, may_lack)
     if plan.is_survey and not plan.model.use_magnitude_errors:
         _hide_limits(values, table, reasons, gaps)
     with np.errstate(all="ignore"):
-        to_magnitudes(values, unit, by_band, dereddened, reasons, gaps)
+        to_magnitudes(values, unit, dereddened, reasons, gaps)
     if "ra" in values:
         values["ra"] = values["ra"] % 360
     if HEALPIX in plan.schema.names:

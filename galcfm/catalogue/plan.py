@@ -23,7 +23,7 @@ from galcfm.survey.intake import (
     read_columns,
     require_extinction,
 )
-from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit, declared_unit
+from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit
 from galcfm.survey.tables import SourceTable
 
 __all__ = ["SETTINGS", "Plan", "make_plan"]
@@ -115,8 +115,7 @@ def make_plan(
     if not model.uses_images and cutouts is not None:
         raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
     unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
-    declared_unit(unit)
-    pixel_scale = check_declared(total, dereddened, False, columns, cutouts, pixel_scale)
+    pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
     if cutouts is not None:
         cutouts = find_cutouts(cutouts, pixel_scale, source)
     columns, healpix = _look(source, columns, unit, dereddened, cutouts, model)
@@ -155,8 +154,7 @@ def _look(source: Source, columns, unit, dereddened, cutouts, model) -> tuple[di
             chosen = _choose(table, columns, unit, dereddened, model)
             healpix = source.kind == "hats" and table.has(HEALPIX)
         if all(map(table.has, chosen.values())):
-            name, gaps = declared_unit(unit)[0], model.missing_bands
-            values, _, _ = read_columns(table, chosen, name, gaps)
+            values, _ = read_columns(table, chosen, unit, model.missing_bands)
             five.append(np.stack([values[name] for name in MAGNITUDES]))
         if sum(part.shape[1] for part in five) >= ROWS_CHECKED:
             break
@@ -168,7 +166,7 @@ def _look(source: Source, columns, unit, dereddened, cutouts, model) -> tuple[di
         )
     # The rows that are checked do not depend on the partitions.
     first = np.concatenate(five, axis=1)[:, :ROWS_CHECKED]
-    check_unit(dict(zip(MAGNITUDES, first, strict=True)), declared_unit(unit)[0], source.name)
+    check_unit(dict(zip(MAGNITUDES, first, strict=True)), unit, source.name)
     return chosen, healpix
 
 
@@ -182,7 +180,7 @@ def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[
     if not model.use_magnitude_errors:
         unused += [*MAGNITUDE_ERRORS, *INVERSE_VARIANCES]
     wanted = dict.fromkeys(unused) | columns
-    chosen = choose_columns(table, wanted, declared_unit(unit)[0], model.missing_bands)
+    chosen = choose_columns(table, wanted, unit, model.missing_bands)
     require_extinction(chosen, dereddened, table.name)
     needed = ["redshift"] * model.use_redshift
     if model.use_magnitude_errors:

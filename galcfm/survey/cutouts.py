@@ -6,7 +6,6 @@ stated scale to 0.396 arcsec per pixel.
 """
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,16 +13,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-import pandas as pd
 
-from galcfm.survey.images import IMAGE_SHAPE
+from galcfm.survey.images import IMAGE_SHAPE, require_colours
 from galcfm.survey.rules import SurveyError
-from galcfm.survey.sky import LARGEST_CUTOUT, bands_of, fits_plane, fits_planes, fitted, picture
+from galcfm.survey.sky import bands_of, fits_plane, fitted, picture
 
-FEWEST_COLOURS = 20  # galaxies whose colours are compared with those of their cutouts
 # Endings of a FITS file, the plainest first.
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz", ".fit.fz")
-LONGEST_NAME = 255  # bytes, on file systems of all kinds
 # Names under which HDF5 files hold pictures; others are asked for.
 STACKS = ("image_array", "images", "image", "cutouts", "cutout")
 
@@ -40,19 +36,17 @@ class Cutouts:
 
     Arguments:
         source: Fluxes `(n, bands, height, width)` or pictures uint8 `(n, height, width, 3)`, one
-            per row: an array, or a list where their sizes differ; a dict of them by `object_id`;
-            or the path of a folder, of a .npy, or of an HDF5 file with a stack (beside it
-            `object_id`, else in the order of the rows) or a group with one dataset per galaxy.
-        bands: Bands of planes or channels, in their order, such as `"griz"`, where the files do not
-            say.
+            per row: an array, or a list where their sizes differ; a dict or HDF5 group of them by
+            `object_id`; or the path of an HDF5 file with such an array under one of the names in
+            `STACKS`, and beside it `object_id` if its order is not that of the rows.
+        bands: Bands of planes or channels, in their order, such as `"griz"`, where the file does
+            not say.
         unit: Unit of fluxes per pixel, where the files do not say: nanomaggies, or a unit of flux.
-        key: Name of the dataset or group in an HDF5 file, where it is not one of `STACKS`.
     """
 
     source: object
     bands: str | Sequence[str] | None = None
     unit: str = "nanomaggy"
-    key: str | None = None
 
 
 def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) -> np.ndarray:
@@ -97,7 +91,9 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if not path.is_file():
-            folder = CutoutFolder(path, bands, unit)
+            if bands is not None:
+                raise ValueError("the names of files in a folder say their bands: leave bands out")
+            folder = CutoutFolder(path, unit)
             return lambda row, scale, position: folder.cutout(row, object_id[row], scale, position)
         source, names, bands, unit = _opened(path, given, bands, files)
     if isinstance(source, Mapping):
@@ -122,46 +118,31 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
 
 
 def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
-    """Return what a file holds: cutouts, their identifiers or `None`, their bands, their unit."""
-    ending = path.suffix.lower()
-    if ending not in (".npy", ".h5", ".hdf5", ".hdf"):
-        raise ValueError(
-            f"{path}: cutouts in one file are .npy or .h5; pictures and FITS files lie in a "
-            "folder, one per galaxy"
-        )
-    try:
-        if ending == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False), None, bands, given.unit
-        import h5py
+    """Return the cutouts in an HDF5 file, their identifiers or `None`, their bands, their unit."""
+    import h5py
 
+    try:
         file = files.enter_context(h5py.File(path, "r"))
-    # Readers of damaged files raise half a dozen kinds.
-    except Exception as error:
+    except OSError as error:
         raise ValueError(
-            f"{path} cannot be read as {ending[1:]}: check that the file is whole and its ending "
-            "right"
+            f"{path} cannot be read as HDF5: give an HDF5 file, an array, or a folder with the "
+            "pictures or FITS files of each galaxy"
         ) from error
-    key = given.key or next((name for name in STACKS if name in file), "/")
-    is_stack = key == "/" and any(getattr(data, "ndim", 0) == 4 for data in file.values())
-    if key not in file or is_stack:
-        held = ", ".join(file)[:200]
-        raise ValueError(f"{path} holds {held}: name the cutouts by Cutouts(path, key=…)")
-    data = file[key]
-    if isinstance(data, h5py.Group):
-        return data, None, bands, given.unit
-    bands = bands_of(data.attrs.get("bands"), bands, str(path))
-    names = data.parent.get("object_id")
+    name = next((name for name in STACKS if name in file), None)
+    if name is None:
+        raise ValueError(
+            f"{path} holds {', '.join(file)[:200]}: call the cutouts {STACKS[0]}, or give their "
+            "dataset or group instead of the path"
+        )
+    bands = bands_of(file[name].attrs.get("bands"), bands, str(path))
+    names = file.get("object_id")
     if names is not None:
-        names = names[()].tolist()
-        names = [k.decode().strip() if isinstance(k, bytes) else str(k) for k in names]
-    return data, names, bands, data.attrs.get("unit", given.unit)
+        names = [k.decode() if isinstance(k, bytes) else str(k) for k in names[()].tolist()]
+    return file[name], names, bands, file[name].attrs.get("unit", given.unit)
 
 
 def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     """Return the cutout of an array: a picture uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
-    if hasattr(cutout, "parent"):  # a dataset of HDF5
-        bands = bands_of(cutout.attrs.get("bands"), bands, "its dataset")
-        unit, cutout = cutout.attrs.get("unit", unit), cutout[()]
     try:
         array = np.asarray(cutout)
     # RuntimeError: tensors that are being trained.
@@ -169,8 +150,6 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
         raise ValueError("it is no array") from error
     if np.any(getattr(cutout, "mask", False)):
         raise ValueError("has masked pixels: fill them in the array given as cutouts")
-    if array.ndim == 3 and max(array.shape) > LARGEST_CUTOUT:
-        raise ValueError(f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller")
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
         if bands is not None and len(bands) == 3:
             array = array[..., [bands.index(band) for band in "irg"]]
@@ -186,22 +165,7 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
         band: ("", np.asarray(plane, np.float32), None, unit)
         for band, plane in zip(bands, array, strict=True)
     }
-    return _checked(picture(planes, pixel_scale, None))
-
-
-def warn_of_reversed_channels(catalogue: pd.DataFrame, images: np.ndarray, where: str) -> None:
-    """Warn where cutouts get bluer as magnitudes get redder; a few galaxies cannot tell."""
-    if len(images) < FEWEST_COLOURS:
-        return
-    middle = np.s_[:, *(slice(side // 2 - 8, side // 2 + 8) for side in IMAGE_SHAPE[:2])]
-    light = 1 + images[middle].mean(axis=(1, 2))
-    pictured = pd.Series(np.log(light[:, 0] / light[:, 2]))
-    if pictured.corr(catalogue["mag_g"] - catalogue["mag_i"], method="spearman") < -0.5:
-        warnings.warn(
-            f"{where}: galaxies that are red by g − i are blue in their cutouts: are the channels "
-            "in the order g, r, i? They must be i, r, g",
-            stacklevel=3,
-        )
+    return require_colours(picture(planes, pixel_scale, None))
 
 
 def fitted_cutout(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
@@ -214,15 +178,7 @@ def fitted_cutout(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
     Raises:
         ValueError: It is blank or grey, or covers less than 50.7 arcsec.
     """
-    return _checked(fitted(np.ascontiguousarray(pixels), pixel_scale))
-
-
-def _checked(pixels: np.ndarray) -> np.ndarray:
-    if np.ptp(pixels) < 8:
-        raise ValueError("blank")
-    if (pixels == pixels[:, :, :1]).all():
-        raise ValueError("grey: its three channels are the same, a colour picture is needed")
-    return pixels
+    return require_colours(fitted(np.ascontiguousarray(pixels), pixel_scale))
 
 
 def read_cutout(path, pixel_scale: float) -> np.ndarray:
@@ -239,10 +195,6 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
 
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as image:
-            if max(image.size) > LARGEST_CUTOUT:
-                raise ValueError(
-                    f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller"
-                )
             # P: of a palette, which may hold colours.
             if image.mode not in ("RGB", "RGBA", "P"):
                 raise ValueError(f"has mode {image.mode}, a colour (RGB) picture is needed")
@@ -253,10 +205,9 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
 
 
 class CutoutFolder:
-    """Cutouts by id: ID.jpg, ID.jpeg, ID.png, ID_i.fits, ID_r.fits and ID_g.fits, or ID.fits.
+    """Cutouts by id: ID.jpg, ID.jpeg or ID.png, or ID_i.fits, ID_r.fits and ID_g.fits.
 
-    FITS files may be packed (.fits.gz, .fits.fz) or end in .fit. ID.fits holds an extension a band,
-    or a cube.
+    FITS files may be packed (.fits.gz, .fits.fz) or end in .fit.
 
     Files are looked up one after another, since a folder may hold millions. An id can never lead
     out of it. Where a file cannot have the name of an id, as with a/b, its percent-encoded form
@@ -264,15 +215,14 @@ class CutoutFolder:
 
     Arguments:
         folder: Path of the folder.
-        bands: Letters of the bands of ID.fits, where its header does not name them.
         unit: Unit of fluxes per pixel, where the header does not name it.
 
     Raises:
         SurveyError: There is no such folder.
     """
 
-    def __init__(self, folder: Path | str, bands=None, unit: str = "nanomaggy"):
-        self.folder, self.bands, self.unit = Path(folder), bands, unit
+    def __init__(self, folder: Path | str, unit: str = "nanomaggy"):
+        self.folder, self.unit = Path(folder), unit
         if not self.folder.is_dir():
             raise SurveyError(f"{self.folder} is no folder: give the one that holds the cutouts")
         self.inside = self.folder.resolve()
@@ -288,10 +238,9 @@ class CutoutFolder:
         for end in [case for ending in endings for case in (ending, ending.upper())]:
             for stem in dict.fromkeys((name, quote(name, safe=""))):
                 path = self.folder / f"{stem}{suffix}{end}"
-                if len(os.fsencode(path.name)) > LONGEST_NAME or path.parent != self.folder:
-                    continue
-                # An id can lead out of the folder no more than a link can.
-                if path.is_file() and path.resolve().is_relative_to(self.inside):
+                # An id can lead out of the folder no more than a link can; a name may be too long.
+                inside = path.parent == self.folder and os.path.isfile(path)
+                if inside and path.resolve().is_relative_to(self.inside):
                     return path
         return None
 
@@ -308,30 +257,15 @@ class CutoutFolder:
             ValueError: There is none, or it cannot be used.
         """
         path = self.find(object_id, "", (".jpg", ".jpeg", ".png"))
-        bands = "irg" if path is None else ""
-        paths = {band: self.find(object_id, f"_{band}", FITS_ENDINGS) for band in bands}
-        absent = [band for band, one in paths.items() if one is None]
-        if path is None and len(absent) == 3:
-            path = self.find(object_id, "", FITS_ENDINGS)
         if path is not None:
             try:
-                return self._of_file(path, pixel_scale, position)
+                return read_cutout(path, pixel_scale)
             except ValueError as error:
                 raise ValueError(f"{path.name}: {error}") from error
-        if absent:
+        paths = {band: self.find(object_id, f"_{band}", FITS_ENDINGS) for band in "irg"}
+        if absent := [band for band, one in paths.items() if one is None]:
             names = f"{object_id}.jpg, .png or {object_id}_i.fits, _r and _g"
             names = names if len(absent) == 3 else f"{object_id}_{absent[0]}.fits"
             raise ValueError(f"{self.folder} has no {names}")
         planes = {band: fits_plane(one, self.unit) for band, one in paths.items()}
-        return _checked(picture(planes, pixel_scale, position))
-
-    def _of_file(self, path: Path, pixel_scale: float, position) -> np.ndarray:
-        if path.name.lower().endswith(FITS_ENDINGS):
-            planes = fits_planes(path, self.bands, self.unit)
-            return _checked(picture(planes, pixel_scale, position))
-        if self.bands not in (None, ["i", "r", "g"]):
-            raise ValueError(
-                "a picture has i, r and g in red, green and blue: leave bands out, or give FITS "
-                f"files of {', '.join(self.bands)}"
-            )
-        return read_cutout(path, pixel_scale)
+        return require_colours(picture(planes, pixel_scale, position))

@@ -5,7 +5,6 @@ row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested) an
 `rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them.
 """
 
-import io
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from galcfm.paths import disk_errors_in_a_sentence, remove_own, require_own_file
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey.cards import TAGS, library, render
+from galcfm.survey.disk import beside, put_in_place, recover
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE
 from galcfm.survey.rules import SPLITS, SurveyError
 
@@ -50,22 +50,16 @@ def to_datasets(survey, folder: Path | str) -> None:
     folder = Path(os.path.realpath(folder))
     require_own_files(folder, OWN_FILES, "a data set", SurveyError)
     catalogue = _with_pixels(survey.catalogue)
-    partial, replaced = (folder.with_name(f".{folder.name}.{w}") for w in ("partial", "replaced"))
+    partial = beside(folder, "partial")
     with disk_errors_in_a_sentence(folder):
-        # Killed while one took the place of the other.
-        if replaced.exists() and not folder.exists():
-            replaced.rename(folder)
-        for left in (partial, replaced):
-            remove_own(left, OWN_FILES, "an unfinished data set", SurveyError)
+        recover(folder, OWN_FILES, "a data set")
+        remove_own(partial, OWN_FILES, "an unfinished data set", SurveyError)
         _write(catalogue, survey.images, partial)
         known = {"parameters": survey.parameters, "provenance": provenance()}
         write_json(partial / "dataset.json", known)
         text = data_card(survey, folder.name)
         (partial / "README.md").write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rename(replaced)
-        partial.rename(folder)
-        remove_own(replaced, OWN_FILES, "a replaced data set", SurveyError)
+        put_in_place(partial, folder, OWN_FILES, "a data set")
 
 
 def from_datasets(cls, source, **options):
@@ -103,7 +97,8 @@ def from_datasets(cls, source, **options):
     catalogue = pd.concat(parts, ignore_index=True)
     images = None
     if "rgb_image" in catalogue:
-        pictures = [_pixels(picture) for picture in catalogue["rgb_image"]]
+        kind = library("datasets", SurveyError).Image(mode="RGB")
+        pictures = [np.array(kind.decode_example(picture)) for picture in catalogue["rgb_image"]]
         if other := {picture.shape for picture in pictures} - {IMAGE_SHAPE}:
             height, width, _ = other.pop()
             raise SurveyError(
@@ -165,36 +160,19 @@ def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
 
 def _write(catalogue: pd.DataFrame, images, folder: Path) -> None:
     datasets = library("datasets", SurveyError)
+    kind = datasets.Image()
     (folder / "data").mkdir(parents=True)
     for split, rows in catalogue.groupby("split").indices.items():
         files = np.split(rows, np.arange(ROWS_PER_FILE, len(rows), ROWS_PER_FILE))
         for k, part in enumerate(files):
             content = datasets.Dataset.from_pandas(catalogue.iloc[part], preserve_index=False)
             if images is not None:
-                pictures = [{"bytes": _png(images[row]), "path": None} for row in part]
+                pictures = [kind.encode_example(np.asarray(images[row])) for row in part]
                 scale = np.full(len(part), PIXEL_SCALE, np.float32)
-                content = content.add_column("rgb_image", pictures, feature=datasets.Image())
+                content = content.add_column("rgb_image", pictures, feature=kind)
                 content = content.add_column("rgb_pixel_scale", scale)
             name = f"{split}-{k:05d}-of-{len(files):05d}.parquet"
             content.to_parquet(folder / "data" / name, batch_size=256)
-
-
-def _png(image: np.ndarray) -> bytes:
-    """Return the PNG of a picture, which keeps each pixel."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def _pixels(picture) -> np.ndarray:
-    """Return the pixels of a picture, as Parquet has it."""
-    from PIL import Image
-
-    data = picture["bytes"]
-    with Image.open(picture["path"] if data is None else io.BytesIO(data)) as image:
-        return np.array(image.convert("RGB"))
 
 
 LICENCES = {

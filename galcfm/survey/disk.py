@@ -109,16 +109,13 @@ class SurveyWriter:
 
     Raises:
         SurveyError: Another process is writing this survey, or the folder holds something else.
-        OSError: The disk is too small, or cannot be written.
+        OSError: The disk is full, or cannot be written.
     """
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
         # A link is followed, and stays.
         self.folder = Path(os.path.realpath(folder))
-        self.partial, self._lock, self._replaced = (
-            self.folder.with_name(f".{self.folder.name}.{what}")
-            for what in ("partial", "lock", "replaced")
-        )
+        self.partial, self._lock = beside(self.folder, "partial"), beside(self.folder, "lock")
         self.images, self.done = None, set()
         require_own_survey(self.folder)
         with disk_errors_in_a_sentence(self.folder):
@@ -127,42 +124,32 @@ class SurveyWriter:
                 SurveyError(f"another process is making {self.folder}: wait for it, or stop it"),
             )
         try:
-            require_own_files(self.partial, PARTIAL_FILES, "an unfinished survey", SurveyError)
-            # Killed while one took the place of the other.
-            if self._replaced.exists() and not self.folder.exists():
-                os.replace(self._replaced, self.folder)
-            remove_own(self._replaced, SURVEY_FILES, "a replaced survey", SurveyError)
-        except SurveyError:
+            with disk_errors_in_a_sentence(self.folder):
+                self._begin(n_images, identity)
+        except (OSError, SurveyError):
             let_go(self._lock)
             raise
-        path, shape = self.partial / "images.npy", (n_images, *IMAGE_SHAPE)
+
+    def _begin(self, n_images: int, identity: dict | None) -> None:
+        """Take up what an interrupted writer of the same identity left, or begin anew."""
+        require_own_files(self.partial, PARTIAL_FILES, "an unfinished survey", SurveyError)
+        recover(self.folder, SURVEY_FILES, "a survey")
+        images, done = self.partial / "images.npy", self.partial / "done.txt"
         left = _json(self.partial / "identity.json")
-        if identity is not None and left == identity and path.exists():
-            done = self.partial / "done.txt"
+        if identity is not None and left == identity and images.exists():
             # The last line may have been cut short.
             self.done = {int(line) for line in done.read_text(encoding="utf-8").split("\n")[:-1]}
             done.write_text("".join(f"{k}\n" for k in sorted(self.done)), encoding="utf-8")
-            self.images = np.load(path, mmap_mode="r")
-            return
-        if self.partial.exists():
-            shutil.rmtree(self.partial)
-        self.partial.mkdir(parents=True)
-        if n_images:
-            try:
-                with disk_errors_in_a_sentence(path):
-                    np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-                    # Takes the space now: later, it could run out after hours of work.
-                    if hasattr(os, "posix_fallocate"):
-                        with path.open("r+b") as file:
-                            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-            except OSError:
-                shutil.rmtree(self.partial)
-                let_go(self._lock)
-                raise
-            self.images = np.load(path, mmap_mode="r")
-        if identity is not None:
-            (self.partial / "done.txt").touch()
-            write_json(self.partial / "identity.json", identity)
+        else:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self.partial.mkdir(parents=True)
+            if n_images:
+                np.lib.format.open_memmap(images, "w+", np.uint8, (n_images, *IMAGE_SHAPE))
+            if identity is not None:
+                done.touch()
+                write_json(self.partial / "identity.json", identity)
+        if images.exists():
+            self.images = np.load(images, mmap_mode="r")
 
     @staticmethod
     def put(partial: Path, start: int, images: np.ndarray) -> None:
@@ -241,10 +228,37 @@ class SurveyWriter:
             _remember(path, files[path.name]["sha256"])
         # Once more: something may have come while the survey was made.
         require_own_survey(self.folder)
-        if self.folder.exists():
-            os.replace(self.folder, self._replaced)
-        os.replace(self.partial, self.folder)
-        remove_own(self._replaced, SURVEY_FILES, "a replaced survey", SurveyError)
+        put_in_place(self.partial, self.folder, SURVEY_FILES, "a survey")
+
+
+def beside(folder: Path, what: str) -> Path:
+    """Return where something temporary of a folder lies."""
+    return folder.with_name(f".{folder.name}.{what}")
+
+
+def put_in_place(partial: Path, folder: Path, own, what: str) -> None:
+    """Let a folder that is written take the place of the one before; arguments as in `recover`."""
+    if folder.exists():
+        os.replace(folder, beside(folder, "replaced"))
+    os.replace(partial, folder)
+    recover(folder, own, what)
+
+
+def recover(folder: Path, own, what: str) -> None:
+    """Bring back a folder whose replacement was killed half way, and remove one that is replaced.
+
+    Arguments:
+        folder: Folder of a survey or data set.
+        own: Names of its files, see `require_own_files`.
+        what: Content of the folder, for the message.
+
+    Raises:
+        SurveyError: What would be removed holds files of others.
+    """
+    replaced = beside(folder, "replaced")
+    if replaced.exists() and not folder.exists():
+        os.replace(replaced, folder)
+    remove_own(replaced, own, f"{what} that was replaced", SurveyError)
 
 
 def _sha256(path: Path) -> str:

@@ -88,7 +88,17 @@ def verify_jpeg(data: bytes) -> None:
     if pixels.shape != IMAGE_SHAPE:
         height, width = pixels.shape[:2]
         raise ValueError(f"the JPEG is {width}×{height} pixels, a 128×128 cutout is needed")
+    require_colours(pixels)
+
+
+def require_colours(pixels: np.ndarray) -> np.ndarray:
+    """Return a picture if there is something in colour on it.
+
+    Raises:
+        ValueError: It is blank or grey, as pictures of error messages are.
+    """
     if np.ptp(pixels) < 8:
-        raise ValueError("the JPEG is blank: the survey has no image at this position")
+        raise ValueError("it is blank: the survey has no image at this position")
     if (pixels == pixels[:, :, :1]).all():
-        raise ValueError("the JPEG has no colour at all, as pictures of error messages have")
+        raise ValueError("it is grey: its three channels are the same, give one in colour")
+    return pixels

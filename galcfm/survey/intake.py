@@ -6,7 +6,6 @@ the units of `galcfm.properties`, or listed with the reason.
 
 import difflib
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Real
 
@@ -14,15 +13,8 @@ import numpy as np
 import pandas as pd
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
-from galcfm.survey.cutouts import collect_cutouts, warn_of_reversed_channels
-from galcfm.survey.photometry import (
-    FLUXES,
-    INVERSE_VARIANCES,
-    UNITS,
-    check_unit,
-    declared_unit,
-    to_magnitudes,
-)
+from galcfm.survey.cutouts import collect_cutouts
+from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, UNITS, check_unit, to_magnitudes
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
 
@@ -56,7 +48,6 @@ def survey_of_table(
     cutouts=None,
     pixel_scale: float | None = None,
     missing_bands: bool = False,
-    strict: bool = False,
 ):
     """Make a survey of your own galaxies.
 
@@ -95,8 +86,7 @@ def survey_of_table(
         unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
             (the zero points of SDSS differ by -0.04 mag in u and 0.02 mag in z); `"asinh"`, AB as
             well, with the softening of SDSS; or `"Vega"`, with the m_AB - m_Vega of Blanton &
-            Roweis (2007, AJ 133, 734). Other numbers: `{"asinh": {"u": 1.4e-10, …}}`,
-            `{"Vega": {"u": 0.91, …}}`.
+            Roweis (2007, AJ 133, 734).
         total: Declaration that the fluxes are those of whole galaxies: model, Petrosian or Sérsic.
             Aperture and fibre fluxes are refused.
         dereddened: Whether the extinction by the Galaxy is already removed; if not, it is removed
@@ -104,35 +94,33 @@ def survey_of_table(
             Schlafly & Finkbeiner (2011, ApJ 737, 103).
         cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, one per row; a dict of such
             arrays by `object_id`; a folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and
-            ID_g.fits, or ID.fits with one extension per band or a cube; or an HDF5 file with all of
-            them. FITS files may be packed (.fits.gz, .fits.fz); they hold nanomaggies per pixel, or
-            as BUNIT says, are turned north up by their WCS, and are refused where their middle is
-            not at `ra`, `dec`. Pictures are north up, east left. Characters that a file name cannot
-            have are percent-encoded: a%2Fb.jpg is the cutout of a/b. Where fluxes do not say their
-            bands, `galcfm.survey.cutouts.Cutouts` does.
+            ID_g.fits; or an HDF5 file with all of them. FITS files may be packed (.fits.gz,
+            .fits.fz); they hold nanomaggies per pixel, or as BUNIT says, are turned north up by
+            their WCS, and are refused where their middle is not at `ra`, `dec`. Pictures are north
+            up, east left. Characters that a file name cannot have are percent-encoded: a%2Fb.jpg is
+            the cutout of a/b. Where fluxes do not say their bands, `galcfm.survey.cutouts.Cutouts`
+            does.
         pixel_scale: Scale of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys; they
             may have any size, and their middle is resampled to 0.396.
         missing_bands: Whether to keep galaxies without some bands (NaN, a code, or an inverse
             variance of 0) for a model with `missing_bands`; a band that the table lacks is mapped
             to `None`. A magnitude or flux with an infinite error is an upper limit of the flux, and
             a flux that is not positive becomes one, at three times its error.
-        strict: Whether to refuse the table if any row cannot be used.
 
     Raises:
-        SurveyError: The table cannot be read, lacks a column or has one of a wrong kind, no row can
-            be used, or, with `strict`, some cannot.
+        SurveyError: The table cannot be read, lacks a column or has one of a wrong kind, or no row
+            can be used.
     """
-    unit, by_band = declared_unit(unit)
     require_booleans(SurveyError, missing_bands=missing_bands)
-    pixel_scale = check_declared(total, dereddened, strict, columns, cutouts, pixel_scale)
+    pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
     source = SourceTable(table)
     chosen = choose_columns(source, columns or {}, unit, missing_bands)
     require_extinction(chosen, dereddened, source.name)
     if not len(source):
         raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
-    values, reasons, no_labels = read_columns(source, chosen, unit, missing_bands)
+    values, reasons = read_columns(source, chosen, unit, missing_bands)
     check_unit(values, unit, source.name)
-    to_magnitudes(values, unit, by_band, dereddened, reasons, missing_bands)
+    to_magnitudes(values, unit, dereddened, reasons, missing_bands)
     object_id = values["object_id"]
     for name in FILLED:
         values.setdefault(name, np.full(len(source), np.nan))
@@ -149,20 +137,18 @@ def survey_of_table(
     pictured = np.array([not reason for reason in reasons])
     _refuse_repeated(object_id, reasons)
     good = np.array([not reason for reason in reasons])
-    rejected = _rejected(reasons, object_id, strict, source.name)
-    _warn_of_labels(no_labels, object_id, good, strict, source.name)
+    rejected = _rejected(reasons, object_id, source.name)
     catalogue = pd.DataFrame({n: np.array(values[n])[good] for n in KNOWN if n in values})
     if images is not None:
         # Some rows with a cutout are refused as the second of one galaxy.
         images = images if good.sum() == len(images) else images[good[pictured]]
-        warn_of_reversed_channels(catalogue, images, source.name)
     if "split" not in catalogue:
         catalogue["split"] = assign_split(catalogue["object_id"], validation=0.1, test=0.1)
     parameters = {
         "kind": "table",
         "source": source.name,
         "columns": {name: str(column) for name, column in chosen.items()},
-        "unit": unit if by_band in (None, UNITS[unit]) else {unit: by_band},
+        "unit": unit,
         "dereddened": bool(dereddened),
         "pixel_scale": pixel_scale,
         "rows": len(source),
@@ -171,9 +157,11 @@ def survey_of_table(
     return cls(catalogue, images, parameters, source.name, rejected)
 
 
-def check_declared(total, dereddened, strict, columns, cutouts, pixel_scale) -> float | None:
+def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> float | None:
     """Refuse wrong declarations; return the scale of the cutouts as a number."""
-    require_booleans(SurveyError, total=total, dereddened=dereddened, strict=strict)
+    if unit not in UNITS:
+        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
+    require_booleans(SurveyError, total=total, dereddened=dereddened)
     if not total:
         raise SurveyError(
             "the models are trained on total fluxes and would take the light outside an aperture "
@@ -286,14 +274,13 @@ def read_columns(
         chosen: Columns of the table by name in a survey.
         unit: Declared unit.
         missing_bands: Whether bands may be missing.
-        may_lack: Names of the columns without which a galaxy can be inferred.
+        may_lack: Names of the columns that may have no value in a row.
 
     Returns:
-        The values by name, fluxes still in their unit; why each row cannot be used, one list of
-        reasons per row; and the same for what it may lack.
+        The values by name, fluxes still in their unit; and why each row cannot be used, one list of
+        reasons per row.
     """
     reasons: list[list[str]] = [[] for _ in range(len(source))]
-    no_labels: list[list[str]] = [[] for _ in range(len(source))]
     values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
     read = {"object_id", "split"}
     if missing_bands:
@@ -301,10 +288,17 @@ def read_columns(
         read |= {*values, *INVERSE_VARIANCES}
     for name, column in chosen.items():
         if name not in read:
-            faults = no_labels if name in may_lack else reasons
             numbers, no_numbers = source.numbers(name, column, unit)
-            values[name] = _usable(name, column, numbers, no_numbers, unit, faults)
-    return values, reasons, no_labels
+            gaps = _gaps(numbers, no_numbers, MISSING_CODES) if name in may_lack else False
+            values[name] = _usable(name, column, numbers, no_numbers, unit, reasons, gaps)
+    return values, reasons
+
+
+def _gaps(values: np.ndarray, no_numbers, codes) -> np.ndarray:
+    """Return which rows have no value, or a code for a missing one."""
+    gaps = np.isnan(values) | np.isin(values, list(codes))
+    gaps[list(no_numbers)] = False
+    return gaps
 
 
 def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[str, np.ndarray]:
@@ -327,8 +321,7 @@ def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[st
         x, no_numbers = source.numbers(name, chosen[name], unit)
         # A flux of -9 or -99 may be one, if its error says so.
         codes = [code for code in MISSING_CODES if unit not in FLUXES or code <= -999]
-        missing = np.isnan(x) | np.isin(x, codes)
-        missing[list(no_numbers)] = False
+        missing = _gaps(x, no_numbers, codes)
         if error is not None:
             given, no_errors = source.numbers(error, chosen[error], unit)
             sigma = given
@@ -342,10 +335,9 @@ def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[st
                 x, limit = np.where(undetected, 3 * sigma, x), limit | undetected
             skip = missing | limit
             usable = _usable(error, chosen[error], given, no_errors, unit, reasons, skip)
-            sigma = np.where(missing | np.isnan(usable), np.nan, sigma)
+            sigma = np.where(np.isnan(usable), np.nan, sigma)
             values[f"magerr_{band}"] = np.where(limit, np.inf, sigma)
-        x = _usable(name, chosen[name], x, no_numbers, unit, reasons, skip=missing)
-        values[name] = np.where(missing, np.nan, x)
+        values[name] = _usable(name, chosen[name], x, no_numbers, unit, reasons, missing)
     return values
 
 
@@ -367,7 +359,7 @@ def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
 def _usable(
     name: str, column: str, values: np.ndarray, no_numbers, unit: str, reasons, skip=False
 ) -> np.ndarray:
-    """Return the values of a column, NaN where they cannot be used, and add the reasons.
+    """Return the values of a column, NaN where they cannot be used or skipped; add the reasons.
 
     Arguments:
         name: Name of the column in a survey.
@@ -401,7 +393,7 @@ def _usable(
             if name.startswith("log_") and value > 1e4:
                 reason += ": its logarithm is needed"
         reasons[row].append(f"{label} {reason}")
-    return np.where(bad, np.nan, values)
+    return np.where(bad | skip, np.nan, values)
 
 
 def _refuse_repeated(object_id: Sequence[str], reasons) -> None:
@@ -412,42 +404,21 @@ def _refuse_repeated(object_id: Sequence[str], reasons) -> None:
             reasons[row].append(f"object_id {name!r} occurs twice: row {first_row[name]} is used")
 
 
-def _rejected(reasons, object_id, strict: bool, where: str) -> pd.DataFrame:
-    """Return the rows that cannot be used; raise if none can, or with `strict` if any cannot."""
+def _rejected(reasons, object_id, where: str) -> pd.DataFrame:
+    """Return the rows that cannot be used; raise if none can."""
     rows = [
         (row, storable(object_id[row]), storable("; ".join(reason)))
         for row, reason in enumerate(reasons)
         if reason
     ]
     rejected = pd.DataFrame(rows, columns=["row", "object_id", "reason"]).astype({"row": int})
-    some = len(rows) < len(reasons)
-    if rows and (strict or not some):
+    if len(rows) == len(reasons):
         row, name, reason = rows[0]
         raise SurveyError(
-            f"{where}: {len(rows)} of {len(reasons)} rows cannot be used, the first of them row "
-            f"{row} (object_id {name!r}): {reason}; correct or remove them"
-            + ", or pass strict=False to leave them out"
-            * some
+            f"{where}: {len(rows)} of {len(rows)} rows cannot be used, the first of them row {row} "
+            f"(object_id {name!r}): {reason}; correct them"
         )
     return rejected
-
-
-def _warn_of_labels(no_labels, object_id, good, strict: bool, where: str) -> None:
-    """Warn of galaxies that can be inferred, but not be learned from or compared with."""
-    rows = [row for row, faults in enumerate(no_labels) if faults and good[row]]
-    if not rows:
-        return
-    text = storable(
-        f"{where}: {len(rows)} of {good.sum()} galaxies lack a label, the first of them row "
-        f"{rows[0]} (object_id {object_id[rows[0]]!r}): {'; '.join(no_labels[rows[0]])}"
-    )
-    gaps = ("has no value", "a code for a missing value")
-    implausible = [row for row in rows if not all(f.endswith(gaps) for f in no_labels[row])]
-    if len(implausible) == good.sum():
-        raise SurveyError(f"{text}; correct the columns, or leave them out: columns={{name: None}}")
-    if strict:
-        raise SurveyError(f"{text}; correct the labels, or pass strict=False to infer them alone")
-    warnings.warn(f"{text}; they are inferred, and not trained on", stacklevel=3)
 
 
 def storable(text: str) -> str:

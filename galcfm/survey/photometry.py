@@ -1,7 +1,6 @@
 """Fluxes and magnitudes of any kind become AB magnitudes without Galactic extinction."""
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -17,8 +16,7 @@ FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
 SOFTENING = dict(zip(BANDS, (1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10), strict=True))
 # m_AB - m_Vega of SDSS's bands: Blanton & Roweis (2007, AJ 133, 734), table 1.
 VEGA_OFFSET = dict(zip(BANDS, (0.91, -0.08, 0.16, 0.37, 0.54), strict=True))
-# Units, and for magnitudes of two kinds one number per band.
-UNITS = {"AB": None, "nanomaggy": None, "Jy": None, "asinh": SOFTENING, "Vega": VEGA_OFFSET}
+UNITS = ("AB", *FLUXES, "asinh", "Vega")
 # How tables spell magnitudes of each kind, without blanks and brackets.
 MAGNITUDE_SPELLINGS = {
     "AB": ("mag", "abmag", "magab"),
@@ -27,36 +25,6 @@ MAGNITUDE_SPELLINGS = {
 }
 # Limits for half of the galaxies of a table: median magnitudes in r, and the median u - z.
 BRIGHTEST, FAINTEST, BLUEST = 6.0, 30.0, 0.35
-
-
-def declared_unit(unit) -> tuple[str, dict | None]:
-    """Return the name of the declared unit, and the number of each band that belongs to it.
-
-    Arguments:
-        unit: One of `UNITS`, or a dict of "asinh" or "Vega" to a dict of numbers by band.
-
-    Raises:
-        SurveyError: The unit is unknown, or the numbers do not fit it.
-    """
-    given = None
-    if isinstance(unit, Mapping) and len(unit) == 1:
-        (unit, given), *_ = unit.items()
-    if str(unit) not in UNITS:
-        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
-    by_band = UNITS[str(unit)]
-    if given is None:
-        return str(unit), by_band
-    if by_band is None:
-        raise SurveyError(f"unit {unit} takes no numbers: pass unit={unit!r}")
-    try:
-        numbers = {band: float(given[band]) for band in BANDS}
-        good = set(given) == set(BANDS) and np.isfinite(list(numbers.values())).all()
-    except (KeyError, TypeError, ValueError):
-        good = False
-    if not good or (unit == "asinh" and min(numbers.values()) <= 0):
-        what = {"asinh": "softening b > 0", "Vega": "m_AB - m_Vega"}[unit]
-        raise SurveyError(f"unit {unit} needs the {what} of each band, as {by_band}, not {given!r}")
-    return unit, numbers
 
 
 def flux_unit(text: str):
@@ -148,14 +116,13 @@ def check_unit(values: dict, unit: str, where: str) -> None:
 
 
 def to_magnitudes(
-    values: dict, unit: str, by_band, dereddened: bool, reasons, missing_bands: bool = False
+    values: dict, unit: str, dereddened: bool, reasons, missing_bands: bool = False
 ) -> None:
     """Turn magnitudes and fluxes into AB magnitudes without Galactic extinction, in place.
 
     Arguments:
         values: Values by name, each `(n,)`; `magerr_u` … or `ivar_u` … are converted as well.
         unit: Declared unit of the values.
-        by_band: Number of each band that belongs to the unit, or `None`.
         dereddened: Whether the extinction is removed already; else `ebv` is needed.
         reasons: Why each row cannot be used, one list per row; reasons are added.
         missing_bands: Bands may be missing, and magnitudes may be limits.
@@ -165,11 +132,11 @@ def to_magnitudes(
         if f"ivar_{band}" in values:
             values[error] = values.pop(f"ivar_{band}") ** -0.5
         if unit == "asinh":
-            dimmest = _from_asinh(values, name, error, by_band[band], missing_bands)
+            dimmest = _from_asinh(values, name, error, SOFTENING[band], missing_bands)
             for row, magnitude in dimmest.items():
                 reasons[row].append(f"{name} is {magnitude:g} asinh mag, which is no positive flux")
         elif unit == "Vega":
-            values[name] = values[name] + by_band[band]
+            values[name] = values[name] + VEGA_OFFSET[band]
         elif unit in FLUXES:
             if error in values:
                 values[error] = 2.5 / np.log(10) * values[error] / values[name]

@@ -113,9 +113,8 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
         position: Right ascension and declination of the galaxy [deg], NaN where not known.
 
     Raises:
-        ValueError: A band is missing, or a plane cannot be used.
+        ValueError: A plane cannot be used.
     """
-    bands_of(list(planes))
     # Interpolation keeps the surface brightness; the recipe wants the flux of an SDSS pixel.
     area = (PIXEL_SCALE / pixel_scale) ** 2
     made, middles = [], {}
@@ -174,107 +173,46 @@ def _nanomaggies(unit: str) -> float:
         ) from error
 
 
-def fits_planes(path: Path, bands, unit: str) -> dict[str, tuple]:
-    """Return the planes of a FITS file by band: one extension per band, or a cube.
-
-    The header names the bands: BANDS for a cube; BAND, FILTER or EXTNAME for an extension.
+def fits_plane(path: Path, unit: str) -> tuple:
+    """Return name, image, header and unit of the first image of a FITS file, which is of one band.
 
     Arguments:
         path: Path of the file.
-        bands: Letters of the bands where the header does not name them, or `None`.
-        unit: Unit of the pixels where BUNIT is missing.
+        unit: Unit of the pixels where neither the header nor the first one of the file has BUNIT.
 
     Raises:
-        ValueError: The file cannot be read, or nothing says in which band a plane is.
-    """
-    planes = []
-    for data, header in _fits_images(path):
-        if data.ndim == 2:
-            planes.append((_band_of(header), data, header))
-            continue
-        own = bands_of(header.get("BANDS"), bands, "its header")
-        if own is None or data.ndim > 3 or len(own) != len(data):
-            raise ValueError(
-                f"it is a cube of {'×'.join(map(str, data.shape[::-1]))}, and nothing says in "
-                "which bands: set BANDS in its header, or pass Cutouts(…, bands='gri')"
-            )
-        planes += [(band, plane, header) for band, plane in zip(own, data, strict=True)]
-    if bands is not None and len(planes) == len(bands) and not any(band for band, *_ in planes):
-        planes = [(band, *rest) for band, (_, *rest) in zip(bands, planes, strict=True)]
-    if not all(band for band, *_ in planes):
-        raise ValueError(
-            "nothing says in which band an extension is: name it by EXTNAME or FILTER, such as "
-            "'r', or pass cutouts=Cutouts(…, bands='gri')"
-        )
-    found = {}
-    for band, plane, header in planes:
-        own_unit = str(header.get("BUNIT", "")).strip() or unit
-        # The first of a band counts.
-        found.setdefault(band, (f"band {band}", plane, header, own_unit))
-    return found
-
-
-def _band_of(header) -> str | None:
-    """Return the band that the header of an extension names, or `None`."""
-    for key in ("BAND", "FILTER", "EXTNAME"):
-        # "r DECam SDSS c0002 6415.0 1480.0", as DECam's headers say, and "SDSS_r".
-        word = (str(header.get(key, "")).split() or [""])[0]
-        # Extensions are often named in capitals; as filters, R and I would not be r and i.
-        if match := BAND.fullmatch(word.lower() if key == "EXTNAME" else word):
-            return match[1]
-    return None
-
-
-def _fits_images(path: Path) -> list[tuple[np.ndarray, object]]:
-    """Return the images of a FITS file of two dimensions and more, float32, with their headers.
-
-    BUNIT and BANDS of the first header count for all.
+        ValueError: The file cannot be read, or holds no image that can be used.
     """
     from astropy.io import fits
 
-    trouble, found = "it holds no image of two dimensions: write one into it", []
     try:
         with fits.open(path, memmap=False) as file:
-            common = {key: file[0].header.get(key) for key in ("BUNIT", "BANDS")}
-            for hdu in file:
-                shape, header = hdu.shape if hdu.is_image else (), hdu.header
-                if len(shape) < 2 or NO_PICTURE.search(str(header.get("EXTNAME", ""))):
-                    continue
-                if 0 in shape:
-                    trouble = "its image has no pixels: cut it out again"
-                elif max(shape) > LARGEST_CUTOUT:
-                    trouble = f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller"
-                else:
-                    for key, value in common.items():
-                        if value is not None:
-                            header.setdefault(key, value)
-                    shape = [n for n in shape[:-2] if n > 1] + [*shape[-2:]]
-                    found.append((np.asarray(hdu.data, np.float32).reshape(shape), header))
+            images = [hdu for hdu in file if hdu.is_image and len(hdu.shape) > 1]
+            pictures = (hdu for hdu in images if not NO_PICTURE.search(hdu.name))
+            hdu = next(pictures, fits.PrimaryHDU())
+            header, fault = hdu.header, _fault(hdu.shape)
+            said = str(header.get("BUNIT", file[0].header.get("BUNIT", ""))).strip()
+            data = None if fault else np.asarray(hdu.data, np.float32).reshape(hdu.shape[-2:])
     # Readers of damaged and packed files raise half a dozen kinds.
     except Exception as error:
-        raise ValueError("it is not readable FITS: write or download it again") from error
-    if not found:
-        raise ValueError(trouble)
-    return found
+        fault = "it is not readable FITS: write or download it again"
+        raise ValueError(f"{path.name}: {fault}") from error
+    if fault:
+        raise ValueError(f"{path.name}: {fault}")
+    return path.name, data, header, said or unit
 
 
-def fits_plane(path: Path, unit: str) -> tuple:
-    """Return name, image, header and unit of the first plane of a FITS file of one band.
-
-    Arguments:
-        path: Path of the file.
-        unit: Unit of the pixels where BUNIT is missing.
-
-    Raises:
-        ValueError: The file cannot be read, or holds a cube.
-    """
-    try:
-        for data, header in _fits_images(path):
-            if data.ndim == 2:
-                return path.name, data, header, str(header.get("BUNIT", "")).strip() or unit
-        raise ValueError("it is a cube: write the plane of this band alone into it")
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+def _fault(shape) -> str | None:
+    """Return why an image of this shape cannot be a cutout in one band, `None` if it can."""
+    if len(shape) < 2:
+        return "it holds no image of two dimensions: write one into it"
+    if 0 in shape:
+        return "its image has no pixels: cut it out again"
+    if max(shape) > LARGEST_CUTOUT:
+        return f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller"
+    if max(shape[:-2], default=1) > 1:
+        return "it is a cube: write the plane of this band alone into it"
+    return None
 
 
 def _north_up(data: np.ndarray, header, pixel_scale: float, position):

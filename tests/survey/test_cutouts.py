@@ -112,9 +112,7 @@ class Sky:
         return self
 
     def image(self, scale=0.396):
-        survey = Survey.from_table(
-            self.table, cutouts=self.folder, pixel_scale=scale, strict=True, **DECLARED
-        )
+        survey = Survey.from_table(self.table, cutouts=self.folder, pixel_scale=scale, **DECLARED)
         return survey.images[0].astype(int)
 
     def refusal(self, scale=0.396):
@@ -122,7 +120,7 @@ class Sky:
             self.image(scale)
         message = str(refused.value)
         assert "\n" not in message
-        return message.partition("cutout: ")[2].partition("; correct or")[0]
+        return message.partition("cutout: ")[2].partition("; correct them")[0]
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def _jpeg(image, **options):
         (lambda picture: encode_jpeg(picture[:64]), "128×64"),
         (lambda picture: _jpeg(picture[:, :, 0]), "mode L"),
         (lambda picture: encode_jpeg(np.full_like(picture, 128)), "blank"),
-        (lambda picture: encode_jpeg(picture[:, :, :1].repeat(3, 2)), "no colour at all"),
+        (lambda picture: encode_jpeg(picture[:, :, :1].repeat(3, 2)), "it is grey"),
     ],
 )
 def test_bad_cutouts_are_refused_with_the_reason(picture, spoil, reason):
