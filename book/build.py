@@ -33,8 +33,9 @@ from galcfm.runs import (
     script_of,
 )
 
-# Chapters show what is refused of a table, but nothing else of what changes no result.
-NOT_SHOWN = tuple(name for name in CHANGES_NOTHING if name != "galcfm.survey.intake.")
+# Chapters show what is taken and refused of a table, but nothing else of what changes no result.
+SHOWN = ("galcfm.survey.conventions.", "galcfm.survey.intake.")
+NOT_SHOWN = tuple(name for name in CHANGES_NOTHING if name not in SHOWN)
 # All that a run may hold, as patterns of paths below its folder.
 RUN_FILES = (
     *(f"parameters/{name}{end}" for name in NOTEBOOKS for end in (".json", ".lock")),

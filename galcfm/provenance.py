@@ -39,6 +39,7 @@ CHANGES_NOTHING = (
     "galcfm.posterior.hub.",
     "galcfm.provenance.",
     "galcfm.runs.",
+    "galcfm.survey.conventions.",
     "galcfm.survey.datasets.",
     "galcfm.survey.intake.",
 )

@@ -57,7 +57,6 @@ n_book = 12000  # galaxies of the survey whose card is written
 # %% tags=["hide-input"]
 # %matplotlib inline
 import tempfile
-import warnings
 from pathlib import Path
 
 import h5py
@@ -187,9 +186,8 @@ print(NSA)
 Survey.from_table(atlas, **NSA).magnitudes[0]
 
 # %% [markdown]
-# Magnitudes may be asinh ones, by default with SDSS's softening, or on the
-# Vega system; inverse variances of fluxes go in as `ivar_u` … `ivar_z`. Either
-# table of numbers may be your own: `unit={"asinh": {"u": 1.4e-10, …}}`.
+# Magnitudes may be asinh ones with the softening of SDSS, or on the Vega
+# system; inverse variances of fluxes go in as `ivar_u` … `ivar_z`.
 
 # %% tags=["words"]
 table = galaxies.catalogue[["object_id", *MAGNITUDES]]
@@ -198,10 +196,9 @@ vega = table.assign(
 )
 kinds = {
     "AB": (table, "AB"),
-    "asinh, SDSS's softening": (table, "asinh"),
+    "asinh": (table, "asinh"),
     "Vega": (vega, "Vega"),
-    "Vega, with your offsets": (vega, {"Vega": VEGA_OFFSET}),
-    "an offset that is missing": (vega, {"Vega": {"u": 0.9}}),
+    "ST": (table, "ST"),
 }
 tables.trials(
     {
@@ -254,8 +251,8 @@ tables.trials(
 # ## Rows that are refused
 #
 # A row that cannot be used is left out of the survey and listed in
-# `rejected`. A galaxy whose *label* is bad stays, without it: it can be
-# inferred, and is not trained on.
+# `rejected`. A galaxy may lack a *label*, as row 6 does: it can be inferred,
+# and is not trained on. A label that no galaxy has costs its row.
 
 # %% tags=["words"]
 text = galaxies.catalogue[["object_id", *MAGNITUDES, *PROPERTY_NAMES]]
@@ -269,14 +266,11 @@ for row, column, value in (
     (4, "redshift", "99"),
     (5, "object_id", "1.23765E+18"),
     (6, "dn4000", "-9999"),
+    (7, "log_stellar_mass", "3e10"),
 ):
     text.loc[row, column] = value
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    usable = Survey.from_table(text, **ab)
+usable = Survey.from_table(text, **ab)
 print(f"{len(usable)} of {len(text)} galaxies can be used")
-for warning in caught:
-    print(warning.message)
 usable.rejected.set_index("row")
 
 # %% [markdown]
@@ -287,9 +281,9 @@ usable.rejected.set_index("row")
 # own world coordinates, whatever frame these are in, and their middle must
 # lie where the table says that the galaxy is. Arrays are cutouts of a survey
 # already, or resampled from the scale that you state. Fluxes in bands, from
-# NumPy, HDF5, or FITS with one extension per band, are coloured here; `Cutouts`
-# says in which bands they are where the file does not. No band stands in for
-# another: an image model trained on $i$, $r$ and $g$ takes no $g$, $r$, $z$ of
+# NumPy, HDF5, or one FITS file per band, are coloured here; `Cutouts` says in
+# which bands they are where the file does not. No band stands in for another:
+# an image model trained on $i$, $r$ and $g$ takes no $g$, $r$, $z$ of
 # the Legacy Surveys, whose pixels of 0.262″ would be no hindrance.
 
 # %% tags=["words"]

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from galcfm.posterior.inputs import ModelError
 from galcfm.properties import BANDS, PROPERTIES
 from galcfm.survey import Survey
-from galcfm.survey.cards import BIBTEX, TAGS, library
+from galcfm.survey.cards import library, render
 
 __all__ = ["from_hub", "measure", "model_card", "push_to_hub", "write_card"]
 
@@ -148,8 +147,6 @@ def model_card(posterior, name: str) -> str:
     Returns:
         Markdown with a head of YAML.
     """
-    from jinja2 import Environment  # PyTorch brings it
-
     known, short = posterior.metadata, name.rpartition("/")[2]
     found = known.get("evaluation")
     gaps = ", some of which may be missing" * posterior.missing_bands
@@ -165,9 +162,8 @@ def model_card(posterior, name: str) -> str:
         "redshift=redshift": posterior.use_redshift,
         "magnitude_errors=errors": posterior.use_magnitude_errors,
     }
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters["yaml"] = lambda text: yaml.safe_dump(text, width=1000).split("\n")[0]
-    return environment.from_string(CARD.read_text(encoding="utf-8")).render(
+    return render(
+        CARD,
         model=posterior,
         short=short,
         source=f'from_hub("{name}")' if "/" in name else f'load("data/published/models/{name}")',
@@ -179,8 +175,6 @@ def model_card(posterior, name: str) -> str:
         worst=_largest_departure(found) if found else None,
         settings=posterior.architecture | known.get("settings", {}),
         made=", ".join(f"`{known[k]}`" for k in ("command", "date") if k in known),
-        tags=TAGS,
-        bibtex=BIBTEX,
     )
 
 

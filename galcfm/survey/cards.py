@@ -3,6 +3,8 @@
 import importlib
 from pathlib import Path
 
+import yaml
+
 __all__ = ["BIBTEX", "TAGS", "library", "render"]
 
 TAGS = ["astronomy", "galaxies", "flow-matching", "simulation-based-inference"]
@@ -37,17 +39,16 @@ def library(name: str, error: type[Exception]):
         ) from missing
 
 
-def render(template: Path, facts, **content) -> str:
+def render(template: Path, **content) -> str:
     """Return a card: the facts that the Hub reads, in YAML, and below them what people read.
 
     Arguments:
         template: Path of a Jinja template in Markdown.
-        facts: `ModelCardData` or `DatasetCardData` of `huggingface_hub`.
-        content: What the template needs besides `facts` and `bibtex`.
+        content: What the template needs besides `tags` and `bibtex`.
     """
     from jinja2 import Environment  # PyTorch brings it
 
     environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    text = template.read_text(encoding="utf-8")
-    facts = facts.to_yaml(line_break="\n")
-    return environment.from_string(text).render(facts=facts, bibtex=BIBTEX, **content)
+    environment.filters["yaml"] = lambda text: yaml.safe_dump(text, width=1000).split("\n")[0]
+    card = environment.from_string(template.read_text(encoding="utf-8"))
+    return card.render(tags=TAGS, bibtex=BIBTEX, **content)

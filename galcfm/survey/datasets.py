@@ -217,7 +217,7 @@ def data_card(survey, name: str) -> str:
     has_images = survey.images is not None
     return render(
         Path(__file__).with_name("data_card.md"),
-        facts,
+        facts=facts.to_yaml(line_break="\n"),
         survey=survey,
         name=name,
         kind=kind,
