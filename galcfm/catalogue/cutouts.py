@@ -60,7 +60,7 @@ class CatalogueCutouts:
             unknown = np.full(len(object_id), np.nan)
             positions = np.stack([values.get(name, unknown) for name in ("ra", "dec")], 1)
             folder = CutoutFolder(self.place)
-            return lambda row: folder.cutout(row, object_id[row], scale, positions[row])
+            return lambda row: folder.cutout(object_id[row], scale, positions[row])
         images, names = _open_array(self.place, self.stamp)
 
         def read(row):

@@ -94,7 +94,7 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
             if bands is not None:
                 raise ValueError("the names of files in a folder say their bands: leave bands out")
             folder = CutoutFolder(path, unit)
-            return lambda row, scale, position: folder.cutout(row, object_id[row], scale, position)
+            return lambda row, scale, position: folder.cutout(object_id[row], scale, position)
         source, names, bands, unit = _opened(path, given, bands, files)
     if isinstance(source, Mapping):
         # Identifiers that are numbers are text in a survey.
@@ -244,11 +244,10 @@ class CutoutFolder:
                     return path
         return None
 
-    def cutout(self, row: int, object_id: str, pixel_scale: float, position) -> np.ndarray:
+    def cutout(self, object_id: str, pixel_scale: float, position) -> np.ndarray:
         """Return the cutout of a galaxy, uint8 `(128, 128, 3)`.
 
         Arguments:
-            row: Number of its row.
             object_id: Its identifier.
             pixel_scale: Scale of the cutouts [arcsec/pixel].
             position: Its right ascension and declination [deg], NaN where not known.

@@ -376,7 +376,7 @@ def test_a_disk_that_fills_while_images_are_derived(tmp_path, limit):
         code, sentence = limited("images", catalogue, server, tmp_path, limit)
         assert code == 1
         assert "OSError:" in sentence
-        assert "images.npy cannot be written (File too large): free some space" in sentence
+        assert "survey cannot be written (File too large): free some space" in sentence
         assert not (tmp_path / "survey").exists()
         code, sentence = limited("images", catalogue, server, tmp_path, 10**9)
         assert code == 0, sentence
