@@ -458,7 +458,7 @@ def test_a_galaxy_with_a_bad_label_is_inferred_and_not_trained_on(survey, tmp_pa
     assert np.isnan(found.properties[5, 4])
     # Also where no galaxy has the label, but not where the column is another quantity.
     assert len(Survey.from_table(labels.assign(a_v=np.nan), **declared)) == 120
-    with pytest.raises(ValueError, match="120 of 120 rows cannot be used, .*a_v is .*, outside"):
+    with pytest.raises(ValueError, match=r"120 of 120 rows cannot be used, .*a_v is .*, outside"):
         Survey.from_table(labels.assign(a_v=77.0), **declared)
     found.catalogue["split"] = np.where(np.arange(120) % 5 == 4, "validation", "train")
     settings = TrainingSettings(max_epochs=1)

@@ -122,7 +122,7 @@ def _downloaded(name: str, options: dict) -> Path:
 
 
 def _parts(folder: Path) -> Iterator[pd.DataFrame]:
-    """Yield the content of each file, in the order of the splits or pixels."""
+    """Yield the content of each file, in the order of the splits."""
     order = {split: k for k, split in enumerate(SPLITS)}
     paths = list(folder.glob("data/*.parquet"))
     for path in sorted(paths, key=lambda p: (order.get(p.name.partition("-")[0], 9), p.name)):
