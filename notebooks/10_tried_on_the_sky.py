@@ -60,11 +60,10 @@ import numpy as np
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import runs
+from galcfm import Posterior, runs
 from galcfm.posterior import LEVEL
 from galcfm.survey import Survey
 from studies import photometry_models, real_galaxies
-from studies.realism import cutouts, figures
 
 folder = runs.open_run("10_tried_on_the_sky", globals())
 trained = photometry_models.find(
@@ -118,8 +117,8 @@ print(f"{len(nearby)} galaxies, {blue.sum()} of them star-forming")
 
 # %%
 tested = {
-    name: photometry_models.load_model(name, trained.path.parent)
-    for name in photometry_models.ALL_BANDS
+    name: Posterior.load(trained.path.parent / "models" / name)
+    for name in ("photometry", "photometry_redshift")
 }
 told = tested["photometry_redshift"]
 for name, model in tested.items():
@@ -222,18 +221,8 @@ for name, posterior in posteriors.items():
     print(f"{name}: {within.mean():.0%} within the 68 % interval")
 
 # %% [markdown]
-# ## Real and simulated pictures
-#
-# No real image can be kept in this book. Measurements on 200 real cutouts,
-# the half for tests, and on as many simulated ones are stored;
-# {doc}`09_is_the_survey_real` says how they were made and what they mean for
-# the image model.
-
-# %% mystnb={"figure": {"caption": "Background, noise, colours and shapes of real and simulated cutouts: medians and 10 to 90 %, in real standard deviations from the real median.", "name": "fig-sky-cutouts"}, "image": {"alt": "A row a measurement: a dot and a bar for real cutouts and one below for simulated ones, in real standard deviations from the real median."}}
-figures.cutout_comparison(
-    cutouts.STUDY.read().content["statistics"],
-    source="SDSS and simulated galaxies",
-)
+# No real image can be kept in this book: {doc}`09_is_the_survey_real` compares
+# measurements on real cutouts with those on simulated ones.
 
 # %% [markdown]
 # ## Exercises

@@ -17,8 +17,6 @@ from galcfm.survey.datasets import data_card
 from studies import frame
 from studies.frame import BOOK_SURVEY, Place, Result, Study, kept_catalogue, kept_pictures
 
-__all__ = ["STUDY", "Plan", "find", "make"]
-
 STUDY = Study("cards", "20_your_own_galaxies", parameter="results_cards")
 SEED = 62
 

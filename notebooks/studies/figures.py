@@ -92,12 +92,15 @@ def label_bars(axes: Axes, labels: Sequence[str], xlabel: str) -> None:
 
 
 @styled
-def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure | None:
+def point_gains(
+    found: Mapping[str, Mapping], *, source: str, over: str = "the reference"
+) -> Figure | None:
     """Draw gains in mean log-density of variants over the reference; None if there are none.
 
     Arguments:
         found: `gain` and `standard_error` [nat] by label.
         source: What the galaxies are, for the corner of the figure.
+        over: What the reference is, for the axis.
     """
     if not found:
         return None
@@ -106,5 +109,5 @@ def point_gains(found: Mapping[str, Mapping], *, source: str) -> Figure | None:
     for place, of in enumerate(found.values()):
         gain_bar(axes, -place, of)
     axes.axvline(0, color=LIGHT, lw=1)
-    label_bars(axes, list(found), "gain over the reference [nat] ± 2 standard errors")
+    label_bars(axes, list(found), f"gain over {over} [nat] ± 2 standard errors")
     return figure

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from galcfm import metrics
 from galcfm.figures.style import BAND_COLOURS, COLOURS, LABELS, LIGHT, new_figure, styled
+from galcfm.paths import published_folder
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import Survey
@@ -23,10 +24,9 @@ from galcfm.training import train
 from studies import exact, frame
 from studies.exact.particles import ExactPosterior
 from studies.exact.stages import Stages
+from studies.figures import label_bars
 from studies.frame import Place, Result, Study, chosen, kept_catalogue
-from studies.photometry_models import N_GALAXIES, SEED, SEES_ANY_BANDS, SETTINGS, load_model, longer
-
-__all__ = ["SETS", "STUDY", "Plan", "draw", "find", "make"]
+from studies.photometry_models import MODELS, N_GALAXIES, SEED, SETTINGS, longer
 
 STUDY = Study("missing_bands", "20_your_own_galaxies")
 # Bands that are left: all, all but one, and those of surveys of fewer bands.
@@ -94,7 +94,7 @@ def limits_of(survey: Survey, band: str) -> tuple[Survey, Survey]:
 def make(plan: Plan, place: Place) -> None:
     """Train and test the models of the sets that are not there yet."""
     sets = chosen(plan.sets, SETS, "sets")
-    model = load_model("any_bands")
+    model = Posterior.load(published_folder() / "models" / "any_bands")
     # Which sets are asked for changes none of them.
     common = {name: value for name, value in plan.settings.items() if name != "sets"}
     key = STUDY.key(common, model.weights_digest)
@@ -107,33 +107,43 @@ def make(plan: Plan, place: Place) -> None:
         if bands not in results["sets"]:
             own = Posterior("r_and_colours", use_magnitude_errors=True, missing_bands=True)
             own = train(own, without(survey, bands), models / f"own-{bands}", settings)
-            found = {"n": len(test)}
             left = without(test, bands)
-            found["any"], log_prob = evaluate(model, left, plan)
-            found["own"], log_prob_own = evaluate(own, left, plan)
-            found["difference"] = _paired(log_prob - log_prob_own)
-            results["sets"][bands] = found
+            results["sets"][bands] = compare({"any": (model, left), "own": (own, left)}, plan)
             results = STUDY.store(place.folder, results, key)
     if "limit" not in results:
-        limit, missing = (evaluate(model, galaxies, plan) for galaxies in limits_of(test, "u"))
+        limit, missing = limits_of(test, "u")
         results["limit"] = {
             "band": "u",
             "depth": float(test.catalogue["mag_u"].median()),
-            "limit": limit[0],
-            "missing": missing[0],
-            "difference": _paired(limit[1] - missing[1]),
-            "n": len(limit[1]),
+            **compare({"limit": (model, limit), "missing": (model, missing)}, plan),
         }
         results = STUDY.store(place.folder, results, key)
-    asked = [bands for bands in sets if bands in EXACT_SETS and plan.n_exact]
-    if any(bands not in results["exact"] for bands in asked):
-        sees = SEES_ANY_BANDS | {"use_magnitude_errors": False}
+    asked = [bands for bands in sets if bands in EXACT_SETS and bands not in results["exact"]]
+    if asked and plan.n_exact:
+        sees = MODELS["any_bands"] | {"use_magnitude_errors": False}
         plain = train(Posterior("r_and_colours", **sees), survey, models / "any", longer(settings))
         for bands in asked:
-            if bands not in results["exact"]:
-                left = without(test.select(np.arange(plan.n_exact)), bands)
-                results["exact"][bands] = compare_with_exact(plain, left, plan)
-                results = STUDY.store(place.folder, results, key)
+            left = without(test.select(np.arange(plan.n_exact)), bands)
+            results["exact"][bands] = compare_with_exact(plain, left, plan)
+            results = STUDY.store(place.folder, results, key)
+
+
+def compare(pairs: Mapping[str, tuple[Posterior, Survey]], plan: Plan) -> dict:
+    """Compare two models on the same galaxies, or one model on two surveys of these.
+
+    Arguments:
+        pairs: Two models with their galaxies, by name.
+        plan: Numbers of draws and of galaxies.
+
+    Returns:
+        The numbers of `evaluate` by name, and `difference`, the first log-density minus the second
+        [nat], of `n` galaxies.
+    """
+    evaluated = {name: evaluate(*pair, plan) for name, pair in pairs.items()}
+    log_prob, other = (log_probs for _, log_probs in evaluated.values())
+    difference = metrics.summarise(log_prob - other)
+    numbers = {name: of_model for name, (of_model, _) in evaluated.items()}
+    return numbers | {"difference": difference, "n": len(other)}
 
 
 def evaluate(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.ndarray]:
@@ -143,13 +153,11 @@ def evaluate(model: Posterior, survey: Survey, plan: Plan) -> tuple[dict, np.nda
     few = slice(plan.n_drawn)
     draws = model.sample_from(condition[few], survey.object_id[few], plan.n_draws, 12, SEED)
     covered = metrics.coverage(draws.numpy(), survey.properties[few], [0.68, LEVEL])
-    numbers = {
+    return {
         "log_prob": float(log_prob.mean()),
         "coverage": dict(zip(PROPERTY_NAMES, np.asarray(covered).T.round(4).tolist(), strict=True)),
         "n_drawn": len(draws),
-        "seconds": round(model.metadata["seconds"]),
-    }
-    return numbers, log_prob
+    }, log_prob
 
 
 def compare_with_exact(model: Posterior, survey: Survey, plan: Plan) -> dict:
@@ -163,7 +171,7 @@ def compare_with_exact(model: Posterior, survey: Survey, plan: Plan) -> dict:
     condition = model.encode_survey(survey)
     found = model.log_prob_from(survey.properties, condition, STEPS).double().numpy()
     exactly = exact_log_probs(survey, model.flow.sigma * model.property_std.numpy(), plan)
-    difference = _paired(exactly - found)
+    difference = metrics.summarise(exactly - found)
     return {"log_prob": float(exactly.mean()), "difference": difference, "n": len(survey)}
 
 
@@ -178,12 +186,6 @@ def exact_log_probs(survey: Survey, smoothing: np.ndarray, plan: Plan) -> np.nda
     return np.array(found)
 
 
-def _paired(difference: np.ndarray) -> dict[str, float]:
-    """Return the mean of a difference over galaxies and its standard error [nat]."""
-    error = difference.std(ddof=1) / np.sqrt(len(difference))
-    return {"mean": float(difference.mean()), "standard_error": float(error)}
-
-
 @styled
 def draw(results: Mapping, *, source: str) -> Figure:
     """Draw one model of any bands beside those of each set of bands, and its coverage.
@@ -191,40 +193,35 @@ def draw(results: Mapping, *, source: str) -> Figure:
     Arguments:
         results: Content of `missing_bands.json`.
     """
-    sets, exactly = results["sets"], results["exact"]
+    sets = results["sets"]
+    rows = {bands: -row for row, bands in enumerate(sets)}
     figure = new_figure(7, 1.4 + 0.3 * len(sets), source)
     left, right = figure.subplots(1, 2, sharey=True)
     left.axvspan(-0.05, 0.05, color=LIGHT, alpha=0.25, lw=0)
     n = next(iter(sets.values()))["any"]["n_drawn"]
     chance = 1.96 * np.sqrt(LEVEL * (1 - LEVEL) / n)
     right.axvspan(LEVEL - chance, LEVEL + chance, color=LIGHT, alpha=0.25, lw=0)
-
-    def gains(places, found, sign, **look):
-        means = [sign * of["difference"]["mean"] for of in found]
-        errors = [2 * of["difference"]["standard_error"] for of in found]
-        left.errorbar(means, places, xerr=errors, **look)
-
-    rows = {bands: -row for row, bands in enumerate(sets)}
-    look = {"fmt": "o", "color": COLOURS["image"], "label": "the model of these bands"}
-    gains(list(rows.values()), sets.values(), 1, **look)
-    if exactly:
-        places = [rows[bands] - 0.25 for bands in exactly]
-        look = {"fmt": "s", "ms": 4, "color": COLOURS["photometry"], "label": "the exact posterior"}
+    for label, found, sign, shift, mark, colour in (
+        ("the model of these bands", sets, 1, 0, "o", "image"),
         # Stored the other way round: the exact posterior minus the model.
-        gains(places, exactly.values(), -1, **look)
-    for name, colour in zip(PROPERTY_NAMES, BAND_COLOURS, strict=True):
-        covered = [of["any"]["coverage"][name][1] for of in sets.values()]
-        label = LABELS[name].split(" [")[0]
-        right.plot(covered, list(rows.values()), "o", ms=5, color=colour, label=label)
+        ("the exact posterior", results["exact"], -1, -0.25, "s", "photometry"),
+    ):
+        if found:
+            means = [sign * of["difference"]["mean"] for of in found.values()]
+            errors = [2 * of["difference"]["standard_error"] for of in found.values()]
+            look = {"fmt": mark, "ms": 5, "color": COLOURS[colour], "label": label}
+            left.errorbar(means, [rows[bands] + shift for bands in found], xerr=errors, **look)
+    covered = [[of["any"]["coverage"][p][1] for p in PROPERTY_NAMES] for of in sets.values()]
+    properties = [LABELS[name].split(" [")[0] for name in PROPERTY_NAMES]
+    right.set_prop_cycle(color=BAND_COLOURS)
+    right.plot(covered, list(rows.values()), "o", ms=5, label=properties)
     left.axvline(0, color=COLOURS["truth"], lw=1)
     right.axvline(LEVEL, color=COLOURS["truth"], lw=1)
-    left.set_yticks(list(rows.values()), [" ".join(bands) for bands in sets])
-    left.set(xlabel="$\\log p$ of the one model minus that of … [nat]", ylabel="bands")
-    right.set(xlabel="labels inside the 95 % interval")
-    right.legend(
-        ncols=3, columnspacing=1, handletextpad=0.2, loc="lower center", bbox_to_anchor=(0.5, 1.0)
-    )
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    for axes in (left, right):
-        axes.grid(axis="x", alpha=0.25)
+    labels = [" ".join(bands) for bands in sets]
+    label_bars(left, labels, "$\\log p$ of the one model minus that of … [nat]")
+    label_bars(right, labels, "labels inside the 95 % interval")
+    left.set_ylabel("bands")
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    left.legend(**above)
+    right.legend(ncols=3, columnspacing=1, handletextpad=0.2, **above)
     return figure

@@ -8,24 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from galcfm.paths import published_folder
 from galcfm.posterior import Posterior
 from galcfm.training import TrainingSettings, train
 from studies import frame
-from studies.frame import Place, Result, Study, kept_catalogue
+from studies.frame import Place, Result, Study, kept_catalogue, rows_of
 
 STUDY = Study("photometry_models", "10_tried_on_the_sky")
-ALL_BANDS = {"photometry": {"use_redshift": False}, "photometry_redshift": {"use_redshift": True}}
-# A model of any bands is many models in one: it needs longer training and more weights.
-SEES_ANY_BANDS = {
-    "use_magnitude_errors": True,
-    "missing_bands": True,
-    "network": {"width": 384, "depth": 3},
-}
-ANY_BANDS = {
-    "any_bands": SEES_ANY_BANDS,
-    "any_bands_redshift": SEES_ANY_BANDS | {"use_redshift": True},
-}
+MODELS = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(
     learning_rate=1.5e-3,
@@ -72,11 +61,10 @@ def make(plan: Plan, place: Place) -> None:
     found = STUDY.stored(place.folder, key) or {"models": {}}
     survey = kept_catalogue(plan.n_galaxies, plan.galaxies_seed)
     settings = replace(SETTINGS, max_epochs=plan.max_epochs)
-    models = {name: (sees, settings) for name, sees in ALL_BANDS.items()}
-    if plan.any_bands:
-        models |= {name: (sees, longer(settings)) for name, sees in ANY_BANDS.items()}
-    for name, (sees, how) in models.items():
-        if name not in found["models"]:
+    for name, sees in MODELS.items():
+        of_any_bands = sees.get("missing_bands", False)
+        if name not in found["models"] and (plan.any_bands or not of_any_bands):
+            how = longer(settings) if of_any_bands else settings
             checkpoints = place.shared(STUDY.name, [STUDY.version, common]) / name
             posterior = train(Posterior("r_and_colours", **sees), survey, checkpoints, how)
             posterior.metadata |= {"command": STUDY.command, "date": str(date.today())}
@@ -84,13 +72,3 @@ def make(plan: Plan, place: Place) -> None:
             numbers = ("n_train", "best_epoch", "best_validation_loss")
             found["models"][name] = {number: posterior.metadata[number] for number in numbers}
             found = STUDY.store(place.folder, found, key)
-
-
-def load_model(name: str, folder: Path | None = None) -> Posterior:
-    """Return a model.
-
-    Arguments:
-        name: Name of the model.
-        folder: Folder of the result that it belongs to, by default the published one.
-    """
-    return Posterior.load((folder or published_folder()) / "models" / name)

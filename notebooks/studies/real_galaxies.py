@@ -10,22 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, LABELS, limits, new_figure, styled
 from galcfm.properties import AB_OFFSET, BANDS
 from galcfm.survey import Survey
-
-__all__ = [
-    "CHABRIER_TO_KROUPA",
-    "compare_masses",
-    "is_blue",
-    "kcorrect_estimates",
-    "mass_differences",
-    "masses",
-    "outside_shares",
-    "real_galaxies",
-]
 
 # log10 of the ratio of masses, 0.66/0.61 (Madau & Dickinson 2014, ARA&A 52, 415).
 CHABRIER_TO_KROUPA = 0.034
@@ -54,21 +44,24 @@ def real_galaxies() -> pd.DataFrame:
             'kcorrect, which brings the galaxies, is missing: pip install ".[studies]"'
         )
     path = Path(found.submodule_search_locations[0]) / "data" / "test" / "gst_tests_small.fits"
-    with fits.open(path) as hdus:
-        data = hdus[1].data
-        columns = {
-            "object_id": [f"kcorrect-{k:05d}" for k in range(len(data))],
-            "ra": data["RA"].astype(float),
-            "dec": data["DEC"].astype(float),
-            "redshift": data["Z"].astype(float),
-            "ebv": data["EXTINCTION"][:, BANDS.index("r")].astype(float) / EXTINCTION_R,
-        }
-        for k, band in enumerate(BANDS):
-            to_ab = 10 ** (-0.4 * AB_OFFSET[band])
-            weight = data["MODELFLUX_IVAR"][:, k].astype(float)
-            columns[f"flux_{band}"] = to_ab * data["MODELFLUX"][:, k].astype(float)
-            columns[f"extinction_{band}"] = data["EXTINCTION"][:, k].astype(float)
-            columns[f"error_{band}"] = to_ab / np.sqrt(np.where(weight > 0, weight, np.nan))
+    data = fits.getdata(path)
+    to_ab = np.array([10 ** (-0.4 * AB_OFFSET[band]) for band in BANDS])
+    weight = data["MODELFLUX_IVAR"].astype(float)
+    extinction = data["EXTINCTION"].astype(float)
+    by_band = {
+        "flux": to_ab * data["MODELFLUX"].astype(float),
+        "error": to_ab / np.sqrt(np.where(weight > 0, weight, np.nan)),
+        "extinction": extinction,
+    }
+    columns = {
+        "object_id": [f"kcorrect-{k:05d}" for k in range(len(data))],
+        "ra": data["RA"].astype(float),
+        "dec": data["DEC"].astype(float),
+        "redshift": data["Z"].astype(float),
+        "ebv": extinction[:, BANDS.index("r")] / EXTINCTION_R,
+    }
+    for name, values in by_band.items():
+        columns |= {f"{name}_{band}": values[:, k] for k, band in enumerate(BANDS)}
     return pd.DataFrame(columns)
 
 
@@ -86,21 +79,19 @@ def kcorrect_estimates(survey: Survey) -> pd.DataFrame:
     from astropy.cosmology import FlatLambdaCDM
     from kcorrect.kcorrect import Kcorrect
 
-    cosmology = FlatLambdaCDM(H0=70, Om0=0.3)
     model = Kcorrect(
         responses=[f"sdss_{band}0" for band in BANDS],
         redshift_range=[0.0, float(max(survey.redshift.max(), 0.1)) + 0.01],
         nredshift=500,
-        cosmo=cosmology,
+        cosmo=FlatLambdaCDM(H0=70, Om0=0.3),
     )
     flux = 10 ** (-0.4 * survey.magnitudes)
     errors = survey.catalogue[[f"magerr_{band}" for band in BANDS]].to_numpy()
     errors = np.hypot(errors, [ERROR_FLOOR[band] for band in BANDS]) * flux * np.log(10) / 2.5
     redshift, flux, weight = (np.float32(x) for x in (survey.redshift, flux, errors**-2))
-    templates = model.fit_coeffs(redshift=redshift, maggies=flux, ivar=weight)
-    absolute = model.absmag(
-        redshift=redshift, maggies=flux, ivar=weight, coeffs=templates, band_shift=0.1
-    )
+    observed = {"redshift": redshift, "maggies": flux, "ivar": weight}
+    templates = model.fit_coeffs(**observed)
+    absolute = model.absmag(**observed, coeffs=templates, band_shift=0.1)
     mass = model.derived(redshift=redshift, coeffs=templates)["mremain"]
     g, r = (BANDS.index(band) for band in "gr")
     return pd.DataFrame(
@@ -156,19 +147,14 @@ def mass_differences(found: Mapping[str, np.ndarray], reference, *, source: str)
         found: Log masses [dex, M☉] `(n,)` by the name of the model.
         reference: Log masses by the other method [dex, M☉], `(n,)`.
     """
-    reference = np.asarray(reference)
     differences = {name: np.asarray(mass) - reference for name, mass in found.items()}
     figure = new_figure(4 * len(found), 3.4, source)
     panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
-    bins = _bins_along(reference, 12)
-    middles = [np.median(reference[rows]) for rows in bins]
+    middles = _middles_of_bins(reference, 12)
+    line = {"estimator": "median", "errorbar": ("pi", 68), "color": COLOURS["image"], "lw": 2}
     for axes, (name, difference) in zip(panels, differences.items(), strict=True):
         axes.plot(reference, difference, ".", ms=2, color="#888888", alpha=0.4, rasterized=True)
-        low, middle, high = np.transpose(
-            [np.percentile(difference[rows], [16, 50, 84]) for rows in bins]
-        )
-        axes.plot(middles, middle, color=COLOURS["image"], lw=2)
-        axes.fill_between(middles, low, high, color=COLOURS["image"], alpha=0.25, lw=0)
+        sns.lineplot(x=middles, y=difference, ax=axes, **line)
         axes.axhline(0, color=COLOURS["truth"], lw=1)
         axes.set(xlabel=f"{LABELS['log_stellar_mass']}, kcorrect", title=name)
         axes.grid(alpha=0.25)
@@ -191,19 +177,15 @@ def outside_shares(
         columns: Quantity `(n,)` by its label.
         level: Share of galaxies like those of the training set that is flagged.
     """
-    outside = np.asarray(outside)
     figure = new_figure(2.8 * len(columns), 2.7, source)
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(panels, columns.items(), strict=True):
-        values = np.asarray(values)
-        bins = _bins_along(values, 15)
-        middles = [np.median(values[rows]) for rows in bins]
-        counts = np.array([len(rows) for rows in bins])
-        shares = np.array([outside[rows].mean() for rows in bins])
+        bins = pd.Series(outside).groupby(_middles_of_bins(np.asarray(values), 15))
+        shares, counts = bins.mean(), bins.size()
         # Laplace's rule keeps the bar of an empty or full bin from vanishing.
         smooth = (shares * counts + 1) / (counts + 2)
         errors = np.sqrt(smooth * (1 - smooth) / counts)
-        axes.errorbar(middles, shares, errors, fmt="o-", ms=4, color=COLOURS["image"])
+        axes.errorbar(shares.index, shares, errors, fmt="o-", ms=4, color=COLOURS["image"])
         axes.axhline(level, color=COLOURS["truth"], lw=1, ls="--")
         axes.set_xlabel(label)
         axes.grid(alpha=0.25)
@@ -211,9 +193,17 @@ def outside_shares(
     return figure
 
 
-def _bins_along(values: np.ndarray, most: int) -> list[np.ndarray]:
-    """Return the rows of each of at most `most` bins of equally many values, 20 if possible."""
-    return np.array_split(np.argsort(values), max(1, min(most, len(values) // 20)))
+def _middles_of_bins(values: np.ndarray, most: int) -> np.ndarray:
+    """Return the median of the bin that each value is in.
+
+    Arguments:
+        values: Values, `(n,)`.
+        most: Largest number of bins, which hold equally many values, 20 or more if possible.
+    """
+    middles = np.empty(len(values))
+    for rows in np.array_split(np.argsort(values), max(1, min(most, len(values) // 20))):
+        middles[rows] = np.median(values[rows])
+    return middles
 
 
 def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
@@ -222,9 +212,7 @@ def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
     Arguments:
         compared: Results of `compare_masses` by model and group of galaxies.
     """
-    table = pd.DataFrame(compared).T
     forms = {"bias": "{:+.3f}", "scatter": "{:.3f}", "outliers": "{:.1%}", "n": "{:.0f}"}
-    for column, form in forms.items():
-        table[column] = table[column].map(form.format)
+    table = pd.DataFrame(compared).T.apply(lambda column: column.map(forms[column.name].format))
     names = {"bias": "bias [dex]", "scatter": "scatter [dex]", "outliers": "beyond 0.3 dex"}
     return table.rename(columns=names | {"n": "galaxies"})

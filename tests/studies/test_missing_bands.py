@@ -40,17 +40,15 @@ def test_sets_are_added_and_none_is_made_twice(galaxies, place, monkeypatch):
     def trained_model(posterior, survey, folder, settings):
         trained.append((folder.name, settings.max_epochs, posterior.use_magnitude_errors))
         posterior.fit_standardisation(survey.split("train"))
-        posterior.metadata["seconds"] = 1.0
         return posterior
 
     def exact_log_probs(survey, smoothing, plan):
         exactly.append(np.isnan(survey.magnitudes).any(0).sum())
         return np.arange(len(survey), dtype=float)
 
-    any_bands = Posterior("r_and_colours", **missing_bands.SEES_ANY_BANDS)
+    any_bands = Posterior("r_and_colours", **missing_bands.MODELS["any_bands"])
     any_bands.fit_standardisation(galaxies.split("train"))
-    any_bands.metadata["seconds"] = 1.0
-    monkeypatch.setattr(missing_bands, "load_model", lambda name: any_bands)
+    monkeypatch.setattr(missing_bands.Posterior, "load", lambda path: any_bands)
     monkeypatch.setattr(missing_bands, "kept_catalogue", lambda n, seed: galaxies)
     monkeypatch.setattr(missing_bands, "train", trained_model)
     monkeypatch.setattr(missing_bands, "exact_log_probs", exact_log_probs)

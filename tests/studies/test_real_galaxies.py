@@ -112,16 +112,19 @@ def test_training_resumes_and_adds_models(place, monkeypatch):
     for one in (plan, plan, replace(plan, any_bands=True), replace(plan, max_epochs=2)):
         photometry_models.make(one, place)
         # Other settings are another training, not an error and not the old model.
-        told = photometry_models.load_model("photometry_redshift", place.folder)
+        told = Posterior.load(place.folder / "models" / "photometry_redshift")
         assert told.metadata["settings"]["max_epochs"] == one.max_epochs
-    two = list(photometry_models.ALL_BANDS)
-    assert trained == [*two, *photometry_models.ANY_BANDS, *two]
+    of_all_bands, of_any_bands = (
+        list(photometry_models.MODELS)[:2],
+        list(photometry_models.MODELS)[2:],
+    )
+    assert trained == [*of_all_bands, *of_any_bands, *of_all_bands]
     assert told.use_redshift
     assert told.metadata["command"] == photometry_models.STUDY.command
-    gaps = photometry_models.load_model("any_bands", place.folder)
+    gaps = Posterior.load(place.folder / "models" / "any_bands")
     assert gaps.missing_bands
     assert gaps.metadata["settings"]["max_epochs"] == 25 // 3
-    assert not photometry_models.load_model("photometry", place.folder).use_redshift
+    assert not Posterior.load(place.folder / "models" / "photometry").use_redshift
     survey = kept_catalogue(150, photometry_models.SEED)
     assert len(told.out_of_range(survey.magnitudes, redshift=survey.redshift)) == 150
 
@@ -130,7 +133,7 @@ def test_published_models_know_real_galaxies(galaxies):
     """Masses from five magnitudes and a redshift agree with kcorrect's where models are valid."""
     near = galaxies.select(np.flatnonzero((galaxies.redshift > 0.02) & (galaxies.redshift < 0.2)))
     reference = real_galaxies.kcorrect_estimates(near)
-    model = photometry_models.load_model("photometry_redshift")
+    model = Posterior.load(published_folder() / "models" / "photometry_redshift")
     outside = model.out_of_range(near.magnitudes, redshift=near.redshift)["photometry_outside"]
     blue = real_galaxies.is_blue(reference["absolute_r"], reference["g_r"])
     assert outside[blue].mean() < 0.2 < outside[~blue].mean()

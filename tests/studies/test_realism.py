@@ -13,15 +13,7 @@ from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.runs import RunError
 from galcfm.simulate import render, simulate_catalogue
 from galcfm.survey.images import encode_jpeg
-from studies.realism import (
-    catalogues,
-    cutouts,
-    figures,
-    image_controls,
-    measurements,
-    samples,
-    tables,
-)
+from studies.realism import catalogues, cutouts, image_controls, measurements, samples, shown
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -80,7 +72,7 @@ def test_reasons_are_tried_one_at_a_time():
     assert tried["a_v"]["both"]["90"] > tried["a_v"]["as it is"]["90"] + 0.3
     tried = tried["oxygen_abundance"]
     assert tried["whatever lines are seen"] == tried["as it is"]
-    table = tables.explanations(tried)
+    table = shown.explanations(tried)
     assert list(table.columns) == ["10 %", "25 %", "50 %", "75 %", "90 %"]
 
 
@@ -328,7 +320,7 @@ def test_controls_are_added_and_none_is_made_twice(place, rng, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         image_controls.make(replace(both, n_test=11), place)
     assert len(asked) == 4
-    with pytest.raises(RunError, match="controls: c unknown, choose from a, b"):
+    with pytest.raises(RunError, match="no c among the controls: choose from a, b"):
         image_controls.make(replace(plan, controls=("c",)), place)
 
 
@@ -359,19 +351,11 @@ def test_the_survey_is_as_real_as_the_book_says(published):
 def test_figures_name_axes_and_units(published):
     found = published["realism"]
     drawn = {
-        "$g-r$ [mag]": lambda: figures.colour_comparison(
+        "$g-r$ [mag]": lambda: shown.colour_comparison(
             found["catalogues"]["colours"], source=SOURCE
         ),
-        "simulated − real [standard deviations]": lambda: figures.percentile_offsets(
+        "simulated − real [standard deviations]": lambda: shown.percentile_offsets(
             found["percentiles"], allowed=0.15, source=SOURCE
-        ),
-        "difference from the real median [real standard deviations]": (
-            lambda: figures.cutout_comparison(
-                published["realism_cutouts"]["statistics"], source=SOURCE
-            )
-        ),
-        "gain over photometry [nat] ± 2 standard errors": lambda: figures.control_gains(
-            published["controls"]["experiments"], source=SOURCE
         ),
     }
     for label, make in drawn.items():
@@ -381,25 +365,26 @@ def test_figures_name_axes_and_units(published):
 def test_one_row_of_each_figure_is_enough():
     spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
     offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
-    gains = {"shape": {"question": "true size", "gain": 0.2, "standard_error": 0.01}}
-    spreads = {"sky": {"real": [2, 3, 5], "simulated": [4, 4.1, 5]}}
-    draw(lambda: figures.colour_comparison({"real": spread, "simulated": spread}, source=SOURCE))
-    draw(lambda: figures.percentile_offsets(offsets, allowed=0.15, source=SOURCE))
-    draw(lambda: figures.control_gains(gains, source=SOURCE))
-    figure = draw(lambda: figures.cutout_comparison(spreads, source=SOURCE))
-    # A simulated median one real standard deviation above the real one.
-    (_, simulated) = [line for line in figure.axes[0].lines if line.get_label() in figures.KINDS]
-    assert simulated.get_xdata()[0] == pytest.approx(1.1 / (3 / 2.563))
+    draw(lambda: shown.colour_comparison({"real": spread, "simulated": spread}, source=SOURCE))
+    figure = draw(lambda: shown.percentile_offsets(offsets, allowed=0.15, source=SOURCE))
+    heights = {
+        bars.get_label(): [bar.get_height() for bar in bars] for bars in figure.axes[0].containers
+    }
+    assert heights == {"10 %": [-0.2], "90 %": [0.1]}
 
 
 def test_tables_of_stored_results(published):
     found, experiments = published["realism"], published["controls"]["experiments"]
-    assert len(tables.control_gains(experiments)) == len(experiments)
-    columns = [f"{p} %" for p in catalogues.PERCENTILES]
-    assert list(tables.percentiles(found["percentiles"])) == columns
-    assert list(tables.explanations(found["explanations"]["a_v"])) == columns
-    errors = tables.magnitude_errors(found["catalogues"]["magnitude_errors"])
-    assert list(errors.index) == list("ugriz")
+    gains = shown.control_gains(experiments)
+    assert list(gains.index) == [control["question"] for control in experiments.values()]
+    assert list(gains) == ["gain", "galaxies", "trainings"]
+    columns = ["10 %", "25 %", "50 %", "75 %", "90 %"]
+    percentiles = shown.percentiles(found["percentiles"])
+    assert list(percentiles) == columns
+    of_r = found["percentiles"]["redshift"]["25"]
+    assert percentiles.loc["redshift", "25 %"] == "{real:.2f} / {simulated:.2f}".format(**of_r)
+    assert list(shown.explanations(found["explanations"]["a_v"])) == columns
     row = {"real": [2, 3.123, 5], "simulated": [4, 4.1, 5], "auc": 0.7}
-    table = tables.cutout_statistics({"sky": row})
-    assert table.loc["sky"].to_dict() == {"real": 3.12, "simulated": 4.1, "AUC": 0.7}
+    table = shown.cutout_statistics({"m20": row})
+    spreads = {"real": "3.12 (2.00 to 5.00)", "simulated": "4.10 (4.00 to 5.00)"}
+    assert table.loc["M20"].to_dict() == spreads | {"AUC": 0.7}

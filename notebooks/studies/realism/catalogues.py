@@ -13,28 +13,13 @@ import pandas as pd
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import Instrument, simulate_catalogue
 from studies import frame
-from studies.frame import Place, Result, Study
+from studies.frame import Place, Result, Study, rows_of
 from studies.real_galaxies import real_galaxies
 from studies.realism.samples import match, two_sample_auc
 
-__all__ = ["MAIN_GALAXY_SAMPLE", "STUDY", "Plan", "bright_galaxies", "find", "make"]
-
 STUDY = Study("realism", "09_is_the_survey_real")
-# Percentiles of 657,057 galaxies of the Main Galaxy Sample in the MPA-JHU catalogue of data release
-# 8, rounded, at 10, 25, 50, 75 and 90 %, as the galaxy-manifold project lists them on GitHub; the
-# abundances are those of its 147,799 star-forming galaxies.
-PERCENTILES = ("10", "25", "50", "75", "90")
-MAIN_GALAXY_SAMPLE = {
-    column: dict(zip(PERCENTILES, values, strict=True))
-    for column, values in {
-        "log_stellar_mass": (9.752, 10.281, 10.702, 11.026, 11.272),
-        "log_sfr": (-1.442, -1.130, -0.511, 0.192, 0.580),
-        "oxygen_abundance": (8.589, 8.777, 8.950, 9.052, 9.110),
-        "dn4000": (1.236, 1.354, 1.634, 1.863, 1.952),
-        "a_v": (0.057, 0.229, 0.484, 0.885, 1.329),
-        "redshift": (0.042, 0.068, 0.100, 0.139, 0.178),
-    }.items()
-}
+MAIN_GALAXY_SAMPLE = rows_of(dict, Path(__file__).with_name("main_galaxy_sample.yaml"))
+KINDS = ("real", "simulated")
 COLOURS = ("u−g", "g−r", "r−i", "i−z")
 BRIGHT = (15.0, 16.3)  # r: there the 2MASS match of the real galaxies is complete
 REDSHIFTS = (0.02, 0.2)
@@ -76,15 +61,13 @@ def make(plan: Plan, place: Place) -> None:
     )
     result = {
         "catalogues": compare_catalogues(bright_galaxies(), bright[bright["mag_r"] > BRIGHT[0]]),
-        "percentiles": compare_percentiles(parent),
+        "percentiles": {
+            column: percentile_offsets(parent[column], published).round(4).to_dict("index")
+            for column, published in MAIN_GALAXY_SAMPLE.items()
+        },
         "explanations": try_explanations(parent, whole, unseen),
     }
     STUDY.store(place.folder, result, key)
-
-
-def colours(magnitudes: np.ndarray) -> np.ndarray:
-    """Return u−g, g−r, r−i, i−z of ugriz magnitudes `(n, 5)`, `(n, 4)`."""
-    return -np.diff(np.asarray(magnitudes), axis=1)
 
 
 def percentile_offsets(values, published: dict[str, float]) -> pd.DataFrame:
@@ -98,10 +81,8 @@ def percentile_offsets(values, published: dict[str, float]) -> pd.DataFrame:
         One row per percentile: `real`, `simulated`, and `offset`, their difference in real
         standard deviations, which are (P90 − P10) / 2.563.
     """
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
     table = pd.DataFrame({"real": published}).rename_axis("percentile")
-    table["simulated"] = [np.percentile(values, float(p)) for p in table.index]
+    table["simulated"] = np.nanpercentile(values, table.index.astype(float))
     deviation = (published["90"] - published["10"]) / 2.563
     table["offset"] = (table["simulated"] - table["real"]) / deviation
     return table
@@ -118,13 +99,12 @@ def bright_galaxies() -> pd.DataFrame:
         table[[f"{what}_{band}" for band in BANDS]].to_numpy()
         for what in ("flux", "error", "extinction")
     )
-    good = (flux > 0).all(axis=1) & np.isfinite(errors).all(axis=1)
-    flux, errors, extinction = flux[good], errors[good], extinction[good]
+    flux = np.where(flux > 0, flux, np.nan)
     bright = pd.DataFrame(22.5 - 2.5 * np.log10(flux) - extinction, columns=list(MAGNITUDES))
     bright[list(MAGNITUDE_ERRORS)] = 2.5 / np.log(10) * errors / flux
-    bright["redshift"] = table["redshift"][good].to_numpy()
+    bright["redshift"] = table["redshift"]
     kept = bright["mag_r"].between(*BRIGHT) & bright["redshift"].between(*REDSHIFTS)
-    return bright[kept].reset_index(drop=True)
+    return bright[kept].dropna().reset_index(drop=True)
 
 
 def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame) -> dict:
@@ -139,52 +119,37 @@ def compare_catalogues(real: pd.DataFrame, simulated: pd.DataFrame) -> dict:
         simulated: The same columns of simulated galaxies.
     """
     first = np.random.default_rng(SPLIT_SEED).uniform(size=len(real)) < 0.5
-    matched_by = ["mag_r", "redshift"]
-    halves = {}
+    halves, colour = {}, {}
     for name, rows in (("fitted", first), ("judged", ~first)):
         half = real[rows]
-        a, b = match(
-            half[matched_by].to_numpy(), simulated[matched_by].to_numpy(), (4, 8), SPLIT_SEED
-        )
+        samples = (table[["mag_r", "redshift"]].to_numpy() for table in (half, simulated))
+        a, b = match(*samples, (4, 8), SPLIT_SEED)
         halves[name] = half.iloc[a], simulated.iloc[b]
-    colour = {
-        name: [colours(table[list(MAGNITUDES)].to_numpy()) for table in pair]
-        for name, pair in halves.items()
-    }
-    medians = [np.median(values, axis=0) for values in colour["fitted"]]
-    zero_points = medians[0] - medians[1]
-    colour["judged, zero points fitted anew"] = (
-        colour["judged"][0], colour["judged"][1] + zero_points
-    )  # fmt: skip
-    errors = {}
-    for band, column in zip(BANDS, MAGNITUDE_ERRORS, strict=True):
-        of_real, of_simulated = (float(table[column].median()) for table in halves["judged"])
-        ratio = of_simulated / of_real
-        errors[band] = {"real": of_real, "simulated": of_simulated, "ratio": ratio}
+        colour[name] = [-np.diff(table[list(MAGNITUDES)], axis=1) for table in halves[name]]
+    zero_points = np.subtract(*(np.median(values, axis=0) for values in colour["fitted"]))
+    of_real, of_simulated = colour["judged"]
+    colour["judged, zero points fitted anew"] = of_real, of_simulated + zero_points
+    medians = (table[list(MAGNITUDE_ERRORS)].median() for table in halves["judged"])
+    errors = pd.DataFrame(dict(zip(KINDS, medians, strict=True))).set_axis(list(BANDS))
+    errors["ratio"] = errors["simulated"] / errors["real"]
     return {
         "colour_auc": {name: two_sample_auc(*pair) for name, pair in colour.items()},
         "zero_points": dict(zip(COLOURS, zero_points.tolist(), strict=True)),
         "colours": {
-            kind: {
-                name: np.percentile(values[:, k], [5, 16, 50, 84, 95]).round(4).tolist()
-                for k, name in enumerate(COLOURS)
-            }
-            for kind, values in zip(("real", "simulated"), colour["judged"], strict=True)
+            kind: dict(zip(COLOURS, _percentiles(values, [5, 16, 50, 84, 95]), strict=True))
+            for kind, values in zip(KINDS, colour["judged"], strict=True)
         },
-        "magnitude_errors": errors,
+        "magnitude_errors": errors.to_dict("index"),
         "redshift": {
-            kind: np.percentile(table["redshift"], [10, 25, 50, 75, 90]).round(4).tolist()
-            for kind, table in (("real", real), ("simulated", simulated))
+            kind: _percentiles(table["redshift"], [10, 25, 50, 75, 90])
+            for kind, table in zip(KINDS, (real, simulated), strict=True)
         },
     }
 
 
-def compare_percentiles(parent: pd.DataFrame) -> dict:
-    """Compare percentiles of a simulated parent catalogue with those of `MAIN_GALAXY_SAMPLE`."""
-    return {
-        column: percentile_offsets(parent[column], published).round(4).to_dict("index")
-        for column, published in MAIN_GALAXY_SAMPLE.items()
-    }
+def _percentiles(values, percentages: list[int]) -> list:
+    """Return percentiles of each column of the values, one list per column."""
+    return np.percentile(values, percentages, axis=0).T.round(4).tolist()
 
 
 def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, unseen: pd.DataFrame) -> dict:
@@ -198,6 +163,11 @@ def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, unseen: pd.DataF
     Returns:
         Offsets in real standard deviations by column, reason and percentile.
     """
+
+    def offsets(column: str, values) -> dict[str, float]:
+        found = percentile_offsets(values, MAIN_GALAXY_SAMPLE[column])["offset"]
+        return found.round(3).to_dict()
+
     deviates = np.random.default_rng(0).normal(size=len(parent))
     a_v = parent["a_v_true"].to_numpy()
     columns = {
@@ -217,11 +187,6 @@ def try_explanations(parent: pd.DataFrame, whole: pd.DataFrame, unseen: pd.DataF
         "dn4000": {"as it is": parent["dn4000"], "of the whole galaxy": whole["dn4000"]},
     }
     return {
-        column: {
-            reason: percentile_offsets(values, MAIN_GALAXY_SAMPLE[column])["offset"]
-            .round(3)
-            .to_dict()
-            for reason, values in reasons.items()
-        }
+        column: {reason: offsets(column, values) for reason, values in reasons.items()}
         for column, reasons in columns.items()
     }

@@ -16,8 +16,6 @@ from studies.frame import Place, Result, Study, chosen
 from studies.realism.measurements import GROUPS, enlarge, light_and_radius, measure
 from studies.realism.samples import match_pairs, two_sample_auc
 
-__all__ = ["STUDY", "Plan", "compare_cutouts", "find", "network_auc"]
-
 STUDY = Study("realism_cutouts", "09_is_the_survey_real")
 FEWEST = 20  # cutouts, of which classifiers are trained in five folds of either half
 
@@ -87,12 +85,8 @@ def compare_cutouts(
     """
     rng = np.random.default_rng(0)
     halves = {}
-    for name, rows, others in zip(
-        ("chosen", "judged"),
-        np.array_split(rng.permutation(len(real)), 2),
-        np.array_split(rng.permutation(len(simulated)), 2),
-        strict=True,
-    ):
+    splits = (np.array_split(rng.permutation(len(sample)), 2) for sample in (real, simulated))
+    for name, rows, others in zip(("chosen", "judged"), *splits, strict=True):
         like = light_and_radius(real[rows])
         enlarged = enlarge(simulated[others], like[:, 1])
         halves[name] = (real[rows], enlarged[match_pairs(like, light_and_radius(enlarged))])

@@ -5,7 +5,6 @@ log-density of the true properties gains.
 """
 
 import copy
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,25 +16,9 @@ from scipy import ndimage
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.simulate import frames, render, rendering, simulate_catalogue
 from studies import frame
-from studies.frame import (
-    BOOK_SURVEY,
-    Place,
-    Result,
-    Study,
-    chosen,
-    kept_catalogue,
-    kept_table,
-    over_trainings,
-)
-
-__all__ = ["CONTROLS", "STUDY", "Control", "Plan", "find", "gain", "make"]
+from studies.frame import BOOK_SURVEY, Place, Result, Study, chosen, kept_catalogue, rows_of
 
 STUDY = Study("controls", "09_is_the_survey_real", parameter="results_controls")
-STAMP_FLUXES = ("stamp_g", "stamp_r", "stamp_i")
-IMAGE = ("centre", "red_blue", "radius", "axis_ratio", "bright", "texture")
-# Half-light radius, inclination and bulge fraction in r as drawn: no image gives these three
-# numbers better, but an image may hold others.
-SHAPE = ("log_radius", "cosine", "bulge_fraction_r")
 # Of the flow and its training.
 WIDTH, BATCH_SIZE = 96, 512
 
@@ -61,18 +44,9 @@ class Control:
     shuffled: bool = False
 
 
-CONTROLS = {
-    "stamp_flux": Control(
-        "stamps", STAMP_FLUXES, "total g, r, i fluxes measured on isolated stamps"
-    ),
-    "picture": Control("stamps", IMAGE, "six simple measurements on the cutout"),
-    "shuffled": Control("stamps", IMAGE, "the same six of another galaxy's cutout", shuffled=True),
-    "inclination": Control("survey", ("cosine",), "true inclination, for A_V", ("a_v",)),
-    "inclination_blind": Control(
-        "blind", ("cosine",), "the same, where dust knows no inclination", ("a_v",)
-    ),
-    "shape": Control("book", SHAPE, "three true numbers of the shape"),
-}
+CONTROLS = rows_of(Control, Path(__file__).with_suffix(".yaml"))
+STAMP_FLUXES = CONTROLS["stamp_flux"].features
+SHAPE = CONTROLS["shape"].features
 
 
 @dataclass(frozen=True)
@@ -105,7 +79,7 @@ class Plan(frame.Plan):
             return features_of_book(BOOK_SURVEY | {"n_galaxies": self.n_book})
         n, seed = self.n_stamps if name == "stamps" else self.n_survey, self.controls_seed
         key = STUDY.key([name, n, seed, frame.SIMULATOR_VERSION])
-        table = kept_table(f"controls-{name}", key, lambda: make_features(name, n, seed))
+        table = frame.kept_table(f"controls-{name}", key, lambda: make_features(name, n, seed))
         return table, self.n_test
 
 
@@ -123,9 +97,8 @@ def make(plan: Plan, place: Place) -> None:
     baselines = {}
     for name in names:
         if name not in found["experiments"]:
-            start = time.monotonic()
-            result = gain(*plan.sample(CONTROLS[name].sample), CONTROLS[name], plan, baselines)
-            result["seconds"] = round(time.monotonic() - start, 1)
+            control = CONTROLS[name]
+            result = gain(*plan.sample(control.sample), control, plan, baselines)
             found["experiments"][name] = result
             found = STUDY.store(place.folder, found, key)
 
@@ -167,20 +140,18 @@ def make_features(sample: str, n_galaxies: int, seed: int) -> pd.DataFrame:
     """
     without = ("inclined_dust",) if sample == "blind" else ()
     table = with_shape(simulate_catalogue(n_galaxies, seed, without=without))
-    kept = [*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]
+    features = table[[*MAGNITUDES, *PROPERTY_NAMES, *SHAPE]]
     if sample == "stamps":
-        measured = [
-            measure_images(render(table.iloc[k : k + 64], seed)) for k in range(0, n_galaxies, 64)
-        ]
-        table = table.join(pd.concat(measured, ignore_index=True))
+        pictures = (render(table.iloc[k : k + 64], seed) for k in range(0, n_galaxies, 64))
+        measured = pd.concat(map(measure_images, pictures), ignore_index=True)
         fluxes = []
         for number, row in enumerate(table.to_dict("records")):
             rng = np.random.default_rng([seed, 3, number])
             stamp = frames.add_noise(rendering.draw_galaxy(row, rng), rng)
             fluxes.append(stamp.sum(axis=(1, 2), dtype=np.float64))
-        table[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(np.maximum(fluxes, 1e-2))
-        kept += [*IMAGE, *STAMP_FLUXES]
-    return table[kept]
+        measured[list(STAMP_FLUXES)] = 22.5 - 2.5 * np.log10(np.maximum(fluxes, 1e-2))
+        features = features.join(measured)
+    return features
 
 
 def measure_images(images: np.ndarray) -> pd.DataFrame:
@@ -196,10 +167,9 @@ def measure_images(images: np.ndarray) -> pd.DataFrame:
         border, half the distance between the 16th and 84th percentile.
     """
     size = images.shape[1]
-    edge = size // 8
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     distance = np.hypot(x, y)
-    border = np.maximum(np.abs(x), np.abs(y)) > size / 2 - edge
+    border = np.maximum(np.abs(x), np.abs(y)) > size / 2 - size // 8
     rings = np.argsort(distance, axis=None)
     core = np.s_[size // 2 - 4 : size // 2 + 4, size // 2 - 4 : size // 2 + 4]
     rows = []
@@ -260,7 +230,7 @@ def gain(table: pd.DataFrame, n_test: int, control: Control, plan: Plan, baselin
     return {
         "question": control.question,
         "properties": list(control.properties),
-        **over_trainings(differences),
+        **frame.over_trainings(differences),
         "n_train": len(table) - n_test,
         "n_test": n_test,
         "trainings": plan.trainings,

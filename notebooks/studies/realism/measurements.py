@@ -7,22 +7,16 @@ included, for real and simulated cutouts alike.
 """
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
 from galcfm.survey.images import decode_jpeg, encode_jpeg
+from studies.frame import rows_of
 
-__all__ = ["GROUPS", "enlarge", "light_and_radius", "measure", "resample_cutout"]
-
-GROUPS = {
-    "shape": (
-        "concentration", "asymmetry", "smoothness", "gini", "m20", "size", "ellipticity",
-    ),
-    "colour": ("red", "blue", "gradient"),
-    "background": ("sky", "noise", "correlation", "neighbours"),
-}  # fmt: skip
+GROUPS = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 COLLECTION_QUALITY = 92  # of the JPEGs in which the real cutouts came
 SMOOTHING = 2.0  # pixels, of the image in which objects are looked for
 THRESHOLD = 5.0  # of an object above the sky, in standard deviations of the smoothed image
@@ -105,13 +99,9 @@ def measure(images: np.ndarray) -> pd.DataFrame:
         light = grey - sky
         noise = light[empty].std()
         _, radius = _light_and_radius(light, galaxy, distance)
+        regions = galaxy, galaxy & (distance < 0.6 * radius), galaxy & (distance > 1.4 * radius)
         whole, inner, outer = (
-            np.log(np.maximum(channels[where].sum(axis=0), 1))
-            for where in (
-                galaxy,
-                galaxy & (distance < 0.6 * radius),
-                galaxy & (distance > 1.4 * radius),
-            )
+            np.log(np.maximum(channels[region].sum(axis=0), 1)) for region in regions
         )
         rows.append(
             {

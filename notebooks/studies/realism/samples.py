@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import optimize
 
-__all__ = ["match", "match_pairs", "two_sample_auc"]
-
 
 def match(
     real: np.ndarray, simulated: np.ndarray, bins: Sequence[int], seed: int = 0
