@@ -6,7 +6,6 @@ Salimans & Ho 2022, arXiv 2202.00512). It has its teacher's encoder, standardisa
 draws have no density, and they hold nothing that the teacher has not learned.
 """
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from galcfm.flow import FAST_STEPS, block_rows
-from galcfm.paths import disk_errors_in_a_sentence
-from galcfm.posterior import ModelError, Posterior, require_own_model
+from galcfm.posterior import ModelError, Posterior
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
 from galcfm.training.loop import keyed_generator, read_checkpoint, write_checkpoint
@@ -57,7 +55,7 @@ class Distillation(Plan):
 def distil(
     teacher: Posterior,
     survey: Survey,
-    folder: Path | str,
+    folder: Path,
     settings: Distillation,
     *,
     progress: bool = True,
@@ -74,15 +72,11 @@ def distil(
         progress: Whether a bar is shown.
 
     Raises:
-        ModelError: The teacher is a student, or the folder holds something other than a model.
+        ModelError: The teacher is a student.
         TrainingError: The folder holds another training.
     """
     if teacher.flow.jumps:
         raise ModelError("the teacher is a student itself: take the flow that it learned from")
-    folder = Path(os.path.realpath(folder))
-    require_own_model(folder)
-    with disk_errors_in_a_sentence(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     student = Posterior(**teacher.architecture | {"jumps": settings.jumps}).to(teacher.device)
     student.load_state_dict(teacher.state_dict())
     known = teacher.encode_survey(survey.split("train"))

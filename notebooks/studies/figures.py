@@ -68,7 +68,13 @@ def mean_over_seeds(row: Mapping, *path: str):
     return float(np.mean(found))
 
 
-def gain_bar(axes: Axes, place: float, found: Mapping[str, float], start: float = 0.0) -> float:
+def gain_bar(
+    axes: Axes,
+    place: float,
+    found: Mapping[str, float],
+    start: float = 0.0,
+    colour: str | None = None,
+) -> float:
     """Draw a gain as a horizontal bar with two standard errors, and return it.
 
     Arguments:
@@ -76,10 +82,11 @@ def gain_bar(axes: Axes, place: float, found: Mapping[str, float], start: float 
         place: Vertical position of the bar.
         found: `gain` and `standard_error` [nat].
         start: Gain at which the bar begins [nat].
+        colour: Colour of the bar; by default it shows the sign.
     """
     gain, error = found["gain"], found["standard_error"]
-    colour = COLOURS["image"] if gain >= start else COLOURS["photometry"]
-    axes.barh(place, gain - start, left=start, color=colour, alpha=0.75, height=0.6)
+    by_sign = COLOURS["image"] if gain >= start else COLOURS["photometry"]
+    axes.barh(place, gain - start, left=start, color=colour or by_sign, alpha=0.75, height=0.6)
     axes.errorbar(gain, place, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
     return gain
 

@@ -12,6 +12,9 @@ from galcfm.figures.style import COLOURS, new_figure, styled
 from studies.figures import formatted
 from studies.frame import rows_of
 
+CORES = 1000  # at work at once
+PRICE = 0.04  # of an hour of one core, US dollars
+PARTITION = 100_000  # galaxies
 TABLES = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 
 
@@ -33,39 +36,30 @@ def cost_of(folder: Path | str) -> dict[str, float]:
     return {"galaxies": galaxies, "seconds": seconds / least, "bytes": size / least}
 
 
-def costs(
-    n_galaxies: float,
-    seconds: float,
-    bytes_: float,
-    *,
-    price: float = 0.04,
-    cores: int = 1000,
-    rows_a_partition: int = 100_000,
-) -> pd.Series:
+def costs(n_galaxies: float, seconds: float, bytes_: float) -> pd.Series:
     """Return what it takes to infer a catalogue, whose partitions are independent.
+
+    A thousand cores are at work at once, and an hour of one costs 0.04 US dollars.
 
     Arguments:
         n_galaxies: Number of galaxies.
         seconds: Time of one core per galaxy.
         bytes_: Size of the result per galaxy.
-        price: Price of an hour of one core [US dollars].
-        cores: Number of cores at work at once.
-        rows_a_partition: Number of galaxies per partition.
 
     Returns:
         `core hours`, `hours` with so many cores, `US dollars`, `result [GB]`, `partitions` and
         `minutes a partition`, which is what a killed worker loses.
     """
     hours = n_galaxies * seconds / 3600
-    partitions = -(-n_galaxies // rows_a_partition)
+    partitions = -(-n_galaxies // PARTITION)
     return pd.Series(
         {
             "core hours": hours,
-            "hours": hours / min(cores, partitions),
-            "US dollars": hours * price,
+            "hours": hours / min(CORES, partitions),
+            "US dollars": hours * PRICE,
             "result [GB]": n_galaxies * bytes_ / 1e9,
             "partitions": partitions,
-            "minutes a partition": min(n_galaxies, rows_a_partition) * seconds / 60,
+            "minutes a partition": min(n_galaxies, PARTITION) * seconds / 60,
         }
     )
 
@@ -116,20 +110,17 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
     """
     figure = new_figure(7, 3.4, source)
     axes = figure.subplots()
-    evaluations = set()
     for kind, colour in (("student", COLOURS["image"]), ("teacher", COLOURS["photometry"])):
-        found = list(results[kind].values())
-        velocities = [of["velocities"] for of in found]
-        each = [of["c2st"] for of in found]
-        errors = [2 * of["c2st_error"] for of in found]
-        pooled = [of["c2st_pooled"] for of in found]
-        options = {"yerr": errors, "fmt": "o-", "capsize": 3, "color": colour}
-        axes.errorbar(velocities, each, **options, label=f"{kind}, each galaxy by itself")
-        axes.plot(velocities, pooled, "s--", color=colour, label=f"{kind}, all at once")
-        evaluations.update(velocities)
-    evaluations = sorted(evaluations)
+        found = pd.DataFrame(results[kind].values())
+        look = {"yerr": 2 * found["c2st_error"], "fmt": "o-", "capsize": 3, "color": colour}
+        label = f"{kind}, each galaxy by itself"
+        axes.errorbar(found["velocities"], found["c2st"], **look, label=label)
+        label = f"{kind}, all at once"
+        axes.plot(found["velocities"], found["c2st_pooled"], "s--", color=colour, label=label)
     axes.axhline(0.5, color=COLOURS["truth"], lw=1, label="nothing to tell them apart by")
     axes.axhline(allowed, color=COLOURS["truth"], lw=1, ls=":", label="allowed")
+    both = [*results["student"].values(), *results["teacher"].values()]
+    evaluations = sorted({of["velocities"] for of in both})
     axes.set_xscale("log")
     axes.set_xticks(evaluations, evaluations)
     axes.minorticks_off()

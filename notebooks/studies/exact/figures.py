@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_figure, styled
 from galcfm.figures.tables.words import mean_and_error
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
-from studies.figures import formatted
+from studies.figures import formatted, gain_bar, label_bars
 from studies.frame import rows_of
 
 TABLES = rows_of(dict, Path(__file__).with_name("tables.yaml"))
@@ -100,25 +100,17 @@ def information_bars(
         ceiling: Name of the method that is drawn as a line because no other can pass it.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    bars = pd.DataFrame(information).T.drop(ceiling)
+    bars = {name: of for name, of in information.items() if name != ceiling}
     figure = new_figure(7, 1.0 + 0.4 * len(bars), source)
     axes = figure.subplots()
-    colours = [LIGHT if "exact" in name else COLOURS["photometry"] for name in bars.index]
-    axes.barh(
-        bars.index,
-        bars["mean"],
-        xerr=2 * bars["standard_error"],
-        color=colours,
-        error_kw={"capsize": 3, "ecolor": COLOURS["truth"]},
-        height=0.65,
-    )
-    axes.invert_yaxis()
+    for place, (name, of) in enumerate(bars.items()):
+        colour = LIGHT if "exact" in name else COLOURS["photometry"]
+        gain_bar(axes, -place, {"gain": of["mean"], **of}, colour=colour)
     most = information[ceiling]["mean"]
     axes.axvline(most, color=COLOURS["truth"], ls="dashed", lw=1.2)
     axes.text(most, 1.02, ceiling, transform=axes.get_xaxis_transform(), ha="right", fontsize=9)
     axes.axvline(0, color=COLOURS["truth"], lw=1)
-    axes.set_xlabel(f"information on {label} [nat] ± 2 standard errors")
-    axes.grid(axis="x", alpha=0.25)
+    label_bars(axes, list(bars), f"information on {label} [nat] ± 2 standard errors")
     return figure
 
 

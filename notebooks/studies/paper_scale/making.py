@@ -15,19 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from galcfm import metrics
+from galcfm import metrics, stored_posteriors
 from galcfm.figures.planes import spread_galaxies
 from galcfm.flow import FAST_STEPS
 from galcfm.paths import published_folder, replacing, survey_folder, write_json
 from galcfm.posterior import Posterior, default_device
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import simulate_survey
-from galcfm.stored_posteriors import (
-    exact_log_densities,
-    load_posteriors,
-    samples_array,
-    save_posteriors,
-)
 from galcfm.survey import Survey, read_description
 from galcfm.training import Recipe, TrainingSettings, train_models
 from galcfm.training.data import TrainingData
@@ -202,7 +196,7 @@ def sample(models: dict[str, Posterior], test: Survey, plan: Plan, work: Path) -
         encoding, _ = timed(model.encode_survey, test)
         seconds, posteriors = timed(model.infer, test, **settings)
         one_galaxy, _ = timed(model.infer, test.select(range(1)), **settings, progress=False)
-        save_posteriors(posteriors, drawn)
+        stored_posteriors.save_posteriors(posteriors, drawn)
         done[name] = {
             "weights": model.weights_digest,
             "galaxies_per_second": len(test) / (seconds - encoding),
@@ -238,11 +232,11 @@ def evaluate(results: dict, study, place, plan, survey, test, models, prior) -> 
     """
     theta_train = survey.split("train").properties
     for name, model in models.items():
-        posteriors = load_posteriors(place.work / f"posteriors_{name}.nc")
-        exact = exact_log_densities(
+        posteriors = stored_posteriors.load_posteriors(place.work / f"posteriors_{name}.nc")
+        exact = stored_posteriors.exact_log_densities(
             model, prior, test, n_kl=len(test), n_kl_samples=plan.n_kl_samples, steps=2 * FAST_STEPS
         )
-        samples = samples_array(posteriors)
+        samples = stored_posteriors.samples_array(posteriors)
         densities = {
             "exact": exact,
             "exact_kde_prior": metrics.with_kde_prior(exact, samples, test.properties, theta_train),
@@ -285,4 +279,4 @@ def keep_draws(posteriors, stem: Path, n_kept: int) -> None:
                 "zlib": True,
                 "shuffle": True,
             }
-        save_posteriors(of_part, stem.with_name(f"{stem.name}{part}.nc"))
+        stored_posteriors.save_posteriors(of_part, stem.with_name(f"{stem.name}{part}.nc"))

@@ -11,16 +11,8 @@ from studies.figures import formatted
 from studies.frame import rows_of
 from studies.paper_scale import MODELS
 
-PAPER = rows_of(dict, Path(__file__).with_name("paper.yaml"))
-TRAINING = {
-    "galaxies": "{n_train:,}",
-    "parameters": "{n_parameters:,}",
-    "epochs at most": "{settings[max_epochs]}",
-    "kept epoch, from 0": "{best_epoch}",
-    "best validation loss": "{best_validation_loss:.4f}",
-    "mean log p of the test galaxies [nat]": "{log_p:.3f}",
-    "time [h]": "{hours:.2f}",
-}
+TABLES = rows_of(dict, Path(__file__).with_name("tables.yaml"))
+PAPER = TABLES["paper"]
 
 
 def beside_the_paper(results: Mapping) -> pd.DataFrame:
@@ -67,7 +59,7 @@ def trainings(results: Mapping) -> pd.DataFrame:
     for model in MODELS:
         training = results[model]["training"]
         others = {"log_p": results[model]["log_p"], "hours": training["seconds"] / 3600}
-        columns[model] = formatted(TRAINING, training | others)
+        columns[model] = formatted(TABLES["training"], training | others)
     return pd.DataFrame(columns)
 
 

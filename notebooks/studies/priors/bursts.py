@@ -34,7 +34,7 @@ def burst_weights(catalogue, shift: float, scatter: float) -> np.ndarray:
     return np.where(catalogue["sequence"] == 0, ratio, 1.0)
 
 
-def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> dict:
+def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> None:
     """Fine-tune a run's photometry model for the other prior and compare both on test galaxies.
 
     Arguments:
@@ -42,14 +42,10 @@ def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> dict:
         run: Folder of the run; the fine-tuned model goes to its `variants`, and resumes there.
         plan: The prior, and how long the model is trained.
         progress: Whether bars are shown.
-
-    Returns:
-        The content of `priors.json`.
     """
     key = STUDY.key(plan.settings, models_digest(run))
-    before = STUDY.stored(place.folder, key)
-    if before is not None:
-        return before
+    if STUDY.stored(place.folder, key):
+        return
     survey = survey_of_run(run)
     scatter = float(MAIN_SEQUENCE["scatter"] / np.sqrt(3))
     weights = burst_weights(survey.catalogue, plan.burst_shift, scatter)
@@ -88,4 +84,4 @@ def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> dict:
         },
         "seconds": tuned.metadata["seconds"],
     }
-    return STUDY.store(place.folder, result, key)
+    STUDY.store(place.folder, result, key)
