@@ -248,7 +248,7 @@ def test_figures_and_tables_name_what_they_show(made):
     assert {"information on $A_V$ [nat] ± 2 standard errors", "exact posterior"} <= set(texts)
     assert figures.check_table(numbers).loc["galaxies", "value"] == str(PLAN.n_galaxies)
     gaps = figures.gap_table(numbers, names)
-    assert gaps.loc["exact posterior", "width of A_V"] == "1"
+    assert gaps.loc["exact posterior", "width of A_V"] == "1.00"
     assert float(gaps.loc["flow", "width of A_V"]) == pytest.approx(
         numbers["properties"]["a_v"]["width_ratio"]["book"]["mean"], abs=0.005
     )

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_figure, styled
-from galcfm.figures.tables.words import mean_and_error
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from studies.figures import formatted, gain_bar, label_bars
 from studies.frame import rows_of
@@ -134,21 +133,14 @@ def gap_table(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
         result: Result of `summary.summarise`.
         names: Words for the posteriors.
     """
-    gaps = {"gap": "below the exact one [nat]", "extrapolated_gap": "extrapolated [nat]"}
     rows = {}
     for model, name in names.items():
-        rows[name] = {
-            "mean log p [nat]": mean_and_error(result["log_density"][model]),
-            **{
-                label: mean_and_error(result[gap][model]) if model in result[gap] else ""
-                for gap, label in gaps.items()
-            },
-            "classifier accuracy": mean_and_error(result["c2st"][model], 3),
-        }
+        shown = ("log_density", "gap", "extrapolated_gap", "c2st")
+        numbers = {number: result[number].get(model) for number in shown}
+        rows[name] = formatted(TABLES["exact" if model == "exact" else "flow"], numbers)
         for p in PROPERTIES:
-            ratio = result["properties"][p.name]["width_ratio"].get(model)
-            width = "1" if ratio is None else f"{ratio['mean']:.2f}"
-            rows[name][f"width of {p.paper_symbol}"] = width
+            ratio = result["properties"][p.name]["width_ratio"].get(model, {"mean": 1})
+            rows[name][f"width of {p.paper_symbol}"] = f"{ratio['mean']:.2f}"
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

@@ -114,8 +114,7 @@ def extrapolated(history: Mapping, epochs: int) -> dict[str, float]:
         epochs: Epoch to extrapolate to, from 1.
 
     Returns:
-        `loss` at `epochs` with the `standard_error` of the fit alone; `best` of those measured;
-        `still_to_fall`, their difference.
+        `loss` at `epochs` with the `standard_error` of the fit alone.
 
     Raises:
         ValueError: There are fewer than five epochs, too few for three coefficients.
@@ -134,8 +133,7 @@ def extrapolated(history: Mapping, epochs: int) -> dict[str, float]:
     start = losses.min(), max(np.ptp(losses), 1e-6), 0.5
     bounds = (-np.inf, 0, 0.01), (np.inf, np.inf, 5)
     found, covariance = curve_fit(law, epoch, losses, start, bounds=bounds, max_nfev=20_000)
-    loss, best = float(law(epochs, *found)), float(losses.min())
     height, power = found[1:]
     gradient = np.array([1, epochs**-power, -height * np.log(epochs) * epochs**-power])
     error = float(np.sqrt(gradient @ covariance @ gradient))
-    return {"best": best, "loss": loss, "standard_error": error, "still_to_fall": best - loss}
+    return {"loss": float(law(epochs, *found)), "standard_error": error}
