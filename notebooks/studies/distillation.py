@@ -132,13 +132,8 @@ def learn(student, condition, places, folder, found, identity, settings, progres
         for name, part in parts.items():
             part.load_state_dict(found[name])
     n_draws = places.shape[1]
-    bar = tqdm(
-        range(first, settings.n_steps),
-        initial=first,
-        total=settings.n_steps,
-        desc=f"distilling {folder.name}",
-        disable=not progress,
-    )
+    steps, title = range(first, settings.n_steps), f"distilling {folder.name}"
+    bar = tqdm(steps, title, settings.n_steps, initial=first, disable=not progress)
     for step in bar:
         generator = keyed_generator(settings.seed, step)
         size = (settings.batch_size,)

@@ -69,20 +69,12 @@ def members_of(variant: Variant, run: Path, survey: Survey, progress: bool = Tru
     architecture = {**base.architecture, **variant.architecture}
     if variant.encoder:
         architecture["encoder"] = {**architecture["encoder"], **variant.encoder}
-    warm_start = None
+    options = {"progress": progress}
     if variant.model == "image" and variant.warm_start:
-        warm_start = Posterior.load(run / "photometry")
+        options["warm_start"] = Posterior.load(run / "photometry")
     for k in range(len(members), variant.members):
         changed = {**settings, **variant.settings, "seed": settings["seed"] + k}
         key = digest([architecture, changed, variant.warm_start, survey.name, base.metadata])
-        members.append(
-            train(
-                Posterior(**architecture),
-                survey,
-                run / "variants" / f"{variant.model}-{key}",
-                TrainingSettings(**changed),
-                warm_start=warm_start,
-                progress=progress,
-            )
-        )
+        folder, how = run / "variants" / f"{variant.model}-{key}", TrainingSettings(**changed)
+        members.append(train(Posterior(**architecture), survey, folder, how, **options))
     return members

@@ -26,14 +26,9 @@ class Emulator(nn.Module):
         for n_in in (n_features, WIDTH, WIDTH):
             layers += [nn.Linear(n_in, WIDTH), nn.SiLU()]
         self.network = nn.Sequential(*layers, nn.Linear(WIDTH, 10))
-        for name, shape in {
-            "mean": (n_features,),
-            "std": (n_features,),
-            "linear": (n_features + 1, 10),
-            "residual": (10,),
-            "grey": (),
-            "spread": (5,),
-        }.items():
+        shapes = {"mean": (n_features,), "std": (n_features,), "linear": (n_features + 1, 10)}
+        shapes |= {"residual": (10,), "grey": (), "spread": (5,)}
+        for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """The exact posterior of a galaxy as weighted particles, and the likelihood behind the weights."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -42,17 +43,11 @@ class ExactPosterior:
             rng: Random generator.
             plan: Number of particles and of their moves.
         """
-        x = temper(
-            lambda x: emulator.log_likelihood(x, magnitudes),
-            plan.n_particles,
-            n_latents(),
-            rng,
-            moves=plan.moves,
-            last_moves=plan.last_moves,
-            kept=plan.kept,
-        )
+        guide = partial(emulator.log_likelihood, magnitudes=magnitudes)
+        moves = {"moves": plan.moves, "last_moves": plan.last_moves, "kept": plan.kept}
+        x = temper(guide, plan.n_particles, n_latents(), rng, **moves)
         light = shine(x)
-        log_weights = log_likelihood(light, magnitudes) - emulator.log_likelihood(x, magnitudes)
+        log_weights = log_likelihood(light, magnitudes) - guide(x)
         return cls.of(light, magnitudes, log_weights, rng)
 
     @classmethod

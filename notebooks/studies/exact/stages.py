@@ -127,16 +127,11 @@ class Stages:
             average_decay=0.999,
         )
         key = digest(asdict(recipe))
-        return {
-            name: train(
-                recipe.model("photometry"),
-                data,
-                self.folder / f"{name}-{key}",
-                how,
-                progress=self.progress,
-            )
-            for name, data, how in (("book", survey, settings), ("many", self.many(light), many))
-        }
+        found = {}
+        for name, data, how in (("book", survey, settings), ("many", self.many(light), many)):
+            folder, model = self.folder / f"{name}-{key}", recipe.model("photometry")
+            found[name] = train(model, data, folder, how, progress=self.progress)
+        return found
 
     def exact(self, emulator: Emulator, survey: Survey) -> list[list[ExactPosterior]]:
         """Return the exact posterior of each galaxy, `n_runs` times."""

@@ -51,15 +51,10 @@ def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> None:
     weights = burst_weights(survey.catalogue, plan.burst_shift, scatter)
     base = Posterior.load(run / "photometry")
     changed = {"learning_rate": plan.learning_rate, "max_epochs": plan.max_epochs}
-    tuned = train(
-        Posterior(**base.architecture),
-        survey,
-        run / "variants" / f"photometry-bursts-{key}",
-        TrainingSettings(**base.metadata["settings"] | changed),
-        warm_start=base,
-        weights=weights,
-        progress=progress,
-    )
+    settings = TrainingSettings(**base.metadata["settings"] | changed)
+    folder = run / "variants" / f"photometry-bursts-{key}"
+    options = {"warm_start": base, "weights": weights, "progress": progress}
+    tuned = train(Posterior(**base.architecture), survey, folder, settings, **options)
     rows = np.flatnonzero(survey.catalogue["split"] == "test")
     test, weights = survey.select(rows), weights[rows]
     log_prob, residual = {}, {}
