@@ -53,12 +53,7 @@ class Distillation(Plan):
 
 
 def distil(
-    teacher: Posterior,
-    survey: Survey,
-    folder: Path,
-    settings: Distillation,
-    *,
-    progress: bool = True,
+    teacher: Posterior, survey: Survey, folder: Path, settings: Distillation, progress: bool = True
 ) -> Posterior:
     """Train a student of a flow and return it; the same call resumes an interrupted training.
 

@@ -245,7 +245,7 @@ def test_a_prior_is_tested_on_the_property_that_it_changes():
     assert row["gain in log p [nat]"] == "+0.100 ± 0.020"
     assert row["bias, old prior [dex]"] == "-0.300"
     assert row["bias, new prior [dex]"] == "+0.010 ± 0.020"
-    assert row["effective galaxies"] == 100
+    assert row["effective galaxies"] == "100"
 
 
 @pytest.mark.parametrize("n", [1, 60])

@@ -26,17 +26,11 @@ from studies.frame import Place, kept_catalogue, models_digest, survey_of_run, w
 COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
 MASS = PROPERTY_NAMES.index("log_stellar_mass")
 DRAWS_AGAINST_PRIOR = 8
+SEED = 0  # of draws and reference points
 
 
 def rank_galaxies(
-    models: Sequence[Posterior],
-    prior: Posterior,
-    survey: Survey,
-    *,
-    n_draws: int,
-    steps: int = FAST_STEPS,
-    seed: int = 0,
-    progress: bool = True,
+    models: Sequence[Posterior], prior: Posterior, survey: Survey, n_draws: int, progress=True
 ) -> pd.DataFrame:
     r"""Return ranks of each galaxy's properties under a model or the mean density of several.
 
@@ -46,8 +40,6 @@ def rank_galaxies(
         survey: Galaxies with known properties.
         n_draws: Number of draws per galaxy. A draw of an ensemble is one of a member that is drawn
             for it.
-        steps: Number of Runge-Kutta steps.
-        seed: Seed of the draws and reference points.
         progress: Whether a bar is shown.
 
     Returns:
@@ -59,9 +51,9 @@ def rank_galaxies(
     """
     truth = survey.properties
     scale = models[0].property_std.cpu().numpy()
-    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    noise = np.random.default_rng(SEED).normal(size=truth.shape)
     smoothed = truth + models[0].architecture["sigma"] * scale * noise
-    references = ranks.reference_points(truth, seed)
+    references = ranks.reference_points(truth, SEED)
     conditions = [model.encode_survey(survey, progress) for model in models]
     nothing = prior.encode(survey.magnitudes)
     some = slice(None, None, math.ceil(n_draws / DRAWS_AGAINST_PRIOR))
@@ -70,11 +62,12 @@ def rank_galaxies(
         for start in range(0, len(survey), 64):
             rows = slice(start, start + 64)
             here = [condition[rows] for condition in conditions]
-            draws, log_prob = _draw(models, here, survey.object_id[rows], n_draws, steps, seed)
+            names = survey.object_id[rows]
+            draws, log_prob = _draw(models, here, names, n_draws, FAST_STEPS, SEED)
             at_truth, at_smoothed = (
-                _log_prob(models, theta[rows], here, steps) for theta in (truth, smoothed)
+                _log_prob(models, theta[rows], here, FAST_STEPS) for theta in (truth, smoothed)
             )
-            prior_at_draws = prior.log_prob_from(draws[:, some], nothing[rows], steps).numpy()
+            prior_at_draws = prior.log_prob_from(draws[:, some], nothing[rows], FAST_STEPS).numpy()
             scaled = (x / scale for x in (draws, truth[rows], references[rows]))
             columns = {
                 "hpd": ranks.hpd_ranks(log_prob, at_truth),
@@ -82,7 +75,7 @@ def rank_galaxies(
                 **dict(zip(PROPERTY_NAMES, rank_statistics(draws, truth[rows]).T, strict=True)),
                 "hpd_smoothed": ranks.hpd_ranks(log_prob, at_smoothed),
                 "log_prob": at_truth,
-                "log_prior": prior.log_prob_from(truth[rows], nothing[rows], steps).numpy(),
+                "log_prior": prior.log_prob_from(truth[rows], nothing[rows], FAST_STEPS).numpy(),
                 "mass": np.mean(np.c_[draws[..., MASS], truth[rows, MASS]], axis=1),
                 "below_prior": np.mean(log_prob[:, some] < prior_at_draws, axis=1),
             }
@@ -183,7 +176,7 @@ def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -
             continue
         members = members_of(variant, run, survey, progress)
         start = time.monotonic()
-        found = rank_galaxies(members, prior, galaxies, n_draws=plan.n_draws, progress=progress)
+        found = rank_galaxies(members, prior, galaxies, plan.n_draws, progress)
         results["recipes"][name] = {
             "label": variant.label,
             "model": variant.model,

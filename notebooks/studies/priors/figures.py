@@ -1,13 +1,17 @@
 """The figure and the table of other priors."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures import style
-from galcfm.figures.tables.words import with_error
+from studies.figures import formatted
+from studies.frame import rows_of
+
+TABLES = rows_of(dict, Path(__file__).with_name("tables.yaml"))
 
 
 @style.styled
@@ -52,14 +56,7 @@ def gain_table(gains: Mapping[tuple[str, str], dict], column: Mapping[str, int])
     """
     rows = {}
     for (prior, model), result in gains.items():
-        k = column[prior]
-        rows[prior, model] = {
-            "gain in log p [nat]": with_error(result["gain"], result["standard_error"], 3, "+"),
-            "bias, old prior [dex]": f"{result['bias_old'][k]:+.3f}",
-            "bias, new prior [dex]": with_error(
-                result["bias_new"][k], result["bias_error"][k], 3, "+"
-            ),
-            "effective share of draws": f"{result['effective_share']:.2f}",
-            "effective galaxies": round(result["effective_galaxies"]),
-        }
+        biases = (result[name][column[prior]] for name in ("bias_old", "bias_new", "bias_error"))
+        shown = result | dict(zip(("old", "new", "error"), biases, strict=True))
+        rows[prior, model] = formatted(TABLES["gains"], shown)
     return pd.DataFrame.from_dict(rows, orient="index")
