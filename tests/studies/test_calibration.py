@@ -251,16 +251,11 @@ def test_a_run_resumes_and_starts_anew_with_other_models(trained, survey, tmp_pa
     assert list(add(["photometry"]).content["recipes"]) == ["photometry"]
 
 
-def test_variants_stand_beside_the_model_that_they_change():
-    recipes = {
-        "photometry": {"model": "photometry"},
-        "image": {"model": "image"},
-        "image_longer": {"model": "image"},
-    }
-    assert list(ranks.compared_with(recipes, ["image_longer"])) == ["image", "image_longer"]
-    assert ranks.compared_with(recipes) == recipes
+def test_variants_are_made_beside_the_model_that_they_change():
+    assert list(variants.chosen_variants(["image_longer"])) == ["image", "image_longer"]
+    assert variants.chosen_variants() == variants.VARIANTS
     with pytest.raises(runs.RunError, match="no wider among the variants: choose from photometry"):
-        ranks.compared_with(recipes, ["wider"])
+        variants.chosen_variants(["wider"])
 
 
 def test_what_is_published_has_the_sizes_of_the_notebook():

@@ -20,7 +20,7 @@ from galcfm.runs import RunError
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
 from studies.calibration import STUDY, Plan, ranks
-from studies.calibration.variants import VARIANTS, members_of
+from studies.calibration.variants import chosen_variants, members_of
 from studies.frame import Place, kept_catalogue, models_digest, survey_of_run, write_table
 
 COVARIATES = ("log_stellar_mass", "redshift", "mag_r")
@@ -126,16 +126,15 @@ def make(place: Place, run: Path, plan: Plan, variants: Sequence[str] = (), prog
     """
     if plan.n_draws > 255:
         raise RunError(f"n_draws is {plan.n_draws}: ranks are kept in one byte, at most 255 draws")
-    names = ranks.compared_with({name: vars(v) for name, v in VARIANTS.items()}, variants)
-    if "image" in names:
+    chosen = chosen_variants(variants)
+    if "image" in chosen:
         where = survey_folder(f"calibration-{plan.n_galaxies}")
         galaxies = simulate_survey(
             where, plan.n_galaxies, plan.seed, replace=True, progress=progress
         )
     else:
         galaxies = kept_catalogue(plan.n_galaxies, plan.seed)
-    of = {name: VARIANTS[name] for name in names}
-    add_variants(place.folder, run, survey_of_run(run), galaxies, of, plan, progress)
+    add_variants(place.folder, run, survey_of_run(run), galaxies, chosen, plan, progress)
 
 
 def add_variants(folder, run, survey, galaxies, variants, plan, progress=True) -> dict:

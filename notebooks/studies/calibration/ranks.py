@@ -1,13 +1,12 @@
 """Ranks of the truth among posterior draws, and how far they may be from uniform."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from galcfm.properties import PROPERTY_NAMES
-from studies.frame import chosen
 
 QUANTITIES = ("hpd", "tarp", *PROPERTY_NAMES)
 CONFIDENCE = 0.95
@@ -188,18 +187,6 @@ def covariates_under(variant: str, galaxies: pd.DataFrame) -> pd.DataFrame:
     """
     mass = galaxies[f"{variant}/mass"].rename("log_stellar_mass")
     return pd.concat([mass, galaxies[["redshift", "mag_r"]]], axis=1)
-
-
-def compared_with(recipes: Mapping[str, dict], variants: Sequence[str] = ()) -> dict[str, dict]:
-    """Return the recipes of some variants and of the run's own models that they change.
-
-    Arguments:
-        recipes: `recipes` of `calibration.json`.
-        variants: Names of the variants; none for all.
-    """
-    names = chosen(variants, recipes, "variants")
-    wanted = {*names, *(recipes[name]["model"] for name in names)}
-    return {name: recipe for name, recipe in recipes.items() if name in wanted}
 
 
 def compare_variants(

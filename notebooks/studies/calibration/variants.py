@@ -1,5 +1,6 @@
 """Variants of a run's trainings, each a change to that of one of its models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from galcfm.provenance import digest
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey
 from galcfm.training import TrainingSettings, train
-from studies.frame import kept_catalogue, rows_of
+from studies.frame import chosen, kept_catalogue, rows_of
 
 TRAINING_SEED = 607  # of galaxies that variants train on instead of the run's
 
@@ -47,6 +48,17 @@ class Variant:
 
 
 VARIANTS = rows_of(Variant, Path(__file__).with_name("variants.yaml"))
+
+
+def chosen_variants(names: Sequence[str] = ()) -> dict[str, Variant]:
+    """Return some variants and the run's own models that they change, by name.
+
+    Arguments:
+        names: Names of the variants; none for all.
+    """
+    names = chosen(names, VARIANTS, "variants")
+    wanted = {*names, *(VARIANTS[name].model for name in names)}
+    return {name: variant for name, variant in VARIANTS.items() if name in wanted}
 
 
 def members_of(variant: Variant, run: Path, survey: Survey, progress: bool = True) -> list:
