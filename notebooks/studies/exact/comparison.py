@@ -18,7 +18,7 @@ from studies.exact.latents import Light
 from studies.exact.particles import ExactPosterior, log_likelihood
 from studies.exact.stages import Stages
 from studies.exact.summary import summarise
-from studies.frame import Place, write_table
+from studies.frame import Place, kept_catalogue, write_table
 
 STEPS = 50  # Runge-Kutta steps of the flows
 N_SHOWN = 4  # galaxies whose draws are kept
@@ -143,7 +143,7 @@ def make(place: Place, run: Path, plan: Plan, progress: bool = True) -> dict:
     STUDY.stored(place.folder, key)  # refuses a file that it may not replace
     stages = Stages(plan, progress)
     emulator = stages.emulator()
-    survey = stages.catalogue()
+    survey = kept_catalogue(**plan.simulated)
     test = survey.split("test")
     test = test.select(np.arange(min(plan.n_galaxies, len(test))))
     exact = stages.exact(emulator, test)

@@ -20,7 +20,7 @@ from studies.exact import STUDY, Plan
 from studies.exact.emulator import Emulator, train_emulator
 from studies.exact.latents import Light, n_latents, shine, star_forming
 from studies.exact.particles import ExactPosterior
-from studies.frame import SIMULATOR_VERSION, kept_catalogue
+from studies.frame import SIMULATOR_VERSION
 
 SCREEN = 0.6  # mag beyond the limit: some thirty times the emulator's error
 
@@ -98,10 +98,6 @@ class Stages:
         noise = light.errors * self.rng(3, stage).standard_normal(light.magnitudes.shape)
         kept = light.seen & (light.magnitudes[:, 2] + noise[:, 2] < MAGNITUDE_LIMIT)
         return kept, noise[kept]
-
-    def catalogue(self) -> Survey:
-        """Return the book's survey without its images."""
-        return kept_catalogue(**self.plan.simulated)
 
     def many(self, light: Light) -> Survey:
         """Return a survey of the galaxies of `rows`, with noise, one in fifty for validation."""

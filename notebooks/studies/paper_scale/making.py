@@ -164,11 +164,8 @@ def throughput(folder: Path, survey: Survey, plan: Plan) -> dict:
     for half_precision in (False, True) if model.device.type == "cuda" else (False,):
         settings = model.metadata["settings"] | {"half_precision": half_precision}
         data = {"train": TrainingData(model, survey, fabric.device)}
-        loop, seconds = FlowLoop(fabric, model, TrainingSettings(**settings), data), []
-        for _ in range(4):
-            started = time.perf_counter()
-            loop.train_epoch()
-            seconds.append(time.perf_counter() - started)
+        loop = FlowLoop(fabric, model, TrainingSettings(**settings), data)
+        seconds = [timed(loop.train_epoch)[0] for _ in range(4)]
         rates["bfloat16" if half_precision else "float32"] = n / statistics.median(seconds[1:])
     return {"images": n, "images_per_second": rates} | device_name()
 
