@@ -189,8 +189,8 @@ def test_the_detour_by_spectra_finds_the_posterior(linear):
     own = np.hypot(0.1, 0.4) * np.sqrt(0.5)
     table["a_v"] = 0.8 + 0.2 * seen + own * (2 * table["ebv"] + rng.standard_normal(len(table)))
     survey = Survey(table)
-    options = {"n_components": 6, "noise": 0.0, "steps": 25, "hidden_width": 64}
-    options |= {"kind": "affine", **SMALL, "property_epochs": 12}
+    options = {"noise": 0.0, "steps": 25, "hidden_width": 64}
+    options |= {"kind": "affine", **SMALL, "epochs": 12}
     method = Linear(**options, descent=replace(QUICK, max_epochs=12)).fit(survey)
     test = survey.split("test").select(np.arange(500))
     std = np.array([0.1, 0.1, 0.1, 0.1, np.hypot(0.1, 0.4)])
@@ -396,9 +396,9 @@ def test_components_hold_what_varies():
     values = rng.normal(size=(400, 3)) * [3, 2, 1]
     data = 5 + values @ basis
     found = spectra.Components.of(data, 3)
-    assert found.explained == pytest.approx(1)
     np.testing.assert_allclose(found(data) @ found.basis + found.mean, data, atol=1e-9)
-    assert spectra.Components.of(data, 1).explained < 0.8
+    first = spectra.Components.of(data, 1)
+    assert np.abs(first(data) @ first.basis + first.mean - data).max() > 1
 
 
 def test_alignment_finds_the_spectrum_of_a_picture(pictured):
@@ -488,8 +488,8 @@ def test_fits_are_kept_and_pushed_through_label_noise(tmp_path, monkeypatch):
     galaxies = Survey(simulate_catalogue(12, 1, validation=0.2, test=0.3))
     rng, asked = np.random.default_rng(0), []
 
-    def fit_one(self, galaxies, row):
-        asked.append(galaxies.object_id[row])
+    def fit_one(self, galaxy):
+        asked.append(galaxy.object_id[0])
         return rng.normal([10, 0, 1.3, 1], 0.01, (500, 4)).astype("f4")
 
     monkeypatch.setattr(sed_fitting.SedFitting, "_fit_one", fit_one)

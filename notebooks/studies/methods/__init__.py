@@ -1,3 +1,4 @@
+# ruff: noqa: F401
 """Other ways from galaxies to posteriors, all used alike, so that they can be compared.
 
 Each is a class in a file of its own: its constructor takes settings, `fit(survey)` learns and
@@ -33,24 +34,3 @@ from studies.methods.neighbours import Neighbours
 from studies.methods.sed_fitting import SedFitting
 from studies.methods.spectral_diffusion import SpectralDiffusion
 from studies.methods.spline_flow import SplineFlow
-
-__all__ = [
-    "ENCODERS",
-    "AlignedFlow",
-    "AnnulusFlow",
-    "Boosting",
-    "Descent",
-    "FlowMatching",
-    "FlowVariant",
-    "LatentFlow",
-    "Method",
-    "MorphologyFlow",
-    "Neighbours",
-    "PictureRegression",
-    "PointMethod",
-    "SedFitting",
-    "SpectralDiffusion",
-    "SplineFlow",
-    "labelled",
-    "make_encoder",
-]

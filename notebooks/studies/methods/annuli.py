@@ -14,8 +14,6 @@ from galcfm.survey import Survey
 from galcfm.survey.images import PIXEL_SCALE, RGB_NONLINEARITY, RGB_SCALES
 from studies.methods.measured_features import MeasuredFlow
 
-__all__ = ["RADII", "AnnulusFlow", "annulus_fluxes", "decoded"]
-
 RADII = (1.5, 3.0, 5.0, 8.0, 12.0, 18.0, 25.0)  # arcsec
 SOFTENING = 0.2  # nanomaggies; what the sky's noise adds to a ring of some arcsec
 SOURCES = ("cutout", "stamps")

@@ -18,8 +18,6 @@ from studies.methods.encoders import binned, make_encoder, standardised
 from studies.methods.gradient_descent import Descent, descend, turned_together
 from studies.methods.spline_flow import SplineFlow
 
-__all__ = ["Autoencoder", "LatentFlow"]
-
 DRAWING = Descent(learning_rate=1e-3, batch_size=128, max_epochs=20, patience=20)
 
 
@@ -28,22 +26,12 @@ class Autoencoder(nn.Module):
 
     Arguments:
         n_latents: Width of the latent space.
-        weight: Weight of the divergence of the latents from a standard normal distribution,
-            relative to the likelihood of pixels of unit variance.
         crop, bin_factor, width: As `make_encoder` has them; `crop / bin_factor` is a multiple of 8.
     """
 
-    def __init__(
-        self,
-        n_latents: int = 32,
-        weight: float = 1.0,
-        *,
-        crop: int = 96,
-        bin_factor: int = 3,
-        width: int = 128,
-    ):
+    def __init__(self, n_latents: int, *, crop: int, bin_factor: int, width: int):
         super().__init__()
-        self.weight, self.n_features = weight, n_latents
+        self.n_features = n_latents
         self.pixels = make_encoder("paper", crop=crop, bin_factor=bin_factor, width=width)
         self.latents = nn.Linear(width, 2 * n_latents)
         self.start = (64, crop // bin_factor // 8, crop // bin_factor // 8)
@@ -76,29 +64,27 @@ class Autoencoder(nn.Module):
         drawn = self.decoder(mean + noise * (0.5 * log_variance).exp())
         misfit = 0.5 * (drawn - self.pixels.prepare(binned)).square().sum(dim=(1, 2, 3))
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
-        return misfit + self.weight * divergence
+        return misfit + divergence
 
 
 class LatentFlow(SplineFlow):
     """A spline flow on photometry and the latents of an autoencoder of pictures.
 
     Arguments:
-        n_latents, weight: Options of the autoencoder.
+        n_latents: Width of the latent space.
         drawing: How it is trained.
         options: Options of `SplineFlow`.
     """
 
-    def __init__(
-        self, *, n_latents: int = 32, weight: float = 1.0, drawing: Descent = DRAWING, **options
-    ):
+    def __init__(self, *, n_latents: int = 32, drawing: Descent = DRAWING, **options):
         super().__init__(frozen=True, **options)
-        self.n_latents, self.weight, self.drawing = n_latents, weight, drawing
+        self.n_latents, self.drawing = n_latents, drawing
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Train the autoencoder on the pictures, freeze it, and train the flow."""
         torch.manual_seed(self.descent.seed)
         train, validation = (labelled(survey, split) for split in ("train", "validation"))
-        encoder = Autoencoder(self.n_latents, self.weight, **self.pixels)
+        encoder = Autoencoder(self.n_latents, **self.pixels)
         self.encoder = standardised(encoder, train).to(device := default_device())
 
         def loss(network, pictures, generator):

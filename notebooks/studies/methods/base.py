@@ -18,8 +18,6 @@ from galcfm.properties import MAGNITUDE_ERRORS, PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.training.data import labelled_rows
 
-__all__ = ["Method", "PointMethod", "labelled", "noise_of", "photometry"]
-
 
 class Method(ABC):
     """A way from galaxies to posteriors of their properties.

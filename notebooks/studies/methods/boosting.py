@@ -11,8 +11,6 @@ import numpy as np
 from galcfm.survey import Survey
 from studies.methods.base import PointMethod, labelled, photometry
 
-__all__ = ["Boosting", "conformal_width"]
-
 
 def conformal_width(residuals: np.ndarray, level: float) -> np.ndarray:
     """Return the half width of split-conformal intervals.

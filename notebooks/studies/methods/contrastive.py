@@ -26,13 +26,12 @@ from galcfm.survey import Survey
 from studies.methods.base import labelled
 from studies.methods.encoders import binned, make_encoder, standardised
 from studies.methods.gradient_descent import Descent, descend, turned_together
-from studies.methods.simulated_spectra import Components, spectra_of
+from studies.methods.simulated_spectra import N_COMPONENTS, Components, spectra_of
 from studies.methods.spline_flow import SplineFlow
-
-__all__ = ["AlignedFlow", "align"]
 
 ALIGNMENT = Descent(learning_rate=5e-4, batch_size=256, max_epochs=40, patience=10)
 LOGIT_SCALE = 15.5  # AstroCLIP's
+ENCODER = "vit"
 
 
 class _Pair(nn.Module):
@@ -58,12 +57,7 @@ class _Pair(nn.Module):
 
 
 def align(
-    encoder: nn.Module,
-    survey: Survey,
-    spectra: dict[str, np.ndarray],
-    settings: Descent = ALIGNMENT,
-    *,
-    progress: bool = False,
+    encoder: nn.Module, survey: Survey, spectra: dict, settings: Descent, *, progress=False
 ) -> dict:
     """Train an image encoder to know which spectrum of a batch is its galaxy's.
 
@@ -106,26 +100,17 @@ def align(
 
 
 class AlignedFlow(SplineFlow):
-    """A spline flow on photometry and a frozen image encoder.
+    """A spline flow on photometry and a frozen vision transformer.
 
     Arguments:
         alignment: How the encoder is aligned with spectra first; None leaves it as it was
             initialised, which is the control.
-        n_components: Number of principal components of the spectra.
-        encoder: Name for `make_encoder`.
         options: Options of `SplineFlow`.
     """
 
-    def __init__(
-        self,
-        *,
-        alignment: Descent | None = ALIGNMENT,
-        n_components: int = 40,
-        encoder: str = "vit",
-        **options,
-    ):
-        super().__init__(encoder=encoder, frozen=True, **options)
-        self.alignment, self.n_components, self.name = alignment, n_components, encoder
+    def __init__(self, *, alignment: Descent | None = ALIGNMENT, **options):
+        super().__init__(frozen=True, **options)
+        self.alignment = alignment
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
         """Align the encoder, freeze it, and train the flow."""
@@ -140,10 +125,10 @@ class AlignedFlow(SplineFlow):
         """Return an encoder, aligned with spectra or as initialised, and what `align` says."""
         torch.manual_seed(self.descent.seed)
         train, aligned = labelled(survey, "train"), {}
-        encoder = standardised(make_encoder(self.name, **self.pixels), train)
+        encoder = standardised(make_encoder(ENCODER, **self.pixels), train)
         if self.alignment is not None:
             # Kept, as it takes longer than the flow, which is tried several times.
-            of = [self.name, self.pixels, self.n_components, self.descent.seed]
+            of = [ENCODER, self.pixels, N_COMPONENTS, self.descent.seed]
             key = digest([*of, asdict(self.alignment), array_digest(train.magnitudes)])
             kept = None if folder is None else Path(folder) / f"encoder-{key}.safetensors"
             if kept is not None and kept.exists():
@@ -162,5 +147,5 @@ class AlignedFlow(SplineFlow):
         """Return compressed spectra by split, the components those of the training split."""
         both = {split: labelled(survey, split) for split in ("validation", "train")}
         found = {split: spectra_of(part, progress=progress) for split, part in both.items()}
-        self.components = Components.of(found["train"], self.n_components)
+        self.components = Components.of(found["train"], N_COMPONENTS)
         return {split: self.components(spectra) for split, spectra in found.items()}

@@ -11,16 +11,6 @@ from galcfm.posterior import default_device
 from galcfm.survey import Survey
 from galcfm.training.data import binned_images
 
-__all__ = [
-    "ENCODERS",
-    "Backbone",
-    "MaxPooled",
-    "binned",
-    "embedded",
-    "make_encoder",
-    "standardised",
-]
-
 ENCODERS = ("paper", "max_pooling", "resnet", "vit")
 WIDTHS = (16, 32, 64, 128)  # as the book's own encoder
 BLOCK = 256

@@ -14,8 +14,6 @@ from galcfm.survey import Survey
 from studies.exact.comparison import classifier_accuracy
 from studies.methods.base import Method
 
-__all__ = ["LEVELS", "compare_with_exact", "evaluate", "labels_of", "marginal_log_prob"]
-
 LEVELS = (0.68, 0.95)
 DIVERGENCE_DRAWS = 32  # of each galaxy, for the divergence from the prior
 
@@ -68,14 +66,7 @@ def by_property(method: Method, galaxies: Survey, draws: np.ndarray) -> dict[str
 
 
 def evaluate(
-    method: Method,
-    test: Survey,
-    *,
-    n_means: int,
-    n_draws: int,
-    n_divergence: int = 0,
-    prior: Method | None = None,
-    seed: int = 0,
+    method: Method, test: Survey, *, n_means: int, n_draws: int, n_divergence=0, prior=None, seed=0
 ) -> tuple[np.ndarray | None, dict]:
     r"""Return what a method says of test galaxies.
 

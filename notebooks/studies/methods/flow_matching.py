@@ -13,8 +13,6 @@ from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe, train_models
 from studies.methods.base import Method
 
-__all__ = ["FlowMatching"]
-
 
 class FlowMatching(Method):
     """The models of this book, by their own training.

@@ -18,9 +18,8 @@ from galcfm.survey import Survey
 from galcfm.training.data import path_draws
 from studies.methods.network_method import NetworkMethod
 
-__all__ = ["CONDITIONINGS", "CrossAttentionNetwork", "FlowVariant", "ModulatedNetwork"]
-
-TOKENS = 8
+TOKENS = 8  # into which cross-attention cuts the condition
+DRAWS = 8  # of time and noise for each galaxy of a batch
 
 
 class ModulatedNetwork(VelocityField):
@@ -108,24 +107,20 @@ class FlowVariant(NetworkMethod):
         conditioning: Name in `CONDITIONINGS`; the paper's is `"concatenation"`.
         sigma: Width of the path, standardised units.
         hidden_width, depth: Size of the velocity network.
-        draws_per_galaxy: Number of draws of time and noise for each galaxy of a batch.
-        steps: Number of Runge-Kutta steps of draws; densities take twice as many, `density_steps`.
         options: Options of `NetworkMethod`.
+
+    Attributes:
+        steps: Number of Runge-Kutta steps of draws.
+        density_steps: Number of those of densities.
 
     Raises:
         ValueError: There is no such conditioning.
     """
 
+    steps, density_steps = FAST_STEPS, 2 * FAST_STEPS
+
     def __init__(
-        self,
-        *,
-        conditioning: str = "concatenation",
-        sigma: float = 0.05,
-        hidden_width: int = 256,
-        depth: int = 3,
-        draws_per_galaxy: int = 8,
-        steps: int = FAST_STEPS,
-        **options,
+        self, *, conditioning="concatenation", sigma=0.05, hidden_width=256, depth=3, **options
     ):
         if conditioning not in CONDITIONINGS:
             raise ValueError(
@@ -133,9 +128,7 @@ class FlowVariant(NetworkMethod):
             )
         super().__init__(**options)
         self.conditioning, self.sigma = conditioning, sigma
-        self.steps, self.density_steps = steps, 2 * steps
         self.network_size = {"width": hidden_width, "depth": depth}
-        self.draws_per_galaxy = draws_per_galaxy
 
     def make_head(self, n_condition: int) -> nn.Module:
         """Return the untrained flow."""
@@ -145,7 +138,7 @@ class FlowVariant(NetworkMethod):
 
     def loss(self, head: nn.Module, theta: Tensor, condition: Tensor, generator) -> Tensor:
         """Return the squared error of the velocity, mean over draws and properties."""
-        draws = path_draws(self.draws_per_galaxy, *theta.shape, generator)
+        draws = path_draws(DRAWS, *theta.shape, generator)
         t, x_0, epsilon = (x.to(theta) for x in draws)
         prepared = head.network.prepare(condition)
         velocity = head.network.evaluate(t, head.path(x_0, theta, t, epsilon), prepared)

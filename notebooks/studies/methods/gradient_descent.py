@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from galcfm.training import Loop, LoopSettings
 from galcfm.training.data import turned
 
-__all__ = ["Descent", "descend", "turned_together"]
-
 LARGEST_GRADIENT = 5.0  # norm at which the gradient of a step is clipped
 
 
@@ -57,13 +55,7 @@ class NetworkLoop(Loop):
 
 
 def descend(
-    network: nn.Module,
-    loss: Callable[..., Tensor],
-    train: tuple[Tensor, ...],
-    validation: tuple[Tensor, ...],
-    settings: Descent,
-    *,
-    progress: bool = False,
+    network: nn.Module, loss: Callable, train, validation, settings: Descent, *, progress=False
 ) -> dict:
     """Train a network, and leave it with the weights of its best validation epoch.
 
@@ -85,12 +77,11 @@ def descend(
     started = time.monotonic()
     loop = NetworkLoop(network, loss, tuple(train), tuple(validation), settings)
     loop.run("training", progress)
-    seconds = round(time.monotonic() - started, 1)
     return {
         "best_epoch": loop.best_epoch,
         "best_loss": loop.best_loss,
         "epochs": loop.epoch,
-        "seconds": seconds,
+        "seconds": round(time.monotonic() - started, 1),
     }
 
 

@@ -12,8 +12,6 @@ from galcfm.survey import Survey
 from studies.methods.base import PointMethod
 from studies.methods.network_method import NetworkMethod
 
-__all__ = ["PictureRegression"]
-
 
 class PictureRegression(PointMethod, NetworkMethod):
     """Least squares on standardised properties behind an image encoder.

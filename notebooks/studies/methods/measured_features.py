@@ -12,8 +12,6 @@ from galcfm.paths import replacing
 from galcfm.survey import Survey
 from studies.methods.spline_flow import SplineFlow
 
-__all__ = ["MeasuredFlow"]
-
 BLOCK = 256
 
 

@@ -17,8 +17,6 @@ from galcfm.survey.images import PIXEL_SCALE
 from studies.methods.annuli import decoded
 from studies.methods.measured_features import MeasuredFlow
 
-__all__ = ["NAMES", "MorphologyFlow", "morphology"]
-
 NAMES = (
     "concentration",
     "asymmetry",

@@ -4,8 +4,6 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from studies.methods.base import PointMethod, labelled, photometry
 
-__all__ = ["Neighbours"]
-
 
 class Neighbours(PointMethod):
     """The mean of the 30 nearest training galaxies in r and the colours."""

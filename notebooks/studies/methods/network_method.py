@@ -14,8 +14,6 @@ from studies.methods.base import Method, labelled, photometry
 from studies.methods.encoders import binned, embedded, make_encoder, standardised
 from studies.methods.gradient_descent import Descent, descend, turned_together
 
-__all__ = ["ConditionedNetwork", "NetworkMethod"]
-
 
 class ConditionedNetwork(nn.Module):
     """A head under a condition, with or without an encoder before it.
@@ -42,29 +40,24 @@ class NetworkMethod(Method):
     A subclass gives `make_head` and `loss`, and may give other `features`.
 
     Arguments:
-        magnitudes, redshift, errors: Photometric features, as `photometry` takes them.
         encoder: Encoder of pictures: a name for `make_encoder`, trained with the head; a module
             with `bin`, `encode` and `n_features` as `ImageEncoder` has them, which is trained
             already and stays as it is; or None.
         crop, bin_factor, width: Options of an encoder that is given by its name.
         frozen: Whether an encoder that is given by its name stays as it is made.
-        descent: How all is trained.
+        descent: `Descent` that says how all is trained; None for its defaults.
+        sees: Photometric features, `magnitudes`, `redshift`, `errors`, as `photometry` takes them.
+
+    Raises:
+        TypeError: There is no such option.
     """
 
     def __init__(
-        self,
-        *,
-        magnitudes: bool = True,
-        redshift: bool = False,
-        errors: bool = False,
-        encoder: str | nn.Module | None = None,
-        crop: int = 96,
-        bin_factor: int = 3,
-        width: int = 128,
-        frozen: bool = False,
-        descent: Descent | None = None,
+        self, *, encoder=None, crop=96, bin_factor=3, width=128, frozen=False, descent=None, **sees
     ):
-        self.sees = {"magnitudes": magnitudes, "redshift": redshift, "errors": errors}
+        if unknown := ", ".join(set(sees) - {"magnitudes", "redshift", "errors"}):
+            raise TypeError(f"{type(self).__name__} has no option {unknown}")
+        self.sees = sees
         self.encoder, self.frozen = encoder, frozen or isinstance(encoder, nn.Module)
         self.pixels = {"crop": crop, "bin_factor": bin_factor, "width": width}
         self.descent = descent or Descent()

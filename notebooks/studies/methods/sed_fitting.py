@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.special import logsumexp
 from tqdm import tqdm
 
 from galcfm.paths import data_folder, replacing
@@ -22,9 +23,8 @@ from galcfm.posterior import galaxy_seeds
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTY_NAMES
 from galcfm.provenance import digest
 from galcfm.survey import Survey
+from studies.frame import rows_of
 from studies.methods.base import Method
-
-__all__ = ["SedFitting"]
 
 # 22.5 AB mag is a nanomaggy, 3.631 μJy.
 MICROJANSKY = 3.631
@@ -54,14 +54,7 @@ class SedFitting(Method):
     fits_each = True
     properties = tuple(name for name in PROPERTY_NAMES if name != "oxygen_abundance")
 
-    def __init__(
-        self,
-        *,
-        redshift: bool = True,
-        n_live: int = 250,
-        n_effective: int = 1000,
-        processes: int = 1,
-    ):
+    def __init__(self, *, redshift=True, n_live=250, n_effective=1000, processes=1):
         self.redshift, self.processes = redshift, processes
         self.n_live, self.n_effective = n_live, n_effective
 
@@ -97,7 +90,7 @@ class SedFitting(Method):
         path = self._folder / f"{galaxy.object_id[0]}.npz"
         if not path.exists():
             started = time.monotonic()
-            draws = self._fit_one(galaxy, 0)
+            draws = self._fit_one(galaxy)
             with replacing(path) as temporary:
                 np.savez(temporary, draws=draws, seconds=time.monotonic() - started)
         with np.load(path) as file:
@@ -127,8 +120,7 @@ class SedFitting(Method):
             parts = sum(
                 error_log_density(name, error[..., k]) for k, name in enumerate(self.properties)
             )
-            highest = parts.max(axis=1, keepdims=True)
-            found.append(highest[:, 0] + np.log(np.exp(parts - highest).mean(axis=1)))
+            found.append(logsumexp(parts, axis=1) - np.log(len(of)))
         log_prob = np.array(found)
         return log_prob if several else log_prob[:, 0]
 
@@ -138,23 +130,23 @@ class SedFitting(Method):
         sizes = error_sizes(rng, n)
         return np.stack([sizes[name] * rng.normal(size=n) for name in self.properties], axis=1)
 
-    def _fit_one(self, galaxies: Survey, row: int) -> np.ndarray:
+    def _fit_one(self, galaxy: Survey) -> np.ndarray:
         from nautilus import Sampler
 
         pipes = _bagpipes()
-        fluxes = MICROJANSKY * 10 ** (0.4 * (22.5 - galaxies.magnitudes[row]))
-        quoted = galaxies.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(np.float64)[row]
+        fluxes = MICROJANSKY * 10 ** (0.4 * (22.5 - galaxy.magnitudes[0]))
+        quoted = galaxy.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(np.float64)[0]
         errors = fluxes * np.hypot(quoted, FLOOR) * np.log(10) / 2.5
-        galaxy = pipes.galaxy(
+        measured = pipes.galaxy(
             "0",
             lambda _: np.c_[fluxes, errors],
             filt_list=_filters(),
             spectrum_exists=False,
             phot_units="mujy",
         )
-        known = float(galaxies.redshift[row]) if self.redshift else (0.001, 1.0)
+        known = float(galaxy.redshift[0]) if self.redshift else (0.001, 1.0)
         oldest = pipes.utils.cosmo.age(known if self.redshift else self.redshifts[0]).value
-        fitted = pipes.fitting.fitted_model(galaxy, _instructions(known, oldest))
+        fitted = pipes.fitting.fitted_model(measured, _instructions(known, oldest))
         free = [k for k, name in enumerate(fitted.params) if name == "redshift"]
 
         def transform(cube):
@@ -163,7 +155,7 @@ class SedFitting(Method):
                 values[k] = np.quantile(self.redshifts, cube[k])
             return values
 
-        seed = int(galaxy_seeds(galaxies.object_id[row : row + 1], 0)[0] % (1 << 31))
+        seed = int(galaxy_seeds(galaxy.object_id, 0)[0] % (1 << 31))
         sampler = Sampler(
             transform,
             fitted.lnlike,
@@ -185,33 +177,15 @@ class SedFitting(Method):
 
 
 def _instructions(redshift, oldest: float = 13.4) -> dict:
-    """Return the model, and the priors of its free parameters: pairs are limits of uniform ones.
+    """Return the model and its priors.
 
     Arguments:
         redshift: Known redshift, or limits.
         oldest: Age of the Universe, Gyr.
     """
-    return {
-        "redshift": redshift,
-        "delayed": {
-            "age": (0.1, oldest),
-            "tau": (0.3, 10.0),
-            "massformed": (6.0, 13.0),
-            "metallicity": (0.02, 2.5),
-            "metallicity_prior": "log_10",
-        },
-        "dust": {
-            "type": "Salim",
-            "Av": (0.0, 3.0),
-            "delta": (-1.0, 0.4),
-            "delta_prior": "Gaussian",
-            "delta_prior_mu": -0.3,
-            "delta_prior_sigma": 0.25,
-            "B": 1.5,
-            "eta": 2.0,
-        },
-        "nebular": {"logU": -3.0},
-    }
+    model = rows_of(dict, Path(__file__).with_name("sed_model.yaml"))
+    model["delayed"]["age"] = (0.1, oldest)
+    return {"redshift": redshift, **model}
 
 
 def _read(fitted, point: np.ndarray) -> list[float]:
@@ -242,7 +216,7 @@ def _star_models() -> tuple:
     """Return two model galaxies that give fine spectra of stars about 4000 and 5500 Å."""
     pipes = _bagpipes()
     wavelength = np.geomspace(3800.0, 5600.0, 320)
-    start = {k: dict(v) if isinstance(v, dict) else v for k, v in _instructions(0.0).items()}
+    start = _instructions(0.0)
     del start["nebular"]
     start["delayed"] |= {"age": 5.0, "tau": 2.0, "massformed": 10.0, "metallicity": 1.0}
     start["dust"] |= {"Av": 0.5, "delta": 0.0}

@@ -23,11 +23,10 @@ from galcfm.simulate.spectra import Templates, load_templates
 from galcfm.survey import Survey
 from studies.frame import SIMULATOR_VERSION, kept_table
 
-__all__ = ["Components", "simulated_spectra", "spectra_of"]
-
 # Rest frame, Å: within SDSS's spectrographs for all redshifts of the survey.
 WAVELENGTHS = (3700.0, 6900.0)
 ROUND = 1000  # galaxies
+N_COMPONENTS = 40  # principal components by which methods know a spectrum
 
 
 @contextmanager
@@ -108,12 +107,10 @@ class Components:
     Arguments:
         mean: Mean spectrum, `(p,)`.
         basis: Orthonormal rows, `(k, p)`.
-        explained: Fraction of the variance that they hold.
     """
 
     mean: np.ndarray
     basis: np.ndarray
-    explained: float
 
     @classmethod
     def of(cls, spectra: np.ndarray, n_components: int) -> "Components":
@@ -121,9 +118,8 @@ class Components:
         mean = spectra.mean(axis=0, dtype=np.float64)
         centred = spectra - mean
         # p is smaller than n: the covariance is the smaller matrix.
-        values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
-        basis = vectors[:, ::-1].T[: min(n_components, len(spectra))]
-        return cls(mean, basis, float(values[::-1][: len(basis)].sum() / values.sum()))
+        _, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+        return cls(mean, vectors[:, ::-1].T[: min(n_components, len(spectra))])
 
     def __call__(self, spectra: np.ndarray) -> np.ndarray:
         """Return coefficients `(n, k)`."""

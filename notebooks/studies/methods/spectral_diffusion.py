@@ -20,10 +20,8 @@ from galcfm.posterior import default_device
 from galcfm.survey import Survey
 from studies.methods.base import noise_of
 from studies.methods.network_method import NetworkMethod
-from studies.methods.simulated_spectra import Components, spectra_of
+from studies.methods.simulated_spectra import N_COMPONENTS, Components, spectra_of
 from studies.methods.spline_flow import SplineFlow
-
-__all__ = ["SpectralDiffusion"]
 
 TIMES = 1000  # of the diffusion
 BLOCK = 32  # galaxies whose spectra are generated at once
@@ -53,43 +51,29 @@ class SpectralDiffusion(NetworkMethod):
     """Spectra by diffusion, properties by a flow on spectra.
 
     Arguments:
-        n_components: Number of principal components of the spectra.
         noise: Noise of the spectra that the second flow is trained on [dex per pixel].
         steps: Steps of the sampler.
+        hidden_width: Width of the network of the diffusion.
+        epochs: Largest number of epochs of the second flow's training; the rest is as `descent`
+            says.
+        options: Options of `NetworkMethod`; and `kind`, `transforms` and `hidden` of the second
+            flow, as `SplineFlow` has them.
+
+    Attributes:
         n_spectra: Number of spectra that are generated per galaxy for a density, which is the mean
             of those given each; too few make it too low.
-        hidden_width: Width of the network of the diffusion.
-        kind, transforms, hidden: Options of the second flow, as `SplineFlow` has them.
-        property_epochs: Largest number of epochs of its training; the rest is as `descent` says.
-        options: Options of `NetworkMethod`.
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int = 40,
-        noise: float = 0.02,
-        steps: int = 50,
-        n_spectra: int = 64,
-        hidden_width: int = 256,
-        kind: str = "spline",
-        transforms: int = 3,
-        hidden: tuple = (128, 128),
-        property_epochs: int = 60,
-        **options,
-    ):
+    n_spectra = 64
+
+    def __init__(self, *, noise=0.02, steps=50, hidden_width=256, epochs=60, **options):
+        names = ("kind", "transforms", "hidden")
+        of_flow = {name: options.pop(name) for name in names if name in options}
         super().__init__(**options)
-        self.n_components, self.steps = n_components, steps
-        self.n_spectra, self.hidden_width = n_spectra, hidden_width
+        self.steps, self.hidden_width = steps, hidden_width
         # Noise of a pixel is noise of a coefficient: the components are orthonormal.
-        self.reading = SpectraToProperties(
-            self.targets,
-            noise,
-            kind=kind,
-            transforms=transforms,
-            hidden=hidden,
-            descent=replace(self.descent, max_epochs=property_epochs),
-        )
+        descent = replace(self.descent, max_epochs=epochs)
+        self.reading = SpectraToProperties(self.targets, noise, descent=descent, **of_flow)
 
     def spectra(self, survey: Survey) -> np.ndarray:
         """Return log spectra of simulated galaxies, `(n, p)`."""
@@ -100,7 +84,7 @@ class SpectralDiffusion(NetworkMethod):
         spectra = self.spectra(survey)
         if self.components is None:
             # `fit` asks for the training split first.
-            self.components = Components.of(spectra, self.n_components)
+            self.components = Components.of(spectra, N_COMPONENTS)
         return self.components(spectra)
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):

@@ -13,8 +13,6 @@ from galcfm.survey import Survey
 from studies.methods.base import noise_of
 from studies.methods.network_method import NetworkMethod
 
-__all__ = ["SplineFlow"]
-
 BLOCK = 128  # galaxies at a time
 
 

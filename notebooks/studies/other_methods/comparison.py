@@ -53,7 +53,7 @@ def method_of(row: Row, choice: dict, plan: Plan, seed: int) -> methods.Method:
     if issubclass(kind, MeasuredFlow):
         options["processes"] = plan.processes
     if kind is methods.SpectralDiffusion and plan.max_epochs is not None:
-        options["property_epochs"] = plan.max_epochs
+        options["epochs"] = plan.max_epochs
     network = {"crop": plan.image_crop, "bin_factor": plan.image_bin, **plan.network}
     if not issubclass(kind, methods.SplineFlow | methods.SpectralDiffusion):
         network.pop("hidden", None)

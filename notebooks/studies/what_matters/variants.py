@@ -82,7 +82,7 @@ class Variants:
             alignment = replace(
                 methods.contrastive.ALIGNMENT, max_epochs=plan.alignment_epochs, seed=seed
             )
-            flow = methods.AlignedFlow(encoder="vit", alignment=alignment, **pixels)
+            flow = methods.AlignedFlow(alignment=alignment, **pixels)
             options["encoder"], _ = flow.aligned_encoder(train, self.place.work)
         method = methods.FlowVariant(**options).fit(train)
         method.training["n_train"] = mine
