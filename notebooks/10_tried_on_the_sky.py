@@ -66,7 +66,7 @@ from galcfm.survey import Survey
 from studies import photometry_models, real_galaxies
 
 folder = runs.open_run("10_tried_on_the_sky", globals())
-trained = photometry_models.find(
+trained = photometry_models.STUDY.result(
     results, folder, photometry_models.Plan.of(globals())
 )
 print(trained.origin)

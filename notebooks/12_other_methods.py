@@ -81,7 +81,9 @@ from studies.other_methods import figures, tables
 
 folder = runs.open_run("12_other_methods", globals())
 plan = other_methods.Plan.of(globals())
-found = other_methods.find(results, folder, plan, rows, seeds)
+found = other_methods.STUDY.result(
+    results, folder, plan, rows=rows, seeds=seeds
+)
 print(found.origin)
 known = found.content["rows"]
 source = "simulated survey"

@@ -80,20 +80,26 @@ from studies import (
 
 folder = runs.open_run("13_what_matters", globals())
 plan = what_matters.Plan.of(globals())
-found = what_matters.find(
-    results, folder, plan, axes, points, seeds, variants=variants
+found = what_matters.STUDY.result(
+    results,
+    folder,
+    plan,
+    axes=axes,
+    points=points,
+    seeds=seeds,
+    variants=variants,
 )
-of_populations = other_populations.find(
+of_populations = other_populations.STUDY.result(
     results_populations,
     folder,
     other_populations.Plan(**populations, processes=processes),
-    seeds,
+    seeds=seeds,
 )
-of_instruments = other_instruments.find(
+of_instruments = other_instruments.STUDY.result(
     results_instruments,
     folder,
     picture_worth.Plan(**instruments, processes=processes),
-    seeds,
+    seeds=seeds,
 )
 for result in (found, of_populations, of_instruments):
     print(result.origin)

@@ -79,7 +79,9 @@ from studies.picture_worth import shown
 
 folder = runs.open_run("16_what_a_picture_is_worth", globals())
 plan = picture_worth.Plan.of(globals())
-found = picture_worth.find(results, folder, plan, rows, seeds)
+found = picture_worth.STUDY.result(
+    results, folder, plan, rows=rows, seeds=seeds
+)
 print(found.origin)
 row_of = found.content["rows"]
 source = "simulated survey"
@@ -247,11 +249,11 @@ if set(named) <= set(row_of):
 # trained here.
 
 # %%
-seeds_found = of_seeds.find(
+seeds_found = of_seeds.STUDY.result(
     results_training_seeds,
     folder,
     of_seeds.Plan(**training_seeds, processes=processes),
-    seeds,
+    seeds=seeds,
 )
 print(seeds_found.origin)
 pd.Series(seeds_found.content["gain_of_seeds"], name="gain [nat]")

@@ -212,8 +212,9 @@ class Study:
         version: Raised by hand when the study's code gives other results for the same settings.
         parameter: Parameter of the notebook that says whether the result is read or made.
         group: Name of the rows in the JSON file, for studies with `Trainings`.
-        module: Name of the module whose function `make` makes the result; it is imported only
-            then, so that a chapter that reads imports neither torch nor other large packages.
+        module: Name of the module whose function `make` makes the result, by default that of the
+            study's name; it is imported only then, so that a chapter that reads imports neither
+            torch nor other large packages.
     """
 
     name: str
@@ -269,7 +270,7 @@ class Study:
         """
 
         def make(place: Place) -> None:
-            import_module(self.module).make(place, run, plan, **options)
+            import_module(self.module or f"studies.{self.name}").make(place, run, plan, **options)
 
         return self.find(results, run, plan.settings, make)
 

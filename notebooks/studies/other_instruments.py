@@ -4,9 +4,8 @@ A survey of each of the simulator's `INSTRUMENTS` is made, and both models are t
 `studies.picture_worth`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,8 +13,7 @@ from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.simulate import INSTRUMENTS
 from studies import picture_worth
 from studies.figures import mean_over_seeds
-from studies.frame import Result, Study
-from studies.picture_worth import Plan
+from studies.frame import Study
 from studies.picture_worth.rows import Row
 
 STUDY = Study(
@@ -23,19 +21,7 @@ STUDY = Study(
 )
 ROWS = {name: Row(name, instrument=name) for name in INSTRUMENTS}
 
-make = partial(picture_worth.make, study=STUDY, rows=ROWS)
-
-
-def find(results: str, run: Path, plan: Plan, seeds: Sequence[int]) -> Result:
-    """Return the results of the study.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Sizes of the study.
-        seeds: Seeds of the trainings to make.
-    """
-    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, ROWS, seeds))
+make = partial(picture_worth.make, rows=(), study=STUDY, known=ROWS)
 
 
 def table(results: Mapping) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from galcfm.metrics import coverage, point_estimates, summarise
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate.galaxies import is_star_forming
 from galcfm.survey import Survey
-from studies.frame import ModelPlan, Place, Result, Study
+from studies.frame import ModelPlan, Place, Study
 
 STUDY = Study("other_populations", "13_what_matters", parameter="results_populations")
 
@@ -136,14 +136,15 @@ def evaluate(model, test: Survey, measured: pd.DataFrame, plan: Plan) -> dict:
     return found
 
 
-def make(plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int]) -> dict:
+def make(place: Place, run: Path, plan: Plan, seeds: Sequence[int], names=TRAININGS) -> dict:
     """Make the trainings for each seed that are missing in a place, and return the results.
 
     Arguments:
-        plan: Sizes of the study.
         place: Where the results and the models go.
-        names: Names of `TRAININGS`.
+        run: Folder of the run, which is not read.
+        plan: Sizes of the study.
         seeds: Seeds of the trainings.
+        names: Names of `TRAININGS`.
     """
     key = STUDY.key(plan.settings)
     results = STUDY.stored(place.folder, key) or {"trainings": {}, "plan": plan.settings}
@@ -180,19 +181,6 @@ def train_and_evaluate(name: str, seed: int, plan: Plan, folder: Path) -> dict:
     )
     test, measured = survey.split("test"), measured[measured["split"] == "test"]
     return {kind: evaluate(model, test, measured, plan) for kind, model in models.items()}
-
-
-def find(results: str, run: Path, plan: Plan, seeds: Sequence[int]) -> Result:
-    """Return the results of the study.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Sizes of the study.
-        seeds: Seeds of the trainings to make.
-    """
-    names = list(TRAININGS)
-    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
 
 
 def class_means(results: Mapping, kind: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pathlib import Path
 from galcfm.posterior import Posterior
 from galcfm.training import TrainingSettings, train
 from studies import frame
-from studies.frame import Place, Result, Study, kept_catalogue, rows_of
+from studies.frame import Place, Study, kept_catalogue, rows_of
 
 STUDY = Study("photometry_models", "10_tried_on_the_sky")
 MODELS = rows_of(dict, Path(__file__).with_suffix(".yaml"))
@@ -48,12 +48,7 @@ def longer(settings: TrainingSettings) -> TrainingSettings:
     return replace(settings, max_epochs=settings.max_epochs * 25 // 3, hide_bands=True)
 
 
-def find(results: str, run: Path, plan: Plan) -> Result:
-    """Return the published models' result, or train the models: see `Study.find`."""
-    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place))
-
-
-def make(plan: Plan, place: Place) -> None:
+def make(place: Place, run: Path, plan: Plan) -> None:
     """Train the models that are not there yet and save each to a folder of its name; resumes."""
     # Which models are asked for changes none of them.
     common = {name: value for name, value in plan.settings.items() if name != "any_bands"}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from galcfm.figures.tables.words import with_error
 from galcfm.survey import Survey
-from studies.frame import BOOK_SURVEY, ModelPlan, Place, Result, Study, over_trainings
+from studies.frame import BOOK_SURVEY, ModelPlan, Place, Study, over_trainings
 
 STUDY = Study("training_seeds", "16_what_a_picture_is_worth", parameter="results_training_seeds")
 
@@ -59,12 +59,13 @@ def gains(survey: Survey, folder: Path, recipe) -> dict:
     }
 
 
-def make(plan: Plan, place: Place, seeds: Sequence[int]) -> dict:
+def make(place: Place, run: Path, plan: Plan, seeds: Sequence[int]) -> dict:
     """Make the seeds that are missing in a place, and return the results.
 
     Arguments:
-        plan: Survey and recipe.
         place: Where the results and the models go.
+        run: Folder of the run, which is not read.
+        plan: Survey and recipe.
         seeds: Seeds of the trainings.
     """
     key = STUDY.key(plan.settings)
@@ -83,18 +84,6 @@ def make(plan: Plan, place: Place, seeds: Sequence[int]) -> dict:
             }
             results = STUDY.store(place.folder, results, key)
     return results
-
-
-def find(results: str, run: Path, plan: Plan, seeds: Sequence[int] = (1, 2, 3)) -> Result:
-    """Return the results of the study.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Survey and recipe.
-        seeds: Seeds of the trainings to make.
-    """
-    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, seeds))
 
 
 def table(results: Mapping, experiments: Mapping) -> pd.DataFrame:

@@ -12,10 +12,11 @@ from galcfm.figures.style import LABELS
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.runs import RunError
 from galcfm.survey import Survey
-from studies import methods, other_methods
+from studies import methods
 from studies.methods import evaluation
-from studies.other_methods import LABEL, ROWS, Plan, comparison, figures, tables
+from studies.other_methods import LABEL, Plan, comparison, figures, tables
 from studies.other_methods.comparison import Comparison, method_of, row_depends_on
+from studies.other_methods.rows import ROWS
 
 pytest.importorskip("zuko")
 
@@ -179,7 +180,7 @@ def test_rows_outlive_new_labels_and_not_new_settings_or_versions(place, monkeyp
 
 def test_unknown_rows_are_refused(place):
     with pytest.raises(RunError, match="no boost among the rows: choose from photometry, image"):
-        other_methods.find("made", place.folder, TINY, ["boost"])
+        comparison.make(place, None, TINY, ["boost"], [1])
 
 
 @pytest.fixture

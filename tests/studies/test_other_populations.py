@@ -105,25 +105,25 @@ def test_a_perfect_model_is_judged_to_be_one(parent):
 
 def test_trainings_are_added_and_not_repeated(place, monkeypatch):
     plan = other_populations.Plan(**TINY | {"n_draws": 20, "of_class": 10})
-    one = other_populations.make(plan, place, ["parent"], [1])
+    one = other_populations.make(place, None, plan, [1], ["parent"])
     assert list(one["trainings"]) == ["parent"]
     evaluated, evaluate = [], other_populations.evaluate
     monkeypatch.setattr(
         other_populations, "evaluate", lambda *a: evaluated.append(a[0]) or evaluate(*a)
     )
-    two = other_populations.make(plan, place, ["parent", "near"], [1])
+    two = other_populations.make(place, None, plan, [1], ["parent", "near"])
     assert len(evaluated) == 2
     assert two["trainings"]["parent"] == one["trainings"]["parent"]
     # Models of near galaxies flag far ones.
     far = two["trainings"]["near"]["1"]["image"]["far"]
     assert far["outside"] > one["trainings"]["parent"]["1"]["image"]["far"]["outside"]
-    assert other_populations.make(plan, place, ["near"], [1]) == two
+    assert other_populations.make(place, None, plan, [1], ["near"]) == two
     assert len(evaluated) == 2
 
 
 def test_each_instrument_has_its_own_survey(place):
     plan = Plan(**TINY, n_means=10, n_draws=8)
-    results = other_instruments.make(plan, place, ["SDSS", "LSST"], [1])
+    results = other_instruments.make(place, None, plan, rows=["SDSS", "LSST"], seeds=[1])
     table = other_instruments.table(results)
     assert list(table.index) == ["SDSS", "LSST"]
     assert table.loc["LSST", "pixels"] == "0.2″"
@@ -131,4 +131,4 @@ def test_each_instrument_has_its_own_survey(place):
     assert len(set(gains.values())) == 2
     survey = survey_of(other_instruments.ROWS["LSST"], plan)
     assert survey.catalogue["mag_r"].max() > 19
-    assert other_instruments.make(plan, place, ["SDSS", "LSST"], [1]) == results
+    assert other_instruments.make(place, None, plan, rows=["SDSS", "LSST"], seeds=[1]) == results

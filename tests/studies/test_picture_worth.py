@@ -90,12 +90,12 @@ def test_rows_that_differ_in_labels_share_pictures(place):
 
 
 def test_rows_are_made_once_added_and_shown(place, monkeypatch, texts_of):
-    found = picture_worth.make(SMALL, place, ["leak", "old"], [1])
+    found = picture_worth.make(place, None, SMALL, ["leak", "old"], [1])
     trained, train_models = [], training.train_models
     monkeypatch.setattr(
         training, "train_models", lambda *a, **k: trained.append(a[1].name) or train_models(*a, **k)
     )
-    again = picture_worth.make(SMALL, place, ["old", "leak"], [1, 2])
+    again = picture_worth.make(place, None, SMALL, ["old", "leak"], [1, 2])
     assert trained == ["old-2", "leak-2"]
     assert again["rows"]["old"]["seeds"]["1"] == found["rows"]["old"]["seeds"]["1"]
     gains = pd.read_parquet(place.folder / "account.parquet")

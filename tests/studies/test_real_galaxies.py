@@ -110,7 +110,7 @@ def test_training_resumes_and_adds_models(place, monkeypatch):
     monkeypatch.setattr(photometry_models, "train", train)
     plan = photometry_models.Plan(any_bands=False, n_galaxies=150, max_epochs=1)
     for one in (plan, plan, replace(plan, any_bands=True), replace(plan, max_epochs=2)):
-        photometry_models.make(one, place)
+        photometry_models.make(place, None, one)
         # Other settings are another training, not an error and not the old model.
         told = Posterior.load(place.folder / "models" / "photometry_redshift")
         assert told.metadata["settings"]["max_epochs"] == one.max_epochs

@@ -11,13 +11,13 @@ TINY = Plan(n_galaxies=60, recipe="rehearsal", processes=1)
 
 
 def test_seeds_are_added_and_never_repeated(place, monkeypatch):
-    one = training_seeds.make(TINY, place, [1])
+    one = training_seeds.make(place, None, TINY, [1])
     assert list(one["seeds"]) == ["1"]
     assert one["n_test"] == len(TINY.catalogue().split("test")) > 2
     with monkeypatch.context() as patch:
         patch.setattr(training_seeds, "gains", lambda *_: pytest.fail("trained twice"))
-        assert training_seeds.make(TINY, place, [1])["seeds"] == one["seeds"]
-    both = training_seeds.make(TINY, place, [2])
+        assert training_seeds.make(place, None, TINY, [1])["seeds"] == one["seeds"]
+    both = training_seeds.make(place, None, TINY, [2])
     assert list(both["seeds"]) == ["1", "2"]
     assert both["seeds"]["1"] == one["seeds"]["1"]
     means = both["gain_of_seeds"]
@@ -33,8 +33,8 @@ def test_results_of_other_settings_are_not_taken(place, monkeypatch):
     )
     monkeypatch.setattr(Plan, "pictures", lambda *_: None)
     monkeypatch.setattr(Plan, "catalogue", lambda _: TINY)
-    one = training_seeds.make(TINY, place, [1])
-    two = training_seeds.make(Plan(n_galaxies=60), place, [1])
+    one = training_seeds.make(place, None, TINY, [1])
+    two = training_seeds.make(place, None, Plan(n_galaxies=60), [1])
     assert [(recipe.width, recipe.image_bin) for recipe in made] == [(32, 8), (256, 2)]
     assert one["key"] != two["key"]
     assert len(two["seeds"]) == 1

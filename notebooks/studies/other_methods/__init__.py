@@ -6,16 +6,14 @@ each test galaxy, `methods_draws.parquet` draws of the first galaxies by all met
 that learns is tried with as many settings as any other, chosen on validation with the first seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from galcfm.survey import Survey
 from studies import frame
-from studies.frame import Result, Study, chosen
-from studies.other_methods.rows import ROWS
+from studies.frame import Study
 
-STUDY = Study("methods", "12_other_methods")
+STUDY = Study("methods", "12_other_methods", module="studies.other_methods.comparison")
 LABEL = "label"  # the row of the measured properties among draws
 
 
@@ -63,24 +61,3 @@ def survey_of(plan: Plan) -> Survey:
     from studies import picture_worth
 
     return picture_worth.survey_of(picture_worth.ROWS["all"], plan)
-
-
-def find(
-    results: str, run: Path, plan: Plan, rows: Sequence[str] = (), seeds: Sequence[int] = (1, 2, 3)
-) -> Result:
-    """Return the results of the study.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Sizes of the study.
-        rows: Names of `ROWS` to make; all if none is named.
-        seeds: Seeds of the trainings to make.
-    """
-
-    def make(place):
-        from studies.other_methods.comparison import Comparison
-
-        Comparison(plan, place).make(chosen(rows, tuple(ROWS)), seeds)
-
-    return STUDY.find(results, run, plan.settings, make)

@@ -13,7 +13,7 @@ from galcfm.properties import PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey import Survey
 from studies import methods
-from studies.frame import Place, Trainings, over_trainings, paired_gain
+from studies.frame import Place, Trainings, chosen, over_trainings, paired_gain
 from studies.methods.autoencoder import DRAWING
 from studies.methods.contrastive import ALIGNMENT
 from studies.methods.evaluation import compare_with_exact, evaluate, labels_of, marginal_log_prob
@@ -66,6 +66,19 @@ def row_depends_on(name: str) -> list:
     # The prior of all rows, and what rows of fewer properties are compared with, is our model.
     versions = [getattr(methods, row.method).version, methods.FlowMatching.version]
     return [row.method, row.options, row.tries, row.beside, versions]
+
+
+def make(place: Place, run: Path, plan: Plan, rows: Sequence[str], seeds: Sequence[int]) -> dict:
+    """Make the rows for each seed that are missing in a place, and return the results.
+
+    Arguments:
+        place: Where results and models go.
+        run: Folder of the run, which is not read.
+        plan: Sizes of the study.
+        rows: Names of `ROWS` to make; all if none is named.
+        seeds: Seeds of the trainings to make.
+    """
+    return Comparison(plan, place).make(chosen(rows, list(ROWS)), seeds)
 
 
 class Comparison:

@@ -16,11 +16,11 @@ from galcfm.metrics import information_gain, kde_log_density, wasserstein
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import INSTRUMENTS
 from galcfm.survey import Survey
-from studies.frame import ModelPlan, Place, Result, Study, Trainings, chosen, paired_gain
+from studies.frame import ModelPlan, Place, Study, Trainings, chosen, paired_gain
 from studies.picture_worth.rows import ROWS
 from studies.picture_worth.surveys import survey_of
 
-STUDY = Study("account", "16_what_a_picture_is_worth")
+STUDY = Study("account", "16_what_a_picture_is_worth", module="studies.picture_worth")
 
 
 @dataclass(frozen=True)
@@ -105,23 +105,24 @@ def gain_of_row(name: str, gains: pd.DataFrame) -> dict:
 
 
 def make(
-    plan: Plan, place: Place, names: Sequence[str], seeds: Sequence[int], study=STUDY, rows=ROWS
+    place: Place, run: Path, plan: Plan, rows: Sequence, seeds: Sequence, study=STUDY, known=ROWS
 ) -> dict:
     """Make the rows for each seed that are missing in a place, and return the results.
 
     Arguments:
-        plan: Sizes of the study.
         place: Where the results and the models go.
-        names: Names of rows.
+        run: Folder of the run, which is not read.
+        plan: Sizes of the study.
+        rows: Names of the rows to make; none for all.
         seeds: Seeds of the trainings.
         study: The study.
-        rows: Its rows by name.
+        known: Its rows by name.
     """
 
     def training(name: str, seed: int):
         from galcfm.training import train_models
 
-        row, folder = rows[name], place.work / f"{name}-{seed}"
+        row, folder = known[name], place.work / f"{name}-{seed}"
         survey = survey_of(row, plan)
         test, labels = survey.split("test"), survey.split("train").properties
         recipe = plan.training(seed=seed, use_redshift=row.redshift, **row.training)
@@ -134,21 +135,7 @@ def make(
 
     contents = {
         name: [asdict(replace(row, label="")), asdict(INSTRUMENTS[row.instrument])]
-        for name, row in rows.items()
+        for name, row in known.items()
     }
     kept = Trainings(study, place, plan.settings, contents, gain_of_row)
-    return kept.make(names, seeds, training)
-
-
-def find(results: str, run: Path, plan: Plan, rows: Sequence[str], seeds: Sequence[int]) -> Result:
-    """Return the results of the study.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Sizes of the study.
-        rows: Names of the rows to make; none for all.
-        seeds: Seeds of the trainings to make.
-    """
-    names = chosen(rows, list(ROWS))
-    return STUDY.find(results, run, plan.settings, lambda place: make(plan, place, names, seeds))
+    return kept.make(chosen(rows, list(known), study.group), seeds, training)

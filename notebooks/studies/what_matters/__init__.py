@@ -5,19 +5,20 @@ all ties, for the same number of steps at each point. A point is compared with t
 log-density of the measured properties, galaxy by galaxy and seed by seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.tables.words import with_error
 from studies.figures import point_gains, present
-from studies.frame import Result, Study, SurveyPlan, chosen
+from studies.frame import Study, SurveyPlan, chosen
 from studies.what_matters.axes import AXES, OWN, POINTS, points_with
 
-STUDY = Study("what_matters", "13_what_matters", group="points")
+STUDY = Study(
+    "what_matters", "13_what_matters", group="points", module="studies.what_matters.variants"
+)
 
 
 @dataclass(frozen=True)
@@ -73,30 +74,6 @@ def wanted(plan: Plan, axes=(), points=(), variants: Mapping | None = None) -> l
             print(f"not made: {name}, as there are {there:,.0f} galaxies to train on")
             names.remove(name)
     return names
-
-
-def find(
-    results: str, run: Path, plan: Plan, axes: Sequence, points: Sequence, seeds: Sequence, variants
-) -> Result:
-    """Return the results of the study.
-
-    Arguments:
-        results: One of `studies.frame.RESULTS`.
-        run: Folder of the run.
-        plan: Sizes of the study.
-        axes: Names of the axes to make; all if neither points nor variants are named.
-        points: Names of single points to make.
-        seeds: Seeds of the trainings to make.
-        variants: Further variants to make: options of `studies.methods.FlowVariant` by label.
-    """
-
-    def make(place):
-        from studies.what_matters.variants import Variants
-
-        names = wanted(plan, axes, points, variants)
-        Variants(plan, place, variants).make(names, seeds)
-
-    return STUDY.find(results, run, plan.settings, make)
 
 
 def draw(points: Mapping[str, Mapping], *axes: str, source: str) -> Figure | None:

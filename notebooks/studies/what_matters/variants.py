@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from galcfm.survey import Survey
 from studies import methods, picture_worth
 from studies.frame import Place, Trainings, paired_gain
 from studies.methods import labelled
-from studies.what_matters import STUDY, Plan
+from studies.what_matters import STUDY, Plan, wanted
 from studies.what_matters.axes import REFERENCE, Point, points_with
 from studies.what_matters.pictures import altered, fewer
 
@@ -110,6 +111,24 @@ class Variants:
         }
         column = pd.Series(log_prob, index=pd.Index(test.object_id, name="object_id"))
         return numbers, {"point": asdict(point)}, column
+
+
+def make(
+    place: Place, run: Path, plan: Plan, axes=(), points=(), seeds=(1, 2, 3), variants=None
+) -> dict:
+    """Make the points for each seed that are missing in a place, and return the results.
+
+    Arguments:
+        place: Where results and models go.
+        run: Folder of the run, which is not read.
+        plan: Sizes of the study.
+        axes: Names of the axes to make; all if neither points nor variants are named.
+        points: Names of single points to make.
+        seeds: Seeds of the trainings to make.
+        variants: Further variants to make: options of `studies.methods.FlowVariant` by label.
+    """
+    names = wanted(plan, axes, points, variants)
+    return Variants(plan, place, variants).make(names, seeds)
 
 
 def _gain(name: str, table: pd.DataFrame) -> dict:
