@@ -81,13 +81,13 @@ def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
     Arguments:
         statistics: 10th, 50th and 90th percentile of `real` and `simulated`, and the `auc`.
     """
-    table = pd.DataFrame(statistics).T
+    words = {name: word for group in GROUPS.values() for name, word in group.items()}
+    table = pd.DataFrame(statistics).T.rename(index=words, columns={"auc": "AUC"})
     for kind in KINDS:
         table[kind] = [
             f"{middle:.2f} ({low:.2f} to {high:.2f})" for low, middle, high in table[kind]
         ]
-    words = {name: word for group in GROUPS.values() for name, word in group.items()}
-    return table.rename(index=words, columns={"auc": "AUC"})
+    return table.astype({"AUC": float}).round(2)
 
 
 def control_gains(experiments: Mapping[str, dict]) -> pd.DataFrame:
