@@ -355,6 +355,9 @@ arrays = {
     "theta with a NaN": lambda: model.log_prob(
         np.where(gap, np.nan, galaxies.properties), m
     ),
+    'device="cuda:99"': lambda: Posterior.load(
+        paths.published_folder() / "models" / "photometry", device="cuda:99"
+    ),
 }
 tables.trials(arrays, lambda theta: f"{tuple(theta.shape)}")
 

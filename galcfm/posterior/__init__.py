@@ -1,6 +1,6 @@
 """A trained model, from magnitudes and images to posteriors, and what it may be given."""
 
-from galcfm.posterior.features import FEATURES, Standardisation, photometric_features
+from galcfm.posterior.features import Standardisation, photometric_features
 from galcfm.posterior.files import require_own_model
 from galcfm.posterior.inputs import (
     ModelError,
@@ -10,16 +10,14 @@ from galcfm.posterior.inputs import (
     redshift_quantiles,
 )
 from galcfm.posterior.model import Posterior
-from galcfm.posterior.training_range import LEVEL, TrainingRange
+from galcfm.posterior.training_range import LEVEL
 
 __all__ = [
-    "FEATURES",
     "LEVEL",
     "ModelError",
     "Observation",
     "Posterior",
     "Standardisation",
-    "TrainingRange",
     "default_device",
     "galaxy_seeds",
     "photometric_features",

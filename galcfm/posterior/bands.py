@@ -8,6 +8,7 @@ former alone where it takes no errors, because its training hid bands of galaxie
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.polynomial import polyvander
 
 # Shares of galaxies that lose none, one, … four bands in training, and of bands that become limits.
 LOST = (0.4, 0.3, 0.15, 0.1, 0.05)
@@ -59,7 +60,7 @@ class BandStatistics:
         for k, here in enumerate(known.T):
             if errors is not None and here.sum() > 3:
                 x, y = magnitudes[here, k] - CENTRE, np.log10(errors[here, k])
-                coefficients[k] = np.linalg.lstsq(_powers(x), y, rcond=None)[0]
+                coefficients[k] = np.linalg.lstsq(polyvander(x, 2), y, rcond=None)[0]
         return cls(mean, axes * np.maximum(values, 1e-6) @ axes.T, coefficients)
 
     def fill(
@@ -109,12 +110,8 @@ class BandStatistics:
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             logs = np.log10(np.where(errors > 0, errors, np.nan))
-            excess = logs - (_powers(magnitudes - CENTRE) * self.usual_errors).sum(-1)
+            excess = logs - (polyvander(magnitudes - CENTRE, 2) * self.usual_errors).sum(-1)
         return np.where(is_seen(magnitudes, errors), excess, 0.0)
-
-
-def _powers(x: np.ndarray) -> np.ndarray:
-    return np.stack([np.ones_like(x), x, x**2], -1)
 
 
 def hide_bands(

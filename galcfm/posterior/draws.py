@@ -7,8 +7,6 @@ from galcfm.posterior.inputs import ModelError
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey
 
-__all__ = ["N_CHAINS", "Draws", "draws_of"]
-
 N_CHAINS = 4
 
 
@@ -29,15 +27,13 @@ class Draws(xarray.Dataset):
         """
         n, n_samples, _ = samples.shape
         chains = samples.reshape(n, N_CHAINS, n_samples // N_CHAINS, len(PROPERTIES))
+        dimensions = ("chain", "draw", "object_id")
+        variables = {
+            p.name: (dimensions, values, {"units": p.unit, "long_name": p.description})
+            for p, values in zip(PROPERTIES, chains.transpose(3, 1, 2, 0), strict=True)
+        }
         return cls(
-            {
-                p.name: (
-                    ("chain", "draw", "object_id"),
-                    chains[..., k].transpose(1, 2, 0),
-                    {"units": p.unit, "long_name": p.description},
-                )
-                for k, p in enumerate(PROPERTIES)
-            },
+            variables,
             coords={
                 "chain": np.arange(N_CHAINS),
                 "draw": np.arange(chains.shape[2]),

@@ -7,21 +7,15 @@ import torch
 from torch import Tensor
 
 from galcfm.posterior.bands import BandStatistics, is_seen
-from galcfm.posterior.inputs import ModelError, Observation, require_rows
-from galcfm.properties import BANDS
+from galcfm.posterior.inputs import ModelError, Observation, plain_numbers, require_rows
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import require_booleans
-
-__all__ = ["FEATURES", "ModelFeatures", "Standardisation", "photometric_features"]
 
 FEATURES = ("magnitudes", "r_and_colours", "none")
 
 
 def photometric_features(
-    magnitudes: np.ndarray,
-    features: str = "r_and_colours",
-    *,
-    redshift: np.ndarray | None = None,
-    magnitude_errors: np.ndarray | None = None,
+    magnitudes: np.ndarray, features: str = "r_and_colours", *, redshift=None, magnitude_errors=None
 ) -> np.ndarray:
     """Return the photometric features of each galaxy before standardisation, `(n, f)`.
 
@@ -33,10 +27,9 @@ def photometric_features(
         magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`, whose decimal
             logarithms are five further features: NaN where an error is not positive.
     """
-    r = BANDS.index("r")
     columns = {
         "magnitudes": [magnitudes],
-        "r_and_colours": [magnitudes[:, [r]], -np.diff(magnitudes)],
+        "r_and_colours": [magnitudes[:, [BANDS.index("r")]], -np.diff(magnitudes)],
         "none": [magnitudes[:, :0]],
     }[features]
     if redshift is not None:
@@ -71,8 +64,7 @@ class Standardisation:
 
     def apply(self, values) -> Tensor:
         """Return values `(..., k)` in units of the standard deviation, float32 on the CPU."""
-        if not isinstance(values, Tensor):
-            values = torch.from_numpy(np.array(values, dtype=np.float64))
+        values = torch.from_numpy(np.array(values, dtype=np.float64))
         return ((values - self.mean) / self.std).float()
 
     def invert(self, standardised: Tensor) -> Tensor:
@@ -129,10 +121,15 @@ class ModelFeatures:
             ModelError: The input has a wrong shape or is not finite, has no measured band, or
                 lacks redshifts or magnitude errors of which the model was trained.
         """
-        magnitudes, redshift, errors = observation.photometry(
-            redshift=self.use_redshift,
-            magnitude_errors=self.use_magnitude_errors,
-            gaps=self.missing_bands,
+        gaps = self.missing_bands
+        magnitudes = plain_numbers(
+            "magnitudes", observation.magnitudes, (None, len(BANDS)), MAGNITUDES, gaps=gaps
+        )
+        redshift = observation.used("redshift", self.use_redshift)
+        redshift = plain_numbers("redshift", redshift, magnitudes.shape[:1])
+        errors = observation.used("magnitude_errors", self.use_magnitude_errors)
+        errors = plain_numbers(
+            "magnitude_errors", errors, magnitudes.shape, MAGNITUDE_ERRORS, gaps=gaps
         )
         remedy = "remove these galaxies"
         if self.missing_bands:

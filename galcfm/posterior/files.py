@@ -5,8 +5,6 @@ Arrays are written as safetensors and the description as JSON: nothing is unpick
 
 import json
 import os
-from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -22,8 +20,6 @@ from galcfm.posterior.training_range import RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
-__all__ = ["load", "require_own_model", "save"]
-
 MADE_BY = {"schema_version": 1, "properties": list(PROPERTY_NAMES), "bands": list(BANDS)}
 
 
@@ -34,30 +30,29 @@ def require_own_model(folder: Path) -> None:
         ModelError: The folder holds a file that galcfm did not write; the message names it.
     """
     require_own_files(folder, MODEL_FILES, "a model", ModelError)
-    present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    found = [path for name in MODEL_FILES if (path := folder / name).exists()]
     # What says that a model or a training is galcfm's own: one of them at least.
-    marks = {
-        "model.json": (_description, "architecture"),
-        "checkpoint.pt": (_checkpoint, "identity"),
-    }
-    for name in present & set(marks) or present & set(MODEL_FILES):
+    marked = [path for path in found if path.name in ("model.json", "checkpoint.pt")]
+    for path in marked or found:
         # A stranger's file may break its reader in any way.
-        with suppress(Exception):
-            read, part = marks[name]
-            if part in read(folder / name):
-                continue
-        raise ModelError(
-            f"{folder / name} is damaged, or not one that galcfm wrote: move it away, or name "
-            "another folder"
-        )
+        try:
+            _identity(path)
+        except Exception as error:
+            raise ModelError(
+                f"{path} is damaged, or not one that galcfm wrote: move it away, or name another "
+                "folder"
+            ) from error
+
+
+def _identity(path: Path) -> dict:
+    """Return what a model or the checkpoint of a training says of itself."""
+    if path.name == "checkpoint.pt":
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["identity"]
+    return _description(path)["architecture"]
 
 
 def _description(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _checkpoint(path: Path) -> dict:
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def save(posterior, folder: Path | str) -> None:
@@ -72,9 +67,9 @@ def save(posterior, folder: Path | str) -> None:
     folder = Path(os.path.realpath(folder))
     require_own_model(folder)
     arrays = {
-        f"{part}.{field.name}": getattr(known, field.name)
+        f"{part}.{name}": array
         for part, known in posterior.ranges.items()
-        for field in fields(known)
+        for name, array in vars(known).items()
     }
     description = MADE_BY | {
         "architecture": posterior.architecture,
@@ -100,10 +95,10 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
             any case.
 
     Raises:
-        ModelError: A file is missing, not whole or of another schema, or the weights are of
-            another architecture than `model.json` says.
+        ModelError: A file is missing, not whole or of another schema, the weights are of another
+            architecture than `model.json` says, or the device cannot be used.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), default_device(device)
     for name in ("model.json", "model.safetensors"):
         if not (folder / name).exists():
             raise ModelError(
@@ -135,4 +130,4 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
             f"the files in {folder} are not whole, or do not belong together: fetch or train the "
             f"model again ({error!r})"
         ) from error
-    return posterior.to(device or default_device()).eval()
+    return posterior.to(device).eval()

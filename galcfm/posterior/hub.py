@@ -11,25 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from galcfm.posterior.inputs import ModelError
-from galcfm.properties import BANDS, PROPERTIES
+from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.survey.cards import library, render
 
-__all__ = ["from_hub", "measure", "model_card", "push_to_hub", "write_card"]
-
 FILES = ("model.json", "model.safetensors", "range.safetensors")
-CARD = Path(__file__).with_name("model_card.md")
 LEVELS = (0.5, 0.68, 0.95)
 
 
 def push_to_hub(
-    posterior,
-    name: str,
-    *,
-    test: Survey | None = None,
-    private: bool = False,
-    message: str = "A model of galcfm",
-    **options,
+    posterior, name: str, *, test: Survey | None = None, private: bool = False, **options
 ) -> str:
     """Write the model and its card to the Hugging Face Hub, and return the commit's address.
 
@@ -38,7 +29,6 @@ def push_to_hub(
         test: Galaxies that the model was not trained on, to measure the calibration that the card
             states; without them, it says that none was measured, or what was before.
         private: Whether a new one can be seen by its owner alone.
-        message: Message of the commit.
         options: Options of `huggingface_hub.HfApi`, e.g. `token`.
 
     Raises:
@@ -50,11 +40,11 @@ def push_to_hub(
     with tempfile.TemporaryDirectory() as folder, _in_a_sentence(f"{name} cannot be published"):
         posterior.save(folder)
         write_card(posterior, folder, name)
-        files = [hub.CommitOperationAdd(path.name, path) for path in sorted(Path(folder).iterdir())]
         api = hub.HfApi(**options)
         api.create_repo(name, private=private, exist_ok=True)
         # One commit: no one ever reads the weights of one model with the words of another.
-        return str(api.create_commit(name, files, commit_message=message).commit_url)
+        made = api.upload_folder(repo_id=name, folder_path=folder, commit_message="A galcfm model")
+    return str(made.commit_url)
 
 
 def from_hub(cls, name: str, *, revision: str | None = None, device=None, **options):
@@ -111,24 +101,16 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
     name, survey = Path(survey.name).name, survey.select(labelled)
     condition = posterior.encode_survey(survey)
     samples = posterior.sample_from(condition, survey.object_id, n_samples, steps, seed)
-    density = {}
+    found = {"survey": name, "n": len(survey)}
     if not posterior.flow.jumps:
         log_prob = posterior.log_prob_from(survey.properties, condition, steps).double()
-        density["log_prob"] = round(float(log_prob.mean()), 3)
-        density["log_prob_error"] = round(float(log_prob.std()) / len(survey) ** 0.5, 3)
+        found["log_prob"] = round(float(log_prob.mean()), 3)
+        found["log_prob_error"] = round(float(log_prob.std()) / len(survey) ** 0.5, 3)
     from galcfm.metrics import coverage
 
     shares = coverage(samples.numpy(), survey.properties, LEVELS)
-    return {
-        "survey": name,
-        "n": len(survey),
-        **density,
-        "levels": list(LEVELS),
-        "coverage": {
-            p.name: [round(float(share), 3) for share in shares[:, k]]
-            for k, p in enumerate(PROPERTIES)
-        },
-    }
+    coverages = dict(zip(PROPERTY_NAMES, shares.T.round(3).tolist(), strict=True))
+    return found | {"levels": list(LEVELS), "coverage": coverages}
 
 
 def write_card(posterior, folder: Path | str, name: str) -> None:
@@ -147,38 +129,18 @@ def model_card(posterior, name: str) -> str:
     Returns:
         Markdown with a head of YAML.
     """
-    known, short = posterior.metadata, name.rpartition("/")[2]
-    found = known.get("evaluation")
-    gaps = ", some of which may be missing" * posterior.missing_bands
-    inputs = {
-        f"ugriz magnitudes{gaps}": posterior.features.kind != "none",
-        "their errors": posterior.use_magnitude_errors,
-        "the redshift": posterior.use_redshift,
-        "a gri cutout": posterior.uses_images,
-    }
-    arguments = {
-        "magnitudes": True,
-        "images": posterior.uses_images,
-        "redshift=redshift": posterior.use_redshift,
-        "magnitude_errors=errors": posterior.use_magnitude_errors,
-    }
+    found = posterior.metadata.get("evaluation")
+    worst = None
+    if found:
+        shares = np.array(list(found["coverage"].values()))
+        worst = round(float(np.abs(shares - found["levels"]).max()), 3)
     return render(
-        CARD,
+        Path(__file__).with_name("model_card.md"),
         model=posterior,
-        short=short,
-        source=f'from_hub("{name}")' if "/" in name else f'load("data/published/models/{name}")',
-        inputs=[text for text, is_used in inputs.items() if is_used],
-        arguments=[text for text, is_used in arguments.items() if is_used],
+        name=name,
         bands=", ".join(BANDS),
         population=zip(PROPERTIES, posterior.property_mean, posterior.property_std, strict=True),
         found=found,
-        worst=_largest_departure(found) if found else None,
-        settings=posterior.architecture | known.get("settings", {}),
-        made=", ".join(f"`{known[k]}`" for k in ("command", "date") if k in known),
+        worst=worst,
+        settings=posterior.architecture | posterior.metadata.get("settings", {}),
     )
-
-
-def _largest_departure(found: dict) -> float:
-    """Return the largest difference of a coverage from its level."""
-    shares = np.array(list(found["coverage"].values()))
-    return round(float(np.abs(shares - found["levels"]).max()), 3)

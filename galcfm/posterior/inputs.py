@@ -6,14 +6,15 @@ give a posterior of something else.
 """
 
 import hashlib
-import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
+from scipy.integrate import cumulative_trapezoid
 
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.survey.images import IMAGE_SHAPE
 
 UNITS = ("", "mag", "mag(AB)", "ABmag", "dex")
@@ -56,46 +57,35 @@ class Observation:
     redshift: object = None
     magnitude_errors: object = None
 
-    def photometry(
-        self, *, redshift: bool, magnitude_errors: bool, gaps: bool
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Return magnitudes `(n, 5)`, redshift `(n,)` and magnitude errors `(n, 5)` as float64.
-
-        Arguments:
-            redshift: Whether the model uses the redshift; otherwise it must not be given.
-            magnitude_errors: The same of the magnitude errors.
-            gaps: Whether values may be masked, and become NaN.
+    def used(self, name: str, is_used: bool):
+        """Return an input that the model uses, or None.
 
         Raises:
-            ModelError: An input has a wrong shape or type, is missing, or is not used.
+            ModelError: The input is missing, or is not used.
         """
-        wanted = (None, len(BANDS))
-        magnitudes = plain_numbers("magnitudes", self.magnitudes, wanted, MAGNITUDES, gaps=gaps)
-        n = len(magnitudes)
-
-        def used(name: str, is_used: bool, shape: tuple, columns=(), gaps=False):
-            values, kind = getattr(self, name), name.replace("_", " ")
-            if is_used and values is None:
-                raise ModelError(f"this model was trained with {kind}s: give {name} {shape}")
-            if not is_used and values is not None:
-                raise ModelError(f"this model was trained without {kind}s: leave {name} out")
-            return plain_numbers(name, values, shape, columns, gaps=gaps) if is_used else None
-
-        return (
-            magnitudes,
-            used("redshift", redshift, (n,)),
-            used("magnitude_errors", magnitude_errors, (n, len(BANDS)), MAGNITUDE_ERRORS, gaps),
-        )
-
-    def at_each_redshift(self) -> list["Observation"]:
-        """Return k observations with one redshift per galaxy, of one with redshifts `(n, k)`."""
-        redshift = plain_numbers("redshift", self.redshift, (None, None))
-        return [replace(self, redshift=values) for values in redshift.T]
+        values, kind = getattr(self, name), name.replace("_", " ").removesuffix("s")
+        if is_used and values is None:
+            raise ModelError(f"this model was trained with {kind}s: give {name}")
+        if not is_used and values is not None:
+            raise ModelError(f"this model was trained without {kind}s: leave {name} out")
+        return values
 
 
-def default_device() -> torch.device:
-    """Return the GPU where PyTorch finds a CUDA one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def default_device(device=None) -> torch.device:
+    """Return a device, by default the GPU where PyTorch finds a CUDA one, otherwise the CPU.
+
+    Raises:
+        ModelError: There is no such device, or PyTorch cannot use it here.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ModelError(
+            f"device is {device!r}, which PyTorch cannot use here: give 'cpu', or 'cuda' where "
+            "there is a GPU"
+        ) from error
 
 
 def plain_array(
@@ -147,12 +137,14 @@ def plain_array(
 
 def plain_numbers(
     name: str, values, shape: Sequence, columns: Sequence[str] = (), *, gaps: bool = False
-) -> np.ndarray:
-    """Return values as float64 of a shape in which `None` stands for any length.
+) -> np.ndarray | None:
+    """Return values as float64 of a shape in which `None` stands for any length; None stays None.
 
     Raises:
         ModelError: See `plain_array`; or the values are not numbers, or of another shape.
     """
+    if values is None:
+        return None
     array = plain_array(name, values, columns, gaps=gaps)
     if array.dtype.kind not in "iuf":
         raise ModelError(f"{name} holds {array.dtype}: numbers are needed")
@@ -184,8 +176,6 @@ def plain_images(images, n: int) -> np.ndarray:
     Raises:
         ModelError: They are of another kind, size, order or number, or masked.
     """
-    if images is None:
-        raise ModelError("this is an image model: give images (n, 128, 128, 3)")
     images, needed = plain_array("images", images), (n, *IMAGE_SHAPE)
     if images.dtype != np.uint8 or images.shape != needed:
         raise ModelError(
@@ -197,18 +187,14 @@ def plain_images(images, n: int) -> np.ndarray:
 
 
 def whole_number(name: str, value, least: int = 1) -> int:
-    """A whole number that is at least `least`.
+    """Return a whole number that is at least `least`.
 
     Raises:
-        ModelError: it is less, or no whole number.
+        ModelError: It is less, or no whole number.
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < least:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ModelError(f"{name} is {value!r}: give a whole number, at least {least}")
-    return number
+    return int(value)
 
 
 def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
@@ -239,7 +225,7 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
     require_rows(good, wrong, "correct p(z), or remove these galaxies")
     step, found = np.diff(redshift), np.empty((len(density), n))
     for row, p in enumerate(density):
-        total = np.concatenate([[0], np.cumsum((p[1:] + p[:-1]) / 2 * step)])
+        total = cumulative_trapezoid(p, redshift, initial=0)
         wanted = (np.arange(n) + 0.5) / n * total[-1]
         k = np.searchsorted(total[1:], wanted)
         # Within a step the integral of the linear density is quadratic.

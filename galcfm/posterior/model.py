@@ -1,6 +1,6 @@
 """A trained model: from magnitudes and images to posteriors in physical units."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,6 @@ from galcfm.posterior.training_range import RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
-
-__all__ = ["Posterior"]
 
 # Images encoded at once: 256 cutouts of 128 pixels need about 1 GB in the first block.
 ENCODER_BATCH = 256
@@ -172,10 +170,8 @@ class Posterior(nn.Module):
             bands = BandStatistics.fit(observation.magnitudes, observation.magnitude_errors)
             for name, values in vars(bands).items():
                 getattr(self, name).copy_(torch.from_numpy(values))
-        for scale, values in (
-            (self.feature_scale, self.raw_features(observation)),
-            (self.property_scale, survey.properties),
-        ):
+        raw = self.raw_features(observation)
+        for scale, values in (self.feature_scale, raw), (self.property_scale, survey.properties):
             fitted = Standardisation.fit(values)
             scale.mean.copy_(fitted.mean)
             scale.std.copy_(fitted.std)
@@ -188,15 +184,7 @@ class Posterior(nn.Module):
 
     # Inference
 
-    def encode(
-        self,
-        magnitudes,
-        images=None,
-        *,
-        redshift=None,
-        magnitude_errors=None,
-        progress: bool = False,
-    ) -> Tensor:
+    def encode(self, magnitudes, images=None, *, redshift=None, magnitude_errors=None) -> Tensor:
         """Return the condition [f_img, f_phot] of each galaxy, float32 `(n, c)` on the CPU.
 
         Arguments:
@@ -206,13 +194,11 @@ class Posterior(nn.Module):
             redshift: Redshifts, shape `(n,)`, for a model trained with redshifts; or k redshifts
                 per galaxy, `(n, k)`, for k conditions per galaxy, `(n, k, c)`.
             magnitude_errors: Standard deviations, shape `(n, 5)`, for a model trained with them.
-            progress: Whether to show a progress bar over the images.
 
         Raises:
             ModelError: The input does not fit the model.
         """
-        observation = Observation(magnitudes, images, redshift, magnitude_errors)
-        return self.encode_observation(observation, progress)
+        return self.encode_observation(Observation(magnitudes, images, redshift, magnitude_errors))
 
     def encode_survey(self, survey: Survey, progress: bool = False) -> Tensor:
         """Return the condition `(n, c)` of each galaxy, from what the model uses of a survey."""
@@ -222,15 +208,15 @@ class Posterior(nn.Module):
     def encode_observation(self, observation: Observation, progress: bool = False) -> Tensor:
         """Return the conditions of galaxies as `encode` does."""
         if np.ndim(observation.redshift) == 2:
-            each = observation.at_each_redshift()
+            redshift = plain_numbers("redshift", observation.redshift, (None, None))
+            each = (replace(observation, redshift=values) for values in redshift.T)
             f_phot = torch.stack([self.standardised_features(one) for one in each], dim=1)
         else:
             f_phot = self.standardised_features(observation)
-        if not self.uses_images:
-            if observation.images is not None:
-                raise ModelError("this is a photometry model: it takes no images")
+        images = observation.used("images", self.uses_images)
+        if images is None:
             return f_phot
-        images = plain_images(observation.images, len(f_phot))
+        images = plain_images(images, len(f_phot))
         self.eval()
         blocks = [torch.empty(0, self.encoder.n_features)]
         starts = range(0, len(images), ENCODER_BATCH)
@@ -250,9 +236,9 @@ class Posterior(nn.Module):
         redshift=None,
         magnitude_errors=None,
         object_id=None,
-        n_samples: int = 1000,
-        steps: int = 100,
-        seed: int = 0,
+        n_samples=1000,
+        steps=100,
+        seed=0,
     ) -> Tensor:
         """Return posterior samples in physical units, float32 `(n, n_samples, 5)` on the CPU.
 
@@ -302,14 +288,7 @@ class Posterior(nn.Module):
         return self.property_scale.invert(x_1), log_prob - self.property_scale.log_volume
 
     def log_prob(
-        self,
-        theta,
-        magnitudes,
-        images=None,
-        *,
-        redshift=None,
-        magnitude_errors=None,
-        steps: int = 100,
+        self, theta, magnitudes, images=None, *, redshift=None, magnitude_errors=None, steps=100
     ) -> Tensor:
         """Return the exact log-density of the posterior at `theta`, per physical unit [nat].
 
@@ -338,15 +317,7 @@ class Posterior(nn.Module):
         log_prob = self.flow.log_prob(x_1, condition.to(self.device), steps)
         return log_prob - self.property_scale.log_volume
 
-    def infer(
-        self,
-        survey: Survey,
-        *,
-        n_samples: int = 1000,
-        steps: int = 100,
-        seed: int = 0,
-        progress: bool = True,
-    ):
+    def infer(self, survey: Survey, *, n_samples=1000, steps=100, seed=0, progress=True):
         """Return the posteriors of all galaxies of a survey.
 
         Returns:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers, require_rows
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES
 from galcfm.survey import Survey
 
-__all__ = ["MagnitudeModel", "check_photometry"]
-
 # Draws of a narrow posterior share their neighbours, whose rests must still fill five dimensions.
 N_NEIGHBOURS = 100
 FEWEST_GALAXIES = 60
+N_DRAWS = 200  # of each galaxy, whose photometry is replicated
 # Galaxies in whose replicated magnitudes the observed ones lie farther out than all but this share.
 LEVEL = 0.01
 
@@ -36,6 +36,7 @@ class MagnitudeModel:
     bands at once. Without the redshift, galaxies of all distances that the survey has are meant.
 
     Arguments:
+        uses_redshift: whether magnitudes are predicted from the redshift, too.
         centre: means of properties (and log z), `(p,)`.
         spread: their standard deviations, `(p,)`.
         coefficients: of the polynomial, `(terms, 5)`.
@@ -43,16 +44,12 @@ class MagnitudeModel:
         rest: what the polynomial leaves of their magnitudes, `(m, 5)`.
     """
 
+    uses_redshift: bool
     centre: np.ndarray
     spread: np.ndarray
     coefficients: np.ndarray
     points: np.ndarray
     rest: np.ndarray
-
-    @property
-    def uses_redshift(self) -> bool:
-        """Whether the redshift is among what magnitudes are predicted from."""
-        return len(self.centre) > len(PROPERTIES)
 
     @classmethod
     def fit(cls, survey: Survey, *, use_redshift: bool = False) -> "MagnitudeModel":
@@ -70,16 +67,16 @@ class MagnitudeModel:
         good = np.isfinite(theta).all(1) & np.isfinite(magnitudes).all(1)
         if good.sum() < FEWEST_GALAXIES:
             raise ModelError(
-                f"{survey.name} has {good.sum()} galaxies with all bands and properties"
-                + (" and a redshift" if use_redshift else "")
-                + f", {FEWEST_GALAXIES} are needed: give the training split of a larger survey"
+                f"{survey.name} has {good.sum()} galaxies with all bands and inputs, "
+                f"{FEWEST_GALAXIES} are needed: give the training split of a larger survey"
             )
         theta, magnitudes = theta[good], magnitudes[good]
         centre, spread = theta.mean(0), theta.std(0)
         points = (theta - centre) / spread
         design = _polynomial(points)
         coefficients = np.linalg.lstsq(design, magnitudes, rcond=None)[0]
-        return cls(centre, spread, coefficients, points, magnitudes - design @ coefficients)
+        rest = magnitudes - design @ coefficients
+        return cls(use_redshift, centre, spread, coefficients, points, rest)
 
     def replicate(self, samples, redshift=None, *, object_id=None, seed: int = 0) -> np.ndarray:
         """A set of magnitudes for each posterior draw.
@@ -99,16 +96,12 @@ class MagnitudeModel:
         samples = plain_numbers("samples", samples, (None, None, len(PROPERTIES)))
         n, n_draws, _ = samples.shape
         if self.uses_redshift != (redshift is not None):
-            raise ModelError(
-                "this model of magnitudes was fitted with redshifts: give them"
-                if self.uses_redshift
-                else "this model of magnitudes was fitted without redshifts: leave them out, or "
-                "fit with use_redshift=True"
-            )
+            remedy = "with redshift: give it" if self.uses_redshift else "without redshift: omit it"
+            raise ModelError(f"this model of magnitudes was fitted {remedy}")
         if redshift is not None:
             redshift = np.repeat(plain_numbers("redshift", redshift, (n,)), n_draws)
         theta = _inputs(samples.reshape(-1, len(PROPERTIES)), redshift)
-        good = np.isfinite(theta).all(axis=1).reshape(n, n_draws).all(axis=1)
+        good = np.isfinite(theta).reshape(n, n_draws, theta.shape[1]).all(axis=(1, 2))
         require_rows(good, "a property or redshift is not finite, or z not positive")
         points = (theta - self.centre) / self.spread
         k = min(N_NEIGHBOURS, len(self.points) // 2)
@@ -135,13 +128,7 @@ def _polynomial(points: np.ndarray) -> np.ndarray:
 
 
 def check_photometry(
-    posteriors,
-    survey: Survey,
-    model: MagnitudeModel,
-    *,
-    n_draws: int = 200,
-    seed: int = 0,
-    reference=None,
+    posteriors, survey: Survey, model: MagnitudeModel, *, seed: int = 0, reference=None
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Hold the magnitudes that draws imply against those observed.
 
@@ -155,17 +142,16 @@ def check_photometry(
         posteriors: the Dataset of `Posterior.infer`.
         survey: the galaxies that were inferred.
         model: of the magnitudes of the training survey.
-        n_draws: draws a galaxy that are replicated, evenly over all.
         seed: of the chance.
         reference: `share_farther` of galaxies like those of the training set that were not trained
             on, as this function gives it for the validation or test split, at least 100 of them.
 
     Returns:
-        Replicated magnitudes `(n, n_draws, 5)`, and a row a galaxy: `object_id`; `residual_u` …
-        `residual_z`, observed less the median of the replicated [mag], NaN where a band is not
-        measured; `share_farther`, the share of the replicated that lie at least as far out in all
-        measured bands, by their own covariance;
-        `is_doubtful`, whether that is 0.01 at most, or at most what 1 % of the reference have.
+        Magnitudes `(n, S, 5)` replicated for at most 200 draws, evenly over all; and one row per
+        galaxy: `object_id`; `residual_u` … `residual_z`, observed less the median of the replicated
+        [mag], NaN where a band is not measured; `share_farther`, the share of the replicated that
+        lie at least as far out in all measured bands, by their own covariance; `is_doubtful`,
+        whether that is 0.01 at most, or at most what 1 % of the reference have.
 
     Raises:
         ModelError: posteriors and survey hold different galaxies, or the draws are too few.
@@ -173,12 +159,13 @@ def check_photometry(
     from galcfm.posterior.draws import draws_of
 
     samples = draws_of(posteriors, survey)
-    if samples.shape[1] < 1 / LEVEL or n_draws < 1 / LEVEL:
+    n_draws = min(N_DRAWS, samples.shape[1])
+    if n_draws < 1 / LEVEL:
         raise ModelError(
-            f"{min(samples.shape[1], n_draws)} draws a galaxy are too few to say that one in "
+            f"{n_draws} draws a galaxy are too few to say that one in "
             f"{1 / LEVEL:.0f} lies farther out: infer with more n_samples"
         )
-    chosen = np.linspace(0, samples.shape[1] - 1, min(n_draws, samples.shape[1])).astype(int)
+    chosen = np.linspace(0, samples.shape[1] - 1, n_draws).astype(int)
     redshift = survey.redshift if model.uses_redshift else None
     ids = survey.object_id.astype(str)
     replicated = model.replicate(samples[:, chosen], redshift, object_id=ids, seed=seed)
@@ -186,9 +173,7 @@ def check_photometry(
     residuals = observed - np.median(replicated, axis=1)
     table = pd.DataFrame({"object_id": ids})
     table[[name.replace("mag", "residual") for name in MAGNITUDES]] = residuals
-    table["share_farther"] = [
-        _share_farther(*pair) for pair in zip(observed, replicated, strict=True)
-    ]
+    table["share_farther"] = list(map(_share_farther, observed, replicated))
     threshold = LEVEL
     if reference is not None:
         reference = plain_numbers("reference", reference, (None,))
@@ -204,13 +189,9 @@ def check_photometry(
 
 def _share_farther(observed: np.ndarray, replicated: np.ndarray) -> float:
     """Share of the replicated `(S, 5)` and the observed with as large a Mahalanobis distance."""
-    measured = np.isfinite(observed)
-    observed, replicated = observed[measured], replicated[:, measured]
-    centre = replicated.mean(0)
+    both = np.vstack([observed, replicated])[:, np.isfinite(observed)]
     # Bands that always agree have a singular covariance: a millimagnitude is no difference.
-    inverse = np.linalg.inv(np.atleast_2d(np.cov(replicated.T)) + 1e-6 * np.eye(len(observed)))
-
-    def distance(x):
-        return np.einsum("...i,ij,...j", x - centre, inverse, x - centre)
-
-    return float((1 + (distance(replicated) >= distance(observed)).sum()) / (1 + len(replicated)))
+    covariance = np.atleast_2d(np.cov(both[1:].T)) + 1e-6 * np.eye(both.shape[1])
+    centre, inverse = both[1:].mean(0, keepdims=True), np.linalg.inv(covariance)
+    distance = cdist(both, centre, "mahalanobis", VI=inverse)
+    return float(np.mean(distance >= distance[0]))

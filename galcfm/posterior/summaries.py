@@ -9,20 +9,12 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from galcfm.paths import replacing
 from galcfm.posterior.inputs import ModelError
-from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES, Property
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES, Property
 from galcfm.survey import Survey
-
-__all__ = [
-    "STATISTICS",
-    "SUMMARY_FORMATS",
-    "column_of",
-    "save_summaries",
-    "statistics_of",
-    "summarise",
-]
 
 SUMMARY_FORMATS = {
     ".fits": "fits",
@@ -30,32 +22,9 @@ SUMMARY_FORMATS = {
     ".ecsv": "ascii.ecsv",
     ".vot": "votable",
 }
-# Unified content descriptors: the IVOA's controlled vocabulary, version 1.5.
-UCDS = {
-    "log_stellar_mass": "phys.mass",
-    "log_sfr": "phys.SFR",
-    "oxygen_abundance": "phys.abund",
-    "dn4000": "spect.index",
-    "a_v": "phys.absorption;em.opt.V",
-}
-# Words and UCD of each statistic of a property.
-STATISTICS = {
-    "mean": ("mean", "{};stat.mean"),
-    "median": ("median", "{};stat.median"),
-    "p16": ("16th percentile", "stat.percentile;{}"),
-    "p84": ("84th percentile", "stat.percentile;{}"),
-    "std": ("standard deviation", "stat.stdev;{}"),
-}
-# Unit, description and UCD of what a survey knows of a galaxy. The vocabulary's bands are
-# Johnson's and Cousins's: g is B there and i is I; z has none.
-GIVEN = {
-    "ra": ("deg", "right ascension", "pos.eq.ra;meta.main"),
-    "dec": ("deg", "declination", "pos.eq.dec;meta.main"),
-    "redshift": (None, "redshift as given", "src.redshift"),
-}
-for _band, _part in zip(BANDS, (".U", ".B", ".R", ".I", ""), strict=True):
-    _text = f"AB magnitude in {_band}, Galactic extinction removed, as given"
-    GIVEN[f"mag_{_band}"] = ("mag", _text, f"phot.mag;em.opt{_part}")
+COLUMNS = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
+GIVEN, STATISTICS = COLUMNS["given"], COLUMNS["statistics"]
+UCDS, RANGE = COLUMNS["properties"], COLUMNS["range"]
 
 
 def statistics_of(draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -128,12 +97,10 @@ def summarise(posteriors, survey: Survey | None = None):
         add(f"corr_{one}_{other}", correlations[:, i, j], None, text, ucd)
     parts = [part for part in ("photometry", "image") if f"{part}_p" in posteriors.coords]
     for part in parts:
-        text = f"share of held-out training galaxies at least as unusual in {part}"
-        add(f"{part}_p", posteriors[f"{part}_p"].to_numpy(), None, text, "stat.probability")
+        add(f"{part}_p", posteriors[f"{part}_p"].to_numpy(), *RANGE[f"{part}_p"])
     if parts:
         outside = np.any([posteriors[f"{part}_outside"] for part in parts], axis=0)
-        text = "the model extrapolates: unlike the galaxies that it was trained on"
-        add("outside_range", outside, None, text, "meta.code.qual")
+        add("outside_range", outside, *RANGE["outside_range"])
     return table
 
 
@@ -148,6 +115,8 @@ def save_summaries(table, path: Path | str) -> None:
         ModelError: another ending, of a format that would lose the units.
         OSError: it cannot be written, or a file is there that is none of these.
     """
+    from astropy.table import Table
+
     path = Path(path)
     form = SUMMARY_FORMATS.get(path.suffix.lower())
     if form is None:
@@ -155,13 +124,20 @@ def save_summaries(table, path: Path | str) -> None:
             f"{path}: use the ending {', '.join(SUMMARY_FORMATS)}, whose formats keep units and "
             "descriptions"
         )
-    options = {}
-    if form == "parquet.votable":
-        options["metadata"] = {
-            name: {"unit": str(column.unit or ""), "ucd": column.meta.get("ucd", ""), "utype": ""}
-            for name, column in table.columns.items()
-        }
-    with replacing(path, _is_own) as temporary, warnings.catch_warnings():
+    about = {
+        name: {"unit": str(column.unit or ""), "ucd": column.meta["ucd"], "utype": ""}
+        for name, column in table.columns.items()
+    }
+    options = {"fits": {"name": "SUMMARIES"}, "parquet.votable": {"metadata": about}}.get(form, {})
+
+    def is_own(there: Path) -> bool:
+        """Whether a file holds these columns, and no others, which would be lost."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            names = Table.read(there, format=form).colnames
+        return set(names) ^ set(table.colnames) <= {*GIVEN, *RANGE}
+
+    with replacing(path, is_own) as temporary, warnings.catch_warnings():
         # No standard but ours has dex, which is written all the same.
         warnings.filterwarnings("ignore", message=r"(?s).*dex")
         table.write(temporary, format=form, **options)
@@ -175,21 +151,8 @@ def _complete_header(path: Path, table) -> None:
 
     with fits.open(path, mode="update") as hdus:
         header = hdus[1].header
-        header["EXTNAME"] = "SUMMARIES"
         for k, column in enumerate(table.columns.values(), 1):
             if column.unit is not None:
                 header[f"TUNIT{k}"] = str(column.unit)
             header[f"TUCD{k}"] = column.meta["ucd"]
             header[f"TCOMM{k}"] = column.description
-
-
-def _is_own(path: Path) -> bool:
-    """Whether a file holds columns of summaries, and no others, which would be lost."""
-    from astropy.table import Table
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        names = set(Table.read(path, format=SUMMARY_FORMATS[path.suffix.lower()]).colnames)
-    needed = {f"{name}_{statistic}" for name in PROPERTY_NAMES for statistic in STATISTICS}
-    needed |= {"object_id", *(f"corr_{a}_{b}" for a, b in combinations(PROPERTY_NAMES, 2))}
-    return needed <= names <= needed | {*GIVEN, "photometry_p", "image_p", "outside_range"}

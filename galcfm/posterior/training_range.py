@@ -69,8 +69,7 @@ class TrainingRange:
         points = (training - centre) @ directions
         # A training galaxy is its own nearest neighbour.
         spacing = _neighbours(points, points, 1 + N_NEIGHBOURS)[0]
-        arrays = (np.float32(x) for x in (centre, directions, points, spacing, []))
-        found = cls(*arrays)
+        found = cls(*(np.float32(x) for x in (centre, directions, points, spacing, [])))
         return replace(found, held_out=np.float32(np.sort(found.outlier_factor(held_out))))
 
     def outlier_factor(self, features: np.ndarray) -> np.ndarray:
@@ -168,13 +167,7 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
 
 
 def out_of_range(
-    posterior,
-    magnitudes,
-    images=None,
-    *,
-    redshift=None,
-    magnitude_errors=None,
-    level: float = LEVEL,
+    posterior, magnitudes, images=None, *, redshift=None, magnitude_errors=None
 ) -> pd.DataFrame:
     """Return how unlike the training galaxies each galaxy is, in photometry and in its image.
 
@@ -200,16 +193,16 @@ def out_of_range(
     if not posterior.ranges:
         raise ModelError("this model does not know its training range: train it again")
     observation = Observation(magnitudes, images, redshift, magnitude_errors)
-    return out_of_range_from(posterior, posterior.encode_observation(observation), level)
+    return out_of_range_from(posterior, posterior.encode_observation(observation))
 
 
-def out_of_range_from(posterior, condition: Tensor, level: float = LEVEL) -> pd.DataFrame:
+def out_of_range_from(posterior, condition: Tensor) -> pd.DataFrame:
     """Return what `out_of_range` does, for conditions `(n, c)`."""
     columns = {}
     for part, features in _parts(posterior, condition).items():
         if part in posterior.ranges:
             share = posterior.ranges[part].share_farther(features)
-            outside = posterior.ranges[part].is_outside(share, level)
+            outside = posterior.ranges[part].is_outside(share)
             columns |= {f"{part}_p": share, f"{part}_outside": outside}
     return pd.DataFrame(columns)
 

@@ -60,9 +60,7 @@ def samples(model, survey):
 
 
 def test_a_model_comes_back_as_it_went(hub, posterior, survey, options):
-    address = posterior.push_to_hub(
-        NAME, endpoint=hub.url, token=TOKEN, message="The first", private=True
-    )
+    address = posterior.push_to_hub(NAME, endpoint=hub.url, token=TOKEN, private=True)
     assert address == f"{hub.url}/{NAME}/commit/{hub.sha(f'models/{NAME}')}"
     assert hub.private == {f"models/{NAME}"}
     assert sorted(hub.files(f"models/{NAME}")) == [
@@ -270,7 +268,7 @@ def test_pushing_with_test_galaxies_states_the_calibration(hub, posterior, surve
         ({}, "given ugriz magnitudes: ", "sample(magnitudes)"),
         (
             {"use_redshift": True, "use_magnitude_errors": True},
-            "given ugriz magnitudes, their errors and the redshift: ",
+            "given ugriz magnitudes, the redshift and magnitude errors: ",
             "sample(magnitudes, redshift=redshift, magnitude_errors=errors)",
         ),
         (

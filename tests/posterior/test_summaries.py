@@ -241,14 +241,14 @@ def test_bands_that_are_not_measured_count_for_nothing(training):
 
 def test_what_cannot_be_replicated_is_refused(training):
     few = world(59, 4)
-    with pytest.raises(ModelError, match="has 59 galaxies with all bands and properties, 60 are"):
+    with pytest.raises(ModelError, match="has 59 galaxies with all bands and inputs, 60 are"):
         MagnitudeModel.fit(few)
     model = MagnitudeModel.fit(training)
     samples = np.repeat(few.properties[:, None], 3, 1)
-    with pytest.raises(ModelError, match="fitted without redshifts"):
+    with pytest.raises(ModelError, match="fitted without redshift: omit it"):
         model.replicate(samples, few.redshift)
     told = MagnitudeModel.fit(training, use_redshift=True)
-    with pytest.raises(ModelError, match="fitted with redshifts: give them"):
+    with pytest.raises(ModelError, match="fitted with redshift: give it"):
         told.replicate(samples)
     with pytest.raises(ModelError, match="row 1: a property or redshift is not finite"):
         told.replicate(samples, np.where(np.arange(59) == 1, -0.1, 0.1))
