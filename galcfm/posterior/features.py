@@ -64,7 +64,8 @@ class Standardisation:
 
     def apply(self, values) -> Tensor:
         """Return values `(..., k)` in units of the standard deviation, float32 on the CPU."""
-        values = torch.from_numpy(np.array(values, dtype=np.float64))
+        if not isinstance(values, Tensor):
+            values = torch.from_numpy(np.array(values, dtype=np.float64))
         return ((values - self.mean) / self.std).float()
 
     def invert(self, standardised: Tensor) -> Tensor:

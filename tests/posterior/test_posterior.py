@@ -48,8 +48,8 @@ def test_features_are_r_and_four_colours(survey):
     assert Posterior("none").raw_features(observation).shape == (len(survey), 0)
 
 
-def with_errors(survey, scale=1.0):
-    errors = scale * np.exp(np.random.default_rng(0).normal(size=(len(survey), 5)))
+def with_errors(survey):
+    errors = np.exp(np.random.default_rng(0).normal(size=(len(survey), 5)))
     catalogue = survey.catalogue.assign(**dict(zip(MAGNITUDE_ERRORS, errors.T, strict=True)))
     return Survey(catalogue, survey.images, name="with errors"), errors
 

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from astropy import units as u
 from astropy.io import fits
 from astropy.io.votable.ucd import parse_ucd
@@ -13,9 +12,10 @@ from astropy.table import Table
 
 from galcfm.figures import replicated_photometry
 from galcfm.posterior import ModelError
+from galcfm.posterior.draws import Draws
 from galcfm.posterior.replicated import MagnitudeModel, check_photometry
 from galcfm.posterior.summaries import SUMMARY_FORMATS, save_summaries, summarise
-from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import BANDS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, save_posteriors
 from galcfm.survey import Survey
 
@@ -23,18 +23,7 @@ from galcfm.survey import Survey
 DISTANCES = (0.03, 0.2)
 
 
-def dataset(draws, object_id, **coords):
-    """Posteriors of draws `(n, S, 5)`, as `Posterior.infer` gives them."""
-    chains = draws.reshape(len(draws), 4, -1, 5)
-    return xr.Dataset(
-        {
-            p.name: (("chain", "draw", "object_id"), chains[..., k].transpose(1, 2, 0))
-            for k, p in enumerate(PROPERTIES)
-        },
-        coords={"object_id": object_id}
-        | {name: ("object_id", values) for name, values in coords.items()},
-        attrs={"steps": 12, "seed": 3, "survey": "mine"},
-    )
+ATTRS = {"steps": 12, "seed": 3, "survey": "mine"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +38,7 @@ def posteriors(galaxies):
     draws = galaxies.properties[:, None] + 0.1 * rng.normal(size=(5, 400, 5)) @ mixing
     outside = np.arange(5) == 2
     coords = {"photometry_p": np.where(outside, 0.001, 0.4), "photometry_outside": outside}
-    return dataset(draws, galaxies.object_id.astype(str), **coords)
+    return Draws.of(draws, galaxies.object_id, coords, ATTRS)
 
 
 # Summaries
@@ -166,7 +155,7 @@ def training():
 def around(survey, width=0.02, n_draws=200):
     rng = np.random.default_rng(5)
     draws = survey.properties[:, None] + width * rng.normal(size=(len(survey), n_draws, 5))
-    return dataset(draws, survey.object_id.astype(str))
+    return Draws.of(draws, survey.object_id, {}, ATTRS)
 
 
 def test_replicated_magnitudes_are_those_of_the_relation(training):

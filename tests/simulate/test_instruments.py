@@ -138,8 +138,3 @@ def test_a_survey_of_another_instrument_says_so(tmp_path):
 def test_nonsense_is_refused(options, reason):
     with pytest.raises(ValueError, match=reason):
         Instrument(**options)
-
-
-def test_an_unknown_instrument_is_named():
-    with pytest.raises(ValueError, match="instrument is 'Euclid': choose from SDSS, Legacy, LSST"):
-        simulate_catalogue(5, 1, instrument="Euclid")

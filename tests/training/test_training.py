@@ -13,6 +13,7 @@ from conftest import toy_survey
 
 from galcfm import Posterior
 from galcfm.posterior import ModelError
+from galcfm.properties import MAGNITUDE_ERRORS
 from galcfm.survey import Survey
 from galcfm.training import TrainingError, TrainingSettings, posterior_training, train
 from galcfm.training.data import TrainingData, turned_each
@@ -31,15 +32,23 @@ def weights(posterior):
     return torch.cat([v.double().flatten() for v in posterior.state_dict().values()])
 
 
-@pytest.mark.parametrize("image", [False, True])
 @pytest.mark.parametrize(
-    "options", [{}, {"average_decay": 0.9, "schedule": "cosine", "augment": True}]
+    ("sees", "options"),
+    [
+        ({}, {}),
+        ({}, {"average_decay": 0.9, "schedule": "cosine", "augment": True}),
+        ({"image": True}, {}),
+        ({"image": True}, {"average_decay": 0.9, "schedule": "cosine", "augment": True}),
+        ({"missing_bands": True}, {"hide_bands": True}),
+        ({"missing_bands": True, "use_magnitude_errors": True}, {"hide_bands": True}),
+    ],
 )
-def test_a_killed_training_resumes_to_the_same_result(
-    survey, tmp_path, monkeypatch, image, options
-):
+def test_a_killed_training_resumes_to_the_same_result(survey, tmp_path, monkeypatch, sees, options):
+    errors = 0.02 * np.exp(0.1 * np.random.default_rng(0).normal(size=(5, len(survey))))
+    columns = dict(zip(MAGNITUDE_ERRORS, errors, strict=True))
+    survey = Survey(survey.catalogue.assign(**columns), survey.images, {}, "with errors")
     settings = TrainingSettings(**QUICK, **options)
-    whole = train(model(image), survey, tmp_path / "whole", settings, progress=False)
+    whole = train(model(**sees), survey, tmp_path / "whole", settings, progress=False)
 
     real = posterior_training.write_checkpoint
 
@@ -50,11 +59,11 @@ def test_a_killed_training_resumes_to_the_same_result(
 
     monkeypatch.setattr(posterior_training, "write_checkpoint", killed_after_two_epochs)
     with pytest.raises(KeyboardInterrupt):
-        train(model(image), survey, tmp_path / "killed", settings, progress=False)
+        train(model(**sees), survey, tmp_path / "killed", settings, progress=False)
     monkeypatch.setattr(posterior_training, "write_checkpoint", real)
     assert not (tmp_path / "killed" / "model.json").exists()
     torch.randn(17)  # the state of the global generator must not matter
-    resumed = train(model(image), survey, tmp_path / "killed", settings, progress=False)
+    resumed = train(model(**sees), survey, tmp_path / "killed", settings, progress=False)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
     histories = [pd.read_csv(tmp_path / k / "training.csv") for k in ("whole", "killed")]
     losses = [h[["epoch", "train_loss", "validation_loss"]] for h in histories]
