@@ -79,13 +79,13 @@ def _in_a_sentence(what: str):
 
 
 def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int = 0) -> dict:
-    """What the card says of a model's calibration, from galaxies that it was not trained on.
+    """Return what the card says of a model's calibration.
 
     Arguments:
-        posterior: the model.
-        survey: galaxies with labels; of more than 1,000 the first are used.
-        n_samples, steps, seed: of the draws. A truth has 200 ranks among 199, of which each level
-            holds a whole number.
+        posterior: The model.
+        survey: Galaxies with labels that it was not trained on; the first 1,000 are used.
+        n_samples, steps, seed: Those of the draws. A truth has 200 ranks among 199 draws, of which
+            each level holds a whole number.
 
     Returns:
         `survey`; `n`; `log_prob`, the mean exact log-density of the truth in nat, with its standard
@@ -93,7 +93,7 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
         of truths within the central intervals of `levels`.
 
     Raises:
-        ModelError: fewer than two galaxies have all labels.
+        ModelError: Fewer than two galaxies have all labels.
     """
     labelled = np.flatnonzero(np.isfinite(survey.properties).all(1))[:1000]
     if len(labelled) < 2:

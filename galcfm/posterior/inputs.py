@@ -198,7 +198,7 @@ def whole_number(name: str, value, least: int = 1) -> int:
 
 
 def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
-    """Equally likely redshifts of each galaxy's p(z), as `Posterior.sample` takes them.
+    """Return equally likely redshifts of each galaxy's p(z), as `Posterior.sample` takes them.
 
     Arguments:
         redshift: grid that ascends, `(m,)`.
@@ -236,7 +236,7 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
 
 
 def galaxy_seeds(object_id, seed: int) -> np.ndarray:
-    """Seed of each galaxy's noise, from `seed` and `object_id` alone, uint64 `(n,)`.
+    """Return the seed of each galaxy's noise, from `seed` and `object_id` alone, uint64 `(n,)`.
 
     Raises:
         ModelError: an identifier is neither text nor whole number, or the seed no whole number.

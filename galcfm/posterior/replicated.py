@@ -1,10 +1,9 @@
-"""What magnitudes do the draws imply? Replicated photometry, to be held against the observed.
+"""Replicated photometry: the magnitudes that draws imply, to be compared with the observed ones.
 
-A posterior is as good as its model: it answers for a galaxy that no galaxy of the training set is
-like, too. So the way back is looked at: which magnitudes have galaxies of the properties that were
-drawn? Where the observed ones do not lie among these, no galaxy that the model knows has them, and
-the fit is not to be believed (Rubin 1984, Ann. Statist. 12, 1151; Gelman, Meng & Stern 1996,
-Statist. Sinica 6, 733).
+A posterior is as good as its model, which also answers for a galaxy unlike all of the training set.
+So we ask: which magnitudes would galaxies with the drawn properties have? Where the observed
+magnitudes do not lie among these, the fit is not to be believed (Rubin 1984, Ann. Statist. 12,
+1151; Gelman, Meng & Stern 1996, Statist. Sinica 6, 733).
 """
 
 from dataclasses import dataclass
@@ -28,20 +27,20 @@ LEVEL = 0.01
 
 @dataclass(frozen=True)
 class MagnitudeModel:
-    r"""Magnitudes of galaxies of given properties, as a survey has them: a regression and its rest.
+    r"""A regression of the magnitudes of a survey on the properties, with its residuals.
 
     The mean is a polynomial of second degree in the properties and, if so fitted, in
-    :math:`\log_{10} z`. What it leaves, noise of the photometry included, is taken over from one
-    of the hundred galaxies of the survey that are nearest in these, drawn at random, in all five
-    bands at once. Without the redshift, galaxies of all distances that the survey has are meant.
+    :math:`\log_{10} z`. The residuals, noise of the photometry included, are those of one of the
+    hundred galaxies of the survey that are nearest in these, drawn at random, in all five bands at
+    once. Without the redshift, galaxies at all distances of the survey are meant.
 
     Arguments:
-        uses_redshift: whether magnitudes are predicted from the redshift, too.
-        centre: means of properties (and log z), `(p,)`.
-        spread: their standard deviations, `(p,)`.
-        coefficients: of the polynomial, `(terms, 5)`.
-        points: standardised properties of the survey's galaxies, `(m, p)`.
-        rest: what the polynomial leaves of their magnitudes, `(m, 5)`.
+        uses_redshift: Whether magnitudes are predicted from the redshift, too.
+        centre: Means of the properties (and log z), shape `(p,)`.
+        spread: Their standard deviations, shape `(p,)`.
+        coefficients: Coefficients of the polynomial, shape `(terms, 5)`.
+        points: Standardised properties of the survey's galaxies, shape `(m, p)`.
+        rest: Residuals of their magnitudes, shape `(m, 5)`.
     """
 
     uses_redshift: bool
@@ -53,14 +52,14 @@ class MagnitudeModel:
 
     @classmethod
     def fit(cls, survey: Survey, *, use_redshift: bool = False) -> "MagnitudeModel":
-        """Fit to galaxies with known properties, best those that the posterior was trained on.
+        """Return the regression for galaxies with known properties, best those of the training.
 
         Arguments:
-            survey: the galaxies; those without labels or all bands are left out.
-            use_redshift: as the posterior was told it: a model that was not knows no distance.
+            survey: The galaxies; those without labels or all bands are left out.
+            use_redshift: Whether the posterior has the redshift as an input.
 
         Raises:
-            ModelError: fewer than 60 galaxies can be used.
+            ModelError: Fewer than 60 galaxies can be used.
         """
         theta = _inputs(survey.properties, survey.redshift if use_redshift else None)
         magnitudes = survey.measured_magnitudes
@@ -79,19 +78,20 @@ class MagnitudeModel:
         return cls(use_redshift, centre, spread, coefficients, points, rest)
 
     def replicate(self, samples, redshift=None, *, object_id=None, seed: int = 0) -> np.ndarray:
-        """A set of magnitudes for each posterior draw.
+        """Return a set of magnitudes for each posterior draw.
 
         Arguments:
-            samples: properties `(n, S, 5)`.
-            redshift: `(n,)`, if it was fitted with.
-            object_id: identifiers `(n,)`; a galaxy's chance depends on (seed, object_id) alone.
-            seed: of the chance.
+            samples: Properties, shape `(n, S, 5)`.
+            redshift: Redshifts, shape `(n,)`, if the regression uses them.
+            object_id: Identifiers, shape `(n,)`; a galaxy's random numbers depend on
+                (seed, object_id) alone.
+            seed: Seed of the random numbers.
 
         Returns:
             AB magnitudes in u, g, r, i, z, `(n, S, 5)`.
 
         Raises:
-            ModelError: an input is missing, or has another shape.
+            ModelError: An input is missing, or has another shape.
         """
         samples = plain_numbers("samples", samples, (None, None, len(PROPERTIES)))
         n, n_draws, _ = samples.shape
@@ -113,7 +113,7 @@ class MagnitudeModel:
 
 
 def _inputs(theta: np.ndarray, redshift) -> np.ndarray:
-    """Properties `(n, 5)`, and log z beside them; NaN where the redshift is not positive."""
+    """Return properties `(n, 5)`, and log z beside them; NaN where the redshift is not positive."""
     if redshift is None:
         return theta
     log_z = np.log10(np.where(redshift > 0, redshift, np.nan))
@@ -121,7 +121,7 @@ def _inputs(theta: np.ndarray, redshift) -> np.ndarray:
 
 
 def _polynomial(points: np.ndarray) -> np.ndarray:
-    """All products of up to two of the columns, `(n, terms)`."""
+    """Return all products of up to two of the columns, `(n, terms)`."""
     first = np.column_stack([np.ones(len(points)), points])
     i, j = np.triu_indices(first.shape[1])
     return first[:, i] * first[:, j]
@@ -130,7 +130,7 @@ def _polynomial(points: np.ndarray) -> np.ndarray:
 def check_photometry(
     posteriors, survey: Survey, model: MagnitudeModel, *, seed: int = 0, reference=None
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Hold the magnitudes that draws imply against those observed.
+    """Compare the magnitudes that draws imply with the observed ones.
 
     Observed magnitudes that the posterior itself was made from fit better than others would: the
     shares are larger than those of galaxies at random, and hardly any is small by itself. With
@@ -139,12 +139,12 @@ def check_photometry(
     the galaxy.
 
     Arguments:
-        posteriors: the Dataset of `Posterior.infer`.
-        survey: the galaxies that were inferred.
-        model: of the magnitudes of the training survey.
-        seed: of the chance.
-        reference: `share_farther` of galaxies like those of the training set that were not trained
-            on, as this function gives it for the validation or test split, at least 100 of them.
+        posteriors: Dataset of `Posterior.infer`.
+        survey: Galaxies that were inferred.
+        model: Regression of the magnitudes of the training survey.
+        seed: Seed of the random numbers.
+        reference: Values of `share_farther` of at least 100 galaxies like those of the training set
+            that were not trained on, as this function gives them for the validation or test split.
 
     Returns:
         Magnitudes `(n, S, 5)` replicated for at most 200 draws, evenly over all; and one row per
@@ -154,7 +154,7 @@ def check_photometry(
         whether that is 0.01 at most, or at most what 1 % of the reference have.
 
     Raises:
-        ModelError: posteriors and survey hold different galaxies, or the draws are too few.
+        ModelError: Posteriors and survey hold different galaxies, or the draws are too few.
     """
     from galcfm.posterior.draws import draws_of
 
@@ -188,7 +188,7 @@ def check_photometry(
 
 
 def _share_farther(observed: np.ndarray, replicated: np.ndarray) -> float:
-    """Share of the replicated `(S, 5)` and the observed with as large a Mahalanobis distance."""
+    """Return the share, observed galaxy included, with as large a Mahalanobis distance."""
     both = np.vstack([observed, replicated])[:, np.isfinite(observed)]
     # Bands that always agree have a singular covariance: a millimagnitude is no difference.
     covariance = np.atleast_2d(np.cov(both[1:].T)) + 1e-6 * np.eye(both.shape[1])
