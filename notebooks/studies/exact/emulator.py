@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studies.exact.latents import Light, n_latents, star_forming
+from studies.exact.latents import Light, star_forming
 
 WIDTH = 96
 # From r and the differences of the other bands to it, which are predicted, to ugriz.
@@ -95,8 +95,6 @@ def train_emulator(x: np.ndarray, light: Light, *, n_steps: int, seed: int = 0) 
         The emulator. Its magnitudes scatter about the simulator's by `grey` in all bands at once
         and by `spread` in each.
     """
-    if x.shape[1] != n_latents():
-        raise ValueError(f"x has {x.shape[1]} columns: the simulator draws {n_latents()}")
     torch.manual_seed(seed)
     features = star_forming(x)[1]
     n_train = len(x) - len(x) // 10

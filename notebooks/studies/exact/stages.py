@@ -115,13 +115,9 @@ class Stages:
         """Return the book's photometry model, and the same network trained on many galaxies."""
         recipe = replace(RECIPES["quick"], **self.plan.recipe)
         settings = recipe.settings("photometry")
-        many = replace(
-            settings,
-            max_epochs=self.plan.many_epochs,
-            batch_size=4 * settings.batch_size,
-            draws_per_galaxy=1,
-            average_decay=0.999,
-        )
+        changed = {"max_epochs": self.plan.many_epochs, "batch_size": 4 * settings.batch_size}
+        changed |= {"draws_per_galaxy": 1, "average_decay": 0.999}
+        many = replace(settings, **changed)
         key = digest(asdict(recipe))
         found = {}
         for name, data, how in (("book", survey, settings), ("many", self.many(light), many)):

@@ -92,10 +92,8 @@ def outliers_by_variant(variants: Mapping[str, dict], galaxies: pd.DataFrame) ->
     """
     rows = {}
     for name, variant in variants.items():
-        log_prob, log_prior, expected = (
-            galaxies[f"{name}/{column}"].to_numpy(np.float64)
-            for column in ("log_prob", "log_prior", "below_prior")
-        )
+        columns = [f"{name}/{column}" for column in ("log_prob", "log_prior", "below_prior")]
+        log_prob, log_prior, expected = galaxies[columns].to_numpy(np.float64).T
         below = log_prob < log_prior
         rows[variant["model"], variant["label"]] = {
             "below zero": below.mean(),
