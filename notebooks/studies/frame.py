@@ -363,6 +363,9 @@ class Result:
         """Lines that say how, when, where and by which version the result was made."""
         study, version = self.study, self.content.get("version", 0)
         lines = [origin_of(self.content)]
+        if self.content["command"] != study.command:
+            # The command of that commit may be gone.
+            lines.append(f"today's command: {study.command}")
         if version != study.version:
             lines.append(
                 f"made by version {version} of the study {study.name}, which is now at version "

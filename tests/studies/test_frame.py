@@ -106,9 +106,12 @@ def test_results_are_made_once_for_the_same_settings(tmp_path, monkeypatch):
         find(1, "read")
     with pytest.raises(RunError, match=r"toy.json does not exist: run `papermill"):
         find(1, "published")
-    older = json.loads((path := find(1).path).read_text(encoding="utf-8")) | {"version": 0}
+    assert "today's command" not in find(1).origin
+    older = json.loads((path := find(1).path).read_text(encoding="utf-8"))
+    older |= {"version": 0, "command": "python -m gone"}
     path.write_text(json.dumps(older), encoding="utf-8")
     assert "made by version 0 of the study toy, which is now at version 1" in find(1).origin
+    assert f"today's command: {STUDY.command}" in find(1).origin
 
 
 def opened(place, rows, settings="settings", of_row=lambda name, table: {}):
