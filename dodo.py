@@ -156,6 +156,7 @@ def task_notebook():
             "file_dep": [
                 ROOT / "notebooks" / f"{notebook}.ipynb",
                 *(inputs if "survey" in parameters else []),
+                *build.rows_read(notebook),
                 *build.published_read(notebook),
             ],
             # Not its files: comments and docstrings change nothing.

@@ -157,6 +157,12 @@ def code_shown(notebook: str) -> str:
     return files_digest([*rooms_of(script_of(notebook), without=NOT_SHOWN), *figures])
 
 
+def rows_read(notebook: str) -> list[Path]:
+    """Files beside the studies that a notebook imports in which these describe their rows."""
+    folders = {path.parent for path in rooms_of(script_of(notebook)) if "studies" in path.parts}
+    return sorted(path for folder in folders for path in folder.glob("*.yaml"))
+
+
 def published_read(notebook: str) -> list[Path]:
     """Stored results that a notebook may read: all, where it reads any."""
     script = script_of(notebook).read_text(encoding="utf-8")

@@ -104,6 +104,12 @@ def test_chapters_show_all_figures_tables_and_what_takes_tables_in(monkeypatch):
     assert not {"paths.py", "runs.py"} & shown
 
 
+def test_chapters_are_made_again_for_other_rows_of_their_studies():
+    names = {path.name for path in build.rows_read("09_is_the_survey_real")}
+    assert {"image_controls.yaml", "main_galaxy_sample.yaml", "measurements.yaml"} <= names
+    assert build.rows_read("02_training") == []
+
+
 def test_chapters_that_read_stored_results_are_made_again_for_them():
     names = {path.name for path in build.published_read("16_what_a_picture_is_worth")}
     assert {"account.json", "model.safetensors"} <= names
