@@ -185,6 +185,12 @@ def test_a_replacement_that_is_interrupted_is_done_again(survey, tmp_path, monke
     with pytest.raises(SurveyError, match="no data set"):
         Survey.from_datasets(folder)
     monkeypatch.undo()
+    # The next call brings back what was there, before it writes.
+    monkeypatch.setattr(writing, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fewer.to_datasets(folder)
+    assert same(Survey.from_datasets(folder), survey)
+    monkeypatch.undo()
     fewer.to_datasets(folder)
     assert same(Survey.from_datasets(folder), fewer)
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["toys"]
