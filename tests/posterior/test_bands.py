@@ -311,7 +311,11 @@ def test_a_luptitude_without_flux_is_a_limit():
         table[f"magerr_{band}"] = 0.02
         table[f"mag_{band}"] = 22.5 - 2.5 * np.log10(table[f"mag_{band}"])
     table.loc[2, "mag_u"], table.loc[2, "magerr_u"] = 24.8, 0.9
+    table.loc[3, list(MAGNITUDES)], table.loc[3, list(MAGNITUDE_ERRORS)] = 26.0, 0.9
     survey = Survey.from_table(table, unit="asinh", **TABLE)
+    # Limits alone are no measurement.
+    rejected = survey.rejected[["row", "reason"]].values.tolist()
+    assert rejected == [[3, "no band is measured"]]
     # Of no flux at all, the error of the flux is 2 b ln 10 / 2.5 times that of the luptitude.
     about = -2.5 * np.log10(3 * 2 * 1.4e-10 * 0.9 * np.log(10) / 2.5)
     assert survey.magnitudes[2, 0] == pytest.approx(about, abs=0.05)
@@ -356,18 +360,6 @@ def test_rows_without_any_band_or_with_wrong_ones_are_rejected():
     survey.parameters.clear()
     with pytest.raises(SurveyError, match="mag_g is nan"):
         survey.validate()
-
-
-def test_limits_alone_are_no_measurement():
-    table = fluxes()
-    for band, softening in zip(BANDS, (1.4, 0.9, 1.2, 1.8, 7.4), strict=True):
-        b = 1e-10 * softening
-        flux = 1e-9 * table[f"mag_{band}"]
-        table[f"mag_{band}"] = -2.5 / np.log(10) * (np.arcsinh(flux / (2 * b)) + np.log(b))
-        table[f"magerr_{band}"] = 0.02
-        table.loc[2, [f"mag_{band}", f"magerr_{band}"]] = 26.0, 0.9
-    rejected = Survey.from_table(table, unit="asinh", **TABLE).rejected
-    assert rejected[["row", "reason"]].values.tolist() == [[2, "no band is measured"]]
 
 
 def test_a_catalogue_with_gaps_is_inferred(trained, tmp_path):
