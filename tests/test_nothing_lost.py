@@ -103,7 +103,9 @@ def test_a_folder_with_a_strangers_file_is_refused_by_name(write_folder, tmp_pat
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["survey.json", "model.json", "checkpoint.pt", "images.npy"])
+@pytest.mark.parametrize(
+    "name", ["survey.json", "model.json", "model.safetensors", "checkpoint.pt", "images.npy"]
+)
 def test_a_strangers_file_of_our_name_is_refused(write_folder, tmp_path, name):
     folder = tmp_path / "mydata"
     folder.mkdir()
