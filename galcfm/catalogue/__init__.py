@@ -18,7 +18,3 @@ def __getattr__(name):
 
         return getattr(inference, name)
     raise AttributeError(f"module 'galcfm.catalogue' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""The cutouts of a large catalogue: a column of it, a folder, or an array on disk.
+"""The cutouts of a large catalogue: a column of it, a folder of files, or the images of a survey.
 
 None of them is listed or read as a whole: a worker opens the cutout of a row when it needs it.
 """
@@ -6,7 +6,6 @@ None of them is listed or read as a whole: a worker opens the cutout of a row wh
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import numpy as np
 
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.sources import Partition, Source, stamp_of
-from galcfm.survey.cutouts import STACKS, CutoutFolder, fitted_cutout, read_cutout
+from galcfm.survey import Survey
+from galcfm.survey.cutouts import CutoutFolder, fitted_cutout, read_cutout
+from galcfm.survey.images import PIXEL_SCALE
 
 __all__ = ["CatalogueCutouts", "find_cutouts"]
-
-ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,17 @@ class CatalogueCutouts:
     """Where the cutouts of a catalogue are.
 
     Arguments:
-        kind: `"column"`, `"folder"` or `"array"`.
+        kind: `"column"`, `"folder"` or `"array"`, that of a survey of galcfm.
         place: Name of the column, or path of the folder or array.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        stamp: Text that differs when there are others at the same place. It tells when files of a
-            folder are added, removed or replaced, not when one is written over.
+        stamp: Size and time of the folder or array. They tell when files of a folder are added,
+            removed or replaced, not when one is written over.
     """
 
     kind: str
     place: str
     pixel_scale: float
-    stamp: str = ""
+    stamp: list | None = None
 
     @property
     def column(self) -> str | None:
@@ -56,89 +55,40 @@ class CatalogueCutouts:
         object_id, scale = values["object_id"], self.pixel_scale
         if self.kind == "column":
             return lambda row: _of_cell(cells[row], scale)
-        if self.kind == "folder":
-            unknown = np.full(len(object_id), np.nan)
-            positions = np.stack([values.get(name, unknown) for name in ("ra", "dec")], 1)
-            folder = CutoutFolder(self.place)
-            return lambda row: folder.cutout(object_id[row], scale, positions[row])
-        images, names = _open_array(self.place, self.stamp)
-
-        def read(row):
-            number = partition.first + row
-            try:
-                name = object_id[row] if names is None else names[number]
-                pixels = np.asarray(images[number])
-            except OSError as error:
-                raise CatalogueError(f"{self.place} cannot be read ({error})") from error
-            name = name.decode() if isinstance(name, bytes) else str(name)
-            if name != object_id[row]:
-                raise ValueError(f"{self.place} has {name!r} in row {number}, not this galaxy")
-            return fitted_cutout(pixels, scale)
-
-        return read
+        if self.kind == "array":
+            images = np.load(self.place, mmap_mode="r")
+            return lambda row: fitted_cutout(images[partition.start + row], scale)
+        unknown = np.full(len(object_id), np.nan)
+        positions = np.stack([values.get(name, unknown) for name in ("ra", "dec")], 1)
+        folder = CutoutFolder(self.place)
+        return lambda row: folder.cutout(object_id[row], scale, positions[row])
 
 
-def find_cutouts(cutouts, pixel_scale: float, source: Source) -> CatalogueCutouts:
+def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> CatalogueCutouts:
     """Return what kind of cutouts these are, and where.
 
     Arguments:
-        cutouts: Folder of files; a Zarr, HDF5 or NumPy file of uint8 `(n, height, width, 3)` in
-            the order of the rows; or the name of a column.
+        cutouts: Folder of files, or the name of a column; `None` for the images of a survey.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         source: The galaxies.
 
     Raises:
-        CatalogueError: The array does not fit, or the order of the rows is not known.
+        CatalogueError: There are no cutouts.
     """
-    path = Path(cutouts).expanduser()
-    if not path.exists():
-        if os.sep in str(cutouts) or path.suffix:
-            raise CatalogueError(f"{cutouts} is missing: check the path of the cutouts")
-        return CatalogueCutouts("column", str(cutouts), pixel_scale)
-    path = path.resolve()
-    zarr = [path / name for name in ZARR_FILES if (path / name).exists()]
-    stamp = str([stamp_of(part) for part in (path, *zarr)])
-    if path.is_dir() and not zarr:
-        return CatalogueCutouts("folder", str(path), pixel_scale, stamp)
-    if any(partition.first is None for partition in source.partitions):
+    if cutouts is None:
+        path = Path(source.name).resolve() / "images.npy"
+        if not source.is_survey or Survey.load(path.parent).images is None:
+            raise CatalogueError("this is an image model: give cutouts and their pixel_scale")
+        return CatalogueCutouts("array", str(path), PIXEL_SCALE, stamp_of(path))
+    path = Path(cutouts).expanduser().resolve()
+    if path.is_dir():
+        return CatalogueCutouts("folder", str(path), pixel_scale, stamp_of(path))
+    if path.exists() or path.suffix or os.sep in str(cutouts):
         raise CatalogueError(
-            f"{cutouts} holds cutouts in the order of the rows, and {source.name} has no such "
-            "order: give them as a column of it or as a folder, or the rows as Parquet or FITS"
+            f"{cutouts} is no folder of cutouts: give one, or a column; Survey.from_table takes an "
+            "array or one file, and the survey that it saves is a source"
         )
-    images, _ = _open_array(str(path), stamp)
-    shape, n = tuple(images.shape), source.rows
-    if images.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or n not in (None, shape[0]):
-        raise CatalogueError(
-            f"{cutouts} holds {images.dtype} {shape}: uint8 ({n or 'n'}, height, width, 3) with "
-            "channels i, r, g is needed, one cutout per row"
-        )
-    return CatalogueCutouts("array", str(path), pixel_scale, stamp)
-
-
-@lru_cache(maxsize=8)
-def _open_array(place: str, stamp: str):
-    """Return images, and identifiers if the file has them; nothing is read."""
-    path = Path(place)
-    try:
-        if path.suffix == ".npy":
-            return np.load(path, mmap_mode="r"), None
-        if path.is_dir():
-            import zarr
-
-            opened = zarr.open(path, mode="r")
-        else:
-            import h5py
-
-            opened = h5py.File(path, "r")
-        if hasattr(opened, "shape"):
-            return opened, None
-        name, *_ = [name for name in STACKS if name in opened]
-        return opened[name], opened.get("object_id")
-    except (OSError, ValueError, EOFError) as error:
-        names = " or ".join(STACKS)
-        raise CatalogueError(
-            f"{path} cannot be read as NumPy, Zarr or HDF5 with an array called {names}"
-        ) from error
+    return CatalogueCutouts("column", str(cutouts), pixel_scale)
 
 
 def _of_cell(value, pixel_scale: float) -> np.ndarray:

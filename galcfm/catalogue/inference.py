@@ -20,7 +20,7 @@ from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.partitions import infer_partition
 from galcfm.catalogue.plan import Plan, make_plan
 from galcfm.catalogue.results import InferredCatalogue, complete_result, open_result
-from galcfm.catalogue.sources import Partition, Source, find_source
+from galcfm.catalogue.sources import Source, find_source
 from galcfm.flow import FAST_STEPS
 from galcfm.paths import require_disk_space
 from galcfm.posterior import Posterior
@@ -112,7 +112,7 @@ def infer_catalogue(
     )
     with open_result(plan, found) as records:
         _run(plan, found, records, client, progress)
-        return complete_result(plan, found, records)
+        return complete_result(plan, records)
 
 
 def _require_numbers(**numbers: int) -> None:
@@ -173,13 +173,17 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
         else:
             submit = partial(client.submit, pure=False)
             # Dask sends this to each worker once, and makes it again if those that hold it die.
-            given, completed = (submit(_itself, plan), None), distributed.as_completed
+            given, completed = (submit(lambda: plan), None), distributed.as_completed
         todo = [partition for partition in source.partitions if partition.name not in records]
         waiting = {submit(infer_partition, one, *given): one for one in todo}
         try:
             for future in completed(list(waiting)):
                 partition = waiting.pop(future)
-                record = _result(future, partition)
+                try:
+                    record = future.result()
+                except distributed.KilledWorker:
+                    reason = "its workers died, time and again: have they enough memory?"
+                    record = {"failed": f"{partition.where}: {reason}"}
                 records[partition.name] = record
                 if client is not None:
                     bar.update(record.get("rows", 0))
@@ -197,17 +201,3 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
             else:
                 with contextlib.suppress(Exception):
                     client.cancel([*waiting, given[0]], force=True)
-
-
-def _itself(plan: Plan) -> Plan:
-    return plan
-
-
-def _result(future, partition: Partition) -> dict:
-    from distributed.scheduler import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker:
-        reason = "its workers died, time and again: have they enough memory?"
-        return {"partition": partition.name, "failed": f"{partition.where}: {reason}"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.plan import SETTINGS, Plan
-from galcfm.catalogue.sources import HEALPIX, Partition, read_partition
+from galcfm.catalogue.sources import Partition, read_partition
 from galcfm.catalogue.summaries import arrow_table, summarise
 from galcfm.paths import replacing, write_json
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
@@ -151,8 +151,6 @@ def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
         to_magnitudes(values, unit, dereddened, reasons, gaps)
     if "ra" in values:
         values["ra"] = values["ra"] % 360
-    if HEALPIX in plan.schema.names:
-        values[HEALPIX] = np.asarray(table.table[HEALPIX], np.int64)
     return {name: np.asarray(column) for name, column in values.items()}, reasons
 
 

@@ -1,21 +1,18 @@
 """What is done with each partition of a catalogue, decided once from its first rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.cutouts import CatalogueCutouts, find_cutouts
-from galcfm.catalogue.sources import HEALPIX, Partition, Source, read_partition, stamp_of
+from galcfm.catalogue.sources import Partition, Source, read_partition, stamp_of
 from galcfm.catalogue.summaries import result_schema
 from galcfm.posterior import Posterior
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.provenance import array_digest, code_digest, digest
 from galcfm.survey import SurveyError
-from galcfm.survey.images import PIXEL_SCALE
 from galcfm.survey.intake import (
     LABELS,
     check_declared,
@@ -28,9 +25,8 @@ from galcfm.survey.tables import SourceTable
 
 __all__ = ["SETTINGS", "Plan", "make_plan"]
 
-SCHEMA_VERSION = 2
 SETTINGS = ("n_samples", "steps", "seed", "n_draws")
-# Number of rows by which the unit of a whole source is checked.
+# Number of first rows by which the unit of a whole source is checked.
 ROWS_CHECKED = 1000
 
 
@@ -104,27 +100,23 @@ def make_plan(
         CatalogueError: Model, source and cutouts do not fit, or nothing can be read.
         SurveyError: A column is missing, or another unit is likelier than the declared one.
     """
-    is_survey, columns = source.kind == "survey", source.columns | dict(columns)
     declared = {name: value for name, value in declared.items() if value is not None}
-    if is_survey:
+    if source.is_survey:
         declared = {"unit": "AB", "total": True, "dereddened": True} | declared
-        if model.uses_images and cutouts is None:
-            cutouts, pixel_scale = Path(source.name) / "images.npy", PIXEL_SCALE
-    if model.uses_images and cutouts is None:
-        raise CatalogueError("this is an image model: give cutouts and their pixel_scale")
+    unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
     if not model.uses_images and cutouts is not None:
         raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
-    unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
     pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
-    if cutouts is not None:
+    if model.uses_images:
         cutouts = find_cutouts(cutouts, pixel_scale, source)
-    columns, healpix = _look(source, columns, unit, dereddened, cutouts, model)
+    table = _first_rows(source, cutouts.column if cutouts else None)
+    columns = _choose(table, source.columns | dict(columns), unit, dereddened, model)
+    values, _ = read_columns(table, columns, unit, model.missing_bands)
+    first = {name: values[name][:ROWS_CHECKED] for name in MAGNITUDES}
+    check_unit(first, unit, source.name)
     carried = [name for name in ("ra", "dec", "redshift") if name in columns]
-    if source.kind == "hats" and not {"ra", "dec"} <= set(carried):
-        raise CatalogueError(f"{source.name} needs ra and dec: map columns to them")
     ranges = [array_digest(x) for known in model.ranges.values() for x in vars(known).values()]
     identity = {
-        "schema_version": SCHEMA_VERSION,
         "model": digest([model.architecture, model.weights_digest, ranges]),
         "source": source.identity,
         "columns": columns,
@@ -134,40 +126,24 @@ def make_plan(
         "code": code_digest("galcfm.catalogue.partitions"),
         **settings,
     }
-    schema = result_schema(model, carried, healpix, settings)
-    return Plan(model, destination, identity, cutouts, is_survey, schema)
+    schema = result_schema(model, carried, settings)
+    return Plan(model, destination, identity, cutouts, source.is_survey, schema)
 
 
-def _look(source: Source, columns, unit, dereddened, cutouts, model) -> tuple[dict, bool]:
-    """Return the columns to read and whether there is a spatial index; the unit is checked."""
-    chosen, healpix, five, errors = None, False, [], []
-    column = cutouts.column if cutouts else None
+def _first_rows(source: Source, cutouts: str | None) -> SourceTable:
+    """Return the first rows of the first partition that has any and can be read."""
+    reasons = []
     for partition in source.partitions:
+        # Of a file, so that they do not depend on where it is cut.
+        stop = partition.stop and partition.start + ROWS_CHECKED
         try:
-            table, _ = read_partition(partition, None, column)
-        except (CatalogueError, SurveyError) as error:
-            errors.append(str(error))
+            table, _ = read_partition(replace(partition, stop=stop), None, cutouts)
+        except SurveyError as error:
+            reasons.append(f"no partition of {source.name} can be read: {error}")
             continue
-        if not len(table):
-            continue
-        if chosen is None:
-            chosen = _choose(table, columns, unit, dereddened, model)
-            healpix = source.kind == "hats" and table.has(HEALPIX)
-        if all(map(table.has, chosen.values())):
-            values, _ = read_columns(table, chosen, unit, model.missing_bands)
-            five.append(np.stack([values[name] for name in MAGNITUDES]))
-        if sum(part.shape[1] for part in five) >= ROWS_CHECKED:
-            break
-    if chosen is None:
-        raise CatalogueError(
-            f"no partition of {source.name} can be read: {errors[0]}"
-            if errors
-            else f"{source.name} holds no rows: nothing to infer"
-        )
-    # The rows that are checked do not depend on the partitions.
-    first = np.concatenate(five, axis=1)[:, :ROWS_CHECKED]
-    check_unit(dict(zip(MAGNITUDES, first, strict=True)), unit, source.name)
-    return chosen, healpix
+        if len(table):
+            return table
+    raise CatalogueError(reasons[0] if reasons else f"{source.name} holds no rows")
 
 
 def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[str, str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from galcfm.catalogue import CatalogueError
-from galcfm.catalogue.hats import HATS_FILES, write_hats
 from galcfm.catalogue.partitions import REJECTED, read_record
 from galcfm.catalogue.plan import Plan
 from galcfm.catalogue.sources import Source
@@ -27,14 +26,9 @@ __all__ = ["CATALOGUE_FILES", "InferredCatalogue", "complete_result", "open_resu
 
 DESCRIPTION = "inference.json"
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
+SCHEMA = "dataset/_common_metadata"
 # What the folder of a result holds.
-CATALOGUE_FILES = (
-    DESCRIPTION,
-    ".lock",
-    *HATS_FILES,
-    *(f"{kind}/*{end}" for kind, end in ENDINGS.items()),
-    *(f"{kind}/Norder=*/Dir=*/Npix=*/*{end}" for kind, end in ENDINGS.items()),
-)
+CATALOGUE_FILES = (DESCRIPTION, ".lock", SCHEMA, *(f"{k}/*{end}" for k, end in ENDINGS.items()))
 
 
 @dataclass(frozen=True)
@@ -60,8 +54,7 @@ class InferredCatalogue:
         """Return the whole result, or the columns with these names."""
         from pyarrow import parquet
 
-        schema = parquet.read_schema(self.folder / "dataset" / "_common_metadata")
-        return _read(self.folder / "dataset", schema, columns)
+        return _read(self.folder / "dataset", parquet.read_schema(self.folder / SCHEMA), columns)
 
     def rejected_rows(self) -> pd.DataFrame:
         """Return `file`, `row`, `object_id` and `reason` of each row that could not be used."""
@@ -73,7 +66,7 @@ class InferredCatalogue:
 def _read(folder: Path, schema, columns=None) -> pd.DataFrame:
     from pyarrow import dataset
 
-    files = sorted(path for path in folder.rglob("*.parquet") if not path.name.startswith("."))
+    files = sorted(folder.glob("[!.]*.parquet"))
     return dataset.dataset(files, schema, format="parquet").to_table(columns).to_pandas()
 
 
@@ -86,14 +79,8 @@ def open_result(plan: Plan, source: Source) -> Iterator[dict]:
     """
     folder, described = plan.destination, plan.destination / DESCRIPTION
     require_own_files(folder, CATALOGUE_FILES, "an inferred catalogue", CatalogueError)
-    content = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if DESCRIPTION in content:
+    if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
         _require_same(described, plan.identity)
-    elif content - {".lock"}:
-        raise CatalogueError(
-            f"{folder} holds {', '.join(sorted(content)[:3])} but no {DESCRIPTION}: it is no "
-            "inferred catalogue; move it away, or name another folder"
-        )
     refusal = CatalogueError(f"another process or thread is making {folder}: wait for it")
     with disk_errors_in_a_sentence(folder):
         if not hold(folder / ".lock", refusal):
@@ -113,7 +100,8 @@ def _require_same(described: Path, identity: dict) -> None:
         others = [name for name in identity if before.get(name) != identity[name]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CatalogueError(
-            f"{described} is not one that galcfm wrote: move it away, or name another folder"
+            f"{described.parent} is not empty but has no {DESCRIPTION} that galcfm wrote: move it "
+            "away, or name another folder"
         ) from error
     if others:
         raise CatalogueError(
@@ -123,21 +111,18 @@ def _require_same(described: Path, identity: dict) -> None:
 
 
 def _drop_others(folder: Path, done: Collection[str]) -> None:
-    """Remove what is not done, and everything that makes the rest a catalogue."""
+    """Remove what is not done."""
     for kind, ending in ENDINGS.items():
-        for path in (folder / kind).rglob(f"*{ending}"):
-            name = path.relative_to(folder / kind).as_posix().removesuffix(ending)
-            if name not in done or path.name.startswith("."):
+        for path in (folder / kind).glob(f"*{ending}"):
+            if path.name.removesuffix(ending) not in done:
                 path.unlink()
-    for name in HATS_FILES:
-        (folder / name).unlink(missing_ok=True)
 
 
 def _description(plan: Plan, state: str) -> dict:
     return {"state": state, "identity": plan.identity, "made": provenance()}
 
 
-def complete_result(plan: Plan, source: Source, records: Mapping[str, dict]) -> InferredCatalogue:
+def complete_result(plan: Plan, records: Mapping[str, dict]) -> InferredCatalogue:
     """Write what the files of all partitions have in common, and return the result."""
     from pyarrow import parquet
 
@@ -147,12 +132,8 @@ def complete_result(plan: Plan, source: Source, records: Mapping[str, dict]) -> 
         name: sum(record.get(name, 0) for record in records.values())
         for name in ("rows", "used", "rejected")
     }
-    if source.kind == "hats" and counts["used"]:
-        pixels = [p.pixel for p in source.partitions if records[p.name].get("used")]
-        write_hats(folder, pixels, counts["used"], "_healpix_29" in plan.schema.names)
-    else:
-        with replacing(folder / "dataset" / "_common_metadata") as temporary:
-            parquet.write_metadata(plan.schema, temporary)
+    with replacing(folder / SCHEMA) as temporary:
+        parquet.write_metadata(plan.schema, temporary)
     content = _description(plan, "unfinished" if failed else "finished")
     write_json(folder / DESCRIPTION, content | counts | {"failed": failed})
     return InferredCatalogue(folder, **counts, failed=failed)

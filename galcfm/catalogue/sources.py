@@ -18,10 +18,9 @@ from urllib.parse import quote
 import numpy as np
 
 from galcfm.catalogue import CatalogueError
-from galcfm.catalogue.hats import find_hats, is_hats, pixel_folder
 from galcfm.provenance import digest
 from galcfm.survey import SurveyError
-from galcfm.survey.tables import FORMATS, SourceTable, read_table
+from galcfm.survey.tables import FORMATS, SourceTable, read_table, readable
 
 __all__ = ["Partition", "Source", "find_source", "read_partition", "stamp_of"]
 
@@ -33,7 +32,8 @@ BUFFER = 1 << 20
 # Rows that are decoded at once, for the same reason.
 ROWS_AT_ONCE = 1024
 ASTROPY_METADATA = (b"table_meta_yaml", b"IVOA.VOTable-Parquet.content")
-HEALPIX = "_healpix_29"
+# Files that make a folder of Parquet files a HATS catalogue or collection.
+HATS_FILES = ("hats.properties", "collection.properties", "properties")
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,9 @@ class Partition:
     """Some rows of a source.
 
     Arguments:
-        name: Name of its result, a path without ending.
+        name: Name of its result, the name of a file without ending.
         file: File that holds the rows; empty for a partition that Dask computes.
         start, stop: Range of rows of the file; all rows if `stop` is `None`.
-        first: Number of the first row in the source, if known.
-        pixel: HEALPix order and pixel of a HATS catalogue.
         frame: What Dask computes for the partition of a catalogue that it has open.
     """
 
@@ -53,8 +51,6 @@ class Partition:
     file: str = ""
     start: int = 0
     stop: int | None = None
-    first: int | None = None
-    pixel: tuple[int, int] | None = None
     frame: object = None
 
     @property
@@ -80,15 +76,15 @@ class Source:
         name: Name for messages.
         identity: Absolute path, or the token that Dask gives to an open catalogue.
         partitions: Partitions in the order of the rows.
-        kind: `"hats"`, `"survey"` or `"tables"`.
         columns: Names in a survey to names in the source, if the source declares them.
+        is_survey: Whether the source is a survey of galcfm.
     """
 
     name: str
     identity: str
     partitions: tuple[Partition, ...]
-    kind: str = "tables"
     columns: dict = field(default_factory=dict)
+    is_survey: bool = False
 
     @property
     def rows(self) -> int | None:
@@ -107,7 +103,8 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
         rows_a_partition: Largest number of rows of a file that are inferred together.
 
     Raises:
-        CatalogueError: There is nothing that can be read, or it lies in the destination.
+        CatalogueError, SurveyError: There is nothing that can be read, or it lies in the
+            destination.
     """
     if hasattr(source, "to_delayed"):
         return _opened(source)
@@ -116,22 +113,37 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
             "the source is no catalogue on disk: give a path, or what Dask or LSDB has open; "
             "galcfm.Survey.from_table takes tables in memory"
         )
-    path, kind, columns = Path(source).expanduser(), "tables", {}
-    if is_hats(path):
-        kind, (columns, places) = "hats", find_hats(path)
-    elif (path / "survey.json").is_file():
-        kind, places = "survey", [("catalogue.parquet", path / "catalogue.parquet", None)]
-    else:
-        places = _tables(path, destination)
-    inside = kind != "tables" and destination.is_relative_to(path.resolve())
-    if inside or any(file.resolve().is_relative_to(destination) for _, file, _ in places):
-        raise CatalogueError(f"{destination} and {path} lie in one another: name another folder")
-    partitions = _cut(places, rows_a_partition)
-    return Source(str(path), os.path.abspath(path), partitions, kind, columns)
+    path, columns = Path(source).expanduser(), {}
+    tables, is_survey = path, (path / "survey.json").is_file()
+    if is_survey:
+        tables = path / "catalogue.parquet"
+    elif any((path / name).is_file() for name in HATS_FILES):
+        tables, columns = _hats(path)
+    files = _tables(tables, destination)
+    if any(file.resolve().is_relative_to(destination) for file in files.values()):
+        raise CatalogueError(f"{destination} holds {path}: name another folder for the result")
+    partitions = _cut(files, rows_a_partition)
+    return Source(str(path), os.path.abspath(path), partitions, columns, is_survey)
 
 
-def _tables(path: Path, destination: Path) -> list[tuple]:
-    """Name in the result, file and pixel (`None`) of each table of a file, folder or pattern."""
+def _hats(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Return the folder of the files of a HATS catalogue, and the columns of its positions."""
+    with readable(folder, "a HATS catalogue", "check that it is whole"):
+        import hats
+
+        found = hats.read_hats(folder)
+        # Of a collection, whose other parts belong to it.
+        found = getattr(found, "main_catalog", found)
+        place = Path(str(found.catalog_path)) / "dataset"
+        return place, _positions(found.catalog_info)
+
+
+def _positions(info) -> dict[str, str]:
+    return {"ra": info.ra_column, "dec": info.dec_column}
+
+
+def _tables(path: Path, destination: Path) -> dict[str, Path]:
+    """Return each table of a file, folder or pattern by its name in the result."""
     pattern = str(path)
     if path.exists() or not glob.has_magic(pattern):
         base, found = path if path.is_dir() else path.parent, [path]
@@ -145,18 +157,15 @@ def _tables(path: Path, destination: Path) -> list[tuple]:
         files |= set(below if place.is_dir() else [place])
     if path not in files:
         files = {file for file in files if not file.resolve().is_relative_to(destination)}
-    endings = ", ".join(FORMATS)
     if not files:
-        raise CatalogueError(f"{path} holds no tables: files that end in {endings} are read")
-    for file in files:
-        if not file.is_file() or _format(file) is None:
-            trouble = "has an unknown ending" if file.is_file() else "is missing or not a file"
-            raise CatalogueError(f"{file} {trouble}: files that end in {endings} are read")
-    return [(_label(os.path.relpath(file, base)), file, None) for file in sorted(files)]
+        raise CatalogueError(
+            f"{path} holds no tables: files that end in {', '.join(FORMATS)} are read"
+        )
+    return {_label(os.path.relpath(file, base)): file for file in sorted(files)}
 
 
 def _is_table(path: Path) -> bool:
-    """Whether a file below a folder is a table: not hidden, nor like `_metadata` about others."""
+    """Return whether a file below a folder is a table: not hidden, and not like `_metadata`."""
     return _format(path) is not None and not any(p.startswith((".", "_")) for p in path.parts)
 
 
@@ -172,20 +181,18 @@ def _label(path: str) -> str:
     return label if plain else f"{digest(path)}-{label[-LONGEST_LABEL:]}"
 
 
-def _cut(places: Sequence[tuple], rows_a_partition: int) -> tuple[Partition, ...]:
+def _cut(files: dict[str, Path], size: int) -> tuple[Partition, ...]:
     """Return ranges of rows of files that state their number of rows, and the others whole."""
     # On network disks the waiting adds up.
     with ThreadPoolExecutor(16) as pool:
-        counts = list(pool.map(_count, [file for _, file, _ in places]))
-    found, first = [], 0
-    for (label, file, pixel), rows in zip(places, counts, strict=True):
+        counts = list(pool.map(_count, files.values()))
+    found = []
+    for (label, file), rows in zip(files.items(), counts, strict=True):
         if rows is None:
-            found.append(Partition(label, str(file), first=first, pixel=pixel))
-        for start in range(0, rows or 0, rows_a_partition):
-            stop = min(start + rows_a_partition, rows)
-            number = None if first is None else first + start
-            found.append(Partition(f"{label}-{start:012d}", str(file), start, stop, number, pixel))
-        first = None if first is None or rows is None else first + rows
+            found.append(Partition(label, str(file)))
+        for start in range(0, rows or 0, size):
+            name, stop = f"{label}-{start:012d}", min(start + size, rows)
+            found.append(Partition(name, str(file), start, stop))
     return tuple(found)
 
 
@@ -196,12 +203,10 @@ def _count(path: Path) -> int | None:
             from pyarrow import parquet
 
             return parquet.read_metadata(path).num_rows
-        if _format(path) == "fits" and path.suffix.lower() in (".fits", ".fit"):
-            return len(_records(path))
+        return len(_records(path)) if path.suffix.lower() in (".fits", ".fit") else None
     # A damaged file can raise any error.
     except Exception:
         return None
-    return None
 
 
 def _records(path):
@@ -220,16 +225,11 @@ def _opened(catalogue) -> Source:
     # Each with its own part of the graph: tasks carry them to the workers.
     frames = [dask.optimize(frame)[0] for frame in catalogue.to_delayed()]
     identity = dask.base.tokenize([frame.key for frame in frames])
+    found = tuple(Partition(f"part-{k:06d}", frame=frame) for k, frame in enumerate(frames))
     if not hasattr(catalogue, "hc_structure"):
-        found = tuple(Partition(f"part-{k:06d}", frame=frame) for k, frame in enumerate(frames))
         return Source("the Dask DataFrame", identity, found)
-    info, pixels = catalogue.hc_structure.catalog_info, catalogue.get_healpix_pixels()
-    found = tuple(
-        Partition(f"{pixel_folder(pixel)}/rows", pixel=(pixel.order, pixel.pixel), frame=frame)
-        for pixel, frame in zip(pixels, frames, strict=True)
-    )
-    columns = {"ra": info.ra_column, "dec": info.dec_column}
-    return Source(info.catalog_name, identity, found, "hats", columns)
+    info = catalogue.hc_structure.catalog_info
+    return Source(info.catalog_name, identity, found, _positions(info))
 
 
 def read_partition(
@@ -243,18 +243,11 @@ def read_partition(
         cutouts: Name of the column of cutouts.
 
     Raises:
-        CatalogueError, SurveyError: The file cannot be read.
+        SurveyError: The file cannot be read.
     """
     name = partition.where
-    try:
-        if partition.frame is not None:
-            table = _compute(partition.frame)
-        elif partition.pixel is not None or _format(Path(name)) == "parquet":
-            table = _read_parquet(partition, columns, cutouts)
-        elif partition.stop is not None:
-            table = _records(name)[partition.start : partition.stop]
-        else:
-            table = _read_whole(name)
+    with readable(name, "a table", "check that it is whole"):
+        table = _read(partition, columns, cutouts)
         column = None
         if cutouts is not None and columns is not None:
             names = getattr(table, "column_names", None) or getattr(table, "names", ())
@@ -263,25 +256,27 @@ def read_partition(
             column = table[cutouts]
             table = table.drop_columns([cutouts]) if hasattr(table, "drop_columns") else table
         source = SourceTable(table)
-    except (ImportError, SurveyError):
-        raise
-    # Readers raise dozens of kinds of errors, few of which name the file.
-    except Exception as error:
-        what = " ".join(str(error).split())[:200]
-        raise CatalogueError(
-            f"{name} cannot be read ({type(error).__name__}: {what}): check that it is whole"
-        ) from error
     source.name = name
     return source, column
 
 
-def _compute(frame):
-    """Return the Arrow table of a partition that Dask computes."""
-    import pyarrow
+def _read(partition: Partition, columns, cutouts):
+    """Return the rows of a partition as a table of the library that reads them."""
+    name = partition.where
+    if partition.frame is not None:
+        import pyarrow
 
-    frame = frame.compute(scheduler="synchronous")
-    frame = frame.reset_index() if frame.index.name is not None else frame
-    return pyarrow.Table.from_pandas(frame, preserve_index=False)
+        return pyarrow.Table.from_pandas(partition.frame.compute(scheduler="synchronous"))
+    if partition.stop is None:
+        if os.path.isfile(name) and os.path.getsize(name) > LARGEST_WHOLE_FILE:
+            raise SurveyError(
+                f"{name} is larger than {LARGEST_WHOLE_FILE / 1e9:.1f} GB, and text and packed "
+                "files are read whole: write it as Parquet or plain FITS, or open it with Dask"
+            )
+        return read_table(name)
+    if _format(Path(name)) == "parquet":
+        return _read_parquet(partition, columns, cutouts)
+    return _records(name)[partition.start : partition.stop]
 
 
 def _read_parquet(partition: Partition, columns, cutouts):
@@ -291,11 +286,11 @@ def _read_parquet(partition: Partition, columns, cutouts):
 
     with parquet.ParquetFile(partition.file, pre_buffer=False, buffer_size=BUFFER) as file:
         schema = file.schema_arrow
-        wanted = set(schema.names) - {cutouts} if columns is None else {*columns, cutouts, HEALPIX}
+        wanted = set(schema.names) - {cutouts} if columns is None else {*columns, cutouts}
         # astropy needs the units of all columns, or reads none.
         if any(key in (schema.metadata or {}) for key in ASTROPY_METADATA):
             wanted = schema.names
-        start, stop, parts = partition.start, partition.stop or file.metadata.num_rows, []
+        start, stop, parts = partition.start, min(partition.stop, file.metadata.num_rows), []
         ends = np.cumsum([file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)])
         first, last = np.searchsorted(ends, [start, stop - 1], side="right")
         row = ends[first - 1] if first else 0
@@ -307,13 +302,3 @@ def _read_parquet(partition: Partition, columns, cutouts):
                 parts.append(batch[max(start - row, 0) : stop - row])
             row += len(batch)
         return pyarrow.Table.from_batches(parts)
-
-
-def _read_whole(name: str):
-    size = os.stat(name).st_size
-    if size > LARGEST_WHOLE_FILE:
-        raise SurveyError(
-            f"{name} has {size / 1e9:.1f} GB, and text and packed files are read whole: write it "
-            "as Parquet or plain FITS, or open it with Dask"
-        )
-    return read_table(name)

@@ -54,7 +54,7 @@ def read_table(path: Path | str):
     remedy = "check that the file is whole and its ending right"
     if form == "csv":
         remedy = "read it with pandas.read_csv, in its own dialect, and pass the DataFrame"
-    with _readable(path, form, remedy):
+    with readable(path, form, remedy):
         if form == "parquet":
             return _read_parquet(path)
         if form == "csv":
@@ -81,7 +81,7 @@ def read_table(path: Path | str):
 
 
 @contextlib.contextmanager
-def _readable(name, form: str, remedy: str):
+def readable(name, form: str, remedy: str):
     """Turn any error of a reader into one that names the file."""
     try:
         yield
@@ -201,7 +201,7 @@ def _as_table(table):
     if isinstance(table, str | os.PathLike):
         table = read_table(table)
     kinds = [kind.__module__ for kind in type(table).__mro__]
-    with _readable("table", f"a {type(table).__name__}", "give columns of one length, still open"):
+    with readable("table", f"a {type(table).__name__}", "give columns of one length, still open"):
         if any(kind.startswith("astropy.io.fits") for kind in kinds):
             table = _of_fits(table, "table")
         elif any(kind.startswith("h5py.") for kind in kinds):
