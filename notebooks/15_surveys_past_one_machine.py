@@ -176,10 +176,11 @@ pd.Series(
 # ## On the sky
 #
 # A HATS catalogue is cut by the sky already: its partitions are pixels of
-# HEALPix, smaller where galaxies are dense. The result is a HATS catalogue of
-# the same pixels, which [LSDB](https://docs.lsdb.io) crossmatches with any
-# other. What LSDB has open is inferred with all that was done to it: a cone,
-# a cut in magnitude, a match with the fluxes of another survey.
+# HEALPix, smaller where galaxies are dense. What
+# [LSDB](https://docs.lsdb.io) has open is inferred with all that was done to
+# it: a cone, a cut in magnitude, a match with the fluxes of another survey. The
+# result is a folder of Parquet files; LSDB takes it as a table, and
+# `hats-import` cuts a large one by pixels again.
 
 # %%
 with warnings.catch_warnings():
@@ -188,8 +189,10 @@ with warnings.catch_warnings():
         place / "hats", catalog_name="ours", progress_bar=False
     )
     bright = lsdb.open_catalog(place / "hats").query("mag_r < 17")
-    sky = infer_catalogue(model, bright, place / "hats_bright", **told)
-    catalogue = lsdb.open_catalog(place / "hats_bright")
+    sky = infer_catalogue(model, bright, place / "bright", **told)
+    catalogue = lsdb.from_dataframe(
+        sky.table(), ra_column="ra", dec_column="dec"
+    )
     heaviest = catalogue.query("log_stellar_mass_p16 > 10.5")
     print(f"{len(heaviest.compute(progress_bar=False))} of {sky.used} heavy")
 
@@ -219,7 +222,7 @@ with warnings.catch_warnings():
 # cluster.adapt(maximum_jobs=40)
 # with Client(cluster):
 #     infer_catalogue(
-#         "models/photometry", "hats/object", "hats/posteriors",
+#         "models/photometry", "hats/object", "posteriors",
 #         unit="AB", total=True, dereddened=True,
 #     )
 # ```

@@ -142,14 +142,14 @@ def _cluster(workers: int | None, scheduler: str | None):
         raise click.UsageError("--workers starts workers, --scheduler finds them: give one of them")
     if not workers and not scheduler:
         return contextlib.nullcontext()
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
-    if workers:
-        return Client(n_workers=workers, threads_per_worker=1)
-    if scheduler.endswith(".json"):
+    if scheduler and scheduler.endswith(".json"):
         # A client would wait for a file that is missing.
         scheduler = json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"]
-    return Client(scheduler)
+    client = Client(scheduler or LocalCluster(n_workers=workers, threads_per_worker=1))
+    print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+    return client
 
 
 def _model_folder(name: str) -> Path:
@@ -256,8 +256,6 @@ def show(folder, object_id, rejected) -> None:
     name = next((name for name in names if (folder / name).is_file()), None)
     if name is None:
         raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(names)}")
-    if (object_id or rejected) and name != "inference.json":
-        raise ValueError(f"{folder} is no result of inference: leave --object out")
     if object_id:
         found = pd.read_parquet(folder / "dataset", filters=[("object_id", "==", object_id)])
         if found.empty:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
@@ -39,7 +38,7 @@ def infer_catalogue(
     destination: Path | str,
     *,
     columns: Mapping[str, str | None] | None = None,
-    unit: str | Mapping | None = None,
+    unit: str | None = None,
     total: bool | None = None,
     dereddened: bool | None = None,
     cutouts: Path | str | None = None,
@@ -57,7 +56,7 @@ def infer_catalogue(
     catalogue was cut and however many workers there were. The active client of Dask does the work,
     if there is one, otherwise as many threads as there are cores, or as Dask's `num_workers` says.
     Rows are checked as `Survey.from_table` does, but each by itself: the unit is checked by the
-    first 1,000 rows, and identifiers are not compared.
+    first rows of the first file, at most 1,000, and identifiers are not compared.
 
     Example:
         ::
@@ -76,13 +75,11 @@ def infer_catalogue(
             DataFrame of Dask, the folder of a survey of galcfm, a file (Parquet, FITS, CSV, ECSV,
             VOTable, HDF5), a folder of files, or a pattern of paths. Workers must see it under the
             same path.
-        destination: Folder of the result: a HATS catalogue of the same pixels if the source is
-            one, otherwise Parquet files in `dataset/`.
+        destination: Folder of the result, Parquet files in `dataset/`.
         columns, unit, total, dereddened: As `Survey.from_table` takes them; a survey needs none.
         cutouts: Cutouts for an image model: a folder of ID.jpg and its kin, as `Survey.from_table`
-            takes it; a Zarr, HDF5 or NumPy file of uint8 `(n, height, width, 3)`, channels i, r, g,
-            in the order of the rows, whose `object_id` is compared if it has one; or the name of a
-            column of JPEG, PNG or pixels, which is read at most 1,000 rows at a time.
+            takes it; or the name of a column of JPEG, PNG or pixels, which is read at most 1,000
+            rows at a time. A survey has its own.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         n_samples, steps, seed: As `Posterior.sample` takes them.
         n_draws: Number of draws per galaxy that are kept in a nested column.
@@ -126,9 +123,6 @@ def _require_numbers(**numbers: int) -> None:
 
 def _active_client():
     """Return the client of Dask that the user has open, or `None`."""
-    for name in ("distributed", "astropy"):
-        if find_spec(name) is None:
-            raise CatalogueError(f'{name} is missing: pip install "galcfm[catalogue]"')
     from distributed import default_client
 
     try:

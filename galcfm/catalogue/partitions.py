@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.plan import SETTINGS, Plan
 from galcfm.catalogue.sources import Partition, read_partition
 from galcfm.catalogue.summaries import arrow_table, summarise
@@ -22,7 +21,7 @@ from galcfm.survey.intake import LABELS, read_columns, storable
 from galcfm.survey.photometry import to_magnitudes
 from galcfm.survey.tables import SourceTable
 
-__all__ = ["REJECTED", "infer_partition", "read_record"]
+__all__ = ["infer_partition", "read_record"]
 
 # Galaxies that are written together; with cutouts, which take 200 kB each on the way to 128 × 128
 # pixels, fewer.
@@ -64,7 +63,7 @@ def infer_partition(
 
     # One thread per worker: workers share the cores, and results do not depend on their number.
     torch.set_num_threads(1)
-    started, computed = time.perf_counter(), time.thread_time()
+    started = time.thread_time()
     # Dask repeats what it cannot know to be done, for instance if the worker died a moment later.
     if (record := read_record(plan, partition)) is not None:
         return record
@@ -72,7 +71,7 @@ def infer_partition(
     record = {"partition": partition.name, "key": plan.key_of(partition)}
     try:
         record |= _infer(plan, partition, each or (lambda n: None))
-    except (SurveyError, CatalogueError) as error:
+    except SurveyError as error:
         return {"partition": partition.name, "failed": str(error)}
     except OSError:
         raise
@@ -80,9 +79,8 @@ def infer_partition(
     except Exception as error:
         reason = f"{partition.where}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return {"partition": partition.name, "failed": reason}
-    record["seconds"] = round(time.perf_counter() - started, 3)
     # Of this thread alone, whatever else the machine does.
-    record["core_seconds"] = round(time.thread_time() - computed, 3)
+    record["core_seconds"] = round(time.thread_time() - started, 3)
     write_json(plan.path("records", partition, ".json"), record)
     return record
 
@@ -122,13 +120,9 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     }
     with replacing(paths[1]) as temporary:
         parquet.write_table(table(rejected, schema(REJECTED)), temporary)
-    numbers = len(reasons) - len(bad), len(bad)
-    # A file without rows would be no part of a HATS catalogue.
-    written = [path for path, n in zip(paths, numbers, strict=True) if n]
-    for path in set(paths) - set(written):
-        path.unlink()
-    sizes = {str(p.relative_to(plan.destination)): p.stat().st_size for p in written}
-    return {"files": sizes, "rows": sum(numbers), "used": numbers[0], "rejected": numbers[1]}
+    sizes = {str(path.relative_to(plan.destination)): path.stat().st_size for path in paths}
+    n, rejected = len(reasons), len(bad)
+    return {"files": sizes, "rows": n, "used": n - rejected, "rejected": rejected}
 
 
 def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:

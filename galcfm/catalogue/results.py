@@ -9,26 +9,18 @@ from pathlib import Path
 import pandas as pd
 
 from galcfm.catalogue import CatalogueError
-from galcfm.catalogue.partitions import REJECTED, read_record
+from galcfm.catalogue.partitions import read_record
 from galcfm.catalogue.plan import Plan
 from galcfm.catalogue.sources import Source
-from galcfm.paths import (
-    disk_errors_in_a_sentence,
-    hold,
-    let_go,
-    replacing,
-    require_own_files,
-    write_json,
-)
+from galcfm.paths import disk_errors_in_a_sentence, hold, let_go, require_own_files, write_json
 from galcfm.provenance import provenance
 
 __all__ = ["CATALOGUE_FILES", "InferredCatalogue", "complete_result", "open_result"]
 
 DESCRIPTION = "inference.json"
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
-SCHEMA = "dataset/_common_metadata"
 # What the folder of a result holds.
-CATALOGUE_FILES = (DESCRIPTION, ".lock", SCHEMA, *(f"{k}/*{end}" for k, end in ENDINGS.items()))
+CATALOGUE_FILES = (DESCRIPTION, ".lock", *(f"{kind}/*{end}" for kind, end in ENDINGS.items()))
 
 
 @dataclass(frozen=True)
@@ -52,22 +44,11 @@ class InferredCatalogue:
 
     def table(self, columns=None) -> pd.DataFrame:
         """Return the whole result, or the columns with these names."""
-        from pyarrow import parquet
-
-        return _read(self.folder / "dataset", parquet.read_schema(self.folder / SCHEMA), columns)
+        return pd.read_parquet(self.folder / "dataset", columns=columns)
 
     def rejected_rows(self) -> pd.DataFrame:
         """Return `file`, `row`, `object_id` and `reason` of each row that could not be used."""
-        import pyarrow
-
-        return _read(self.folder / "rejected", pyarrow.schema(REJECTED))
-
-
-def _read(folder: Path, schema, columns=None) -> pd.DataFrame:
-    from pyarrow import dataset
-
-    files = sorted(folder.glob("[!.]*.parquet"))
-    return dataset.dataset(files, schema, format="parquet").to_table(columns).to_pandas()
+        return pd.read_parquet(self.folder / "rejected")
 
 
 @contextlib.contextmanager
@@ -123,17 +104,13 @@ def _description(plan: Plan, state: str) -> dict:
 
 
 def complete_result(plan: Plan, records: Mapping[str, dict]) -> InferredCatalogue:
-    """Write what the files of all partitions have in common, and return the result."""
-    from pyarrow import parquet
-
+    """Write down that all partitions are done, and return the result."""
     folder = plan.destination
     failed = {name: r["failed"] for name, r in records.items() if "failed" in r}
     counts = {
         name: sum(record.get(name, 0) for record in records.values())
         for name in ("rows", "used", "rejected")
     }
-    with replacing(folder / SCHEMA) as temporary:
-        parquet.write_metadata(plan.schema, temporary)
     content = _description(plan, "unfinished" if failed else "finished")
     write_json(folder / DESCRIPTION, content | counts | {"failed": failed})
     return InferredCatalogue(folder, **counts, failed=failed)

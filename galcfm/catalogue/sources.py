@@ -20,7 +20,7 @@ import numpy as np
 from galcfm.catalogue import CatalogueError
 from galcfm.provenance import digest
 from galcfm.survey import SurveyError
-from galcfm.survey.tables import FORMATS, SourceTable, read_table, readable
+from galcfm.survey.tables import ASTROPY_METADATA, FORMATS, SourceTable, read_table, readable
 
 __all__ = ["Partition", "Source", "find_source", "read_partition", "stamp_of"]
 
@@ -31,7 +31,6 @@ LONGEST_LABEL = 150
 BUFFER = 1 << 20
 # Rows that are decoded at once, for the same reason.
 ROWS_AT_ONCE = 1024
-ASTROPY_METADATA = (b"table_meta_yaml", b"IVOA.VOTable-Parquet.content")
 # Files that make a folder of Parquet files a HATS catalogue or collection.
 HATS_FILES = ("hats.properties", "collection.properties", "properties")
 
@@ -158,9 +157,7 @@ def _tables(path: Path, destination: Path) -> dict[str, Path]:
     if path not in files:
         files = {file for file in files if not file.resolve().is_relative_to(destination)}
     if not files:
-        raise CatalogueError(
-            f"{path} holds no tables: files that end in {', '.join(FORMATS)} are read"
-        )
+        raise CatalogueError(f"{path} holds no tables, which end in {', '.join(FORMATS)}")
     return {_label(os.path.relpath(file, base)): file for file in sorted(files)}
 
 
@@ -248,13 +245,9 @@ def read_partition(
     name = partition.where
     with readable(name, "a table", "check that it is whole"):
         table = _read(partition, columns, cutouts)
-        column = None
-        if cutouts is not None and columns is not None:
-            names = getattr(table, "column_names", None) or getattr(table, "names", ())
-            if cutouts not in names:
-                raise SurveyError(f"{name} has no column {cutouts!r}, as Parquet and FITS can have")
-            column = table[cutouts]
-            table = table.drop_columns([cutouts]) if hasattr(table, "drop_columns") else table
+        column = None if cutouts is None or columns is None else table[cutouts]
+        if column is not None and hasattr(table, "drop_columns"):
+            table = table.drop_columns([cutouts])
         source = SourceTable(table)
     source.name = name
     return source, column

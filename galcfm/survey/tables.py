@@ -28,6 +28,11 @@ ENDINGS = {
     "hdf5": (".h5", ".hdf5", ".hdf"),
 }
 NUMBERS = (str, bytes, Real, Decimal)
+# Metadata by which astropy marks a Parquet file of its own, and its name of that format.
+ASTROPY_METADATA = {
+    b"table_meta_yaml": "parquet",
+    b"IVOA.VOTable-Parquet.content": "parquet.votable",
+}
 FORMATS = {ending: form for form, endings in ENDINGS.items() for ending in endings}
 
 
@@ -111,10 +116,7 @@ def _read_parquet(source):
     from pyarrow import parquet
 
     metadata = parquet.read_schema(source).metadata or {}
-    for key, form in {
-        b"table_meta_yaml": "parquet",
-        b"IVOA.VOTable-Parquet.content": "parquet.votable",
-    }.items():
+    for key, form in ASTROPY_METADATA.items():
         if key in metadata:
             from astropy.table import Table
 
