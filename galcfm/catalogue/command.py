@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import pandas as pd
 
 import galcfm
 from galcfm.paths import published_folder
@@ -251,6 +250,8 @@ def show(folder, object_id, rejected) -> None:
       galcfm show posteriors --object 1237648704043942144
       galcfm show posteriors --rejected
     """
+    import pandas as pd
+
     folder = _model_folder(folder)
     names = ("inference.json", "model.json", "survey.json")
     name = next((name for name in names if (folder / name).is_file()), None)

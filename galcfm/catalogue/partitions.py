@@ -121,8 +121,8 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     with replacing(paths[1]) as temporary:
         parquet.write_table(table(rejected, schema(REJECTED)), temporary)
     sizes = {str(path.relative_to(plan.destination)): path.stat().st_size for path in paths}
-    n, rejected = len(reasons), len(bad)
-    return {"files": sizes, "rows": n, "used": n - rejected, "rejected": rejected}
+    n, n_bad = len(reasons), len(bad)
+    return {"files": sizes, "rows": n, "used": n - n_bad, "rejected": n_bad}
 
 
 def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
