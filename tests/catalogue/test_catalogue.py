@@ -1160,11 +1160,9 @@ def test_a_wrong_call_ends_with_2(words, told, tmp_path, monkeypatch, capsys):
 
 def test_the_options_have_the_defaults_of_the_call():
     call = inspect.signature(infer_catalogue).parameters
-    given = {option.name: option.default for option in command.infer.params if option.default}
-    assert {"n_samples", "steps", "rows_a_partition", "progress"} <= set(given)
-    for name, default in given.items():
-        if name in call:
-            assert default == call[name].default
+    given = {o.name: o.default for o in command.infer.params if isinstance(o.default, int)}
+    assert {"n_samples", "steps", "seed", "n_draws", "rows_a_partition", "progress"} == set(given)
+    assert given == {name: call[name].default for name in given}
 
 
 def test_ctrl_c_is_told_and_goes_on(model_folder, table, tmp_path, monkeypatch, capsys):
