@@ -15,7 +15,7 @@ import numpy as np
 
 from galcfm.flow import block_rows
 from galcfm.posterior import Posterior
-from galcfm.posterior.summaries import GIVEN, column_of, statistics_of
+from galcfm.posterior.summaries import GIVEN, RANGE, column_of, statistics_of
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 
 __all__ = ["arrow_table", "result_columns", "result_schema", "summarise"]
@@ -53,8 +53,7 @@ def result_columns(model: Posterior, carried: Sequence[str]):
         word, of = ("variance", one) if a == b else ("covariance", f"{one} and {other}")
         add(name, "f4", unit, f"posterior {word} of {of}", f"stat.{word}")
     for part in model.ranges:
-        text = f"share of held-out training galaxies at least as unusual in {part}"
-        add(f"{part}_p", "f4", None, text, "stat.probability")
+        add(f"{part}_p", "f4", *RANGE[f"{part}_p"])
         text = f"{part} outside the training range: the posterior means little"
         add(f"{part}_outside", "?", None, text, "meta.code.qual")
     return table
