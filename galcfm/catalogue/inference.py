@@ -123,10 +123,12 @@ def _require_numbers(**numbers: int) -> None:
 
 def _active_client():
     """Return the client of Dask that the user has open, or `None`."""
-    from distributed import default_client
-
     try:
+        from distributed import default_client
+
         client = default_client()
+    except ModuleNotFoundError as error:
+        raise CatalogueError(f'{error}: pip install "galcfm[catalogue]"') from error
     except ValueError:
         return None
     if client.asynchronous:

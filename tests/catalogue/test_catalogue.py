@@ -338,7 +338,8 @@ def test_cutouts_are_a_column_or_a_folder(image_model, pictured, tmp_path, kind)
 
 def test_a_survey_needs_no_words(image_model, pictured, tmp_path):
     pictured.save(tmp_path / "survey")
-    made = infer_catalogue(image_model, tmp_path / "survey", tmp_path / "out", **FEW)
+    options = FEW | {"rows_a_partition": 4}
+    made = infer_catalogue(image_model, tmp_path / "survey", tmp_path / "out", **options)
     path, place = cutouts_as("folder", pictured, tmp_path)
     same = infer_catalogue(
         image_model, path, tmp_path / "same", cutouts=place, pixel_scale=0.396, **TOLD, **FEW
