@@ -18,6 +18,10 @@ from galcfm.sdss.catalogue import LINES
 from galcfm.survey.images import encode_jpeg
 
 FAULTS = ("429", "500", "reset", "stall", "cut", "damaged", "size", "html")
+STATUS = {
+    "429": "429 Busy", "500": "500 Internal Server Error", "404": "404 Not Found",
+    "403": "403 Forbidden",
+}  # fmt: skip
 PAGE = b"<!DOCTYPE html><html><body>The service is under maintenance.</body></html>"
 
 
@@ -33,8 +37,11 @@ def position(k: int) -> tuple[float, float]:
     return k / 100, 1.0
 
 
-def spectra(n, seed=0):
-    """Spectra that pass every cut, with the names of the server's tables."""
+def spectra(n, seed=0, placed=False):
+    """Spectra that pass every cut, with the names of the server's tables.
+
+    With `placed`, galaxies stand where the server has a cutout of their own.
+    """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -73,32 +80,18 @@ def spectra(n, seed=0):
     for name, value in (("lgm_tot", 10.2), ("sfr_tot", 0.1), ("oh", 8.9)):
         for percentile, shift in ((16, -0.08), (50, 0), (84, 0.1)):
             frame[f"{name}_p{percentile}"] = value + shift
+    if placed:
+        frame["ra"], frame["dec"] = zip(*map(position, range(n)), strict=True)
     return frame
 
 
 TABLES = {
-    "SpecObjAll": [
-        "specObjID",
-        "objID",
-        "plate",
-        "legacy_target1",
-        "sciencePrimary",
-        "zWarning",
-        "z",
-    ],
-    "PhotoObjAll": [
-        "objID",
-        "ra",
-        "dec",
-        "petroMag_r",
-        "extinction_r",
-        "modelFlux",
-        "modelFluxIvar",
-    ],
-    "galSpecInfo": ["specObjID", "reliable", "sn_median", "e_bv_sfd"],
-    "galSpecIndx": ["specObjID", "d4000_n", "tauv_cont"],
-    "galSpecLine": ["specObjID", *LINES],
-    "galSpecExtra": ["specObjID", "bptclass", "lgm_tot", "sfr_tot", "oh_p"],
+    "SpecObjAll": "specObjID objID plate legacy_target1 sciencePrimary zWarning z",
+    "PhotoObjAll": "objID ra dec petroMag_r extinction_r modelFlux modelFluxIvar",
+    "galSpecInfo": "specObjID reliable sn_median e_bv_sfd",
+    "galSpecIndx": "specObjID d4000_n tauv_cont",
+    "galSpecLine": " ".join(["specObjID", *LINES]),
+    "galSpecExtra": "specObjID bptclass lgm_tot sfr_tot oh",
 }
 
 
@@ -109,9 +102,8 @@ class Archive:
         self.lock = threading.Lock()
         self.database = sqlite3.connect(":memory:", check_same_thread=False)
         for table, names in TABLES.items():
+            names = names.split()
             columns = [c for c in frame if any(c == n or c.startswith(f"{n}_") for n in names)]
-            if table == "galSpecExtra":
-                columns += [c for c in frame if c.startswith("oh_p")]
             part = frame[columns].drop_duplicates(columns[0])
             if table == "SpecObjAll":
                 part = part.rename(columns={"objID": "bestObjID"})
@@ -224,18 +216,8 @@ class SkyServer:
         k = round(float(query["ra"]) * 100)
         what = self._fault(k)
         self.log.append((time.monotonic(), k, what))
-        status, body, extra = "200 OK", cutout(k), ""
-        if what == "429":
-            status, body, extra = "429 Busy", PAGE, f"Retry-After: {self.retry_after}\r\n"
-        elif what == "500":
-            status, body = "500 Internal Server Error", PAGE
-        elif what == "404":
-            status, body = "404 Not Found", PAGE
-        elif what == "403":
-            status, body = "403 Forbidden", PAGE
-        elif what == "html":
-            body = PAGE
-        elif what == "damaged":
+        body = PAGE if what == "html" or what in STATUS else cutout(k)
+        if what == "damaged":
             body = body[: len(body) // 2]
         elif what == "size":
             body = encode_jpeg(np.random.default_rng(k).integers(0, 255, (64, 64, 3), np.uint8))
@@ -248,7 +230,8 @@ class SkyServer:
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             raise ConnectionResetError
-        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
+        head = f"HTTP/1.1 {STATUS.get(what, '200 OK')}\r\nContent-Length: {len(body)}\r\n"
+        head += f"Retry-After: {self.retry_after}\r\n\r\n" if what == "429" else "\r\n"
         writer.write(head.encode() + (body[: len(body) // 3] if what == "cut" else body))
         if what == "cut":
             await writer.drain()

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from scipy.integrate import solve_ivp
 
 from galcfm.flow import FAST_STEPS, ConditionalFlow, block_rows, standard_normal
 from galcfm.networks import VelocityField, VelocityNetwork
@@ -53,20 +52,30 @@ def endpoint_map(flow, condition, steps):
     return x_1[0], (x_1[1:] - x_1[0]).T
 
 
+def learned(flow, steps, draw):
+    """Train a flow on data and conditions that `draw` gives."""
+    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        x_1, condition = draw()
+        x_0, epsilon = torch.randn(2, 8, *x_1.shape)
+        loss = flow.loss(x_1, condition, torch.rand(8, len(x_1), 1), x_0, epsilon)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return flow
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
 def test_a_gaussian_posterior_comes_out_exactly(dim):
     flow = gaussian_flow(dim)
-    condition = torch.tensor([[0.3, -1.0, 0.5]], dtype=torch.float64)
-    mean, matrix = endpoint_map(flow, condition, steps=100)
-    torch.testing.assert_close(mean, flow.network.prepare(condition)[0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(matrix @ matrix.T, flow.network.covariance, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
-def test_log_density_of_a_gaussian_posterior(dim):
-    flow = gaussian_flow(dim)
     condition = torch.tensor([[0.3, -1.0, 0.5], [1.0, 0.0, -0.2]], dtype=torch.float64)
     mean = flow.network.prepare(condition)
+    end, matrix = endpoint_map(flow, condition[:1], steps=100)
+    torch.testing.assert_close(end, mean[0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(matrix @ matrix.T, flow.network.covariance, atol=1e-6, rtol=0)
+
     theta = mean[:, None] + torch.randn(2, 7, dim, dtype=torch.float64)
     expected = [
         stats.multivariate_normal(m, flow.network.covariance).logpdf(x).reshape(-1)
@@ -102,20 +111,6 @@ def test_smoothing_lands_on_the_posterior_convolved_with_sigma():
     assert distance < 1.01 * 0.05**2 * smoothed.max()
 
 
-def test_integration_agrees_with_scipy():
-    network = VelocityNetwork(dim=3, condition_dim=2, width=32).double()
-    flow = ConditionalFlow(network)
-    condition = torch.randn(1, 2, dtype=torch.float64)
-    x_0 = torch.randn(1, 1, 3, dtype=torch.float64)
-
-    def velocity(t, x):
-        x = torch.from_numpy(x)[None]
-        return network(torch.full((1, 1), t).double(), x, condition)[0].detach().numpy()
-
-    end = solve_ivp(velocity, (0, 1), x_0[0, 0].numpy(), rtol=1e-11, atol=1e-12).y[:, -1]
-    np.testing.assert_allclose(flow.sample(condition, 1, 100, x_0=x_0)[0, 0], end, atol=1e-8)
-
-
 def test_divergence_is_the_trace_of_the_jacobian():
     network = VelocityNetwork(dim=4, condition_dim=3, width=16).double()
     x, prepared = torch.randn(6, 4).double(), network.prepare(torch.randn(6, 3).double())
@@ -138,11 +133,12 @@ def test_divergence_is_the_trace_of_the_jacobian():
         torch.testing.assert_close(divergence, trace)
 
 
-def test_density_integrates_to_one():
-    flow = ConditionalFlow(VelocityNetwork(dim=1, condition_dim=1, width=32).double())
-    grid = torch.linspace(-12, 12, 4001, dtype=torch.float64)
-    density = flow.log_prob(grid[None, :, None], torch.zeros(1, 1).double(), steps=50).exp()
-    assert torch.trapezoid(density[0], grid).item() == pytest.approx(1, abs=1e-6)
+def test_samples_come_with_their_density(trained_flow):
+    flow = copy.deepcopy(trained_flow).double()
+    condition = torch.tensor([[0.7], [1.2], [0.9]]).double()
+    x_1, log_prob = flow.sample_with_log_prob(condition, 50, 100, seeds=[1, 2, 3])
+    torch.testing.assert_close(x_1, flow.sample(condition, 50, 100, seeds=[1, 2, 3]))
+    torch.testing.assert_close(flow.log_prob(x_1, condition, 100), log_prob, atol=1e-6, rtol=0)
 
 
 def test_noise_depends_on_the_seed_of_the_galaxy_alone():
@@ -251,13 +247,15 @@ def test_autocast_is_of_the_products_alone(jumps, n):
         assert draws.dtype == torch.float32
         assert 1e-6 < (draws - exactly).abs().max() < 5e-3
     if not jumps:
-        densities = [flow.log_prob(x_1, condition, 8)]
-        both = [flow.sample_with_log_prob(condition, 40, 8, x_0=x_0)]
+
+        def densities():
+            both = flow.sample_with_log_prob(condition, 40, 8, x_0=x_0)
+            return flow.log_prob(x_1, condition, 8), *both
+
+        exactly = densities()
         with torch.autocast("cpu", torch.bfloat16):
-            densities.append(flow.log_prob(x_1, condition, 8))
-            both.append(flow.sample_with_log_prob(condition, 40, 8, x_0=x_0))
-        torch.testing.assert_close(*densities, atol=0, rtol=0)
-        torch.testing.assert_close(*both, atol=0, rtol=0)
+            found = densities()
+        torch.testing.assert_close(found, exactly, atol=0, rtol=0)
 
 
 def test_trajectories_end_at_the_samples():
@@ -275,25 +273,16 @@ def test_training_reaches_the_smoothed_posterior():
     y = θ + noise with θ ~ N(0, 1): the posterior is N(y/(1+s²), s²/(1+s²)). σ is large here, so
     that the smoothed posterior is far (0.05 nat) from the posterior itself.
     """
-    torch.manual_seed(1)
     sigma, s = 0.2, 0.25
     posterior_std = s / math.sqrt(1 + s**2)
     smoothed_std = math.hypot(posterior_std, sigma)
-    flow = ConditionalFlow(VelocityNetwork(dim=1, condition_dim=1, width=64, depth=2), sigma)
-    steps, batch, draws = 800, 256, 8
-    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        theta = torch.randn(batch, 1)
-        y = theta + s * torch.randn(batch, 1)
-        shape = (draws, batch, 1)
-        loss = flow.loss(theta, y, torch.rand(shape), torch.randn(shape), torch.randn(shape))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
 
-    flow = flow.double()
+    def measured():
+        theta = torch.randn(256, 1)
+        return theta, theta + s * torch.randn(256, 1)
+
+    network = VelocityNetwork(dim=1, condition_dim=1, width=64, depth=2)
+    flow = learned(ConditionalFlow(network, sigma), 800, measured).double()
     y = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
     mean = y / (1 + s**2)
     z = torch.linspace(-6, 6, 801, dtype=torch.float64)
@@ -310,12 +299,13 @@ def test_training_reaches_the_smoothed_posterior():
 
 def test_errors_name_the_shapes():
     flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=2))
-    with pytest.raises(ValueError, match=r"\(2, 3, 5\) is needed"):
-        flow.sample(torch.zeros(2, 2), 3, x_0=torch.zeros(2, 4, 5))
-    with pytest.raises(ValueError, match="1 seeds for 2 conditions"):
-        flow.sample(torch.zeros(2, 2), 3, seeds=[1])
-    with pytest.raises(ValueError, match="at least one Runge-Kutta step"):
-        flow.sample(torch.zeros(2, 2), 3, steps=0)
+    for given, message in (
+        ({"x_0": torch.zeros(2, 4, 5)}, r"\(2, 3, 5\) is needed"),
+        ({"seeds": [1]}, "1 seeds for 2 conditions"),
+        ({"steps": 0}, "at least one Runge-Kutta step"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            flow.sample(torch.zeros(2, 2), 3, **given)
     with pytest.raises(ValueError, match="5 dimensions"):
         flow.log_prob(torch.zeros(2, 4), torch.zeros(2, 2))
 
@@ -343,20 +333,14 @@ def test_the_network_in_place_is_the_network(depth, dtype, tolerance):
 @pytest.fixture(scope="module")
 def trained_flow():
     """A flow with the sharp, curved velocities of a trained network: a ring of radius c."""
-    generator = torch.Generator().manual_seed(2)
+
+    def ring():
+        radius, angle = 0.5 + torch.rand(256, 1), torch.rand(256, 1) * math.pi
+        return radius * torch.cat([angle.cos(), angle.sin()], 1), radius
+
     torch.manual_seed(2)
-    flow = ConditionalFlow(VelocityNetwork(dim=2, condition_dim=1, width=32, depth=3))
-    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
-    for _ in range(300):
-        radius = 0.5 + torch.rand(256, 1, generator=generator)
-        angle = torch.rand(256, 1, generator=generator) * math.pi
-        x_1 = radius * torch.cat([angle.cos(), angle.sin()], 1)
-        x_0, epsilon = torch.randn(2, 4, 256, 2, generator=generator)
-        loss = flow.loss(x_1, radius, torch.rand(4, 256, 1, generator=generator), x_0, epsilon)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return flow
+    network = VelocityNetwork(dim=2, condition_dim=1, width=32, depth=3)
+    return learned(ConditionalFlow(network), 300, ring)
 
 
 def test_samples_come_with_their_density(trained_flow):

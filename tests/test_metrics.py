@@ -84,18 +84,11 @@ def test_kde_far_from_every_sample_is_finite():
     assert value < -1e5
 
 
-def test_exact_information_gain_and_divergence_are_the_mutual_information():
-    world = GaussianWorld(noise=0.7, n=4000, n_samples=100)
-    posterior, prior, posterior_samples, prior_samples = world.densities
-    for values in (
-        metrics.information_gain(posterior, prior),
-        metrics.kl_divergence(posterior_samples, prior_samples),
-    ):
-        summary = metrics.summarise(values)
-        assert summary["mean"] == pytest.approx(
-            world.information, abs=4 * summary["standard_error"]
-        )
-        assert summary["standard_error"] < 0.04
+def test_exact_information_gain_is_the_mutual_information():
+    world = GaussianWorld(noise=0.7, n=4000, n_samples=1)
+    summary = metrics.summarise(metrics.information_gain(*world.densities[:2]))
+    assert summary["mean"] == pytest.approx(world.information, abs=4 * summary["standard_error"])
+    assert summary["standard_error"] < 0.04
 
 
 def test_divergence_of_gaussians():
@@ -109,18 +102,6 @@ def test_divergence_of_gaussians():
     error = integrand.std(axis=1) / np.sqrt(4000)
     result = metrics.kl_divergence(*world.densities[2:])
     assert np.all(np.abs(result - expected) < 4.5 * error)
-
-
-def test_overconfidence_shows_as_gain_below_divergence():
-    """Posteriors drawn too narrow by half: more divergence, less gain."""
-    world = GaussianWorld(noise=0.7, n=2000, n_samples=50)
-    narrow = stats.multivariate_normal(np.zeros(D), world.covariance / 4)
-    residuals = (world.samples - world.mean[:, None]) / 2
-    prior = stats.multivariate_normal(CENTRE, PRIOR)
-    gain = narrow.logpdf(world.truth - world.mean) - prior.logpdf(world.truth)
-    divergence = narrow.logpdf(residuals) - prior.logpdf(world.mean[:, None] + residuals)
-    assert gain.mean() < world.information - 1
-    assert divergence.mean() > world.information + 1
 
 
 def test_kde_bias_of_the_papers_setting(image):
@@ -214,13 +195,8 @@ def test_win_rate_of_shifted_gaussians():
     )
     low, high = result["interval"]
     assert high - low == pytest.approx(2 * 1.96 * result["standard_error"], rel=0.02)
-
-
-@given(arrays(float, (2, 20), elements=st.floats(-1e6, 1e6), unique=True))
-def test_win_rates_are_complementary_without_ties(ab):
-    a, b = ab
-    total = metrics.win_rate(a, b)["win_rate"] + metrics.win_rate(b, a)["win_rate"]
-    assert total == pytest.approx(1)
+    assert result["win_rate"] + metrics.win_rate(b, a)["win_rate"] == pytest.approx(1)
+    assert metrics.win_rate(a, a)["win_rate"] == 0, "a tie is a win for nobody"
 
 
 def test_paired_bootstrap_against_the_analytic_error():
@@ -234,10 +210,6 @@ def test_paired_bootstrap_against_the_analytic_error():
     np.testing.assert_allclose(
         result["interval"], result["difference"] + error * np.array([-1.96, 1.96]), atol=0.1 * error
     )
-
-
-def test_paired_bootstrap_is_decided_by_its_seed():
-    a, b = np.random.default_rng(0).normal(size=(2, 50))
     assert metrics.paired_bootstrap(a, b, seed=1) == metrics.paired_bootstrap(a, b, seed=1)
     assert metrics.paired_bootstrap(a, b, seed=1) != metrics.paired_bootstrap(a, b, seed=2)
 
@@ -245,27 +217,22 @@ def test_paired_bootstrap_is_decided_by_its_seed():
 # Populations
 
 
-def test_wasserstein_of_shifted_and_scaled_gaussians():
-    quantiles = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)[:, None]
-    truth = np.hstack([quantiles, quantiles])
-    values = np.hstack([quantiles + 0.3, 0.6 * quantiles])
-    expected = [0.3, 0.4 * np.sqrt(2 / np.pi)]  # shift; and mean of |z - 0.6 z|
-    np.testing.assert_allclose(metrics.wasserstein(values, truth), expected, rtol=1e-3)
+@given(arrays(float, (9, 4, 2), elements=st.floats(-10, 10)))
+def test_distances_of_populations_and_draws_are_those_of_scipy(samples):
+    def expected(a, b):
+        return [stats.wasserstein_distance(*columns) for columns in zip(a.T, b.T, strict=True)]
 
-
-@given(
-    arrays(float, (12, 2), elements=st.floats(-10, 10)),
-    arrays(float, (9, 2), elements=st.floats(-10, 10)),
-    st.floats(0.01, 100),
-    st.floats(-100, 100),
-)
-def test_wasserstein_follows_units(values, truth, scale, shift):
+    draws, truth = np.moveaxis(samples, 1, 0), samples[:, 0] ** 2
+    close = {"rtol": 1e-7, "atol": 1e-9}
     np.testing.assert_allclose(
-        metrics.wasserstein(scale * values + shift, scale * truth + shift),
-        scale * metrics.wasserstein(values, truth),
-        rtol=1e-7,
-        atol=1e-9,
+        metrics.wasserstein(draws[0], truth[:5]), expected(draws[0], truth[:5]), **close
     )
+    to_truth, to_draw = metrics.wasserstein_draws(samples, truth)
+    np.testing.assert_allclose(
+        to_truth, np.mean([expected(draw, truth) for draw in draws], axis=0), **close
+    )
+    pairs = [expected(draws[s], draws[t]) for s, t in ((0, 1), (1, 2), (2, 3), (3, 0))]
+    np.testing.assert_allclose(to_draw, np.mean(pairs, axis=0), **close)
 
 
 def test_wasserstein_floor_of_a_gaussian():
@@ -279,20 +246,6 @@ def test_wasserstein_floor_of_a_gaussian():
         metrics.wasserstein_floor(odd, seed=3), metrics.wasserstein_floor(odd, seed=3)
     )
     np.testing.assert_allclose(metrics.wasserstein_floor(odd), expected, rtol=0.2)
-
-
-def test_wasserstein_of_one_draw_is_scipys():
-    rng = np.random.default_rng(0)
-    samples, truth = rng.normal(size=(30, 4, 2)), rng.normal(size=(30, 2))
-    to_truth, to_draw = metrics.wasserstein_draws(samples, truth)
-    np.testing.assert_allclose(
-        to_truth, np.mean([metrics.wasserstein(samples[:, s], truth) for s in range(4)], axis=0)
-    )
-    pairs = [(0, 1), (1, 2), (2, 3), (3, 0)]
-    np.testing.assert_allclose(
-        to_draw,
-        np.mean([metrics.wasserstein(samples[:, s], samples[:, t]) for s, t in pairs], axis=0),
-    )
 
 
 def test_one_draw_of_a_calibrated_posterior_meets_its_floor():
@@ -327,16 +280,12 @@ def test_means_of_perfect_posteriors_are_as_far_as_their_information_says(noise)
     )
 
 
-def test_less_information_is_a_larger_distance_and_a_wrong_centre_an_excess():
-    better, worse = (GaussianWorld(noise, n=2000, n_samples=100) for noise in (0.5, 1.0))
-    assert np.all(
-        metrics.wasserstein_perfect(worse.samples)[0]
-        > 1.5 * metrics.wasserstein_perfect(better.samples)[0]
-    )
-    shifted = better.samples + np.sqrt(np.diag(PRIOR))
+def test_a_wrong_centre_is_an_excess():
+    world = GaussianWorld(0.5, n=2000, n_samples=100)
+    shifted = world.samples + np.sqrt(np.diag(PRIOR))
     expected, spread = metrics.wasserstein_perfect(shifted)
-    np.testing.assert_allclose(expected, metrics.wasserstein_perfect(better.samples)[0])
-    assert np.all(metrics.wasserstein(shifted.mean(axis=1), better.truth) > expected + 20 * spread)
+    np.testing.assert_allclose(expected, metrics.wasserstein_perfect(world.samples)[0])
+    assert np.all(metrics.wasserstein(shifted.mean(axis=1), world.truth) > expected + 20 * spread)
 
 
 # Scaling relations
@@ -435,21 +384,9 @@ def test_point_estimates_of_the_gaussian_posterior():
 def test_evaluate_is_json_and_complete(image, evaluations):
     result, _ = evaluations
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert list(result) == [
-        "n_galaxies",
-        "n_samples",
-        "n_prior",
-        "delta_log_p",
-        "d_kl",
-        "delta_log_p_minus_d_kl",
-        "dust_age",
-        "wasserstein",
-        "wasserstein_standardised",
-        "scaling_relations",
-        "point_estimates",
-        "coverage",
-        "galaxies",
-    ]
+    names = "n_galaxies n_samples n_prior delta_log_p d_kl delta_log_p_minus_d_kl dust_age "
+    names += "wasserstein wasserstein_standardised scaling_relations point_estimates coverage "
+    assert list(result) == [*names.split(), "galaxies"]
     for table in ("wasserstein", "wasserstein_standardised", "point_estimates"):
         assert tuple(result[table]) == PROPERTY_NAMES
     assert tuple(result["coverage"]) == ("levels", *PROPERTY_NAMES)
@@ -462,12 +399,10 @@ def test_evaluate_is_json_and_complete(image, evaluations):
     exact = result["delta_log_p"]["exact"]
     assert exact["mean"] == pytest.approx(image.information, abs=4 * exact["standard_error"])
     for j, name in enumerate(PROPERTY_NAMES):
-        physical, standardised = (
-            result["wasserstein"][name],
-            result["wasserstein_standardised"][name],
-        )
+        physical = result["wasserstein"][name]
         for key, distance in physical.items():
-            assert distance / standardised[key] == pytest.approx(image.truth[:, j].std())
+            ratio = distance / result["wasserstein_standardised"][name][key]
+            assert ratio == pytest.approx(image.truth[:, j].std())
         assert physical["posterior_mean"] == pytest.approx(
             physical["perfect"], abs=4 * physical["perfect_spread"]
         )
@@ -522,13 +457,6 @@ def test_compare_finds_the_better_model(image, photometry, evaluations):
     assert metrics.compare(*json.loads(json.dumps(evaluations))) == result
 
 
-def test_compare_of_a_model_with_itself(evaluations):
-    result = metrics.compare(evaluations[0], evaluations[0])
-    assert result["delta_log_p"]["kde"]["difference"] == 0
-    assert result["delta_log_p"]["kde"]["wins"]["win_rate"] == 0  # ties are wins for nobody
-    assert result["wasserstein"]["a_v"]["improvement"] == 0
-
-
 # Refusals
 
 
@@ -572,17 +500,17 @@ def test_bad_input_is_refused(small, change, reason):
 
 
 def test_degenerate_posteriors_are_named(small):
-    original = small["samples"].copy()
-    small["samples"][2, :, 3] = 1.5
-    with pytest.raises(ValueError, match="row 2: all 20 samples have the same dn4000"):
-        metrics.evaluate(**small)
-    small["samples"] = original.copy()
-    small["samples"][5, :, 3] = 2 * original[5, :, 0] - original[5, :, 1]
-    with pytest.raises(ValueError, match=r"row 5: the 5 columns .* linearly dependent"):
-        metrics.evaluate(**small)
-    small["samples"] = original[:, :5]
-    with pytest.raises(ValueError, match=r"row 0: .* needs more than 5 samples, not 5"):
-        metrics.evaluate(**small)
+    draws = small["samples"]
+    same, dependent = draws.copy(), draws.copy()
+    same[2, :, 3] = 1.5
+    dependent[5, :, 3] = 2 * draws[5, :, 0] - draws[5, :, 1]
+    for samples, reason in (
+        (same, "row 2: all 20 samples have the same dn4000"),
+        (dependent, r"row 5: the 5 columns .* linearly dependent"),
+        (draws[:, :5], r"row 0: .* needs more than 5 samples, not 5"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            metrics.evaluate(**small | {"samples": samples})
 
 
 def test_models_that_cannot_be_compared_are_refused(evaluations, small):
@@ -595,17 +523,17 @@ def test_models_that_cannot_be_compared_are_refused(evaluations, small):
 
 
 @pytest.mark.parametrize(
-    ("call", "given", "reason"),
+    ("metric", "given", "reason"),
     [
-        (metrics.win_rate, ([1.0, 2.0], [1.0]), "b has shape"),
-        (metrics.information_gain, ([1.0, 2.0], [1.0]), "log_prior has shape"),
-        (metrics.summarise, ([1.0],), "at least two"),
-        (metrics.paired_bootstrap, ([1.0], [2.0]), "at least two"),
-        (metrics.wasserstein_floor, ([[1.0]],), "at least two"),
-        (metrics.wasserstein_draws, ([[[1.0]]], [[1.0]]), "at least two"),
-        (metrics.coverage, ([[[1.0]]], [[1.0]], [68.0]), "between 0 and 1"),
+        ("win_rate", ([1.0, 2.0], [1.0]), "b has shape"),
+        ("information_gain", ([1.0, 2.0], [1.0]), "log_prior has shape"),
+        ("summarise", ([1.0],), "at least two"),
+        ("paired_bootstrap", ([1.0], [2.0]), "at least two"),
+        ("wasserstein_floor", ([[1.0]],), "at least two"),
+        ("wasserstein_draws", ([[[1.0]]], [[1.0]]), "at least two"),
+        ("coverage", ([[[1.0]]], [[1.0]], [68.0]), "between 0 and 1"),
     ],
 )
-def test_lengths_and_levels_are_checked(call, given, reason):
+def test_lengths_and_levels_are_checked(metric, given, reason):
     with pytest.raises(ValueError, match=reason):
-        call(*given)
+        getattr(metrics, metric)(*given)

@@ -18,11 +18,21 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [path.stem for path in WORKFLOWS]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BIN = Path(sys.executable).parent
-UV = re.search(r"UV := (uv==[\d.]+)", (ROOT / "Makefile").read_text())[1]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def loaded(name: str) -> dict:
+    return yaml.safe_load(text(name))
+
+
+UV = re.search(r"UV := (uv==[\d.]+)", text("Makefile"))[1]
 
 
 def read(name: str) -> dict:
-    found = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+    found = loaded(f".github/workflows/{name}.yml")
     # In YAML 1.1, `on` is a truth value.
     return {("on" if key is True else key): value for key, value in found.items()}
 
@@ -33,10 +43,6 @@ def steps(name: str) -> list[dict]:
 
 def scripts(name: str) -> str:
     return "\n".join(step["run"] for step in steps(name) if "run" in step)
-
-
-def test_there_are_these_workflows():
-    assert NAMES == ["conda", "notebooks", "release", "test"]
 
 
 @pytest.mark.parametrize(
@@ -56,23 +62,19 @@ def test_linters_find_nothing(command):
     assert program.exists(), f"{program} is missing: install requirements.txt"
     found = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert f'"{command[0]}"' in (ROOT / "dodo.py").read_text()
+    assert f'"{command[0]}"' in text("dodo.py")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=NAMES)
-def test_actions_are_pinned_by_hash_with_their_version(path):
-    lines = [line for line in path.read_text().splitlines() if "uses:" in line]
-    assert lines
-    for line in lines:
-        assert re.search(r"uses: [\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
-
-
-def test_an_action_has_one_pin_everywhere():
+def test_actions_have_one_pin_by_hash_with_its_version_each():
+    lines = [line for path in WORKFLOWS for line in path.read_text().splitlines()]
     found: dict[str, set] = {}
-    for path in WORKFLOWS:
-        for action, pin in re.findall(r"uses: ([\w./-]+)@(\S+ # \S+)", path.read_text()):
-            found.setdefault(action, set()).add(pin)
-    assert {action: pins for action, pins in found.items() if len(pins) > 1} == {}
+    for line in (line for line in lines if "uses:" in line):
+        pin = re.search(r"uses: ([\w-]+/[\w./-]+)(@[0-9a-f]{40} # v\d+\.\d+\.\d+)$", line)
+        assert pin, line
+        found.setdefault(pin[1], set()).add(pin[2])
+    assert {len(pins) for pins in found.values()} == {1}, found
+    (update,) = loaded(".github/dependabot.yml")["updates"]
+    assert update["package-ecosystem"] == "github-actions"
 
 
 # All that any job may do beyond reading the code, and which one.
@@ -100,12 +102,8 @@ def test_no_secret_is_used():
 
 
 def test_a_strangers_code_never_reaches_the_own_runner():
-    own = [
-        name
-        for name in NAMES
-        if any("self-hosted" in str(job["runs-on"]) for job in read(name)["jobs"].values())
-    ]
-    assert own == ["notebooks"]
+    jobs = [(name, job) for name in NAMES for job in read(name)["jobs"].values()]
+    assert {n for n, job in jobs if "self-hosted" in str(job["runs-on"])} == {"notebooks"}
     assert set(read("notebooks")["on"]) == {"push", "workflow_dispatch"}
     assert read("notebooks")["on"]["push"] == {"branches": ["main"]}
     assert read("notebooks")["jobs"]["notebooks"]["runs-on"] == ["self-hosted", "linux", "gpu"]
@@ -114,55 +112,43 @@ def test_a_strangers_code_never_reaches_the_own_runner():
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_called_exists(name):
     """Targets of make, profiles, files."""
-    makefile = (ROOT / "Makefile").read_text()
+    makefile, profiles = text("Makefile"), set(runs.profiles())
     targets = set(re.findall(r"^([a-z ]+|\$\(VENV\)/\.installed):", makefile, re.MULTILINE))
     targets = {word for line in targets for word in line.split()} | {".venv/.installed"}
-    profiles = set(runs.profiles())
-    called = re.findall(r"\bmake ([^\n]+)", scripts(name))
-    for line in called:
+    for line in re.findall(r"\bmake ([^\n]+)", scripts(name)):
         words = [word for word in line.split() if "=" not in word]
         assert len(words) == 1, line
         assert words[0] in targets, line
-        for profile in re.findall(r"PROFILE=(\w+)", line):
-            assert profile in profiles
+        assert set(re.findall(r"PROFILE=(\w+)", line)) <= profiles
         variables = {word.partition("=")[0] for word in line.split() if "=" in word}
         assert all(f"{variable} ?=" in makefile for variable in variables), line
     for file in re.findall(r"--constraint (\S+)|\b(binder/\w+)\b", scripts(name)):
         assert (ROOT / "".join(file)).exists(), file
-
-
-def test_targets_of_make_are_tasks():
-    makefile = (ROOT / "Makefile").read_text()
+    # Targets that make hands over are tasks.
     lines = re.findall(r"^([a-z ]+): .*\n\t@\$\(BIN\)/doit", makefile, re.MULTILINE)
-    tasks = re.findall(r"^def task_(\w+)", (ROOT / "dodo.py").read_text(), re.MULTILINE)
     called = {target for line in lines for target in line.split()}
     assert "book" in called
-    assert called <= set(tasks)
+    assert called <= set(re.findall(r"^def task_(\w+)", text("dodo.py"), re.MULTILINE))
 
 
-def test_every_python_of_the_project_is_tested():
+def test_every_python_is_tested_and_profiles_of_the_dispatch_exist():
     low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups()
     wanted = [f"3.{k}" for k in range(int(low), int(high))]
     assert read("test")["jobs"]["tests"]["strategy"]["matrix"]["python"] == wanted
     assert set(read("test")["on"]) == {"pull_request", "push"}
     assert {"tests", "lint", "book"} <= set(read("test")["jobs"])
-
-
-def test_profiles_of_the_dispatch_exist():
-    options = read("notebooks")["on"]["workflow_dispatch"]["inputs"]["profile"]["options"]
-    profiles = set(runs.profiles())
-    assert set(options) <= profiles
+    inputs = read("notebooks")["on"]["workflow_dispatch"]["inputs"]
+    assert set(inputs["profile"]["options"]) <= set(runs.profiles())
 
 
 def test_results_are_kept_with_their_checksums(tmp_path):
     """The step of the workflow, run on a small run."""
     (step,) = (s for s in steps("notebooks") if "checksums" in s.get("name", ""))
     run = tmp_path / "data" / "runs" / "quick"
-    for name in ("metrics.json", "image/model.safetensors", "image/checkpoint.pt", "outdated/a.nc"):
-        (run / name).parent.mkdir(parents=True, exist_ok=True)
-        (run / name).write_text(name)
-    (tmp_path / "data" / "surveys" / "quick").mkdir(parents=True)
-    (tmp_path / "data" / "surveys" / "quick" / "survey.json").write_text("{}")
+    names = ("metrics.json", "image/model.safetensors", "image/checkpoint.pt", "outdated/a.nc")
+    for path in (*(run / name for name in names), tmp_path / "data/surveys/quick/survey.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
     (tmp_path / "tmp").mkdir()
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -199,8 +185,8 @@ def test_a_release_is_the_version_of_the_code(tmp_path):
 
 
 def test_zenodo_and_the_citation_agree():
-    zenodo = json.loads((ROOT / ".zenodo.json").read_text())
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    zenodo = json.loads(text(".zenodo.json"))
+    citation = loaded("CITATION.cff")
     assert zenodo["title"] == citation["title"]
     assert zenodo["license"] == citation["license"] == PROJECT["license"]
     assert [c["name"] for c in zenodo["creators"]] == [a["name"] for a in citation["authors"]]
@@ -214,28 +200,28 @@ def test_zenodo_and_the_citation_agree():
 
 
 def test_the_container_takes_the_pins_and_a_choice_of_pytorch():
-    text = (ROOT / "Dockerfile").read_text()
-    assert "ARG TORCH=cpu" in text
-    assert '--torch-backend "$TORCH" --requirement requirements.txt' in text
-    assert UV in text
-    version = re.search(r"ARG PYTHON=(3\.\d+)", text)[1]
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    content = text("Dockerfile")
+    assert "ARG TORCH=cpu" in content
+    assert '--torch-backend "$TORCH" --requirement requirements.txt' in content
+    assert UV in content
+    version = re.search(r"ARG PYTHON=(3\.\d+)", content)[1]
+    environment = loaded("environment.yml")
     assert environment["dependencies"][0] == f"python={version}"
-    assert re.search(r"^USER \d+$", text, re.MULTILINE), "results are not root's"
+    assert re.search(r"^USER \d+$", content, re.MULTILINE), "results are not root's"
 
 
 def test_the_container_leaves_out_what_is_made():
     """What git ignores, except what lies in folders of other names."""
-    ignored = {line.strip("/") for line in (ROOT / ".dockerignore").read_text().splitlines()}
+    ignored = {line.strip("/") for line in text(".dockerignore").splitlines()}
     ignored = {line.removeprefix("**/") for line in ignored if line and not line.startswith("#")}
-    wanted = {line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    wanted = {line.strip("/") for line in text(".gitignore").splitlines()}
     assert wanted - {""} <= ignored
     assert ".git" not in ignored, "results name their commit"
 
 
 def test_binder_starts_from_the_same_python_and_pins():
-    binder = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    binder = loaded("binder/environment.yml")
+    environment = loaded("environment.yml")
     assert binder["dependencies"][:2] == environment["dependencies"][:2]
     assert binder["dependencies"][2] == {"pip": [UV]}
     script = ROOT / "binder" / "postBuild"
@@ -244,10 +230,10 @@ def test_binder_starts_from_the_same_python_and_pins():
 
 
 def test_buttons_lead_to_files_that_are_there():
-    text = (ROOT / "README.md").read_text()
-    buttons = re.findall(r"\)\]\((https://(?:mybinder|colab)[^)]+)\)", text)
+    content = text("README.md")
+    buttons = re.findall(r"\)\]\((https://(?:mybinder|colab)[^)]+)\)", content)
     assert len(buttons) == 2
-    shell = (ROOT / "binder" / "colab.ipynb").read_text(encoding="utf-8")
+    shell = text("binder/colab.ipynb")
     owners = {re.search(r"/([\w.-]+)/galcfm\b", address)[1] for address in buttons}
     owners |= set(re.findall(r"github\.com/([\w.-]+)/galcfm\b", shell))
     assert len(owners) == 1, "the account that hosts the repository has one name everywhere"
@@ -255,7 +241,7 @@ def test_buttons_lead_to_files_that_are_there():
     assert (ROOT / binder.rpartition("urlpath=lab/tree/")[2]).exists()
     (colab,) = (a for a in buttons if "colab" in a)
     assert (ROOT / colab.partition("/blob/main/")[2]).exists()
-    badges = re.findall(r"actions/workflows/(\w+)\.yml", text)
+    badges = re.findall(r"actions/workflows/(\w+)\.yml", content)
     assert badges
     assert set(badges) <= set(NAMES)
 
@@ -265,7 +251,7 @@ def test_the_notebook_for_colab_shows_the_readmes_lines():
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
-    readme = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    readme = re.search(r"```python\n(.*?)```", text("README.md"), re.DOTALL)[1]
     assert readme.strip() in [cell.source.strip() for cell in code]
     shell = "\n".join(cell.source for cell in code)
     extras = re.search(r"galcfm\[([\w,]+)\]", shell)[1].split(",")
@@ -273,8 +259,3 @@ def test_the_notebook_for_colab_shows_the_readmes_lines():
     profile, name = re.search(r"doit profile=(\w+) notebook:\w+/(\w+)", shell).groups()
     assert profile in runs.profiles()
     assert name in runs.NOTEBOOKS
-
-
-def test_dependabot_looks_after_the_pins():
-    found = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
-    assert [update["package-ecosystem"] for update in found["updates"]] == ["github-actions"]

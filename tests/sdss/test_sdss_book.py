@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from copied import copy_repository
-from skyserver import Archive, SkyServer, position, spectra
+from skyserver import Archive, SkyServer, spectra
 
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, samples_array
@@ -20,8 +20,7 @@ N = 60
 
 
 def galaxies():
-    frame = spectra(N)
-    frame["ra"], frame["dec"] = zip(*map(position, range(N)), strict=True)
+    frame = spectra(N, placed=True)
     rng = np.random.default_rng(2)
     for name, spread in (("lgm_tot", 0.5), ("sfr_tot", 0.4), ("oh", 0.1)):
         shift = spread * rng.standard_normal(N)

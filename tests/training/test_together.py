@@ -8,6 +8,7 @@ import sys
 import pandas as pd
 import pytest
 import torch
+from test_training import model, trained
 
 from galcfm import Posterior, paths
 
@@ -15,8 +16,8 @@ SCRIPT = """
 import os, signal, sys
 import psutil
 from conftest import toy_survey
-from test_training import QUICK, model
-from galcfm.training import Loop, TrainingError, TrainingSettings, train
+from test_together import trained_alike
+from galcfm.training import Loop, TrainingError
 
 folder, part, kill = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if kill and os.environ["RANK"] == "1":
@@ -31,15 +32,19 @@ if kill and os.environ["RANK"] == "1":
         return real(self)
 
     Loop.train_epoch = killed
-settings = TrainingSettings(**QUICK, encoder_batch=part, average_decay=0.9, augment=True)
 try:
-    train(model(image=True), toy_survey(120), folder, settings, progress=False)
+    trained_alike(folder, toy_survey(120), part)
 except TrainingError as error:
     sys.exit(f"galcfm: {error}")
 """
 
 
-def run(tmp_path, folder, processes, part=12, kill=""):
+def trained_alike(folder, survey, part=12):
+    options = {"encoder_batch": part, "average_decay": 0.9, "augment": True}
+    return trained(folder, survey, model(image=True), **options)
+
+
+def run_two(tmp_path, folder, part=12, kill=""):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     root = paths.repository_root()
@@ -48,10 +53,7 @@ def run(tmp_path, folder, processes, part=12, kill=""):
         "PYTHONPATH": os.pathsep.join(map(str, places)),
         "OMP_NUM_THREADS": "1",
     }
-    start = (
-        [] if processes == 1
-        else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    )  # fmt: skip
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run(
         [sys.executable, *start, str(script), str(tmp_path / folder), str(part), kill],
         env=environment, capture_output=True, text=True, timeout=300,
@@ -63,13 +65,13 @@ def losses(folder):
 
 
 @pytest.mark.parametrize("part", [12, 32], ids=["three parts", "one part"])
-def test_two_processes_have_the_losses_of_one(tmp_path, part):
+def test_two_processes_have_the_losses_of_one(survey, tmp_path, part):
     """Also where a batch of 32 is one part, and the second process has nothing to do."""
-    for folder, processes in (("one", 1), ("two", 2)):
-        ended = run(tmp_path, folder, processes, part)
-        assert ended.returncode == 0, ended.stderr
+    one = trained_alike(tmp_path / "one", survey, part).state_dict()
+    ended = run_two(tmp_path, "two", part)
+    assert ended.returncode == 0, ended.stderr
     pd.testing.assert_frame_equal(losses(tmp_path / "two"), losses(tmp_path / "one"), atol=1e-6)
-    one, two = (Posterior.load(tmp_path / name).state_dict() for name in ("one", "two"))
+    two = Posterior.load(tmp_path / "two").state_dict()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
@@ -79,18 +81,18 @@ SENTENCE = r"galcfm: another process of the training has ended in epoch [12]; th
 
 def test_who_is_stopped_before_the_connection_breaks_says_so_too(tmp_path):
     """As `torchrun` does, now and then."""
-    ended = run(tmp_path, "killed", 2, kill="faster")
+    ended = run_two(tmp_path, "killed", kill="faster")
     assert re.search(SENTENCE, ended.stderr), ended.stderr[-2000:]
 
 
-def test_a_killed_process_ends_all_in_a_sentence_and_training_resumes(tmp_path):
-    ended = run(tmp_path, "killed", 2, kill="kill")
+def test_a_killed_process_ends_all_in_a_sentence_and_training_resumes(survey, tmp_path):
+    ended = run_two(tmp_path, "killed", kill="kill")
     assert ended.returncode != 0
     assert re.search(SENTENCE, ended.stderr), ended.stderr[-2000:]
     assert not (tmp_path / "killed" / "model.json").exists()
     # Also by another number of processes.
-    for folder, processes in (("killed", 1), ("whole", 2)):
-        assert run(tmp_path, folder, processes).returncode == 0
+    for name in ("killed", "whole"):
+        trained_alike(tmp_path / name, survey)
     pd.testing.assert_frame_equal(
         losses(tmp_path / "killed"), losses(tmp_path / "whole"), atol=1e-6
     )

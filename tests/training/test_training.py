@@ -3,7 +3,6 @@
 import ctypes
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -28,8 +27,20 @@ def model(image=False, **options):
     return Posterior("magnitudes", encoder=ENCODER if image else None, network=SMALL, **options)
 
 
-def weights(posterior):
-    return torch.cat([v.double().flatten() for v in posterior.state_dict().values()])
+def trained(folder, survey, posterior=None, warm_start=None, weights=None, **changes):
+    """A model, of photometry by default, that was trained quickly but for `changes`."""
+    settings = TrainingSettings(**QUICK | changes)
+    given = {"warm_start": warm_start, "weights": weights, "progress": False}
+    return train(posterior or model(), survey, folder, settings, **given)
+
+
+def assert_same_weights(*posteriors):
+    one, other = (posterior.state_dict() for posterior in posteriors)
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def killed(*arguments):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
@@ -43,90 +54,63 @@ def weights(posterior):
         ({"missing_bands": True, "use_magnitude_errors": True}, {"hide_bands": True}),
     ],
 )
-def test_a_killed_training_resumes_to_the_same_result(survey, tmp_path, monkeypatch, sees, options):
-    errors = 0.02 * np.exp(0.1 * np.random.default_rng(0).normal(size=(5, len(survey))))
-    columns = dict(zip(MAGNITUDE_ERRORS, errors, strict=True))
-    survey = Survey(survey.catalogue.assign(**columns), survey.images, {}, "with errors")
-    settings = TrainingSettings(**QUICK, **options)
-    whole = train(model(**sees), survey, tmp_path / "whole", settings, progress=False)
-
+def test_a_killed_training_resumes_to_the_same_result(
+    survey, tmp_path, monkeypatch, image, options
+):
+    whole = trained(tmp_path / "whole", survey, model(image), **options)
     real = posterior_training.write_checkpoint
 
     def killed_after_two_epochs(folder, content):
         real(folder, content)
         if content["epoch"] == 2:
-            raise KeyboardInterrupt
+            killed()
 
     monkeypatch.setattr(posterior_training, "write_checkpoint", killed_after_two_epochs)
     with pytest.raises(KeyboardInterrupt):
-        train(model(**sees), survey, tmp_path / "killed", settings, progress=False)
-    monkeypatch.setattr(posterior_training, "write_checkpoint", real)
+        trained(tmp_path / "killed", survey, model(image), **options)
+    monkeypatch.undo()
     assert not (tmp_path / "killed" / "model.json").exists()
     torch.randn(17)  # the state of the global generator must not matter
-    resumed = train(model(**sees), survey, tmp_path / "killed", settings, progress=False)
-    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    assert_same_weights(trained(tmp_path / "killed", survey, model(image), **options), whole)
     histories = [pd.read_csv(tmp_path / k / "training.csv") for k in ("whole", "killed")]
     losses = [h[["epoch", "train_loss", "validation_loss"]] for h in histories]
     pd.testing.assert_frame_equal(*losses)
 
 
 def test_training_killed_before_its_model_was_written_writes_it(survey, tmp_path, monkeypatch):
-    settings = TrainingSettings(**QUICK)
-    whole = train(model(), survey, tmp_path / "whole", settings, progress=False)
-
-    def killed(*arguments):
-        raise KeyboardInterrupt
-
+    whole = trained(tmp_path / "whole", survey)
     monkeypatch.setattr(Posterior, "fit_range", killed)
     with pytest.raises(KeyboardInterrupt):
-        train(model(), survey, tmp_path / "killed", settings, progress=False)
+        trained(tmp_path / "killed", survey)
     monkeypatch.undo()
-    resumed = train(model(), survey, tmp_path / "killed", settings, progress=False)
-    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
+    assert_same_weights(trained(tmp_path / "killed", survey), whole)
     files = [sorted(path.name for path in (tmp_path / k).iterdir()) for k in ("whole", "killed")]
     assert files[0] == files[1]
 
 
-def test_finished_training_returns_at_once(survey, tmp_path, monkeypatch):
-    settings = TrainingSettings(**QUICK)
-    first = train(model(), survey, tmp_path, settings, progress=False)
+def test_the_seed_decides_and_finished_training_returns_at_once(survey, tmp_path, monkeypatch):
+    first, same, other = (
+        trained(tmp_path / str(k), survey, seed=seed) for k, seed in enumerate((0, 0, 1))
+    )
+    assert_same_weights(first, same)
+    difference = first.flow.network.state_dict(), other.flow.network.state_dict()
+    assert max((difference[0][k] - v).abs().max() for k, v in difference[1].items()) > 0.01
     monkeypatch.setattr(posterior_training, "FlowLoop", None)
-    again = train(model(), survey, tmp_path, settings, progress=False)
-    torch.testing.assert_close(weights(again), weights(first), rtol=0, atol=0)
-
-
-def test_the_seed_decides(survey, tmp_path):
-    results = [
-        weights(
-            train(
-                model(),
-                survey,
-                tmp_path / str(k),
-                TrainingSettings(**QUICK, seed=s),
-                progress=False,
-            )
-        )
-        for k, s in enumerate((0, 0, 1))
-    ]
-    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
-    assert (results[0] - results[2]).abs().max() > 0.01
+    assert_same_weights(trained(tmp_path / "0", survey), first)
 
 
 def test_only_training_and_validation_are_read(survey, tmp_path):
-    settings = TrainingSettings(**QUICK)
-    clean = train(model(True), survey, tmp_path / "clean", settings, progress=False)
+    clean = trained(tmp_path / "clean", survey, model(True))
     spoilt = toy_survey(len(survey))
     test = (spoilt.catalogue["split"] == "test").to_numpy()
     for column in ("mag_r", "a_v", "log_sfr"):
         spoilt.catalogue.loc[test, column] += 2.0
     spoilt.images[test] = 0
-    other = train(model(True), spoilt, tmp_path / "spoilt", settings, progress=False)
-    torch.testing.assert_close(weights(other), weights(clean), rtol=0, atol=0)
+    assert_same_weights(trained(tmp_path / "spoilt", spoilt, model(True)), clean)
 
 
 def test_best_epoch_is_kept_and_training_stops_early(survey, tmp_path):
-    settings = TrainingSettings(**QUICK | {"max_epochs": 200, "learning_rate": 0.01, "patience": 3})
-    best = train(model(), survey, tmp_path, settings, progress=False)
+    best = trained(tmp_path, survey, max_epochs=200, learning_rate=0.01, patience=3)
     history = pd.read_csv(tmp_path / "training.csv")
     assert len(history) < 200
     assert best.metadata["best_epoch"] == history["validation_loss"].idxmin()
@@ -134,9 +118,7 @@ def test_best_epoch_is_kept_and_training_stops_early(survey, tmp_path):
 
 
 def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
-    photometry = train(
-        model(), survey, tmp_path / "photometry", TrainingSettings(**QUICK), progress=False
-    )
+    photometry = trained(tmp_path, survey)
     image = model(image=True)
     posterior_training._initialise(image, survey.split("train"), photometry)
     few = survey.select(np.arange(10))
@@ -145,28 +127,21 @@ def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
         image.log_prob(few.properties, few.magnitudes, few.images, steps=5),
         photometry.log_prob(few.properties, few.magnitudes, steps=5),
     )
+    other = Posterior("magnitudes", encoder=ENCODER, network={"width": 16, "depth": 2})
     with pytest.raises(ModelError, match="another network or other features"):
-        posterior_training._initialise(
-            Posterior("magnitudes", encoder=ENCODER, network={"width": 16, "depth": 2}),
-            survey.split("train"),
-            photometry,
-        )
+        posterior_training._initialise(other, survey.split("train"), photometry)
+
+
+LONGER = {"batch_size": 64, "max_epochs": 25, "schedule": "cosine"}
 
 
 def test_both_models_learn_what_they_see(tmp_path):
     """A_V of the toy survey depends on the picture: only the image model can narrow it."""
     survey = toy_survey(1500, seed=1)
-    settings = TrainingSettings(
-        learning_rate=3e-3, batch_size=64, max_epochs=25, draws_per_galaxy=4, schedule="cosine"
-    )
     test = survey.split("test")
-    prior = train(
-        Posterior("none", network=SMALL), survey, tmp_path / "prior", settings, progress=False
-    )
-    photometry = train(model(), survey, tmp_path / "p", settings, progress=False)
-    image = train(
-        model(image=True), survey, tmp_path / "i", settings, warm_start=photometry, progress=False
-    )
+    prior = trained(tmp_path / "prior", survey, Posterior("none", network=SMALL), **LONGER)
+    photometry = trained(tmp_path / "p", survey, **LONGER)
+    image = trained(tmp_path / "i", survey, model(True), warm_start=photometry, **LONGER)
     log_p = {
         name: m.log_prob_from(test.properties, m.encode_survey(test), 12).mean().item()
         for name, m in {"prior": prior, "photometry": photometry, "image": image}.items()
@@ -183,15 +158,10 @@ def test_a_redshift_narrows_what_depends_on_it(tmp_path):
     survey.catalogue["log_stellar_mass"] = (
         0.2 * survey.catalogue["mag_r"] + 10 * survey.catalogue["redshift"] + 5 + 0.1 * noise
     )
-    settings = TrainingSettings(
-        learning_rate=3e-3, batch_size=64, max_epochs=25, draws_per_galaxy=4, schedule="cosine"
-    )
     test = survey.split("test")
     error = {}
     for known in (False, True):
-        posterior = train(
-            model(use_redshift=known), survey, tmp_path / str(known), settings, progress=False
-        )
+        posterior = trained(tmp_path / str(known), survey, model(use_redshift=known), **LONGER)
         given = {"redshift": test.redshift} if known else {}
         samples = posterior.sample(test.magnitudes, n_samples=100, steps=12, **given)
         error[known] = np.std((samples.mean(1).numpy() - test.properties)[:, 0])
@@ -216,91 +186,71 @@ def test_augmentation_is_a_symmetry_of_the_square():
 
 def test_with_a_constant_schedule_more_epochs_go_on(survey, tmp_path):
     """A budget may be raised: the result is that of the larger one from the start."""
-    settings = TrainingSettings(**QUICK)
-    whole = train(model(), survey, tmp_path / "whole", settings, progress=False)
-    fewer = replace(settings, max_epochs=settings.max_epochs - 1)
-    train(model(), survey, tmp_path / "raised", fewer, progress=False)
-    raised = train(model(), survey, tmp_path / "raised", settings, progress=False)
-    torch.testing.assert_close(weights(raised), weights(whole), rtol=0, atol=0)
+    whole = trained(tmp_path / "whole", survey)
+    trained(tmp_path / "raised", survey, max_epochs=3)
+    assert_same_weights(trained(tmp_path / "raised", survey), whole)
     with pytest.raises(TrainingError, match="another max_epochs"):
-        train(model(), survey, tmp_path / "raised", fewer, progress=False)
-    cosine = replace(settings, schedule="cosine")
-    train(model(), survey, tmp_path / "cosine", cosine, progress=False)
-    more = replace(cosine, max_epochs=settings.max_epochs + 1)
+        trained(tmp_path / "raised", survey, max_epochs=3)
+    trained(tmp_path / "cosine", survey, schedule="cosine")
     with pytest.raises(TrainingError, match="another settings"):
-        train(model(), survey, tmp_path / "cosine", more, progress=False)
+        trained(tmp_path / "cosine", survey, schedule="cosine", max_epochs=5)
 
 
-def test_other_settings_or_data_are_refused(survey, tmp_path):
-    train(model(), survey, tmp_path, TrainingSettings(**QUICK), progress=False)
+def test_other_settings_or_architectures_are_refused(survey, tmp_path):
+    trained(tmp_path, survey)
     with pytest.raises(TrainingError, match="another settings"):
-        train(model(), survey, tmp_path, TrainingSettings(**QUICK, seed=5), progress=False)
+        trained(tmp_path, survey, seed=5)
     with pytest.raises(TrainingError, match="another architecture"):
-        train(model(sigma=0.1), survey, tmp_path, TrainingSettings(**QUICK), progress=False)
-    with pytest.raises(TrainingError, match="another data"):
-        train(model(), toy_survey(120, 3), tmp_path, TrainingSettings(**QUICK), progress=False)
+        trained(tmp_path, survey, model(sigma=0.1))
 
 
-def without(survey, **columns):
-    """The survey with other columns."""
-    return Survey(survey.catalogue.assign(**columns), survey.images, name=survey.name)
-
-
-@pytest.mark.parametrize(
-    "change", ["splits", "one property", "redshifts", "pictures", "their order", "nothing"]
-)
-def test_a_folder_knows_all_that_its_training_read(survey, tmp_path, change):
+def test_a_folder_knows_all_that_its_training_read(survey, tmp_path):
     """Sums of magnitudes and properties would be the same for most of these."""
-    settings = TrainingSettings(**QUICK | {"max_epochs": 1})
     few = survey.select(np.arange(60))
 
-    def run(of):
-        posterior = Posterior("magnitudes", True, ENCODER, SMALL)
-        return train(posterior, of, tmp_path, settings, progress=False)
+    def run(images=few.images, name="", **columns):
+        other = Survey(few.catalogue.assign(**columns), images, name=name)
+        return trained(tmp_path, other, model(True, use_redshift=True), max_epochs=1)
 
-    first = run(few)
-    table, order = few.catalogue, np.roll(np.arange(60), 1)
+    first, table = run(), few.catalogue
     swapped = np.where(np.arange(60) < 2, 1 - np.arange(60), np.arange(60))
-    other = {
-        "splits": lambda: without(few, split=np.roll(table["split"], 1)),
-        "one property": lambda: without(few, a_v=table["a_v"].to_numpy()[swapped]),
-        "redshifts": lambda: without(few, redshift=table["redshift"] + 0.001),
-        "pictures": lambda: Survey(table, few.images ^ 1, name=few.name),
-        "their order": lambda: Survey(table, few.images[order], name=few.name),
-        "nothing": lambda: Survey(table.copy(), few.images.copy(), name="another name"),
-    }[change]()
-    if change == "nothing":
-        torch.testing.assert_close(weights(run(other)), weights(first), rtol=0, atol=0)
-    else:
+    for change in (
+        {"split": np.roll(table["split"], 1)},
+        {"a_v": table["a_v"].to_numpy()[swapped]},
+        {"redshift": table["redshift"] + 0.001},
+        {"mag_r": table["mag_r"].to_numpy()[swapped]},
+        {"images": few.images ^ 1},
+        {"images": np.roll(few.images, 1, axis=0)},
+    ):
         with pytest.raises(TrainingError, match="belongs to training with another data"):
-            run(other)
+            run(**change)
+    assert_same_weights(run(few.images.copy(), "another name"), first)
 
 
 def test_a_diverging_loss_is_reported(survey, tmp_path):
-    settings = TrainingSettings(**QUICK | {"learning_rate": 1e30})
     with pytest.raises(TrainingError, match="lower learning_rate"):
-        train(model(), survey, tmp_path, settings, progress=False)
+        trained(tmp_path, survey, learning_rate=1e30)
 
 
-def test_impossible_settings_are_refused():
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        TrainingSettings(batch_size=0)
-    with pytest.raises(ValueError, match="use 'constant' or 'cosine'"):
-        TrainingSettings(schedule="linear")
-    with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
-        TrainingSettings(average_decay=1.0)
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"schedule": "linear"}, "use 'constant' or 'cosine'"),
+        ({"average_decay": 1.0}, r"must be in \[0, 1\)"),
+    ],
+)
+def test_impossible_settings_are_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(**setting)
 
 
 def test_half_precision_is_the_encoders_alone(survey):
     posterior = model(image=True).eval()
     data = TrainingData(posterior, survey, torch.device("cpu"))
     draws = torch.rand(2, len(survey), 1), *torch.randn(2, 2, len(survey), 5)
-    full, half = (
-        batch_loss(
-            posterior, data.theta, data.f_phot, data.images, *draws, half_precision=half_precision
-        )
-        for half_precision in (False, True)
-    )
+    given = posterior, data.theta, data.f_phot, data.images, *draws
+    full, half = (batch_loss(*given, half_precision=chosen) for chosen in (False, True))
     assert half.dtype == torch.float32
     assert full != half
     torch.testing.assert_close(full, half, rtol=0.01, atol=0)
@@ -309,26 +259,19 @@ def test_half_precision_is_the_encoders_alone(survey):
 def test_weights_draw_the_galaxies_of_another_population(survey, tmp_path):
     """Galaxies of weight zero are never learned from: their properties may be anything."""
     weights = (survey.catalogue["mag_r"] < 17).to_numpy(float)
-    settings = TrainingSettings(max_epochs=2, seed=5)
-    start = train(model(), survey, tmp_path / "start", settings, progress=False)
+    start = trained(tmp_path / "start", survey, max_epochs=2)
     spoilt = survey.catalogue.copy()
     spoilt.loc[weights == 0, "log_sfr"] = 3.0
-    tuned = [
-        train(
-            model(),
-            Survey(table, survey.images),
-            tmp_path / name,
-            settings,
-            warm_start=start,
-            weights=weights,
-            progress=False,
-        ).state_dict()
+    tuning = {"warm_start": start, "max_epochs": 2}
+    sound, other = (
+        trained(tmp_path / name, Survey(table, survey.images), weights=weights, **tuning)
         for name, table in (("sound", survey.catalogue), ("spoilt", spoilt))
-    ]
-    assert all(torch.equal(tuned[0][key], tuned[1][key]) for key in tuned[0])
-    assert any(not torch.equal(tuned[0][key], value) for key, value in start.state_dict().items())
+    )
+    assert_same_weights(sound, other)
+    before = start.state_dict()
+    assert any(not torch.equal(before[key], value) for key, value in sound.state_dict().items())
     with pytest.raises(TrainingError, match="weights"):
-        train(model(), survey, tmp_path / "sound", settings, warm_start=start, progress=False)
+        trained(tmp_path / "sound", survey, **tuning)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +280,7 @@ def test_weights_draw_the_galaxies_of_another_population(survey, tmp_path):
 )
 def test_bad_weights_are_refused(survey, tmp_path, weights, message):
     with pytest.raises(TrainingError, match=message):
-        train(model(), survey, tmp_path, TrainingSettings(), weights=weights, progress=False)
+        trained(tmp_path, survey, weights=weights)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone")
