@@ -343,14 +343,6 @@ def trained_flow():
     return learned(ConditionalFlow(network), 300, ring)
 
 
-def test_samples_come_with_their_density(trained_flow):
-    condition = torch.tensor([[0.7], [1.2]]).double()
-    flow = copy.deepcopy(trained_flow).double()
-    x_1, log_prob = flow.sample_with_log_prob(condition, 50, 100, seeds=[1, 2])
-    torch.testing.assert_close(x_1, flow.sample(condition, 50, 100, seeds=[1, 2]))
-    torch.testing.assert_close(flow.log_prob(x_1, condition, 100), log_prob, atol=1e-6, rtol=0)
-
-
 def test_error_of_the_fast_setting(trained_flow):
     """Samples and log-densities of few float32 steps, against many in float64."""
     condition = torch.tensor([[0.7], [1.2]])

@@ -335,7 +335,7 @@ def test_a_disk_that_fills_while_images_are_derived(tmp_path, limit):
     assert ended.returncode == 1
     sentence = ended.stderr.strip().split("\n")[-1]
     assert sentence.startswith("OSError:")
-    assert "images.npy cannot be written (File too large): free some space" in sentence
+    assert "survey cannot be written (File too large): free some space" in sentence
     assert not (tmp_path / "survey").exists()
     assert make(10**9).returncode == 0
     assert len(Survey.load(tmp_path / "survey")) == 100

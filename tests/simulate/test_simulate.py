@@ -320,6 +320,7 @@ def test_a_brighter_limit_makes_a_brighter_sample():
         ({"seed": -1}, "seed is -1"),
         ({"without": ["moons", "bulges"]}, "without names moons: choose from inclined_dust, "),
         ({"without": "fibre"}, r"give a list of names, \['fibre'\]"),
+        ({"instrument": "Euclid"}, "is 'Euclid': choose from SDSS, Legacy, LSST"),
     ],
 )
 def test_impossible_surveys_are_refused(tmp_path, options, reason):

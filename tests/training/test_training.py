@@ -54,10 +54,11 @@ def killed(*arguments):
         ({"missing_bands": True, "use_magnitude_errors": True}, {"hide_bands": True}),
     ],
 )
-def test_a_killed_training_resumes_to_the_same_result(
-    survey, tmp_path, monkeypatch, image, options
-):
-    whole = trained(tmp_path / "whole", survey, model(image), **options)
+def test_a_killed_training_resumes_to_the_same_result(survey, tmp_path, monkeypatch, sees, options):
+    errors = 0.02 * np.exp(0.1 * np.random.default_rng(0).normal(size=(5, len(survey))))
+    columns = dict(zip(MAGNITUDE_ERRORS, errors, strict=True))
+    survey = Survey(survey.catalogue.assign(**columns), survey.images, {}, "with errors")
+    whole = trained(tmp_path / "whole", survey, model(**sees), **options)
     real = posterior_training.write_checkpoint
 
     def killed_after_two_epochs(folder, content):
@@ -67,11 +68,11 @@ def test_a_killed_training_resumes_to_the_same_result(
 
     monkeypatch.setattr(posterior_training, "write_checkpoint", killed_after_two_epochs)
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "killed", survey, model(image), **options)
+        trained(tmp_path / "killed", survey, model(**sees), **options)
     monkeypatch.undo()
     assert not (tmp_path / "killed" / "model.json").exists()
     torch.randn(17)  # the state of the global generator must not matter
-    assert_same_weights(trained(tmp_path / "killed", survey, model(image), **options), whole)
+    assert_same_weights(trained(tmp_path / "killed", survey, model(**sees), **options), whole)
     histories = [pd.read_csv(tmp_path / k / "training.csv") for k in ("whole", "killed")]
     losses = [h[["epoch", "train_loss", "validation_loss"]] for h in histories]
     pd.testing.assert_frame_equal(*losses)
