@@ -137,6 +137,7 @@ def test_each_cut_made_here_cuts_and_is_counted():
     catalogue, cuts = select_galaxies(plain(frame), [30] * len(room.SQL_CUTS))
     assert cuts["galaxies"].tolist()[len(room.SQL_CUTS) :] == [29, 28, 27, 26, 24, 23, 106_800]
     assert set(catalogue["object_id"]) == set(frame["objID"][[1, *range(7, 30)]].astype(str))
+    assert {*catalogue["redshift"]} & {*frame["z"][:2]} == {frame["z"][1]}
     catalogue, cuts = select_galaxies(plain(frame).head(0), [0] * len(room.SQL_CUTS))
     assert len(catalogue) == sum(cuts["galaxies"][:-1]) == 0
 
