@@ -1052,9 +1052,9 @@ def test_costs_add_up(model, table, tmp_path):
     assert cost["galaxies"] == 40
     size = sum(path.stat().st_size for path in made.folder.glob("*/*.parquet"))
     assert cost["bytes"] == pytest.approx(size / 40)
-    found = costs(1e9, 0.036, 150, price=0.05)
+    found = costs(1e9, 0.036, 150)
     assert found["core hours"] == pytest.approx(1e4)
-    assert found["US dollars"] == pytest.approx(500)
+    assert found["US dollars"] == pytest.approx(400)
     assert found["result [GB]"] == pytest.approx(150)
     assert found["partitions"] == 1e4
     assert found["minutes a partition"] == pytest.approx(60)
