@@ -105,7 +105,7 @@ class ConditionalFlow(nn.Module):
         Arguments:
             x_1: data, `(m, d)`.
             condition: `(m, c)`.
-            t: times in [0, 1], `(K, m, 1)` for K draws a galaxy.
+            t: times in [0, 1], `(K, m, 1)` for K draws per galaxy.
             x_0: noise, `(K, m, d)`.
             epsilon: noise of the path, `(K, m, d)`.
 

@@ -451,7 +451,7 @@ def _wasserstein_equal(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
 
 
 def wasserstein_draws(samples, truth, *, n_draws: int = 100) -> tuple[np.ndarray, np.ndarray]:
-    r"""1-Wasserstein distance of one draw a galaxy to the truth, and what calibration would give.
+    r"""1-Wasserstein distance of one draw per galaxy to the truth, and what calibration would give.
 
     One draw from each exact posterior has the population of the truth, so the distance is zero but
     for the finite sample. Then truth and draw are also exchangeable, and the distance between two
@@ -464,12 +464,12 @@ def wasserstein_draws(samples, truth, *, n_draws: int = 100) -> tuple[np.ndarray
         n_draws: how many draws to average over, for less noise; at most all are used.
 
     Returns:
-        Mean distance of one draw a galaxy to the truth, `(d,)`, and to another draw, `(d,)`,
+        Mean distance of one draw per galaxy to the truth, `(d,)`, and to another draw, `(d,)`,
         in the units of the properties.
     """
     samples, truth = _samples_and_truth(samples, truth)
     if samples.shape[1] < 2:
-        raise ValueError("the distance between draws needs at least two draws a galaxy")
+        raise ValueError("the distance between draws needs at least two draws per galaxy")
     draws = samples[:, :n_draws]
     to_truth = _wasserstein_equal(draws, truth[:, None], axis=0)
     to_draw = _wasserstein_equal(draws, np.roll(draws, 1, axis=1), axis=0)
@@ -480,7 +480,7 @@ def wasserstein_perfect(samples, *, n_draws: int = 100) -> tuple[np.ndarray, np.
     r"""1-Wasserstein distance of posterior means to the truth that a perfect posterior would have.
 
     If these posteriors were perfect, truth and draw would be exchangeable: the distance of the
-    means to one draw a galaxy is what that to the truth would be. It is not zero, because means
+    means to one draw per galaxy is what that to the truth would be. It is not zero, because means
     spread less than what they are means of: var(truth) = var(means) + mean(variances). It falls
     only as the posteriors tell more, so it says what a distance is worth; what the measured one
     exceeds it by is miscalibration of the population.
@@ -571,13 +571,13 @@ def scaling_relation(draws, truth, *, n_resamples: int = 1000, seed: int = 0) ->
     a given x, and as a function of first and second moments alone it has one value for a
     population, however x and y came by their errors. Those of x make it shallower than the
     relation without errors, in the measured truth as well as in draws from posteriors of measured
-    properties: so the two may be compared. One draw a galaxy from calibrated posteriors has the
+    properties: so the two may be compared. One draw per galaxy from calibrated posteriors has the
     population, and so slope and scatter, of the truth. Posterior means do not, even perfect ones:
     they spread less, in both properties and not alike.
 
     Arguments:
         draws: two properties, physical units, `(n, S, 2)`; the S draws of a galaxy are pooled,
-            which is one draw a galaxy without its noise, and `S = 1` for means.
+            which is one draw per galaxy without its noise, and `S = 1` for means.
         truth: the same two, measured, physical units, `(n, 2)`.
         n_resamples: number of bootstrap samples, of galaxies with all their draws and their truth.
         seed: of the resampling; the same seed gives the same result.

@@ -62,7 +62,7 @@ def provenance() -> dict:
         )
         return answer.stdout.strip() if answer.returncode == 0 else None
 
-    # Stored results that are being made anew are not code.
+    # Stored results that are being made again are not code.
     changes = git("status", "--porcelain", "--untracked-files=no", ":/", ":!/data/published")
     return {
         "commit": git("rev-parse", "HEAD"),

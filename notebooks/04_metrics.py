@@ -217,7 +217,7 @@ tables.wasserstein(results)
 # distance is larger than that of a perfect posterior. If this befell the
 # paper's photometry model more than its image model, a part of the halving
 # would be training and not picture. The paper's table alone cannot tell; one
-# draw a galaxy would.
+# draw per galaxy would.
 
 # %% mystnb={"figure": {"caption": "Wasserstein distance between posterior means and truth, in units of each property's spread. The floor is the distance of two independent samples of the same size.", "name": "fig-wasserstein"}, "image": {"alt": "A row a property: an orange dot for the photometry model and a blue one for the image model at their distances, and a short vertical line at the floor of a finite sample."}}
 distances = pd.DataFrame(

@@ -87,7 +87,7 @@ figure
 # only, so that it has one value for a population, whatever errors its values
 # carry: those make the slopes shallower than nature's, in the measured values
 # and in posteriors of measured values alike. *Means* are posterior means.
-# *Draws* are one draw a galaxy, averaged over the draws. Errors are from a
+# *Draws* are one draw per galaxy, averaged over the draws. Errors are from a
 # bootstrap over galaxies; in the differences, what the choice of galaxies does
 # to model and measured values alike cancels.
 
@@ -124,7 +124,7 @@ tables.scaling_relations(models)
 # image can help where it shows what colours cannot, such as the inclination of
 # a disc. {doc}`04_metrics` says what it is worth on the two together.
 
-# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator for the test galaxies: posterior means (above) and one draw a galaxy (below), over the measured values (dashed). Draws should lie on the dashed contours; means crowd inside them. Right: differences to the measured values; a slope down to the right is the degeneracy.", "name": "fig-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw a galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
+# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator for the test galaxies: posterior means (above) and one draw per galaxy (below), over the measured values (dashed). Draws should lie on the dashed contours; means crowd inside them. Right: differences to the measured values; a slope down to the right is the degeneracy.", "name": "fig-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw per galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
 figure = figures.dust_age(chosen.catalogue, posteriors, source=test.source)
 figures.save(figure, folder / "figures" / "dust_age")
 figure

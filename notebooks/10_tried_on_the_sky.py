@@ -129,7 +129,7 @@ shares = {"star-forming": flag[blue].mean(), "others": flag[~blue].mean()}
 for name, share in shares.items():
     print(f"{name}: {share:.1%} out of range")
 
-# %% mystnb={"figure": {"caption": "Share of real galaxies that are flagged as out of range by the model that is told the redshift, along the distance in colour from the cut between star-forming galaxies (left of it) and others, along redshift, and along the error of the u magnitude. Dashed: the share of simulated galaxies that is flagged.", "name": "fig-sky-outside"}, "image": {"alt": "Three panels: the share of flagged galaxies, with error bars, against the distance in g\u2212r from the cut, against redshift, and against the error of u; a dashed line marks the share of simulated galaxies."}}
+# %% mystnb={"figure": {"caption": "Share of real galaxies that are flagged as out of range by the model that has the redshift as input, along the distance in colour from the cut between star-forming galaxies (left of it) and others, along redshift, and along the error of the u magnitude. Dashed: the share of simulated galaxies that is flagged.", "name": "fig-sky-outside"}, "image": {"alt": "Three panels: the share of flagged galaxies, with error bars, against the distance in g\u2212r from the cut, against redshift, and against the error of u; a dashed line marks the share of simulated galaxies."}}
 cut = 0.21 - 0.03 * reference["absolute_r"]
 real_galaxies.outside_shares(
     flag,
@@ -190,7 +190,7 @@ for name in tested:
 # %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior medians of models trained on simulated galaxies, less the masses of kcorrect, with the redshift told (left) and from photometry alone (right). Lines and bands are medians and 16 to 84 % in bins.", "name": "fig-sky-masses"}, "image": {"alt": "Two panels, redshift told on the left and photometry alone on the right: points of posterior median less kcorrect's mass against that mass, with a line and a band for their median and spread, about a line at zero."}}
 real_galaxies.mass_differences(
     {
-        "Redshift told": found["photometry_redshift"],
+        "Redshift as input": found["photometry_redshift"],
         "Photometry alone": found["photometry"],
     },
     masses,

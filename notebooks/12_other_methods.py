@@ -94,7 +94,7 @@ pd.set_option("display.max_colwidth", None)
 #
 # $\Delta\log p$ and $D_\text{KL}$ are exact, against the prior flow of this
 # paper. *Over photometry* and *over photometry and picture* are the gains over
-# this paper's two models. Rows that are told the redshift know more than
+# this paper's two models. Rows with the redshift as input know more than
 # either, whatever they do with it.
 
 # %% tags=["full-width"]
@@ -112,7 +112,7 @@ tables.verdicts(known)
 # %% [markdown]
 # ## Accuracy against cost
 
-# %% mystnb={"figure": {"caption": "What each method gains over this paper's photometry model, and the time that 1,000 draws of one simulated galaxy take on one core. Bars are two standard errors, mostly smaller than the points; colours say what a method sees beside photometry. Fits of four properties are held against the same four of the model that sees what they see.", "name": "fig-method-costs"}, "image": {"alt": "Two panels, a row a method, the best at the top. On the left gains: those that are told the redshift stand first, then the image model and its like, then photometry; fits by sampling stand last. On the right times on a logarithmic axis, from less than a millisecond for regression to tens of seconds for fits by sampling."}}
+# %% mystnb={"figure": {"caption": "What each method gains over this paper's photometry model, and the time that 1,000 draws of one simulated galaxy take on one core. Bars are two standard errors, mostly smaller than the points; colours say what a method sees beside photometry. Fits of four properties are held against the same four of the model that sees what they see.", "name": "fig-method-costs"}, "image": {"alt": "Two panels, a row a method, the best at the top. On the left gains: those with the redshift as input stand first, then the image model and its like, then photometry; fits by sampling stand last. On the right times on a logarithmic axis, from less than a millisecond for regression to tens of seconds for fits by sampling."}}
 figures.costs(known, source=source)
 
 # %% [markdown]
@@ -198,7 +198,7 @@ added = {
     for name, row in present(known, read_by_splines).items()
     if "npe" in known
 }
-point_gains(added, source=source)
+point_gains(added, source=source, over="splines on photometry")
 
 # %% tags=["remove-cell"]
 for name, value in tables.numbers_in_text(known).items():
@@ -272,13 +272,13 @@ tables.exact_gaps(known)
 # %% [markdown]
 # ## Three galaxies, by all
 
-# %% mystnb={"figure": {"caption": "Medians, 68 and 95 % intervals of the first three simulated test galaxies by each method; dashed: the measured value. Colours say what a method sees.", "name": "fig-method-intervals"}, "image": {"alt": "Three rows of five panels; in each a horizontal interval a method, coloured by what it sees, about a dashed line at the measured value. Intervals of rows that are told the redshift are the narrowest in mass."}}
+# %% mystnb={"figure": {"caption": "Medians, 68 and 95 % intervals of the first three simulated test galaxies by each method; dashed: the measured value. Colours say what a method sees.", "name": "fig-method-intervals"}, "image": {"alt": "Three rows of five panels; in each a horizontal interval a method, coloured by what it sees, about a dashed line at the measured value. Intervals of rows with the redshift as input are the narrowest in mass."}}
 draws = found.table("_draws.parquet")
 truth = draws[draws["row"] == other_methods.LABEL].set_index("object_id")
 shown = draws[draws["row"].isin(known)]
 figures.intervals(shown, known, truth, source=source)
 
-# %% mystnb={"figure": {"caption": "The first of these simulated galaxies: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner"}, "image": {"alt": "Corner plot of five properties with one closed line a method, coloured by what it sees; most lines lie on each other, those of methods that are told the redshift enclose less."}}
+# %% mystnb={"figure": {"caption": "The first of these simulated galaxies: each line holds 68 % of one method's draws; dashed: the measured values.", "name": "fig-method-corner"}, "image": {"alt": "Corner plot of five properties with one closed line per method, coloured by what it sees; most lines lie on each other, those of methods with the redshift as input enclose less."}}
 figures.corner(shown, known, truth, source=source)
 
 # %% [markdown]

@@ -151,7 +151,7 @@ beside_the_paper(found)
 #
 # Posterior means are not a population: those of a perfect posterior spread less
 # than the truth, and their Wasserstein distance to it is that of the second column.
-# One draw a galaxy has the population's spread again.
+# One draw per galaxy has the population's spread again.
 
 # %%
 tables.wasserstein(models)
@@ -180,7 +180,7 @@ tables.scaling_relations(models)
 # %%
 tables.dust_age(models, found["comparison"])
 
-# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator of simulated test galaxies, by models trained at the paper's size: posterior means (above) and one draw a galaxy (below), over the measured values (dashed).", "name": "fig-scale-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw a galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
+# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator of simulated test galaxies, by models trained at the paper's size: posterior means (above) and one draw per galaxy (below), over the measured values (dashed).", "name": "fig-scale-dust-age"}, "image": {"alt": "Contours in the plane of Dn(4000) and A_V: posterior means above and one draw per galaxy below, for the photometry model on the left and the image model in the middle, over the dashed contours of the measured values; on the right the differences to these."}}
 figures.dust_age(test, posteriors, source=source)
 
 # %% [markdown]

@@ -1,21 +1,17 @@
 """Small data that tests share. Nothing here needs a network, a GPU or real galaxies."""
 
-import io
 import os
-import warnings
 
 # Plots never open windows, and two test workers do not fight over the cores.
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from drawn import all_texts, rendered
 from hypothesis import settings
-from matplotlib.text import Text
 
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import Survey, assign_split
@@ -75,19 +71,8 @@ def place(tmp_path, monkeypatch) -> Place:
 
 @pytest.fixture
 def texts_of():
-    """A function that draws a figure, any warning an error, and returns its texts."""
-
-    def draw(make) -> list[str]:
-        before = dict(matplotlib.rcParams)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            figure = make()
-            figure.savefig(io.BytesIO(), dpi=50)
-        assert plt.get_fignums() == []
-        assert dict(matplotlib.rcParams) == before
-        return [text.get_text() for text in figure.findobj(Text)]
-
-    return draw
+    """Function that draws a figure, with warnings as errors, and returns its texts."""
+    return lambda make: all_texts(rendered(make))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):

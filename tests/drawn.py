@@ -23,7 +23,7 @@ def all_texts(figure: Figure) -> list[str]:
     return [t.get_text() for t in figure.findobj(matplotlib.text.Text)]
 
 
-def draw(make: Callable[[], Figure]) -> Figure:
+def rendered(make: Callable[[], Figure]) -> Figure:
     """Make and render a figure, and return it; any warning is an error."""
     before = dict(matplotlib.rcParams)
     with warnings.catch_warnings():
@@ -32,6 +32,12 @@ def draw(make: Callable[[], Figure]) -> Figure:
         figure.savefig(io.BytesIO(), dpi=50)
     assert plt.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
+    return figure
+
+
+def draw(make: Callable[[], Figure]) -> Figure:
+    """Render a figure of the book, and return it: it names its source, in letters of 9 points."""
+    figure = rendered(make)
     assert SOURCE in all_texts(figure)
     assert min(t.get_fontsize() for t in figure.findobj(matplotlib.text.Text)) >= 9
     return figure

@@ -77,7 +77,7 @@ def test_changed_code_makes_results_outdated(data, monkeypatch):
     build.set_outdated_aside("02_training", parameters)
     assert model.exists()
     monkeypatch.setattr(runs, "code_digest", lambda *roots: "other")
-    # By hand nothing is made anew, and what is there is not taken for what the new code makes.
+    # By hand nothing is made again, and what is there is not taken for what the new code makes.
     runs.open_run("02_training", parameters)
     build.set_outdated_aside("02_training", parameters)
     assert not model.exists()

@@ -112,7 +112,7 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
     grid = figure.subplots(2, len(samples) + 1, squeeze=False)
     rows = {
         "posterior means": {m: s.mean(axis=1) for m, s in samples.items()},
-        "one draw a galaxy": {m: s[:, 0] for m, s in samples.items()},
+        "one draw per galaxy": {m: s[:, 0] for m, s in samples.items()},
     }
     errors = [theta - values for row in rows.values() for theta in row.values()]
     for axes_row, (name, row) in zip(grid, rows.items(), strict=True):

@@ -268,7 +268,7 @@ class Posterior(nn.Module):
         if condition.ndim == 3:
             n, k, _ = condition.shape
             if k != n_samples:
-                raise ModelError(f"{k} redshifts a galaxy for {n_samples} samples: give one each")
+                raise ModelError(f"{k} redshifts per galaxy for {n_samples} samples: give one each")
             of_each = [f"{name}/{j}" for name in names for j in range(k)]
             each = self.sample_from(condition.flatten(0, 1), of_each, 1, steps, seed)
             return each.view(n, k, -1)

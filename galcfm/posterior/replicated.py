@@ -162,7 +162,7 @@ def check_photometry(
     n_draws = min(N_DRAWS, samples.shape[1])
     if n_draws < 1 / LEVEL:
         raise ModelError(
-            f"{n_draws} draws a galaxy are too few to say that one in "
+            f"{n_draws} draws per galaxy are too few to say that one in "
             f"{1 / LEVEL:.0f} lies farther out: infer with more n_samples"
         )
     chosen = np.linspace(0, samples.shape[1] - 1, n_draws).astype(int)

@@ -94,7 +94,7 @@ def simulate_survey(
     require_disk_space(folder, n_galaxies * (int(np.prod(IMAGE_SHAPE)) + BYTES_A_ROW))
     # Made or found here once, not by each worker.
     load_templates()
-    # Those that draw and render: with others, a survey that was interrupted is made anew.
+    # Those that draw and render: with others, a survey that was interrupted is made again.
     versions = {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
     identity = {"parameters": parameters, "code": code, "versions": versions}
     writer = SurveyWriter(folder, n_galaxies, identity)

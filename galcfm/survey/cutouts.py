@@ -106,7 +106,7 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
         return lambda row, scale, _: _of_array(source[row], bands, unit, scale)
     else:
         raise ValueError(
-            f"{len(source)} cutouts for {len(object_id)} rows of {where}: one a row is needed"
+            f"{len(source)} cutouts for {len(object_id)} rows of {where}: one per row is needed"
         )
 
     def read(row, scale, position):

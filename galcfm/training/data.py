@@ -35,7 +35,7 @@ def checked_weights(weights, survey: Survey) -> np.ndarray:
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape != (len(survey),):
         raise TrainingError(
-            f"weights are {weights.shape} for {len(survey)} galaxies: one a galaxy is needed"
+            f"weights are {weights.shape} for {len(survey)} galaxies: one per galaxy is needed"
         )
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():

@@ -511,7 +511,7 @@ def test_wrong_densities_are_refused(grid, density, message):
 
 def test_one_redshift_a_sample(told):
     some = toy_survey(6, 1, images=False)
-    with pytest.raises(ModelError, match="3 redshifts a galaxy for 8 samples"):
+    with pytest.raises(ModelError, match="3 redshifts per galaxy for 8 samples"):
         told.sample(some.magnitudes, redshift=np.full((6, 3), 0.1), n_samples=8)
     with pytest.raises(ModelError, match="several values a galaxy: give one"):
         told.out_of_range(some.magnitudes, redshift=np.full((6, 3), 0.1))

@@ -241,7 +241,7 @@ def test_what_cannot_be_replicated_is_refused(training):
         told.replicate(samples)
     with pytest.raises(ModelError, match="row 1: a property or redshift is not finite"):
         told.replicate(samples, np.where(np.arange(59) == 1, -0.1, 0.1))
-    with pytest.raises(ModelError, match="60 draws a galaxy are too few"):
+    with pytest.raises(ModelError, match="60 draws per galaxy are too few"):
         check_photometry(around(few, n_draws=60), few, model)
     with pytest.raises(ModelError, match="hold different galaxies"):
         check_photometry(around(few), few.select(np.arange(50)), model)

@@ -277,7 +277,7 @@ def test_weights_draw_the_galaxies_of_another_population(survey, tmp_path):
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [(np.ones(3), "one a galaxy is needed"), (-np.ones(120), "row 0 is -1.0 .120 such rows")],
+    [(np.ones(3), "one per galaxy is needed"), (-np.ones(120), "row 0 is -1.0 .120 such rows")],
 )
 def test_bad_weights_are_refused(survey, tmp_path, weights, message):
     with pytest.raises(TrainingError, match=message):

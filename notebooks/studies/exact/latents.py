@@ -61,7 +61,7 @@ class Light(NamedTuple):
 
 @cache
 def n_latents() -> int:
-    """Return how many random numbers a galaxy's light depends on."""
+    """Return how many random numbers the light of a galaxy depends on."""
     replay = Replay(np.zeros((1, 1000)))
     before_noise(replay, 1)
     return replay.used
