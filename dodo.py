@@ -84,14 +84,16 @@ def execute(notebook: str, **changes) -> TaskFailed | None:
             except papermill.PapermillExecutionError:
                 failed = RUN / "failed" / f"{notebook}.ipynb"
                 with contextlib.suppress(OSError):  # of a full disk
+                    failed.unlink(missing_ok=True)
                     failed.parent.mkdir(exist_ok=True)
                     shutil.copy(temporary, failed)
                 raise
             build.drop_outdated(notebook, parameters)
     except papermill.PapermillExecutionError as error:
+        kept = f"\nThe notebook with its traceback: {failed}" if failed.exists() else ""
         return TaskFailed(
             f"galcfm: notebooks/{notebook}.ipynb failed in cell [{error.exec_count}]: "
-            f"{error.ename}: {error.evalue}\nThe notebook with its traceback: {failed}"
+            f"{error.ename}: {error.evalue}{kept}"
         )
     # Another process is at it, or the disk is full.
     except (runs.RunError, OSError) as error:

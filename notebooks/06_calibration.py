@@ -256,8 +256,6 @@ figures.variant_gains(table, source="simulated survey")
 
 # %% tags=["remove-cell"]
 for name, row in overall.items():
-    for test, value in row.items():
-        glue(f"{name}_{test}_departure", float(value))
     glue(f"{name}_departure", float(row.max()))
 glue("n_calibration", float(len(galaxies)))
 glue("again_dn4000", float(again[models[0]]["dn4000"]))

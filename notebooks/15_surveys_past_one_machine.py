@@ -116,7 +116,8 @@ rejected.assign(file=rejected["file"].map(lambda name: Path(name).name))
 # %% [markdown]
 # Of each posterior the mean, the median, the 16th and 84th percentile, all
 # covariances and the flags of {doc}`20_your_own_galaxies` are kept, and as
-# many draws as you ask for (`n_draws`), in a nested column. The files say
+# many draws as you ask for (`n_draws` of `infer_catalogue`; here none), in a
+# nested column. The files say
 # themselves what their columns are, to astropy as to TOPCAT.
 
 # %% tags=["words"]

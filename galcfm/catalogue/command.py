@@ -145,7 +145,10 @@ def _cluster(workers: int | None, scheduler: str | None):
 
     if scheduler and scheduler.endswith(".json"):
         # A client would wait for a file that is missing.
-        scheduler = json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"]
+        content = json.loads(Path(scheduler).read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "address" not in content:
+            raise ValueError(f"{scheduler} names no address: give the scheduler file of Dask")
+        scheduler = content["address"]
     client = Client(scheduler or LocalCluster(n_workers=workers, threads_per_worker=1))
     print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
     return client

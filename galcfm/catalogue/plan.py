@@ -23,8 +23,6 @@ from galcfm.survey.intake import (
 from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit
 from galcfm.survey.tables import SourceTable
 
-__all__ = ["SETTINGS", "Plan", "make_plan"]
-
 SETTINGS = ("n_samples", "steps", "seed", "n_draws")
 # Number of first rows by which the unit of a whole source is checked.
 ROWS_CHECKED = 1000

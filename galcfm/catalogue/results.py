@@ -15,8 +15,6 @@ from galcfm.catalogue.sources import Source
 from galcfm.paths import disk_errors_in_a_sentence, hold, let_go, require_own_files, write_json
 from galcfm.provenance import provenance
 
-__all__ = ["CATALOGUE_FILES", "InferredCatalogue", "complete_result", "open_result"]
-
 DESCRIPTION = "inference.json"
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
 # What the folder of a result holds.

@@ -18,8 +18,6 @@ from galcfm.posterior import Posterior
 from galcfm.posterior.summaries import GIVEN, RANGE, column_of, statistics_of
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 
-__all__ = ["arrow_table", "result_columns", "result_schema", "summarise"]
-
 KEPT = ("mean", "median", "p16", "p84")
 PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
 COVARIANCES = tuple(f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}" for a, b in PAIRS)

@@ -80,7 +80,7 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
             try:
                 images[n] = read(row, pixel_scale, positions[row])
                 n += 1
-            except ValueError as error:
+            except (OSError, ValueError) as error:  # OSError: a damaged part of an HDF5 file
                 reasons[row].append(f"cutout: {error}")
     return images[:n]
 

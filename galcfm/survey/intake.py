@@ -72,9 +72,9 @@ def survey_of_table(
     Arguments:
         table: Path of a FITS, Parquet, CSV, ECSV, VOTable or HDF5 file; a DataFrame, an astropy
             Table, a FITS extension or its records, an HDF5 group or dataset, an Arrow table, a
-            structured array, or a dict of arrays. Units and gaps that it declares count. CSV is
-            read by the defaults of pandas; read other dialects with `pandas.read_csv` and pass the
-            DataFrame.
+            structured array, or a dict of arrays. Units and gaps that it declares count. CSV has
+            commas, decimal points and a header line; read other dialects with `pandas.read_csv` and
+            pass the DataFrame.
         columns: Names in the survey to names in the table; `"flux[2]"` is an element of a column of
             vectors. Columns not named here are taken if the table has them under the survey's own
             name; `None` leaves one out. `object_id` and `mag_u` … `mag_z` (magnitudes or fluxes)

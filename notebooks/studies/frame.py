@@ -282,7 +282,10 @@ class Study:
         """
         path = self.path(folder or published_folder())
         if not path.exists():
-            raise RunError(f"{path} does not exist: run `{self.command}`, which makes it")
+            command = self.command
+            if path.parent == published_folder():
+                command = command.removesuffix("made") + "publish"
+            raise RunError(f"{path} does not exist: run `{command}`, which makes it")
         return Result(self, path, json.loads(path.read_text(encoding="utf-8")))
 
     @property

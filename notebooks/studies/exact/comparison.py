@@ -24,7 +24,7 @@ STEPS = 50  # Runge-Kutta steps of the flows
 N_SHOWN = 4  # galaxies whose draws are kept
 
 
-def classifier_accuracy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
+def classifier_accuracy(a: np.ndarray, b: np.ndarray) -> float:
     """Return how often a classifier tells rightly which of two samples a draw comes from.
 
     Logistic regression on all products of two properties, the best classifier of two normal
@@ -34,7 +34,6 @@ def classifier_accuracy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
     Arguments:
         a: Draws, shape `(n, d)`.
         b: Draws, shape `(m, d)`.
-        seed: Seed of the folds.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -44,7 +43,7 @@ def classifier_accuracy(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
     classifier = make_pipeline(
         StandardScaler(), PolynomialFeatures(2, include_bias=False), LogisticRegression()
     )
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
     label = np.repeat([0, 1], [len(a), len(b)])
     return float(cross_val_score(classifier, np.concatenate([a, b]), label, cv=folds).mean())
 

@@ -67,10 +67,11 @@ def morphology(image: np.ndarray) -> dict[str, float]:
     objects, _ = ndimage.label(smooth > sky + THRESHOLD * noise)
     middle = objects[size // 2, size // 2]
     galaxy = objects == middle if middle else np.hypot(x, y) < size / 16
+    measured = _measuring()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = _measuring()(
+            found = measured(
                 flux - sky,
                 galaxy.astype(int),
                 1,

@@ -18,7 +18,7 @@ TIMES = {"twice": 2, "four times": 4}
 PHOTOMETRY = ("model", *TIMES, "Petrosian", "fibre")
 
 
-def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> np.ndarray:
+def measured_photometry(table: pd.DataFrame, photometry: str) -> np.ndarray:
     """Return AB magnitudes of a simulated catalogue of some kind, shape (n, 5).
 
     Arguments:
@@ -28,9 +28,8 @@ def measured_photometry(table: pd.DataFrame, photometry: str, seed: int = 0) -> 
             `"Petrosian"` for the light within two Petrosian radii: 99 % of an exponential disc,
             98 % of a bulge that is nearly one, and 82 % of a de Vaucouleurs bulge (Graham & Driver
             2005, PASA 22, 118).
-        seed: Seed of the noise.
     """
-    rng = np.random.default_rng([seed, PHOTOMETRY.index(photometry)])
+    rng = np.random.default_rng([0, PHOTOMETRY.index(photometry)])
     seen = table[list(MAGNITUDES)].to_numpy()
     noiseless = table[[f"{name}_noiseless" for name in MAGNITUDES]].to_numpy()
     calibration = PHOTOMETRIC_ERRORS["calibration"]
