@@ -1116,6 +1116,15 @@ def test_the_command_names_what_it_could_not_read(model_folder, tmp_path, capsys
     assert "b.parquet" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '"tcp://here"'])
+def test_a_scheduler_file_without_address_is_named(tmp_path, capsys, content):
+    path = tmp_path / "scheduler.json"
+    path.write_text(content, encoding="utf-8")
+    words = ["infer", "x", "--model", "m", "--out", "o", "--scheduler", str(path)]
+    assert command.main(words) == 1
+    assert f"{path} names no address" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
