@@ -88,7 +88,9 @@ def scaling(place: Path, n: int, pairs: int, n_samples: int) -> dict:
                 )
             files = sorted((out / "records").glob("*.json"), key=lambda path: path.stat().st_mtime)
             ends = [path.stat().st_mtime for path in files]
-            rows = sum(json.loads(path.read_text())["used"] for path in files[workers:])
+            rows = sum(
+                json.loads(path.read_text(encoding="utf-8"))["used"] for path in files[workers:]
+            )
             rates[workers].append(rows / (ends[-1] - ends[workers - 1]))
     share = [two / (2 * one) for one, two in zip(rates[1], rates[2], strict=True)]
     return {
@@ -227,7 +229,7 @@ def main() -> None:
         return alone(options.alone)
     folder = paths.run_folder("smoke") / "published" if options.smoke else paths.published_folder()
     path = folder / "catalogue.json"
-    result = json.loads(path.read_text()) if path.exists() else {}
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for part in options.only:
         with tempfile.TemporaryDirectory() as name:
             result[part] = {

@@ -300,7 +300,7 @@ def print_memory(n: int) -> None:
 
 def peak_mebibytes() -> float:
     """Largest resident memory of this process so far (`getrusage` would count its parent's)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
@@ -594,7 +594,7 @@ def main() -> None:
         paths.write_json(folder / "benchmarks.json", results)
         figures.save(how_fast(results), folder / "how_fast")
         with paths.replacing(folder / "how_fast.md") as temporary:
-            temporary.write_text(table(results))
+            temporary.write_text(table(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -177,7 +177,9 @@ def remove_own(folder: Path, own: Iterable[str], what: str, error=FileExistsErro
 def write_json(path: Path | str, content: dict) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 def require_disk_space(folder: Path | str, n_bytes: int) -> None:

@@ -49,7 +49,7 @@ NOTEBOOKS = tuple(sorted(path.stem for path in (repository_root() / "notebooks")
 # alone, and in any order.
 PAPER = NOTEBOOKS[:5]
 # Those that read the survey of the profile, but no models of a run: theirs are the published ones.
-SURVEY_ALONE = ("15_surveys_past_one_machine", "20_your_own_galaxies")
+SURVEY_ALONE = ("17_surveys_past_one_machine", "15_your_own_galaxies")
 # Notebooks import `studies`, which the installed package leaves out, from whatever folder they are
 # opened in.
 sys.path.append(str(repository_root() / "notebooks"))

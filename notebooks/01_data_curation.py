@@ -125,7 +125,7 @@ with pd.option_context("display.max_colwidth", None):
 # %% [markdown]
 # Some of these relations tie a picture to the properties, or the properties
 # to what a survey measures. Each has a name, by which the parameter `without`
-# switches it off; the chapter {doc}`16_what_a_picture_is_worth` says what
+# switches it off; the chapter {doc}`06_what_a_picture_is_worth` says what
 # each is worth. One line of the table above is not as drawn: the luminosities
 # of simulated knots have a slope of −3, not −2 ({doc}`../limitations`).
 

@@ -164,7 +164,7 @@ pd.DataFrame.from_dict(
 # the photometry model. One that starts from nothing has to learn again what
 # the magnitudes say while it learns to see, and is trained for fewer epochs,
 # since each is dearer: stopped early it would lose by too little training, and
-# one would take that for pictures without information. {doc}`06_calibration`
+# one would take that for pictures without information. {doc}`09_calibration`
 # has what that costs.
 #
 # </details>

@@ -118,9 +118,9 @@ figures.model_comparison(
 #
 # The rest of this chapter is of one training of each model, and a training is
 # one draw of weights, order and noise. So we trained both models of the
-# `quick` profile with three seeds, as {doc}`16_what_a_picture_is_worth` can
+# `quick` profile with three seeds, as {doc}`06_what_a_picture_is_worth` can
 # repeat with `results_training_seeds`; the error holds the spread of the
-# galaxies and that of the trainings. Beside them stand two controls of {doc}`09_is_the_survey_real`,
+# galaxies and that of the trainings. Beside them stand two controls of {doc}`12_is_the_survey_real`,
 # small flows that are given numbers instead of a picture: six measurements on
 # cutouts of other galaxies of the same kind, and, on the very galaxies that
 # train and judge the image model, three true numbers of the shape: half-light
@@ -132,7 +132,9 @@ figures.model_comparison(
 # %%
 seeds = training_seeds.STUDY.read()
 stored = seeds.content
-controls = json.loads((paths.published_folder() / "controls.json").read_text())
+controls = json.loads(
+    (paths.published_folder() / "controls.json").read_text(encoding="utf-8")
+)
 print(seeds.origin)
 training_seeds.table(stored, controls["experiments"])
 
@@ -142,7 +144,7 @@ training_seeds.table(stored, controls["experiments"])
 # this recipe, another seed tells the same. The picture is worth
 # {glue:text}`gain_seeds:.3f` ± {glue:text}`gain_seeds_error:.3f` nat,
 # {glue:text}`gain_share:.0f` % of what the three true numbers give to a small
-# flow. {doc}`06_calibration` has what was tried to raise it, one change and
+# flow. {doc}`09_calibration` has what was tried to raise it, one change and
 # one training each: more galaxies, longer training, smaller pixels, a wider
 # encoder. Other encoders were not tried there, deeper or trained before.
 

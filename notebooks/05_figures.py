@@ -39,7 +39,7 @@ from galcfm.figures import tables
 from galcfm.survey import Survey
 
 folder = runs.open_run("05_figures", globals())
-results = json.loads((folder / "metrics.json").read_text())
+results = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 posteriors = {
     name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in ("photometry", "image")
@@ -213,6 +213,6 @@ for name, dataset in posteriors.items():
 # Look at the inclination first: an edge-on disc, its dust lane and its
 # reddened middle say what colours leave open. For round and featureless
 # galaxies both models tend to say the same. A single galaxy proves nothing,
-# though: {doc}`16_what_a_picture_is_worth` asks all of them.
+# though: {doc}`06_what_a_picture_is_worth` asks all of them.
 #
 # </details>

@@ -38,7 +38,7 @@ def test_the_book_is_complete(copy):
     for page in pages(copy):
         assert page.exists(), page
     for page in html.rglob("*.html"):
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]+)"', text)
         loaded += re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="([^"]+)"', text)
         outside = [url for url in loaded if re.match(r"(https?:)?//", url)]
@@ -47,14 +47,14 @@ def test_the_book_is_complete(copy):
 
 def pages(copy: Path) -> list[Path]:
     html = copy / "_build" / "html"
-    toc = yaml.safe_load((copy / "_toc.yml").read_text())
+    toc = yaml.safe_load((copy / "_toc.yml").read_text(encoding="utf-8"))
     chapters = (c["file"] for part in toc["parts"] for c in part["chapters"])
     return [html / f"{page}.html" for page in (toc["root"], *chapters)]
 
 
 def test_pictures_have_words_in_their_place(copy):
     for page in pages(copy):
-        for image in re.findall(r"<img [^>]*>", page.read_text()):
+        for image in re.findall(r"<img [^>]*>", page.read_text(encoding="utf-8")):
             words = re.search(r'alt="([^"]*)"', image)
             # Sphinx puts the name of the file where nothing is given.
             assert words is not None, f"{page.name}: {image}"
@@ -87,7 +87,7 @@ def test_no_page_has_a_serious_fault(copy):
 
 def test_faults_are_found(copy):
     """Of what is alike one stays to be looked at, and is not of the folded cells."""
-    path = copy / "_build" / "html" / "book" / "chapters" / "20_your_own_galaxies.html"
+    path = copy / "_build" / "html" / "book" / "chapters" / "15_your_own_galaxies.html"
     with browser() as chromium, opened(chromium, path, color_scheme="light") as page:
         page.add_style_tag(content="pre .n { color: #999 !important; background: #aaa !important }")
         page.evaluate("document.querySelector('main img').removeAttribute('alt')")
@@ -97,7 +97,9 @@ def test_faults_are_found(copy):
 
 def test_the_explorer_by_mouse_keys_and_link(copy):
     page_of_galaxies = copy / "_build" / "html" / "book" / "explorer.html"
-    script = (copy / "_build" / "html" / "_static" / "explorer" / "galaxies.js").read_text()
+    script = (copy / "_build" / "html" / "_static" / "explorer" / "galaxies.js").read_text(
+        encoding="utf-8"
+    )
     data = json.loads(script.split("=", 1)[1].strip().rstrip(";"))
     by_id = {galaxy["id"]: galaxy for galaxy in data["galaxies"]}
     names = list(by_id)
@@ -147,8 +149,10 @@ def test_the_explorer_by_mouse_keys_and_link(copy):
 
 
 def test_headline_numbers_are_those_of_the_run(copy):
-    metrics = json.loads((copy / "data" / "runs" / "smoke" / "metrics.json").read_text())
-    index = (copy / "_build" / "html" / "book" / "index.html").read_text()
+    metrics = json.loads(
+        (copy / "data" / "runs" / "smoke" / "metrics.json").read_text(encoding="utf-8")
+    )
+    index = (copy / "_build" / "html" / "book" / "index.html").read_text(encoding="utf-8")
     for model in ("image", "photometry"):
         assert f"{metrics[model]['delta_log_p']['kde']['mean']:.2f}" in index
 
@@ -166,7 +170,7 @@ def test_a_second_build_does_nothing(copy):
 def test_a_changed_parameter_reruns_what_depends_on_it(copy):
     assert set(statuses(copy).values()) == {"U"}
     path = copy / "notebooks" / "parameters" / "smoke" / "04_metrics.yaml"
-    path.write_text("seed: 2\n")
+    path.write_text("seed: 2\n", encoding="utf-8")
     found = statuses(copy)
     path.unlink()
     upstream = [f"notebook:smoke/{n}" for n in ("01_data_curation", "02_training")]
@@ -176,12 +180,12 @@ def test_a_changed_parameter_reruns_what_depends_on_it(copy):
 
 def test_a_comment_changes_nothing(copy):
     path = copy / "galcfm" / "metrics.py"
-    text = path.read_text()
-    path.write_text(text.replace('"""', '"""Other words. ', 1) + "# A comment.\n")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"""', '"""Other words. ', 1) + "# A comment.\n", encoding="utf-8")
     found = statuses(copy)
-    path.write_text(text.replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
+    path.write_text(text.replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"), encoding="utf-8")
     changed = statuses(copy)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert {name for name, status in found.items() if status == "R"} == {"book"}, "it shows them"
     of = {name.rpartition("/")[2]: status for name, status in changed.items()}
     assert of["04_metrics"] == "R"
@@ -190,27 +194,29 @@ def test_a_comment_changes_nothing(copy):
 
 def test_the_metrics_are_the_golden_ones(copy):
     """Loose: other processors round otherwise, and training carries it on."""
-    metrics = json.loads((copy / "data" / "runs" / "smoke" / "metrics.json").read_text())
+    metrics = json.loads(
+        (copy / "data" / "runs" / "smoke" / "metrics.json").read_text(encoding="utf-8")
+    )
     found = {
         f"{model}/{metric}/{kind}": metrics[model][metric][kind]["mean"]
         for model in ("image", "photometry")
         for metric in ("delta_log_p", "d_kl")
         for kind in ("kde", "exact")
     }
-    golden = json.loads(GOLDEN.read_text())
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert found == pytest.approx(golden, abs=0.05, rel=0.01)
 
 
 def test_a_failed_notebook_names_the_cell(copy):
     path = copy / "notebooks" / "05_figures.ipynb"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     notebook = json.loads(text)
     code = [c for c in notebook["cells"] if c["cell_type"] == "code"]
     code[2]["source"] = ["raise RuntimeError('broken on purpose')"]
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(notebook), encoding="utf-8")
     before = (copy / "data" / "runs" / "smoke" / "chapters" / "05_figures.ipynb").read_bytes()
     result = doit(copy, "profile=smoke", "book")
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert result.returncode != 0
     assert re.search(
         r"notebooks/05_figures\.ipynb failed in cell \[\d+\]: RuntimeError: broken on purpose",
@@ -223,15 +229,15 @@ def test_a_failed_notebook_names_the_cell(copy):
 def test_nothing_of_a_stranger_goes_with_the_book(copy):
     before = (copy / "_build" / "html" / "index.html").read_bytes()
     for place in (copy / "_build" / "thesis.txt", copy / "book" / "chapters" / "thesis.txt"):
-        place.write_text("years of work")
+        place.write_text("years of work", encoding="utf-8")
         for task in ("book", "wipe"):
             (copy / "book" / "limitations.md").touch()
-            text = (copy / "book" / "limitations.md").read_text()
-            (copy / "book" / "limitations.md").write_text(text + "\n")
+            text = (copy / "book" / "limitations.md").read_text(encoding="utf-8")
+            (copy / "book" / "limitations.md").write_text(text + "\n", encoding="utf-8")
             result = doit(copy, "profile=smoke", task)
             assert "holds thesis.txt, which is no part of" in result.stderr, task
             assert result.returncode != 0
-        assert place.read_text() == "years of work"
+        assert place.read_text(encoding="utf-8") == "years of work"
         place.unlink()
     assert (copy / "_build" / "html" / "index.html").read_bytes() == before
 
@@ -242,10 +248,10 @@ def test_unknown_profiles_and_parameters_end_in_one_sentence(copy):
     assert "no profile called 'hasty': choose from paper, quick, sdss, smoke" in result.stderr
     assert "Traceback" not in result.stderr
     path = copy / "notebooks" / "parameters" / "smoke" / "02_training.yaml"
-    text = path.read_text()
-    path.write_text(text + "max_epoch: 3\n")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "max_epoch: 3\n", encoding="utf-8")
     result = doit(copy, "profile=smoke", "book")
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert result.returncode != 0
     assert "02_training has no parameter max_epoch" in result.stderr
     assert "Traceback" not in result.stderr
@@ -272,5 +278,7 @@ def test_a_rerun_with_papermill(copy, tmp_path):
     assert "name another run (-p run NAME)" in result.stderr
     result = papermill("-p", "max_epochs", "1", "-p", "run", "shorter")
     assert result.returncode == 0, result.stderr[-2000:]
-    history = (copy / "data" / "runs" / "smoke-shorter" / "image" / "training.csv").read_text()
+    history = (copy / "data" / "runs" / "smoke-shorter" / "image" / "training.csv").read_text(
+        encoding="utf-8"
+    )
     assert len(history.splitlines()) == 2

@@ -97,7 +97,7 @@ def test_a_changed_survey_makes_results_outdated(data):
 
 def test_chapters_show_all_figures_tables_and_what_takes_tables_in(monkeypatch):
     monkeypatch.setattr(build, "files_digest", lambda files: {path.name for path in files})
-    shown = build.code_shown("20_your_own_galaxies")
+    shown = build.code_shown("15_your_own_galaxies")
     package = paths.repository_root() / "galcfm"
     assert {path.name for path in (package / "figures").rglob("*.py")} <= shown
     assert {"intake.py", "replicated.py"} <= shown
@@ -105,13 +105,13 @@ def test_chapters_show_all_figures_tables_and_what_takes_tables_in(monkeypatch):
 
 
 def test_chapters_are_made_again_for_other_rows_of_their_studies():
-    names = {path.name for path in build.rows_read("09_is_the_survey_real")}
+    names = {path.name for path in build.rows_read("12_is_the_survey_real")}
     assert {"image_controls.yaml", "main_galaxy_sample.yaml", "measurements.yaml"} <= names
     assert build.rows_read("02_training") == []
 
 
 def test_chapters_that_read_stored_results_are_made_again_for_them():
-    names = {path.name for path in build.published_read("16_what_a_picture_is_worth")}
+    names = {path.name for path in build.published_read("06_what_a_picture_is_worth")}
     assert {"account.json", "model.safetensors"} <= names
     assert build.published_read("05_figures") == []
 

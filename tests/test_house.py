@@ -17,7 +17,9 @@ from galcfm.provenance import code_digest, rooms_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "galcfm"
-CEILINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["galcfm"]["ceilings"]
+CEILINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["galcfm"][
+    "ceilings"
+]
 # Longer ones, each with its reason.
 LONG: dict[str, str] = {
     "galcfm/metrics.py": "399 lines of code; each metric has its formula in its docstring",
@@ -65,7 +67,8 @@ def test_code_lines_are_counted_without_docstrings_and_comments(tmp_path):
     path = tmp_path / "room.py"
     path.write_text(
         '"""Doc.\n\nMore.\n"""\n\n# Why.\nx = (  # so\n    1,\n)\n\n\n'
-        'def f():\n    """Doc."""\n    return """text\nof two lines"""\n'
+        'def f():\n    """Doc."""\n    return """text\nof two lines"""\n',
+        encoding="utf-8",
     )
     assert code_lines(path) == 6
 
@@ -76,9 +79,9 @@ def test_a_room_stays_below_its_ceiling(ceiling):
     assert lines <= ceiling["lines"], "do less, or let a library do it: see CONTRIBUTING.md"
 
 
-def test_every_room_has_a_ceiling_and_all_of_them_are_10000_lines():
+def test_every_room_has_a_ceiling_and_all_of_them_are_10500_lines():
     of_wheel = [c for c in CEILINGS if c["rooms"][0].startswith("galcfm")]
-    assert sum(c["lines"] for c in of_wheel) <= 10_000
+    assert sum(c["lines"] for c in of_wheel) <= 10_500
     covered = {path for c in of_wheel for room in c["rooms"] for path in files_of(room)}
     assert covered == set(PACKAGE.rglob("*.py"))
 
@@ -100,11 +103,13 @@ def test_files_and_functions_are_short():
 def test_the_documents_list_the_rooms_there_are():
     rooms = {p.stem for p in PACKAGE.iterdir() if not p.name.startswith(("_", "."))}
     assert len(rooms) <= 18, "move a wall: see CONTRIBUTING.md"
-    reference = (ROOT / "book" / "api.md").read_text()
+    reference = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
     assert set(re.findall(r"automodule:: galcfm\.(\w+)", reference)) == rooms
-    tree = (ROOT / "CONTRIBUTING.md").read_text()
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^  (\w+)(?:\.py|/)", tree, re.MULTILINE)) == rooms
-    for room in re.findall(r"`galcfm\.([\w.]+)`", tree + (ROOT / "README.md").read_text()):
+    for room in re.findall(
+        r"`galcfm\.([\w.]+)`", tree + (ROOT / "README.md").read_text(encoding="utf-8")
+    ):
         assert any(
             (PACKAGE / room.replace(".", "/")).with_suffix(end).exists() for end in ("", ".py")
         ), room
@@ -115,7 +120,7 @@ def test_figures_and_surveys_need_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-READING = ("06", "07", "08", "09", "11", "12", "13", "14", "16")
+READING = ("06", "07", "08", "09", "10", "11", "12", "14", "16")
 
 
 @pytest.mark.parametrize("number", READING)
@@ -148,7 +153,7 @@ def package(tmp_path, monkeypatch):
     for name, text in files.items():
         path = tmp_path / "galcfm" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     monkeypatch.setattr(provenance, "FOLDERS", {"galcfm": tmp_path / "galcfm"})
     forget()
     yield tmp_path / "galcfm"
@@ -162,7 +167,7 @@ def forget():
 
 
 def written(path, text):
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     forget()
 
 
@@ -177,7 +182,7 @@ def test_a_digest_notices_code_and_neither_comments_nor_docstrings(package):
 
 def test_what_a_package_hands_on_counts_as_from_where_it_is(package, tmp_path, monkeypatch):
     script = tmp_path / "script.py"
-    script.write_text("from galcfm.room import f\nfrom galcfm import shown\n")
+    script.write_text("from galcfm.room import f\nfrom galcfm import shown\n", encoding="utf-8")
     assert [path.name for path in rooms_of(script)] == ["low.py", "one.py", "shown.py"]
     monkeypatch.setattr(provenance, "CHANGES_NOTHING", ("galcfm.shown.",))
     assert [path.name for path in rooms_of(script)] == ["low.py", "one.py"]

@@ -95,7 +95,9 @@ def test_machinery_is_folded(path):
             assert "remove-cell" in tags, cell.id
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name < "12"])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if n[:2] < "06" or "08" < n < "14" or n[:2] == "16"]
+)
 def test_two_or_three_exercises_with_folded_answers(name):
     cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
     first = next(k for k, c in enumerate(cells) if c.source.startswith("## Exercises"))
@@ -195,7 +197,7 @@ def test_the_profile_sdss_is_the_papers_with_other_galaxies():
         assert sdss[name] == paper[name] | {k: v for k, v in changes.items() if k in paper[name]}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "06" <= name < "17"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n[:2] > "05" and n[:2] != "15"])
 def test_every_study_can_be_made_by_its_notebook(name):
     parameters = runs.parameter_defaults(name)
     assert parameters["results"] == "published"
@@ -205,13 +207,17 @@ def test_every_study_can_be_made_by_its_notebook(name):
 def test_notebooks_hold_no_machinery():
     """A function or class in a notebook is out of reach of the tests."""
     for name in NAMES:
-        tree = ast.parse((ROOT / "notebooks" / f"{name}.py").read_text().replace("# %matplot", "#"))
+        tree = ast.parse(
+            (ROOT / "notebooks" / f"{name}.py")
+            .read_text(encoding="utf-8")
+            .replace("# %matplot", "#")
+        )
         kinds = (ast.FunctionDef, ast.ClassDef, ast.While, ast.Try)
         assert not [n for n in ast.walk(tree) if isinstance(n, kinds)], name
 
 
 def _parameters_cell(name):
-    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     return next(c for c in cells if "parameters" in c["metadata"].get("tags", ()))
 
 

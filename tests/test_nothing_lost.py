@@ -73,8 +73,8 @@ FILES = {
     "figure.png": lambda path, survey: figures.save(Figure(), path.with_suffix("")),
     "figure.pdf": lambda path, survey: figures.save(Figure(), path.with_suffix("")),
     "result.json": lambda path, survey: (
-        Study("result", "13_what_matters").stored(path.parent, "key"),
-        Study("result", "13_what_matters").store(path.parent, {}, "key"),
+        Study("result", "08_what_matters").stored(path.parent, "key"),
+        Study("result", "08_what_matters").store(path.parent, {}, "key"),
     ),
     "cutouts.db": lambda path, survey: Ledger(path).__exit__(),
 }
@@ -106,7 +106,7 @@ STRANGE += ["survey.json", "model.json", "checkpoint.pt", "images.npy"]
 def test_a_folder_with_a_strangers_file_is_refused_by_name(write_folder, tmp_path, name):
     folder = tmp_path / "mydata"
     (folder / name).parent.mkdir(parents=True)
-    (folder / name).write_text('{"of": "another program"}')
+    (folder / name).write_text('{"of": "another program"}', encoding="utf-8")
     before = contents(tmp_path)
     with pytest.raises(REFUSED, match=f"mydata.*{name}"):
         write_folder(folder)
@@ -130,10 +130,10 @@ def test_a_link_is_followed_and_stays(write_folder, tmp_path):
     write_folder(link)
     assert link.is_symlink()
     assert contents(large)
-    (large / "thesis.txt").write_text("years of work")
+    (large / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(REFUSED, match=r"large disk holds thesis\.txt"):
         write_folder(link)
-    assert (large / "thesis.txt").read_text() == "years of work"
+    assert (large / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
 def test_a_link_inside_is_a_strangers(write_folder, tmp_path):
@@ -147,13 +147,13 @@ def test_a_link_inside_is_a_strangers(write_folder, tmp_path):
 
 
 def test_a_file_is_no_folder(write_folder, write_file, tmp_path):
-    (tmp_path / "file").write_text("years of work")
+    (tmp_path / "file").write_text("years of work", encoding="utf-8")
     for path, message in (("file", "is a file"), ("file/below", "part of the path is a file")):
         with pytest.raises(REFUSED, match=message):
             write_folder(tmp_path / path)
     with pytest.raises(REFUSED, match="part of the path is a file"):
         write_file[0](tmp_path / "file")
-    assert (tmp_path / "file").read_text() == "years of work"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "years of work"
 
 
 @pytest.mark.skipif(not os.path.ismount("/sys"), reason="needs a folder closed even to root")
@@ -247,13 +247,13 @@ def test_only_its_own_file_is_replaced(write_file, tmp_path):
     write(tmp_path)
     write(tmp_path)
     assert (tmp_path / name).stat().st_size > 0
-    (tmp_path / name).write_text("years of work")
-    (tmp_path / "thesis.txt").write_text("more")
+    (tmp_path / name).write_text("years of work", encoding="utf-8")
+    (tmp_path / "thesis.txt").write_text("more", encoding="utf-8")
     with pytest.raises((OSError, DownloadError), match=name.replace(".", r"\.")) as caught:
         write(tmp_path)
     assert "move it away" in str(caught.value)
-    assert (tmp_path / name).read_text() == "years of work"
-    assert (tmp_path / "thesis.txt").read_text() == "more"
+    assert (tmp_path / name).read_text(encoding="utf-8") == "years of work"
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "more"
 
 
 def test_another_programs_database_is_no_ledger(tmp_path):
@@ -287,19 +287,19 @@ def test_a_notebook_replaces_only_what_it_left(data, notebook):
             paths.write_json(run / name, {})
     name = runs.OUTPUTS[notebook][0]
     (run / name).parent.mkdir(parents=True, exist_ok=True)
-    (run / name).write_text("years of work")
-    (run / "thesis.txt").write_text("more")
+    (run / name).write_text("years of work", encoding="utf-8")
+    (run / "thesis.txt").write_text("more", encoding="utf-8")
     with pytest.raises(RunError, match=f"holds {name}, but {notebook} has not run there"):
         opened(notebook)
     (run / name).unlink()
     assert opened(notebook) == run
-    assert (run / "thesis.txt").read_text() == "more"
+    assert (run / "thesis.txt").read_text(encoding="utf-8") == "more"
 
 
 def test_what_is_set_aside_is_ours(data):
     run = opened("02_training")
     paths.write_json(run / "image" / "model.json", {})
-    (run / "image" / "thesis.txt").write_text("years of work")
+    (run / "image" / "thesis.txt").write_text("years of work", encoding="utf-8")
     changed = runs.parameter_defaults("02_training") | {"width": 8}
     with pytest.raises(RunError, match=r"image holds thesis\.txt, which is no part of"):
         build.set_outdated_aside("02_training", changed)
@@ -313,7 +313,7 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
     paths.write_json(run / "outdated" / "02_training" / "prior" / "model.json", {})
     for place in (run / "thesis.txt", run / "image" / "thesis.txt", survey / "thesis.txt"):
         place.parent.mkdir(exist_ok=True)
-        place.write_text("years of work")
+        place.write_text("years of work", encoding="utf-8")
         before = contents(data)
         with pytest.raises(RunError, match=r"holds .*thesis\.txt"):
             build.wipe(parameters)
@@ -339,10 +339,10 @@ def test_a_run_can_be_a_link_and_no_file(data):
     (data / "runs" / "quick").symlink_to(data.parent / "large disk")
     assert (opened("02_training") / "parameters" / "02_training.json").exists()
     assert (data / "runs" / "quick").is_symlink()
-    (data / "runs" / "quick-x").write_text("years of work")
+    (data / "runs" / "quick-x").write_text("years of work", encoding="utf-8")
     with pytest.raises(OSError, match="part of the path is a file"):
         opened("02_training", run="x")
-    assert (data / "runs" / "quick-x").read_text() == "years of work"
+    assert (data / "runs" / "quick-x").read_text(encoding="utf-8") == "years of work"
 
 
 # What notebooks and calls are told
@@ -474,4 +474,7 @@ def test_catalogues_and_posteriors_are_opened_by_their_receivers(few, tmp_path):
     np.testing.assert_array_equal(found["mag_r"], few.magnitudes[:, 2])
     images = np.load(tmp_path / "ours" / "images.npy", allow_pickle=False)
     np.testing.assert_array_equal(images, few.images)
-    assert json.loads((tmp_path / "ours" / "survey.json").read_text())["n_galaxies"] == 20
+    assert (
+        json.loads((tmp_path / "ours" / "survey.json").read_text(encoding="utf-8"))["n_galaxies"]
+        == 20
+    )

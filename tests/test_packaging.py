@@ -14,11 +14,11 @@ from packaging.requirements import Requirement
 import galcfm
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def pins():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {r.name.lower().replace("_", "-"): r for r in requirements}
 
@@ -39,7 +39,7 @@ def test_pins_satisfy_the_project(extra):
 
 
 def test_environment_is_python_pip_and_the_pins():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python, pip, lock = environment["dependencies"]
     assert python in ("python=3.11", "python=3.12", "python=3.13")
     assert pip == "pip"
@@ -47,9 +47,9 @@ def test_environment_is_python_pip_and_the_pins():
 
 
 def test_versions_agree():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == PROJECT["version"] == galcfm.__version__
-    assert f"## {galcfm.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {galcfm.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "2512.05078" in citation["preferred-citation"]["identifiers"][0]["value"]
 
 
@@ -79,7 +79,9 @@ def test_a_wheel_builds_and_imports_from_elsewhere(tmp_path):
 
 
 def test_the_readmes_first_lines_run_before_a_build():
-    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    block = re.search(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )[1]
     found = subprocess.run(
         [sys.executable, "-c", block], check=True, capture_output=True, text=True, cwd=ROOT
     )

@@ -16,7 +16,7 @@ from galcfm import runs
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [path.stem for path in WORKFLOWS]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 BIN = Path(sys.executable).parent
 
 
@@ -66,7 +66,7 @@ def test_linters_find_nothing(command):
 
 
 def test_actions_have_one_pin_by_hash_with_its_version_each():
-    lines = [line for path in WORKFLOWS for line in path.read_text().splitlines()]
+    lines = [line for path in WORKFLOWS for line in path.read_text(encoding="utf-8").splitlines()]
     found: dict[str, set] = {}
     for line in (line for line in lines if "uses:" in line):
         pin = re.search(r"uses: ([\w-]+/[\w./-]+)(@[0-9a-f]{40} # v\d+\.\d+\.\d+)$", line)
@@ -98,7 +98,7 @@ def test_jobs_may_do_only_what_they_must(name):
 
 
 def test_no_secret_is_used():
-    assert not [path.name for path in WORKFLOWS if "secrets." in path.read_text()]
+    assert not [path.name for path in WORKFLOWS if "secrets." in path.read_text(encoding="utf-8")]
 
 
 def test_a_strangers_code_never_reaches_the_own_runner():
@@ -148,7 +148,7 @@ def test_results_are_kept_with_their_checksums(tmp_path):
     names = ("metrics.json", "image/model.safetensors", "image/checkpoint.pt", "outdated/a.nc")
     for path in (*(run / name for name in names), tmp_path / "data/surveys/quick/survey.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(path.name)
+        path.write_text(path.name, encoding="utf-8")
     (tmp_path / "tmp").mkdir()
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -159,7 +159,7 @@ def test_results_are_kept_with_their_checksums(tmp_path):
     for _ in range(2):  # what an earlier run left is replaced
         subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, check=True)
     kept = tmp_path / "tmp" / "run"
-    sums = (kept / "SHA256SUMS").read_text()
+    sums = (kept / "SHA256SUMS").read_text(encoding="utf-8")
     assert sorted(line.split()[1] for line in sums.splitlines()) == [
         "runs/quick/image/model.safetensors",
         "runs/quick/metrics.json",
@@ -226,7 +226,9 @@ def test_binder_starts_from_the_same_python_and_pins():
     assert binder["dependencies"][2] == {"pip": [UV]}
     script = ROOT / "binder" / "postBuild"
     assert script.stat().st_mode & 0o111, "Binder runs it"
-    assert "--torch-backend cpu --requirement requirements.txt" in script.read_text()
+    assert "--torch-backend cpu --requirement requirements.txt" in script.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_buttons_lead_to_files_that_are_there():

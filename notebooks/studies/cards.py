@@ -2,7 +2,7 @@
 
 The calibration of each model in `data/published/models` is measured on galaxies that none was
 trained on and noted in its `model.json`; its card is the README.md beside it. That of the survey
-is in `data/published/surveys`. Chapter 20 writes them, after all that train models.
+is in `data/published/surveys`. Chapter 15 writes them, after all that train models.
 """
 
 import json
@@ -17,7 +17,7 @@ from galcfm.survey.datasets import data_card
 from studies import frame
 from studies.frame import BOOK_SURVEY, Place, Result, Study, kept_catalogue, kept_pictures
 
-STUDY = Study("cards", "20_your_own_galaxies", parameter="results_cards")
+STUDY = Study("cards", "15_your_own_galaxies", parameter="results_cards")
 SEED = 62
 
 

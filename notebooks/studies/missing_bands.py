@@ -28,7 +28,7 @@ from studies.figures import label_bars
 from studies.frame import Place, Result, Study, chosen, kept_catalogue
 from studies.photometry_models import MODELS, N_GALAXIES, SEED, SETTINGS, longer
 
-STUDY = Study("missing_bands", "20_your_own_galaxies")
+STUDY = Study("missing_bands", "15_your_own_galaxies")
 # Bands that are left: all, all but one, and those of surveys of fewer bands.
 SETS = ("ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri")
 # Those whose exact posteriors are computed.

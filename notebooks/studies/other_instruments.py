@@ -17,7 +17,7 @@ from studies.frame import Study
 from studies.picture_worth.rows import Row
 
 STUDY = Study(
-    "other_instruments", "13_what_matters", parameter="results_instruments", group="instruments"
+    "other_instruments", "08_what_matters", parameter="results_instruments", group="instruments"
 )
 ROWS = {name: Row(name, instrument=name) for name in INSTRUMENTS}
 

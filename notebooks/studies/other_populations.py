@@ -25,7 +25,7 @@ from galcfm.simulate.galaxies import is_star_forming
 from galcfm.survey import Survey
 from studies.frame import ModelPlan, Place, Study
 
-STUDY = Study("other_populations", "13_what_matters", parameter="results_populations")
+STUDY = Study("other_populations", "08_what_matters", parameter="results_populations")
 
 LEVELS = (0.68, 0.95)
 STEPS = 24  # Runge-Kutta steps of densities; draws take half as many

@@ -1,7 +1,7 @@
 """Models of photometry alone, small enough to publish.
 
 They see all bands or those that there are, with or without the redshift, and are trained on a
-large simulated catalogue. Chapter 10 trains them and tests two of them on real galaxies.
+large simulated catalogue. Chapter 13 trains them and tests two of them on real galaxies.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from galcfm.training import TrainingSettings, train
 from studies import frame
 from studies.frame import Place, Study, kept_catalogue, rows_of
 
-STUDY = Study("photometry_models", "10_tried_on_the_sky")
+STUDY = Study("photometry_models", "13_tried_on_the_sky")
 MODELS = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 N_GALAXIES, SEED = 60_000, 61
 SETTINGS = TrainingSettings(

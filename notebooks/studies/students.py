@@ -25,7 +25,7 @@ from studies.distillation import Distillation, distil
 from studies.exact.comparison import classifier_accuracy
 from studies.frame import Place, Study, kept_catalogue
 
-STUDY = Study("students", "15_surveys_past_one_machine", module="studies.students")
+STUDY = Study("students", "17_surveys_past_one_machine", module="studies.students")
 PAPER_STEPS = 100
 
 

@@ -15,7 +15,7 @@ from galcfm.figures.tables.words import with_error
 from galcfm.survey import Survey
 from studies.frame import BOOK_SURVEY, ModelPlan, Place, Study, over_trainings
 
-STUDY = Study("training_seeds", "16_what_a_picture_is_worth", parameter="results_training_seeds")
+STUDY = Study("training_seeds", "06_what_a_picture_is_worth", parameter="results_training_seeds")
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def test_columns_say_what_they_are_to_astropy_and_topcat(model, table, tmp_path)
     assert "Kroupa" in found["log_stellar_mass_median"].description
     metadata = parquet.read_schema(path).metadata
     assert b'ucd="pos.eq.ra;meta.main"' in metadata[b"IVOA.VOTable-Parquet.content"]
-    described = json.loads((made.folder / "inference.json").read_text())
+    described = json.loads((made.folder / "inference.json").read_text(encoding="utf-8"))
     assert described["state"] == "finished"
 
 
@@ -225,7 +225,7 @@ def test_rows_do_not_depend_on_blocks_formats_or_company(model, table, tmp_path,
     Table.from_pandas(frame[13:25]).write(folder / "b.fits")
     frame[25:33].to_csv(folder / "c.csv", index=False)
     Table.from_pandas(frame[33:]).write(folder / "more" / "d.fits.gz")
-    (folder / "README.txt").write_text("no table")
+    (folder / "README.txt").write_text("no table", encoding="utf-8")
     monkeypatch.setattr(partitions, "ROWS_AT_ONCE", 5)
     cut = infer_catalogue(model, folder, tmp_path / "cut", rows_a_partition=6, **TOLD, **FEW)
     assert rows_of(cut.folder).equals(rows_of(whole.folder))
@@ -489,7 +489,7 @@ def test_a_hats_catalogue_is_a_source(model, hats, tmp_path):
 
 def test_a_damaged_hats_catalogue_is_named(model, hats, tmp_path):
     for path in hats.glob("*properties"):
-        path.write_text("hats_nrows=many")
+        path.write_text("hats_nrows=many", encoding="utf-8")
     with pytest.raises(SurveyError, match=r"hats cannot be read as a HATS catalogue"):
         infer_catalogue(model, hats, tmp_path / "out", **TOLD, **FEW)
 
@@ -525,7 +525,10 @@ def test_a_partition_that_cannot_be_read_is_named_and_ends_no_other(model, tmp_p
     assert made.used == 26
     (reason,) = made.failed.values()
     assert f"{folder / 'b.parquet'} cannot be read" in reason
-    assert json.loads((made.folder / "inference.json").read_text())["state"] == "unfinished"
+    assert (
+        json.loads((made.folder / "inference.json").read_text(encoding="utf-8"))["state"]
+        == "unfinished"
+    )
     (folder / "b.parquet").write_bytes(whole)
     before = {p: p.stat().st_mtime_ns for p in (made.folder / "dataset").glob("[ac]*")}
     made = infer_catalogue(model, folder, tmp_path / "out", **TOLD, **FEW)
@@ -955,8 +958,8 @@ def test_what_is_declared_wrongly_is_refused_before_any_work(
 )
 def test_sources_that_are_none_are_refused(model, tmp_path, source, message):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "notes.txt").write_text("notes")
-    (tmp_path / "broken.parquet").write_text("PAR1")
+    (tmp_path / "notes.txt").write_text("notes", encoding="utf-8")
+    (tmp_path / "broken.parquet").write_text("PAR1", encoding="utf-8")
     galaxies()[:0].to_parquet(tmp_path / "none.parquet")
     with pytest.raises(CatalogueError, match=message):
         infer_catalogue(model, tmp_path / source, tmp_path / "out", **TOLD, **FEW)
@@ -998,15 +1001,15 @@ def test_what_lies_in_the_destination_is_safe(model, table, tmp_path):
     infer_catalogue(model, table, out, **TOLD, **FEW)
     with pytest.raises(CatalogueError, match="was made with another n_samples: name another"):
         infer_catalogue(model, table, out, **TOLD, **(FEW | {"n_samples": 7}))
-    (out / "thesis.txt").write_text("years of work")
+    (out / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(CatalogueError, match=r"out holds thesis\.txt"):
         infer_catalogue(model, table, out, **TOLD, **FEW)
     stranger = tmp_path / "stranger"
     (stranger / "dataset").mkdir(parents=True)
-    (stranger / "dataset" / "mine.parquet").write_text("years of work")
+    (stranger / "dataset" / "mine.parquet").write_text("years of work", encoding="utf-8")
     with pytest.raises(CatalogueError, match=r"has no inference\.json"):
         infer_catalogue(model, table, stranger, **TOLD, **FEW)
-    assert (stranger / "dataset" / "mine.parquet").read_text() == "years of work"
+    assert (stranger / "dataset" / "mine.parquet").read_text(encoding="utf-8") == "years of work"
 
 
 def test_a_second_process_is_refused(model, table, tmp_path, monkeypatch):
@@ -1108,7 +1111,7 @@ def test_the_command_names_what_it_could_not_read(model_folder, tmp_path, capsys
     folder = tmp_path / "parts"
     folder.mkdir()
     galaxies(4).to_parquet(folder / "a.parquet")
-    (folder / "b.parquet").write_text("PAR1")
+    (folder / "b.parquet").write_text("PAR1", encoding="utf-8")
     words = [str(w) for w in infer_words(folder, model_folder, tmp_path / "out")]
     assert command.main(words) == 3
     assert f"not read: {folder / 'b.parquet'}" in capsys.readouterr().err

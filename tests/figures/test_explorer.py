@@ -97,7 +97,7 @@ def test_what_is_missing_is_said_so(galaxies, posteriors):
 
 def test_the_page_with_all_it_loads_is_small(data, galaxies, tmp_path):
     explorer.write_explorer(data, galaxies.images, tmp_path)
-    script = (tmp_path / "galaxies.js").read_text()
+    script = (tmp_path / "galaxies.js").read_text(encoding="utf-8")
     assert script.startswith("window.galcfmGalaxies = ")
     assert json.loads(script.removeprefix("window.galcfmGalaxies = ").rstrip(";\n")) == data
     assert len(list((tmp_path / "cutouts").glob("*.jpg"))) == explorer.GALAXIES

@@ -290,8 +290,10 @@ PUBLISHED = sorted((ROOT / "data" / "published" / "models").glob("*/model.json")
 
 @pytest.mark.parametrize("folder", [path.parent for path in PUBLISHED], ids=lambda path: path.name)
 def test_published_models_have_their_cards(folder):
-    """Chapter 20 writes them."""
-    assert (folder / "README.md").read_text() == model_card(Posterior.load(folder), folder.name)
+    """Chapter 15 writes them."""
+    assert (folder / "README.md").read_text(encoding="utf-8") == model_card(
+        Posterior.load(folder), folder.name
+    )
 
 
 def test_a_card_beside_a_model_is_no_strangers_file(posterior, tmp_path):

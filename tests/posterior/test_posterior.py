@@ -109,9 +109,9 @@ def test_wrong_conditions_are_refused(survey):
 def test_a_model_from_before_magnitude_errors_loads(posterior, survey, tmp_path):
     posterior.save(tmp_path)
     path = tmp_path / "model.json"
-    description = json.loads(path.read_text())
+    description = json.loads(path.read_text(encoding="utf-8"))
     del description["architecture"]["use_magnitude_errors"]
-    path.write_text(json.dumps(description))
+    path.write_text(json.dumps(description), encoding="utf-8")
     (tmp_path / "range.safetensors").unlink()
     old = Posterior.load(tmp_path)
     magnitudes, images = inputs(posterior, survey)
@@ -253,10 +253,10 @@ def test_a_foreign_model_is_refused(posterior, tmp_path):
         Posterior.load(tmp_path)
     posterior.save(tmp_path)
     path = tmp_path / "model.json"
-    description = json.loads(path.read_text())
+    description = json.loads(path.read_text(encoding="utf-8"))
 
     def expect(message, **changes):
-        path.write_text(json.dumps(description | changes))
+        path.write_text(json.dumps(description | changes), encoding="utf-8")
         with pytest.raises(ModelError, match=message):
             Posterior.load(tmp_path)
 
@@ -265,12 +265,12 @@ def test_a_foreign_model_is_refused(posterior, tmp_path):
     architecture = description["architecture"]
     expect("do not belong together", architecture=architecture | {"network": {"width": 64}})
     expect("do not belong together", architecture=architecture | {"attention": True})
-    path.write_text(json.dumps(description))
+    path.write_text(json.dumps(description), encoding="utf-8")
     for text in ("[]", '{"schema_version": 1}', '{"schema'):
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         with pytest.raises(ModelError, match="are not whole, or do not belong together"):
             Posterior.load(tmp_path)
-    path.write_text(json.dumps(description))
+    path.write_text(json.dumps(description), encoding="utf-8")
     for name in ("range.safetensors", "model.safetensors"):
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])

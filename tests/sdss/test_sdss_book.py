@@ -39,12 +39,14 @@ def copy(tmp_path):
 def shrink(copy, server, **changes):
     """Give the profile sdss the sizes of smoke, and this server."""
     for path in (copy / "notebooks" / "parameters" / "smoke").glob("*.yaml"):
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
         if path.stem == "01_data_curation":
             values |= {"source": "sdss", "skyserver": server.base, "n_galaxies": 50}
             values |= {"plates": [266, 365], "validation_fraction": 0.25, "test_fraction": 0.35}
             values |= changes
-        (copy / "notebooks" / "parameters" / "sdss" / path.name).write_text(yaml.safe_dump(values))
+        (copy / "notebooks" / "parameters" / "sdss" / path.name).write_text(
+            yaml.safe_dump(values), encoding="utf-8"
+        )
 
 
 def doit(copy, *arguments):

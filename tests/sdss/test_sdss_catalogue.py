@@ -72,7 +72,7 @@ def test_an_empty_answer_is_no_empty_piece(quick, tmp_path, empty):
             fetch_catalogue(tmp_path / "b", server=server.base, plates=FEW, attempts=2)
         # A piece that holds nothing is not believed for ever.
         for path in tmp_path.glob("*.json"):
-            path.write_text(path.read_text().replace("50", "0"))
+            path.write_text(path.read_text(encoding="utf-8").replace("50", "0"), encoding="utf-8")
         rows, counts = fetch_catalogue(tmp_path, server=server.base, plates=FEW, progress=False)
         assert (len(rows), counts[0]) == (50, 50)
 

@@ -1032,7 +1032,7 @@ def test_what_another_seed_left_is_not_used(tmp_path, monkeypatch):
 
 
 def test_relations_have_sources():
-    bibliography = (repository_root() / "book" / "references.bib").read_text()
+    bibliography = (repository_root() / "book" / "references.bib").read_text(encoding="utf-8")
     names = [relation.name for relation in RELATIONS]
     assert len(set(names)) == len(names)
     for relation in RELATIONS:

@@ -28,7 +28,7 @@ from studies.frame import (
     rows_of,
 )
 
-STUDY = Study("toy", "13_what_matters")
+STUDY = Study("toy", "08_what_matters")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def test_results_are_made_once_for_the_same_settings(tmp_path, monkeypatch):
 
     assert [find(n).content["n"] for n in (1, 2, 1)] == [1, 2, 1]
     assert made == [1, 2]
-    assert "13_what_matters.ipynb" in find(1).origin
+    assert "08_what_matters.ipynb" in find(1).origin
     with pytest.raises(RunError, match="results is 'read': choose from published, made, publish"):
         find(1, "read")
     with pytest.raises(RunError, match=r"toy.json does not exist: run `papermill"):

@@ -142,7 +142,7 @@ def test_a_survey_goes_through_the_hub(survey, tmp_path, monkeypatch):
 
 
 def test_nothing_of_others_is_replaced(survey, tmp_path):
-    (tmp_path / "thesis.tex").write_text("\\documentclass")
+    (tmp_path / "thesis.tex").write_text("\\documentclass", encoding="utf-8")
     with pytest.raises(SurveyError, match=re.escape("thesis.tex")):
         survey.to_datasets(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
@@ -240,7 +240,7 @@ def test_pictures_of_other_sizes_are_refused_with_the_remedy(survey, tmp_path):
 
 def test_a_card_says_what_a_user_must_know(survey, tmp_path):
     survey.to_datasets(tmp_path / "toys")
-    text = (tmp_path / "toys" / "README.md").read_text()
+    text = (tmp_path / "toys" / "README.md").read_text(encoding="utf-8")
     assert text == data_card(survey, "toys")
     for heading in ("Intended use", "Population", "Calibration of the labels", "Limits"):
         assert f"\n## {heading}\n" in text
@@ -276,7 +276,7 @@ def test_the_licence_is_that_of_the_galaxies(survey, kind, licence, words):
 
 
 def test_the_books_survey_has_its_card():
-    """Chapter 20 writes it."""
-    text = (published_folder() / "surveys" / "quick" / "README.md").read_text()
+    """Chapter 15 writes it."""
+    text = (published_folder() / "surveys" / "quick" / "README.md").read_text(encoding="utf-8")
     found = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
     assert found == {"kind": "simulated", **BOOK_SURVEY}

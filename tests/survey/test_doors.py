@@ -106,7 +106,7 @@ def doors(columns, unit, folder):
         {name: table[name].data for name in columns} if (unit != "uJy") else plain,
     )
     yield "records", Table.from_pandas(frame).as_array()
-    (folder / "a.csv").write_text(frame.to_csv(index=False))
+    (folder / "a.csv").write_text(frame.to_csv(index=False), encoding="utf-8")
     frame.to_parquet(folder / "a.parquet")
     for ending, form in (("fits", "fits"), ("ecsv", "ascii.ecsv"), ("vot", "votable")):
         table.write(folder / f"a.{ending}", format=form, overwrite=True)

@@ -73,7 +73,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_a_votable_cannot_fetch_its_data_from_elsewhere(tmp_path):
     (tmp_path / "a.vot").write_text(
         '<VOTABLE version="1.3"><RESOURCE><TABLE><FIELD name="a" datatype="int"/><DATA><BINARY>'
-        f'<STREAM href="file://{tmp_path}/b"/></BINARY></DATA></TABLE></RESOURCE></VOTABLE>'
+        f'<STREAM href="file://{tmp_path}/b"/></BINARY></DATA></TABLE></RESOURCE></VOTABLE>',
+        encoding="utf-8",
     )
     with pytest.raises(SurveyError, match="its data are in another file"):
         Survey.from_table(tmp_path / "a.vot", **DECLARED)
@@ -784,7 +785,7 @@ def test_any_table_gives_a_survey_or_a_clear_error(
 def test_any_text_is_refused_with_the_file_named(tmp_path_factory, text, lines):
     path = tmp_path_factory.mktemp("text") / "mine.csv"
     header = ",".join(["object_id", *MAGNITUDES]) + "\n" + "a,18,17,16,15,14\n" * lines
-    path.write_text(header + text)
+    path.write_text(header + text, encoding="utf-8")
     try:
         survey = Survey.from_table(path, **DECLARED)
     except SurveyError as refusal:

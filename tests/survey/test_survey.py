@@ -91,10 +91,13 @@ def test_a_missing_or_altered_file_is_refused(survey, tmp_path):
 def test_another_schema_is_refused(survey, tmp_path):
     survey.save(tmp_path / "toy")
     path = tmp_path / "toy" / "survey.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"schema_version": 99}),
+        encoding="utf-8",
+    )
     with pytest.raises(SurveyError, match="schema version 99"):
         Survey.load(tmp_path / "toy")
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     with pytest.raises(SurveyError, match=r"survey\.json has schema version unknown"):
         Survey.load(tmp_path / "toy")
 

@@ -46,7 +46,7 @@ def trained_alike(folder, survey, part=12):
 
 def run_two(tmp_path, folder, part=12, kill=""):
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    script.write_text(SCRIPT, encoding="utf-8")
     root = paths.repository_root()
     places = (root, root / "notebooks", root / "tests", root / "tests" / "training")
     environment = os.environ | {

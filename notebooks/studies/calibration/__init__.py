@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from studies import frame
 
-STUDY = frame.Study("calibration", "06_calibration", module="studies.calibration.ranking")
+STUDY = frame.Study("calibration", "09_calibration", module="studies.calibration.ranking")
 
 
 @dataclass(frozen=True)

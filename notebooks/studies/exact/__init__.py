@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from studies import frame
 
-STUDY = frame.Study("exact_posteriors", "07_exact_posteriors", module="studies.exact.comparison")
+STUDY = frame.Study("exact_posteriors", "10_exact_posteriors", module="studies.exact.comparison")
 # Draws of the first galaxies, beside the table of all of them.
 DRAWS = "exact_draws.parquet"
 

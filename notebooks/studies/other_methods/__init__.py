@@ -13,7 +13,7 @@ from galcfm.survey import Survey
 from studies import frame
 from studies.frame import Study
 
-STUDY = Study("methods", "12_other_methods", module="studies.other_methods.comparison")
+STUDY = Study("methods", "14_other_methods", module="studies.other_methods.comparison")
 LABEL = "label"  # the row of the measured properties among draws
 
 

@@ -15,7 +15,7 @@ from galcfm.stored_posteriors import load_posteriors
 from studies import frame
 from studies.frame import Result, Study
 
-NOTEBOOK = "14_at_the_papers_size"
+NOTEBOOK = "07_at_the_papers_size"
 STUDY = Study("paper_scale", NOTEBOOK)
 PAPERS_RECIPE = Study("papers_recipe", NOTEBOOK, parameter="results_paper")
 WITH_REDSHIFT = Study("image_redshift", NOTEBOOK, parameter="results_redshift")

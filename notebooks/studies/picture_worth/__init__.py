@@ -20,7 +20,7 @@ from studies.frame import ModelPlan, Place, Study, Trainings, chosen, paired_gai
 from studies.picture_worth.rows import ROWS
 from studies.picture_worth.surveys import survey_of
 
-STUDY = Study("account", "16_what_a_picture_is_worth", module="studies.picture_worth")
+STUDY = Study("account", "06_what_a_picture_is_worth", module="studies.picture_worth")
 
 
 @dataclass(frozen=True)

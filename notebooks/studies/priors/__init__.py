@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from studies import frame
 
-STUDY = frame.Study("priors", "11_other_priors", module="studies.priors.bursts")
+STUDY = frame.Study("priors", "16_other_priors", module="studies.priors.bursts")
 
 
 @dataclass(frozen=True)

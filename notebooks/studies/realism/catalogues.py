@@ -17,7 +17,7 @@ from studies.frame import Place, Result, Study, rows_of
 from studies.real_galaxies import real_galaxies
 from studies.realism.samples import match, two_sample_auc
 
-STUDY = Study("realism", "09_is_the_survey_real")
+STUDY = Study("realism", "12_is_the_survey_real")
 MAIN_GALAXY_SAMPLE = rows_of(dict, Path(__file__).with_name("main_galaxy_sample.yaml"))
 KINDS = ("real", "simulated")
 COLOURS = ("u−g", "g−r", "r−i", "i−z")

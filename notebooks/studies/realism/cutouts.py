@@ -16,7 +16,7 @@ from studies.frame import Place, Result, Study, chosen
 from studies.realism.measurements import GROUPS, enlarge, light_and_radius, measure
 from studies.realism.samples import match_pairs, two_sample_auc
 
-STUDY = Study("realism_cutouts", "09_is_the_survey_real")
+STUDY = Study("realism_cutouts", "12_is_the_survey_real")
 FEWEST = 20  # cutouts, of which classifiers are trained in five folds of either half
 
 

@@ -18,7 +18,7 @@ from galcfm.simulate import frames, render, rendering, simulate_catalogue
 from studies import frame
 from studies.frame import BOOK_SURVEY, Place, Result, Study, chosen, kept_catalogue, rows_of
 
-STUDY = Study("controls", "09_is_the_survey_real", parameter="results_controls")
+STUDY = Study("controls", "12_is_the_survey_real", parameter="results_controls")
 # Of the flow and its training.
 WIDTH, BATCH_SIZE = 96, 512
 

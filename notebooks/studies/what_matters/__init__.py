@@ -17,7 +17,7 @@ from studies.frame import Study, SurveyPlan, chosen
 from studies.what_matters.axes import AXES, OWN, POINTS, points_with
 
 STUDY = Study(
-    "what_matters", "13_what_matters", group="points", module="studies.what_matters.variants"
+    "what_matters", "08_what_matters", group="points", module="studies.what_matters.variants"
 )
 
 

@@ -32,7 +32,7 @@
 # `variants` names the trainings that are compared, such as `image_longer`; an
 # unknown name is answered with the list of all. For example, in a minute:
 #
-#     papermill notebooks/06_calibration.ipynb out.ipynb -p results made \
+#     papermill notebooks/09_calibration.ipynb out.ipynb -p results made \
 #         -p n_galaxies 500 -y "variants: [photometry]"
 #
 # All variants take an hour and a half on two cores.
@@ -60,7 +60,7 @@ from galcfm.survey import Survey
 from studies import calibration, training_seeds
 from studies.calibration import figures, ranks
 
-folder = runs.open_run("06_calibration", globals())
+folder = runs.open_run("09_calibration", globals())
 plan = calibration.Plan.of(globals())
 result = calibration.STUDY.result(results, folder, plan, variants=variants)
 galaxies, identity = result.table(), result.content["identity"]

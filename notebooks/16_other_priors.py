@@ -33,7 +33,7 @@
 # it is done now, for bursts that are higher by `burst_shift`. For example, in a
 # minute:
 #
-#     papermill notebooks/11_other_priors.ipynb out.ipynb \
+#     papermill notebooks/16_other_priors.ipynb out.ipynb \
 #         -p slope_change -1.0 -p results made -p burst_shift 0.3
 
 # %% tags=["parameters", "hide-input"]
@@ -63,7 +63,7 @@ from galcfm.survey import Survey
 from studies import exact, priors
 from studies.priors import figures, weights
 
-folder = runs.open_run("11_other_priors", globals())
+folder = runs.open_run("16_other_priors", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
 train = galaxies.split("train")
 samples = {
@@ -144,7 +144,7 @@ figures.gain_table(gains, changed)
 # %% [markdown]
 # ## Beside the exact posterior
 #
-# For four galaxies {doc}`07_exact_posteriors` keeps draws of the exact
+# For four galaxies {doc}`10_exact_posteriors` keeps draws of the exact
 # posterior and of the photometry flow. The same weights on the exact draws say
 # what the flow's should have become: means of $\log M_\star$ under the old
 # prior and under the steeper mass function, with the error that the effective

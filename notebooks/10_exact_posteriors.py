@@ -30,7 +30,7 @@
 # below it how well the emulator, the particles and the second flow are
 # resolved. For example, in a few minutes:
 #
-#     papermill notebooks/07_exact_posteriors.ipynb out.ipynb \
+#     papermill notebooks/10_exact_posteriors.ipynb out.ipynb \
 #         -p results made -p n_galaxies 10 -p n_bank 30000 -p n_rows 20000
 #
 # With the published values it takes 25 minutes on one core.
@@ -68,7 +68,7 @@ from galcfm.stored_posteriors import load_densities
 from studies import exact
 from studies.exact import figures
 
-folder = runs.open_run("07_exact_posteriors", globals())
+folder = runs.open_run("10_exact_posteriors", globals())
 result = exact.STUDY.result(results, folder, exact.Plan.of(globals()))
 numbers, table = result.content, result.table()
 draws = pd.read_parquet(result.path.with_name(exact.DRAWS))
@@ -164,7 +164,7 @@ glue("n_exact", float(numbers["n_galaxies"]), display=False)
 # the column *extrapolated* adds once more what both runs have over one.
 # Training on more than twenty times as many galaxies changes the flow's mean by
 # {glue:text}`finite_data:+.2f` ± {glue:text}`finite_data_error:.2f` nat on
-# these galaxies; on the many more of {doc}`06_calibration` it is seen that
+# these galaxies; on the many more of {doc}`09_calibration` it is seen that
 # finite data cost a few hundredths of a nat, about as much as the whole gap.
 # What is left to the network itself is less than the error of the gap. The
 # widths of the book's flow are {glue:text}`narrowest:.2f` to
@@ -237,7 +237,7 @@ figures.information_bars(
 # spread.
 # Knowing the inclination as well adds {glue:text}`inclination_gain:.2f` nat
 # (the bar is the sum of the exact information and of the gain in
-# {doc}`09_is_the_survey_real`, where it was measured for a flow and on other
+# {doc}`12_is_the_survey_real`, where it was measured for a flow and on other
 # galaxies), so an encoder has little to find in inclination. That is the tie
 # of dust to inclination which one published relation makes in the simulation.
 # Dust lanes, gradients and whatever else ties the look of galaxies to their

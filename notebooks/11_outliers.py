@@ -24,10 +24,10 @@
 #
 # The chapter shows the run's own test galaxies, of which `n_test` and
 # `n_lowest` choose some, and stored results for variants of the training. With
-# `results = "made"` it makes the latter now, as {doc}`06_calibration` does with
+# `results = "made"` it makes the latter now, as {doc}`09_calibration` does with
 # the same parameters. For example:
 #
-#     papermill notebooks/08_outliers.ipynb out.ipynb -p n_test 300 \
+#     papermill notebooks/11_outliers.ipynb out.ipynb -p n_test 300 \
 #         -p results made -p n_galaxies 500 -y "variants: [photometry]"
 
 # %% tags=["parameters", "hide-input"]
@@ -58,7 +58,7 @@ from galcfm.survey import Survey
 from studies import calibration, outliers
 from studies.outliers import figures
 
-folder = runs.open_run("08_outliers", globals())
+folder = runs.open_run("11_outliers", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
 shown = slice(n_test or None)
 test = galaxies.split("test")
@@ -148,7 +148,7 @@ if simulated:
 # %% [markdown]
 # ## Does a better model remove them?
 #
-# For galaxies that no model has seen, [Calibration](06_calibration.ipynb) also
+# For galaxies that no model has seen, [Calibration](09_calibration.ipynb) also
 # records $\Delta\log p$ under each variant of the training. If outliers were a failing of capacity, training or
 # luck, then a deeper network, more epochs or the mean of several trainings
 # would bring their share down to what is expected from the draws.
@@ -164,7 +164,7 @@ outliers.outliers_by_variant(compared, result.table()).round(3)
 # Most are what draws let expect. Under this book's photometry model about as
 # many truths lie below zero as draws. The image model has more, by three
 # standard errors, and photometry by the paper's training has more by four:
-# both are too narrow ({doc}`06_calibration`), the one for want of galaxies, the
+# both are too narrow ({doc}`09_calibration`), the one for want of galaxies, the
 # other because it is not finished.
 # With 60,000 galaxies photometry has no more than its draws, and with 36,000
 # the image model's excess is down to two standard errors. The share itself
@@ -224,7 +224,7 @@ pd.DataFrame(
 # What of $A_V$ do the models recover? The share of its variance that the
 # posterior mean explains, beside the most that any method could, which the
 # measurement errors of $A_V$ itself set. The controls of [Is the survey
-# real?](09_is_the_survey_real.ipynb) say what more a picture could give: the
+# real?](12_is_the_survey_real.ipynb) say what more a picture could give: the
 # gain in $\log p$ of $A_V$ by the true inclination, and of all five properties
 # by three true numbers of the shape, half-light radius, inclination and bulge
 # fraction.

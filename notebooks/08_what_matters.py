@@ -26,13 +26,13 @@
 # difference of the mean exact log-density of the measured properties, galaxy by
 # galaxy, in the mean of {glue:text}`n_seeds:.0f` trainings of each; its error
 # holds the scatter of galaxies and of trainings. The survey is that of
-# {doc}`16_what_a_picture_is_worth` with all ties.
+# {doc}`06_what_a_picture_is_worth` with all ties.
 #
 # With `results = "published"` this page shows the stored results. With
 # `results = "made"` it trains the points that the parameters `axes`, `points` and
 # `variants` name, at the sizes given below, and shows these instead; a later call
 # adds points and seeds to those that are there. For example, `papermill
-# notebooks/13_what_matters.ipynb out.ipynb -p results made -p n_galaxies 2000 -y
+# notebooks/08_what_matters.ipynb out.ipynb -p results made -p n_galaxies 2000 -y
 # "axes: [pixels]"` takes about ten minutes on two cores, and `-y "points:
 # [pixels/16]"` one. Several processes may run it at once and share the work.
 
@@ -78,7 +78,7 @@ from studies import (
     what_matters,
 )
 
-folder = runs.open_run("13_what_matters", globals())
+folder = runs.open_run("08_what_matters", globals())
 plan = what_matters.Plan.of(globals())
 found = what_matters.STUDY.result(
     results,
@@ -175,7 +175,7 @@ draw("pictures")
 #
 # That colour gradients add nothing is said of the simulated galaxies, whose
 # gradients are tied to age and metallicity with published scatter
-# ({doc}`16_what_a_picture_is_worth`).
+# ({doc}`06_what_a_picture_is_worth`).
 
 # %% [markdown]
 # ## Pixels
@@ -371,7 +371,7 @@ if len(rmse) == 2:
 #
 # <details><summary>Answer</summary>
 #
-# `papermill notebooks/13_what_matters.ipynb out.ipynb -p results made -y
+# `papermill notebooks/08_what_matters.ipynb out.ipynb -p results made -y
 # "variants: {half the width: {hidden_width: 128}}"` trains it and the reference,
 # and it stands in the tables and in the figure below.
 #

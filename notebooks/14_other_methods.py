@@ -26,14 +26,14 @@
 # Gains are differences of the exact log-density of the measured properties,
 # galaxy by galaxy, from one of this paper's two models. Their errors hold the
 # scatter of galaxies and, where there is more than one training, of trainings.
-# Pixels are 1.2″ wide, the galaxies those of {doc}`16_what_a_picture_is_worth`
+# Pixels are 1.2″ wide, the galaxies those of {doc}`06_what_a_picture_is_worth`
 # with all ties.
 #
 # With `results = "published"` this page shows the stored results. With
 # `results = "made"` it trains the methods that the parameter `rows` names, at
 # the sizes given below, and shows these instead; a later call adds rows and
 # seeds to those that are there. For example, `papermill
-# notebooks/12_other_methods.ipynb out.ipynb -p results made -p n_galaxies 2000
+# notebooks/14_other_methods.ipynb out.ipynb -p results made -p n_galaxies 2000
 # -y "rows: [photometry, npe, boosting]"` takes some minutes on two cores. All
 # rows with three seeds take some hours.
 
@@ -79,7 +79,7 @@ from studies.figures import point_gains, present
 from studies.frame import paired_gain
 from studies.other_methods import figures, tables
 
-folder = runs.open_run("12_other_methods", globals())
+folder = runs.open_run("14_other_methods", globals())
 plan = other_methods.Plan.of(globals())
 found = other_methods.STUDY.result(
     results, folder, plan, rows=rows, seeds=seeds
@@ -243,7 +243,7 @@ tables.by_property(known, "rmse")
 
 # %% [markdown]
 # The Wasserstein distance of means, as in the paper's Table 2, rewards who
-# knows more ({doc}`16_what_a_picture_is_worth`):
+# knows more ({doc}`06_what_a_picture_is_worth`):
 
 # %%
 tables.by_property(known, "wasserstein", 4)
@@ -262,7 +262,7 @@ figures.coverage(known, source=source)
 # ## The ceiling of photometry
 #
 # For some of the test galaxies the exact posterior of five magnitudes is known
-# ({doc}`07_exact_posteriors`). No method that sees magnitudes alone can do
+# ({doc}`10_exact_posteriors`). No method that sees magnitudes alone can do
 # better in the mean. *Told apart* is how often a classifier knows a method's
 # draws from exact ones; 50 % is chance.
 

@@ -30,7 +30,7 @@
 # of two controls, run
 #
 # ```
-# papermill notebooks/09_is_the_survey_real.ipynb out.ipynb -p results made \
+# papermill notebooks/12_is_the_survey_real.ipynb out.ipynb -p results made \
 #   -p n_bright 3000 -p n_parent 3000 -p results_controls made \
 #   -y "{controls: [inclination, inclination_blind], n_survey: 4000, n_test: 800}"
 # ```
@@ -78,7 +78,7 @@ from galcfm.simulate import render, simulate_catalogue
 from studies.figures import point_gains
 from studies.realism import catalogues, cutouts, image_controls, shown
 
-folder = runs.open_run("09_is_the_survey_real", globals())
+folder = runs.open_run("12_is_the_survey_real", globals())
 plan, of_cutouts, of_controls = (
     part.Plan.of(globals()) for part in (catalogues, cutouts, image_controls)
 )

@@ -36,7 +36,7 @@
 # minute or two,
 #
 # ```
-# papermill notebooks/10_tried_on_the_sky.ipynb out.ipynb -p results made \
+# papermill notebooks/13_tried_on_the_sky.ipynb out.ipynb -p results made \
 #   -p n_galaxies 6000 -p max_epochs 20 -p any_bands False
 # ```
 
@@ -65,7 +65,7 @@ from galcfm.posterior import LEVEL
 from galcfm.survey import Survey
 from studies import photometry_models, real_galaxies
 
-folder = runs.open_run("10_tried_on_the_sky", globals())
+folder = runs.open_run("13_tried_on_the_sky", globals())
 trained = photometry_models.STUDY.result(
     results, folder, photometry_models.Plan.of(globals())
 )
@@ -221,7 +221,7 @@ for name, posterior in posteriors.items():
     print(f"{name}: {within.mean():.0%} within the 68 % interval")
 
 # %% [markdown]
-# No real image can be kept in this book: {doc}`09_is_the_survey_real` compares
+# No real image can be kept in this book: {doc}`12_is_the_survey_real` compares
 # measurements on real cutouts with those on simulated ones.
 
 # %% [markdown]

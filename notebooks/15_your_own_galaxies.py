@@ -31,7 +31,7 @@
 # sets of bands are trained and tested; for example, in some minutes,
 #
 # ```
-# papermill notebooks/20_your_own_galaxies.ipynb out.ipynb -p results made \
+# papermill notebooks/15_your_own_galaxies.ipynb out.ipynb -p results made \
 #   -p n_galaxies 6000 -p max_epochs 10 -p n_exact 0 -y "sets: [griz, grz]"
 # ```
 
@@ -84,7 +84,7 @@ from galcfm.survey.images import encode_jpeg
 from galcfm.survey.photometry import VEGA_OFFSET
 from studies import cards, missing_bands
 
-folder = runs.open_run("20_your_own_galaxies", globals())
+folder = runs.open_run("15_your_own_galaxies", globals())
 whole = Survey.load(paths.survey_folder(survey))
 test = whole.split("test")
 galaxies = test.select(range(n_shown))
@@ -485,7 +485,7 @@ pd.DataFrame(known_by).T.round(3)
 # | | today | to be made |
 # |---|---|---|
 # | fluxes | `LEGACY` has their names; `any_bands` takes them without $u$ and $i$, with errors as those of SDSS | their filters are not SDSS's: colours differ by some hundredths of a magnitude. A survey through the curves of DECam, BASS and MzLS (speclite has them), and `any_bands` trained on it |
-# | cutouts | read at their scale, $g$, $r$ and $z$ refused by models of $g$, $r$ and $i$ | pictures in $g$, $r$, $z$ with their seeing, sky and noise in place of SDSS's frames, shown by the chapter {doc}`09_is_the_survey_real`'s own tests to pass; both models trained anew |
+# | cutouts | read at their scale, $g$, $r$ and $z$ refused by models of $g$, $r$ and $i$ | pictures in $g$, $r$, $z$ with their seeing, sky and noise in place of SDSS's frames, shown by the chapter {doc}`12_is_the_survey_real`'s own tests to pass; both models trained anew |
 # | depth | galaxies fainter than $r = 17.77$ are flagged as out of range | models of the simulator's `instrument="Legacy"`: 19.5, the limit of DESI's Bright Galaxy Survey, and redshifts to 0.6, but through SDSS's filters |
 # | labels | those of SDSS, where both have looked | spectra of DESI: `Survey.from_table` takes any table of the five properties |
 
@@ -588,7 +588,7 @@ figures.replicated_photometry(replicated, checked, source=galaxies.source)
 
 # %% tags=["words"]
 (place / "mydata").mkdir()
-(place / "mydata" / "thesis.txt").write_text("years of work")
+(place / "mydata" / "thesis.txt").write_text("years of work", encoding="utf-8")
 writers = {
     "a survey over your folder": lambda: mine.save(place / "mydata"),
     "a model over your folder": lambda: model.save(place / "mydata"),

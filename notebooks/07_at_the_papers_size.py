@@ -36,7 +36,7 @@
 # are enough for
 #
 # ```bash
-# papermill notebooks/14_at_the_papers_size.ipynb out.ipynb -p results made \
+# papermill notebooks/07_at_the_papers_size.ipynb out.ipynb -p results made \
 #     -p recipe quick -p n_galaxies 2000 -p max_epochs 3 -p n_test 100 \
 #     -p steps 24 -p product_size 1024
 # ```
@@ -79,7 +79,7 @@ from studies.paper_scale.tables import (
     trainings,
 )
 
-folder = runs.open_run("14_at_the_papers_size", globals())
+folder = runs.open_run("07_at_the_papers_size", globals())
 plan = paper_scale.Plan.of(globals())
 result = paper_scale.find(paper_scale.STUDY, results, folder, plan)
 found = result.content
@@ -141,7 +141,7 @@ figures.model_comparison(
 # other. All signs are the paper's. The picture raises $\Delta\log p$ by
 # {glue:text}`gain_kde:.2f` ± {glue:text}`gain_kde_error:.2f` nat, where the paper
 # has 0.91. More galaxies and finer pixels do not close that gap;
-# {doc}`16_what_a_picture_is_worth` asks what would.
+# {doc}`06_what_a_picture_is_worth` asks what would.
 
 # %%
 beside_the_paper(found)
@@ -203,7 +203,7 @@ for galaxy in first:
 # truth is off by {glue:text}`photometry_off:.3f` at most with the photometry and
 # {glue:text}`image_off:.3f` with the image model. Of a thousand galaxies, chance
 # alone makes it up to 0.03 at one level (grey, for 95 %), and more at the worst of
-# all of them; {doc}`06_calibration` tests this with more of them. The lines are
+# all of them; {doc}`09_calibration` tests this with more of them. The lines are
 # jagged because a hundred draws of each galaxy are kept.
 
 # %% mystnb={"figure": {"caption": "Calibration of models trained at the paper's size on simulated test galaxies: ranks of the truth among the draws (uniform if calibrated), and coverage of central intervals minus their level (on the zero line if calibrated).", "name": "fig-scale-coverage"}, "image": {"alt": "Two rows of panels, a column a property: histograms of the rank of the truth above, coverage less its nominal value below; both models as lines over the grey band in which calibrated models stay."}}
@@ -357,6 +357,6 @@ print(f"{1e7 * seconds / 86_400:,.0f} days")
 # <details><summary>And need it?</summary>
 #
 # Twelve Runge-Kutta steps draw as well as a hundred and are eight times as fast;
-# {doc}`15_surveys_past_one_machine` has what comes after that.
+# {doc}`17_surveys_past_one_machine` has what comes after that.
 #
 # </details>

@@ -31,7 +31,7 @@
 # students now, with the numbers that they give. Some minutes are enough for
 #
 # ```bash
-# papermill notebooks/15_surveys_past_one_machine.ipynb out.ipynb \
+# papermill notebooks/17_surveys_past_one_machine.ipynb out.ipynb \
 #     -p results made -y "jumps: [1, 2]" -p n_steps 3000 -p n_compared 40
 # ```
 
@@ -74,7 +74,7 @@ from galcfm.properties import MAGNITUDES
 from studies import past_one_machine, students
 from studies.frame import origin_of
 
-folder = runs.open_run("15_surveys_past_one_machine", globals())
+folder = runs.open_run("17_surveys_past_one_machine", globals())
 galaxies = Survey.load(paths.survey_folder(survey)).split("test")
 galaxies = galaxies.select(range(min(n_shown, len(galaxies))))
 model = paths.published_folder() / "models" / "photometry"
@@ -115,7 +115,7 @@ rejected.assign(file=rejected["file"].map(lambda name: Path(name).name))
 
 # %% [markdown]
 # Of each posterior the mean, the median, the 16th and 84th percentile, all
-# covariances and the flags of {doc}`20_your_own_galaxies` are kept, and as
+# covariances and the flags of {doc}`15_your_own_galaxies` are kept, and as
 # many draws as you ask for (`n_draws` of `infer_catalogue`; here none), in a
 # nested column. The files say
 # themselves what their columns are, to astropy as to TOPCAT.
@@ -270,7 +270,7 @@ plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 
 # %%
 measured = json.loads(
-    (paths.published_folder() / "catalogue.json").read_text()
+    (paths.published_folder() / "catalogue.json").read_text(encoding="utf-8")
 )
 faults = measured["faults"]["found"]
 print(*faults["ended"], sep="\n")

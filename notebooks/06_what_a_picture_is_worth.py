@@ -31,13 +31,13 @@
 # were chosen, with their numbers, before any of these gains was known. After the
 # gains of two rows were known, skies, stars and colour gradients were brought
 # nearer to real cutouts, with nothing but those cutouts in view
-# ({doc}`09_is_the_survey_real`). All rows were then retrained, and nothing has
+# ({doc}`12_is_the_survey_real`). All rows were then retrained, and nothing has
 # changed since.
 #
 # With `results = "published"` this page shows the stored results. With
 # `results = "made"` it makes the rows of the parameter `rows` at the sizes given
 # below and shows these instead; a later call adds rows and seeds to those that
-# are there. For example, `papermill notebooks/16_what_a_picture_is_worth.ipynb
+# are there. For example, `papermill notebooks/06_what_a_picture_is_worth.ipynb
 # out.ipynb -p results made -p n_galaxies 2000 -y "rows: [old, all]" -y "seeds:
 # [1]"` takes a few minutes on two cores. Several processes may run it at once and
 # share the work.
@@ -77,7 +77,7 @@ from studies import training_seeds as of_seeds
 from studies.figures import mean_over_seeds, present
 from studies.picture_worth import shown
 
-folder = runs.open_run("16_what_a_picture_is_worth", globals())
+folder = runs.open_run("06_what_a_picture_is_worth", globals())
 plan = picture_worth.Plan.of(globals())
 found = picture_worth.STUDY.result(
     results, folder, plan, rows=rows, seeds=seeds
