@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 
 import galcfm
-from galcfm.paths import published_folder
 
 __all__ = ["main"]
 
@@ -126,7 +125,7 @@ def infer(model, workers, scheduler, columns, **options) -> int:
 
     options["columns"] = {name: column or None for name, column in columns.items()}
     with _cluster(workers, scheduler):
-        made = infer_catalogue(_model_folder(model), **options)
+        made = infer_catalogue(model, **options)
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")
     if made.rejected:
         print(f"rows that could not be used, {made.rejected}: {made.folder / 'rejected'}")
@@ -152,12 +151,6 @@ def _cluster(workers: int | None, scheduler: str | None):
     client = Client(scheduler or LocalCluster(n_workers=workers, threads_per_worker=1))
     print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
     return client
-
-
-def _model_folder(name: str) -> Path:
-    """Return a folder, or that of a published model with this name."""
-    published = published_folder() / "models" / name
-    return published if not Path(name).exists() and published.exists() else Path(name)
 
 
 @commands.command(epilog=EXIT_CODES)
@@ -255,7 +248,9 @@ def show(folder, object_id, rejected) -> None:
     """
     import pandas as pd
 
-    folder = _model_folder(folder)
+    from galcfm.posterior.published import model_folder
+
+    folder = model_folder(folder)
     names = ("inference.json", "model.json", "survey.json")
     name = next((name for name in names if (folder / name).is_file()), None)
     if name is None:

@@ -16,6 +16,7 @@ from safetensors.torch import save as safetensors_bytes
 
 from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
 from galcfm.posterior.inputs import ModelError, default_device
+from galcfm.posterior.published import model_folder
 from galcfm.posterior.training_range import RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
@@ -90,7 +91,7 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
     """Read a model.
 
     Arguments:
-        folder: Folder that `save` wrote.
+        folder: Folder that `save` wrote, or the name of a published model, e.g. `"photometry"`.
         device: Device to compute on; by default `default_device()`. Results come back to the CPU in
             any case.
 
@@ -98,7 +99,7 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
         ModelError: A file is missing, not whole or of another schema, the weights are of another
             architecture than `model.json` says, or the device cannot be used.
     """
-    folder, device = Path(folder), default_device(device)
+    folder, device = model_folder(folder), default_device(device)
     for name in ("model.json", "model.safetensors"):
         if not (folder / name).exists():
             raise ModelError(
