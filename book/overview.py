@@ -13,13 +13,13 @@ from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
-from galcfm.figures.style import BAND_COLOURS, COLOURS, LIGHT, cutout, styled, tag, text_colour
+from galcfm.figures.style import COLOURS, LIGHT, OTHER, cutout, styled, tag, text_colour
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue
 
 PICTURE = Path(__file__).parent / "_static" / "overview.png"
-BLUE, ORANGE, DARK = COLOURS["image"], COLOURS["photometry"], COLOURS["truth"]
+BLUE, ORANGE, DARK = COLOURS["image"], COLOURS["photometry"], COLOURS["line"]
 
 
 def schematic_flow(n_paths: int, n_times: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def draw_inputs(figure: Figure, canvas: Axes, image: np.ndarray, magnitudes: np.
     label(canvas, 1.04, 3.78, "$gri$ cutout, 128 × 128")
     axes = figure.add_axes((0.05, 0.17, 0.138, 0.2))
     axes.plot(range(5), magnitudes, color=LIGHT, lw=1, zorder=1)
-    axes.scatter(range(5), magnitudes, s=34, c=BAND_COLOURS, zorder=2)
+    axes.scatter(range(5), magnitudes, s=34, c=[look.colour for look in OTHER[:5]], zorder=2)
     axes.set_xticks(range(5), [f"${band}$" for band in BANDS])
     axes.set(xlim=(-0.5, 4.5), ylabel="AB mag")
     axes.yaxis.set_major_locator(MaxNLocator(2, integer=True))

@@ -29,7 +29,7 @@ class Property:
         label: axis label, with the unit.
         description: what the number means, and on which scale.
         plausible: lowest and highest value that a catalogue may hold.
-        paper_symbol: the short name that the paper's tables use.
+        plain_symbol: symbol in plain characters, for tables.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Property:
     label: str
     description: str
     plausible: tuple[float, float]
-    paper_symbol: str
+    plain_symbol: str
 
     @property
     def symbol_with_unit(self) -> str:
-        """Short name for tables, e.g. `A_V [mag]`; logarithms are in dex."""
+        """Symbol with its unit for tables, e.g. `A_V [mag]`; logarithms are in dex."""
         scale = self.unit.split("(")[0]
-        return self.paper_symbol if scale == "1" else f"{self.paper_symbol} [{scale}]"
+        return self.plain_symbol if scale == "1" else f"{self.plain_symbol} [{scale}]"
 
 
 PROPERTIES = (
@@ -55,7 +55,7 @@ PROPERTIES = (
         r"$\log M_\star$ [M$_\odot$]",
         "stellar mass: living stars and remnants, Kroupa initial mass function",
         (5.0, 13.5),
-        "M⋆",
+        "log M⋆",
     ),
     Property(
         "log_sfr",
@@ -64,7 +64,7 @@ PROPERTIES = (
         r"$\log\,$SFR [M$_\odot\,$yr$^{-1}$]",
         "star formation rate of the whole galaxy",
         (-6.0, 4.0),
-        "SFR",
+        "log SFR",
     ),
     Property(
         "oxygen_abundance",
@@ -73,7 +73,7 @@ PROPERTIES = (
         r"$12+\log\,$(O/H)",
         "gas-phase oxygen abundance, scale of Tremonti et al. (2004)",
         (6.5, 10.0),
-        "Z",
+        "12+log(O/H)",
     ),
     Property(
         "dn4000",
@@ -83,7 +83,7 @@ PROPERTIES = (
         "narrow 4000 Å break: mean F_ν over 4000-4100 Å divided by that over 3850-3950 Å, "
         "attenuated stellar spectrum",
         (0.5, 3.0),
-        "Dn4000",
+        "Dₙ(4000)",
     ),
     Property(
         "a_v",

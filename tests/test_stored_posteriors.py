@@ -111,7 +111,7 @@ def test_tables_show_the_metrics(models, survey, densities):
     assert distances.loc[("A_V [mag]", "image"), "one draw"] == f"{expected:.4f}"
     assert len(tables.scaling_relations(results)) == 3 * 5
     assert len(tables.dust_age(results, compared)) == 3
-    assert tables.point_estimates(results).loc["Dn4000"].notna().all()
+    assert tables.point_estimates(results).loc["Dₙ(4000)"].notna().all()
     assert isinstance(table, pd.DataFrame)
 
 

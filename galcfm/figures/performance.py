@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import binom
 
@@ -100,8 +101,8 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         for mask, model in ((~wins, "photometry"), (wins, "image")):
             look = {"s": 9, "alpha": 0.45, "lw": 0, "color": COLOURS[model]}
             axes.scatter(photometry[mask], image[mask], rasterized=True, **look)
-        axes.axline((0, 0), slope=1, color=COLOURS["truth"], lw=1, ls="--")
-        axes.plot(photometry.mean(), image.mean(), "+", ms=15, mew=2, color=COLOURS["truth"])
+        axes.axline((0, 0), slope=1, color=COLOURS["line"], lw=1, ls="--")
+        axes.plot(photometry.mean(), image.mean(), "+", ms=15, mew=2, color=COLOURS["line"])
         axes.set(
             xlim=(low, high),
             ylim=(low, high),
@@ -146,7 +147,7 @@ def truth_recovery(truth, posteriors: Mapping, *, source: str) -> Figure:
         for p, axes in enumerate(panel.subplots(1, len(PROPERTIES))):
             truths, mean = values[:, p], draws[..., p].mean(axis=1)
             low, high = limits(truths)
-            axes.axline((low, low), slope=1, color=COLOURS["truth"], lw=1, ls="--", zorder=3)
+            axes.axline((low, low), slope=1, color=COLOURS["line"], lw=1, ls="--", zorder=3)
             axes.scatter(truths, mean, s=7, alpha=0.35, lw=0, color=COLOURS[model], rasterized=True)
             axes.set(
                 xlim=(low, high),
@@ -180,7 +181,7 @@ def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> 
     grid = figure.subplots(2, 3).ravel()
     for p, (axes, label) in enumerate(zip(grid, LABELS.values(), strict=False)):
         bins = np.linspace(*limits(values[:, p], inside=99.8), 36)
-        histogram(axes, values[:, p], bins, COLOURS["truth"], filled=True)
+        histogram(axes, values[:, p], bins, COLOURS["line"], filled=True)
         for line, (model, mean) in enumerate(means.items()):
             histogram(axes, mean[:, p], bins, COLOURS[model])
             text = f"$W$ = {distances[model][p]:.4f}"
@@ -192,7 +193,7 @@ def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> 
     model_legend(
         grid[-1],
         samples,
-        truth="Truth",
+        measured=Patch(color=COLOURS["measured"], alpha=0.25),
         loc="center",
         fontsize=10,
         title="Wasserstein distances $W$\nin the units of the axes",
@@ -228,7 +229,7 @@ def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
             alpha=0.3,
             lw=0,
         )
-        lower.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+        lower.axhline(0, color=COLOURS["line"], lw=1, ls="--")
         for model in samples:
             edges, weights = np.linspace(0, 1, bins + 1), np.full(n, bins / n)
             histogram(upper, quantiles[model][:, p], edges, COLOURS[model], weights=weights)
@@ -265,7 +266,7 @@ def wasserstein_chart(distances: pd.DataFrame, *, source: str) -> Figure:
     axes.hlines(rows, low, high, color=LIGHT, lw=2, zorder=1)
     for model in MODELS:
         axes.scatter(table[model], rows, s=70, color=COLOURS[model], zorder=3, label=TITLES[model])
-    look = {"marker": "|", "s": 160, "lw": 2, "color": COLOURS["truth"], "zorder": 2}
+    look = {"marker": "|", "s": 160, "lw": 2, "color": COLOURS["line"], "zorder": 2}
     axes.scatter(table["floor"], rows, label="Finite-sample floor", **look)
     # Standardised distances have no unit: the labels drop the properties' own.
     axes.set_yticks(rows, [label.split(" [")[0] for label in LABELS.values()], fontsize=10)

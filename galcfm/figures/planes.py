@@ -37,7 +37,7 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
         images: Cutouts, uint8 `(n, 128, 128, 3)`; without them no galaxy is numbered.
     """
     values, samples = aligned(truth, posteriors)
-    points = {"truth": values} | {m: s.mean(axis=1) for m, s in samples.items()}
+    points = {"measured": values} | {m: s.mean(axis=1) for m, s in samples.items()}
     chosen = np.array([], dtype=int)
     if images is not None:
         require_images(images, len(values))
@@ -61,15 +61,15 @@ def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -
             axes.tick_params(labelleft=axes is first)
             axes.set_xlabel(LABELS[name_x])
             density(axes, theta[:, i], theta[:, j], COLOURS[kind])
-            if kind != "truth":
-                density(axes, values[:, i], values[:, j], COLOURS["truth"], filled=False)
+            if kind != "measured":
+                density(axes, values[:, i], values[:, j], COLOURS["line"], filled=False)
             for number, galaxy in enumerate(chosen, 1):
                 place, box = theta[galaxy, [i, j]], {"boxstyle": "circle,pad=0.15", "fc": "white"}
                 look = {"color": COLOURS[kind], "fontsize": 9, "fontweight": "bold", "zorder": 6}
                 look |= {"ha": "center", "va": "center", "bbox": box | {"ec": COLOURS[kind]}}
                 axes.text(*place, str(number), clip_on=True, **look)
             if row == 0:
-                name = TITLES[kind] + (", means" if kind != "truth" else "")
+                name = TITLES[kind] + (", means" if kind != "measured" else "")
                 axes.set_title(name, color=text_colour(kind))
     for number, galaxy in enumerate(chosen, 1):
         axes = figure.add_subplot(grid[(number - 1) // 2, columns + (number - 1) % 2])
@@ -124,7 +124,7 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
                 ylabel=LABELS["a_v"],
             )
             density(axes, theta[:, i], theta[:, j], COLOURS[model])
-            density(axes, values[:, i], values[:, j], COLOURS["truth"], filled=False)
+            density(axes, values[:, i], values[:, j], COLOURS["line"], filled=False)
             axes.set_title(f"{TITLES[model]},\n{name}", color=text_colour(model))
         axes = axes_row[-1]
         axes.axhline(0, color=LIGHT, lw=0.8)
@@ -134,11 +134,11 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
             ylim=limits(*(e[:, j] for e in errors)),
             xlabel=r"$\Delta D_n(4000)$",
             ylabel=r"$\Delta A_V$ [mag]",
-            title=f"Difference to truth,\n{name}",
+            title=f"Difference to measured,\n{name}",
         )
         for model, theta in row.items():
             difference = theta - values
             density(axes, difference[:, i], difference[:, j], COLOURS[model])
-    line = Line2D([], [], color=COLOURS["truth"], lw=1.2, ls="--", label="Truth")
+    line = Line2D([], [], color=COLOURS["line"], lw=1.2, ls="--", label=TITLES["measured"])
     grid[0, 0].legend(handles=[line], loc="upper right", handlelength=1.6)
     return figure

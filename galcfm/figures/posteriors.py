@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from galcfm.figures.style import (
     COLOURS,
@@ -60,7 +61,7 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
             labels=list(LABELS.values()),
             labelpad=0.1,
             truths=values[galaxy],
-            truth_color=COLOURS["truth"],
+            truth_color=COLOURS["line"],
             color=COLOURS[model],
             levels=(0.68, 0.95),
             smooth=1.0,
@@ -88,7 +89,8 @@ def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, sourc
         for axes in grid[p, :p]:
             axes.set_yticks(ticks)
     tag(figure, source)
-    model_legend(figure, theta, truth="Truth", loc="upper right", bbox_to_anchor=(0.985, 0.965))
+    cross = Line2D([], [], color=COLOURS["measured"], lw=1)
+    model_legend(figure, theta, measured=cross, loc="upper right", bbox_to_anchor=(0.985, 0.965))
     if images is not None:
         require_images(images, len(values))
         cutout(figure.add_axes((0.70, 0.58, 0.27, 0.27)), images[galaxy])

@@ -77,7 +77,7 @@ def _colours_of_a_galaxy(axes: Axes, observed: np.ndarray, implied: np.ndarray) 
         axes.bar(places, height, 0.5, (bottom - middle) / width, color=LIGHT, alpha=alpha)
     # Bars would end the axis where they end.
     axes.use_sticky_edges = False
-    axes.axhline(0, color=COLOURS["truth"], lw=1, ls="--")
+    axes.axhline(0, color=COLOURS["line"], lw=1, ls="--")
     outside = (observed < low) | (observed > high)
     for place, value in enumerate(np.clip(away / width, -FARTHEST, FARTHEST)):
         axes.plot(place, value, "o", ms=5, color=DOUBT if outside[place] else "black")

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,42 @@ from galcfm.paths import replacing
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import samples_array
 
-COLOURS = {"truth": "#333333", "photometry": "#E69F00", "image": "#0072B2"}
-TITLES = {"truth": "Truth", "photometry": "Photometry model", "image": "Image model"}
+
+class Look(NamedTuple):
+    """Colour and marker of one kind of thing in all figures."""
+
+    colour: str
+    marker: str
+
+
+IMAGE = Look("#0072B2", "o")
+PHOTOMETRY = Look("#E69F00", "s")
+MEASURED = Look("#333333", "D")
+# Everything that is neither a model nor a measured value: other methods, categories, gain and
+# loss, simulated and real. None is blue or orange. From the schemes of Paul Tol (2021), told
+# apart with each kind of colour blindness.
+OTHER = (
+    Look("#117733", "^"),
+    Look("#AA4499", "v"),
+    Look("#999933", "P"),
+    Look("#44AA99", "X"),
+    Look("#882255", "<"),
+    Look("#CC6677", ">"),
+)
+# "line" is for axes and lines of reference.
+COLOURS = {
+    "measured": MEASURED.colour,
+    "photometry": PHOTOMETRY.colour,
+    "image": IMAGE.colour,
+    "line": "#333333",
+}
+MARKERS = {"measured": MEASURED.marker, "photometry": PHOTOMETRY.marker, "image": IMAGE.marker}
+TITLES = {"measured": "Measured", "photometry": "Photometry model", "image": "Image model"}
 MODELS = ("photometry", "image")
 LIGHT = "#9a9a9a"
 PROGRAM = "galcfm.figures"
-BAND_COLOURS = ("#CC79A7", "#0072B2", "#009E73", "#E69F00", "#D55E00")
+# Width [inch] at which a figure fills the column of text of a page; text is readable up to there.
+COLUMN = 7.0
 STYLE = {
     "font.size": 10,
     "axes.labelsize": 10,
@@ -165,16 +196,24 @@ def note(axes: Axes, x: float, y: float, text: str, **options) -> None:
     axes.text(x, y, text, transform=axes.transAxes, **{"va": "top", "fontsize": 9} | options)
 
 
-def model_legend(figure_or_axes, models, *, truth: str | None = None, **options) -> None:
-    """Add a legend with one line per model, and one for the truth if it has a label."""
+def model_legend(figure_or_axes, models, *, measured=None, **options) -> None:
+    """Add a legend with one line per model.
+
+    Arguments:
+        figure_or_axes: Where the legend is added.
+        models: Names of the models.
+        measured: Artist that shows the measured values, which then come first.
+        options: Options of the legend.
+    """
     lines = [Line2D([], [], color=COLOURS[m], lw=2, label=TITLES[m]) for m in models]
-    if truth:
-        lines.insert(0, Line2D([], [], color=COLOURS["truth"], lw=2, label=truth))
+    if measured is not None:
+        measured.set_label(TITLES["measured"])
+        lines.insert(0, measured)
     figure_or_axes.legend(handles=lines, **options)
 
 
 def text_colour(kind: str) -> str:
-    """Return the colour of text about the truth or a model; orange is darkened on white."""
+    """Return the colour of text about a kind of value; orange is darkened on white."""
     return "#8a5f00" if kind == "photometry" else COLOURS[kind]
 
 

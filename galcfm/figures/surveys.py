@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import (
-    BAND_COLOURS,
     COLOURS,
     LABELS,
+    OTHER,
     cutout,
     histogram,
     limits,
@@ -68,15 +68,15 @@ def survey_overview(catalogue: pd.DataFrame, *, source: str) -> Figure:
     for (row, column), (name, label) in zip(positions, one_dimensional, strict=True):
         axes, values = grid[row, column], catalogue[name].to_numpy()
         edges = np.linspace(*limits(values, inside=99.8), 41)
-        histogram(axes, values, edges, COLOURS["truth"], filled=True)
+        histogram(axes, values, edges, COLOURS["line"], filled=True)
         axes.set(xlabel=label, ylabel="Fraction of galaxies")
         note(axes, 0.97, 0.95, f"median {np.median(values):.2f}", ha="right")
         # Room for the median above the histogram.
         axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
     bins = np.linspace(*limits(*magnitude.values(), inside=99.8), 61)
-    for band, colour in zip(BANDS, BAND_COLOURS, strict=True):
-        histogram(grid[0, 1], magnitude[band], bins, colour)
-        grid[0, 1].plot([], [], color=colour, lw=2, label=f"${band}$")
+    for band, colour in zip(BANDS, OTHER, strict=False):
+        histogram(grid[0, 1], magnitude[band], bins, colour.colour)
+        grid[0, 1].plot([], [], color=colour.colour, lw=2, label=f"${band}$")
     grid[0, 1].set(xlabel="Magnitude [AB mag]", ylabel="Fraction of galaxies")
     grid[0, 1].legend(loc="upper left", handlelength=1)
     colours = {pair: magnitude[pair[0]] - magnitude[pair[1]] for pair in ("ug", "gr")}

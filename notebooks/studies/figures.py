@@ -6,7 +6,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, LIGHT, TITLES, new_figure, posteriors_in_order, styled
+from galcfm.figures.style import (
+    COLOURS,
+    LIGHT,
+    OTHER,
+    TITLES,
+    new_figure,
+    posteriors_in_order,
+    styled,
+)
 
 
 def by_model(
@@ -85,9 +93,9 @@ def gain_bar(
         colour: Colour of the bar; by default it shows the sign.
     """
     gain, error = found["gain"], found["standard_error"]
-    by_sign = COLOURS["image"] if gain >= start else COLOURS["photometry"]
+    by_sign = OTHER[0].colour if gain >= start else OTHER[1].colour
     axes.barh(place, gain - start, left=start, color=colour or by_sign, alpha=0.75, height=0.6)
-    axes.errorbar(gain, place, xerr=2 * error, color=COLOURS["truth"], capsize=3, lw=1)
+    axes.errorbar(gain, place, xerr=2 * error, color=COLOURS["line"], capsize=3, lw=1)
     return gain
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from galcfm import metrics
-from galcfm.figures.style import BAND_COLOURS, COLOURS, LABELS, LIGHT, new_figure, styled
+from galcfm.figures.style import COLOURS, LABELS, LIGHT, OTHER, new_figure, styled
 from galcfm.paths import published_folder
 from galcfm.posterior import Posterior, galaxy_seeds
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
@@ -213,10 +213,12 @@ def draw(results: Mapping, *, source: str) -> Figure:
             left.errorbar(means, [rows[bands] + shift for bands in found], xerr=errors, **look)
     covered = [[of["any"]["coverage"][p][1] for p in PROPERTY_NAMES] for of in sets.values()]
     properties = [LABELS[name].split(" [")[0] for name in PROPERTY_NAMES]
-    right.set_prop_cycle(color=BAND_COLOURS)
-    right.plot(covered, list(rows.values()), "o", ms=5, label=properties)
-    left.axvline(0, color=COLOURS["truth"], lw=1)
-    right.axvline(LEVEL, color=COLOURS["truth"], lw=1)
+    for k, look in enumerate(OTHER[: len(properties)]):
+        shares = [row[k] for row in covered]
+        style = {"marker": look.marker, "color": look.colour, "label": properties[k]}
+        right.plot(shares, list(rows.values()), ls="", ms=5, **style)
+    left.axvline(0, color=COLOURS["line"], lw=1)
+    right.axvline(LEVEL, color=COLOURS["line"], lw=1)
     labels = [" ".join(bands) for bands in sets]
     label_bars(left, labels, "$\\log p$ of the one model minus that of … [nat]")
     label_bars(right, labels, "labels inside the 95 % interval")

@@ -117,8 +117,8 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
         axes.errorbar(found["velocities"], found["c2st"], **look, label=label)
         label = f"{kind}, all at once"
         axes.plot(found["velocities"], found["c2st_pooled"], "s--", color=colour, label=label)
-    axes.axhline(0.5, color=COLOURS["truth"], lw=1, label="nothing to tell them apart by")
-    axes.axhline(allowed, color=COLOURS["truth"], lw=1, ls=":", label="allowed")
+    axes.axhline(0.5, color=COLOURS["line"], lw=1, label="nothing to tell them apart by")
+    axes.axhline(allowed, color=COLOURS["line"], lw=1, ls=":", label="allowed")
     both = [*results["student"].values(), *results["teacher"].values()]
     evaluations = sorted({of["velocities"] for of in both})
     axes.set_xscale("log")

@@ -155,7 +155,7 @@ def mass_differences(found: Mapping[str, np.ndarray], reference, *, source: str)
     for axes, (name, difference) in zip(panels, differences.items(), strict=True):
         axes.plot(reference, difference, ".", ms=2, color="#888888", alpha=0.4, rasterized=True)
         sns.lineplot(x=middles, y=difference, ax=axes, **line)
-        axes.axhline(0, color=COLOURS["truth"], lw=1)
+        axes.axhline(0, color=COLOURS["line"], lw=1)
         axes.set(xlabel=f"{LABELS['log_stellar_mass']}, kcorrect", title=name)
         axes.grid(alpha=0.25)
     panels[0].set(
@@ -186,7 +186,7 @@ def outside_shares(
         smooth = (shares * counts + 1) / (counts + 2)
         errors = np.sqrt(smooth * (1 - smooth) / counts)
         axes.errorbar(shares.index, shares, errors, fmt="o-", ms=4, color=COLOURS["image"])
-        axes.axhline(level, color=COLOURS["truth"], lw=1, ls="--")
+        axes.axhline(level, color=COLOURS["line"], lw=1, ls="--")
         axes.set_xlabel(label)
         axes.grid(alpha=0.25)
     panels[0].set(ylabel="share flagged as out of range", ylim=(-0.03, 1.03))

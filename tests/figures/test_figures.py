@@ -158,7 +158,7 @@ def test_recovery_shows_means_against_the_truth(data):
 def test_planes_show_truth_means_and_numbered_galaxies(data):
     truth = data[0][list(PROPERTY_NAMES)].to_numpy()
     figure = made("scaling_relations", data)
-    shown = {"truth": truth} | means(data)
+    shown = {"measured": truth} | means(data)
     chosen = planes.spread_galaxies(truth, 6)
     for k, plane in enumerate(metrics.PLANES):
         for axes, theta in zip(figure.axes[3 * k : 3 * k + 3], shown.values(), strict=True):

@@ -35,7 +35,7 @@ def test_relations_have_their_difference_to_the_measured_one():
 
     plane = {"truth": found(0.3, 0), "posterior_mean": found(0.4, 0.1), "draws": found(0.31, 0.01)}
     results = {"image": {"scaling_relations": {"log_stellar_mass/log_sfr": plane}}}
-    table = tables.scaling_relations(results).loc["SFR against M⋆"]
+    table = tables.scaling_relations(results).loc["log SFR against log M⋆"]
     assert list(table.index) == ["measured", "image, means", "image, draws"]
     assert table["slope"].to_list() == ["0.300 ± 0.020", "0.400 ± 0.020", "0.310 ± 0.020"]
     assert table["slope less measured"].to_list() == ["", "+0.100 ± 0.010", "+0.010 ± 0.010"]

@@ -137,7 +137,7 @@ def scaling_relations(results: Mapping[str, dict]) -> pd.DataFrame:
     Arguments:
         results: Result of `metrics.evaluate` of each model by its name, on the same galaxies.
     """
-    symbols = {p.name: p.paper_symbol for p in PROPERTIES}
+    symbols = {p.name: p.plain_symbol for p in PROPERTIES}
     first = next(iter(results.values()))["scaling_relations"]
     rows = {}
     for plane in first:

@@ -35,7 +35,7 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
     grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
     for axes, name in zip(grid, tests, strict=False):
         axes.fill_between(tests.index, *band, color=style.LIGHT, alpha=0.3, lw=0)
-        axes.axhline(0, color=style.COLOURS["truth"], lw=1, ls="--")
+        axes.axhline(0, color=style.COLOURS["line"], lw=1, ls="--")
         for model in models:
             axes.plot(tests.index, deviations[model][name], color=style.COLOURS[model], lw=1.8)
         axes.set_title(SHORT[name], fontsize=10)
@@ -97,7 +97,7 @@ def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure | None:
     for model, axes in panels.items():
         table = shown[shown.index.get_level_values(0) == model].droplevel(0)
         rows, look = range(len(table)), {"fmt": "o", "ms": 5, "color": style.COLOURS[model]}
-        axes.axvline(0, color=style.COLOURS["truth"], lw=1, ls="--")
+        axes.axvline(0, color=style.COLOURS["line"], lw=1, ls="--")
         axes.errorbar(table["gain"], rows, xerr=table["error"], **look)
         axes.set_yticks(rows, table.index)
         axes.set_xlabel("Gain in mean log p [nat]")

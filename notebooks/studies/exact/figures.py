@@ -43,7 +43,7 @@ def marginals(
                 look = {"ls": line} if line else {"filled": True}
                 values = part.get_group(model).to_numpy()
                 histogram(axes, values, bins, colour, label=names[model], **look)
-            axes.axvline(measured[galaxy], color=COLOURS["truth"], lw=1, label="measured value")
+            axes.axvline(measured[galaxy], color=COLOURS["line"], lw=1, label="measured value")
             axes.set(yticks=[], xlim=(low, high))
             axes.spines["left"].set_visible(False)
         grid[-1, column].set_xlabel(LABELS[name])
@@ -78,11 +78,11 @@ def gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) -> Figur
         right.axvline(mean, color=colour, lw=1.2, ls=line)
         text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}".replace("-", "−")
         right.plot([], [], color=colour, ls=line, marker=marker, label=text)
-    left.axhline(0, color=COLOURS["truth"], lw=1)
+    left.axhline(0, color=COLOURS["line"], lw=1)
     edge = 1.05 * np.abs(reach).max()
     left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact less flow [nat]", ylim=(-edge, edge))
     right.set(xlabel="exact less flow [nat]", ylabel="share of galaxies", xlim=reach)
-    right.axvline(0, color=COLOURS["truth"], lw=1)
+    right.axvline(0, color=COLOURS["line"], lw=1)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -106,9 +106,9 @@ def information_bars(
         colour = LIGHT if "exact" in name else COLOURS["photometry"]
         gain_bar(axes, -place, {"gain": of["mean"], **of}, colour=colour)
     most = information[ceiling]["mean"]
-    axes.axvline(most, color=COLOURS["truth"], ls="dashed", lw=1.2)
+    axes.axvline(most, color=COLOURS["line"], ls="dashed", lw=1.2)
     axes.text(most, 1.02, ceiling, transform=axes.get_xaxis_transform(), ha="right", fontsize=9)
-    axes.axvline(0, color=COLOURS["truth"], lw=1)
+    axes.axvline(0, color=COLOURS["line"], lw=1)
     label_bars(axes, list(bars), f"information on {label} [nat] ± 2 standard errors")
     return figure
 
@@ -140,7 +140,7 @@ def gap_table(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
         rows[name] = formatted(TABLES["exact" if model == "exact" else "flow"], numbers)
         for p in PROPERTIES:
             ratio = result["properties"][p.name]["width_ratio"].get(model, {"mean": 1})
-            rows[name][f"width of {p.paper_symbol}"] = f"{ratio['mean']:.2f}"
+            rows[name][f"width of {p.plain_symbol}"] = f"{ratio['mean']:.2f}"
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

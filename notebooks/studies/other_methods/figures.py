@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from galcfm.figures.style import BAND_COLOURS, COLOURS, LABELS, limits, new_figure, styled
+from galcfm.figures.style import COLOURS, LABELS, OTHER, limits, new_figure, styled
 from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
 from studies.other_methods.tables import all_metrics, gain_beside
@@ -61,7 +61,7 @@ def costs(rows: Mapping[str, Mapping], *, source: str) -> Figure:
         of, mark = gains[name], {"fmt": "o", "ms": 5, "color": _colour(row)}
         axes_gain.errorbar(of["gain"], -place, xerr=2 * of["standard_error"], **mark)
         axes_seconds.errorbar(mean_over_seeds(row, "seconds_a_galaxy"), -place, **mark)
-    axes_gain.axvline(0, color=COLOURS["truth"], lw=1)
+    axes_gain.axvline(0, color=COLOURS["line"], lw=1)
     axes_gain.set_yticks(-np.arange(len(by_gain)), _labels(by_gain))
     axes_gain.set(xlabel="gain over photometry [nat]")
     axes_seconds.set(xscale="log", xlabel="1,000 draws of a galaxy [s]")
@@ -83,12 +83,11 @@ def coverage(rows: Mapping[str, Mapping], *, source: str) -> Figure:
     numbers = all_metrics(rows)
     for axes, level in zip(figure.subplots(1, 2, sharey=True), (0.68, 0.95), strict=True):
         shares = numbers[f"coverage_{round(100 * level)}"].unstack().reindex(_labels(rows))
-        for k, (p, colour) in enumerate(zip(PROPERTIES, BAND_COLOURS, strict=True)):
+        for k, (p, look) in enumerate(zip(PROPERTIES, OTHER, strict=False)):
             y = 0.1 * (2 - k) - np.arange(len(rows))
-            axes.plot(
-                shares.get(p.name, np.nan * y), y, "o", ms=4, color=colour, label=f"${p.symbol}$"
-            )
-        axes.axvline(level, color=COLOURS["truth"], lw=1)
+            style = {"marker": look.marker, "color": look.colour, "label": f"${p.symbol}$"}
+            axes.plot(shares.get(p.name, np.nan * y), y, ls="", ms=4, **style)
+        axes.axvline(level, color=COLOURS["line"], lw=1)
         axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"))
         axes.grid(axis="x", alpha=0.25)
     axes.set_yticks(-np.arange(len(rows)), _labels(rows))
@@ -122,7 +121,7 @@ def intervals(
             axes.hlines(places, of[0.025], of[0.975], colours, lw=1)
             axes.hlines(places, of[0.16], of[0.84], colours, lw=3)
             axes.scatter(of[0.5], places, s=16, c=colours, ec="white", lw=0.6, zorder=3)
-            axes.axvline(truth.loc[galaxy, p.name], color=COLOURS["truth"], lw=1, ls="--")
+            axes.axvline(truth.loc[galaxy, p.name], color=COLOURS["line"], lw=1, ls="--")
             axes.grid(axis="x", alpha=0.25)
         axes_row[0].set_yticks(places, _labels(rows))
     for axes, p in zip(grid[-1], PROPERTIES, strict=True):
@@ -167,9 +166,9 @@ def corner(
             sns.histplot(x=x, ax=axes, bins=18, binrange=reach[x], **look, **steps)
         else:
             sns.kdeplot(x=x, y=y, ax=axes, **look, **mass)
-        axes.axvline(at[x], color=COLOURS["truth"], lw=1, ls="--")
+        axes.axvline(at[x], color=COLOURS["line"], lw=1, ls="--")
         if j < i:
-            axes.axhline(at[y], color=COLOURS["truth"], lw=1, ls="--")
+            axes.axhline(at[y], color=COLOURS["line"], lw=1, ls="--")
         axes.tick_params(labelleft=j == 0 and i > 0, labelbottom=i == len(names) - 1)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_locator(MaxNLocator(3))

@@ -22,7 +22,7 @@ def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
     figure, panels = by_model(observed, 8, 3.3, source, sharex=True, sharey=True)
     low = min(np.quantile(x, 0.0005) for x in (*observed.values(), *expected.values()))
     for model, axes in panels.items():
-        own = {"lw": 1.3, "color": style.COLOURS["truth"], "ls": "--"}
+        own = {"lw": 1.3, "color": style.COLOURS["line"], "ls": "--"}
         axes.ecdf(observed[model], label="truth", lw=2, color=style.COLOURS[model])
         axes.ecdf(np.ravel(expected[model]), label="own draws", **own)
         axes.axvline(0, color=style.LIGHT, lw=1)
@@ -57,7 +57,7 @@ def label_errors(size, delta_log_p: Mapping, *, source: str) -> Figure:
         look = {"color": style.COLOURS[model], "lw": 0, "rasterized": True}
         axes.scatter(*(x[~outside] for x in shown), s=5, alpha=0.4, **look)
         axes.scatter(*(x[outside] for x in shown), s=16, marker="^", clip_on=False, **look)
-        axes.axhline(0, color=style.COLOURS["truth"], lw=1, ls="--")
+        axes.axhline(0, color=style.COLOURS["line"], lw=1, ls="--")
         axes.set(xlabel="Size of the label errors [standard deviations]")
         axes.set(xlim=x_limits, ylim=y_limits)
     next(iter(panels.values())).set_ylabel(r"$\Delta \log p$ [nat]")

@@ -38,9 +38,9 @@ def ladder(rows: Collection[Mapping], paper: float, *, source: str) -> Figure:
     last = len(rows)
     axes.barh(-last, paper - before, left=before, color="none", edgecolor=LIGHT, hatch="///")
     labels.append(f"not accounted for: {paper - before:+.2f}")
-    axes.barh(-last - 1, paper, color=COLOURS["truth"], alpha=0.75, height=0.6)
+    axes.barh(-last - 1, paper, color=COLOURS["line"], alpha=0.75, height=0.6)
     labels.append(f"the paper: {paper:.2f}")
-    axes.axvline(0, color=COLOURS["truth"], lw=1)
+    axes.axvline(0, color=COLOURS["line"], lw=1)
     label_bars(axes, labels, "gain of the image model over photometry [nat]")
     return figure
 

@@ -9,7 +9,7 @@ from galcfm.figures.style import COLOURS, LABELS, LIGHT, new_figure, styled
 from galcfm.figures.tables.words import with_error
 from studies.realism.measurements import GROUPS
 
-KINDS = {"real": COLOURS["truth"], "simulated": COLOURS["image"]}
+KINDS = {"real": COLOURS["line"], "simulated": COLOURS["image"]}
 
 
 @styled
@@ -47,7 +47,7 @@ def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figu
     table = pd.DataFrame(offsets).T.map(lambda row: row["offset"])
     table = table.rename(index=names, columns="{} %".format)
     table.plot.bar(ax=axes, rot=0, width=0.8, colormap="viridis")
-    axes.axhline(0, color=COLOURS["truth"], lw=1)
+    axes.axhline(0, color=COLOURS["line"], lw=1)
     axes.set(xlabel="", ylabel="simulated − real [standard deviations]")
     axes.grid(axis="y", alpha=0.25)
     return figure
