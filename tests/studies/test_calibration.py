@@ -312,7 +312,7 @@ def test_variants_stand_by_their_gain(compared):
 def test_variants_of_a_model_stand_together(compared, capsys):
     table = figures.variant_table(compared, "photometry")
     assert list(table.index) == ["own", "shorter"]
-    assert table.loc["shorter", "gain [nat]"].split() == ["-0.200", "±", "0.002"]
+    assert table.loc["shorter", "gain [nat]"].split() == ["−0.200", "±", "0.002"]
     assert table.loc["own", ["density", "A_V"]].to_list() == [1.23, 0.5]
     tests = figures.departure_table({"image": pd.Series({"tarp": 0.456})})
     assert tests.loc["image", "distance"] == 0.46
