@@ -201,16 +201,17 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
     """Return equally likely redshifts of each galaxy's p(z), as `Posterior.sample` takes them.
 
     Arguments:
-        redshift: grid that ascends, `(m,)`.
+        redshift: Grid of redshifts in ascending order, `(m,)`.
         density: p(z) on the grid, not negative, in any normalisation, `(n_galaxies, m)`; between
             the points of the grid it is taken as linear.
-        n: how many a galaxy.
+        n: Number of redshifts per galaxy.
 
     Returns:
         The quantiles (j + 1/2) / n, ascending, `(n_galaxies, n)`.
 
     Raises:
-        ModelError: the grid does not ascend, or a density is negative, not finite or zero.
+        ModelError: The grid does not ascend or is not finite, or a density is negative, not finite
+            or zero everywhere.
 
     >>> redshift_quantiles([0.1, 0.2], [[1.0, 1.0]], 2).round(3).tolist()
     [[0.125, 0.175]]
@@ -218,20 +219,25 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
     n = whole_number("n", n)
     redshift = plain_numbers("redshift", redshift, (None,))
     density = plain_numbers("density", density, (None, len(redshift)))
-    if len(redshift) < 2 or not (np.diff(redshift) > 0).all():
-        raise ModelError("redshift does not ascend: a grid of at least two points is needed")
-    good = np.isfinite(density).all(1) & (density >= 0).all(1) & (density.sum(1) > 0)
+    step = np.diff(redshift)
+    if len(redshift) < 2 or not (np.isfinite(redshift).all() and (step > 0).all()):
+        raise ModelError(
+            "redshift is no grid: give at least two finite redshifts in ascending order"
+        )
+    good = np.isfinite(density).all(1) & (density >= 0).all(1) & (density > 0).any(1)
     wrong = "a density is negative, not finite or zero everywhere"
     require_rows(good, wrong, "correct p(z), or remove these galaxies")
-    step, found = np.diff(redshift), np.empty((len(density), n))
+    found = np.empty((len(density), n))
     for row, p in enumerate(density):
+        p = p / p.max()  # densities are squared below: tiny ones would vanish
         total = cumulative_trapezoid(p, redshift, initial=0)
         wanted = (np.arange(n) + 0.5) / n * total[-1]
         k = np.searchsorted(total[1:], wanted)
         # Within a step the integral of the linear density is quadratic.
         left, slope = wanted - total[k], (p[k + 1] - p[k]) / step[k]
         root = p[k] ** 2 + 2 * slope * left
-        found[row] = redshift[k] + 2 * left / (p[k] + np.sqrt(root.clip(0)))
+        inner = redshift[k] + 2 * left / (p[k] + np.sqrt(root.clip(0)))
+        found[row] = inner.clip(redshift[k], redshift[k + 1])
     return found
 
 

@@ -53,11 +53,20 @@ class TrainingData:
         posterior: Model with its standardisation.
         survey: Galaxies of the split.
         device: Device of the tensors.
-        weights: How often each galaxy is drawn relative to the others, `(n,)`; None for once.
+        weights: How often each galaxy is drawn relative to the others, `(n,)`, in any
+            normalisation; None for once.
+
+    Raises:
+        TrainingError: All weights are zero.
     """
 
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
-        self.weights = None if weights is None else torch.from_numpy(weights)
+        self.weights = None
+        if weights is not None:
+            if not weights.any():
+                raise TrainingError(f"{survey.name}: all weights of a split are zero")
+            # By a power of two, which changes no digit.
+            self.weights = torch.from_numpy(np.ldexp(weights, -np.frexp(weights.max())[1]))
         self.theta = posterior.property_scale.apply(survey.properties).to(device)
         self._posterior, self._device = posterior, device
         self._observation = posterior.observe(survey)

@@ -497,8 +497,8 @@ def test_bands_that_no_training_galaxy_had_are_out_of_range():
 @pytest.mark.parametrize(
     ("grid", "density", "message"),
     [
-        ([0.1], [[1.0]], "does not ascend"),
-        ([0.2, 0.1], [[1.0, 1.0]], "does not ascend"),
+        ([0.1], [[1.0]], "redshift is no grid"),
+        ([0.2, 0.1], [[1.0, 1.0]], "redshift is no grid"),
         ([0.1, 0.2], [[1.0, 1.0], [0.0, 0.0]], "row 1: a density is negative, not finite or zero"),
         ([0.1, 0.2], [[-1.0, 1.0]], "row 0: a density is negative"),
         ([0.1, 0.2], [[1.0]], r"density has shape \(1, 1\)"),
