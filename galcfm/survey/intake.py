@@ -12,24 +12,17 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey.cutouts import collect_cutouts
 from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, UNITS, check_unit, to_magnitudes
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
+from galcfm.survey.values import PROPERTY_ERRORS, Cells, usable, usable_bands
 
-PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 LABELS = (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer")
 NEEDED = ("object_id", *MAGNITUDES)
 FILLED = ("ra", "dec", "redshift", "ebv")
 KNOWN = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES, *LABELS, "split")
-# What a column may hold, inclusive; codes for missing values such as -9999, -99 and 99 lie outside.
-RANGES = (
-    {"ra": (-180.0, 360.0), "dec": (-90.0, 90.0), "redshift": (-0.01, 20.0), "ebv": (0.0, 10.0)}
-    | {p.name: p.plausible for p in PROPERTIES}
-    | dict.fromkeys(PROPERTY_ERRORS, (0.0, 20.0))
-)
-MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9, -32768.0}
 # Galaxies may be called 99, but not -99. The longest are what integers make of a NaN.
 MISSING_IDS = {"null", "none", "nan", "na", "n/a", "<na>", "-", "--", "-9", "-99", "-999", "-9999"}
 MISSING_IDS |= {"-9999.0", "-32768", "-2147483648", "-9223372036854775808"}
@@ -282,63 +275,25 @@ def read_columns(
     """
     reasons: list[list[str]] = [[] for _ in range(len(source))]
     values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
-    read = {"object_id", "split"}
-    if missing_bands:
-        values |= _bands_with_gaps(source, chosen, unit, reasons)
-        read |= {*values, *INVERSE_VARIANCES}
-    for name, column in chosen.items():
-        if name not in read:
-            numbers, no_numbers = source.numbers(name, column, unit)
-            gaps = _gaps(numbers, no_numbers, MISSING_CODES) if name in may_lack else False
-            values[name] = _usable(name, column, numbers, no_numbers, unit, reasons, gaps)
-    return values, reasons
 
-
-def _gaps(values: np.ndarray, no_numbers, codes) -> np.ndarray:
-    """Return which rows have no value, or a code for a missing one."""
-    gaps = np.isnan(values) | np.isin(values, list(codes))
-    gaps[list(no_numbers)] = False
-    return gaps
-
-
-def _bands_with_gaps(source: SourceTable, chosen, unit: str, reasons) -> dict[str, np.ndarray]:
-    """Return magnitudes or fluxes and their errors, NaN where a band is missing.
-
-    The error of an upper limit of the flux is infinite. A flux that is not positive becomes such a
-    limit: below three times its error.
-    """
-    values = {}
-    errors = [name for name in (*INVERSE_VARIANCES, *MAGNITUDE_ERRORS) if name in chosen]
-    error_of = {name[-1]: name for name in errors}
-    for band in BANDS:
-        name, error = f"mag_{band}", error_of.get(band)
-        limit = np.zeros(len(source), bool)
-        values[name] = np.full(len(source), np.nan)
-        if errors:
-            values[f"magerr_{band}"] = np.full(len(source), np.nan)
+    def read(name: str) -> Cells | None:
         if name not in chosen:
-            continue
-        x, no_numbers = source.numbers(name, chosen[name], unit)
-        # A flux of -9 or -99 may be one, if its error says so.
-        codes = [code for code in MISSING_CODES if unit not in FLUXES or code <= -999]
-        missing = _gaps(x, no_numbers, codes)
-        if error is not None:
-            given, no_errors = source.numbers(error, chosen[error], unit)
-            sigma = given
-            if error.startswith("ivar"):
-                missing |= given == 0
-                sigma = np.where(given > 0, given, np.nan) ** -0.5
-            else:
-                limit = np.isposinf(given) & ~missing
-            if unit in FLUXES:
-                undetected = (x <= 0) & np.isfinite(x) & (sigma > 0) & np.isfinite(sigma) & ~missing
-                x, limit = np.where(undetected, 3 * sigma, x), limit | undetected
-            skip = missing | limit
-            usable = _usable(error, chosen[error], given, no_errors, unit, reasons, skip)
-            sigma = np.where(np.isnan(usable), np.nan, sigma)
-            values[f"magerr_{band}"] = np.where(limit, np.inf, sigma)
-        values[name] = _usable(name, chosen[name], x, no_numbers, unit, reasons, missing)
-    return values
+            return None
+        column = chosen[name]
+        numbers, no_numbers = source.numbers(name, column, unit)
+        label = name if name == column else f"{name} (column {column!r})"
+        return Cells(numbers, label, no_numbers)
+
+    if missing_bands:
+        values |= usable_bands(read, unit, reasons)
+    done = {"split", *values, *(INVERSE_VARIANCES if missing_bands else ())}
+    for name in chosen:
+        if name not in done:
+            column = read(name)
+            values[name] = usable(
+                name, column, unit, reasons, column.gaps() if name in may_lack else False
+            )
+    return values, reasons
 
 
 def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
@@ -354,46 +309,6 @@ def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
         elif LOST_DIGITS.fullmatch(name):
             reasons[row].append(f"object_id is {name}: a spreadsheet has lost its digits")
     return object_id
-
-
-def _usable(
-    name: str, column: str, values: np.ndarray, no_numbers, unit: str, reasons, skip=False
-) -> np.ndarray:
-    """Return the values of a column, NaN where they cannot be used or skipped; add the reasons.
-
-    Arguments:
-        name: Name of the column in a survey.
-        column: Name of the column in the table.
-        values: Its numbers, `(n,)`.
-        no_numbers: Text by row of those that are no numbers.
-        unit: Declared unit.
-        reasons: One list per row.
-        skip: Rows that get no reason, `(n,)`.
-    """
-    low, high = RANGES.get(name, (-np.inf, np.inf))
-    if name in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):
-        # A magnitude or flux of exactly 0, or below, is no measurement of a galaxy.
-        low, high = np.nextafter(0, 1), np.inf if unit in FLUXES else 40.0
-    bad = ~(np.isfinite(values) & (values >= low) & (values <= high)) & ~np.asarray(skip)
-    label = name if name == column else f"{name} (column {column!r})"
-    for row in np.flatnonzero(bad):
-        value = values[row]
-        if row in no_numbers:
-            reason = f"is {no_numbers[row]!r}, not a number"
-        elif np.isnan(value):
-            reason = "has no value"
-        elif value in MISSING_CODES:
-            reason = f"is {value:g}, a code for a missing value"
-        elif name in MAGNITUDES and unit in FLUXES:
-            reason = f"is {value:g} {unit}: a flux must be positive and finite"
-        elif not np.isfinite(high):
-            reason = f"is {value:g}: it must be positive and finite"
-        else:
-            reason = f"is {value:g}, outside [{0 if 0 < low < 1e-300 else low:g}, {high:g}]"
-            if name.startswith("log_") and value > 1e4:
-                reason += ": its logarithm is needed"
-        reasons[row].append(f"{label} {reason}")
-    return np.where(bad | skip, np.nan, values)
 
 
 def _refuse_repeated(object_id: Sequence[str], reasons) -> None:

@@ -1,6 +1,7 @@
 """Fluxes and magnitudes of any kind become AB magnitudes without Galactic extinction."""
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -149,13 +150,16 @@ def to_magnitudes(
                 f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
             )
     if missing_bands:
-        measured = [
-            np.isfinite(values[f"mag_{band}"]) & ~np.isposinf(values.get(f"magerr_{band}", 0.0))
-            for band in BANDS
-        ]
-        for row in np.flatnonzero(~np.any(measured, axis=0)):
+        for row in np.flatnonzero(~is_measured(values).any(axis=1)):
             if not reasons[row]:
                 reasons[row].append("no band is measured")
+
+
+def is_measured(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return which magnitudes are measured, neither missing nor limits, `(n, 5)`."""
+    limits = [np.isposinf(values.get(name, 0.0)) for name in MAGNITUDE_ERRORS]
+    known = [np.isfinite(values[name]) for name in MAGNITUDES]
+    return np.stack([a & ~b for a, b in zip(known, limits, strict=True)], axis=1)
 
 
 def _from_asinh(

@@ -27,6 +27,8 @@ ENDINGS = {
     "votable": (".vot", ".votable", ".xml"),
     "hdf5": (".h5", ".hdf5", ".hdf"),
 }
+# Codes for missing values, which no unit changes.
+CODES_IN_ANY_UNIT = (-999.0, -9999.0, -32768.0)
 NUMBERS = (str, bytes, Real, Decimal)
 # Metadata by which astropy marks a Parquet file of its own, and its name of that format.
 ASTROPY_METADATA = {
@@ -321,9 +323,8 @@ class SourceTable:
                 if (text := _text(cells[row])).lower() not in ("", "nan"):
                     no_numbers[int(row)] = text[:40]
         if unit is not None:
-            numbers = numbers * unit_factor(
-                unit, name, flux_unit, f"{self.name}: column {column!r}"
-            )
+            factor = unit_factor(unit, name, flux_unit, f"{self.name}: column {column!r}")
+            numbers = np.where(np.isin(numbers, CODES_IN_ANY_UNIT), numbers, factor * numbers)
         return numbers, no_numbers
 
     def texts(self, column: str) -> list[str]:

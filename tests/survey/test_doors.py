@@ -434,7 +434,7 @@ def test_numbers_as_text(tmp_path, as_bytes):
         assert survey.catalogue["mag_u"].tolist() == list(good.values())
         found = list(reasons(survey).values())
         assert found[: len(bad)] == [f"mag_u is {cell!r}, not a number" for cell in bad]
-        assert found[len(bad) :] == ["mag_u has no value", "mag_u is inf, outside [0, 40]"]
+        assert found[len(bad) :] == ["mag_u has no value", "mag_u is inf, outside (0, 40]"]
 
 
 @pytest.mark.parametrize("cell", [True, np.True_, 1j, [17.0], pd.Timestamp("2020-01-01")])
