@@ -144,7 +144,10 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
 def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     """Return the cutout of an array: a picture uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
     try:
-        array = np.asarray(cutout)
+        # A picture of Pillow may have other colours.
+        array = picture_pixels(cutout) if hasattr(cutout, "getexif") else np.asarray(cutout)
+    except NoPictureError:
+        raise
     # RuntimeError: tensors that are being trained.
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError("it is no array") from error
@@ -191,17 +194,44 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
     Raises:
         ValueError: No colour picture, blank, or covers less than 50.7 arcsec.
     """
-    from PIL import Image
+    return fitted_cutout(picture_pixels(path), pixel_scale)
 
-    try:
-        with Image.open(path, formats=["JPEG", "PNG"]) as image:
-            # P: of a palette, which may hold colours.
-            if image.mode not in ("RGB", "RGBA", "P"):
-                raise ValueError(f"has mode {image.mode}, a colour (RGB) picture is needed")
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError("not a readable JPEG or PNG") from error
-    return fitted_cutout(pixels, pixel_scale)
+
+class NoPictureError(ValueError):
+    """A picture that can be read but has no colours as they are seen."""
+
+
+def picture_pixels(picture) -> np.ndarray:
+    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, turned as its EXIF says.
+
+    Arguments:
+        picture: Path, open file, or picture that Pillow has open.
+
+    Raises:
+        ValueError: It is damaged, grey, transparent, or of other colours than RGB with 8 bits.
+    """
+    from PIL import Image, ImageOps
+
+    if not isinstance(picture, Image.Image):
+        try:
+            with Image.open(picture, formats=["JPEG", "PNG"]) as opened:
+                return picture_pixels(opened)
+        except NoPictureError:
+            raise
+        # Readers of damaged files raise half a dozen kinds.
+        except Exception as error:
+            raise ValueError("not a readable JPEG or PNG: write or download it again") from error
+    # Such as RGB;16B, of which Pillow would keep the upper byte.
+    if ";16" in str(getattr(picture, "tile", "")):
+        raise NoPictureError(
+            "it has 16 bits per channel: write it with 8, stretched from 0 to 255 as it is seen"
+        )
+    # P: of a palette, which may hold colours.
+    if picture.mode not in ("RGB", "RGBA", "P"):
+        raise NoPictureError(f"it has mode {picture.mode}: write it in colour, mode RGB")
+    if picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255:
+        raise NoPictureError("it has transparent pixels: write it in mode RGB, without them")
+    return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 class CutoutFolder:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from galcfm.paths import disk_errors_in_a_sentence, remove_own, require_own_file
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey.cards import TAGS, library, render
+from galcfm.survey.cutouts import picture_pixels
 from galcfm.survey.disk import beside, put_in_place, recover
-from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, require_colours
 from galcfm.survey.rules import SPLITS, SurveyError
+from galcfm.survey.sky import SAME_SCALE
 
 __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]
 
@@ -90,6 +93,12 @@ def from_datasets(cls, source, **options):
             parameters = json.loads(text)["parameters"]
     else:
         splits = source if isinstance(source, dict) else {None: source}
+        if other := [rows for rows in splits.values() if not hasattr(rows, "to_pandas")]:
+            raise SurveyError(
+                f"a {type(other[0]).__name__} is no data set: give a folder, owner/name on the "
+                "Hub, or what datasets.load_dataset gives without streaming; Survey.from_table "
+                "takes tables"
+            )
         parts = [rows.to_pandas() for rows in splits.values()]
         for split, part in zip(splits, parts, strict=True):
             if split is not None and "split" not in part:
@@ -97,16 +106,50 @@ def from_datasets(cls, source, **options):
     catalogue = pd.concat(parts, ignore_index=True)
     images = None
     if "rgb_image" in catalogue:
-        kind = library("datasets", SurveyError).Image(mode="RGB")
-        pictures = [np.array(kind.decode_example(picture)) for picture in catalogue["rgb_image"]]
-        if other := {picture.shape for picture in pictures} - {IMAGE_SHAPE}:
-            height, width, _ = other.pop()
-            raise SurveyError(
-                f"{name}: a picture has {width}×{height} pixels, and 128×128 of 0.396″ are needed: "
-                "take its table and pictures through from_table, which resamples them"
+        images = np.stack([_pixels(row, name) for _, row in catalogue.iterrows()])
+    catalogue = catalogue.drop(columns=[*ADDED], errors="ignore")
+    _require_plain(catalogue, name)
+    return cls(catalogue, images, parameters, name)
+
+
+def _pixels(row: pd.Series, where: str) -> np.ndarray:
+    """Return the picture of a row of a data set, uint8 `(128, 128, 3)`.
+
+    Raises:
+        SurveyError: It is none, or of another size or scale.
+    """
+    cell, scale = row["rgb_image"], row.get("rgb_pixel_scale", PIXEL_SCALE)
+    try:
+        content, path = (cell.get(k) if isinstance(cell, dict) else None for k in ("bytes", "path"))
+        if content is None and path is None:
+            raise ValueError("there is no picture: remove the row")
+        pixels = picture_pixels(path if content is None else BytesIO(content))
+        if pixels.shape != IMAGE_SHAPE or not abs(scale / PIXEL_SCALE - 1) < SAME_SCALE:
+            height, width, _ = pixels.shape
+            raise ValueError(
+                f"it has {width}×{height} pixels of {scale:.3f} arcsec, and 128×128 of 0.396 are "
+                "needed: take the table and its pictures through Survey.from_table, which "
+                "resamples them"
             )
-        images = np.stack(pictures)
-    return cls(catalogue.drop(columns=[*ADDED], errors="ignore"), images, parameters, name)
+        return require_colours(pixels)
+    except ValueError as error:
+        raise SurveyError(
+            f"{where}, row {row.name} (object_id {row.get('object_id')!r}): rgb_image: {error}"
+        ) from error
+
+
+def _require_plain(catalogue: pd.DataFrame, where: str) -> None:
+    """Refuse columns of vectors or of dicts, such as the fluxes of the Multimodal Universe."""
+    for column in catalogue.select_dtypes(object):
+        cell = next(iter(catalogue[column].dropna()), None)
+        if isinstance(cell, dict | list | np.ndarray):
+            holds = f"a dict of {', '.join(cell)}" if isinstance(cell, dict) else "a list"
+            raise SurveyError(
+                f"{where}: column {column!r} holds {holds} per row, not one value. Leave it out: "
+                f"dataset.remove_columns({column!r}). Fluxes per pixel become cutouts by "
+                "Survey.from_table(table, cutouts=Cutouts(list of arrays (bands, height, width), "
+                "bands='griz'), pixel_scale=…), with Cutouts of galcfm.survey.cutouts"
+            )
 
 
 def _downloaded(name: str, options: dict) -> Path:

@@ -30,6 +30,7 @@ def _own_cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def survey() -> Survey:
     found = toy_survey(30, 5)
+    found.images[..., 0] //= 2  # colour
     # Labels that are missing, flags and words are columns too.
     found.catalogue.loc[[3, 7], "a_v"] = np.nan
     found.catalogue["active"] = np.arange(30) % 2 == 0

@@ -519,7 +519,7 @@ def test_pictures_of_every_mode(frame, pictures, tmp_path):
     assert survey.object_id.tolist() == ids[:3]
     np.testing.assert_array_equal(survey.images[0], pictures[0])
     found = reasons(survey)
-    assert "mode I;16" in found[3]
+    assert "16 bits per channel" in found[3]
     assert "its three channels are the same" in found[4]
     assert "mode CMYK" in found[5]
     assert "40×40 pixels of 0.396 arcsec cover 15.8 arcsec, 50.7 are needed" in found[6]
