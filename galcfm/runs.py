@@ -7,6 +7,7 @@ with others is refused, so that results of different settings never mix.
 
 import ast
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,7 @@ def check_parameters(notebook: str, profile: str, parameters: Mapping) -> None:
     """Check a profile, and names and kinds of parameters, before any work.
 
     A number in quotes is no number, and "no" is not False: a notebook would take them for
-    something else.
+    something else. No parameter is a negative whole number, infinite or NaN.
 
     Raises:
         RunError: the profile or a parameter is unknown, or a value is of another kind.
@@ -100,6 +101,11 @@ def check_parameters(notebook: str, profile: str, parameters: Mapping) -> None:
             raise RunError(
                 f"{name} is {value!r}: {notebook} takes {words.get(kind, 'a list')}{example}"
             )
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise RunError(f"{name} is {value!r}: {notebook} takes finite numbers")
+            if isinstance(number, int) and number < 0:
+                raise RunError(f"{name} is {value!r}: {notebook} takes no negative whole numbers")
 
 
 def open_run(notebook: str, variables: Mapping) -> Path:

@@ -63,9 +63,9 @@ from galcfm import figures, paths, runs
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe, train_models
 
+plan = Recipe.of(globals())
 folder = runs.open_run("02_training", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
-plan = Recipe.of(globals())
 
 # %% [markdown]
 # ## The recipe

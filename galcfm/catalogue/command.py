@@ -66,7 +66,11 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
     """Return values by name of words like NAME=VALUE."""
     if wrong := [entry for entry in entries if "=" not in entry]:
         raise click.BadParameter(f"{wrong[0]!r} is not like {option.metavar}")
-    return dict(entry.split("=", 1) for entry in entries)
+    pairs = [entry.split("=", 1) for entry in entries]
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise click.BadParameter(f"{', '.join(twice)} is given more than once: give it once")
+    return dict(pairs)
 
 
 @commands.command(epilog=EXIT_CODES)
@@ -201,7 +205,8 @@ def train(survey, out, models, recipe, values, progress) -> None:
     \b
     examples:
       galcfm train survey --out models
-      galcfm train survey --out models --models image --recipe paper --set max_epochs=50
+      galcfm train survey --out models --recipe paper --set max_epochs=50
+      galcfm train survey --out models --models photometry --set photometry_max_epochs=50
     """
     from galcfm.survey import Survey
     from galcfm.training import Recipe, train_models
@@ -209,9 +214,10 @@ def train(survey, out, models, recipe, values, progress) -> None:
     known = vars(Recipe.of({"recipe": recipe}))
     if unknown := set(values) - set(known):
         raise ValueError(f"--set has {', '.join(unknown)}: give one of {', '.join(known)}")
+    names = [name for name in MODELS if name in models]
+    Recipe.require_effect(values, names)
     values = {name: _like(known[name], text, name) for name, text in values.items()}
     chosen = Recipe.of({"recipe": recipe} | values)
-    names = [name for name in MODELS if name in models]
     made = train_models(Survey.load(survey), out, chosen, names, progress=progress)
     for name, model in made.items():
         loss = model.metadata["best_validation_loss"]

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from galcfm.paths import replacing
+from galcfm.posterior import kinds
 
 CHECKPOINT_FILE = "checkpoint.pt"
 WARM_UP = 0.05  # share of all steps over which the learning rate rises
@@ -44,23 +45,17 @@ class LoopSettings:
         seed: Seed of initial weights, order, noise and augmentation.
     """
 
-    learning_rate: float = 5e-5
-    batch_size: int = 64
-    max_epochs: int = 200
-    patience: int = 10
-    weight_decay: float = 0.01
-    schedule: str = "constant"
-    average_decay: float = 0.0
-    seed: int = 0
+    learning_rate: kinds.Positive = 5e-5
+    batch_size: kinds.Count = 64
+    max_epochs: kinds.Count = 200
+    patience: kinds.Count = 10
+    weight_decay: kinds.NotNegative = 0.01
+    schedule: kinds.Schedule = "constant"
+    average_decay: kinds.Share = 0.0
+    seed: kinds.Whole = 0
 
     def __post_init__(self):
-        for name in ("learning_rate", "batch_size", "max_epochs", "patience"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be positive")
-        if self.schedule not in ("constant", "cosine"):
-            raise ValueError(f"schedule is {self.schedule!r}: use 'constant' or 'cosine'")
-        if not 0 <= self.average_decay < 1:
-            raise ValueError(f"average_decay is {self.average_decay}: it must be in [0, 1)")
+        kinds.require_kinds(type(self), vars(self))
 
     def learning_rate_at(self, done: float) -> float:
         """Return the learning rate after a share of all steps."""

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from galcfm.paths import disk_errors_in_a_sentence, replacing
-from galcfm.posterior import ModelError, Posterior, require_own_model
+from galcfm.posterior import ModelError, Posterior, kinds, require_own_model
 from galcfm.provenance import array_digest
-from galcfm.survey import Survey, require_booleans
+from galcfm.survey import Survey
 from galcfm.training.data import (
     TrainingData,
     checked_weights,
@@ -64,21 +64,11 @@ class TrainingSettings(LoopSettings):
         average_decay, seed: As `LoopSettings` has them.
     """
 
-    draws_per_galaxy: int = 1
-    augment: bool = False
-    encoder_batch: int = 0
-    half_precision: bool = False
-    hide_bands: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        require_booleans(
-            augment=self.augment, half_precision=self.half_precision, hide_bands=self.hide_bands
-        )
-        if self.draws_per_galaxy <= 0:
-            raise ValueError(f"draws_per_galaxy is {self.draws_per_galaxy}: it must be positive")
-        if self.encoder_batch < 0:
-            raise ValueError(f"encoder_batch is {self.encoder_batch}: it must not be negative")
+    draws_per_galaxy: kinds.Count = 1
+    augment: kinds.Switch = False
+    encoder_batch: kinds.Whole = 0
+    half_precision: kinds.Switch = False
+    hide_bands: kinds.Switch = False
 
 
 def train(

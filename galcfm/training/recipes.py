@@ -1,12 +1,17 @@
 """The recipes by which the book's models are made: by its notebooks and by its studies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated, get_type_hints
 
-from galcfm.posterior import Posterior
+from galcfm.posterior import Posterior, kinds
 from galcfm.survey import Survey
 from galcfm.training.posterior_training import TrainingSettings, train
+
+MODELS = ("prior", "photometry", "image")  # each may start from the one before
+# What one or two of the models read alone.
+OF_PRIOR, OF_PHOTOMETRY, OF_BOTH, OF_IMAGE = MODELS[:1], MODELS[1:2], MODELS[1:], MODELS[2:]
 
 
 @dataclass(frozen=True)
@@ -26,30 +31,33 @@ class Recipe:
         augment, encoder_batch, half_precision: the same, of the image model.
     """
 
-    features: str = "r_and_colours"
-    use_redshift: bool = False
-    use_magnitude_errors: bool = False
-    sigma: float = 0.05
-    width: int = 256
-    depth: int = 3
-    image_crop: int = 128
-    image_bin: int = 2
-    encoder_widths: Sequence[int] = (16, 32, 64, 128)
-    n_image_features: int = 256
-    warm_start: bool = True
-    prior_max_epochs: int = 20
-    photometry_max_epochs: int = 60
-    max_epochs: int = 16
-    patience: int = 10
-    learning_rate: float = 1.5e-3
-    batch_size: int = 64
-    encoder_batch: int = 32
-    schedule: str = "cosine"
-    draws_per_galaxy: int = 8
-    average_decay: float = 0.995
-    augment: bool = True
-    half_precision: bool = False
-    seed: int = 1
+    features: Annotated[kinds.Features, OF_BOTH] = "r_and_colours"
+    use_redshift: Annotated[kinds.Switch, OF_BOTH] = False
+    use_magnitude_errors: Annotated[kinds.Switch, OF_BOTH] = False
+    sigma: kinds.Positive = 0.05
+    width: kinds.Count = 256
+    depth: kinds.Count = 3
+    image_crop: Annotated[kinds.Count, OF_IMAGE] = 128
+    image_bin: Annotated[kinds.Count, OF_IMAGE] = 2
+    encoder_widths: Annotated[kinds.Counts, OF_IMAGE] = (16, 32, 64, 128)
+    n_image_features: Annotated[kinds.Count, OF_IMAGE] = 256
+    warm_start: Annotated[kinds.Switch, OF_IMAGE] = True
+    prior_max_epochs: Annotated[kinds.Count, OF_PRIOR] = 20
+    photometry_max_epochs: Annotated[kinds.Count, OF_PHOTOMETRY] = 60
+    max_epochs: Annotated[kinds.Count, OF_IMAGE] = 16
+    patience: kinds.Count = 10
+    learning_rate: kinds.Positive = 1.5e-3
+    batch_size: kinds.Count = 64
+    encoder_batch: Annotated[kinds.Whole, OF_IMAGE] = 32
+    schedule: kinds.Schedule = "cosine"
+    draws_per_galaxy: kinds.Count = 8
+    average_decay: kinds.Share = 0.995
+    augment: Annotated[kinds.Switch, OF_IMAGE] = True
+    half_precision: Annotated[kinds.Switch, OF_IMAGE] = False
+    seed: kinds.Whole = 1
+
+    def __post_init__(self):
+        kinds.require_kinds(type(self), vars(self))
 
     @classmethod
     def of(cls, parameters: Mapping) -> "Recipe":
@@ -60,13 +68,40 @@ class Recipe:
                 leaves a field as it is. Other names do not matter, so it may be `globals()`.
 
         Raises:
-            ValueError: There is no such recipe.
+            ValueError: There is no such recipe, or a value is outside its field's range.
         """
         name, names = parameters["recipe"], [field.name for field in fields(cls)]
         if name not in RECIPES:
             raise ValueError(f"no recipe called {name!r}: choose from {', '.join(RECIPES)}")
         given = {key: parameters[key] for key in names if parameters.get(key) is not None}
         return replace(RECIPES[name], **given)
+
+    @classmethod
+    def readers(cls, name: str) -> tuple[str, ...]:
+        """Return the names of the models that read a field."""
+        _, *some = get_type_hints(cls, include_extras=True)[name].__metadata__
+        return some[0] if some else MODELS
+
+    @classmethod
+    def require_effect(cls, names: Iterable[str], models: Sequence[str]) -> None:
+        """Refuse fields that none of the models to train reads.
+
+        Arguments:
+            names: Names of fields that were given.
+            models: Names of the models to train.
+
+        Raises:
+            ValueError: A field is of models that are not trained.
+        """
+        for name in names:
+            if set(readers := cls.readers(name)) & set(models):
+                continue
+            remedy = f"train the {' or '.join(readers)} model"
+            if name.endswith("max_epochs"):
+                theirs = (other for other in vars(cls()) if other.endswith("max_epochs"))
+                fitting = [other for other in theirs if set(cls.readers(other)) & set(models)]
+                remedy += f", or give {' or '.join(fitting)}"
+            raise ValueError(f"{name} has no effect on the {' and '.join(models)} model: {remedy}")
 
     def model(self, name: str) -> Posterior:
         """The untrained `"prior"`, `"photometry"` or `"image"` model."""
@@ -161,7 +196,7 @@ def train_models(
     survey: Survey,
     folder: Path | str,
     recipe: Recipe,
-    names: Sequence[str] = ("prior", "photometry", "image"),
+    names: Sequence[str] = MODELS,
     *,
     progress: bool = True,
 ) -> dict[str, Posterior]:
