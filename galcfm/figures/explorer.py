@@ -5,33 +5,35 @@ draws and their cutouts are written beside it when the book is built.
 """
 
 import base64
+import gzip
 import json
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from contourpy import contour_generator
+from scipy.ndimage import gaussian_filter
 from scipy.stats import gaussian_kde
 
 from galcfm.figures.style import KDE_FEWEST, aligned, limits
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
-from galcfm.stored_posteriors import load_posteriors
+from galcfm.stored_posteriors import load_posteriors, samples_array
 from galcfm.survey import Survey
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, encode_jpeg
 
-__all__ = ["explorer_data", "write_explorer", "write_explorer_of_run"]
+__all__ = ["explorer_data", "explorer_links", "write_explorer", "write_explorer_of_run"]
 
-# With these, galaxies, cutouts and the plotting library together stay below 3 MB.
-GALAXIES = 400
-DRAWS = 64
+# With these, galaxies, cutouts and the plotting library together stay below 4.5 MB.
+GALAXIES = 500
 BINS = 48
-# First the horizontal, then the vertical property of each map.
-MAPS = (
-    ("log_stellar_mass", "log_sfr"),
-    ("log_stellar_mass", "oxygen_abundance"),
-    ("log_sfr", "oxygen_abundance"),
-    ("dn4000", "a_v"),
-)
+# Pairs of properties, first the one on the horizontal axis; those of the paper's figures first.
+FIRST_PLANES = ((0, 1), (0, 2), (1, 2), (3, 4))
+PLANES = (*FIRST_PLANES, *(p for p in combinations(range(5), 2) if p not in FIRST_PLANES))
+LEVELS = (0.68, 0.95)
+GRID = 40  # cells of the density on either side
+CORNERS = 24  # of a contour, at most
 # LaTeX of the labels in characters that a browser shows without help.
 PLAIN = {
     r"$\log\,$SFR": "log SFR",
@@ -63,17 +65,18 @@ def explorer_data(
     """Return galaxies and posteriors as the page reads them: plain types, arrays as base64.
 
     Arguments:
-        galaxies: The galaxies of the posteriors, in their order; the first 400 are shown.
+        galaxies: The galaxies of the posteriors, in their order; the first 500 are shown.
         posteriors: Dataset of each model, as figures take them.
         delta_log_p: By model, log posterior minus log prior density at the measured properties
             [nat], one value per galaxy in the same order.
 
     Returns:
         `properties` with label, ends of the range and density of the measured values over it
-        (`measured`, bytes `(48,)`), `models`, `maps`, and `galaxies`: for each its numbers, and
-        for each model its medians, central 68 % intervals, histograms of all draws over that
-        range (`marginals`, bytes `(5, 48)`) and some draws (`draws`, bytes `(64, 5)`, from the
-        first to the second number of `drawn`).
+        (`measured`, bytes `(48,)`), `models`, `planes`, `levels`, `first` (row of the galaxy that
+        the page opens with), and `galaxies`: for each its numbers, and for each model its
+        medians, central 68 % intervals, range flag (`outside`), histograms of all draws
+        (`marginals`, bytes `(5, 48)`) and the contours of all planes (`contours`, bytes as
+        `_contours` returns them, from the first to the second number of `drawn`).
 
     Raises:
         ValueError: Posteriors and galaxies are not the same.
@@ -92,9 +95,10 @@ def explorer_data(
         }
         for k, (p, ends) in enumerate(zip(PROPERTIES, ranges, strict=True))
     ]
-    some = {name: draws[:shown, :DRAWS] for name, draws in samples.items()}
-    pooled = np.concatenate(list(some.values()), axis=1)
-    low, high = pooled.min(axis=1), pooled.max(axis=1)
+    pooled = np.concatenate([draws[:shown] for draws in samples.values()], axis=1)
+    low, high = np.quantile(pooled, [0.001, 0.999], axis=1)
+    margin = 0.12 * (high - low) + 1e-9
+    low, high = low - margin, high + margin
     catalogue = galaxies.catalogue
     optional = {
         "magnitude_errors": list(MAGNITUDE_ERRORS),
@@ -112,14 +116,14 @@ def explorer_data(
             **{key: _rounded(catalogue.loc[row, names], 3) for key, names in optional.items()},
             "models": {},
         }
-        span = np.maximum(high[row] - low[row], 1e-9)
         for name, draws in samples.items():
             model = galaxy["models"][name] = {
                 "median": _rounded(np.median(draws[row], axis=0), 3),
                 "interval": _rounded(np.quantile(draws[row], [0.16, 0.84], axis=0), 3),
                 "mean": _rounded(draws[row].mean(axis=0), 3),
                 "marginals": _packed([_heights(draws[row, :, k], edges[k]) for k in range(5)]),
-                "draws": _packed(np.rint(255 * (some[name][row] - low[row]) / span)),
+                "contours": _packed(_contours((draws[row] - low[row]) / (high - low)[row])),
+                "outside": _flag(posteriors[name], row),
             }
             if delta_log_p is not None:
                 model["delta_log_p"] = _rounded(delta_log_p[name][row], 2)
@@ -132,27 +136,53 @@ def explorer_data(
         "bands": list(BANDS),
         "cutout_width": round(PIXEL_SCALE * IMAGE_SHAPE[1], 1),
         "properties": properties,
-        "maps": [[PROPERTY_NAMES.index(name) for name in plane] for plane in MAPS],
+        "planes": [list(plane) for plane in PLANES],
+        "levels": list(LEVELS),
         "models": list(samples),
+        "first": _first(delta_log_p, shown),
         "galaxies": found,
     }
 
 
-def write_explorer(data: Mapping, images, folder: Path | str) -> None:
-    """Write what the page reads: `galaxies.js`, and one `cutouts/ROW.jpg` per galaxy.
+def explorer_links(object_ids, numbers=None, page: str = "../explorer.html") -> str:
+    """Return a sentence in Markdown that links galaxies of a figure to the explorer.
+
+    Arguments:
+        object_ids: Galaxies, in the order of the figure; they must be among the first 500 of the
+            test split, which the explorer shows.
+        numbers: What the figure calls them; by default 1, 2, ….
+        page: Address of the explorer.
+    """
+    numbers = range(1, len(object_ids) + 1) if numbers is None else numbers
+    pairs = zip(numbers, object_ids, strict=True)
+    links = (f"[{number}]({page}#galaxy={name})" for number, name in pairs)
+    return f"See these galaxies in the explorer: {', '.join(links)}."
+
+
+def write_explorer(data: Mapping, images, posteriors: Mapping, folder: Path | str) -> None:
+    """Write what the page reads: `galaxies.js`, and a cutout and the draws of each galaxy.
 
     Arguments:
         data: Result of `explorer_data`.
         images: Cutouts of the same galaxies, uint8 `(n, 128, 128, 3)`.
+        posteriors: The datasets that `data` was made from.
         folder: Folder of the files.
 
     Raises:
         OSError: The files cannot be written.
     """
     folder = Path(folder)
+    samples = {name: samples_array(posteriors[name]) for name in data["models"]}
+    columns = [f"{model}_{name}" for model in samples for name in PROPERTY_NAMES]
     for row in range(len(data["galaxies"])):
         with replacing(folder / "cutouts" / f"{row}.jpg") as temporary:
             temporary.write_bytes(encode_jpeg(images[row]))
+        draws = np.concatenate([s[row] for s in samples.values()], axis=1)
+        with (
+            replacing(folder / "draws" / f"{row}.csv.gz") as temporary,
+            gzip.open(temporary, "wt", encoding="utf-8", compresslevel=6) as file,
+        ):
+            np.savetxt(file, draws, "%.4f", ",", header=",".join(columns), comments="")
     with replacing(folder / "galaxies.js") as temporary:
         # A script, not JSON: a page that is opened from a disk may read no other file.
         content = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -175,7 +205,8 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
     gains = {name: results[name]["galaxies"]["delta_log_p"]["exact"] for name in posteriors}
     test = Survey.load(survey).split("test")
     chosen = test.select(range(posteriors["image"].sizes["object_id"]))
-    write_explorer(explorer_data(chosen, posteriors, gains), chosen.images, folder)
+    data = explorer_data(chosen, posteriors, gains)
+    write_explorer(data, chosen.images, posteriors, folder)
 
 
 def _rounded(values, digits: int):
@@ -201,3 +232,50 @@ def _density(values: np.ndarray, edges: np.ndarray) -> str:
 
 def _packed(array) -> str:
     return base64.b64encode(np.ascontiguousarray(array, dtype=np.uint8).tobytes()).decode()
+
+
+def _first(delta_log_p: Mapping | None, shown: int) -> int:
+    """Return the galaxy whose gain is the 95th percentile, so that the image shows its worth."""
+    if delta_log_p is None or not {"image", "photometry"} <= set(delta_log_p):
+        return 0
+    image, photometry = (
+        np.nan_to_num(delta_log_p[m], neginf=-99)[:shown] for m in ("image", "photometry")
+    )
+    gain = image - photometry
+    return int(np.argsort(gain)[19 * shown // 20])
+
+
+def _flag(dataset, row: int) -> bool:
+    """Return whether the model's range check flags a galaxy; False where there was none."""
+    flags = [name for name in dataset.coords if name.endswith("_outside")]
+    return any(bool(dataset[name].values[row]) for name in flags)
+
+
+def _contours(draws: np.ndarray) -> list[int]:
+    """Return the highest-density contours of each plane as numbers from 0 to 255.
+
+    Arguments:
+        draws: Draws in units of the shown range, shape `(S, 5)`.
+
+    Returns:
+        For each closed contour: its place `len(LEVELS) * plane + level`, its number n of corners,
+        and n pairs x, y.
+    """
+    edges = np.linspace(0, 1, GRID + 1)
+    middle = (edges[1:] + edges[:-1]) / 2
+    cells_of = (GRID * draws).astype(int).clip(0, GRID - 1)
+    width = len(draws) ** (-1 / 6)  # of the kernel in standard deviations (Scott's rule)
+    found: list[int] = []
+    for plane, (x, y) in enumerate(PLANES):
+        counts, *_ = np.histogram2d(draws[:, y], draws[:, x], (edges, edges))
+        height = gaussian_filter(counts, GRID * width * draws[:, [y, x]].std(axis=0))
+        # The contours hold these shares of the draws themselves, however wide the kernel is.
+        at_draws = height[tuple(cells_of[:, [y, x]].T)]
+        lines = contour_generator(middle, middle, height)
+        for level, inside in enumerate(LEVELS):
+            for line in lines.lines(np.quantile(at_draws, 1 - inside)):
+                kept = np.rint(255 * line[:: len(line) // CORNERS + 1]).astype(int)
+                # What is smaller than a cell or two is noise of the draws.
+                if len(line) > 8:
+                    found += [len(LEVELS) * plane + level, len(kept), *kept.clip(0, 255).ravel()]
+    return found
