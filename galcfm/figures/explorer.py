@@ -117,14 +117,8 @@ def explorer_data(
             "models": {},
         }
         for name, draws in samples.items():
-            model = galaxy["models"][name] = {
-                "median": _rounded(np.median(draws[row], axis=0), 3),
-                "interval": _rounded(np.quantile(draws[row], [0.16, 0.84], axis=0), 3),
-                "mean": _rounded(draws[row].mean(axis=0), 3),
-                "marginals": _packed([_heights(draws[row, :, k], edges[k]) for k in range(5)]),
-                "contours": _packed(_contours((draws[row] - low[row]) / (high - low)[row])),
-                "outside": _flag(posteriors[name], row),
-            }
+            model = galaxy["models"][name] = _posterior(draws[row], edges, low[row], high[row])
+            model["outside"] = _flag(posteriors[name], row)
             if delta_log_p is not None:
                 model["delta_log_p"] = _rounded(delta_log_p[name][row], 2)
         found.append(galaxy)
@@ -207,6 +201,17 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
     chosen = test.select(range(posteriors["image"].sizes["object_id"]))
     data = explorer_data(chosen, posteriors, gains)
     write_explorer(data, chosen.images, posteriors, folder)
+
+
+def _posterior(draws: np.ndarray, edges, low: np.ndarray, high: np.ndarray) -> dict:
+    """Return what the page shows of one posterior, draws of shape `(S, 5)`."""
+    return {
+        "median": _rounded(np.median(draws, axis=0), 3),
+        "interval": _rounded(np.quantile(draws, [0.16, 0.84], axis=0), 3),
+        "mean": _rounded(draws.mean(axis=0), 3),
+        "marginals": _packed([_heights(draws[:, k], edges[k]) for k in range(5)]),
+        "contours": _packed(_contours((draws - low) / (high - low))),
+    }
 
 
 def _rounded(values, digits: int):
