@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import figure
 import numpy as np
 import peers
 import torch
-from figure import how_fast
 from lightning.fabric import Fabric
 from scipy import stats
 from torch.utils.data import DataLoader, Dataset
@@ -422,115 +422,146 @@ def training(
     }
 
 
-def table(results: dict) -> str:
-    """The ratios as a Markdown table, which the book includes."""
-    image, photometry = results["sampling_image"], results["sampling_photometry"]
-    sed = results["sed_fitting"]
-    exact, kernels = results["density"], results["kernel_density"]
-    speed = "times_faster_than_fastest_peer"
+def _drawing_rows(results: dict) -> list[tuple]:
+    """What was measured, what it is compared with, and the result: drawing samples."""
+    models = {"image": results["sampling_image"], "photometry": results["sampling_photometry"]}
     rows = [
-        (
-            f"RK4-100, {name} model: time over that of {part['rk4_100']['best_peer']}",
-            part["rk4_100"]["share_of_best_peer"],
-        )
-        for name, part in (("image", image), ("photometry", photometry))
+        (f"100 steps, {name} model", part["rk4_100"]["best_peer"], _share(part["rk4_100"]))
+        for name, part in models.items()
     ]
-    alone = photometry["rk4_100"]
-    rows.append(
+    alone, image = (models[name]["rk4_100"] for name in ("photometry", "image"))
+    products = alone["share_of_product_peak"] * alone["share_of_best_peer"]
+    cast, beside = alone["bfloat16"], results["beside_work"]
+    moved = cast["moves_draws_by"]
+    return [
+        *rows,
         (
-            "RK4-100, photometry model: time of its products alone, at their peak, over that of "
-            f"{alone['best_peer']}",
-            alone["share_of_product_peak"] * alone["share_of_best_peer"],
+            "100 steps, photometry model, matrix products alone at their peak",
+            alone["best_peer"],
+            f"{products:.2f} of its time",
+        ),
+        (
+            "100 steps, image model",
+            f"float32 product peak ({image['product_gflops']:.0f} GFLOP/s)",
+            f"{image['share_of_product_peak']:.2f} of the peak",
+        ),
+        (
+            "100 steps, photometry model, bfloat16",
+            "the same in float32",
+            f"{cast['share_of_float32']:.2f} of its time",
+        ),
+        (
+            "100 steps, photometry model, bfloat16: rms change of the draws "
+            f"{moved['galcfm']:.1e} σ",
+            f"{cast['best_peer']} in bfloat16 (its own change: {moved['best_peer']:.1e} σ)",
+            _share(cast),
+        ),
+        *(
+            (
+                f"{beside['steps']} steps, image model, another process on one of "
+                f"{beside['cores']} cores: {name}",
+                "the same alone",
+                f"{times:.2f} of its time",
+            )
+            for name, times in beside["times_slower"].items()
+        ),
+        (
+            "samples at equal accuracy",
+            "sbi's default",
+            _faster(models["image"].get("times_faster_than_sbi_default")),
+        ),
+        ("samples at equal accuracy", "the fastest peer", _faster(_over_peer(models["image"]))),
+    ]
+
+
+def _share(part: dict) -> str:
+    return f"{part['share_of_best_peer']:.2f} of its time"
+
+
+def _over_peer(part: dict) -> float | None:
+    return part.get("times_faster_than_fastest_peer")
+
+
+def _faster(times: float | None) -> str:
+    # No peer may have reached the accuracy at any setting that was tried.
+    return "no peer is as accurate" if times is None else f"{times:.2f} times faster"
+
+
+def _other_rows(results: dict) -> list[tuple]:
+    """What was measured, what it is compared with, and the result: all but drawing samples."""
+    exact, kernels, sed = (results[k] for k in ("density", "kernel_density", "sed_fitting"))
+    trainings = (
+        (
+            f"training, {part['pixels']}×{part['pixels']} pixels{how}, "
+            f"{part['images_per_second'][name]:.0f} images per second",
+            "a plain loop in float32",
+            _faster(part[times]),
+        )
+        for part in (results["training"], results["training_all_pixels"])
+        for name, how, times in (
+            ("galcfm", "", "times_faster_than_plain"),
+            ("galcfm, bfloat16", ", encoder in bfloat16", "bfloat16_times_faster_than_plain"),
         )
     )
-    cast = alone["bfloat16"]
-    ours, theirs = (cast["moves_draws_by"][name] for name in ("galcfm", "best_peer"))
-    rows += [
+    fits = (
         (
-            "RK4-100, photometry model, products in bfloat16: time over that in float32",
-            cast["share_of_float32"],
-        ),
-        (
-            f"RK4-100, photometry model, products in bfloat16: time over that of "
-            f"{cast['best_peer']} in bfloat16 (draws move by {1000 * ours:.1f} thousandths of a "
-            f"spread, its own by {1000 * theirs:.1f})",
-            cast["share_of_best_peer"],
-        ),
-    ]
-    beside = results["beside_work"]
-    rows += [
-        (
-            f"RK4-{beside['steps']}, image model, while another process keeps one of "
-            f"{beside['cores']} cores busy, over alone: {name}",
-            times,
+            f"1,000 draws of the {name.replace(',', ' model,')}",
+            f"a fit of five magnitudes by {sed['sampler']} ({sed['seconds_a_fit']:.0f} s)",
+            f"{times:.0f} times faster",
         )
-        for name, times in beside["times_slower"].items()
+        for name, times in sed["times_faster"].items()
+    )
+    # The system counts pages of threads and caches a little differently each time.
+    memory = (
+        (
+            f"memory beyond the results, {row['galaxies']:,} galaxies",
+            "",
+            f"{row['mebibytes']:.2f} MiB"
+            if row["mebibytes"] > MEMORY_RESOLUTION
+            else f"below {MEMORY_RESOLUTION} MiB",
+        )
+        for row in results["memory"]["rows"]
+    )
+    return [
+        ("exact log-density at equal accuracy", "the fastest peer", _faster(_over_peer(exact))),
+        (
+            "sampling with log-density",
+            "sampling alone",
+            f"{exact['sampling_with_density_over_sampling']:.2f} of its time",
+        ),
+        ("kernel density", "SciPy", _faster(kernels["times_faster_than_scipy"])),
+        (
+            f"kernel density, {kernels['points']:,} points at {kernels['centres']:,} centres",
+            "",
+            f"{kernels['seconds']:.1f} s",
+        ),
+        *trainings,
+        *fits,
+        *memory,
     ]
-    rows += [
-        (
-            "RK4-100, image model: share of the float32 product peak "
-            f"({image['rk4_100']['product_gflops']:.0f} GFLOP/s)",
-            image["rk4_100"]["share_of_product_peak"],
-        ),
-        (
-            "Samples at equal accuracy: times faster than sbi's default",
-            image["times_faster_than_sbi_default"],
-        ),
-        ("Samples at equal accuracy: times faster than the fastest peer", image.get(speed)),
-        (
-            "Exact log-density at equal accuracy: times faster than the fastest peer",
-            exact.get(speed),
-        ),
-        (
-            "Sampling with log-density, over sampling alone",
-            exact["sampling_with_density_over_sampling"],
-        ),
-        ("Kernel density: times faster than scipy", kernels["times_faster_than_scipy"]),
-        ("Kernel density, 10⁵ points at 85,000 centres: seconds", kernels["seconds"]),
-        *(
-            (
-                f"Training at {part['pixels']}×{part['pixels']} pixels{how}, "
-                f"{part['images_per_second'][name]:.0f} images a second: over a plain loop's",
-                part[times],
-            )
-            for part in (results["training"], results["training_all_pixels"])
-            for name, how, times in (
-                ("galcfm", "", "times_faster_than_plain"),
-                ("galcfm, bfloat16", ", encoder in bfloat16", "bfloat16_times_faster_than_plain"),
-            )
-        ),
-        *(
-            (
-                f"A fit of five magnitudes by {sed['sampler']} ({sed['seconds_a_fit']:.0f} s a "
-                f"galaxy), over 1,000 draws of the model: {name}",
-                times,
-            )
-            for name, times in sed["times_faster"].items()
-        ),
-        *(
-            (
-                f"Memory beyond results, {row['galaxies']:,} galaxies: MiB",
-                # The system counts pages of threads and caches a little differently each time.
-                row["mebibytes"]
-                if row["mebibytes"] > MEMORY_RESOLUTION
-                else "below\N{NO-BREAK SPACE}2",
-            )
-            for row in results["memory"]["rows"]
-        ),
-    ]
-    lines = ["| measured | |", "|---|---|"]
-    # No peer may have reached the accuracy at any setting that was tried.
-    lines += [
-        f"| {name} | {value if isinstance(value, str) else f'{value:.2f}'} |"
-        for name, value in ((name, "no peer" if v is None else v) for name, v in rows)
-    ]
+
+
+def table(results: dict) -> str:
+    """The results as a Markdown table, which the book includes."""
+    rows = [*_drawing_rows(results), *_other_rows(results)]
+    lines = ["| measured | compared with | result |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
     provenance, where = results["provenance"], results["machine"]
     return (
         "\n".join(lines)
-        + f"\n\n{where['processor']}, {where['threads']} threads; {results['date']}, commit "
+        + f"\n\n{where['processor']}, {where['threads']} threads; {results['date'][:10]}, commit "
         f"`{(provenance['commit'] or 'unknown')[:7]}`, PyTorch {provenance['versions']['torch']}, "
         f"medians of {results['pairs']} pairs; made by `{results['command']}`.\n"
     )
+
+
+def publish(results: dict) -> None:
+    """Write the table and the figures of the results beside them."""
+    folder = paths.data_folder() / "published"
+    figures.save(figure.errors(results), folder / "how_fast_errors")
+    figures.save(figure.scaling(results), folder / "how_fast_scaling")
+    with paths.replacing(folder / "how_fast.md") as temporary:
+        temporary.write_text(table(results), encoding="utf-8")
 
 
 def machine() -> dict:
@@ -592,9 +623,7 @@ def main() -> None:
     if not options.only:
         folder = paths.data_folder() / "published"
         paths.write_json(folder / "benchmarks.json", results)
-        figures.save(how_fast(results), folder / "how_fast")
-        with paths.replacing(folder / "how_fast.md") as temporary:
-            temporary.write_text(table(results), encoding="utf-8")
+        publish(results)
 
 
 if __name__ == "__main__":

@@ -18,20 +18,28 @@
 # %% [markdown]
 # # Other priors
 #
-# A trained model believes that each galaxy comes from the population it was
-# trained on. What if yours do not? For another prior of the five properties,
-# with everything else about a galaxy of given properties as before, no
-# training is needed: a posterior draw gets the weight
+# A posterior under another prior follows from weights on its draws, without
+# training, if the new prior is not far from the old one. For a mass function
+# steeper by 0.5, {glue:text}`steeper_share_image:.0%` of the draws of the image
+# model still count, and the bias of its mean mass falls from
+# {glue:text}`steeper_bias_old_image:.3f` to
+# {glue:text}`steeper_bias_new_words` dex. For SFRs ten times lower, only
+# {glue:text}`collapsed_share:.0%` of the draws count in the median, and a
+# warning says so.
+#
+# A trained model assumes that each galaxy comes from the population that it was
+# trained on. For another prior of the five properties, with everything else
+# about a galaxy of given properties unchanged, each draw $\theta$ gets the
+# weight
 #
 # $$ r(\theta) = p_\text{new}(\theta) \,/\, p_\text{old}(\theta). $$
 #
-# The effective sample size $(\sum w)^2 / \sum w^2$ {cite:p}`Kong1994` says
-# how many of the draws still count.
+# The {term}`effective sample size` $(\sum w)^2 / \sum w^2$
+# {cite:p}`Kong1994` says how many of the draws still count.
 #
-# The three changes of the prior are parameters, applied to the draws of your
-# own run. The last section reads a stored fine-tuning; with `results = "made"`
-# it is done now, for bursts that are higher by `burst_shift`. For example, in a
-# minute:
+# All galaxies here are those of the run's test split. The three changes of the
+# prior are parameters. The last section reads a stored fine-tuning, or with
+# `results = "made"` repeats it:
 #
 #     papermill notebooks/16_other_priors.ipynb out.ipynb \
 #         -p slope_change -1.0 -p results made -p burst_shift 0.3
@@ -40,11 +48,11 @@
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
-slope_change = -0.5  # of the slope of the mass function of blue galaxies
-abundance_change = -0.05  # of the oxygen abundance at given mass, dex
-rate_change = -1.0  # of the star formation rate at given mass, dex
-results = "published"  # or "made": fine-tuning now, as below
-burst_shift = 0.15  # of the mean recent burst of star formation, dex
+slope_change = -0.5  # change of the slope of the blue mass function
+abundance_change = -0.05  # change of O/H at given mass, dex
+rate_change = -1.0  # change of log SFR at given mass, dex
+results = "published"  # or "made": fine-tune now, as below
+burst_shift = 0.15  # shift of the mean recent burst, dex
 max_epochs = 15  # of the fine-tuning, at most
 learning_rate = 0.0003  # of the fine-tuning
 
@@ -57,6 +65,7 @@ import pandas as pd
 from myst_nb import glue
 
 from galcfm import paths, runs, stored_posteriors
+from galcfm.figures.tables.words import number, with_error
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import RELATIONS
 from galcfm.survey import Survey
@@ -82,15 +91,15 @@ mass, metals = (
 # %% [markdown]
 # ## Two other populations
 #
-# *Another mass function*: the slope $\alpha$ of the blue galaxies changes from
-# that of the simulation by `slope_change`, here −0.5. *Other abundances*: the
-# abundance at given mass changes by `abundance_change`, here −0.05 dex. For the
-# second we need the old relation among the training galaxies, measurement
-# errors included: a parabola through them, with their scatter.
+# *Another mass function*: the slope $\alpha$ of the blue galaxies changes by
+# `slope_change`, here −0.5. *Other abundances*: the oxygen abundance at given
+# mass changes by `abundance_change`, here −0.05 dex. For the second we need the
+# mass–metallicity relation of the training sample, measurement errors included;
+# we fit a parabola with constant scatter.
 #
-# Both are statements about *measured* properties, because these are what the
-# models infer. A mass function of the true masses would change the measured
-# one too, but by other weights, which depend on the data of each galaxy.
+# Both priors are statements about *measured* properties, because these are what
+# the models infer. A mass function of true masses would change the measured one
+# too, but with weights that depend on the data of each galaxy.
 
 # %%
 blue = next(r for r in RELATIONS if "mass functions" in r.name).coefficients
@@ -108,7 +117,7 @@ poorer = weights.relation_ratio(
     old=(relation, scatter),
 )
 
-# %% mystnb={"figure": {"caption": "Masses of the training galaxies, and of the population with a steeper mass function (left); the effective share of the posterior draws of each test galaxy under the latter (right).", "name": "fig-other-prior"}, "image": {"alt": "On the left two histograms of stellar mass, the survey filled and the steeper mass function as an outline that rises towards low masses; on the right histograms of the effective share of the draws under both models."}}
+# %% mystnb={"figure": {"caption": "Left: masses of the training galaxies, and of the population with a steeper mass function. Right: effective share of the posterior draws of each test galaxy under the steeper mass function. Nearly all draws count.", "name": "fig-other-prior"}, "image": {"alt": "On the left two histograms of stellar mass, the survey filled and the steeper mass function as an outline that is higher at low masses; on the right histograms of the effective share of the draws under both models, nearly all above 0.8."}} tags=["hide-input"]
 effective = {
     name: weights.reweight(draws, steeper).effective_sample_size
     for name, draws in samples.items()
@@ -125,13 +134,13 @@ figures.other_prior(
 # %% [markdown]
 # ## Are the new posteriors right?
 #
-# A test that needs no new galaxies: the known ones, each counted
-# $r(\theta_*)$ times, *are* the new population. Averaged over it, the
-# posterior with the right prior must give the truth the higher log-density,
-# and its means must not be biased. Bias is the weighted mean of posterior
-# mean minus truth, of the property whose prior has changed.
+# A test needs no new galaxies: the known ones, each counted $r(\theta_*)$
+# times, *are* the new population. Averaged over it, the posterior with the
+# right prior must have the higher log-density at the measured values, and its
+# means must not be biased. The bias is the weighted mean of posterior mean
+# minus measured value, for the property whose prior has changed.
 
-# %%
+# %% tags=["hide-input"]
 changed = {"other mass function": mass, "other abundances": metals}
 ratios = {"other mass function": steeper, "other abundances": poorer}
 gains = {
@@ -142,15 +151,18 @@ gains = {
 figures.gain_table(gains, changed)
 
 # %% [markdown]
-# ## Beside the exact posterior
+# The bias shrinks in all four cases and the log-density does not fall. The
+# gain is small because the weighted test galaxies are few (last column).
 #
-# For four galaxies {doc}`10_exact_posteriors` keeps draws of the exact
-# posterior and of the photometry flow. The same weights on the exact draws say
-# what the flow's should have become: means of $\log M_\star$ under the old
-# prior and under the steeper mass function, with the error that the effective
-# number of draws leaves.
+# ## Comparison with the exact posterior
+#
+# For four galaxies {doc}`10_exact_posteriors` keeps draws of the exact posterior
+# and of the photometry model. The same weights on the exact draws show what the
+# model's draws should become: means of $\log M_\star$ [dex] under the old prior
+# and under the steeper mass function, with the error that the effective number
+# of draws leaves. Both move by the same few hundredths of a dex.
 
-# %%
+# %% tags=["hide-input"]
 exact_draws = pd.read_parquet(paths.published_folder() / exact.DRAWS)
 moved = weights.shifted_means(
     exact_draws[exact_draws["posterior"].isin(["exact", "book"])],
@@ -160,16 +172,10 @@ moved = weights.shifted_means(
 moved.round(3)
 
 # %% [markdown]
-# The flow's means move by the same few hundredths of a dex as the exact ones;
-# the differences between the two were there before.
-
-# %% [markdown]
 # ## When weights collapse
 #
-# A prior that is far from the old one leaves few draws that count. Galaxies
-# whose star formation rates at given mass are changed by `rate_change`, here to
-# a tenth, are hardly in the training set, and no weight can invent them. The
-# function says so:
+# Galaxies whose SFRs at given mass are changed by `rate_change`, here to a
+# tenth, are rare in the training set, and no weight can replace them:
 
 # %%
 rate, rate_scatter = weights.fitted_relation(
@@ -192,61 +198,72 @@ print(f"median effective share of the draws: {share:.3f}")
 # %% [markdown]
 # ## A prior on what is not inferred
 #
-# Star formation histories are not among the five properties, so draws cannot
-# be weighted by them. The training galaxies can. In the simulation the rate
-# of today is that of a smooth history times a recent burst or lull; the
-# weights raise the mean burst of main-sequence galaxies, and the photometry
-# model of the `quick` profile is trained further for a few epochs, with each
-# galaxy drawn as often as its weight says. Both models are then compared on
-# the test galaxies with the same weights.
-
-# %%
-result = priors.STUDY.result(results, folder, priors.Plan.of(globals()))
-stored = result.content
-print(result.origin)
-print(f"bursts higher by {stored['shift']} dex")
-print(
-    f"{stored['effective_galaxies']:.0f} effective of "
-    f"{stored['n_test']} test galaxies"
-)
-print(
-    f"gain in log p: {stored['gain']:+.3f} ± "
-    f"{stored['standard_error']:.3f} nat"
-)
-pd.DataFrame(stored["bias"]).T.round(4).rename_axis("bias of the mean")
-
-# %% [markdown]
-# The weights move the posterior mean of the star formation rate by
-# {glue:text}`bursts_moved:+.3f` dex, the way they should. But neither the old
-# bias nor the new one is larger than two of its errors, and $\log p$ is no
-# better: the weighted test galaxies, worth so few, do not tell which of the
-# two priors serves them better.
+# Star formation histories are not among the five properties, so draws cannot be
+# weighted by them; training galaxies can. In the simulation today's rate is that
+# of a smooth history times a recent burst or lull. We raised the mean burst of
+# main-sequence galaxies by {glue:text}`bursts_shift` dex, trained the photometry
+# model of the profile `quick` for a few more epochs with galaxies drawn by their
+# weights, and compared both models on the test galaxies with the same weights.
+#
+# The weights move the posterior mean of $\log$ SFR by
+# {glue:text}`bursts_moved:+.3f` dex, in the right direction: its bias goes from
+# {glue:text}`bursts_before` to {glue:text}`bursts_after` dex. Neither bias exceeds
+# two standard errors, and the mean log-density changes by
+# {glue:text}`bursts_gain` nat. The {glue:text}`bursts_effective:.0f` effective of
+# {glue:text}`bursts_n_test` test galaxies are too few to tell which prior serves
+# them better.
 
 # %% tags=["remove-cell"]
+result = priors.STUDY.result(results, folder, priors.Plan.of(globals()))
+stored = result.content
 for change, short in (
     ("other mass function", "steeper"),
     ("other abundances", "poorer"),
 ):
     for name in samples:
         gain, k = gains[change, name], changed[change]
-        glue(f"{short}_gain_{name}", float(gain["gain"]))
-        glue(f"{short}_share_{name}", float(gain["effective_share"]))
+        glue(f"{short}_gain_{name}", float(gain["gain"]), display=False)
+        glue(
+            f"{short}_share_{name}",
+            float(gain["effective_share"]),
+            display=False,
+        )
         for which in ("bias_old", "bias_new"):
-            glue(f"{short}_{which}_{name}", float(gain[which][k]))
+            glue(f"{short}_{which}_{name}", float(gain[which][k]), display=False)
+steeper_now = gains["other mass function", "image"]
+bias, error = (steeper_now[key][mass] for key in ("bias_new", "bias_error"))
+glue("steeper_bias_new_words", with_error(bias, error), display=False)
+glue("collapsed_share", float(share), display=False)
 log_sfr = stored["bias"]["log_sfr"]
-glue("bursts_moved", log_sfr["after"] - log_sfr["before"])
+error = log_sfr["standard_error"]
+glue("bursts_shift", stored["shift"], display=False)
+glue("bursts_moved", log_sfr["after"] - log_sfr["before"], display=False)
+glue("bursts_before", number(log_sfr["before"], 3, "+"), display=False)
+glue("bursts_after", with_error(log_sfr["after"], error, sign="+"), display=False)
+gain_words = with_error(stored["gain"], stored["standard_error"], sign="+")
+glue("bursts_gain", gain_words, display=False)
+glue("bursts_effective", stored["effective_galaxies"], display=False)
+glue("bursts_n_test", stored["n_test"], display=False)
 
 # %% [markdown]
+# ## What to take away
+#
+# - Another prior of the five properties needs no training: weight the draws.
+# - The effective sample size says when this fails; then train for the new
+#   population.
+# - A prior on something that is not inferred needs fine-tuning with weighted
+#   training galaxies.
+#
 # ## Exercises
 #
-# **What is lost?** Draws get weights whose logarithms scatter like a Gaussian
-# of width $s$. Which share of them still counts? Try it for $s = 1$.
+# **What is lost?** The logarithms of the weights follow a Gaussian of width $s$.
+# Which share of the draws still counts? Try $s = 1$.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 log_weight = np.random.default_rng(0).standard_normal(100_000)
 weight = np.exp(log_weight)
 share = weight.sum() ** 2 / (weight**2).sum() / len(weight)
-print(f"counted {share:.3f}, by the formula {np.exp(-1):.3f}")
+print(f"measured {share:.3f}, from the formula {np.exp(-1):.3f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -258,25 +275,25 @@ print(f"counted {share:.3f}, by the formula {np.exp(-1):.3f}")
 # </details>
 #
 # **Narrower is easier.** For which galaxies do fewer draws survive a change of
-# the mass function: those whose mass is well known, or badly? What does that
-# say of the image model?
+# the mass function: those with a well or a poorly known mass? What follows for
+# the image model?
 #
 # <details><summary>Answer</summary>
 #
-# Badly: over a wide posterior the ratio of the two priors varies more. The
-# more the data tell, the less the prior matters, so the image model, where it
-# is narrower, is also the one that is easier to carry to another population.
+# Those with a poorly known mass: over a wide posterior the ratio of the two
+# priors varies more. The more the data say, the less the prior matters, so the
+# image model, where it is narrower, is easier to carry to another population.
 #
 # </details>
 #
-# **Not by weights.** Why can the bursts of the last section not be put into
-# the posterior by weighting its draws, and what is done instead?
+# **Not by weights.** Why can the bursts of the last section not enter the
+# posterior through weights on its draws, and what do we do instead?
 #
 # <details><summary>Answer</summary>
 #
-# The weight of a draw may depend only on what a draw says, its five
-# properties, and the burst is none of them: galaxies of the same five
-# properties differ in it, and so do their data. The training galaxies do have
-# it, so these are weighted, and the network learns on.
+# The weight of a draw may depend only on its five properties, and the burst is
+# none of them: galaxies with the same five properties differ in it, and so do
+# their data. The training galaxies have a known burst, so we weight these and
+# continue the training.
 #
 # </details>

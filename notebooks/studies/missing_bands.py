@@ -1,4 +1,4 @@
-"""Missing bands: one model of any bands compared with models of each set of bands.
+"""Missing bands: one model for all sets of bands compared with one model for each set.
 
 The published model `any_bands` was trained with bands hidden at random. For some sets of bands
 another model is trained for that set alone, as the published photometry model was, with magnitude
@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from galcfm import metrics
-from galcfm.figures.style import COLOURS, LABELS, LIGHT, OTHER, new_figure, styled
+from galcfm.figures.style import COLOURS, COLUMN, LIGHT, OTHER, new_figure, styled
 from galcfm.paths import published_folder
 from galcfm.posterior import Posterior, galaxy_seeds
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.training import train
 from studies import exact, frame
@@ -192,38 +192,38 @@ def draw(results: Mapping, *, source: str) -> Figure:
 
     Arguments:
         results: Content of `missing_bands.json`.
+        source: What the galaxies are, for the corner of the figure.
     """
     sets = results["sets"]
     rows = {bands: -row for row, bands in enumerate(sets)}
-    figure = new_figure(7, 1.4 + 0.3 * len(sets), source)
+    figure = new_figure(COLUMN, 1.7 + 0.3 * len(sets), source)
     left, right = figure.subplots(1, 2, sharey=True)
     left.axvspan(-0.05, 0.05, color=LIGHT, alpha=0.25, lw=0)
     n = next(iter(sets.values()))["any"]["n_drawn"]
     chance = 1.96 * np.sqrt(LEVEL * (1 - LEVEL) / n)
     right.axvspan(LEVEL - chance, LEVEL + chance, color=LIGHT, alpha=0.25, lw=0)
-    for label, found, sign, shift, mark, colour in (
-        ("the model of these bands", sets, 1, 0, "o", "image"),
+    for label, found, sign, shift, look in (
+        ("the model of these bands", sets, 1, 0, OTHER[0]),
         # Stored the other way round: the exact posterior minus the model.
-        ("the exact posterior", results["exact"], -1, -0.25, "s", "photometry"),
+        ("the exact posterior", results["exact"], -1, -0.25, OTHER[1]),
     ):
         if found:
             means = [sign * of["difference"]["mean"] for of in found.values()]
-            errors = [2 * of["difference"]["standard_error"] for of in found.values()]
-            look = {"fmt": mark, "ms": 5, "color": COLOURS[colour], "label": label}
-            left.errorbar(means, [rows[bands] + shift for bands in found], xerr=errors, **look)
-    covered = [[of["any"]["coverage"][p][1] for p in PROPERTY_NAMES] for of in sets.values()]
-    properties = [LABELS[name].split(" [")[0] for name in PROPERTY_NAMES]
-    for k, look in enumerate(OTHER[: len(properties)]):
-        shares = [row[k] for row in covered]
-        style = {"marker": look.marker, "color": look.colour, "label": properties[k]}
-        right.plot(shares, list(rows.values()), ls="", ms=5, **style)
+            errors = [1.96 * of["difference"]["standard_error"] for of in found.values()]
+            mark = {"fmt": look.marker, "ms": 5, "color": look.colour, "label": label}
+            left.errorbar(means, [rows[bands] + shift for bands in found], xerr=errors, **mark)
+    for k, (p, look) in enumerate(zip(PROPERTIES, OTHER, strict=False)):
+        covered = [of["any"]["coverage"][p.name][1] for of in sets.values()]
+        places = np.array(list(rows.values())) + 0.12 * (2 - k)
+        mark = {"ms": 4, "color": look.colour, "label": f"${p.symbol}$"}
+        right.plot(covered, places, look.marker, **mark)
     left.axvline(0, color=COLOURS["line"], lw=1)
     right.axvline(LEVEL, color=COLOURS["line"], lw=1)
     labels = [" ".join(bands) for bands in sets]
-    label_bars(left, labels, "$\\log p$ of the one model minus that of … [nat]")
-    label_bars(right, labels, "labels inside the 95 % interval")
+    label_bars(left, labels, "difference in mean log-density [nat]")
+    label_bars(right, labels, "share inside the 95 % interval")
     left.set_ylabel("bands")
     above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-    left.legend(**above)
+    left.legend(title="any_bands minus …", **above)
     right.legend(ncols=3, columnspacing=1, handletextpad=0.2, **above)
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, new_figure, styled
+from galcfm.figures.style import COLOURS, COLUMN, OTHER, new_figure, styled
 from studies.figures import formatted
 from studies.frame import rows_of
 
@@ -47,8 +47,8 @@ def costs(n_galaxies: float, seconds: float, bytes_: float) -> pd.Series:
         bytes_: Size of the result per galaxy.
 
     Returns:
-        `core hours`, `hours` with so many cores, `US dollars`, `result [GB]`, `partitions` and
-        `minutes a partition`, which is what a killed worker loses.
+        Core hours, hours with so many cores, US dollars, size of the result, number of
+        partitions, and minutes per partition, which is what a killed worker loses.
     """
     hours = n_galaxies * seconds / 3600
     partitions = -(-n_galaxies // PARTITION)
@@ -59,7 +59,7 @@ def costs(n_galaxies: float, seconds: float, bytes_: float) -> pd.Series:
             "US dollars": hours * PRICE,
             "result [GB]": n_galaxies * bytes_ / 1e9,
             "partitions": partitions,
-            "minutes a partition": min(n_galaxies, PARTITION) * seconds / 60,
+            "minutes per partition": min(n_galaxies, PARTITION) * seconds / 60,
         }
     )
 
@@ -108,23 +108,28 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
         allowed: Accuracy up to which draws count as alike, marked by a line.
         source: Kind of the galaxies, printed in the corner.
     """
-    figure = new_figure(7, 3.4, source)
+    figure = new_figure(COLUMN, 3.6, source)
     axes = figure.subplots()
-    for kind, colour in (("student", COLOURS["image"]), ("teacher", COLOURS["photometry"])):
+    for kind, look in (("teacher", OTHER[0]), ("student", OTHER[1])):
         found = pd.DataFrame(results[kind].values())
-        look = {"yerr": 2 * found["c2st_error"], "fmt": "o-", "capsize": 3, "color": colour}
-        label = f"{kind}, each galaxy by itself"
-        axes.errorbar(found["velocities"], found["c2st"], **look, label=label)
-        label = f"{kind}, all at once"
-        axes.plot(found["velocities"], found["c2st_pooled"], "s--", color=colour, label=label)
-    axes.axhline(0.5, color=COLOURS["line"], lw=1, label="nothing to tell them apart by")
-    axes.axhline(allowed, color=COLOURS["line"], lw=1, ls=":", label="allowed")
+        mark = {"color": look.colour, "marker": look.marker}
+        errors = 2 * found["c2st_error"]
+        label = f"{kind}, classifier of each galaxy"
+        axes.errorbar(found["velocities"], found["c2st"], errors, **mark, capsize=3, label=label)
+        label = f"{kind}, classifier of all galaxies"
+        pooled = {"ls": "--", "mfc": "white"}
+        axes.plot(found["velocities"], found["c2st_pooled"], **mark, **pooled, label=label)
+    axes.axhline(allowed, color=COLOURS["line"], lw=1, ls=":", label=f"allowed: {allowed}")
+    axes.axhline(0.5, color=COLOURS["line"], lw=1, label="indistinguishable: 0.5")
     both = [*results["student"].values(), *results["teacher"].values()]
     evaluations = sorted({of["velocities"] for of in both})
     axes.set_xscale("log")
     axes.set_xticks(evaluations, evaluations)
     axes.minorticks_off()
-    axes.set(xlabel="velocities a draw", ylabel="accuracy of the classifier")
+    axes.set(xlabel="evaluations of the velocity per draw", ylabel="accuracy of the classifier")
     axes.grid(alpha=0.25)
-    axes.legend()
+    handles, labels = axes.get_legend_handles_labels()
+    kinds = sorted(zip(labels, handles, strict=True), key=lambda found: found[0])
+    handles, labels = [handle for _, handle in kinds], [label for label, _ in kinds]
+    axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

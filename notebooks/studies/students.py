@@ -19,6 +19,7 @@ from galcfm.flow import FAST_STEPS
 from galcfm.paths import published_folder
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.runs import RunError
 from galcfm.survey import Survey
 from studies import frame
 from studies.distillation import Distillation, distil
@@ -34,7 +35,7 @@ class Plan(frame.Plan):
     """Numbers of jumps, steps, galaxies and draws.
 
     Arguments:
-        jumps: Numbers of jumps, one student each; the first student is published.
+        jumps: Numbers of jumps, one student each; that of the fewest jumps is published.
         teacher_steps: Numbers of steps of the teacher; students are to replace the last.
         n_galaxies: Galaxies of the catalogue that the teacher was trained on.
         survey_seed: Seed of that catalogue.
@@ -75,7 +76,12 @@ def make(place: Place, run: Path, plan: Plan) -> dict:
         place: Folders of the result and of what a later call resumes from.
         run: Folder of the run, which is not read.
         plan: Numbers of jumps, steps, galaxies and draws.
+
+    Raises:
+        RunError: No number of jumps is given.
     """
+    if not plan.jumps:
+        raise RunError("jumps is empty: give at least one number of jumps, e.g. [1]")
     survey = kept_catalogue(plan.n_galaxies, plan.survey_seed)
     teacher = Posterior.load(published_folder() / "models" / "photometry")
     key = STUDY.key(plan.settings, teacher.weights_digest)
@@ -85,11 +91,13 @@ def make(place: Place, run: Path, plan: Plan) -> dict:
     few = test.select(np.arange(min(plan.n_compared, len(test))))
     reference = draws_of(teacher, few, plan.n_draws, PAPER_STEPS, 0)
     models = [("teacher", str(steps), teacher, steps) for steps in plan.teacher_steps]
+    trained = {}
     for jumps in plan.jumps:
         settings = plan.distillation(jumps)
         known = [plan.n_galaxies, teacher.weights_digest, asdict(settings)]
-        student = distil(teacher, survey, place.shared("students-models", known), settings)
-        models.append(("student", str(jumps), student, 1))
+        folder = place.shared("students-models", known)
+        trained[jumps] = distil(teacher, survey, folder, settings)
+        models.append(("student", str(jumps), trained[jumps], 1))
     rows = []
     for kind, name, model, steps in models:
         if name not in results[kind]:
@@ -97,7 +105,7 @@ def make(place: Place, run: Path, plan: Plan) -> dict:
             results[kind][name] = velocities | judge(model, reference, test, plan, steps)
             STUDY.store(place.folder, results, key)
         rows.append((results[kind][name], model, steps))
-    published = models[len(plan.teacher_steps)][2]
+    published = trained[min(trained)]
     published.metadata |= {"command": STUDY.command, "date": str(date.today())}
     published.save(place.folder / "models" / "student")
     time_all(rows, test, plan)
@@ -105,6 +113,7 @@ def make(place: Place, run: Path, plan: Plan) -> dict:
 
 
 def draws_of(model: Posterior, test: Survey, n: int, steps: int, seed: int) -> np.ndarray:
+    """Return draws of each galaxy's posterior, shape `(n_galaxies, n, 5)`."""
     condition = model.encode_survey(test)
     return model.sample_from(condition, test.object_id, n, steps, seed).numpy()
 

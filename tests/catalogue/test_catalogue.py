@@ -1060,7 +1060,7 @@ def test_costs_add_up(model, table, tmp_path):
     assert found["US dollars"] == pytest.approx(400)
     assert found["result [GB]"] == pytest.approx(150)
     assert found["partitions"] == 1e4
-    assert found["minutes a partition"] == pytest.approx(60)
+    assert found["minutes per partition"] == pytest.approx(60)
 
 
 # The command -------------------------------------------------------------------------------------

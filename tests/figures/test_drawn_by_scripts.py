@@ -47,14 +47,17 @@ def test_how_fast_draws_what_the_benchmarks_write():
         {"solver": name, "setting": "8", "seconds": 0.1, "max_error": 1e-5}
         for name in ("galcfm", "zuko")
     ]
-    part = {"solvers": solvers, "tolerance": 1e-4, "galaxies": 1, "samples": 1000}
+    part = {"solvers": solvers, "tolerance": 1e-4, "galaxies": 1, "samples": 250}
     results = {
         "machine": {"processor": "a processor"},
-        "sampling_image": part,
+        "sampling_image": part | {"samples": 1000},
         "density": part,
-        "scaling": {"rows": [{"galaxies": n, "seconds": n / 100} for n in (10, 100)]},
+        "scaling": {"samples": 2, "rows": [{"galaxies": n, "seconds": n / 100} for n in (10, 100)]},
     }
-    figure = script("benchmarks/figure.py").how_fast(results)
-    assert len(figure.axes) == 3
-    lines = [line.get_xydata().tolist() for axes in figure.axes for line in axes.lines]
-    assert [[10, 0.1], [100, 1.0]] in lines
+    figure = script("benchmarks/figure.py")
+    drawn = figure.errors(results)
+    # Times of samples and of densities are those of as many draws.
+    firsts = [axes.lines[0].get_xydata().tolist() for axes in drawn.axes]
+    assert firsts == [[[0.1, 1e-5]], [[0.4, 1e-5]]]
+    (axes,) = figure.scaling(results).axes
+    assert axes.lines[0].get_xydata().tolist() == [[10, 0.1], [100, 1.0]]

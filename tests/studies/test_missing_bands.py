@@ -79,7 +79,7 @@ def test_the_figure_shows_the_sets_that_there_are(exact):
     }
     figure = draw(lambda: missing_bands.draw(results, source=SOURCE))
     texts = all_texts(figure)
-    assert {"labels inside the 95 % interval", "u g r i z", "g r i"} <= set(texts)
+    assert {"share inside the 95 % interval", "u g r i z", "g r i"} <= set(texts)
     assert ("the exact posterior" in texts) == bool(exact)
     # The exact posterior minus the model is stored, the model minus the exact posterior is drawn.
     centres = [

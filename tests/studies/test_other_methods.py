@@ -9,6 +9,7 @@ import pytest
 from conftest import toy_survey
 
 from galcfm.figures.style import LABELS
+from galcfm.figures.tables.words import number
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.runs import RunError
 from galcfm.survey import Survey
@@ -16,7 +17,7 @@ from studies import methods
 from studies.methods import evaluation
 from studies.other_methods import LABEL, Plan, comparison, figures, tables
 from studies.other_methods.comparison import Comparison, method_of, row_depends_on
-from studies.other_methods.rows import ROWS
+from studies.other_methods.rows import FITTED, ROWS, described
 
 pytest.importorskip("zuko")
 
@@ -219,12 +220,14 @@ def test_the_table_is_made_and_goes_on(place, survey, fitted, texts_of):
     assert set(numbers["properties"]) == set(PROPERTY_NAMES)
     assert numbers["n_test"] == len(test)
     shown = tables.every_method(rows)
-    assert list(shown.index) == [ROWS[name].label for name in names[:2]]
-    assert shown["over photometry"].iloc[1].startswith(f"{over['gain']:+.3f}")
+    assert list(shown.index) == [ROWS["npe"].label]
+    words = shown["gain [nat] ± 95 %"].item()
+    assert words.startswith(number(over["gain"], 1, "+")[:2])
     assert tables.by_property(rows, "rmse").shape == (2, 5)
     assert len(tables.simplifications(rows)) == 2
-    assert tables.exact_gaps(rows).empty
-    assert tables.numbers_in_text(rows)["npe_photometry"] == over["gain"]
+    quoted = tables.numbers_in_text(rows, table)
+    assert quoted["npe_photometry"] == words
+    assert quoted["npe_gap"] == "not known"
     draws = pd.read_parquet(place.folder / "methods_draws.parquet")
     truth = draws[draws["row"] == LABEL].set_index("object_id")
     np.testing.assert_array_equal(truth[list(PROPERTY_NAMES)], test.properties[: TINY.n_shown])
@@ -256,6 +259,7 @@ def row_of(name: str, beside: str, over: dict, **numbers) -> dict:
     label = ROWS[name].label if name in ROWS else name
     method = "FlowMatching" if name in ROWS else name
     row = {"label": label, "beside": beside, "method": method, "source": "control", "note": ""}
+    numbers |= {"training": {"seconds": 60.0}}
     return {"row": row, "over": over, "tries": [{}], "seeds": {"1": numbers}}
 
 
@@ -263,7 +267,7 @@ def gain(value: float) -> dict:
     return {"gain": value, "standard_error": 0.01}
 
 
-def test_methods_stand_beside_the_model_that_sees_the_same():
+def test_methods_are_compared_with_the_model_of_the_same_inputs():
     rows = {
         "image": row_of("image", "image", {}),
         "photometry": row_of("photometry", "photometry", {"image": gain(-0.3)}),
@@ -272,48 +276,77 @@ def test_methods_stand_beside_the_model_that_sees_the_same():
         "better": row_of("better", "photometry", {}, gain_of_fewer=gain(0.021)),
         "alone": row_of("alone", "photometry", {}),
     }
-    found = tables.verdicts(rows)
+    for name in ("worse", "alike"):
+        rows[name]["seeds"]["2"] = rows[name]["seeds"]["1"]
+    rows["better"]["row"]["method"] = FITTED[0]
+    found = tables.every_method(rows)
     assert list(found.index) == ["better", "alike", "worse"]
-    assert list(found[""]) == ["ahead", "equal", "behind"]
-    assert list(found["beside"]) == [ROWS["photometry"].label] * 2 + [ROWS["image"].label]
-    assert list(found["gain [nat]"])[2] == "-0.200 ± 0.010"
-    assert tables.verdicts({"alone": rows["alone"]}).empty
+    assert list(found["verdict"]) == ["ahead", "equal", "behind"]
+    assert list(found["compared with the"]) == [
+        f"{ROWS['photometry'].label} (four properties)",
+        ROWS["photometry"].label,
+        ROWS["image"].label,
+    ]
+    assert found["gain [nat] ± 95 %"].iloc[2] == "−0.200 ± 0.020"
+    del rows["worse"]["seeds"]["2"]
+    assert tables.every_method(rows)["verdict"].iloc[2] == "one training"
+    assert tables.every_method({"alone": rows["alone"]}).empty
+
+
+def test_intervals_over_few_trainings_are_those_of_student():
+    """Where galaxies add no error, the interval of three trainings is Student's of two degrees."""
+    three = {"standard_error": 0.1, "spread_over_trainings": 0.1 * np.sqrt(3)}
+    assert tables.half_width(three, 3) == pytest.approx(0.430, abs=0.001)
+    galaxies = {"standard_error": 0.1, "spread_over_trainings": 1e-3}
+    assert tables.half_width(galaxies, 3) == pytest.approx(0.196, abs=0.001)
+    assert tables.half_width({"standard_error": 0.1}, 1) == pytest.approx(0.196, abs=0.001)
+
+
+def test_stored_rows_get_the_words_of_today():
+    stored = {"npe": {"row": {"label": "of old"}, "seeds": {}}, "gone": {"row": {}}}
+    found = described(stored)
+    assert list(found) == ["npe"]
+    assert found["npe"]["row"]["label"] == ROWS["npe"].label
+    assert stored["npe"]["row"]["label"] == "of old"
 
 
 @pytest.fixture
 def drawn():
     """Three rows, one of fewer properties; draws of two galaxies by each; and measured values."""
     rng = np.random.default_rng(0)
-    shares = {p: {"coverage_68": 0.7, "coverage_95": 0.94} for p in PROPERTY_NAMES}
-    few = {p: shares[p] for p in PROPERTY_NAMES[:2]}
     over, fewer = {"photometry": gain(0.2)}, gain(-1.0)
     rows = {
-        "flow": row_of("flow", "image", over, seconds_a_galaxy=0.1, properties=shares),
-        "npe": row_of("splines", "photometry", {}, seconds_a_galaxy=0.1, properties=shares),
-        "fit": row_of(
-            "fit", "photometry_told", {}, seconds_a_galaxy=30.0, properties=few, gain_of_fewer=fewer
-        ),
+        "flow": row_of("flow", "image", over, seconds_a_galaxy=0.1),
+        "npe": row_of("splines", "photometry", {}, seconds_a_galaxy=0.1),
+        "photometry_told": row_of("photometry_told", "photometry_told", {}, seconds_a_galaxy=0.1),
+        "fit": row_of("fit", "photometry_told", {}, seconds_a_galaxy=30.0, gain_of_fewer=fewer),
     }
-    draws = pd.DataFrame(rng.normal(size=(360, 5)), columns=list(PROPERTY_NAMES))
-    draws["row"], draws["object_id"] = np.repeat(list(rows), 120), np.tile(list("ab"), 180)
+    draws = pd.DataFrame(rng.normal(size=(480, 5)), columns=list(PROPERTY_NAMES))
+    draws["row"], draws["object_id"] = np.repeat(list(rows), 120), np.tile(list("ab"), 240)
     draws.loc[draws["row"] == "fit", "oxygen_abundance"] = np.nan
-    truth = pd.DataFrame(np.zeros((2, 5)), index=list("ab"), columns=list(PROPERTY_NAMES))
-    return rows, draws, truth
+    measured = pd.DataFrame(np.zeros((2, 5)), index=list("ab"), columns=list(PROPERTY_NAMES))
+    return rows, draws, measured
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("costs", ["1,000 draws of a galaxy [s]", "fit", "the picture"]),
-        ("coverage", ["share within 68 %", "flow"]),
-        ("intervals", [*LABELS.values(), "splines", "fit"]),
-        ("corner", [*LABELS.values(), "photometry", "the picture"]),
+        ("gains", ["1,000 draws", "30 s", "fit", "image and magnitudes"]),
+        ("intervals", ["splines", "fit", "$D_n(4000)$", "sees image and magnitudes"]),
+        ("contours", ["fit", LABELS["a_v"]]),
     ],
 )
 def test_figures_say_what_they_show(drawn, texts_of, name, says):
-    rows, draws, truth = drawn
-    arguments = {"corner": (draws, rows, truth), "intervals": (draws, rows, truth)}
-    texts = texts_of(lambda: getattr(figures, name)(*arguments.get(name, (rows,)), source=SOURCE))
+    rows, draws, measured = drawn
+    arguments = {"contours": (draws, rows, measured, ["fit", "flow", "absent"])}
+    arguments |= {"intervals": (draws, rows, measured), "gains": (rows,)}
+    texts = texts_of(lambda: getattr(figures, name)(*arguments[name], source=SOURCE))
     assert {SOURCE, *says} <= set(texts)
-    # Made without the photometry model, its gain is not known.
-    assert ("splines" in texts) == (name in ("coverage", "intervals"))
+    # Made without the photometry model, its gain is not known, nor what it is drawn over.
+    assert ("splines" in texts) == (name == "intervals")
+    assert ("flow" in texts) == (name != "contours")
+
+
+def test_rows_without_the_model_beside_them_have_no_contours(drawn):
+    rows, draws, measured = drawn
+    assert figures.contours(draws, rows, measured, ["flow"], source=SOURCE) is None

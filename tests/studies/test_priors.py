@@ -242,10 +242,10 @@ def test_a_prior_is_tested_on_the_property_that_it_changes():
         "effective_galaxies": 99.6,
     }
     row = figures.gain_table({("poorer", "image"): found}, {"poorer": 1}).iloc[0]
-    assert row["gain in log p [nat]"] == "+0.100 ± 0.020"
-    assert row["bias, old prior [dex]"] == "-0.300"
+    assert row["gain in mean log-density [nat]"] == "+0.100 ± 0.020"
+    assert row["bias, old prior [dex]"] == "−0.300"
     assert row["bias, new prior [dex]"] == "+0.010 ± 0.020"
-    assert row["effective galaxies"] == "100"
+    assert row["effective test galaxies"] == "100"
 
 
 @pytest.mark.parametrize("n", [1, 60])
@@ -258,4 +258,4 @@ def test_the_figure_names_axes_and_units(n):
             masses, np.ones(n), effective, 100, names=("old", "new"), source=SOURCE
         )
     )
-    assert {"Effective share of the draws", LABELS["log_stellar_mass"]} <= set(all_texts(figure))
+    assert {"effective share of the draws", LABELS["log_stellar_mass"]} <= set(all_texts(figure))

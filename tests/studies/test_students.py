@@ -6,11 +6,12 @@ from conftest import toy_survey
 
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.runs import RunError
 from studies import past_one_machine, students
 from studies.frame import Place
 
 PLAN = students.Plan(
-    jumps=(1, 2),
+    jumps=(2, 1),
     teacher_steps=(1, 2),
     n_galaxies=60,
     n_conditions=50,
@@ -51,13 +52,13 @@ def test_the_pooled_test_finds_what_differs_and_nothing_else():
 def test_students_are_trained_and_compared_once(place, monkeypatch):
     found = students.make(place, place.folder, PLAN)
     assert {kind: list(found[kind]) for kind in ("student", "teacher")} == {
-        "student": ["1", "2"],
+        "student": ["2", "1"],
         "teacher": ["1", "2"],
     }
     assert [row["velocities"] for row in found["teacher"].values()] == [4, 8]
     assert all(row["seconds"] > 0 for row in found["student"].values())
     published = Posterior.load(place.folder / "models" / "student")
-    assert published.flow.jumps == 1
+    assert published.flow.jumps == 1, "the fewest jumps, not the first"
     # A second call trains and compares nothing; other numbers of draws train nothing.
     with monkeypatch.context() as patch:
         patch.setattr(students, "judge", lambda *_: pytest.fail("compared again"))
@@ -71,6 +72,11 @@ def test_students_are_trained_and_compared_once(place, monkeypatch):
     other = students.Plan(**PLAN.settings | {"n_draws": 40})
     assert students.make(place, place.folder, other)["key"] != found["key"]
     assert [path.stat().st_mtime_ns for path in checkpoints] == before
+
+
+def test_students_need_a_number_of_jumps(place):
+    with pytest.raises(RunError, match="jumps is empty"):
+        students.make(place, place.folder, students.Plan(jumps=()))
 
 
 def results() -> dict:
@@ -88,10 +94,10 @@ def results() -> dict:
 def test_the_table_of_students():
     table = past_one_machine.students(results())
     assert list(table.index) == ["student, jumps: 1", "teacher, steps: 1", "teacher, steps: 12"]
-    assert table["velocities"].tolist() == ["1", "4", "48"]
-    assert table["times as fast"].tolist() == ["30.0", "10.0", "1.0"]
+    assert table["evaluations per draw"].tolist() == ["1", "4", "48"]
+    assert table["speed-up"].tolist() == ["30.0×", "10.0×", "1.0×"]
     # 0.62 is nine standard errors from 0.68.
-    assert (table["inside the band"] == "9 of 10").all()
+    assert (table["within two standard errors"] == "9 of 10").all()
     assert table.loc["student, jumps: 1", "coverage 68 %"] == "0.620–0.680"
 
 
@@ -99,9 +105,9 @@ def test_the_figure_of_students():
     figure = past_one_machine.student_accuracy(results(), allowed=0.53, source="simulated survey")
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.lines}
-    pooled = lines["teacher, all at once"]
+    pooled = lines["teacher, classifier of all galaxies"]
     assert pooled.get_xydata().tolist() == [[4, 0.51], [48, 0.51]]
-    assert lines["allowed"].get_ydata()[0] == 0.53
+    assert lines["allowed: 0.53"].get_ydata()[0] == 0.53
     assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "4", "48"]
     assert "simulated survey" in {text.get_text() for text in figure.texts}
 

@@ -1,178 +1,226 @@
 """The figures of the study."""
 
-from collections.abc import Iterable, Mapping
-from itertools import product
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from galcfm.figures.style import COLOURS, LABELS, OTHER, limits, new_figure, styled
+from galcfm.figures.style import (
+    COLUMN,
+    IMAGE,
+    LABELS,
+    LIGHT,
+    MEASURED,
+    OTHER,
+    PHOTOMETRY,
+    Look,
+    density,
+    limits,
+    new_figure,
+    styled,
+)
+from galcfm.figures.tables.words import number
 from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
-from studies.other_methods.tables import all_metrics, gain_beside
+from studies.other_methods.rows import ROWS
+from studies.other_methods.tables import gain_beside, half_width
 
-# What a method sees, by the model of this paper that sees the same: words and colour.
+# What methods see, by the book's model with the same inputs.
 SEES = {
-    "photometry": ("photometry", COLOURS["photometry"]),
-    "photometry_told": ("photometry, its errors and redshift", "#009E73"),
-    "image": ("the picture", COLOURS["image"]),
+    "photometry": ("magnitudes", OTHER[0]),
+    "image": ("image and magnitudes", OTHER[1]),
+    "photometry_told": ("magnitudes, errors and redshift", OTHER[3]),
 }
+# Gains [nat] that the axis shows; those below it are in the broken part.
+REACH = (-0.65, 0.35)
 
 
-def _legend(figure: Figure, rows: Iterable[Mapping], **options) -> None:
-    """Name the colours of what the shown methods see."""
-    seen = {row["row"]["beside"] for row in rows}
-    lines = [
-        Line2D([], [], color=colour, lw=2, label=label)
-        for name, (label, colour) in SEES.items()
-        if name in seen
+def look_of(row: Mapping) -> Look:
+    """Return colour and marker of a row: those of the book's models, or of what it sees."""
+    ours = {ROWS["photometry"].label: PHOTOMETRY, ROWS["image"].label: IMAGE}
+    return ours.get(row["row"]["label"], SEES[row["row"]["beside"]][1])
+
+
+def _legend(figure: Figure, rows: Mapping[str, Mapping], **options) -> None:
+    """Name the colours of what the shown methods see, and those of the book's models."""
+    named = {row["row"]["label"]: look_of(row) for row in rows.values()}
+    looks = {ROWS[name].label: named.get(ROWS[name].label) for name in ("photometry", "image")}
+    seen = {row["row"]["beside"] for row in rows.values()}
+    looks |= {f"sees {words}": look for name, (words, look) in SEES.items() if name in seen}
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, lw=2, ms=5, label=label)
+        for label, look in looks.items()
+        if look
     ]
-    figure.legend(handles=lines, **options)
+    figure.legend(handles=handles, **options)
 
 
-def _colour(row: Mapping) -> str:
-    return SEES[row["row"]["beside"]][1]
+def _in_groups(rows: Mapping[str, Mapping], sees: Sequence[str], over: str) -> list[tuple]:
+    """Return the heading of each group, and label, gain and row of its methods, the best first."""
+    lines = []
+    for beside in sees:
+        gains = [
+            (gain_beside(row, over), row)
+            for row in rows.values()
+            if row["row"]["beside"] == beside and gain_beside(row, over)
+        ]
+        gains.sort(key=lambda found: -found[0]["gain"])
+        if gains:
+            lines.append((SEES[beside][0], None, None))
+            lines += [(row["row"]["label"], gain, row) for gain, row in gains]
+    return lines
 
 
-def _labels(rows: Mapping[str, Mapping]) -> list[str]:
-    return [row["row"]["label"] for row in rows.values()]
+def _draw_gains(broken: Axes, axes: Axes, lines: Sequence[tuple], over: str) -> None:
+    """Draw gains of one facet: on its axis, or in the broken part at its left."""
+    for place, (label, gain, row) in enumerate(lines):
+        at = broken.get_yaxis_transform()
+        heading = {"fontweight": "bold"} if row is None else {}
+        broken.text(-0.12, -place, label, transform=at, ha="right", va="center", **heading)
+        if row is None:
+            continue
+        look = look_of(row)
+        part = axes if gain["gain"] > REACH[0] else broken
+        mark = {"fmt": look.marker, "ms": 5.5, "color": look.colour, "capsize": 2}
+        width = half_width(gain, len(row["seeds"]))
+        part.errorbar(gain["gain"], -place, xerr=width, **mark)
+        seconds = mean_over_seeds(row, "seconds_a_galaxy")
+        at = axes.get_yaxis_transform()
+        words = f"{seconds:.2g} s" if seconds >= 0.001 else f"{1000 * seconds:.2g} ms"
+        axes.text(1.04, -place, words, transform=at, va="center")
+    for part in (broken, axes):
+        part.axvline(0, color=MEASURED.colour, lw=1)
+        part.set_ylim(0.6 - len(lines), 0.6)
+        part.set_yticks([])
+        part.spines["left"].set_visible(False)
+        part.grid(axis="x", alpha=0.25)
+    axes.set_title(f"gain over the {over} [nat]", fontsize=9)
 
 
 @styled
-def costs(rows: Mapping[str, Mapping], *, source: str) -> Figure:
-    """Draw what each method gains over this paper's photometry model, and the time of its draws.
+def gains(rows: Mapping[str, Mapping], *, source: str) -> Figure:
+    """Draw what each method gains, by what it sees, with the time of its draws in words.
+
+    Methods without a redshift are compared with the photometry model, those with a redshift with
+    the flow that has the same inputs. Methods that were made without that model are left out.
 
     Arguments:
-        rows: Rows of `methods.json`. The best stands at the top; methods of fewer properties are
-            compared with the model that sees the same. Methods that were made without the
-            photometry model are left out.
+        rows: Rows of `methods.json`.
         source: What the galaxies are, for the corner of the figure.
     """
-    gains = {name: gain_beside(row, "photometry") for name, row in rows.items()}
-    gains = {name: gain for name, gain in gains.items() if gain}
-    by_gain = {name: rows[name] for name in sorted(gains, key=lambda name: -gains[name]["gain"])}
-    figure = new_figure(8.4, 1.7 + 0.27 * len(by_gain), source)
-    axes_gain, axes_seconds = figure.subplots(1, 2, sharey=True)
-    for place, (name, row) in enumerate(by_gain.items()):
-        of, mark = gains[name], {"fmt": "o", "ms": 5, "color": _colour(row)}
-        axes_gain.errorbar(of["gain"], -place, xerr=2 * of["standard_error"], **mark)
-        axes_seconds.errorbar(mean_over_seeds(row, "seconds_a_galaxy"), -place, **mark)
-    axes_gain.axvline(0, color=COLOURS["line"], lw=1)
-    axes_gain.set_yticks(-np.arange(len(by_gain)), _labels(by_gain))
-    axes_gain.set(xlabel="gain over photometry [nat]")
-    axes_seconds.set(xscale="log", xlabel="1,000 draws of a galaxy [s]")
-    for axes in (axes_gain, axes_seconds):
-        axes.grid(alpha=0.25)
-    _legend(figure, rows.values(), loc="outside lower center", ncols=3)
-    return figure
-
-
-@styled
-def coverage(rows: Mapping[str, Mapping], *, source: str) -> Figure:
-    """Draw the share of labels within the 68 and 95 % intervals of each method, by property.
-
-    Arguments:
-        rows: Rows of `methods.json`; shares are means over trainings.
-        source: What the galaxies are, for the corner of the figure.
-    """
-    figure = new_figure(7.5, 1.6 + 0.32 * len(rows), source)
-    numbers = all_metrics(rows)
-    for axes, level in zip(figure.subplots(1, 2, sharey=True), (0.68, 0.95), strict=True):
-        shares = numbers[f"coverage_{round(100 * level)}"].unstack().reindex(_labels(rows))
-        for k, (p, look) in enumerate(zip(PROPERTIES, OTHER, strict=False)):
-            y = 0.1 * (2 - k) - np.arange(len(rows))
-            style = {"marker": look.marker, "color": look.colour, "label": f"${p.symbol}$"}
-            axes.plot(shares.get(p.name, np.nan * y), y, ls="", ms=4, **style)
-        axes.axvline(level, color=COLOURS["line"], lw=1)
-        axes.set(xlabel=f"share within {level:.0%}".replace("%", " %"))
-        axes.grid(axis="x", alpha=0.25)
-    axes.set_yticks(-np.arange(len(rows)), _labels(rows))
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(PROPERTIES))
+    facets = {
+        "photometry": ("photometry model", _in_groups(rows, ("photometry", "image"), "photometry")),
+        "photometry_told": (
+            "photometry model with the same inputs",
+            _in_groups(rows, ("photometry_told",), "photometry_told"),
+        ),
+    }
+    facets = {name: facet for name, facet in facets.items() if facet[1]}
+    sizes = [len(lines) for _, lines in facets.values()]
+    figure = new_figure(COLUMN, 1.1 + 0.45 * len(sizes) + 0.235 * sum(sizes), source)
+    options = {"width_ratios": (1, 4), "height_ratios": sizes, "sharex": "col", "squeeze": False}
+    grid = figure.subplots(len(sizes), 2, **options)
+    for (broken, axes), (over, lines) in zip(grid, facets.values(), strict=True):
+        _draw_gains(broken, axes, lines, over)
+        broken.set(xlim=(-4.4, -2.4), xticks=(-4, -3))
+        axes.set(xlim=REACH)
+    image = rows.get("image") and gain_beside(rows["image"], "photometry")
+    if image and "photometry" in facets:
+        line = {"color": IMAGE.colour, "lw": 1, "ls": "--"}
+        grid[0, 1].axvline(image["gain"], **line)
+    grid[0, 1].text(1.02, 1.0, "1,000 draws", transform=grid[0, 1].transAxes, va="bottom")
+    grid[-1, 1].set_xlabel(f"± 95 % interval; axis broken at {number(REACH[0])}")
     return figure
 
 
 @styled
 def intervals(
-    draws: pd.DataFrame, rows: Mapping[str, Mapping], truth: pd.DataFrame, *, source: str
+    draws: pd.DataFrame, rows: Mapping[str, Mapping], measured: pd.DataFrame, *, source: str
 ) -> Figure:
-    """Draw medians, 68 and 95 % intervals of single galaxies by each method.
+    """Draw medians, 68 and 95 % intervals of one galaxy by each method, one panel per property.
 
     Arguments:
-        draws: Columns `row`, `object_id` and the properties, of the galaxies to show.
-        rows: Rows of `methods.json`, in the order to show them.
-        truth: Measured properties, by `object_id`.
+        draws: Columns `row`, `object_id` and the properties.
+        rows: Rows of `methods.json`; they are shown in groups of equal inputs.
+        measured: Measured properties by `object_id`; the first galaxy is shown.
         source: What the galaxies are, for the corner of the figure.
     """
-    galaxies = list(dict.fromkeys(draws["object_id"]))
-    figure = new_figure(10, 1.1 + len(galaxies) * (0.5 + 0.17 * len(rows)), source)
-    grid = figure.subplots(len(galaxies), len(PROPERTIES), sharex="col", sharey=True, squeeze=False)
-    places, colours = -np.arange(len(rows)), [_colour(row) for row in rows.values()]
-    quantiles = draws.groupby(["object_id", "row"])[[p.name for p in PROPERTIES]].quantile(
+    galaxy = measured.iloc[0]
+    draws = draws[draws["object_id"] == galaxy.name]
+    rows = {n: row for sees in SEES for n, row in rows.items() if row["row"]["beside"] == sees}
+    figure = new_figure(COLUMN, 1.5 + 0.21 * len(rows), source)
+    panels = figure.subplots(1, len(PROPERTIES), sharey=True)
+    places, looks = -np.arange(len(rows)), [look_of(row) for row in rows.values()]
+    colours = [look.colour for look in looks]
+    quantiles = draws.groupby("row")[[p.name for p in PROPERTIES]].quantile(
         [0.025, 0.16, 0.5, 0.84, 0.975]
     )
-    for axes_row, galaxy in zip(grid, galaxies, strict=True):
-        for axes, p in zip(axes_row, PROPERTIES, strict=True):
-            of = quantiles.loc[galaxy, p.name].unstack().reindex(list(rows))
-            axes.hlines(places, of[0.025], of[0.975], colours, lw=1)
-            axes.hlines(places, of[0.16], of[0.84], colours, lw=3)
-            axes.scatter(of[0.5], places, s=16, c=colours, ec="white", lw=0.6, zorder=3)
-            axes.axvline(truth.loc[galaxy, p.name], color=COLOURS["line"], lw=1, ls="--")
-            axes.grid(axis="x", alpha=0.25)
-        axes_row[0].set_yticks(places, _labels(rows))
-    for axes, p in zip(grid[-1], PROPERTIES, strict=True):
-        axes.set_xlabel(LABELS[p.name])
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-    _legend(figure, rows.values(), loc="outside lower center", ncols=3)
+    for axes, p in zip(panels, PROPERTIES, strict=True):
+        of = quantiles[p.name].unstack().reindex(list(rows))
+        axes.hlines(places, of[0.025], of[0.975], colours, lw=1)
+        axes.hlines(places, of[0.16], of[0.84], colours, lw=3)
+        for place, median, look in zip(places, of[0.5], looks, strict=True):
+            mark = {"ms": 5, "color": look.colour, "mec": "white", "mew": 0.6}
+            axes.plot(median, place, look.marker, **mark)
+        axes.axvline(galaxy[p.name], color=MEASURED.colour, lw=1, ls="--")
+        axes.grid(axis="x", alpha=0.25)
+        label, _, unit = LABELS[p.name].partition(" [")
+        axes.set_xlabel(f"{label}\n[{unit}" if unit else label)
+        axes.xaxis.set_major_locator(MaxNLocator(2))
+    panels[0].set_yticks(places, [row["row"]["label"] for row in rows.values()])
+    _legend(figure, rows, loc="outside lower center", ncols=3)
     return figure
 
 
 @styled
-def corner(
-    draws: pd.DataFrame, rows: Mapping[str, Mapping], truth: pd.DataFrame, *, source: str
-) -> Figure:
-    """Draw posteriors of the first galaxy by all methods: each line holds 68 % of one's draws.
+def contours(
+    draws: pd.DataFrame,
+    rows: Mapping[str, Mapping],
+    measured: pd.DataFrame,
+    names: Sequence[str],
+    *,
+    source: str,
+    plane: tuple[str, str] = ("dn4000", "a_v"),
+) -> Figure | None:
+    """Draw posteriors of one galaxy by some methods over those of the model with the same inputs.
 
     Arguments:
-        draws, rows, truth, source: As `intervals` takes them.
+        draws: Columns `row`, `object_id` and the properties.
+        rows: Rows of `methods.json`.
+        measured: Measured properties by `object_id`; the first galaxy is shown.
+        names: Names of the rows to show, one panel each; those that were not made are left out.
+        source: What the galaxies are, for the corner of the figure.
+        plane: Names of the two properties.
+
+    Returns:
+        The figure, or None where none of the rows was made.
     """
-    names, at = list(LABELS), truth.iloc[0]
-    draws = draws[draws["object_id"] == at.name]
-    figure = new_figure(8.6, 8.6, source)
-    grid = figure.subplots(len(names), len(names))
-    reach = {x: limits(draws[x].dropna(), [at[x]], inside=99) for x in names}
-    look = {
-        "data": draws[draws["row"].isin(rows)].reset_index(),
-        "hue": "row",
-        "palette": {name: _colour(row) for name, row in rows.items()},
-        "legend": False,
-        "common_norm": False,
-    }
-    steps = {"element": "step", "fill": False, "stat": "probability", "linewidth": 0.8}
-    mass = {"levels": [0.32], "gridsize": 40, "linewidths": 0.8}
-    for i, j in product(range(len(names)), repeat=2):
-        axes, x, y = grid[i, j], names[j], names[i]
-        if j > i:
-            axes.set_axis_off()
-            continue
-        axes.set_xlim(reach[x])
-        if j < i:
-            axes.set_ylim(reach[y])
-        if i == j:
-            sns.histplot(x=x, ax=axes, bins=18, binrange=reach[x], **look, **steps)
-        else:
-            sns.kdeplot(x=x, y=y, ax=axes, **look, **mass)
-        axes.axvline(at[x], color=COLOURS["line"], lw=1, ls="--")
-        if j < i:
-            axes.axhline(at[y], color=COLOURS["line"], lw=1, ls="--")
-        axes.tick_params(labelleft=j == 0 and i > 0, labelbottom=i == len(names) - 1)
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.yaxis.set_major_locator(MaxNLocator(3))
-        axes.set_xlabel(LABELS[x] if i == len(names) - 1 else "")
-        axes.set_ylabel(LABELS[y] if j == 0 and i > 0 else "")
-    _legend(figure, rows.values(), loc="upper right", bbox_to_anchor=(0.99, 0.95))
+    shown = [name for name in names if name in rows and rows[name]["row"]["beside"] in rows]
+    if not shown:
+        return None
+    galaxy, (x, y) = measured.iloc[0], plane
+    draws = draws[draws["object_id"] == galaxy.name]
+    lines = -(-len(shown) // 3)
+    figure = new_figure(COLUMN, 0.8 + 2.0 * lines, source)
+    grid = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
+    grid[0, 0].set(
+        xlim=limits(draws[x].dropna(), [galaxy[x]], inside=99),
+        ylim=limits(draws[y].dropna(), [galaxy[y]], inside=99),
+    )
+    for axes, name in zip(grid.flat, shown, strict=False):
+        row = rows[name]["row"]
+        own, reference = (draws[draws["row"] == of] for of in (name, row["beside"]))
+        density(axes, reference[x], reference[y], LIGHT)
+        density(axes, own[x], own[y], look_of(rows[name]).colour, filled=False)
+        axes.plot(galaxy[x], galaxy[y], "+", ms=10, mew=1.5, color=MEASURED.colour)
+        axes.set_title(row["label"], fontsize=9)
+        axes.set(xlabel=LABELS[x], ylabel=LABELS[y])
+    for axes in grid.flat[len(shown) :]:
+        axes.set_axis_off()
+    for axes in grid.flat[: len(shown)]:
+        axes.label_outer()
     return figure

@@ -1,6 +1,7 @@
-"""The rows of the study: one method each, with its settings and what is simplified of its paper."""
+"""The rows of the study: one method each, with its settings and what it simplifies of its paper."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from studies.frame import rows_of
@@ -18,8 +19,8 @@ class Row:
         method: Name of a class in `studies.methods`.
         options: Options of that class; `descent` and `recipe` hold changes of the plan's training.
         tries: Further options, of which those with the best density on validation are taken.
-        beside: Name of the row of this paper that sees the same, over which its gain is taken.
-        note: What is simplified against the source.
+        beside: Name of the row of the book's model with the same inputs, which it is compared with.
+        note: What is simplified compared with the source.
     """
 
     label: str
@@ -31,4 +32,11 @@ class Row:
     note: str = ""
 
 
+# Methods that are fitted galaxy by galaxy and learn nothing from the survey.
+FITTED = ("SedFitting",)
 ROWS = rows_of(Row, Path(__file__).with_name("rows.yaml"))
+
+
+def described(stored: Mapping[str, Mapping]) -> dict[str, Mapping]:
+    """Return stored rows with the words that the study has for them today."""
+    return {name: of | {"row": asdict(ROWS[name])} for name, of in stored.items() if name in ROWS}

@@ -1,22 +1,27 @@
-"""The tables of the study, one function per table."""
+"""The tables of the study, one function per table, and the numbers that its text quotes."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from galcfm.figures.tables.words import METRICS, SYMBOLS, with_error
+from galcfm.figures.tables.words import number, with_error
+from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
-from studies.other_methods.rows import ROWS
+from studies.frame import paired_gain
+from studies.other_methods.rows import FITTED, ROWS
+
+CONFIDENCE = 0.95
 
 
 def gain_beside(row: Mapping, other: str) -> Mapping | None:
-    """Return `gain` and `standard_error` [nat] of a row over a row of this paper.
+    """Return `gain` and `standard_error` [nat] of a row over one of the book's models.
 
     Arguments:
-        row: Row of `methods.json`; one of fewer properties is compared with the model that sees
-            the same, whatever is asked for.
-        other: Name of the row of this paper.
+        row: Row of `methods.json`; one of fewer properties is compared with the model that has the
+            same inputs, whatever is asked for.
+        other: Name of the row of the book's model.
 
     Returns:
         None where it is not known, as the other row was not made.
@@ -26,40 +31,64 @@ def gain_beside(row: Mapping, other: str) -> Mapping | None:
     return row["over"].get(other) or next(iter(row["seeds"].values())).get("gain_of_fewer")
 
 
-def _in_words(gain: Mapping | None) -> str:
-    return with_error(gain["gain"], gain["standard_error"], 3, "+") if gain else ""
+def half_width(gain: Mapping, trainings: int) -> float:
+    """Return half the width of the 95 % interval of a gain [nat].
+
+    The variance between galaxies is taken as known; that between trainings comes from few of them,
+    so Student's t has the degrees of freedom of Welch and Satterthwaite. One training has no
+    variance between trainings, and its interval is that of the galaxies alone.
+
+    Arguments:
+        gain: `standard_error` and, of several trainings, `spread_over_trainings` [nat].
+        trainings: Number of trainings.
+    """
+    error, spread = gain["standard_error"], gain.get("spread_over_trainings", 0.0)
+    freedom = np.inf
+    if spread > 0:
+        freedom = (trainings - 1) * (error / spread) ** 4 * trainings**2
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error)
+
+
+def _in_words(gain: Mapping, row: Mapping) -> str:
+    return with_error(gain["gain"], half_width(gain, len(row["seeds"])), sign="+")
+
+
+def verdict(row: Mapping, gain: Mapping) -> str:
+    """Return `ahead`, `behind` or `equal`, or `one training` where the trainings cannot say."""
+    trained = row["row"]["method"] not in FITTED
+    if trained and len(row["seeds"]) == 1:
+        return "one training"
+    if abs(gain["gain"]) < half_width(gain, len(row["seeds"])):
+        return "equal"
+    return "ahead" if gain["gain"] > 0 else "behind"
 
 
 def every_method(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return each method's gain in mean log-density over this paper's models [nat], and its cost.
+    """Return each method's gain over the book's model with the same inputs, and its cost.
 
     Arguments:
-        rows: Rows of `methods.json`.
+        rows: Rows of `methods.json`; those of the book's own recipe are left out.
+
+    Returns:
+        One row per method, in groups of equal inputs, the best first.
     """
-    table = {}
+    found = {}
     for row in rows.values():
-        first = next(iter(row["seeds"].values()))
-        gains = {other: _in_words(row["over"].get(other)) for other in ("photometry", "image")}
-        if "gain_of_fewer" in first:
-            told = ", told redshift and errors" * row["row"]["beside"].endswith("told")
-            gains["photometry"] = f"{_in_words(first['gain_of_fewer'])} (four properties{told})"
-        metrics = {
-            f"{symbol} [nat]": f"{mean_over_seeds(row, key, 'mean'):.2f}" if key in first else ""
-            for key, symbol in METRICS.items()
-        }
-        table[row["row"]["label"]] = {
-            "from": row["row"]["source"],
-            **metrics,
-            "over photometry": gains["photometry"],
-            "over photometry and picture": gains["image"],
-            "tries": len(row["tries"]),
+        beside = row["row"]["beside"]
+        if row["row"]["method"] == "FlowMatching" or not (gain := gain_beside(row, beside)):
+            continue
+        fewer = " (four properties)" * ("gain_of_fewer" in next(iter(row["seeds"].values())))
+        found[row["row"]["label"]] = {
+            "after": row["row"]["source"],
+            "compared with the": ROWS[beside].label + fewer,
+            "gain [nat] ± 95 %": _in_words(gain, row),
+            "verdict": verdict(row, gain),
             "trainings": len(row["seeds"]),
-            "parameters": f"{mean_over_seeds(row, 'n_parameters'):,.0f}",
-            "training [min]": round(mean_over_seeds(row, "training", "seconds") / 60, 1),
-            "1,000 draws [s]": f"{mean_over_seeds(row, 'seconds_a_galaxy'):.2g}",
-            "galaxies": first["n_test"],
+            "training [min]": number(mean_over_seeds(row, "training", "seconds") / 60, 1),
+            "order": (list(ROWS).index(beside), -gain["gain"]),
         }
-    return pd.DataFrame.from_dict(table, orient="index")
+    in_order = dict(sorted(found.items(), key=lambda item: item[1].pop("order")))
+    return pd.DataFrame.from_dict(in_order, orient="index")
 
 
 def all_metrics(rows: Mapping[str, Mapping]) -> pd.Series:
@@ -82,37 +111,18 @@ def by_property(rows: Mapping[str, Mapping], metric: str, digits: int = 3) -> pd
 
     Arguments:
         rows: Rows of `methods.json`.
-        metric: Name of the metric, e.g. `"rmse"`.
+        metric: Name of the metric, in the units of the property, e.g. `"rmse"`.
         digits: Number of digits after the point.
     """
     labels = [row["row"]["label"] for row in rows.values()]
-    table = all_metrics(rows)[metric].unstack().reindex(index=labels, columns=list(SYMBOLS))
-    table = table.map(lambda value: "" if np.isnan(value) else f"{value:.{digits}f}")
-    return table.rename(columns=SYMBOLS)
-
-
-def exact_gaps(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return what photometric methods lack to the exact posterior [nat], and how alike they are.
-
-    Arguments:
-        rows: Rows of `methods.json`; those without the comparison are left out.
-    """
-    table = {}
-    for row in rows.values():
-        found = [of["against_exact"] for of in row["seeds"].values() if of.get("against_exact")]
-        if found:
-            gap, error = (np.mean([of[key] for of in found]) for key in ("gap", "standard_error"))
-            accuracy = [of["c2st"] for of in found if of["c2st"] is not None]
-            table[row["row"]["label"]] = {
-                "exact less method": with_error(gap, error, 3, "+"),
-                "galaxies": found[0]["n_galaxies"],
-                "told apart": f"{np.mean(accuracy):.1%}" if accuracy else "",
-            }
-    return pd.DataFrame.from_dict(table, orient="index")
+    names = {p.name: p.symbol_with_unit for p in PROPERTIES}
+    table = all_metrics(rows)[metric].unstack().reindex(index=labels, columns=list(names))
+    table = table.map(lambda value: "" if np.isnan(value) else number(value, digits))
+    return table.rename(columns=names)
 
 
 def simplifications(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return what each method simplifies against the paper that it is from.
+    """Return what each method simplifies compared with the paper that it follows.
 
     Arguments:
         rows: Rows of `methods.json`.
@@ -121,35 +131,17 @@ def simplifications(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(notes, orient="index", columns=["what is simplified"])
 
 
-def verdicts(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return each method's gain over this paper's model that sees the same [nat], the best first.
-
-    Arguments:
-        rows: Rows of `methods.json`; those of this paper's own recipe are left out.
-
-    Returns:
-        What a method gains, and `ahead` or `behind` where that is more than two standard errors.
-    """
-    found = {}
-    for row in rows.values():
-        other = row["row"]["beside"]
-        if row["row"]["method"] != "FlowMatching" and (over := gain_beside(row, other)):
-            gain, error = over["gain"], over["standard_error"]
-            found[row["row"]["label"]] = {
-                "beside": ROWS[other].label,
-                "gain [nat]": _in_words(over),
-                "": "equal" if abs(gain) < 2 * error else ("ahead" if gain > 0 else "behind"),
-                "sort": -gain,
-            }
-    best_first = dict(sorted(found.items(), key=lambda item: item[1].pop("sort")))
-    return pd.DataFrame.from_dict(best_first, orient="index")
-
-
-def numbers_in_text(rows: Mapping[str, Mapping]) -> dict[str, float]:
+def numbers_in_text(rows: Mapping[str, Mapping], table: pd.DataFrame) -> dict[str, str]:
     """Return the numbers that the chapter's text quotes, by the names under which it does.
 
     Arguments:
         rows: Rows of `methods.json`.
+        table: Log-densities of `methods.parquet`.
+
+    Returns:
+        For each row its gain over the image model under its own name, over another model under
+        both names, over the splines that see no image under `NAME_added`; log-densities, times,
+        coverage and biases.
     """
     found = {}
     for name, row in rows.items():
@@ -157,14 +149,35 @@ def numbers_in_text(rows: Mapping[str, Mapping]) -> dict[str, float]:
         gains = {name if k == "image" else f"{name}_{k}": over for k, over in row["over"].items()}
         if "gain_of_fewer" in first:
             gains = {name: first["gain_of_fewer"]}
-        for stem, over in gains.items():
-            found |= {stem: over["gain"], f"{stem}_error": over["standard_error"]}
-        found[f"{name}_log_prob"] = mean_over_seeds(row, "log_prob", "mean")
-        found[f"{name}_seconds"] = mean_over_seeds(row, "seconds_a_galaxy")
-        if "log_prob_of_true_spectra" in first:
-            found["true_spectra"] = first["log_prob_of_true_spectra"]
-        if name in ("sed", "sed_free", "regression"):
-            for p in first["properties"]:
-                for key in ("rmse", "bias", "coverage_68", "coverage_95"):
-                    found[f"{name}_{p}_{key}"] = mean_over_seeds(row, "properties", p, key)
-    return {name: float(value) for name, value in found.items()}
+        if row["row"]["beside"] == "image" and (added := paired_gain(table, name, "npe")):
+            gains[f"{name}_added"] = added
+        found |= {stem: _in_words(over, row) for stem, over in gains.items()}
+        found[f"{name}_log_prob"] = number(mean_over_seeds(row, "log_prob", "mean"))
+        found[f"{name}_seconds"] = number(mean_over_seeds(row, "seconds_a_galaxy"), 0)
+        found |= {f"{name}_gap": _gap(row)} if "against_exact" in first else {}
+        for p in first["properties"]:
+            of = mean_over_seeds(row, "properties", p)
+            found[f"{name}_{p}_rmse"] = number(of["rmse"], 3)
+            found[f"{name}_{p}_bias"] = number(of["bias"], sign="+")
+            found[f"{name}_{p}_held"] = f"{of['coverage_95']:.0%}".replace("%", " %")
+    return found | _shares(rows, table)
+
+
+def _gap(row: Mapping) -> str:
+    """Return what a method lacks to the exact posterior of five magnitudes [nat], in words."""
+    found = [of["against_exact"] for of in row["seeds"].values() if of["against_exact"]]
+    if not found:
+        return "not known"
+    gap, error = (np.mean([of[key] for of in found]) for key in ("gap", "standard_error"))
+    return with_error(gap, error)
+
+
+def _shares(rows: Mapping[str, Mapping], table: pd.DataFrame) -> dict[str, str]:
+    """Return what morphology adds of what the encoder adds, and the coverage of what learns."""
+    learned = {name: row for name, row in rows.items() if row["row"]["method"] not in FITTED}
+    held = all_metrics(learned)["coverage_95"]
+    shares = {"lowest_held": f"{held.min():.1%}", "highest_held": f"{held.max():.1%}"}
+    added = [paired_gain(table, name, "npe") for name in ("morphology", "npe_image")]
+    if all(added):
+        shares["morphology_share"] = f"{added[0]['gain'] / added[1]['gain']:.0%}"
+    return {name: share.replace("%", " %") for name, share in shares.items()}

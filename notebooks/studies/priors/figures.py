@@ -29,12 +29,13 @@ def other_prior(
         source: Words in the figure's corner that say what the galaxies are.
     """
     old, new = names
-    figure = style.new_figure(8, 3.2, source)
+    figure = style.new_figure(style.COLUMN, 3.2, source)
     left, right = figure.subplots(1, 2)
     bins = np.linspace(*style.limits(masses, inside=99.9), 31)
     style.histogram(left, masses, bins, style.LIGHT, filled=True, alpha=0.5, label=old)
-    style.histogram(left, masses, bins, "#009E73", weights=weights / np.sum(weights), label=new)
-    left.set(xlabel=style.LABELS["log_stellar_mass"], ylabel="Share of galaxies")
+    of_new = {"weights": weights / np.sum(weights), "label": new}
+    style.histogram(left, masses, bins, style.OTHER[0].colour, **of_new)
+    left.set(xlabel=style.LABELS["log_stellar_mass"], ylabel="share of galaxies")
     for axes in (left, right):
         axes.margins(y=0.3)  # room for the legend
     left.legend(loc="upper left")
@@ -42,7 +43,7 @@ def other_prior(
     for model in models:
         share = np.asarray(effective[model]) / n_draws
         style.histogram(right, share, np.linspace(0, 1, 31), style.COLOURS[model])
-    right.set(xlabel="Effective share of the draws", ylabel="Share of galaxies", xlim=(0, 1))
+    right.set(xlabel="effective share of the draws", ylabel="share of galaxies", xlim=(0, 1))
     style.model_legend(right, models, loc="upper left")
     return figure
 
@@ -58,5 +59,6 @@ def gain_table(gains: Mapping[tuple[str, str], dict], column: Mapping[str, int])
     for (prior, model), result in gains.items():
         biases = (result[name][column[prior]] for name in ("bias_old", "bias_new", "bias_error"))
         shown = result | dict(zip(("old", "new", "error"), biases, strict=True))
-        rows[prior, model] = formatted(TABLES["gains"], shown)
+        words = formatted(TABLES["gains"], shown)
+        rows[prior, model] = {name: text.replace("-", "−") for name, text in words.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
