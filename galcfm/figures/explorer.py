@@ -28,7 +28,7 @@ __all__ = ["explorer_data", "explorer_links", "write_explorer", "write_explorer_
 # With these, galaxies, cutouts and the plotting library together stay below 4.5 MB.
 GALAXIES = 500
 BINS = 48
-# Pairs of properties, first the one on the horizontal axis; those of the paper's figures first.
+# Pairs of properties, the horizontal axis first; the planes of the paper's figures come first.
 FIRST_PLANES = ((0, 1), (0, 2), (1, 2), (3, 4))
 PLANES = (*FIRST_PLANES, *(p for p in combinations(range(5), 2) if p not in FIRST_PLANES))
 LEVELS = (0.68, 0.95)

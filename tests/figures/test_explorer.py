@@ -15,7 +15,7 @@ from galcfm.paths import repository_root
 from galcfm.properties import PROPERTIES
 
 LIMIT = 4_500_000  # bytes of the page with all it loads
-CUTOUT = 3_500  # bytes of a JPEG; simulated ones have 2,300 in the mean
+CUTOUT = 3_500  # bytes of a JPEG; simulated ones have 2,300 on average
 
 
 def unpacked(text, *shape):
