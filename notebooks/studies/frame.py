@@ -7,7 +7,7 @@ how much of everything; its parameter `results` says whether the stored result i
 
 A result is found again by its key: its settings, the digests of the data and weights that it read,
 and the version of its study. The version is raised by hand when the code's results change; a test
-compares a small run of each study with golden numbers, so that nobody forgets.
+compares a small run of each study with golden numbers, as a reminder.
 
 The settings are a `Plan`, a dataclass whose fields the notebook's parameters fill. A study that
 trains several models for several seeds keeps them with `Trainings`, whose rows another call
@@ -70,7 +70,7 @@ class SurveyPlan(Plan):
 
     Arguments:
         n_galaxies: Number of galaxies.
-        survey_seed: Seed of the galaxies and of their pictures.
+        survey_seed: Seed of the galaxies and of their images.
         validation_fraction: Fraction of the galaxies in the validation split.
         test_fraction: Fraction of the galaxies in the test split.
         processes: Number of processes that render pictures.
@@ -83,7 +83,7 @@ class SurveyPlan(Plan):
     processes: int = 2
 
     def catalogue(self, **options) -> Survey:
-        """Return the survey without pictures.
+        """Return the survey without images.
 
         Arguments:
             options: Options of `galcfm.simulate.simulate_catalogue`.
@@ -92,11 +92,11 @@ class SurveyPlan(Plan):
         return kept_catalogue(self.n_galaxies, self.survey_seed, **splits, **options)
 
     def pictures(self, name: str, shown: pd.DataFrame, key=None, **options) -> Survey:
-        """Return the survey with pictures.
+        """Return the survey with images.
 
         Arguments:
             name: Beginning of the name of its folder.
-            shown: Table of the catalogue, with the magnitudes that the pictures show.
+            shown: Table of the catalogue, with the magnitudes that the images show.
             key: What the table depends on beside this plan, any JSON content.
             options: Options of `kept_pictures`.
         """
@@ -167,7 +167,7 @@ def rows_of(kind: type, path: Path) -> dict:
         kind: Dataclass of a row, or `dict`.
         path: Path of the file, e.g. `Path(__file__).with_name("rows.yaml")`: one mapping per row,
             whose keys are fields of `kind`. A list becomes a tuple. An entry whose name begins
-            with a dot is no row and holds what rows share, e.g. `.told: &told {redshift: true}`
+            with a dot is no row and contains what rows share, e.g. `.told: &told {redshift: true}`
             for `options: {<<: *told}`. Powers of ten are written with a point, as in `5.0e-4`.
     """
     described = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -394,9 +394,9 @@ def origin_of(content: Mapping) -> str:
 
 
 class Trainings:
-    """Rows of a study, each of some trainings, kept as they come; processes can share the work.
+    """Rows of a study, each with several trainings, kept one by one; processes can share the work.
 
-    The study's JSON file holds what is known by row and seed, its Parquet file one number per test
+    The study's JSON file contains the results by row and seed, its Parquet file one number per test
     galaxy, with one column `ROW/SEED` per training.
 
     Arguments:
@@ -515,7 +515,7 @@ def over_trainings(differences) -> dict[str, float]:
         differences: Gain [nat] of each galaxy by training, `(trainings, n)`.
 
     Returns:
-        `gain` and `standard_error` in nat; the latter holds the spread of the galaxies, whose
+        `gain` and `standard_error` in nat; the latter includes the spread of the galaxies, whose
         gains are averaged over the trainings first, and `spread_over_trainings`.
     """
     table = np.asarray(differences)
@@ -602,12 +602,12 @@ def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:
 def kept_pictures(
     name: str, shown: pd.DataFrame, seed: int, key, *, instrument=SDSS, without=(), processes=1
 ) -> Survey:
-    """Return a simulated survey with pictures, rendered once and kept; resumes where it stopped.
+    """Return a simulated survey with images, rendered once and kept; resumes where it stopped.
 
     Arguments:
         name: Beginning of the name of its folder, which a digest ends.
         shown: Rows of `galcfm.simulate.simulate_catalogue`.
-        seed: Seed of the pictures.
+        seed: Seed of the images.
         key: All that the rows depend on, any JSON content.
         instrument: `galcfm.simulate.Instrument` that observes them.
         without: Names of `TIES` that are switched off.
