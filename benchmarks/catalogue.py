@@ -4,7 +4,7 @@ Run it as `python benchmarks/catalogue.py` on a machine that does nothing else; 
 data/published/catalogue.json, each part as it comes; `--only` makes some of them. `--smoke` is
 small, and goes to the run `smoke`.
 
-Workers: galaxies a second of one and of two processes of one thread each, in turn, on the same
+Workers: galaxies per second of one and of two processes of one thread each, in turn, on the same
 rows; what counts is from the first record to the last, so that neither starting nor loading is
 timed. Rows: seconds of a core and bytes a galaxy, and the highest memory of the process, each
 number of rows in a process of its own. Faults: one catalogue through a disk that is full, a
@@ -67,7 +67,7 @@ def write_table(path: Path, n: int) -> None:
 
 
 def scaling(place: Path, n: int, pairs: int, n_samples: int) -> dict:
-    """Galaxies a second of one and of two workers, and what two are of twice one."""
+    """Galaxies per second of one and of two workers, and what two are of twice one."""
     from distributed import Client, LocalCluster
 
     write_table(place / "scaling.parquet", n)

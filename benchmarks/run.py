@@ -243,7 +243,7 @@ def density(flow, condition) -> dict:
 
 
 def sed_fitting(models: dict, survey: Survey, n: int = 2) -> dict:
-    """Seconds a galaxy of a fit by nested sampling, and of our posteriors with as many draws."""
+    """Seconds per galaxy of a fit by nested sampling, and of our posteriors with 1,000 draws."""
     import sed_fitting as fits
 
     some = survey.select(np.arange(n))
@@ -364,7 +364,7 @@ def all_pixels(posterior: Posterior) -> Posterior:
 def training(
     posterior: Posterior, survey: Survey, n: int, encoder_batch: int, batch_size: int = 64
 ) -> dict:
-    """Images a second of our loop and of a plain float32 DataLoader loop, the same network.
+    """Images per second of our loop and of a plain float32 DataLoader loop, the same network.
 
     Ours with the encoder in bfloat16 too, twice as many galaxies of which fit the cache at once.
     """

@@ -28,8 +28,8 @@
 # The paper compares itself with seven other approaches and runs none of them.
 # We trained each on the same simulated galaxies and tested it on the same test
 # galaxies. None is the code, the data or the size of its own paper: they are
-# small versions, and the last table says what each leaves out. Of each method
-# that learns, three settings were tried on the validation split.
+# small versions, and the last table says what each leaves out. For each method
+# that learns, the best of three settings on the validation split is used.
 #
 # A {term}`gain` is the mean difference of exact log-densities of the measured
 # properties, galaxy by galaxy. Intervals are 95 % intervals: they include the
@@ -103,7 +103,7 @@ for name, value in tables.numbers_in_text(known, found.table()).items():
 # %% [markdown]
 # ## What each method gains
 
-# %% mystnb={"figure": {"caption": "What each method gains, grouped by what it sees (simulated test galaxies). Above, without a redshift: gains over the photometry model; the dashed line is the gain of the image model. Below, with redshift and magnitude errors: gains over the photometry model with these inputs. SED fits are so far below that they stand in a broken axis; they have four properties and are compared in these four. Right: time of 1,000 draws of one galaxy on one core.", "name": "fig-method-gains"}, "image": {"alt": "Dots with error bars in three groups. With magnitudes alone, splines and gradient boosting lie 0.05 and 0.4 nat below the photometry model. With the image, all methods lie between 0.6 nat below the photometry model and the image model, which gains 0.28 nat. With the redshift, the autoregressive flow lies 0.3 nat below the flow with the same inputs. SED fits lie 3 nat below either."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "What each method gains, grouped by what it sees (simulated test galaxies). Above, without a redshift: gains over the photometry model; the dashed line is the gain of the image model. Below, with redshift and magnitude errors: gains over the photometry model with these inputs. SED fits are so far below that they need a broken axis; they have four properties and are compared in these four. Right: time of 1,000 draws of one galaxy on one core.", "name": "fig-method-gains"}, "image": {"alt": "Dots with error bars in three groups. With magnitudes alone, splines and gradient boosting lie 0.05 and 0.4 nat below the photometry model. With the image, all methods lie between 0.6 nat below the photometry model and the image model, which gains 0.28 nat. With the redshift, the autoregressive flow lies 0.3 nat below the flow with the same inputs. SED fits lie 3 nat below either."}} tags=["hide-input"]
 figures.gains(known, source=source)
 
 # %% [markdown]
@@ -132,7 +132,7 @@ tables.every_method(known)
 # {cite:p}`RodriguezGomez2019`, an idea of {cite:t}`Alfonzo2024`, gain
 # {glue:text}`morphology_added` nat over the same splines without an image; the
 # encoder of the paper gains {glue:text}`npe_image_added` nat there. The nine
-# numbers thus hold {glue:text}`morphology_share` of what this encoder extracts
+# numbers thus contain {glue:text}`morphology_share` of what this encoder extracts
 # (one training, so without an error of training).
 #
 # **Other ways to encode the image** for these splines: fluxes in rings of the
@@ -147,7 +147,7 @@ tables.every_method(known)
 # AION-1 {cite:p}`AION2025` and Zoobot {cite:p}`Walmsley2023` are trained on
 # millions of real galaxies; we did not run them on simulated ones.
 #
-# **By way of a spectrum.** Diffusion of the spectrum from image and photometry,
+# **Through a spectrum.** Diffusion of the spectrum from image and photometry,
 # then properties from spectra {cite:p}`Doorenbos2024`, falls
 # {glue:text}`spectra` nat short of the image model. The generated spectra are
 # absolute and of the whole galaxy, while three of the labels are those of a
@@ -201,7 +201,7 @@ tables.by_property(known, "rmse").rename_axis("root mean square error", axis=1)
 # %% mystnb={"figure": {"caption": "One simulated test galaxy: medians, 68 % (thick) and 95 % intervals (thin) by each method. Dashed: the measured value.", "name": "fig-method-intervals"}, "image": {"alt": "Five panels, one per property, with one interval per method around the measured value. Intervals of methods with the redshift are the narrowest in mass and star formation rate; SED fits miss the measured star formation rate or break strength."}} tags=["hide-input"]
 figures.intervals(draws, known, measured, source=source)
 
-# %% mystnb={"figure": {"caption": "The same simulated galaxy: contours of 50 % and 90 % of the draws of six methods in the plane of $D_n(4000)$ and $A_V$, over those of the model of this book with the same inputs (grey, filled). Cross: the measured values.", "name": "fig-method-contours"}, "image": {"alt": "Six panels. The contours of spline flows and of the residual network lie nearly on the grey ones; those by way of a spectrum are wider; those of the SED fit lie at a weaker break, off the measured values."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The same simulated galaxy: contours of 50 % and 90 % of the draws of six methods in the plane of $D_n(4000)$ and $A_V$, over those of the model of this book with the same inputs (grey, filled). Cross: the measured values.", "name": "fig-method-contours"}, "image": {"alt": "Six panels. The contours of spline flows and of the residual network lie nearly on the grey ones; the contours through a spectrum are wider; the contours of the SED fit lie at a weaker break, off the measured values."}} tags=["hide-input"]
 six = ["npe", "npe_image", "regression_told", "spectra", "sedflow", "sed"]
 figures.contours(draws, known, measured, six, source=source)
 

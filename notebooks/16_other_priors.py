@@ -41,8 +41,10 @@
 # prior are parameters. The last section reads a stored fine-tuning, or with
 # `results = "made"` repeats it:
 #
-#     papermill notebooks/16_other_priors.ipynb out.ipynb \
-#         -p slope_change -1.0 -p results made -p burst_shift 0.3
+# ```bash
+# papermill notebooks/16_other_priors.ipynb out.ipynb \
+#   -p slope_change -1.0 -p results made -p burst_shift 0.3
+# ```
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -168,7 +170,7 @@ moved = weights.shifted_means(
     exact_draws[exact_draws["posterior"].isin(["exact", "book"])],
     steeper,
     "log_stellar_mass",
-).rename(columns={"exact": "exact posterior", "book": "flow"})
+).rename(columns={"exact": "exact posterior", "book": "photometry model"})
 moved.round(3)
 
 # %% [markdown]
@@ -275,12 +277,12 @@ print(f"measured {share:.3f}, from the formula {np.exp(-1):.3f}")
 # </details>
 #
 # **Narrower is easier.** For which galaxies do fewer draws survive a change of
-# the mass function: those with a well or a poorly known mass? What follows for
+# the mass function: galaxies with a well or a poorly known mass? What follows for
 # the image model?
 #
 # <details><summary>Answer</summary>
 #
-# Those with a poorly known mass: over a wide posterior the ratio of the two
+# Galaxies with a poorly known mass: over a wide posterior the ratio of the two
 # priors varies more. The more the data say, the less the prior matters, so the
 # image model, where it is narrower, is easier to carry to another population.
 #

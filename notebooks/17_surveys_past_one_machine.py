@@ -67,7 +67,6 @@ import textwrap
 import warnings
 from pathlib import Path
 
-import lsdb
 import pandas as pd
 from astropy.table import Table
 from distributed import Client, LocalCluster
@@ -77,6 +76,10 @@ from galcfm import Survey, paths, runs
 from galcfm.catalogue import infer_catalogue
 from galcfm.properties import MAGNITUDES
 from studies import past_one_machine, students
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of progress bars
+    import lsdb
 
 pd.set_option("display.max_colwidth", None)
 folder = runs.open_run("17_surveys_past_one_machine", globals())

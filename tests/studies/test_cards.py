@@ -1,4 +1,4 @@
-"""The study that writes the cards of what is published: small, and once more."""
+"""The study that writes the cards of published models and surveys: small, and repeated."""
 
 import json
 import re

@@ -54,7 +54,7 @@ def test_sets_are_added_and_none_is_made_twice(galaxies, place, monkeypatch):
     monkeypatch.setattr(missing_bands, "exact_log_probs", exact_log_probs)
     sizes = {"max_epochs": 3, "n_draws": 8, "n_drawn": 5, "n_exact": 4}
     missing_bands.make(missing_bands.Plan(sets=("grz", "griz"), **sizes), place)
-    # Of these two only griz has exact posteriors.
+    # Only griz has exact posteriors.
     assert trained == [("own-griz", 3, True), ("own-grz", 3, True), ("any", 25, False)]
     assert exactly == [1]
     missing_bands.make(missing_bands.Plan(sets=("grz", "ugriz"), **sizes), place)

@@ -51,7 +51,7 @@ def middle(galaxies) -> np.ndarray:
 
 
 class Exact(methods.Method):
-    """The posterior of properties that are normal about r, whatever is fitted."""
+    """The posterior of properties that are normal about r, regardless of the fit."""
 
     times = 1
 
@@ -238,7 +238,7 @@ def test_the_table_is_made_and_goes_on(place, survey, fitted, texts_of):
     assert ROWS["npe"].label in texts_of(
         lambda: figures.intervals(draws, rows, truth, source=SOURCE)
     )
-    # One more row; those that are there are not made again.
+    # One more row; rows that are there are not made again.
     again, labels = fitted(names)
     assert list(again["rows"]) == names
     assert ROWS["npe"].label not in labels
@@ -255,7 +255,7 @@ def test_the_table_is_made_and_goes_on(place, survey, fitted, texts_of):
 
 
 def row_of(name: str, beside: str, over: dict, **numbers) -> dict:
-    """A stored row whose label is its name, unless it is a row of this paper."""
+    """A stored row whose label is its name, unless it is a row of the book's models."""
     label = ROWS[name].label if name in ROWS else name
     method = "FlowMatching" if name in ROWS else name
     row = {"label": label, "beside": beside, "method": method, "source": "control", "note": ""}

@@ -1,8 +1,8 @@
-"""Pictures as latents of an autoencoder, and a flow on these and photometry: the nearest rival.
+"""A flow on photometry and on latents of the image from an autoencoder.
 
-After arXiv 2511.12737: a variational autoencoder (Kingma & Welling 2014) learns the pictures by
-themselves, without any label, and a normalizing flow gives the properties under its latents and
-photometry. Whether features that redraw a picture are those that tell its physics is the question.
+After arXiv 2511.12737: a variational autoencoder (Kingma & Welling 2014) learns to reproduce the
+images without any label, and a normalizing flow gives the properties from its latents and the
+photometry. The question is whether features that reproduce an image also describe its physics.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ DRAWING = Descent(learning_rate=1e-3, batch_size=128, max_epochs=20, patience=20
 
 
 class Autoencoder(nn.Module):
-    """A variational autoencoder of pictures, whose latents serve as an image encoder's features.
+    """A variational autoencoder of images, whose latents serve as an image encoder's features.
 
     Arguments:
         n_latents: Width of the latent space.
@@ -68,7 +68,7 @@ class Autoencoder(nn.Module):
 
 
 class LatentFlow(SplineFlow):
-    """A spline flow on photometry and the latents of an autoencoder of pictures.
+    """A spline flow on photometry and the latents of an autoencoder of images.
 
     Arguments:
         n_latents: Width of the latent space.
@@ -81,7 +81,7 @@ class LatentFlow(SplineFlow):
         self.n_latents, self.drawing = n_latents, drawing
 
     def fit(self, survey: Survey, *, folder: Path | None = None, progress: bool = False):
-        """Train the autoencoder on the pictures, freeze it, and train the flow."""
+        """Train the autoencoder on the images, freeze it, and train the flow."""
         torch.manual_seed(self.descent.seed)
         train, validation = (labelled(survey, split) for split in ("train", "validation"))
         encoder = Autoencoder(self.n_latents, **self.pixels)

@@ -50,7 +50,7 @@ class _Pair(nn.Module):
         )
 
     def forward(self, pictures: Tensor, spectra: Tensor) -> Tensor:
-        """Return the similarity of each picture with each spectrum of the batch, `(n, n)`."""
+        """Return the similarity of each image with each spectrum of the batch, `(n, n)`."""
         a = functional.normalize(self.picture(self.encoder.encode(pictures)), dim=1)
         b = functional.normalize(self.spectrum(spectra), dim=1)
         return LOGIT_SCALE * a @ b.T
@@ -63,7 +63,7 @@ def align(
 
     Arguments:
         encoder: Standardised encoder; it is trained in place.
-        survey: Survey with pictures.
+        survey: Survey with images.
         spectra: Compressed spectra by split, `(n, k)`, in the order of `labelled`.
         settings: How it is trained.
         progress: Whether a bar is shown.

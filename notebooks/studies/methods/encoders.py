@@ -117,10 +117,10 @@ def make_encoder(name: str, *, crop: int = 96, bin_factor: int = 3, width: int =
 
 
 def binned(encoder: nn.Module, survey: Survey) -> Tensor:
-    """Return what the encoder's `bin` makes of a survey's pictures, `(n, h, w, 3)` on the CPU.
+    """Return what the encoder's `bin` makes of a survey's images, `(n, h, w, 3)` on the CPU.
 
     Raises:
-        ValueError: The survey has no pictures.
+        ValueError: The survey has no images.
     """
     if survey.images is None:
         raise ValueError(f"{survey.name} has no images: this method needs them")

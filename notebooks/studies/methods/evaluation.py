@@ -26,7 +26,7 @@ def labels_of(method: Method, galaxies: Survey) -> np.ndarray:
 def timed_draws(method: Method, galaxies: Survey, n: int, seed: int) -> tuple[np.ndarray, float]:
     """Return draws, float64 `(n_galaxies, n, d)`, and the seconds that 1,000 draws take per galaxy.
 
-    The time holds what is measured or fitted for them, be it now or before.
+    The time includes what is measured or fitted for these draws, now or before.
     """
     if hasattr(method, "features"):
         # What is measured is measured before the clock runs, and has a clock of its own.

@@ -1,4 +1,4 @@
-"""This paper: conditional flow matching on photometry, or on photometry and picture."""
+"""The models of this book: flow matching given photometry, or photometry and image."""
 
 import tempfile
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""A convolutional network that predicts the properties from the picture, one value each.
+"""A convolutional network that predicts one value per property from the image.
 
 Wu & Boada (2019, MNRAS 484, 4683) did so for O/H with a residual network, and Alfonzo et al. (2024,
 ApJ 967, 152) for the star formation history, both from gri cutouts alone.
@@ -17,7 +17,7 @@ class PictureRegression(PointMethod, NetworkMethod):
     """Least squares on standardised properties behind an image encoder.
 
     Arguments:
-        magnitudes: Whether photometry is seen too; those papers' networks see the picture alone.
+        magnitudes: Whether photometry is a further input, as in neither of the two papers.
         encoder: As `NetworkMethod` has it.
         options: Options of `NetworkMethod`.
     """

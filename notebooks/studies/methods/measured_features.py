@@ -1,4 +1,4 @@
-"""A flow that sees, beside photometry, numbers that were measured on each picture."""
+"""A flow on photometry and on numbers that were measured on each image."""
 
 import time
 from abc import abstractmethod
@@ -58,7 +58,7 @@ class MeasuredFlow(SplineFlow):
             self.middle = values.median()
             if self.middle.isna().any():
                 none = ", ".join(self.middle.index[self.middle.isna()])
-                raise ValueError(f"{survey.name}: {none} could be measured on none of its pictures")
+                raise ValueError(f"{survey.name}: {none} could be measured on none of its images")
         values = values.fillna(self.middle)
         return np.concatenate([super().features(survey), values.to_numpy(np.float64)], axis=1)
 

@@ -1,6 +1,6 @@
-"""Inference from measured morphology: the picture in the numbers that astronomers measure on it.
+"""Inference from measured morphology: the numbers that astronomers measure on an image.
 
-Alfonzo et al. (2024, ApJ 967, 152) ask which features of gri pictures tell the star formation
+Alfonzo et al. (2024, ApJ 967, 152) ask which features of gri images reveal the star formation
 history, by a convolutional network that they take apart; that network is `PictureRegression`. Here
 the features are given: concentration, asymmetry, smoothness, Gini, M20, size, ellipticity and a
 Sérsic fit by statmorph (Rodriguez-Gomez et al. 2019, MNRAS 483, 4140).
@@ -52,7 +52,7 @@ def morphology(image: np.ndarray) -> dict[str, float]:
         image: Cutout, uint8 `(h, w, 3)`, channels i, r, g.
 
     Returns:
-        Those of `NAMES`, radii in arcsec; NaN where statmorph finds nothing to measure.
+        Statistics in the order of `NAMES`, radii in arcsec; NaN where statmorph finds nothing.
     """
     from scipy import ndimage
 

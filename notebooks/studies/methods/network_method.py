@@ -19,7 +19,7 @@ class ConditionedNetwork(nn.Module):
     """A head under a condition, with or without an encoder before it.
 
     Arguments:
-        encoder: Encoder of pictures, trained with the head, or None.
+        encoder: Encoder of images, trained with the head, or None.
         head: Module that takes the condition.
     """
 
@@ -40,7 +40,7 @@ class NetworkMethod(Method):
     A subclass gives `make_head` and `loss`, and may give other `features`.
 
     Arguments:
-        encoder: Encoder of pictures: a name for `make_encoder`, trained with the head; a module
+        encoder: Encoder of images: a name for `make_encoder`, trained with the head; a module
             with `bin`, `encode` and `n_features` as `ImageEncoder` has them, which is trained
             already and stays as it is; or None.
         crop, bin_factor, width: Options of an encoder that is given by its name.
@@ -109,14 +109,14 @@ class NetworkMethod(Method):
         return self
 
     def _raw(self, survey: Survey) -> np.ndarray:
-        """Return features before standardisation, those of a frozen encoder among them."""
+        """Return features before standardisation, with the features of a frozen encoder."""
         features = self.features(survey)
         if self._still is None:
             return features
         return np.concatenate([embedded(self._still, binned(self._still, survey)), features], 1)
 
     def _seen(self, survey: Survey) -> tuple[Tensor, ...]:
-        """Return standardised features, and the pictures for an encoder that is trained."""
+        """Return standardised features, and the images for an encoder that is trained."""
         features, learning = self.feature_scale.apply(self._raw(survey)), self.network.encoder
         return (features,) if learning is None else (features, binned(learning, survey))
 

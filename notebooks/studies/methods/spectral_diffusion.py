@@ -1,7 +1,7 @@
-"""Picture to spectrum to properties: a detour by what a fibre would have seen.
+"""From image to spectrum to properties.
 
 After Doorenbos et al. (2024, ApJ 977, 131): a conditional diffusion model generates spectra of a
-galaxy from its picture, and the properties are read off those. Here it generates the principal
+galaxy from its image, and the properties are read off these. Here it generates the principal
 components of the simulator's rest-frame spectra, by the scheduler of the diffusers package (Song,
 Meng & Ermon 2021; predicting velocities, Salimans & Ho 2022), and a spline flow gives the
 properties of a spectrum. Both uncertainties go into the draws: each is of a spectrum of its own.
@@ -165,7 +165,7 @@ class SpectralDiffusion(NetworkMethod):
     def log_prob_of_true_spectra(self, galaxies: Survey) -> np.ndarray:
         """Return the log-density of the labels given each galaxy's true spectrum [nat], `(n,)`.
 
-        What it exceeds `log_prob` by is what the picture does not say of the spectrum, and what
-        the detour loses.
+        It exceeds `log_prob` by what the image does not say about the spectrum and by what the
+        generation loses.
         """
         return self.reading.log_prob(galaxies.properties, galaxies)

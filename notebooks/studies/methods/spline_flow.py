@@ -1,8 +1,8 @@
 """Neural posterior estimation: a normalizing flow of the zuko package under a condition.
 
 With magnitudes, their errors and redshift as condition this is SEDflow (Hahn & Melchior 2022, ApJ
-938, 11), trained on the survey's own population; with an image encoder in front it tells flow
-matching and the picture apart.
+938, 11), trained on the survey's own population. Splines are those of Durkan et al. (2019). With
+an image encoder in front they separate the effect of flow matching from that of the image.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Other methods on the same galaxies: every way that the paper names, and what each costs.
 
 The methods of `studies.methods` are fitted to the simulated survey with all ties and evaluated on
-the same test galaxies. The result is `methods.json`; `methods.parquet` holds the log-density of
+the same test galaxies. The result is `methods.json`; `methods.parquet` has the log-density of
 each test galaxy, `methods_draws.parquet` draws of the first galaxies by all methods. Each method
 that learns is tried with as many settings as any other, chosen on validation with the first seed.
 """

@@ -103,7 +103,7 @@ class Comparison:
         return self.kept.make(trained, seeds[1:], self.train)
 
     def ours(self, row: Row, seed: int) -> methods.Method:
-        """Return a model of this paper with its own recipe; it is trained once."""
+        """Return a model of the book with its own recipe; it is trained once."""
         return self._fit(row, {}, seed, self.place.work / "ours")
 
     def _fit(self, row: Row, choice: dict, seed: int, folder: Path) -> methods.Method:
@@ -163,7 +163,7 @@ class Comparison:
             given = method.log_prob_of_true_spectra(test)
             numbers["log_prob_of_true_spectra"] = float(given.mean())
         if not five:
-            # Compared with the same properties of this paper's model.
+            # Compared with the same properties of the book's model.
             ours = self.ours(ROWS[row.beside], seed)
             beside = marginal_log_prob(ours, method.properties, test)
             numbers["gain_of_fewer"] = over_trainings([log_prob - beside])
@@ -196,7 +196,7 @@ def _method(name: str) -> type[methods.Method]:
 
 
 def of_row(name: str, table: pd.DataFrame) -> dict:
-    """Return a row's settings, and its gains `over` this paper's models.
+    """Return a row's settings, and its gains `over` the book's models.
 
     Arguments:
         name: Name of the row.

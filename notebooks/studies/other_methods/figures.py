@@ -40,7 +40,7 @@ REACH = (-0.65, 0.35)
 
 
 def look_of(row: Mapping) -> Look:
-    """Return colour and marker of a row: those of the book's models, or of what it sees."""
+    """Return colour and marker of a row: of the book's model, or of the inputs."""
     ours = {ROWS["photometry"].label: PHOTOMETRY, ROWS["image"].label: IMAGE}
     return ours.get(row["row"]["label"], SEES[row["row"]["beside"]][1])
 
@@ -105,8 +105,8 @@ def _draw_gains(broken: Axes, axes: Axes, lines: Sequence[tuple], over: str) -> 
 def gains(rows: Mapping[str, Mapping], *, source: str) -> Figure:
     """Draw what each method gains, by what it sees, with the time of its draws in words.
 
-    Methods without a redshift are compared with the photometry model, those with a redshift with
-    the flow that has the same inputs. Methods that were made without that model are left out.
+    Methods without a redshift are compared with the photometry model, methods with a redshift
+    with the flow that has the same inputs. Methods that were made without that model are left out.
 
     Arguments:
         rows: Rows of `methods.json`.
@@ -192,7 +192,7 @@ def contours(
         draws: Columns `row`, `object_id` and the properties.
         rows: Rows of `methods.json`.
         measured: Measured properties by `object_id`; the first galaxy is shown.
-        names: Names of the rows to show, one panel each; those that were not made are left out.
+        names: Names of the rows to show, one panel each; rows that were not made are left out.
         source: What the galaxies are, for the corner of the figure.
         plane: Names of the two properties.
 

@@ -19,8 +19,8 @@ def gain_beside(row: Mapping, other: str) -> Mapping | None:
     """Return `gain` and `standard_error` [nat] of a row over one of the book's models.
 
     Arguments:
-        row: Row of `methods.json`; one of fewer properties is compared with the model that has the
-            same inputs, whatever is asked for.
+        row: Row of `methods.json`; one of fewer properties is always compared with the model that
+            has the same inputs.
         other: Name of the row of the book's model.
 
     Returns:
@@ -67,7 +67,7 @@ def every_method(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     """Return each method's gain over the book's model with the same inputs, and its cost.
 
     Arguments:
-        rows: Rows of `methods.json`; those of the book's own recipe are left out.
+        rows: Rows of `methods.json`; rows of the book's own recipe are left out.
 
     Returns:
         One row per method, in groups of equal inputs, the best first.

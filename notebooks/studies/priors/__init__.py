@@ -1,4 +1,4 @@
-r"""Other priors: what the posteriors would be, were the galaxies another population.
+r"""Other priors: what the posteriors would be for another population of galaxies.
 
 A model learns the posterior under the population it was trained on. For another prior of the same
 five properties, with everything else about a galaxy of given properties unchanged, the posterior
@@ -7,8 +7,8 @@ follows without training:
 .. math:: p_\text{new}(\theta | D) \propto p(\theta | D)\, r(\theta), \quad
     r(\theta) = p_\text{new}(\theta) / p(\theta)
 
-Draws get the weights :math:`r(\theta)`; the fewer of them count, the less the result can be
-trusted, which the effective sample size tells: `studies.priors.weights` has these weights.
+Draws get the weights :math:`r(\theta)` (`studies.priors.weights`). The effective sample size says
+how many of them still count.
 
 What is not among the properties, such as the star formation history, cannot be weighted in draws;
 `galcfm.training.train` takes weights of the training galaxies instead. The study fine-tunes a

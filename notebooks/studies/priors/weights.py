@@ -188,8 +188,9 @@ def reweighted_gain(samples, truth, log_ratio: LogRatio) -> dict:
 
     Returns:
         `gain` in mean log-density [nat] and its `standard_error`; `bias_old` and `bias_new`, the
-        mean of posterior mean minus truth, `(d,)`, and `bias_error`; the median `effective_share`
-        of the draws; and `effective_galaxies`, the effective number of known galaxies.
+        mean of posterior mean minus measured value, `(d,)`, and `bias_error`; the median
+        `effective_share` of the draws; and `effective_galaxies`, the effective number of known
+        galaxies.
     """
     truth = np.asarray(truth, dtype=np.float64)
     result = reweight(samples, log_ratio)
