@@ -31,9 +31,10 @@ from pyarrow import Table, parquet
 
 from galcfm import paths, runs  # noqa: F401, since runs makes studies importable
 from galcfm.catalogue import CatalogueError, infer_catalogue
+from galcfm.catalogue.files import RECORD
 from galcfm.properties import MAGNITUDES
 from galcfm.provenance import processor, provenance
-from studies.past_one_machine import cost_of
+from studies.past_one_machine import MEASURED, cost_of
 
 MODEL = paths.published_folder() / "models" / "photometry"
 TYPICAL = (18.9, 17.6, 17.1, 16.8, 16.6)
@@ -88,9 +89,7 @@ def scaling(place: Path, n: int, pairs: int, n_samples: int) -> dict:
                 )
             files = sorted((out / "records").glob("*.json"), key=lambda path: path.stat().st_mtime)
             ends = [path.stat().st_mtime for path in files]
-            rows = sum(
-                json.loads(path.read_text(encoding="utf-8"))["used"] for path in files[workers:]
-            )
+            rows = sum(RECORD.read(path)["used"] for path in files[workers:])
             rates[workers].append(rows / (ends[-1] - ends[workers - 1]))
     share = [two / (2 * one) for one, two in zip(rates[1], rates[2], strict=True)]
     return {
@@ -229,7 +228,7 @@ def main() -> None:
         return alone(options.alone)
     folder = paths.run_folder("smoke") / "published" if options.smoke else paths.published_folder()
     path = folder / "catalogue.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    result = MEASURED.read(path) if path.exists() else {}
     for part in options.only:
         with tempfile.TemporaryDirectory() as name:
             result[part] = {
@@ -240,7 +239,7 @@ def main() -> None:
                 "made": provenance(),
                 "found": PARTS[part](Path(name), SIZES[options.smoke]),
             }
-        paths.write_json(path, result)
+        MEASURED.write(path, result)
         print(part, json.dumps(result[part]["found"], indent=2))
 
 

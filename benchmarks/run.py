@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import figure
 import numpy as np
@@ -28,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from galcfm import figures, metrics, paths
 from galcfm.flow import CPU_BLOCK_ROWS, FAST_STEPS, ConditionalFlow
+from galcfm.json_files import JsonFile
 from galcfm.networks import VelocityNetwork
 from galcfm.posterior import Posterior
 from galcfm.provenance import processor, provenance
@@ -38,6 +40,7 @@ from galcfm.training.loop import keyed_generator
 from galcfm.training.posterior_training import FlowLoop
 
 PAIRS = int(os.environ.get("BENCH_PAIRS", 7))
+BENCHMARKS = JsonFile("benchmarks.json", dict[str, Any], "Run `make bench` again.")
 TOLERANCE = 1e-4  # of samples, standardised, and of log-densities [nat]: "equal accuracy"
 N_GALAXIES, N_SAMPLES = 1, 1000
 MEMORY_RESOLUTION = 2  # MiB
@@ -622,7 +625,7 @@ def main() -> None:
         )
     if not options.only:
         folder = paths.data_folder() / "published"
-        paths.write_json(folder / "benchmarks.json", results)
+        BENCHMARKS.write(folder / "benchmarks.json", results)
         publish(results)
 
 

@@ -1,12 +1,13 @@
 """What the build of the book sets aside, deletes and shows: called by `dodo.py`."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from galcfm.json_files import JsonFile
 from galcfm.paths import (
     MODEL_FILES,
     SURVEY_FILES,
@@ -21,6 +22,7 @@ from galcfm.paths import (
 from galcfm.provenance import CHANGES_NOTHING, files_digest, rooms_of
 from galcfm.runs import (
     NOTEBOOKS,
+    NOTED,
     OUTPUTS,
     PAPER,
     RunError,
@@ -46,6 +48,7 @@ RUN_FILES = (
     *(f"figures/*.{end}" for end in ("pdf", "png")),
     "studies/*",
 )
+PUBLISHED = JsonFile("*.json", dict[str, Any], "Restore it from git.")
 # What was set aside of a notebook.
 ASIDE_FILES = (
     *(f"{name}.json" for name in NOTEBOOKS),
@@ -101,7 +104,7 @@ def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
     aside = _aside(folder, notebook)
 
     def is_current(path: Path) -> bool:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        before = NOTED.read(path, RunError) if path.exists() else {}
         return all(before.get(k) == now[k] for k in ("parameters", "code", "survey"))
 
     if is_current(noted) or not (noted.exists() or aside.exists()):
@@ -112,7 +115,7 @@ def set_outdated_aside(notebook: str, parameters: Mapping) -> None:
             own = [p.removeprefix(f"{name}/") for p in RUN_FILES if p.startswith(f"{name}/")]
             require_own_files(folder / name, own, "a rerun", RunError)
     if noted.exists():
-        before = json.loads(noted.read_text(encoding="utf-8"))["parameters"]
+        before = NOTED.read(noted, RunError)["parameters"]
         # Of two that are outdated the older is whole: had the newer been, it would be alone.
         kept = not aside.exists()
         for name, path in outputs(notebook, before).items():
@@ -184,7 +187,7 @@ def published_with_changes() -> list[str]:
         return isinstance(content, list) and any(map(dirty, content))
 
     files = sorted(published_folder().glob("*.json"))
-    return [path.name for path in files if dirty(json.loads(path.read_text(encoding="utf-8")))]
+    return [path.name for path in files if dirty(PUBLISHED.read(path))]
 
 
 def _aside(folder: Path, notebook: str) -> Path:

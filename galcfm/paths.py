@@ -7,7 +7,6 @@ folder for surveys and runs; an installed package without a repository uses `./d
 
 import ctypes
 import errno
-import json
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 __all__ = [
     "MODEL_FILES",
     "SURVEY_FILES",
+    "damage_in_a_sentence",
     "data_folder",
     "disk_errors_in_a_sentence",
     "download_folder",
@@ -36,7 +36,6 @@ __all__ = [
     "require_own_files",
     "run_folder",
     "survey_folder",
-    "write_json",
 ]
 
 
@@ -174,14 +173,6 @@ def remove_own(folder: Path, own: Iterable[str], what: str, error=FileExistsErro
         shutil.rmtree(folder)
 
 
-def write_json(path: Path | str, content: dict) -> None:
-    """Write `content` as indented JSON, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-
-
 def require_disk_space(folder: Path | str, n_bytes: int) -> None:
     """Raise `OSError` before long work when `folder` has less than `n_bytes` free."""
     folder = Path(folder).resolve()
@@ -219,6 +210,30 @@ def disk_errors_in_a_sentence(path: Path | str) -> Iterator[None]:
             raise
         reason = os.strerror(error.errno)
         raise OSError(f"{path} cannot be written ({reason}): {REMEDIES[error.errno]}") from error
+
+
+@contextmanager
+def damage_in_a_sentence(
+    path: Path | str, remedy: str, error: type[Exception] = ValueError
+) -> Iterator[None]:
+    """Turn whatever a damaged file does to its reader into one error.
+
+    Arguments:
+        path: Path of the file.
+        remedy: What to do about a damaged file, as a sentence.
+        error: Type of the exception, which the block may raise itself.
+
+    Raises:
+        Exception: `error`, which names the file, the reason and the remedy.
+        FileNotFoundError: The file does not exist.
+    """
+    try:
+        yield
+    except Exception as reason:
+        if type(reason) in (error, FileNotFoundError):
+            raise
+        said = " ".join(f"{type(reason).__name__} {reason}".split())[:300]
+        raise error(f"{path} is damaged, or from another folder ({said}). {remedy}") from reason
 
 
 # A process that was killed may leave a kernel that ends itself a moment later.

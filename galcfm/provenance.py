@@ -35,6 +35,7 @@ FOLDERS = {
 # made here.
 CHANGES_NOTHING = (
     "galcfm.figures.",
+    "galcfm.json_files.",
     "galcfm.paths.",
     "galcfm.posterior.hub.",
     "galcfm.provenance.",

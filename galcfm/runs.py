@@ -6,20 +6,14 @@ with others is refused, so that results of different settings never mix.
 """
 
 import ast
-import json
 import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from galcfm.paths import (
-    disk_errors_in_a_sentence,
-    hold,
-    repository_root,
-    run_folder,
-    survey_folder,
-    write_json,
-)
+from galcfm.json_files import JsonFile, object_of
+from galcfm.paths import disk_errors_in_a_sentence, hold, repository_root, run_folder, survey_folder
 from galcfm.provenance import code_digest, digest, provenance
 
 __all__ = [
@@ -54,6 +48,13 @@ SURVEY_ALONE = ("17_surveys_past_one_machine", "15_your_own_galaxies")
 # Notebooks import `studies`, which the installed package leaves out, from whatever folder they are
 # opened in.
 sys.path.append(str(repository_root() / "notebooks"))
+
+
+# What `record` returns, of which the parameters are read again.
+Noted = object_of(parameters=dict[str, Any])
+NOTED = JsonFile("parameters/*.json", Noted, "Delete the run, or name another (-p run NAME).")
+Cell = object_of(metadata=dict[str, Any], source=str | list[str])
+NOTEBOOK = JsonFile("*.ipynb", object_of(cells=list[Cell]), "Run `make sync`.")
 
 
 class RunError(ValueError):
@@ -133,12 +134,12 @@ def open_run(notebook: str, variables: Mapping) -> Path:
     path = record_path(folder, notebook)
     if notebook not in PAPER:
         # A study keeps what it makes by its settings, and processes may share its work.
-        write_json(path, noting)
+        NOTED.write(path, noting)
         return folder
     if not path.exists():
         _require_nothing(notebook, folder)
     else:
-        noted = json.loads(path.read_text(encoding="utf-8"))
+        noted = NOTED.read(path, RunError)
         before = noted["parameters"]
         if before != parameters:
             changed = sorted(
@@ -152,7 +153,7 @@ def open_run(notebook: str, variables: Mapping) -> Path:
             # What is there is of what it was made with, until the build sets it aside.
             noting |= {name: noted.get(name) for name in ("code", "survey")}
     lock_run(folder, notebook)
-    write_json(path, noting)
+    NOTED.write(path, noting)
     return folder
 
 
@@ -181,7 +182,7 @@ def outputs(notebook: str, parameters: Mapping) -> dict[str, Path]:
 
 def _parameters_cell(notebook: str) -> str:
     path = repository_root() / "notebooks" / f"{notebook}.ipynb"
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    for cell in NOTEBOOK.read(path, RunError)["cells"]:
         if "parameters" in cell["metadata"].get("tags", ()):
             return "".join(cell["source"])
     raise RunError(f"{path} has no cell tagged 'parameters'")
@@ -242,10 +243,12 @@ def _survey_read(notebook: str, parameters: Mapping) -> str | None:
     """Digest of the content of the files of the survey that a notebook reads."""
     if notebook == NOTEBOOKS[0] or "survey" not in parameters:
         return None
-    path = survey_folder(parameters["survey"]) / "survey.json"
-    return (
-        digest(json.loads(path.read_text(encoding="utf-8")).get("files")) if path.exists() else None
-    )
+    from galcfm.survey import read_description
+
+    folder = survey_folder(parameters["survey"])
+    if not (folder / "survey.json").exists():
+        return None
+    return digest(read_description(folder)["files"])
 
 
 def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:

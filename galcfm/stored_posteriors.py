@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from galcfm.metrics import LogDensities
-from galcfm.paths import replacing
+from galcfm.paths import damage_in_a_sentence, replacing
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 
@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+AGAIN = "Run the notebook 03_posterior_sampling again."
+
+
 def save_posteriors(posteriors, path: Path | str) -> None:
     """Write the Dataset of `Posterior.infer` as netCDF-4, group `posterior`, as ArviZ reads it.
 
@@ -35,10 +38,17 @@ def save_posteriors(posteriors, path: Path | str) -> None:
 
 
 def load_posteriors(path: Path | str):
-    """Read the Dataset that `save_posteriors` wrote."""
+    """Read the Dataset that `save_posteriors` wrote.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
     import xarray
 
-    with xarray.open_dataset(path, group="posterior", engine="h5netcdf") as posteriors:
+    with (
+        damage_in_a_sentence(path, AGAIN),
+        xarray.open_dataset(path, group="posterior", engine="h5netcdf") as posteriors,
+    ):
         return posteriors[list(PROPERTY_NAMES)].load()
 
 
@@ -181,8 +191,12 @@ def save_densities(densities: Mapping[str, LogDensities], path: Path | str) -> N
 
 
 def load_densities(path: Path | str) -> dict[str, LogDensities]:
-    """Read what `save_densities` wrote."""
-    with np.load(path, allow_pickle=False) as file:
+    """Read what `save_densities` wrote.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    with damage_in_a_sentence(path, AGAIN), np.load(path, allow_pickle=False) as file:
         models = dict.fromkeys(name.split("/")[0] for name in file.files)
         return {
             model: LogDensities(**{k: file[f"{model}/{k}"] for k in LogDensities._fields})

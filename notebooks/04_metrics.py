@@ -34,17 +34,17 @@ seed = 1  # of the bootstrap
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import numpy as np
 import pandas as pd
 from myst_nb import glue
 
 from galcfm import figures, metrics, paths, runs, stored_posteriors
 from galcfm.figures import tables
+from galcfm.figures.evaluations import METRICS
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from studies import training_seeds
+from studies.realism import image_controls
 
 folder = runs.open_run("04_metrics", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
@@ -78,7 +78,7 @@ for name, dataset in posteriors.items():
         {"exact": exact, "exact_kde_prior": kde_prior},
     )
 comparison = metrics.compare(results["image"], results["photometry"])
-paths.write_json(folder / "metrics.json", results | {"comparison": comparison})
+METRICS.write(folder / "metrics.json", results | {"comparison": comparison})
 
 # %% [markdown]
 # Means over test galaxies in nat, with their standard errors, the spread
@@ -132,9 +132,7 @@ figures.model_comparison(
 # %%
 seeds = training_seeds.STUDY.read()
 stored = seeds.content
-controls = json.loads(
-    (paths.published_folder() / "controls.json").read_text(encoding="utf-8")
-)
+controls = image_controls.STUDY.read().content
 print(seeds.origin)
 training_seeds.table(stored, controls["experiments"])
 

@@ -29,17 +29,16 @@ galaxies_shown = [0, 1, 2]  # rows of the sampled galaxies in corner plots
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 from IPython.display import display
 from myst_nb import glue
 
 from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.figures import tables
+from galcfm.figures.evaluations import METRICS
 from galcfm.survey import Survey
 
 folder = runs.open_run("05_figures", globals())
-results = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+results = METRICS.read(folder / "metrics.json")
 posteriors = {
     name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
     for name in ("photometry", "image")

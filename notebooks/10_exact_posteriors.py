@@ -58,22 +58,20 @@ seed = 7  # seed of everything
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import pandas as pd
 from myst_nb import glue
 
-from galcfm import paths, runs
+from galcfm import runs
 from galcfm.stored_posteriors import load_densities
 from studies import exact
 from studies.exact import figures
+from studies.realism import image_controls
 
 folder = runs.open_run("10_exact_posteriors", globals())
 result = exact.STUDY.result(results, folder, exact.Plan.of(globals()))
 numbers, table = result.content, result.table()
 draws = pd.read_parquet(result.path.with_name(exact.DRAWS))
-controls = paths.published_folder() / "controls.json"
-controls = json.loads(controls.read_text(encoding="utf-8"))
+controls = image_controls.STUDY.read().content
 source = "simulated survey"
 n_book, n_many = (numbers["trained_on"][name] for name in ("book", "many"))
 names = {

@@ -44,8 +44,6 @@ variants = []  # names of the trainings to make; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -53,10 +51,12 @@ from myst_nb import glue
 
 from galcfm import metrics, paths, runs, stored_posteriors
 from galcfm.figures import contact_sheet
+from galcfm.figures.evaluations import METRICS
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from studies import calibration, outliers
 from studies.outliers import figures
+from studies.realism import image_controls
 
 folder = runs.open_run("11_outliers", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
@@ -230,8 +230,7 @@ pd.DataFrame(
 # fraction.
 
 # %%
-measured = (folder / "metrics.json").read_text(encoding="utf-8")
-measured = json.loads(measured)
+measured = METRICS.read(folder / "metrics.json")
 column = PROPERTY_NAMES.index("a_v")
 variance = test.properties[:, column].var()
 explained = {
@@ -241,8 +240,7 @@ if simulated:
     noise = np.mean(np.square(test.catalogue["a_v_err"]))
     explained["most that is possible"] = 1 - noise / variance
 print(pd.Series(explained).round(3).to_string())
-controls = paths.published_folder() / "controls.json"
-controls = json.loads(controls.read_text(encoding="utf-8"))
+controls = image_controls.STUDY.read().content
 for name in ("inclination", "shape"):
     control = controls["experiments"][name]
     print(

@@ -61,7 +61,6 @@ rounds = 5  # rounds of timing
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
 import tempfile
 import textwrap
 import warnings
@@ -268,8 +267,8 @@ plans.rename_axis("galaxies", axis=1)
 # take minutes: the time is that of reading, checking and writing, on one core.
 
 # %% tags=["hide-input"]
-measured = json.loads(
-    (paths.published_folder() / "catalogue.json").read_text(encoding="utf-8")
+measured = past_one_machine.MEASURED.read(
+    paths.published_folder() / "catalogue.json"
 )
 growth = past_one_machine.catalogue_growth(measured["growth"]["found"])
 growth.rename_axis("galaxies", axis=1).rename_axis(None)

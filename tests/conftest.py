@@ -1,6 +1,8 @@
 """Small data that tests share. Nothing here needs a network, a GPU or real galaxies."""
 
+import json
 import os
+from pathlib import Path
 
 # Plots never open windows, and two test workers do not fight over the cores.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -55,6 +57,20 @@ def toy_survey(n: int, seed: int = 0, *, images: bool = True) -> Survey:
         pictures = np.clip(level[:, None, None, None] + noise, 0, 255).astype(np.uint8)
         pictures = np.repeat(pictures, 3, 3)
     return Survey(catalogue, pictures, {"kind": "toy"}, "toy survey")
+
+
+def put_json(path: Path, content) -> Path:
+    """Write any JSON content, whether or not galcfm would."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def put_survey_json(folder: Path, sha256: str = "a", **content) -> Path:
+    """Write the description of a survey whose other files are not there."""
+    files = {"catalogue.parquet": {"sha256": sha256, "bytes": 1}}
+    described = {"schema_version": 1, "parameters": {}, "files": files}
+    return put_json(folder / "survey.json", described | content)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What the build of the book sets aside and shows: nothing outdated passes for current."""
 
 import pytest
+from conftest import put_json, put_survey_json
 
 from book import build
 from galcfm import paths, runs
@@ -17,12 +18,12 @@ def variables(notebook, **changes):
 
 
 def make_survey(name="quick", **content):
-    paths.write_json(paths.survey_folder(name) / "survey.json", content)
+    put_survey_json(paths.survey_folder(name), **content)
 
 
 def left(folder, name="image"):
     """Stand in for what a notebook leaves."""
-    paths.write_json(folder / name / "model.json", {})
+    put_json(folder / name / "model.json", {})
     return folder / name / "model.json"
 
 
@@ -31,7 +32,7 @@ def test_outdated_results_are_kept_until_there_are_new_ones(data):
     old, new = variables("02_training"), variables("02_training", width=8)
     folder = runs.open_run("02_training", old)
     model, other = left(folder), folder / "metrics.json"
-    paths.write_json(other, {})
+    put_json(other, {})
     build.set_outdated_aside("02_training", old)
     assert model.exists(), "the same parameters and code"
 
@@ -84,13 +85,13 @@ def test_changed_code_makes_results_outdated(data, monkeypatch):
 
 
 def test_a_changed_survey_makes_results_outdated(data):
-    make_survey(files={"catalogue.parquet": {"sha256": "a"}})
+    make_survey(sha256="a")
     parameters = variables("02_training")
     model = left(runs.open_run("02_training", parameters))
-    make_survey(files={"catalogue.parquet": {"sha256": "a"}}, made="again, the same")
+    make_survey(sha256="a", made="again, the same")
     build.set_outdated_aside("02_training", parameters)
     assert model.exists()
-    make_survey(files={"catalogue.parquet": {"sha256": "b"}})
+    make_survey(sha256="b")
     build.set_outdated_aside("02_training", parameters)
     assert not model.exists()
 
@@ -119,8 +120,8 @@ def test_chapters_that_read_stored_results_are_made_again_for_them():
 def test_results_made_with_uncommitted_changes_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "published_folder", lambda: tmp_path)
     made = {"commit": "a", "dirty": False}
-    paths.write_json(tmp_path / "clean.json", {"made": made, "rows": {"a": {"made": made}}})
+    put_json(tmp_path / "clean.json", {"made": made, "rows": {"a": {"made": made}}})
     row = {"seeds": {"1": {"made": made | {"dirty": True}}}}
-    paths.write_json(tmp_path / "row.json", {"made": made, "rows": {"a": row}})
-    paths.write_json(tmp_path / "whole.json", {"made": made | {"dirty": True}})
+    put_json(tmp_path / "row.json", {"made": made, "rows": {"a": row}})
+    put_json(tmp_path / "whole.json", {"made": made | {"dirty": True}})
     assert build.published_with_changes() == ["row.json", "whole.json"]

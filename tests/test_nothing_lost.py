@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import toy_survey
+from conftest import put_json, put_survey_json, toy_survey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -271,7 +271,7 @@ def test_another_programs_database_is_no_ledger(tmp_path):
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     monkeypatch.setenv("GALCFM_DATA", str(tmp_path / "data"))
-    paths.write_json(paths.survey_folder("quick") / "survey.json", {"schema_version": 1})
+    put_survey_json(paths.survey_folder("quick"))
     return tmp_path / "data"
 
 
@@ -284,7 +284,7 @@ def test_a_notebook_replaces_only_what_it_left(data, notebook):
     run = data / "runs" / "quick"
     for earlier in runs.NOTEBOOKS[: runs.NOTEBOOKS.index(notebook)]:
         for name in runs.OUTPUTS.get(earlier, ()):
-            paths.write_json(run / name, {})
+            put_json(run / name, {})
     name = runs.OUTPUTS[notebook][0]
     (run / name).parent.mkdir(parents=True, exist_ok=True)
     (run / name).write_text("years of work", encoding="utf-8")
@@ -298,7 +298,7 @@ def test_a_notebook_replaces_only_what_it_left(data, notebook):
 
 def test_what_is_set_aside_is_ours(data):
     run = opened("02_training")
-    paths.write_json(run / "image" / "model.json", {})
+    put_json(run / "image" / "model.json", {})
     (run / "image" / "thesis.txt").write_text("years of work", encoding="utf-8")
     changed = runs.parameter_defaults("02_training") | {"width": 8}
     with pytest.raises(RunError, match=r"image holds thesis\.txt, which is no part of"):
@@ -309,8 +309,8 @@ def test_what_is_set_aside_is_ours(data):
 def test_wiping_deletes_nothing_of_a_stranger(data):
     parameters = build.profile_parameters("quick")
     run, survey = opened("02_training"), paths.survey_folder("quick")
-    paths.write_json(run / "variants" / "image-1" / "model.json", {})
-    paths.write_json(run / "outdated" / "02_training" / "prior" / "model.json", {})
+    put_json(run / "variants" / "image-1" / "model.json", {})
+    put_json(run / "outdated" / "02_training" / "prior" / "model.json", {})
     for place in (run / "thesis.txt", run / "image" / "thesis.txt", survey / "thesis.txt"):
         place.parent.mkdir(exist_ok=True)
         place.write_text("years of work", encoding="utf-8")

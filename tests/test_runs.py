@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import put_json, put_survey_json
 
 from book import build
 from galcfm import paths, runs
@@ -23,7 +24,7 @@ def variables(notebook, **changes):
 
 
 def make_survey(name="quick", **content):
-    paths.write_json(paths.survey_folder(name) / "survey.json", content)
+    put_survey_json(paths.survey_folder(name), **content)
 
 
 def test_a_run_notes_its_parameters(data):
@@ -87,7 +88,7 @@ def test_a_run_that_another_process_works_on_is_left_alone(data, monkeypatch):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "result.json"
-    paths.write_json(path, {"old": 1})
+    put_json(path, {"old": 1})
 
     def fail():
         with paths.replacing(path) as temporary:

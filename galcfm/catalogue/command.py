@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 import galcfm
+from galcfm.paths import damage_in_a_sentence
 
 __all__ = ["main"]
 
@@ -254,20 +255,26 @@ def show(folder, object_id, rejected) -> None:
     """
     import pandas as pd
 
+    from galcfm.catalogue.files import RESULT
+    from galcfm.posterior.files import MODEL
     from galcfm.posterior.published import model_folder
+    from galcfm.survey.disk import SURVEY
 
     folder = model_folder(folder)
-    names = ("inference.json", "model.json", "survey.json")
-    name = next((name for name in names if (folder / name).is_file()), None)
+    kinds = {kind.name: kind for kind in (RESULT, MODEL, SURVEY)}
+    name = next((name for name in kinds if (folder / name).is_file()), None)
     if name is None:
-        raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(names)}")
+        raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(kinds)}")
+    kinds[name].read(folder / name)
     if object_id:
-        found = pd.read_parquet(folder / "dataset", filters=[("object_id", "==", object_id)])
+        with damage_in_a_sentence(folder / "dataset", RESULT.remedy):
+            found = pd.read_parquet(folder / "dataset", filters=[("object_id", "==", object_id)])
         if found.empty:
             raise ValueError(f"{folder} has no galaxy {object_id!r}; is it in --rejected?")
         print(found.T.to_string(header=False))
     elif rejected:
-        print(pd.read_parquet(folder / "rejected").to_string())
+        with damage_in_a_sentence(folder / "rejected", RESULT.remedy):
+            print(pd.read_parquet(folder / "rejected").to_string())
     else:
         print((folder / name).read_text(encoding="utf-8"))
 

@@ -3,17 +3,17 @@
 The record of a partition is written last: where it stands, the partition is done.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable
 
 import numpy as np
 
+from galcfm.catalogue.files import RECORD
 from galcfm.catalogue.plan import SETTINGS, Plan
 from galcfm.catalogue.sources import Partition, read_partition
 from galcfm.catalogue.summaries import arrow_table, summarise
-from galcfm.paths import replacing, write_json
+from galcfm.paths import replacing
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import SurveyError
 from galcfm.survey.images import IMAGE_SHAPE
@@ -33,10 +33,10 @@ REJECTED = {"file": "string", "row": "int64", "object_id": "string", "reason": "
 def read_record(plan: Plan, partition: Partition) -> dict | None:
     """Return the record of a partition whose result is whole and of this very plan and source."""
     try:
-        record = json.loads(plan.path("records", partition, ".json").read_text(encoding="utf-8"))
+        record = RECORD.read(plan.path("records", partition, ".json"))
         sizes = {name: os.stat(plan.destination / name).st_size for name in record["files"]}
         same = record["key"] == plan.key_of(partition) and sizes == record["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
     return record if same else None
 
@@ -81,7 +81,7 @@ def infer_partition(
         return {"partition": partition.name, "failed": reason}
     # Of this thread alone, whatever else the machine does.
     record["core_seconds"] = round(time.thread_time() - started, 3)
-    write_json(plan.path("records", partition, ".json"), record)
+    RECORD.write(plan.path("records", partition, ".json"), record)
     return record
 
 

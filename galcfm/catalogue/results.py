@@ -1,7 +1,6 @@
 """The folder of a result: opened by one process at a time, completed, and read."""
 
 import contextlib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +8,19 @@ from pathlib import Path
 import pandas as pd
 
 from galcfm.catalogue import CatalogueError
+from galcfm.catalogue.files import DESCRIPTION, RESULT
 from galcfm.catalogue.partitions import read_record
 from galcfm.catalogue.plan import Plan
 from galcfm.catalogue.sources import Source
-from galcfm.paths import disk_errors_in_a_sentence, hold, let_go, require_own_files, write_json
+from galcfm.paths import (
+    damage_in_a_sentence,
+    disk_errors_in_a_sentence,
+    hold,
+    let_go,
+    require_own_files,
+)
 from galcfm.provenance import provenance
 
-DESCRIPTION = "inference.json"
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
 # What the folder of a result holds.
 CATALOGUE_FILES = (DESCRIPTION, ".lock", *(f"{kind}/*{end}" for kind, end in ENDINGS.items()))
@@ -42,11 +47,13 @@ class InferredCatalogue:
 
     def table(self, columns=None) -> pd.DataFrame:
         """Return the whole result, or the columns with these names."""
-        return pd.read_parquet(self.folder / "dataset", columns=columns)
+        with damage_in_a_sentence(self.folder / "dataset", RESULT.remedy, CatalogueError):
+            return pd.read_parquet(self.folder / "dataset", columns=columns)
 
     def rejected_rows(self) -> pd.DataFrame:
         """Return `file`, `row`, `object_id` and `reason` of each row that could not be used."""
-        return pd.read_parquet(self.folder / "rejected")
+        with damage_in_a_sentence(self.folder / "rejected", RESULT.remedy, CatalogueError):
+            return pd.read_parquet(self.folder / "rejected")
 
 
 @contextlib.contextmanager
@@ -67,7 +74,7 @@ def open_result(plan: Plan, source: Source) -> Iterator[dict]:
     try:
         records = {p.name: record for p in source.partitions if (record := read_record(plan, p))}
         _drop_others(folder, records)
-        write_json(described, _description(plan, "unfinished"))
+        RESULT.write(described, _description(plan, "unfinished"))
         yield records
     finally:
         let_go(folder / ".lock")
@@ -75,13 +82,13 @@ def open_result(plan: Plan, source: Source) -> Iterator[dict]:
 
 def _require_same(described: Path, identity: dict) -> None:
     try:
-        before = json.loads(described.read_text(encoding="utf-8"))["identity"]
-        others = [name for name in identity if before.get(name) != identity[name]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        before = RESULT.read(described)["identity"]
+    except (OSError, ValueError) as error:
         raise CatalogueError(
             f"{described.parent} is not empty but has no {DESCRIPTION} that galcfm wrote: move it "
-            "away, or name another folder"
+            f"away, or name another folder ({error})"
         ) from error
+    others = [name for name in identity if before.get(name) != identity[name]]
     if others:
         raise CatalogueError(
             f"{described.parent} was made with another {', '.join(others)}: name another folder, "
@@ -110,5 +117,5 @@ def complete_result(plan: Plan, records: Mapping[str, dict]) -> InferredCatalogu
         for name in ("rows", "used", "rejected")
     }
     content = _description(plan, "unfinished" if failed else "finished")
-    write_json(folder / DESCRIPTION, content | counts | {"failed": failed})
+    RESULT.write(folder / DESCRIPTION, content | counts | {"failed": failed})
     return InferredCatalogue(folder, **counts, failed=failed)

@@ -16,6 +16,7 @@ from contourpy import contour_generator
 from scipy.ndimage import gaussian_filter
 from scipy.stats import gaussian_kde
 
+from galcfm.figures.evaluations import METRICS
 from galcfm.figures.style import KDE_FEWEST, aligned, limits
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
@@ -195,7 +196,7 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
     posteriors = {
         name: load_posteriors(run / f"posteriors_{name}.nc") for name in ("photometry", "image")
     }
-    results = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    results = METRICS.read(run / "metrics.json")
     gains = {name: results[name]["galaxies"]["delta_log_p"]["exact"] for name in posteriors}
     test = Survey.load(survey).split("test")
     chosen = test.select(range(posteriors["image"].sizes["object_id"]))

@@ -3,18 +3,19 @@
 Arrays are written as safetensors and the description as JSON: nothing is unpickled.
 """
 
-import json
 import os
 from pathlib import Path
+from typing import Annotated, Any, NotRequired
 
 import torch
-from safetensors import SafetensorError
+from msgspec import Meta
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as arrays_bytes
 from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 
-from galcfm.paths import MODEL_FILES, replacing, require_own_files, write_json
+from galcfm.json_files import Count, JsonFile, object_of
+from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_own_files
 from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.published import model_folder
 from galcfm.posterior.training_range import RangeOfBands, TrainingRange
@@ -22,6 +23,51 @@ from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
 MADE_BY = {"schema_version": 1, "properties": list(PROPERTY_NAMES), "bands": list(BANDS)}
+# Larger networks than any machine trains: a number that is wrong must not fill the memory.
+Size = Annotated[int, Meta(ge=1, le=16_384)]
+
+# Arguments of `ImageEncoder`, `VelocityNetwork` and `Posterior`.
+Encoder = object_of(
+    n_features=NotRequired[Size],
+    widths=NotRequired[list[Size]],
+    crop=NotRequired[Size],
+    bin_factor=NotRequired[Size],
+)
+Network = object_of(width=NotRequired[Size], depth=NotRequired[Size])
+Architecture = object_of(
+    features=NotRequired[str],
+    use_redshift=NotRequired[bool],
+    use_magnitude_errors=NotRequired[bool],
+    missing_bands=NotRequired[bool],
+    encoder=NotRequired[Encoder | None],
+    network=NotRequired[Network],
+    sigma=NotRequired[Annotated[float, Meta(ge=0, le=10)]],
+    jumps=NotRequired[Annotated[int, Meta(ge=0, le=1000)]],
+)
+# What `galcfm.posterior.hub.measure` returns.
+Evaluation = object_of(
+    survey=str,
+    n=Count,
+    levels=list[float],
+    coverage=dict[str, list[float]],
+    log_prob=NotRequired[float],
+    log_prob_error=NotRequired[float],
+)
+# How a model was trained: what is read again, among all else.
+Metadata = object_of(
+    settings=NotRequired[dict[str, Any]],
+    survey=NotRequired[str],
+    evaluation=NotRequired[Evaluation],
+)
+Description = object_of(
+    schema_version=int,
+    properties=list[str],
+    bands=list[str],
+    architecture=Architecture,
+    metadata=Metadata,
+    provenance=NotRequired[dict[str, Any]],
+)
+MODEL = JsonFile("model.json", Description, "Fetch or train the model again.")
 
 
 def require_own_model(folder: Path) -> None:
@@ -49,11 +95,7 @@ def _identity(path: Path) -> dict:
     """Return what a model or the checkpoint of a training says of itself."""
     if path.name == "checkpoint.pt":
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["identity"]
-    return _description(path)["architecture"]
-
-
-def _description(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return MODEL.read(path)["architecture"]
 
 
 def save(posterior, folder: Path | str) -> None:
@@ -84,7 +126,7 @@ def save(posterior, folder: Path | str) -> None:
     ):
         weighted.write_bytes(safetensors_bytes(posterior.state_dict()))
         ranged.write_bytes(arrays_bytes(arrays))
-        write_json(described, description)
+        MODEL.write(described, description)
 
 
 def load(cls, folder: Path | str, device: str | torch.device | None = None):
@@ -105,30 +147,32 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
             raise ModelError(
                 f"{folder / name} is missing: this is no model; notebook 02_training makes one"
             )
-    try:
-        description = _description(folder / "model.json")
-        made_by = {name: description[name] for name in ("schema_version", "properties", "bands")}
-        if made_by != MADE_BY:
-            raise ModelError(
-                f"{folder / 'model.json'} is a model of {made_by}, not of {MADE_BY}: train the "
-                "model again"
-            )
-        posterior = cls(**description["architecture"])
-        posterior.load_state_dict(load_file(folder / "model.safetensors"))
-        posterior.metadata = description["metadata"]
-        if (folder / "range.safetensors").exists():
-            parts: dict[str, dict] = {}
-            for name, array in load_arrays(folder / "range.safetensors").items():
-                part, _, field = name.partition(".")
-                parts.setdefault(part, {})[field] = array
-            for part, found in parts.items():
-                kind = RangeOfBands if "training" in found else TrainingRange
-                posterior.ranges[part] = kind(**found)
-    except ModelError:
-        raise
-    except (ValueError, TypeError, LookupError, RuntimeError, SafetensorError) as error:
+    description = MODEL.read(folder / "model.json", ModelError)
+    made_by = {name: description[name] for name in ("schema_version", "properties", "bands")}
+    if made_by != MADE_BY:
         raise ModelError(
-            f"the files in {folder} are not whole, or do not belong together: fetch or train the "
-            f"model again ({error!r})"
-        ) from error
+            f"{folder / 'model.json'} is a model of {made_by}, not of {MADE_BY}: train the "
+            "model again"
+        )
+    with damage_in_a_sentence(folder / "model.json", MODEL.remedy, ModelError):
+        posterior = cls(**description["architecture"])
+        posterior.metadata = description["metadata"]
+    path = folder / "model.safetensors"
+    with damage_in_a_sentence(path, MODEL.remedy, ModelError):
+        posterior.load_state_dict(load_file(path))
+    path = folder / "range.safetensors"
+    with damage_in_a_sentence(path, MODEL.remedy, ModelError):
+        posterior.ranges = _ranges(load_arrays(path)) if path.exists() else {}
     return posterior.to(device).eval()
+
+
+def _ranges(arrays: dict) -> dict[str, TrainingRange | RangeOfBands]:
+    """Return the training range of each part of the features."""
+    parts: dict[str, dict] = {}
+    for name, array in arrays.items():
+        part, _, field = name.partition(".")
+        parts.setdefault(part, {})[field] = array
+    return {
+        part: (RangeOfBands if "training" in found else TrainingRange)(**found)
+        for part, found in parts.items()
+    }

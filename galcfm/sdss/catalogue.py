@@ -5,7 +5,6 @@ made here, by `select_galaxies`. Each constant stands beside its source.
 """
 
 import hashlib
-import json
 import time
 import warnings
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import disk_errors_in_a_sentence, replacing, write_json
+from galcfm.json_files import Count, JsonFile, object_of
+from galcfm.paths import damage_in_a_sentence, replacing
 from galcfm.properties import AB_OFFSET, BANDS, EXTINCTION, PROPERTIES
 from galcfm.survey import assign_split
 
@@ -53,6 +53,8 @@ SQL_CUTS = (
     ("petroMag_r - extinction_r < 17.77", "p.petroMag_r - p.extinction_r < 17.77"),
     ("0.02 < z < 0.3", "s.z > 0.02 AND s.z < 0.3"),
 )
+Piece = object_of(counts=tuple[(Count,) * len(SQL_CUTS)], sql=str)
+PIECE = JsonFile("plates-*.json", Piece, "Delete it: the next call fetches it again.")
 LINES = ("h_alpha", "h_beta", "oiii_5007", "nii_6584")
 COLUMNS = {
     "objID": "p.objID",
@@ -142,8 +144,6 @@ def fetch_catalogue(
         CatalogueError: the server cannot be reached, gives no table, or cuts answers off.
         OSError: the disk is full.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     if plates[0] > plates[1]:
         raise CatalogueError(f"there are no plates from {plates[0]} to {plates[1]}")
     pieces, counts = [], []
@@ -153,11 +153,11 @@ def fetch_catalogue(
         sql = queries(first, last)
         # Pieces of another query are not those of this one.
         key = hashlib.sha256("".join(sql).encode()).hexdigest()[:12]
-        path = folder / f"plates-{first:04d}-{last:04d}-{key}.parquet"
+        path = Path(folder) / f"plates-{first:04d}-{last:04d}-{key}.parquet"
         done = path.with_suffix(".json")
         # A piece without a spectrum is asked for again: it is soon done, and empty answers come of
         # servers in trouble.
-        if not done.exists() or not json.loads(done.read_text(encoding="utf-8"))["counts"][0]:
+        if not done.exists() or not PIECE.read(done, CatalogueError)["counts"][0]:
             names = [f"n_{k}" for k in range(len(SQL_CUTS))]
             answer = _ask(sql[0], names, server, attempts, one_row=True)
             # The sum over no spectra is null.
@@ -168,12 +168,12 @@ def fetch_catalogue(
                     f"plates {first} to {last}: {len(rows)} galaxies came but the server counts "
                     f"{n[-1]}: the answer was cut off; run again, pieces in {folder} are kept"
                 )
-            with disk_errors_in_a_sentence(path):
-                with replacing(path) as temporary:
-                    rows.to_parquet(temporary, index=False)
-                write_json(done, {"counts": n, "sql": sql[1]})
-        pieces.append(pd.read_parquet(path))
-        counts.append(json.loads(done.read_text(encoding="utf-8"))["counts"])
+            with replacing(path) as temporary:
+                rows.to_parquet(temporary, index=False)
+            PIECE.write(done, {"counts": n, "sql": sql[1]})
+        with damage_in_a_sentence(path, PIECE.remedy, CatalogueError):
+            pieces.append(pd.read_parquet(path))
+        counts.append(PIECE.read(done, CatalogueError)["counts"])
     rows = pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
     return rows, np.sum(counts, axis=0).tolist()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galcfm.paths import data_folder, replacing
+from galcfm.paths import damage_in_a_sentence, data_folder, replacing
 from galcfm.properties import BANDS
 from galcfm.simulate.relations import ATTENUATION_CURVE, BIRTH_CLOUDS, OLD_STARS
 
@@ -290,7 +290,7 @@ def _whole_templates() -> Templates:
         if not path.exists():
             with replacing(path) as temporary:
                 np.savez_compressed(temporary, **vars(_make_templates(grids)))
-    with np.load(path, allow_pickle=False) as table:
+    with damage_in_a_sentence(path, "Delete it."), np.load(path, allow_pickle=False) as table:
         return Templates(**{f.name: table[f.name] for f in fields(Templates)})
 
 

@@ -15,12 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.paths import disk_errors_in_a_sentence, remove_own, require_own_files, write_json
+from galcfm.json_files import JsonFile, object_of
+from galcfm.paths import (
+    damage_in_a_sentence,
+    disk_errors_in_a_sentence,
+    remove_own,
+    require_own_files,
+)
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey.cards import TAGS, library, render
 from galcfm.survey.cutouts import picture_pixels
-from galcfm.survey.disk import beside, put_in_place, recover
+from galcfm.survey.disk import Parameters, beside, put_in_place, recover
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, require_colours
 from galcfm.survey.rules import SPLITS, SurveyError
 from galcfm.survey.sky import SAME_SCALE
@@ -33,6 +39,8 @@ ROWS_PER_FILE = 16_384
 OWN_FILES = ("README.md", "dataset.json", "data/*-?????-of-?????.parquet")
 NUMBERS = ("redshift", *MAGNITUDES, *PROPERTY_NAMES)
 ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
+Made = object_of(parameters=Parameters)
+DATASET = JsonFile("dataset.json", Made, "Fetch or make the data set again.")
 # What the layout adds to the columns of a survey.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
 
@@ -59,7 +67,7 @@ def to_datasets(survey, folder: Path | str) -> None:
         remove_own(partial, OWN_FILES, "an unfinished data set", SurveyError)
         _write(catalogue, survey.images, partial)
         known = {"parameters": survey.parameters, "provenance": provenance()}
-        write_json(partial / "dataset.json", known)
+        DATASET.write(partial / "dataset.json", known)
         text = data_card(survey, folder.name)
         (partial / "README.md").write_text(text, encoding="utf-8")
         put_in_place(partial, folder, OWN_FILES, "a data set")
@@ -89,8 +97,7 @@ def from_datasets(cls, source, **options):
                 f"{name} has no data/*.parquet: it is no survey as to_datasets writes it"
             )
         if (folder / "dataset.json").exists():
-            text = (folder / "dataset.json").read_text(encoding="utf-8")
-            parameters = json.loads(text)["parameters"]
+            parameters = DATASET.read(folder / "dataset.json", SurveyError)["parameters"]
     else:
         splits = source if isinstance(source, dict) else {None: source}
         if other := [rows for rows in splits.values() if not hasattr(rows, "to_pandas")]:
@@ -176,7 +183,9 @@ def _parts(folder: Path) -> Iterator[pd.DataFrame]:
                 f"{folder} has {len(found)} of {int(name[2])} files of {name[1]}: fetch or make "
                 "the data set again"
             )
-        yield pd.read_parquet(path)
+        with damage_in_a_sentence(path, DATASET.remedy, SurveyError):
+            part = pd.read_parquet(path)
+        yield part
 
 
 def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:

@@ -5,22 +5,24 @@ and `survey.json` (schema version, parameters, software versions, shapes and SHA
 """
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 import pandas as pd
+from msgspec import Meta
 
+from galcfm.json_files import Count, JsonFile, object_of
 from galcfm.paths import (
     SURVEY_FILES,
+    damage_in_a_sentence,
     disk_errors_in_a_sentence,
     hold,
     let_go,
     remove_own,
     require_own_files,
-    write_json,
 )
 from galcfm.provenance import provenance
 from galcfm.survey.images import IMAGE_SHAPE
@@ -31,26 +33,37 @@ HASHED_FILES = ("catalogue.parquet", "images.npy", "rejected.parquet")
 PARTIAL_FILES = (*SURVEY_FILES, "identity.json", "done.txt")
 IMAGES_A_BLOCK = 256
 
+# How a survey was made: what is read again, among all else.
+Parameters = object_of(
+    kind=NotRequired[str], source=NotRequired[str], missing_bands=NotRequired[bool]
+)
+Hashed = object_of(sha256=str, bytes=Count)
+Others = dict.fromkeys(HASHED_FILES[1:], NotRequired[Hashed])
+Files = object_of(**{HASHED_FILES[0]: Hashed}, **Others)
+Description = object_of(schema_version=Literal[SCHEMA_VERSION], parameters=Parameters, files=Files)
+Stamp = Annotated[list[int], Meta(min_length=2, max_length=2)]
+Verified = object_of(stamp=Stamp, sha256=str)
+SURVEY = JsonFile(
+    "survey.json", Description, "Restore it, or move the folder away and make the survey again."
+)
+IDENTITY = JsonFile(
+    "identity.json", dict[str, Any], "Delete the unfinished survey, its folder, and make it again."
+)
+VERIFIED = JsonFile(".verified.json", dict[str, Verified], "Delete it.")
+
 
 def read_description(folder: Path | str) -> dict:
     """Return the content of `survey.json` in `folder`.
 
     Raises:
-        SurveyError: There is none, it cannot be read, or it has another schema.
+        SurveyError: There is none, or it is damaged or has another schema.
     """
     path = Path(folder) / "survey.json"
     if not path.exists():
         raise SurveyError(
             f"{path} is missing: no survey there; notebook 01_data_curation makes one"
         )
-    description = _json(path)
-    found = description.get("schema_version", "unknown")
-    if found != SCHEMA_VERSION:
-        raise SurveyError(
-            f"{path} has schema version {found}, this galcfm reads {SCHEMA_VERSION}: make the "
-            "survey again"
-        )
-    return description
+    return SURVEY.read(path, SurveyError)
 
 
 def verify(folder: Path, description: dict) -> None:
@@ -77,18 +90,21 @@ def require_own_survey(folder: Path) -> None:
     """
     require_own_files(folder, SURVEY_FILES, "a survey", SurveyError)
     present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    if present and "schema_version" not in _json(folder / "survey.json"):
+    try:
+        if present:
+            SURVEY.read(folder / "survey.json")
+    except (OSError, ValueError) as error:
         raise SurveyError(
             f"{folder} holds {', '.join(present)} but no survey.json that galcfm wrote: move it "
-            "away, or name another folder"
-        )
+            f"away, or name another folder ({error})"
+        ) from error
 
 
-def _json(path: Path) -> dict:
-    """Return the content of a JSON file, empty if it cannot be read."""
+def _read_if_whole(kind: JsonFile, path: Path) -> dict:
+    """Return the content of a file of which the survey can do without, empty if it is damaged."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError):
+        return kind.read(path)
+    except (OSError, ValueError):
         return {}
 
 
@@ -135,10 +151,12 @@ class SurveyWriter:
         require_own_files(self.partial, PARTIAL_FILES, "an unfinished survey", SurveyError)
         recover(self.folder, SURVEY_FILES, "a survey")
         images, done = self.partial / "images.npy", self.partial / "done.txt"
-        left = _json(self.partial / "identity.json")
+        left = _read_if_whole(IDENTITY, self.partial / "identity.json")
         if identity is not None and left == identity and images.exists():
-            # The last line may have been cut short.
-            self.done = {int(line) for line in done.read_text(encoding="utf-8").split("\n")[:-1]}
+            with damage_in_a_sentence(done, IDENTITY.remedy, SurveyError):
+                lines = done.read_text(encoding="utf-8").split("\n")
+                # The last line may have been cut short.
+                self.done = {int(line) for line in lines[:-1]}
             done.write_text("".join(f"{k}\n" for k in sorted(self.done)), encoding="utf-8")
         else:
             shutil.rmtree(self.partial, ignore_errors=True)
@@ -147,9 +165,10 @@ class SurveyWriter:
                 np.lib.format.open_memmap(images, "w+", np.uint8, (n_images, *IMAGE_SHAPE))
             if identity is not None:
                 done.touch()
-                write_json(self.partial / "identity.json", identity)
+                IDENTITY.write(self.partial / "identity.json", identity)
         if images.exists():
-            self.images = np.load(images, mmap_mode="r")
+            with damage_in_a_sentence(images, IDENTITY.remedy, SurveyError):
+                self.images = np.load(images, mmap_mode="r")
 
     @staticmethod
     def put(partial: Path, start: int, images: np.ndarray) -> None:
@@ -209,7 +228,7 @@ class SurveyWriter:
             for path in (self.partial / name for name in HASHED_FILES)
             if path.exists()
         }
-        write_json(
+        SURVEY.write(
             self.partial / "survey.json",
             {
                 "schema_version": SCHEMA_VERSION,
@@ -273,12 +292,13 @@ def _stamp(path: Path) -> list[int]:
 
 def _remember(path: Path, digest: str) -> None:
     memory = path.with_name(".verified.json")
-    write_json(memory, _json(memory) | {path.name: {"stamp": _stamp(path), "sha256": digest}})
+    known = _read_if_whole(VERIFIED, memory)
+    VERIFIED.write(memory, known | {path.name: {"stamp": _stamp(path), "sha256": digest}})
 
 
 def _sha256_remembered(path: Path) -> str:
     """Return the SHA-256 of a file, computed once per size and time stamp: images take seconds."""
-    known = _json(path.with_name(".verified.json")).get(path.name)
+    known = _read_if_whole(VERIFIED, path.with_name(".verified.json")).get(path.name)
     if known is not None and known["stamp"] == _stamp(path):
         return known["sha256"]
     digest = _sha256(path)

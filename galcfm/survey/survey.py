@@ -6,11 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galcfm.paths import damage_in_a_sentence
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey.datasets import from_datasets, to_datasets
-from galcfm.survey.disk import IMAGES_A_BLOCK, SurveyWriter, read_description, verify
+from galcfm.survey.disk import (
+    HASHED_FILES,
+    IMAGES_A_BLOCK,
+    SURVEY,
+    SurveyWriter,
+    read_description,
+    verify,
+)
 from galcfm.survey.intake import survey_of_table
-from galcfm.survey.rules import SPLITS, check_survey
+from galcfm.survey.rules import SPLITS, SurveyError, check_survey
 
 
 @dataclass
@@ -82,7 +90,7 @@ class Survey:
         """Name in figures: `simulated survey`, `SDSS`, or the name of your table."""
         kind = self.parameters.get("kind", "unknown")
         if kind == "table":
-            return Path(self.parameters["source"]).name
+            return Path(self.parameters.get("source", kind)).name
         return {"simulated": "simulated survey", "sdss": "SDSS"}.get(kind, f"{kind} survey")
 
     def split(self, name: str) -> "Survey":
@@ -131,13 +139,14 @@ class Survey:
         folder = Path(folder)
         description = read_description(folder)
         verify(folder, description)
-        images = None
-        if "images.npy" in description["files"]:
-            images = np.load(folder / "images.npy", mmap_mode="r")
-        catalogue, rejected = (
-            pd.read_parquet(folder / name) if name in description["files"] else None
-            for name in ("catalogue.parquet", "rejected.parquet")
-        )
+        found = dict.fromkeys(HASHED_FILES)
+        for name in description["files"]:
+            with damage_in_a_sentence(folder / name, SURVEY.remedy, SurveyError):
+                if name == "images.npy":
+                    found[name] = np.load(folder / name, mmap_mode="r")
+                else:
+                    found[name] = pd.read_parquet(folder / name)
+        catalogue, images, rejected = found.values()
         return cls(catalogue, images, description["parameters"], str(folder), rejected)
 
     from_table = classmethod(survey_of_table)

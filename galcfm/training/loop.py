@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from galcfm.paths import replacing
+from galcfm.paths import damage_in_a_sentence, replacing
 from galcfm.posterior import kinds
 
 CHECKPOINT_FILE = "checkpoint.pt"
+TRAIN_AGAIN = "Delete it, and train again."
 WARM_UP = 0.05  # share of all steps over which the learning rate rises
 
 
@@ -220,15 +221,16 @@ def read_checkpoint(folder: Path, identity: dict, max_epochs: float = math.inf) 
         max_epochs: Largest number of epochs.
 
     Raises:
-        TrainingError: The checkpoint belongs to another training, or to a longer one.
+        TrainingError: The checkpoint is damaged, or belongs to another training or to a longer one.
     """
     path = folder / CHECKPOINT_FILE
     if not path.exists():
         return None
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
-    if checkpoint.get("epoch", 0) > max_epochs:
-        differing.append("max_epochs")
+    with damage_in_a_sentence(path, TRAIN_AGAIN, TrainingError):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
+        if checkpoint.get("epoch", 0) > max_epochs:
+            differing.append("max_epochs")
     if differing:
         raise TrainingError(
             f"{path} belongs to training with another {', '.join(differing)}: train into another "

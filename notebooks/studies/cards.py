@@ -5,13 +5,13 @@ trained on and noted in its `model.json`; its card is the README.md beside it. T
 is in `data/published/surveys`. Chapter 15 writes them, after all that train models.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from galcfm.paths import published_folder, replacing, write_json
+from galcfm.paths import published_folder, replacing
 from galcfm.posterior import Posterior
+from galcfm.posterior.files import MODEL
 from galcfm.posterior.hub import measure, write_card
 from galcfm.survey.datasets import data_card
 from studies import frame
@@ -54,9 +54,9 @@ def make(plan: Plan, place: Place) -> None:
         name = path.parent.name
         evaluations[name] = model.metadata["evaluation"]
         # All else, commit and machine included, is as it was when the model was trained.
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = MODEL.read(path)
         folder = place.folder / "models" / name
-        write_json(folder / "model.json", description | {"metadata": model.metadata})
+        MODEL.write(folder / "model.json", description | {"metadata": model.metadata})
         write_card(model, folder, name)
     settings = BOOK_SURVEY | {"n_galaxies": plan.n_book}
     survey = kept_catalogue(**settings)

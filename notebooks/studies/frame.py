@@ -14,20 +14,28 @@ trains several models for several seeds keeps them with `Trainings`, whose rows 
 completes; `paired_gain` gives the gain of a row with its error over galaxies and trainings.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from typing import Any, NotRequired
 
+import msgspec
 import numpy as np
 import pandas as pd
 import yaml
 from filelock import FileLock, Timeout
 
-from galcfm.paths import data_folder, published_folder, replacing, survey_folder, write_json
+from galcfm.json_files import JsonFile, object_of
+from galcfm.paths import (
+    damage_in_a_sentence,
+    data_folder,
+    published_folder,
+    replacing,
+    survey_folder,
+)
 from galcfm.provenance import digest, provenance
 from galcfm.runs import OUTPUTS, RunError
 from galcfm.simulate import SDSS, Instrument, simulate_catalogue
@@ -40,6 +48,21 @@ BOOK_SURVEY = {"n_galaxies": 12_000, "seed": 1, "validation": 0.10, "test": 0.15
 # Raised by hand when the same settings give another simulated survey; part of the names of those
 # that are kept.
 SIMULATOR_VERSION = 1
+# Where stored content comes from.
+Made = object_of(commit=str | None, machine=str, dirty=NotRequired[bool | None])
+RESULT = JsonFile(
+    "data/published/*.json",
+    object_of(
+        study=NotRequired[str],
+        version=NotRequired[int],
+        key=NotRequired[str],
+        command=str,
+        date=str,
+        made=Made,
+    ),
+    "Restore it from git, or delete it and make the result again.",
+)
+Trained = object_of(seeds=dict[str, dict[str, Any]], row_key=NotRequired[str])
 
 
 @dataclass(frozen=True)
@@ -278,7 +301,7 @@ class Study:
         """Return the result in a folder, by default the published one.
 
         Raises:
-            RunError: There is none, with the command that makes it.
+            RunError: There is none, with the command that makes it, or it is damaged.
         """
         path = self.path(folder or published_folder())
         if not path.exists():
@@ -286,7 +309,7 @@ class Study:
             if path.parent == published_folder():
                 command = command.removesuffix("made") + "publish"
             raise RunError(f"{path} does not exist: run `{command}`, which makes it")
-        return Result(self, path, json.loads(path.read_text(encoding="utf-8")))
+        return Result(self, path, RESULT.read(path, RunError))
 
     @property
     def command(self) -> str:
@@ -312,13 +335,12 @@ class Study:
         if not path.exists():
             return {}
         try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            result["command"]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return RESULT.read(path)
+        except (OSError, ValueError) as error:
             raise FileExistsError(
-                f"{path} is no stored result of galcfm: move it away, {path.name} would replace it"
+                f"{path} is no stored result of galcfm: move it away, {path.name} would replace it "
+                f"({error})"
             ) from error
-        return result
 
     def store(self, folder: Path, result: dict, key: str) -> dict:
         """Write a result with its key, version, command, date, commit and machine; return it."""
@@ -330,7 +352,7 @@ class Study:
             "date": str(date.today()),
             "made": provenance(),
         }
-        write_json(self.path(folder), result := result | origin)
+        RESULT.write(self.path(folder), result := result | origin)
         return result
 
 
@@ -355,7 +377,8 @@ class Result:
             ending: Ending of the file's name.
             options: Options of `pandas.read_parquet`.
         """
-        return pd.read_parquet(self.beside(ending), **options)
+        with damage_in_a_sentence(self.beside(ending), RESULT.remedy, RunError):
+            return pd.read_parquet(self.beside(ending), **options)
 
     def beside(self, ending: str) -> Path:
         """Return the path of another file of the result; `ending` follows the study's name."""
@@ -430,6 +453,8 @@ class Trainings:
         """Return what is stored, without rows that are outdated."""
         found = self.study.stored(self.place.folder, self.key)
         found = found or {self.group: {}, "plan": self.settings}
+        with damage_in_a_sentence(self.path, RESULT.remedy, RunError):
+            msgspec.convert(found[self.group], dict[str, Trained])
         rows = {
             name: row
             for name, row in found[self.group].items()
@@ -492,7 +517,8 @@ class Trainings:
             columns = [f"{row}/{seed}" for row, of in rows.items() for seed in of["seeds"]]
             table = pd.DataFrame(index=of_galaxies.index)
             if columns:
-                table = pd.read_parquet(self.table, columns=columns)
+                with damage_in_a_sentence(self.table, RESULT.remedy, RunError):
+                    table = pd.read_parquet(self.table, columns=columns)
             # A row may be of the first galaxies alone.
             table = table.reindex(max(table.index, of_galaxies.index, key=len))
             table[f"{name}/{seed}"] = of_galaxies.round(3).astype(np.float32)
@@ -558,7 +584,9 @@ def models_digest(run: Path) -> str:
 
 def survey_of_run(run: Path) -> Survey:
     """Return the survey that the models of a run were trained on."""
-    description = json.loads((run / "photometry" / "model.json").read_text(encoding="utf-8"))
+    from galcfm.posterior.files import MODEL
+
+    description = MODEL.read(run / "photometry" / "model.json", RunError)
     return Survey.load(survey_folder(description["metadata"]["survey"]))
 
 
@@ -582,7 +610,8 @@ def kept_table(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.Data
     if not path.exists():
         with replacing(path) as temporary:
             make().to_parquet(temporary)
-    return pd.read_parquet(path)
+    with damage_in_a_sentence(path, "Delete it: the next call makes it again."):
+        return pd.read_parquet(path)
 
 
 def kept_catalogue(n_galaxies: int, seed: int, **options) -> Survey:

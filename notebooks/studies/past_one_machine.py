@@ -1,20 +1,25 @@
 """Figure, tables and costs of the chapter on surveys past one machine."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from galcfm.catalogue.files import RECORD
 from galcfm.figures.style import COLOURS, COLUMN, OTHER, new_figure, styled
+from galcfm.json_files import JsonFile, object_of
 from studies.figures import formatted
-from studies.frame import rows_of
+from studies.frame import Made, rows_of
 
 CORES = 1000  # at work at once
 PRICE = 0.04  # of an hour of one core, US dollars
 PARTITION = 100_000  # galaxies
+# What `benchmarks/catalogue.py` measures, by part.
+Measured = object_of(command=str, date=str, machine=str, made=Made, found=dict[str, Any])
+MEASURED = JsonFile("catalogue.json", dict[str, Measured], "Restore it from git.")
 TABLES = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 
 
@@ -28,7 +33,7 @@ def cost_of(folder: Path | str) -> dict[str, float]:
         `galaxies`, and per galaxy `seconds` of one core and `bytes` on disk.
     """
     files = Path(folder).glob("records/**/*.json")
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    records = [RECORD.read(path) for path in files]
     galaxies = sum(record["used"] for record in records)
     seconds = sum(record["core_seconds"] for record in records)
     size = sum(sum(record["files"].values()) for record in records)

@@ -10,6 +10,7 @@ import pytest
 from galcfm import paths
 from galcfm.figures.tables.words import METRICS
 from galcfm.posterior import Posterior
+from galcfm.posterior.files import MODEL
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, TrainingSettings
@@ -179,7 +180,7 @@ def test_a_published_image_model_is_not_trained_again(data):
     assert not making.trained_alike(folder, replace(recipe, max_epochs=1), survey)
     description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     description["metadata"]["survey"] = "another"
-    paths.write_json(folder / "model.json", description)
+    MODEL.write(folder / "model.json", description)
     assert not making.trained_alike(folder, recipe, survey)
 
 

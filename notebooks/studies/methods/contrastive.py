@@ -8,9 +8,9 @@ galaxies before; and a spline flow reads the posterior off the frozen picture, w
 beside it. A frozen network that was never trained shows what the alignment adds.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.nn import functional
 
-from galcfm.paths import replacing, write_json
+from galcfm.json_files import JsonFile
+from galcfm.paths import replacing
 from galcfm.posterior import Standardisation, default_device
 from galcfm.provenance import array_digest, digest
 from galcfm.survey import Survey
@@ -32,6 +33,7 @@ from studies.methods.spline_flow import SplineFlow
 ALIGNMENT = Descent(learning_rate=5e-4, batch_size=256, max_epochs=40, patience=10)
 LOGIT_SCALE = 15.5  # AstroCLIP's
 ENCODER = "vit"
+ALIGNED = JsonFile("encoder-*.json", dict[str, Any], "Delete it and the encoder beside it.")
 
 
 class _Pair(nn.Module):
@@ -133,12 +135,12 @@ class AlignedFlow(SplineFlow):
             kept = None if folder is None else Path(folder) / f"encoder-{key}.safetensors"
             if kept is not None and kept.exists():
                 encoder.load_state_dict(load_file(kept))
-                aligned = json.loads(kept.with_suffix(".json").read_text(encoding="utf-8"))
+                aligned = ALIGNED.read(kept.with_suffix(".json"))
             else:
                 spectra = self._spectra(survey, progress)
                 aligned = align(encoder, survey, spectra, self.alignment, progress=progress)
                 if kept is not None:
-                    write_json(kept.with_suffix(".json"), aligned)
+                    ALIGNED.write(kept.with_suffix(".json"), aligned)
                     with replacing(kept) as temporary:
                         temporary.write_bytes(safetensors_bytes(encoder.cpu().state_dict()))
         return encoder.eval().requires_grad_(False), aligned

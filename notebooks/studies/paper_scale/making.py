@@ -3,13 +3,13 @@
 Each step keeps what it made, so the same call resumes after an interruption.
 """
 
-import json
 import shutil
 import statistics
 import time
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ import torch
 from galcfm import metrics, stored_posteriors
 from galcfm.figures.planes import spread_galaxies
 from galcfm.flow import FAST_STEPS
-from galcfm.paths import published_folder, replacing, survey_folder, write_json
+from galcfm.json_files import JsonFile
+from galcfm.paths import published_folder, replacing, survey_folder
 from galcfm.posterior import Posterior, default_device
+from galcfm.posterior.files import MODEL
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey, read_description
@@ -34,6 +36,7 @@ PAPERS_GALAXIES = 106_800
 N_SHOWN = 3  # galaxies of corner plots, all of whose draws are stored
 # Models that are published, by study.
 PUBLISHED_MODELS = {STUDY.name: "image", WITH_REDSHIFT.name: "image_redshift"}
+SAMPLING = JsonFile("sampling.json", dict[str, Any], "Delete it: the next call measures again.")
 
 
 def make(study: Study, place: Place, plan: Plan) -> None:
@@ -118,20 +121,20 @@ def trained_alike(model: Path, recipe: Recipe, survey: Survey) -> bool:
     """Return whether a folder holds the finished image model of this recipe and survey."""
     if not (model / "model.json").exists():
         return False
-    found = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    found = MODEL.read(model / "model.json")
     same_survey = found["metadata"].get("survey") == Path(survey.name).name
     return same_survey and found["metadata"].get("settings") == asdict(recipe.settings("image"))
 
 
 def copy_model(source: Path, target: Path, **metadata) -> None:
     """Copy a model, whose commit and machine stay those of its training, and add metadata."""
-    description = json.loads((source / "model.json").read_text(encoding="utf-8"))
+    description = MODEL.read(source / "model.json")
     description["metadata"] |= metadata
     target.mkdir(parents=True, exist_ok=True)
     for file in source.glob("*.safetensors"):
         with replacing(target / file.name) as temporary:
             shutil.copyfile(file, temporary)
-    write_json(target / "model.json", description)
+    MODEL.write(target / "model.json", description)
 
 
 def log_densities(folder: Path, plan: Plan, test: Survey) -> dict[str, np.ndarray]:
@@ -180,7 +183,7 @@ def sample(models: dict[str, Posterior], test: Survey, plan: Plan, work: Path) -
     notes = work / "sampling.json"
     settings = {"n_samples": plan.n_samples, "steps": plan.steps}
     if notes.exists():
-        done = json.loads(notes.read_text(encoding="utf-8"))
+        done = SAMPLING.read(notes)
     else:
         peak = product_peak(default_device(), plan.product_size)
         done = settings | {"product_tflops": peak / 1e12}
@@ -200,7 +203,7 @@ def sample(models: dict[str, Posterior], test: Survey, plan: Plan, work: Path) -
             "one_galaxy_seconds": one_galaxy,
             "encoding_galaxies_per_second": len(test) / encoding,
         }
-        write_json(notes, done)
+        SAMPLING.write(notes, done)
     return done | device_name()
 
 

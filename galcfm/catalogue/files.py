@@ -1,0 +1,33 @@
+"""The JSON files of a result: its description, and the record of each partition."""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from msgspec import Meta
+
+from galcfm.json_files import Count, JsonFile, object_of
+
+DESCRIPTION = "inference.json"
+# The description of the whole result.
+Described = object_of(
+    state=Literal["unfinished", "finished"],
+    identity=dict[str, Any],
+    made=dict[str, Any],
+    rows=NotRequired[Count],
+    used=NotRequired[Count],
+    rejected=NotRequired[Count],
+    failed=NotRequired[dict[str, str]],
+)
+RESULT = JsonFile(
+    DESCRIPTION, Described, "Move the folder away, or name another, and infer the catalogue again."
+)
+# The sizes of the two files that are written, and the numbers of rows.
+Record = object_of(
+    partition=str,
+    key=str,
+    files=Annotated[dict[str, Count], Meta(min_length=2, max_length=2)],
+    rows=Count,
+    used=Count,
+    rejected=Count,
+    core_seconds=float,
+)
+RECORD = JsonFile("records/*.json", Record, "Delete it, and infer the catalogue again.")
