@@ -5,7 +5,6 @@ Nothing else in galcfm, the studies and the notebooks reads or writes JSON files
 """
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -89,8 +88,6 @@ class JsonFile:
 def _in_words(reason: str) -> str:
     """Return a sentence for what msgspec says of a field."""
     what, _, place = reason.partition(" - at ")
-    place = place.strip("`").removeprefix("key in ").strip("`").removeprefix("$").removeprefix(".")
-    if missing := re.fullmatch(r"Object missing required field `(.+)`", what):
-        return f"the field {'.'.join(filter(None, (place, missing[1])))} is missing"
-    where = f"the field {place}" if place else "the whole content"
-    return f"{where} is wrong: {what[0].lower()}{what[1:]}"
+    place = place.replace("key in ", "").strip("`$").removeprefix("$").removeprefix(".")
+    what = what.replace("Object missing required field", "Without the field")
+    return f"{place or 'The content'}: {what[0].lower()}{what[1:]}"

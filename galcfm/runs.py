@@ -246,9 +246,8 @@ def _survey_read(notebook: str, parameters: Mapping) -> str | None:
     from galcfm.survey import read_description
 
     folder = survey_folder(parameters["survey"])
-    if not (folder / "survey.json").exists():
-        return None
-    return digest(read_description(folder)["files"])
+    made = (folder / "survey.json").exists()
+    return digest(read_description(folder)["files"]) if made else None
 
 
 def _require_earlier(notebook: str, folder: Path, parameters: Mapping) -> None:

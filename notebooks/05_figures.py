@@ -34,7 +34,7 @@ from myst_nb import glue
 
 from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.figures import tables
-from galcfm.figures.evaluations import METRICS
+from galcfm.figures.explorer import METRICS
 from galcfm.survey import Survey
 
 folder = runs.open_run("05_figures", globals())

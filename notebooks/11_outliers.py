@@ -51,7 +51,7 @@ from myst_nb import glue
 
 from galcfm import metrics, paths, runs, stored_posteriors
 from galcfm.figures import contact_sheet
-from galcfm.figures.evaluations import METRICS
+from galcfm.figures.explorer import METRICS
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from studies import calibration, outliers

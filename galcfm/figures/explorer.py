@@ -16,16 +16,21 @@ from contourpy import contour_generator
 from scipy.ndimage import gaussian_filter
 from scipy.stats import gaussian_kde
 
-from galcfm.figures.evaluations import METRICS
 from galcfm.figures.style import KDE_FEWEST, aligned, limits
+from galcfm.json_files import JsonFile, object_of
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, samples_array
 from galcfm.survey import Survey
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, encode_jpeg
 
-__all__ = ["explorer_data", "explorer_links", "write_explorer", "write_explorer_of_run"]
+__all__ = ["METRICS", "explorer_data", "explorer_links", "write_explorer", "write_explorer_of_run"]
 
+Lists = dict[str, list[float]]
+Galaxies = object_of(delta_log_p=Lists, d_kl=Lists, truth=list[list[float]])
+Evaluation = object_of(galaxies=Galaxies, point_estimates=dict[str, dict[str, float]])
+Evaluations = object_of(photometry=Evaluation, image=Evaluation, comparison=dict)
+METRICS = JsonFile("metrics.json", Evaluations, "Run the notebook 04_metrics again.")
 # With these, galaxies, cutouts and the plotting library together stay below 4.5 MB.
 GALAXIES = 500
 BINS = 48

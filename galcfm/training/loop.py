@@ -21,7 +21,6 @@ from galcfm.paths import damage_in_a_sentence, replacing
 from galcfm.posterior import kinds
 
 CHECKPOINT_FILE = "checkpoint.pt"
-TRAIN_AGAIN = "Delete it, and train again."
 WARM_UP = 0.05  # share of all steps over which the learning rate rises
 
 
@@ -226,11 +225,10 @@ def read_checkpoint(folder: Path, identity: dict, max_epochs: float = math.inf) 
     path = folder / CHECKPOINT_FILE
     if not path.exists():
         return None
-    with damage_in_a_sentence(path, TRAIN_AGAIN, TrainingError):
+    with damage_in_a_sentence(path, "Delete it, and train again.", TrainingError):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
-        if checkpoint.get("epoch", 0) > max_epochs:
-            differing.append("max_epochs")
+        differing += ["max_epochs"] if checkpoint.get("epoch", 0) > max_epochs else []
     if differing:
         raise TrainingError(
             f"{path} belongs to training with another {', '.join(differing)}: train into another "

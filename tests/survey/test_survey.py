@@ -95,7 +95,7 @@ def test_another_schema_is_refused(survey, tmp_path):
         json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"schema_version": 99}),
         encoding="utf-8",
     )
-    with pytest.raises(SurveyError, match="schema_version is wrong: invalid enum value 99"):
+    with pytest.raises(SurveyError, match="schema_version: invalid enum value 99"):
         Survey.load(tmp_path / "toy")
     path.write_text("{", encoding="utf-8")
     with pytest.raises(
