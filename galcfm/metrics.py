@@ -1,10 +1,10 @@
-r"""How good a set of posteriors is: information, populations, calibration and point estimates.
+r"""Metrics of posteriors: information, populations, calibration and point estimates.
 
 Pure functions of arrays: `samples` are posterior draws `(n, S, d)`, `truth` the measured
 properties `(n, d)`, both in physical units. Log densities are natural logarithms, so Δlog p and
 :math:`D_\mathrm{KL}` are in nat; as differences of log densities they do not depend on the units of
-the properties. `evaluate` makes the metrics of one model and `compare` those of two, both as
-dictionaries that `json` writes.
+the properties. `evaluate` returns the metrics of one model and `compare` the differences of two
+models, both as dictionaries that `json` writes.
 """
 
 from collections.abc import Mapping
@@ -59,8 +59,8 @@ class LogDensities(NamedTuple):
     The last two may cover fewer galaxies than the first two, and other numbers of draws.
 
     Arguments:
-        posterior_truth: :math:`\log p(\theta_* | D)` at the truth [nat], `(n,)`.
-        prior_truth: :math:`\log p(\theta_*)` at the truth [nat], `(n,)`.
+        posterior_truth: :math:`\log p(\theta_* | D)` at the measured values [nat], `(n,)`.
+        prior_truth: :math:`\log p(\theta_*)` at the measured values [nat], `(n,)`.
         posterior_samples: :math:`\log p(\theta | D)` at draws of the posterior [nat], `(m, S)`.
         prior_samples: :math:`\log p(\theta)` at the same draws [nat], `(m, S)`.
     """
@@ -72,7 +72,7 @@ class LogDensities(NamedTuple):
 
 
 def _array(values, name: str, shape: tuple) -> np.ndarray:
-    """Finite float64 array of the wanted shape, where None stands for any length above zero."""
+    """Return a finite float64 array of this shape, in which None is any length above zero."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != len(shape) or any(
         have == 0 or want not in (None, have)
@@ -102,16 +102,16 @@ def _samples_and_truth(samples, truth) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kde_log_density(samples, points) -> np.ndarray:
-    r"""Log density of a Gaussian kernel density estimate at some points.
+    r"""Return the log density of a Gaussian kernel density estimate at some points.
 
     The estimate of `scipy.stats.gaussian_kde` with its defaults: kernels with the full sample
     covariance times :math:`h^2`, with the factor :math:`h = S^{-1/(d+4)}` of Scott (1992,
-    *Multivariate Density Estimation*). One matrix product a block replaces the loop over pairs:
+    *Multivariate Density Estimation*). One matrix product per block replaces the loop over pairs:
     some 15 times faster at 9,000 centres, and in bounded memory.
 
     Arguments:
-        samples: centres of the kernels, `(S, d)`, :math:`S > d`.
-        points: where to evaluate, `(m, d)`.
+        samples: Centres of the kernels, `(S, d)`, :math:`S > d`.
+        points: Points of evaluation, `(m, d)`.
 
     Returns:
         :math:`\log p` at the points [nat per unit volume of the samples], `(m,)`.
@@ -167,19 +167,19 @@ def kde_log_density(samples, points) -> np.ndarray:
 
 
 def kde_log_densities(samples, truth, prior_theta) -> LogDensities:
-    r"""The paper's log densities: kernel estimates from posterior draws and training galaxies.
+    r"""Return log densities by kernel estimates, as we assume that the paper computes them.
 
-    Each galaxy's posterior is the kernel estimate of its own draws, the prior that of the training
-    split's properties. The posterior is also evaluated at the very draws that made it. This
+    Each galaxy's posterior is estimated from its own draws, the prior from the properties of the
+    training split. The posterior is also evaluated at the draws that it is estimated from. This
     resubstitution raises :math:`D_\mathrm{KL}`, because each draw has a kernel of its own at
     distance zero, while the smoothing lowers Δlog p: with 1,000 draws of a 5-D Gaussian by 0.58 and
     0.15 nat. Kernels also widen the prior, which raises both, by about 0.1 nat at 9,000 training
-    galaxies. Compare models with the same number of draws only, and prefer exact densities.
+    galaxies. Compare only models with the same number of draws, and prefer exact densities.
 
     Arguments:
-        samples: posterior draws, physical units, `(n, S, d)`.
-        truth: measured properties, physical units, `(n, d)`.
-        prior_theta: properties of the training split, physical units, `(N, d)`.
+        samples: Posterior draws, physical units, `(n, S, d)`.
+        truth: Measured properties, physical units, `(n, d)`.
+        prior_theta: Properties of the training split, physical units, `(N, d)`.
     """
     samples, truth = _samples_and_truth(samples, truth)
     n, s, d = samples.shape
@@ -199,19 +199,19 @@ def kde_log_densities(samples, truth, prior_theta) -> LogDensities:
 
 
 def kde_information_gain(samples, truth, prior_theta) -> np.ndarray:
-    r"""Δlog p by kernel estimates, for instance of two of the properties together.
+    r"""Return Δlog p by kernel estimates, for instance of two of the properties together.
 
-    The joint log density of a pair is not the sum of two: it counts what a posterior says of how
-    one property goes with the other. In two dimensions kernels are narrow: with 1,000 draws of a
+    The joint log density of a pair is not the sum of two: it includes the correlation of the
+    properties within a posterior. In two dimensions kernels are narrow: with 1,000 draws of a
     Gaussian they lower it by less than 0.01 nat.
 
     Arguments:
-        samples: posterior draws of some properties, physical units, `(n, S, d)`.
-        truth: measured values of these, physical units, `(n, d)`.
-        prior_theta: these properties of the training split, physical units, `(N, d)`.
+        samples: Posterior draws of some properties, physical units, `(n, S, d)`.
+        truth: Measured values of these properties, physical units, `(n, d)`.
+        prior_theta: The same properties of the training split, physical units, `(N, d)`.
 
     Returns:
-        Log posterior density less log prior density at the truth [nat], `(n,)`.
+        Log posterior density minus log prior density at the measured values [nat], `(n,)`.
     """
     samples, truth = _samples_and_truth(samples, truth)
     posterior = [
@@ -221,13 +221,13 @@ def kde_information_gain(samples, truth, prior_theta) -> np.ndarray:
 
 
 def with_kde_prior(exact: LogDensities, samples, truth, prior_theta) -> LogDensities:
-    r"""The exact posterior densities of `exact` beside a kernel estimate of the prior.
+    r"""Return `exact` with a kernel estimate of the prior in place of its own prior densities.
 
     Arguments:
-        exact: exact log densities; its draws are the first ones of its first galaxies.
-        samples: posterior draws, physical units, `(n, S, d)`, which begin with those of `exact`.
+        exact: Exact log densities of the first draws of the first galaxies.
+        samples: Posterior draws, physical units, `(n, S, d)`, which begin with those of `exact`.
         truth: properties at which `exact` has densities, physical units.
-        prior_theta: properties of the training split, physical units, `(N, d)`.
+        prior_theta: Properties of the training split, physical units, `(N, d)`.
     """
     n, n_draws = exact.posterior_samples.shape
     draws = np.asarray(samples)[:n, :n_draws]
@@ -240,14 +240,14 @@ def with_kde_prior(exact: LogDensities, samples, truth, prior_theta) -> LogDensi
 
 
 def information_gain(log_posterior, log_prior) -> np.ndarray:
-    r"""Δlog p: how much a galaxy's data raise the log density of its true properties.
+    r"""Return Δlog p: how much a galaxy's data raise the log density of its measured properties.
 
     .. math:: \Delta\log p(\theta_*; D) = \log p(\theta_* | D) - \log p(\theta_*)
 
-    Positive where the posterior is denser at the truth than the prior. With the exact posterior its
-    mean over galaxies is the mutual information of properties and data, as is that of
-    :math:`D_\mathrm{KL}`: a mean Δlog p below the mean :math:`D_\mathrm{KL}` shows posteriors that
-    are overconfident or misplaced.
+    It is positive where the posterior density at the measured values exceeds the prior density.
+    With the exact posterior, the means of Δlog p and of :math:`D_\mathrm{KL}` over galaxies both
+    equal the mutual information of properties and data: a mean Δlog p below the mean
+    :math:`D_\mathrm{KL}` shows posteriors that are overconfident or misplaced.
 
     Arguments:
         log_posterior: :math:`\log p(\theta_* | D)` [nat], `(n,)`.
@@ -265,7 +265,7 @@ def information_gain(log_posterior, log_prior) -> np.ndarray:
 
 
 def kl_divergence(log_posterior, log_prior) -> np.ndarray:
-    r""":math:`D_\mathrm{KL}` from prior to posterior, by the mean over draws of the posterior.
+    r"""Return :math:`D_\mathrm{KL}` from prior to posterior, as a mean over posterior draws.
 
     .. math::
 
@@ -273,7 +273,7 @@ def kl_divergence(log_posterior, log_prior) -> np.ndarray:
         \frac{1}{S} \sum_s \log p(\theta_s | D) - \log p(\theta_s), \quad
         \theta_s \sim p(\theta | D)
 
-    It never looks at the truth, so alone it rewards overconfidence.
+    It does not use the measured values, so that alone it rewards overconfidence.
 
     Arguments:
         log_posterior: :math:`\log p(\theta_s | D)` [nat], `(n, S)`.
@@ -291,13 +291,13 @@ def kl_divergence(log_posterior, log_prior) -> np.ndarray:
 
 
 def effective_sample_size(log_weights) -> np.ndarray:
-    r"""Number of equal weights that would be as good: :math:`(\sum w)^2 / \sum w^2`.
+    r"""Return the number of equally weighted draws that would be as informative.
 
-    Kong, Liu & Wong (1994, JASA 89, 278). Equal weights have all of them, a single one that is
-    not zero has 1.
+    It is :math:`(\sum w)^2 / \sum w^2` (Kong, Liu & Wong 1994, JASA 89, 278): S for equal weights,
+    and 1 if a single weight is not zero.
 
     Arguments:
-        log_weights: logarithms of the weights, minus infinity for zero, `(..., S)`.
+        log_weights: Logarithms of the weights, minus infinity for zero, `(..., S)`.
 
     >>> effective_sample_size(np.log([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.5, 0.5]])).round(3)
     array([4. , 3.6])
@@ -311,10 +311,10 @@ def effective_sample_size(log_weights) -> np.ndarray:
 
 
 def summarise(values) -> dict:
-    r"""Mean, median, spread, share below zero and standard error of one number a galaxy.
+    r"""Return mean, median, spread, share below zero and standard error of one number per galaxy.
 
     Arguments:
-        values: for instance Δlog p [nat], `(n,)`.
+        values: One number per galaxy, for instance Δlog p [nat], `(n,)`.
 
     Returns:
         `mean`, `standard_error` (of the mean), `median`, `std` (the spread over galaxies, the
@@ -340,11 +340,11 @@ def summarise(values) -> dict:
 
 
 def win_rate(a, b) -> dict:
-    r"""Share of galaxies where :math:`a > b`, with its binomial error.
+    r"""Return the share of galaxies where :math:`a > b`, with its binomial error.
 
     Arguments:
-        a: one number a galaxy from the first model, `(n,)`.
-        b: the same from the second model, the same galaxies in the same order, `(n,)`.
+        a: One number per galaxy from the first model, `(n,)`.
+        b: The same from the second model, the same galaxies in the same order, `(n,)`.
 
     Returns:
         `win_rate`, `standard_error` (binomial), `interval` (95 %, Wilson 1927) and `n`.
@@ -365,9 +365,9 @@ def win_rate(a, b) -> dict:
 
 
 def _bootstrap(data: tuple, statistic, n_resamples: int, seed: int) -> dict:
-    """Standard error and interval of a statistic when galaxies are drawn again, all data alike.
+    """Return standard error and interval of a statistic when galaxies are drawn again.
 
-    Of a statistic of several numbers each is a list, and the interval a pair of lists.
+    If the statistic has several numbers, each error is a list and the interval a pair of lists.
     """
     n = len(data[0])
     if n < 2:
@@ -391,16 +391,16 @@ def _bootstrap(data: tuple, statistic, n_resamples: int, seed: int) -> dict:
 
 
 def paired_bootstrap(a, b, *, n_resamples: int = 10_000, seed: int = 0) -> dict:
-    r"""Difference of two models' means over the same galaxies, with bootstrap errors.
+    r"""Return the difference of two models' means over the same galaxies, with bootstrap errors.
 
-    Galaxies are drawn again with replacement (Efron 1979), each with both its values: what makes a
-    galaxy hard for both models cancels.
+    Galaxies are drawn again with replacement (Efron 1979), each with both its values, so that
+    differences between galaxies which both models share cancel.
 
     Arguments:
-        a: one number a galaxy from the first model, `(n,)`.
-        b: the same from the second model, the same galaxies in the same order, `(n,)`.
-        n_resamples: number of bootstrap samples.
-        seed: of the resampling; the same seed gives the same result.
+        a: One number per galaxy from the first model, `(n,)`.
+        b: The same from the second model, the same galaxies in the same order, `(n,)`.
+        n_resamples: Number of bootstrap samples.
+        seed: Seed of the resampling; the same seed gives the same result.
 
     Returns:
         `difference` (mean of a − mean of b), `standard_error`, `interval` (95 %, percentiles), `n`.
@@ -421,15 +421,15 @@ def paired_bootstrap(a, b, *, n_resamples: int = 10_000, seed: int = 0) -> dict:
 
 
 def wasserstein(values, truth) -> np.ndarray:
-    r"""1-Wasserstein distance of two populations, property by property.
+    r"""Return the 1-Wasserstein distance of two populations, property by property.
 
-    Of posterior means to truth this is the paper's table: it does not reach zero even for exact
-    posteriors, because their means spread less than the truth. Divided by `truth.std(axis=0)` it
-    is in standardised units.
+    The paper's table gives the distance between posterior means and measured values. It does not
+    reach zero even for exact posteriors, because their means scatter less than the measured values.
+    Divided by `truth.std(axis=0)` it is in standardised units.
 
     Arguments:
-        values: one population, physical units, `(n, d)`.
-        truth: the other, physical units, `(m, d)`.
+        values: One population, physical units, `(n, d)`.
+        truth: The other population, physical units, `(m, d)`.
 
     Returns:
         Distances in the units of the properties, `(d,)`.
@@ -446,26 +446,26 @@ def wasserstein(values, truth) -> np.ndarray:
 
 
 def _wasserstein_equal(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
-    """1-Wasserstein distances of populations of equal size: mean gap of the sorted values."""
+    """Return 1-Wasserstein distances of populations of equal size: mean gap of sorted values."""
     return np.mean(np.abs(np.sort(a, axis=axis) - np.sort(b, axis=axis)), axis=axis)
 
 
 def wasserstein_draws(samples, truth, *, n_draws: int = 100) -> tuple[np.ndarray, np.ndarray]:
-    r"""1-Wasserstein distance of one draw per galaxy to the truth, and what calibration would give.
+    r"""Return the 1-Wasserstein distance of one draw per galaxy to the measured values.
 
-    One draw from each exact posterior has the population of the truth, so the distance is zero but
-    for the finite sample. Then truth and draw are also exchangeable, and the distance between two
-    draws of a galaxy has the same expectation: what the first exceeds the second by is
-    miscalibration.
+    One draw from each exact posterior has the population of the measured values, so that the
+    distance is zero except for the finite sample. Measured values and draws are then exchangeable,
+    and the distance between two draws of each galaxy has the same expectation: any excess of the
+    first distance over the second is miscalibration.
 
     Arguments:
-        samples: posterior draws, physical units, `(n, S, d)`, at least two a galaxy.
-        truth: measured properties, physical units, `(n, d)`.
-        n_draws: how many draws to average over, for less noise; at most all are used.
+        samples: Posterior draws, physical units, `(n, S, d)`, at least two per galaxy.
+        truth: Measured properties, physical units, `(n, d)`.
+        n_draws: Number of draws to average over, for less noise; at most all are used.
 
     Returns:
-        Mean distance of one draw per galaxy to the truth, `(d,)`, and to another draw, `(d,)`,
-        in the units of the properties.
+        Mean distance of one draw per galaxy to the measured values, `(d,)`, and to another draw,
+        `(d,)`, in the units of the properties.
     """
     samples, truth = _samples_and_truth(samples, truth)
     if samples.shape[1] < 2:
@@ -477,22 +477,23 @@ def wasserstein_draws(samples, truth, *, n_draws: int = 100) -> tuple[np.ndarray
 
 
 def wasserstein_perfect(samples, *, n_draws: int = 100) -> tuple[np.ndarray, np.ndarray]:
-    r"""1-Wasserstein distance of posterior means to the truth that a perfect posterior would have.
+    r"""Return the distance of posterior means to the measured values if posteriors were perfect.
 
-    If these posteriors were perfect, truth and draw would be exchangeable: the distance of the
-    means to one draw per galaxy is what that to the truth would be. It is not zero, because means
-    spread less than what they are means of: var(truth) = var(means) + mean(variances). It falls
-    only as the posteriors tell more, so it says what a distance is worth; what the measured one
-    exceeds it by is miscalibration of the population.
+    For perfect posteriors, measured values and draws are exchangeable, so that the 1-Wasserstein
+    distance of the means to one draw per galaxy equals the distance of the means to the measured
+    values. It is not zero, because means scatter less: the variance of the measured values is the
+    variance of the means plus the mean variance of the posteriors. It falls only as posteriors
+    become more informative; any excess of the measured distance is miscalibration of the
+    population.
 
     Arguments:
-        samples: posterior draws, physical units, `(n, S, d)`; with few, the means that they
-            themselves are part of are drawn towards them.
-        n_draws: how many draws to average over; at most all are used.
+        samples: Posterior draws, physical units, `(n, S, d)`. With few draws the means are
+            close to single draws, and the distance is too small.
+        n_draws: Number of draws to average over; at most all are used.
 
     Returns:
-        Mean distance, `(d,)`, and its standard deviation over draws, `(d,)`, which is how far
-        chance takes the measured one, in the units of the properties.
+        Mean distance, `(d,)`, and its standard deviation over draws, `(d,)`, which is the sampling
+        noise of the measured distance, in the units of the properties.
     """
     samples = _array(samples, "samples", (None, None, None))
     mean = samples.mean(axis=1, keepdims=True)
@@ -501,20 +502,20 @@ def wasserstein_perfect(samples, *, n_draws: int = 100) -> tuple[np.ndarray, np.
 
 
 def wasserstein_gaussian(scale, explained) -> np.ndarray:
-    r"""1-Wasserstein distance of perfect posterior means to a Gaussian truth, in closed form.
+    r"""Return the distance of perfect posterior means to Gaussian values, in closed form.
 
-    Means that explain the share :math:`R^2` of the variance :math:`\sigma^2` of the truth have the
+    Means that explain the share :math:`R^2` of the variance :math:`\sigma^2` of the values have the
     standard deviation :math:`R \sigma` and the same centre. Quantile by quantile the two differ by
-    :math:`(1 - R) \sigma |z|`, so that
+    :math:`(1 - R) \sigma |z|`, so that the 1-Wasserstein distance is
 
     .. math:: W = \sigma |1 - R| \sqrt{2 / \pi}
 
-    Means that are drawn to the centre, as those of a flow that is trained too little, have a
-    smaller R, and a larger W.
+    Means that are drawn to the centre, for example by a flow that is trained too little, have a
+    smaller R and a larger W.
 
     Arguments:
-        scale: standard deviation σ of the truth.
-        explained: variance of the means over that of the truth, :math:`R^2`.
+        scale: Standard deviation σ of the values.
+        explained: Ratio :math:`R^2` of the variance of the means to the variance of the values.
 
     >>> wasserstein_gaussian(0.5, np.array([0.0, 0.81, 1.0])).round(3)
     array([0.399, 0.04 , 0.   ])
@@ -523,17 +524,17 @@ def wasserstein_gaussian(scale, explained) -> np.ndarray:
 
 
 def wasserstein_floor(truth, *, n_splits: int = 200, seed: int = 0) -> np.ndarray:
-    r"""1-Wasserstein distance that two independent samples of the truth's size would show.
+    r"""Return the 1-Wasserstein distance of two independent samples of this size.
 
-    The truth is split at random into halves, which are independent samples of one population; the
-    mean distance of the halves times :math:`1/\sqrt{2}` is the floor, as distances in one dimension
-    fall with :math:`n^{-1/2}` (Bobkov & Ledoux 2019). Draws for the very galaxies of the truth can
-    come closer: `wasserstein_draws` has their floor.
+    The galaxies are split at random into halves, which are independent samples of one population;
+    the mean distance of the halves times :math:`1/\sqrt{2}` is the floor, as distances in one
+    dimension fall with :math:`n^{-1/2}` (Bobkov & Ledoux 2019). Draws for the same galaxies can
+    come closer: `wasserstein_draws` returns their floor.
 
     Arguments:
-        truth: measured properties, physical units, `(n, d)`.
-        n_splits: number of random splits to average over.
-        seed: of the splits; the same seed gives the same result.
+        truth: Measured properties, physical units, `(n, d)`.
+        n_splits: Number of random splits to average over.
+        seed: Seed of the splits; the same seed gives the same result.
 
     Returns:
         Distances in the units of the properties, `(d,)`.
@@ -555,7 +556,7 @@ def wasserstein_floor(truth, *, n_splits: int = 200, seed: int = 0) -> np.ndarra
 
 
 def _slope_and_scatter(x, y, xx, xy, yy) -> np.ndarray:
-    """Of the line of least squares of y on x, from means of x, y, x², xy and y²; `(2, ...)`."""
+    """Return slope and scatter of y on x from the means of x, y, x², xy and y²; `(2, ...)`."""
     variance, covariance = xx - x**2, xy - x * y
     # Galaxies drawn again may all be one galaxy, which has no slope.
     varied = variance > 1e-12 * xx
@@ -564,32 +565,31 @@ def _slope_and_scatter(x, y, xx, xy, yy) -> np.ndarray:
 
 
 def scaling_relation(draws, truth, *, n_resamples: int = 1000, seed: int = 0) -> dict:
-    r"""Slope and scatter of one property against another, beside those of the truth.
+    r"""Return slope and scatter of one property against another, compared with measured values.
 
-    Ordinary least squares of the second on the first: the slope is cov(x, y) / var(x), the scatter
-    the standard deviation of y about the line. It is the regression that asks what y to expect at
-    a given x, and as a function of first and second moments alone it has one value for a
-    population, however x and y came by their errors. Those of x make it shallower than the
-    relation without errors, in the measured truth as well as in draws from posteriors of measured
-    properties: so the two may be compared. One draw per galaxy from calibrated posteriors has the
-    population, and so slope and scatter, of the truth. Posterior means do not, even perfect ones:
-    they spread less, in both properties and not alike.
+    Ordinary least squares gives the expected y at a given x: the slope is cov(x, y) / var(x), the
+    scatter the standard deviation of y about the line. Measurement errors of x make the slope
+    shallower, but equally in the measured values and in draws from posteriors of measured values,
+    so that the two may be compared. One draw per galaxy from calibrated posteriors has the
+    population of the measured values, and so their slope and scatter. Posterior means do not, even
+    perfect ones: they scatter less, by different factors in the two properties.
 
     Arguments:
-        draws: two properties, physical units, `(n, S, 2)`; the S draws of a galaxy are pooled,
-            which is one draw per galaxy without its noise, and `S = 1` for means.
-        truth: the same two, measured, physical units, `(n, 2)`.
-        n_resamples: number of bootstrap samples, of galaxies with all their draws and their truth.
-        seed: of the resampling; the same seed gives the same result.
+        draws: Two properties, physical units, `(n, S, 2)`. The S draws are pooled, which has the
+            expectation of one draw per galaxy with less noise; `S = 1` for means.
+        truth: Measured values of the same properties, physical units, `(n, 2)`.
+        n_resamples: Number of bootstrap samples of galaxies, each with its draws and values.
+        seed: Seed of the resampling; the same seed gives the same result.
 
     Returns:
-        For `slope` and `scatter`: `value`, its `standard_error`, `minus_truth`, and of that the
-        `minus_truth_error`, in which what the sample of galaxies does to both cancels.
+        For `slope` and `scatter`: `value`, its `standard_error`, the difference `minus_truth` from
+        the measured values, and its error `minus_truth_error`, in which sampling noise that both
+        share cancels.
 
     Example:
         >>> x = np.linspace(-1, 1, 101)
-        >>> truth = np.stack([x, 2 * x], axis=1)
-        >>> result = scaling_relation(truth[:, None] * [1, 0.5], truth)
+        >>> measured = np.stack([x, 2 * x], axis=1)
+        >>> result = scaling_relation(measured[:, None] * [1, 0.5], measured)
         >>> round(result["slope"]["value"], 6), round(result["slope"]["minus_truth"], 6)
         (1.0, -1.0)
     """
@@ -623,16 +623,16 @@ def scaling_relation(draws, truth, *, n_resamples: int = 1000, seed: int = 0) ->
 
 
 def rank_statistics(samples, truth) -> np.ndarray:
-    r"""Rank of the truth among a galaxy's draws, uniform over :math:`0 … S` when calibrated.
+    r"""Return ranks of measured values among draws, uniform over :math:`0 … S` if calibrated.
 
     Simulation-based calibration (Talts et al. 2018, arXiv 1804.06788).
 
     Arguments:
-        samples: posterior draws, `(n, S, d)`.
-        truth: measured properties, `(n, d)`.
+        samples: Posterior draws, `(n, S, d)`.
+        truth: Measured properties, `(n, d)`.
 
     Returns:
-        Number of draws below the truth, `(n, d)`.
+        Number of draws below the measured value, `(n, d)`.
 
     Example:
         >>> rank_statistics([[[1.0], [2.0], [3.0]]], [[2.5]])
@@ -643,15 +643,15 @@ def rank_statistics(samples, truth) -> np.ndarray:
 
 
 def coverage(samples, truth, levels=LEVELS) -> np.ndarray:
-    r"""Share of galaxies whose truth lies in the central credible interval, property by property.
+    r"""Return the share of galaxies whose measured value lies in the central credible interval.
 
-    Equal to the level when calibrated, below it when overconfident. Its binomial error is
-    :math:`\sqrt{\ell (1 - \ell) / n}` at level :math:`\ell`.
+    It equals the level if posteriors are calibrated, and is smaller if they are overconfident. Its
+    binomial error is :math:`\sqrt{\ell (1 - \ell) / n}` at level :math:`\ell`.
 
     Arguments:
-        samples: posterior draws, `(n, S, d)`.
-        truth: measured properties, `(n, d)`.
-        levels: levels of the intervals, `(L,)`, each between 0 and 1.
+        samples: Posterior draws, `(n, S, d)`.
+        truth: Measured properties, `(n, d)`.
+        levels: Levels of the intervals, `(L,)`, each between 0 and 1.
 
     Returns:
         Shares, `(L, d)`.
@@ -670,16 +670,16 @@ def coverage(samples, truth, levels=LEVELS) -> np.ndarray:
 
 
 def point_estimates(estimate, truth) -> dict[str, np.ndarray]:
-    r"""Bias, scatter and :math:`R^2` of a point estimate such as the posterior mean.
+    r"""Return bias, scatter and :math:`R^2` of a point estimate such as the posterior mean.
 
     Arguments:
-        estimate: physical units, `(n, d)`.
-        truth: measured properties, physical units, `(n, d)`.
+        estimate: Point estimates, physical units, `(n, d)`.
+        truth: Measured properties, physical units, `(n, d)`.
 
     Returns:
         With :math:`r = \text{estimate} - \text{truth}`, each `(d,)`: `bias` (mean of r), `scatter`
         (standard deviation of r), `nmad` (1.4826 times the median absolute deviation of r), all in
-        the units of the properties, and `r2` (1 − mean of r² / variance of the truth).
+        the units of the properties, and `r2` (1 − mean of r² / variance of the measured values).
 
     Example:
         >>> result = point_estimates([[0.5], [1.5], [2.5]], [[0.0], [1.0], [2.0]])
@@ -765,36 +765,38 @@ def _scaling_relations(samples: np.ndarray, truth: np.ndarray) -> dict:
 
 
 def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | None = None) -> dict:
-    r"""All metrics of one model, as a dictionary that `json` writes.
+    r"""Return all metrics of one model, as a dictionary that `json` writes.
 
     Arguments:
-        samples: posterior draws of the five properties, physical units, `(n, S, 5)`.
-        truth: measured properties, physical units, `(n, 5)`.
-        prior_theta: properties of the training split (no other), physical units, `(N, 5)`.
-        exact: further log densities by name, beside the kernel estimate that is named `kde`: for
+        samples: Posterior draws of the five properties, physical units, `(n, S, 5)`.
+        truth: Measured properties, physical units, `(n, 5)`.
+        prior_theta: Properties of the training split, physical units, `(N, 5)`.
+        exact: Further log densities by name, in addition to the kernel estimate `kde`: for
             instance `exact` (posterior and unconditional flow) and `exact_kde_prior`.
 
     Returns:
         - `n_galaxies`, `n_samples`, `n_prior`: sizes;
         - `delta_log_p`, `d_kl`: for `kde` and each name in `exact`, the `summarise` of Δlog p and
           :math:`D_\mathrm{KL}` [nat];
-        - `delta_log_p_minus_d_kl`: for each of those the `difference` of the means [nat], near 0
-          when calibrated, and its `standard_error` as if the two were independent: an upper limit,
-          as they rise and fall together;
+        - `delta_log_p_minus_d_kl`: for each kind the `difference` of the means [nat], near 0 if
+          calibrated, and its `standard_error` as if the two were independent, which is an upper
+          limit, as they are positively correlated;
         - `dust_age`: Δlog p of :math:`A_V` and :math:`D_n(4000)` together by kernel estimates, its
           `summarise` as `delta_log_p`, and the median `correlation` of the two within a posterior;
-        - `wasserstein`, `wasserstein_standardised`: for each property `posterior_mean` to truth,
-          `perfect` and `perfect_spread` (what that would be if the posteriors were perfect),
-          `perfect_gaussian` (the same in closed form), `one_draw` to truth, `one_draw_calibrated`
-          (what the latter would be if calibrated) and `floor` (two independent samples), in
-          physical units and in units of the standard deviation of the truth;
+        - `wasserstein`, `wasserstein_standardised`: for each property the distance to the measured
+          values of `posterior_mean` and of `one_draw`; `perfect`, `perfect_spread` and, in closed
+          form, `perfect_gaussian` (the first distance if the posteriors were perfect);
+          `one_draw_calibrated` (the second distance if calibrated); and `floor` (two independent
+          samples), in physical units and in units of the standard deviation of the measured
+          values;
         - `scaling_relations`: the `scaling_relation` of each of `PLANES`, named
           `abscissa/ordinate`, for `truth`, `posterior_mean` and `draws`;
         - `point_estimates`: for each property `bias`, `scatter`, `nmad` and `r2` of the posterior
           mean;
-        - `coverage`: `levels`, and for each property the share of truths in the central interval;
-        - `galaxies`: a list a galaxy of `delta_log_p` and `d_kl` for each name, `dust_age`, `truth`
-          and `posterior_mean`, which figures and `compare` need.
+        - `coverage`: `levels`, and for each property the share of measured values in the central
+          interval;
+        - `galaxies`: lists with one entry per galaxy of `delta_log_p` and `d_kl` for each name,
+          `dust_age`, `truth` and `posterior_mean`, which figures and `compare` need.
     """
     samples, truth = _five_properties(samples, truth)
     if "kde" in (exact or {}):
@@ -843,20 +845,21 @@ def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | No
 
 
 def compare(image: Mapping, photometry: Mapping, *, seed: int = 0) -> dict:
-    r"""How much better the image model is, galaxy by galaxy, as a dictionary that `json` writes.
+    r"""Return how much better the image model is, as a dictionary that `json` writes.
 
     Arguments:
-        image: `evaluate` of the image model.
-        photometry: `evaluate` of the photometry model on the same galaxies in the same order.
-        seed: of the bootstrap; the same seed gives the same result.
+        image: Result of `evaluate` for the image model.
+        photometry: Result of `evaluate` for the photometry model, same galaxies, same order.
+        seed: Seed of the bootstrap; the same seed gives the same result.
 
     Returns:
         - `delta_log_p`, `d_kl`: for each kind of density the `paired_bootstrap` of image −
           photometry [nat] (`difference`, `standard_error`, `interval`, `n`), and under `wins` the
           `win_rate` of the image model;
         - `dust_age`: the same for Δlog p of :math:`A_V` and :math:`D_n(4000)` together;
-        - `wasserstein`: for each property the `improvement` (distance of posterior means to truth,
-          photometry − image, physical units), `standard_error`, `interval` (95 %), `n`.
+        - `wasserstein`: for each property the `improvement` (distance of posterior means to the
+          measured values, photometry − image, physical units), `standard_error`, `interval`
+          (95 %), `n`.
     """
     ours, theirs = image["galaxies"], photometry["galaxies"]
     truth = np.array(ours["truth"])
