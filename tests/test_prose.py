@@ -88,8 +88,9 @@ def code_texts(source: str, first: int = 1) -> list[tuple[int, str]]:
             else:
                 comments.append([line, words])
             last = line
+    # Examples of docstrings are code.
     strings = [
-        (node.lineno, node.value)
+        (node.lineno, re.sub(r"^ *(>>>|\.\.\. ).*$", "", node.value, flags=re.M))
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
     ]
