@@ -137,7 +137,7 @@ def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
             "source need the same columns"
         )
     unit, gaps = plan.identity["unit"], plan.model.missing_bands
-    may_lack = (*LABELS, "ra", "dec") if plan.is_survey else LABELS
+    may_lack = (*LABELS, "ra", "dec")
     values, reasons = read_columns(table, columns, unit, gaps, may_lack)
     if plan.is_survey and not plan.model.use_magnitude_errors:
         _hide_limits(values, table, reasons, gaps)

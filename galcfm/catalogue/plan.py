@@ -104,7 +104,7 @@ def make_plan(
     unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
     if not model.uses_images and cutouts is not None:
         raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
-    pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
+    unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
     if model.uses_images:
         cutouts = find_cutouts(cutouts, pixel_scale, source)
     table = _first_rows(source, cutouts.column if cutouts else None)

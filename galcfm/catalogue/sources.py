@@ -20,7 +20,14 @@ import numpy as np
 from galcfm.catalogue import CatalogueError
 from galcfm.provenance import digest
 from galcfm.survey import SurveyError
-from galcfm.survey.tables import ASTROPY_METADATA, FORMATS, SourceTable, read_table, readable
+from galcfm.survey.tables import (
+    ASTROPY_METADATA,
+    FORMATS,
+    SourceTable,
+    read_table,
+    readable,
+    with_range_index,
+)
 
 __all__ = ["Partition", "Source", "find_source", "read_partition", "stamp_of"]
 
@@ -248,8 +255,7 @@ def read_partition(
         column = None if cutouts is None or columns is None else table[cutouts]
         if column is not None and hasattr(table, "drop_columns"):
             table = table.drop_columns([cutouts])
-        source = SourceTable(table)
-    source.name = name
+        source = SourceTable(table, name)
     return source, column
 
 
@@ -294,4 +300,5 @@ def _read_parquet(partition: Partition, columns, cutouts):
             if row < stop and row + len(batch) > start:
                 parts.append(batch[max(start - row, 0) : stop - row])
             row += len(batch)
-        return pyarrow.Table.from_batches(parts)
+        table = pyarrow.Table.from_batches(parts)
+        return with_range_index(table, start, file.metadata.num_rows)

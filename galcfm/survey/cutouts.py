@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from galcfm.survey.images import IMAGE_SHAPE, require_colours
+from galcfm.survey.images import IMAGE_SHAPE, picture_pixels, require_colours
 from galcfm.survey.rules import SurveyError
 from galcfm.survey.sky import bands_of, fits_plane, fitted, picture
 
@@ -106,12 +106,13 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
         return lambda row, scale, _: _of_array(source[row], bands, unit, scale)
     else:
         raise ValueError(
-            f"{len(source)} cutouts for {len(object_id)} rows of {where}: one per row is needed"
+            f"{len(source)} cutouts for {len(object_id)} rows of {where}: give one per row, or a "
+            "dict of them by object_id"
         )
 
     def read(row, scale, position):
         if object_id[row] not in key_of:
-            raise ValueError(f"there is none of {object_id[row]}")
+            raise ValueError(f"there is none of {object_id[row]}: add it, or leave the row out")
         return _of_array(source[key_of[object_id[row]]], bands, unit, scale)
 
     return read
@@ -125,8 +126,8 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
         file = files.enter_context(h5py.File(path, "r"))
     except OSError as error:
         raise ValueError(
-            f"{path} cannot be read as HDF5: give an HDF5 file, an array, or a folder with the "
-            "pictures or FITS files of each galaxy"
+            f"{path} cannot be read as HDF5: give an HDF5 file, an array (numpy.load reads .npy), "
+            "or a folder with the pictures or FITS files of each galaxy"
         ) from error
     name = next((name for name in STACKS if name in file), None)
     if name is None:
@@ -143,14 +144,13 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
 
 def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     """Return the cutout of an array: a picture uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
+    # A picture of Pillow may have other colours.
+    cutout = picture_pixels(cutout) if hasattr(cutout, "getexif") else cutout
     try:
-        # A picture of Pillow may have other colours.
-        array = picture_pixels(cutout) if hasattr(cutout, "getexif") else np.asarray(cutout)
-    except NoPictureError:
-        raise
+        array = np.asarray(cutout)
     # RuntimeError: tensors that are being trained.
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError("it is no array") from error
+        raise ValueError("it is no array of numbers: give one of NumPy") from error
     if np.any(getattr(cutout, "mask", False)):
         raise ValueError("has masked pixels: fill them in the array given as cutouts")
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
@@ -195,43 +195,6 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
         ValueError: No colour picture, blank, or covers less than 50.7 arcsec.
     """
     return fitted_cutout(picture_pixels(path), pixel_scale)
-
-
-class NoPictureError(ValueError):
-    """A picture that can be read but has no colours as they are seen."""
-
-
-def picture_pixels(picture) -> np.ndarray:
-    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, turned as its EXIF says.
-
-    Arguments:
-        picture: Path, open file, or picture that Pillow has open.
-
-    Raises:
-        ValueError: It is damaged, grey, transparent, or of other colours than RGB with 8 bits.
-    """
-    from PIL import Image, ImageOps
-
-    if not isinstance(picture, Image.Image):
-        try:
-            with Image.open(picture, formats=["JPEG", "PNG"]) as opened:
-                return picture_pixels(opened)
-        except NoPictureError:
-            raise
-        # Readers of damaged files raise half a dozen kinds.
-        except Exception as error:
-            raise ValueError("not a readable JPEG or PNG: write or download it again") from error
-    # Such as RGB;16B, of which Pillow would keep the upper byte.
-    if ";16" in str(getattr(picture, "tile", "")):
-        raise NoPictureError(
-            "it has 16 bits per channel: write it with 8, stretched from 0 to 255 as it is seen"
-        )
-    # P: of a palette, which may hold colours.
-    if picture.mode not in ("RGB", "RGBA", "P"):
-        raise NoPictureError(f"it has mode {picture.mode}: write it in colour, mode RGB")
-    if picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255:
-        raise NoPictureError("it has transparent pixels: write it in mode RGB, without them")
-    return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
 class CutoutFolder:
@@ -295,6 +258,6 @@ class CutoutFolder:
         if absent := [band for band, one in paths.items() if one is None]:
             names = f"{object_id}.jpg, .png or {object_id}_i.fits, _r and _g"
             names = names if len(absent) == 3 else f"{object_id}_{absent[0]}.fits"
-            raise ValueError(f"{self.folder} has no {names}")
+            raise ValueError(f"{self.folder} has no {names}: add it, or leave the row out")
         planes = {band: fits_plane(one, self.unit) for band, one in paths.items()}
         return require_colours(picture(planes, pixel_scale, position))

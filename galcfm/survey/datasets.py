@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from galcfm.json_files import JsonFile, object_of
 from galcfm.paths import (
@@ -25,9 +26,8 @@ from galcfm.paths import (
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
 from galcfm.survey.cards import TAGS, library, render
-from galcfm.survey.cutouts import picture_pixels
 from galcfm.survey.disk import Parameters, beside, put_in_place, recover
-from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, require_colours
+from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, picture_pixels, require_colours
 from galcfm.survey.rules import SPLITS, SurveyError
 from galcfm.survey.sky import SAME_SCALE
 
@@ -100,11 +100,10 @@ def from_datasets(cls, source, **options):
             parameters = DATASET.read(folder / "dataset.json", SurveyError)["parameters"]
     else:
         splits = source if isinstance(source, dict) else {None: source}
-        if other := [rows for rows in splits.values() if not hasattr(rows, "to_pandas")]:
+        if not all(hasattr(rows, "to_pandas") for rows in splits.values()):
             raise SurveyError(
-                f"a {type(other[0]).__name__} is no data set: give a folder, owner/name on the "
-                "Hub, or what datasets.load_dataset gives without streaming; Survey.from_table "
-                "takes tables"
+                f"a value of type {type(source).__name__} is no data set: give a folder, "
+                "owner/name on the Hub, or what datasets.load_dataset gives"
             )
         parts = [rows.to_pandas() for rows in splits.values()]
         for split, part in zip(splits, parts, strict=True):
@@ -150,12 +149,9 @@ def _require_plain(catalogue: pd.DataFrame, where: str) -> None:
     for column in catalogue.select_dtypes(object):
         cell = next(iter(catalogue[column].dropna()), None)
         if isinstance(cell, dict | list | np.ndarray):
-            holds = f"a dict of {', '.join(cell)}" if isinstance(cell, dict) else "a list"
             raise SurveyError(
-                f"{where}: column {column!r} holds {holds} per row, not one value. Leave it out: "
-                f"dataset.remove_columns({column!r}). Fluxes per pixel become cutouts by "
-                "Survey.from_table(table, cutouts=Cutouts(list of arrays (bands, height, width), "
-                "bands='griz'), pixel_scale=…), with Cutouts of galcfm.survey.cutouts"
+                f"{where}: column {column!r} holds a {type(cell).__name__} per row: remove it. "
+                "Survey.from_table takes fluxes per pixel, see galcfm.survey.cutouts.Cutouts"
             )
 
 
@@ -227,17 +223,8 @@ def _write(catalogue: pd.DataFrame, images, folder: Path) -> None:
             content.to_parquet(folder / "data" / name, batch_size=256)
 
 
-LICENCES = {
-    "simulated": ("bsd-3-clause", "BSD 3-Clause, as galcfm, which drew the galaxies."),
-    "sdss": (
-        "cc-by-4.0",
-        "SDSS data are in the public domain, its images under CC BY; credit the Sloan Digital Sky "
-        "Survey.",
-    ),
-}
-OTHER = ("other", "That of the table and pictures that it was made from: name it here.")
-# Numbers of galaxies, as the Hub writes them.
-SIZES = {1e3: "n<1K", 1e4: "1K<n<10K", 1e5: "10K<n<100K", 1e6: "100K<n<1M", np.inf: "1M<n<10M"}
+# Licences by the kind of survey, and how the Hub writes numbers of galaxies.
+FACTS = yaml.safe_load(Path(__file__).with_name("data_card.yaml").read_text(encoding="utf-8"))
 
 
 def data_card(survey, name: str) -> str:
@@ -252,14 +239,14 @@ def data_card(survey, name: str) -> str:
     """
     hub = library("huggingface_hub", SurveyError)
     catalogue, kind = survey.catalogue, survey.parameters.get("kind", "unknown")
-    licence, rights = LICENCES.get(kind, OTHER)
+    licence, rights = FACTS["licences"].get(kind, FACTS["licences"]["other"])
     counts = catalogue["split"].value_counts()
     counts = [(split, counts[split]) for split in SPLITS if split in counts]
     files = [{"split": split, "path": f"data/{split}-*"} for split, _ in counts]
     facts = hub.DatasetCardData(
         pretty_name=name,
         license=licence,
-        size_categories=[next(size for n, size in SIZES.items() if len(survey) < n)],
+        size_categories=[next(size for n, size in FACTS["sizes"].items() if len(survey) < n)],
         tags=[*TAGS, "multimodal-universe"],
         configs=[{"config_name": "default", "data_files": files}],
     )

@@ -72,19 +72,45 @@ def decode_jpeg(data: bytes) -> np.ndarray:
         raise ValueError(f"not a readable JPEG ({found}): download the cutout again") from error
 
 
+def picture_pixels(picture) -> np.ndarray:
+    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, turned as its EXIF says.
+
+    Arguments:
+        picture: Path, open file, or picture that Pillow has open.
+
+    Raises:
+        ValueError: It is damaged, grey, transparent, or of other colours than RGB with 8 bits.
+    """
+    from PIL import Image, ImageOps
+
+    is_open = isinstance(picture, Image.Image)
+    try:
+        with picture if is_open else Image.open(picture, formats=["JPEG", "PNG"]) as opened:
+            stored, turned = str(getattr(opened, "tile", "")), ImageOps.exif_transpose(opened)
+    # Readers of damaged files raise half a dozen kinds.
+    except Exception as error:
+        raise ValueError("not a readable JPEG or PNG: write or download it again") from error
+    # Such as RGB;16B, of which Pillow keeps the upper byte.
+    if ";16" in stored:
+        raise ValueError(
+            "it has 16 bits per channel: write it with 8, stretched from 0 to 255 as it is seen"
+        )
+    # P: of a palette, which may hold colours.
+    if turned.mode not in ("RGB", "RGBA", "P"):
+        raise ValueError(f"it has mode {turned.mode}: write it in colour, mode RGB")
+    if turned.has_transparency_data and turned.convert("RGBA").getextrema()[3][0] < 255:
+        raise ValueError("it has transparent pixels: write it in mode RGB, without them")
+    return np.array(turned.convert("RGB"))
+
+
 def verify_jpeg(data: bytes) -> None:
     """Check that the bytes are a whole 128×128 colour JPEG with something on it.
 
     Raises:
         ValueError: They are not: no JPEG, cut short, of another size, grey, blank, or no sky.
     """
-    from PIL import Image
-
-    pixels = decode_jpeg(data)
-    with Image.open(io.BytesIO(data)) as image:
-        mode = image.mode
-    if mode != "RGB":
-        raise ValueError(f"the JPEG has mode {mode}, a colour (RGB) cutout is needed")
+    decode_jpeg(data)  # It says what is damaged.
+    pixels = picture_pixels(io.BytesIO(data))
     if pixels.shape != IMAGE_SHAPE:
         height, width = pixels.shape[:2]
         raise ValueError(f"the JPEG is {width}×{height} pixels, a 128×128 cutout is needed")

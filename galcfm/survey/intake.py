@@ -14,7 +14,7 @@ import pandas as pd
 
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey.cutouts import collect_cutouts
-from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, UNITS, check_unit, to_magnitudes
+from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, SPELLINGS, check_unit, to_magnitudes
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
 from galcfm.survey.values import PROPERTY_ERRORS, Cells, usable, usable_bands
@@ -46,7 +46,8 @@ def survey_of_table(
 
     Rows that cannot be used are left out and listed in `.rejected` with the reason: values that are
     missing, coded as missing (such as -9999) or not plausible, fluxes that are not positive,
-    cutouts that are missing or wrong, and identifiers that occur twice.
+    cutouts that are missing or wrong, and identifiers that occur twice. Positions, redshifts,
+    properties, and E(B-V) where it is not needed, may be missing.
 
     Example:
         ::
@@ -70,16 +71,17 @@ def survey_of_table(
             pass the DataFrame.
         columns: Names in the survey to names in the table; `"flux[2]"` is an element of a column of
             vectors. Columns not named here are taken if the table has them under the survey's own
-            name; `None` leaves one out. `object_id` and `mag_u` … `mag_z` (magnitudes or fluxes)
-            are needed. Optional are `ra`, `dec` [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z`
-            (in the unit of the fluxes) or in their place `ivar_u` … `ivar_z` (inverse variances of
-            fluxes), the five properties, their `<property>_err`, `a_v_balmer` and `split`, which is
-            assigned if it is missing. `galcfm.survey.conventions` has
-            the columns of SDSS, the NASA-Sloan Atlas and the Legacy Surveys.
-        unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` or `"Jy"`, all on the AB system
-            (the zero points of SDSS differ by -0.04 mag in u and 0.02 mag in z); `"asinh"`, AB as
-            well, with the softening of SDSS; or `"Vega"`, with the m_AB - m_Vega of Blanton &
-            Roweis (2007, AJ 133, 734).
+            name; `None` leaves one out. `object_id` and `mag_u` … `mag_z` (magnitudes or fluxes,
+            which may also be called `flux_u` … `flux_z`) are needed. Optional are `ra`, `dec`
+            [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z` (in the unit of the fluxes) or in
+            their place `ivar_u` … `ivar_z` (inverse variances of fluxes), the five properties,
+            their `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is missing.
+            `galcfm.survey.conventions` has the columns of SDSS, the NASA-Sloan Atlas and the Legacy
+            Surveys.
+        unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` (or `"nanomaggies"`, `"nmgy"`) or
+            `"Jy"`, all on the AB system (the zero points of SDSS differ by -0.04 mag in u and 0.02
+            mag in z); `"asinh"`, AB as well, with the softening of SDSS; or `"Vega"`, with the
+            m_AB - m_Vega of Blanton & Roweis (2007, AJ 133, 734).
         total: Declaration that the fluxes are those of whole galaxies: model, Petrosian or Sérsic.
             Aperture and fibre fluxes are refused.
         dereddened: Whether the extinction by the Galaxy is already removed; if not, it is removed
@@ -105,13 +107,14 @@ def survey_of_table(
             can be used.
     """
     require_booleans(SurveyError, missing_bands=missing_bands)
-    pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
+    unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
     source = SourceTable(table)
     chosen = choose_columns(source, columns or {}, unit, missing_bands)
     require_extinction(chosen, dereddened, source.name)
     if not len(source):
-        raise SurveyError(f"{source.name} holds no rows: nothing to make a survey of")
-    values, reasons = read_columns(source, chosen, unit, missing_bands)
+        raise SurveyError(f"{source.name} holds no rows")
+    may_lack = (*LABELS, *FILLED[: 4 if dereddened else 3])
+    values, reasons = read_columns(source, chosen, unit, missing_bands, may_lack)
     check_unit(values, unit, source.name)
     to_magnitudes(values, unit, dereddened, reasons, missing_bands)
     object_id = values["object_id"]
@@ -150,10 +153,12 @@ def survey_of_table(
     return cls(catalogue, images, parameters, source.name, rejected)
 
 
-def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> float | None:
-    """Refuse wrong declarations; return the scale of the cutouts as a number."""
-    if unit not in UNITS:
-        raise SurveyError(f"unit is {unit!r}: choose from {', '.join(UNITS)}")
+def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> tuple:
+    """Refuse wrong declarations; return the unit by its usual name and the scale as a number."""
+    given, unit = unit, SPELLINGS.get(str(unit).lower())
+    if unit is None:
+        known = ", ".join(dict.fromkeys(SPELLINGS.values()))
+        raise SurveyError(f"unit is {given!r}: choose from {known}")
     require_booleans(SurveyError, total=total, dereddened=dereddened)
     if not total:
         raise SurveyError(
@@ -163,10 +168,10 @@ def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> fl
     if not isinstance(columns, Mapping | None):
         raise SurveyError("columns must map names of a survey to names of the table")
     if cutouts is None:
-        return None
+        return unit, None
     if not isinstance(pixel_scale, Real) or not 0 < pixel_scale < 60:
         raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
-    return float(pixel_scale)
+    return unit, float(pixel_scale)
 
 
 def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) -> None:
@@ -195,17 +200,20 @@ def choose_columns(
     for name in columns:
         if name not in KNOWN:
             raise SurveyError(
-                f"columns maps {name!r}, which is no column of a survey{_near(name, KNOWN)}"
+                f"columns maps {name!r}, which is no column of a survey{_near(name, KNOWN)}; it "
+                f"has {', '.join(KNOWN)}"
             )
     chosen = {}
     for name in KNOWN:
-        column = columns.get(name, name if name in source.names else None)
+        flux = name.replace("mag_", "flux_") if unit in FLUXES else name
+        own = next((one for one in (name, flux) if one in source.names), None)
+        column = columns.get(name, own)
         if column is None:
             continue
         if not isinstance(column, str) or not source.has(column):
             raise SurveyError(
                 f"{source.name} has no column {column!r}, which columns maps to {name}"
-                f"{_near(column, source.names)}"
+                f"{_near(column, source.names)}; it has {_listed(source.names)}"
             )
         chosen[name] = column
     left_out = {name for name in MAGNITUDES if missing_bands and columns.get(name, name) is None}
@@ -222,7 +230,7 @@ def choose_columns(
         raise SurveyError(
             f"{source.name} has no {', '.join(missing)}: map columns of yours, or a named index, "
             f"to them, e.g. columns={{{missing[0]!r}: 'its name in the table'}}; it has "
-            f"{', '.join(map(str, source.names[:20]))}{' …' * (len(source.names) > 20)}"
+            f"{_listed(source.names)}"
         )
     if other:
         raise SurveyError(
@@ -244,6 +252,10 @@ def choose_columns(
             f"magerr_u … magerr_z; the unit is {unit}: leave out one or the other"
         )
     return chosen
+
+
+def _listed(names: Sequence) -> str:
+    return f"{', '.join(map(str, names[:20]))}{' …' * (len(names) > 20)}"
 
 
 def _near(name, names) -> str:

@@ -18,6 +18,9 @@ SOFTENING = dict(zip(BANDS, (1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10), stric
 # m_AB - m_Vega of SDSS's bands: Blanton & Roweis (2007, AJ 133, 734), table 1.
 VEGA_OFFSET = dict(zip(BANDS, (0.91, -0.08, 0.16, 0.37, 0.54), strict=True))
 UNITS = ("AB", *FLUXES, "asinh", "Vega")
+# As people write them, in small letters.
+SPELLINGS = {name.lower(): name for name in UNITS}
+SPELLINGS |= dict.fromkeys(["nanomaggies", "nmgy"], "nanomaggy")
 # How tables spell magnitudes of each kind, without blanks and brackets.
 MAGNITUDE_SPELLINGS = {
     "AB": ("mag", "abmag", "magab"),

@@ -76,7 +76,7 @@ def check_survey(
     if properties and len(properties) < len(PROPERTIES):
         missing += [name for name in PROPERTY_NAMES if name not in table]
     if missing:
-        raise SurveyError(f"{where} lacks the columns {', '.join(missing)}")
+        raise SurveyError(f"{where} lacks the columns {', '.join(missing)}: add them")
     repeated = table["object_id"].duplicated()
     if repeated.any():
         raise SurveyError(

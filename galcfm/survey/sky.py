@@ -100,7 +100,7 @@ def _check_size(pixels: np.ndarray, pixel_scale: float) -> None:
     if covered < (1 - SHORTFALL) * needed:
         raise ValueError(
             f"{width}×{height} pixels of {pixel_scale:g} arcsec cover {covered:.1f} arcsec, "
-            f"{needed:.1f} are needed"
+            f"{needed:.1f} are needed: cut out a wider field, or correct pixel_scale"
         )
 
 
@@ -239,7 +239,7 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
         if not (np.abs(scales / pixel_scale - 1) < 0.02).all():
             raise ValueError(
                 f"its header says {scales[0]:.3f} × {scales[1]:.3f} arcsec a pixel, not "
-                f"{pixel_scale:g}"
+                f"{pixel_scale:g}: correct pixel_scale, or the header"
             )
         place = SkyCoord(*position, unit="deg")
         # Half a pixel of rounding is more than that where pixels are large.

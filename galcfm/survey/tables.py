@@ -1,7 +1,8 @@
 """Tables of any kind, column by column.
 
-FITS, VOTable, ECSV, HDF5 and arrays become an astropy Table with its units and masks; Parquet,
-Arrow and CSV become a DataFrame. `SourceTable` reads the columns of either one.
+FITS, VOTable, ECSV, HDF5 and arrays become an astropy Table with its units and masks; Parquet
+becomes an Arrow table and CSV a DataFrame. `SourceTable` reads the columns of each, one by one, so
+that columns that are not used may hold anything.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from pyarrow import parquet
 
 from galcfm.survey.photometry import unit_factor
 from galcfm.survey.rules import SurveyError
@@ -39,7 +42,7 @@ FORMATS = {ending: form for form, endings in ENDINGS.items() for ending in endin
 
 
 def read_table(path: Path | str):
-    """Return the table in a file: a DataFrame for Parquet and CSV, else an astropy `Table`.
+    """Return the table in a file: of Arrow for Parquet, of pandas for CSV, else of astropy.
 
     The ending of the file name gives the format, see `FORMATS`; all but Parquet and HDF5 may be
     packed by gzip (.gz).
@@ -54,16 +57,19 @@ def read_table(path: Path | str):
     path = Path(path)
     name = path.name.lower()
     form = FORMATS.get(Path(name.removesuffix(".gz")).suffix)
+    if path.is_dir():
+        raise SurveyError(f"{path} is a folder: give one file, or open a survey with Survey.load")
     if form is None or (name.endswith(".gz") and form in ("parquet", "hdf5")):
         raise SurveyError(f"{path}: this ending is unknown; use one of {', '.join(FORMATS)}")
     if not path.is_file():
         raise SurveyError(f"{path} is missing or not a file: check the path")
     remedy = "check that the file is whole and its ending right"
     if form == "csv":
-        remedy = "read it with pandas.read_csv, in its own dialect, and pass the DataFrame"
+        remedy = "read it with pandas.read_csv, in its own dialect, and write it as Parquet"
     with readable(path, form, remedy):
         if form == "parquet":
-            return _read_parquet(path)
+            with parquet.ParquetFile(path) as file:
+                return _of_arrow(file.read())
         if form == "csv":
             return _read_csv(path)
         if form == "fits":
@@ -113,18 +119,32 @@ def _read_csv(path) -> pd.DataFrame:
     return frame
 
 
-def _read_parquet(source):
-    """Return a DataFrame, or an astropy `Table` if the file declares units as astropy does."""
-    from pyarrow import parquet
-
-    metadata = parquet.read_schema(source).metadata or {}
+def _of_arrow(table):
+    """Return an Arrow table, or an astropy `Table` if it declares units as astropy does."""
     for key, form in ASTROPY_METADATA.items():
-        if key in metadata:
+        if key in (table.schema.metadata or {}):
             from astropy.table import Table
 
-            return Table.read(source, format=form)
-    # Integers with gaps stay integers: as floats, identifiers would lose digits.
-    return pd.read_parquet(source, dtype_backend="numpy_nullable")
+            parquet.write_table(table, content := BytesIO())
+            return Table.read(content, format=form)
+    return with_range_index(table)
+
+
+def with_range_index(table, first: int = 0, rows: int | None = None):
+    """Return an Arrow table with a column for each named index that pandas keeps as a range alone.
+
+    Arguments:
+        table: Arrow table.
+        first: Row of the whole table with which it begins.
+        rows: Number of rows of the whole table, by default those of `table`.
+    """
+    for index in (table.schema.pandas_metadata or {}).get("index_columns", ()):
+        if isinstance(index, dict) and index.get("name") not in (None, *table.column_names):
+            values = np.arange(index["start"], index["stop"], index["step"])
+            # Of a table that was cut, nobody knows which part is left.
+            if len(values) == (len(table) if rows is None else rows):
+                table = table.append_column(index["name"], [values[first : first + len(table)]])
+    return table
 
 
 def _of_fits(table, name):
@@ -139,7 +159,8 @@ def _of_fits(table, name):
             found = ", ".join(f"{k} ({hdu.name or 'no name'})" for k, hdu in tables.items())
             raise SurveyError(
                 f"{name} holds {f'several tables, extensions {found}' if tables else 'no table'}: "
-                "pass the one you mean, e.g. astropy.io.fits.open(path)[1]"
+                "write the one you mean into a file of its own, or give Survey.from_table "
+                "astropy.io.fits.open(path)[1]"
             )
         (table,) = tables.values()
     if isinstance(table, fits.FITS_rec):
@@ -183,7 +204,10 @@ def _of_hdf5(node, name):
     tables = [data for data in columns.values() if data.dtype.names]
     if len(tables) > 1:
         names = ", ".join(data.name for data in tables)
-        raise SurveyError(f"{name} holds several tables, {names}: pass one, h5py.File(path)[…]")
+        raise SurveyError(
+            f"{name} holds several tables, {names}: write the one you mean into a file of its own, "
+            "or give Survey.from_table h5py.File(path)[…]"
+        )
     if tables:
         return Table.read(tables[0].file, path=tables[0].name, format="hdf5")
     table = Table()
@@ -196,8 +220,8 @@ def _of_hdf5(node, name):
     return table
 
 
-def _as_table(table):
-    """Return an astropy `Table` or a DataFrame, whose named index is made columns, of any table.
+def _as_table(table, name: str):
+    """Return a table of astropy, Arrow or pandas, whose named index is made columns, of any table.
 
     Raises:
         SurveyError: It is no table, or cannot be read.
@@ -205,31 +229,29 @@ def _as_table(table):
     if isinstance(table, str | os.PathLike):
         table = read_table(table)
     kinds = [kind.__module__ for kind in type(table).__mro__]
-    with readable("table", f"a {type(table).__name__}", "give columns of one length, still open"):
+    with readable(name, f"a {type(table).__name__}", "give columns of one length, still open"):
         if any(kind.startswith("astropy.io.fits") for kind in kinds):
-            table = _of_fits(table, "table")
+            table = _of_fits(table, name)
         elif any(kind.startswith("h5py.") for kind in kinds):
-            table = _of_hdf5(table, "table")
+            table = _of_hdf5(table, name)
         elif isinstance(table, Mapping) or (isinstance(table, np.ndarray) and table.dtype.names):
             from astropy.table import QTable
 
             if isinstance(table, Mapping):
                 table = {name: _without_pandas(data) for name, data in table.items()}
             table = QTable(table)
-        elif hasattr(table, "__arrow_c_stream__") and not isinstance(table, pd.DataFrame):
-            import pyarrow
-            from pyarrow import parquet
-
-            # By way of Parquet, so that there is one way to read it.
-            parquet.write_table(pyarrow.table(table), content := BytesIO())
-            table = _read_parquet(content)
+        elif hasattr(table, "__arrow_c_stream__") and not isinstance(
+            table, pd.DataFrame | pd.Series
+        ):
+            table = _of_arrow(pyarrow.table(table))
         if isinstance(table, pd.DataFrame):
             index = [n for n in table.index.names if n is not None and n not in table.columns]
             return table.reset_index(index) if index else table
-    if not hasattr(table, "colnames"):
+    if not hasattr(table, "colnames") and not hasattr(table, "column_names"):
         raise SurveyError(
-            f"a {type(table).__name__} is no table: give a path, a pandas DataFrame, an astropy "
-            "Table, a FITS or HDF5 table, an Arrow table or a dict of arrays"
+            f"a value of type {type(table).__module__}.{type(table).__name__} is no table: give a "
+            "path, a pandas DataFrame, an astropy Table, a FITS or HDF5 table, an Arrow table or a "
+            "dict of arrays"
         )
     return table
 
@@ -251,13 +273,15 @@ class SourceTable:
     Arguments:
         table: Path, DataFrame, astropy Table, FITS or HDF5 table, Arrow table, structured array or
             dict of arrays.
+        name: Name for messages, by default the path.
     """
 
-    def __init__(self, table):
-        self.name = str(table) if isinstance(table, str | os.PathLike) else "table"
-        self.table = _as_table(table)
-        is_frame = isinstance(self.table, pd.DataFrame)
-        self.names = list(self.table.columns if is_frame else self.table.colnames)
+    def __init__(self, table, name: str | None = None):
+        self.name = name or (str(table) if isinstance(table, str | os.PathLike) else "table")
+        self.table = _as_table(table, self.name)
+        kinds = ("colnames", "column_names", "columns")  # of astropy, Arrow and pandas
+        names = next(getattr(self.table, kind) for kind in kinds if hasattr(self.table, kind))
+        self.names = list(names)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -278,6 +302,9 @@ class SourceTable:
             raise SurveyError(f"{self.name}: two columns are called {name!r}; rename one of them")
         data = self.table[name]
         unit = None if isinstance(data, pd.Series) else getattr(data, "unit", None)
+        if hasattr(data, "to_pandas"):
+            # As floats, integers with gaps would lose digits.
+            data = data.to_pandas(integer_object_nulls=True)
         data = _without_pandas(data)
         mask = getattr(data, "mask", None)
         data = np.asarray(getattr(data, "unmasked", data))
@@ -350,8 +377,9 @@ class SourceTable:
 
 
 def _element(vector, index: int):
-    """Return an element of a vector, `None` where the vector is missing or too short."""
-    return vector[index] if np.ndim(vector) == 1 and len(vector) > index else None
+    """Return an element of a vector, `None` where it is masked, or the vector too short."""
+    cell = vector[index] if np.ndim(vector) == 1 and len(vector) > index else None
+    return None if cell is np.ma.masked else cell
 
 
 def _cells(data: np.ma.MaskedArray) -> np.ndarray:

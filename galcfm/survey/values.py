@@ -70,10 +70,9 @@ def checked_photometry(magnitudes, errors=None, *, missing_bands: bool = False) 
                 reasons[row].append("no band is measured")
     else:
         values = {name: usable(name, column, "AB", reasons) for name, column in cells.items()}
-    magnitudes, errors = (
-        np.stack([values[name] for name in names], axis=1) if names[0] in values else None
-        for names in (MAGNITUDES, MAGNITUDE_ERRORS)
-    )
+    magnitudes = np.stack([values[name] for name in MAGNITUDES], axis=1)
+    if errors is not None:
+        errors = np.stack([values[name] for name in MAGNITUDE_ERRORS], axis=1)
     return magnitudes, errors, {row: "; ".join(said) for row, said in enumerate(reasons) if said}
 
 

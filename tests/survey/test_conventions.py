@@ -98,7 +98,7 @@ def test_hdf5_that_is_no_table_or_several_is_refused(frame, tmp_path):
         file["mag_u"] = h5py.ExternalLink(str(tmp_path / "b.h5"), "x")
 
     refused("has no object_id", lambda file: None)
-    refused(r"several tables, /a, /b: pass one", two)
+    refused(r"several tables, /a, /b: write the one you mean", two)
     refused("cannot be read as hdf5 .*length", of_two_lengths)
     refused("has no object_id, mag_u", linked)
     (tmp_path / "a.h5").write_bytes(b"no")

@@ -325,7 +325,11 @@ def test_cubes_are_refused(sky):
     ("data", "message"),
     [
         (np.zeros((0, 5), np.float32), "its image has no pixels: cut it out again"),
-        (np.ones((1, 1)), "1×1 pixels of 0.396 arcsec cover 0.4 arcsec, 50.7 are needed"),
+        (
+            np.ones((1, 1)),
+            "1×1 pixels of 0.396 arcsec cover 0.4 arcsec, 50.7 are needed: cut out a wider field, "
+            "or correct pixel_scale",
+        ),
         (np.ones(200), "it holds no image of two dimensions: write one into it"),
         (np.ones((130, 4097), np.uint8), "it is larger than 4096 pixels a side: cut it smaller"),
         (None, "it holds no image of two dimensions: write one into it"),

@@ -3,6 +3,7 @@
 import gzip
 import re
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +17,12 @@ from pyarrow import parquet
 
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey, SurveyError
+from galcfm.survey.intake import read_columns
+from galcfm.survey.tables import SourceTable
+
+pytest.importorskip("dask")
+
+from galcfm.catalogue.sources import find_source, read_partition
 
 DECLARED = {"unit": "AB", "total": True, "dereddened": True}
 BIG = 1237648704043942146
@@ -88,7 +95,8 @@ def doors(columns, unit, folder):
             table[name] = MaskedColumn(filled, mask=gaps)
             continue
         array = np.array([np.nan if value is None else value for value in values])
-        plain[name] = array * (1e-6 if unit == "uJy" and name in flux_names else 1)
+        factor = 1e-6 if unit == "uJy" and name in flux_names else 1
+        plain[name] = np.where(array == -9999, array, factor * array)
         table[name] = MaskedColumn(array, mask=gaps)
         if name in flux_names:
             declared = {"AB": u.mag, "Jy": u.Jy, "uJy": u.uJy}
@@ -156,6 +164,96 @@ def test_every_door_gives_the_same_survey(tmp_path_factory, drawn):
             assert not isinstance(found, str), (name, found)
             pd.testing.assert_frame_equal(found[0], wanted[0], rtol=1e-9, obj=name)
             pd.testing.assert_frame_equal(found[1], wanted[1], obj=name)
+
+
+# Vectors
+
+
+VECTOR = [18.0, 17.5, 17.0, 16.5, 16.0]
+VECTORS = st.one_of(
+    st.none(), st.lists(st.sampled_from([18.0, 17.5, None]), max_size=6), *2 * [st.just(VECTOR)]
+)
+
+
+def arrow_file(kind):
+    def write(rows, path):
+        five = pa.types.is_fixed_size_list(kind)
+        if five:
+            rows = [None if row is None else (row + 5 * [None])[:5] for row in rows]
+        table = pa.table({"object_id": ids_of(rows), "flux": pa.array(rows, kind)})
+        parquet.write_table(table, path)
+
+    return write
+
+
+def astropy_file(is_ragged, **options):
+    def write(rows, path):
+        plain = [np.array([np.nan if x is None else x for x in row or []]) for row in rows]
+        vectors = np.empty(len(rows), object)
+        vectors[:] = plain
+        if not is_ragged:
+            vectors = np.array([np.append(row, 5 * [np.nan])[:5] for row in plain])
+        Table({"object_id": ids_of(rows), "flux": vectors}).write(path, overwrite=True, **options)
+
+    return write
+
+
+def ragged_hdf5(rows, path):
+    with h5py.File(path, "w") as file:
+        file["object_id"] = ids_of(rows)
+        vectors = file.create_dataset("flux", len(rows), h5py.vlen_dtype(float))
+        for k, row in enumerate(rows):
+            vectors[k] = [np.nan if x is None else x for x in row or []]
+
+
+def ragged_fits(rows, path):
+    vectors = [[np.nan if x is None else x for x in row or []] for row in rows]
+    ragged = np.array([*map(np.array, vectors), None], object)[:-1]
+    ids = fits.Column("object_id", "A9", array=ids_of(rows))
+    hdu = fits.BinTableHDU.from_columns([ids, fits.Column("flux", "PD()", array=ragged)])
+    hdu.writeto(path, overwrite=True)
+
+
+def ids_of(rows):
+    return [f"g{k}" for k in range(len(rows))]
+
+
+# All formats that hold vectors, of any length or of five elements.
+VECTOR_FILES = {
+    "list.parquet": arrow_file(pa.list_(pa.float64())),
+    "large.parquet": arrow_file(pa.large_list(pa.float32())),
+    "fixed.parquet": arrow_file(pa.list_(pa.float64(), 5)),
+    "ragged.ecsv": astropy_file(True, format="ascii.ecsv"),
+    "five.ecsv": astropy_file(False, format="ascii.ecsv"),
+    "ragged.vot": astropy_file(True, format="votable"),
+    "five.vot": astropy_file(False, format="votable"),
+    "ragged.fits": ragged_fits,
+    "five.fits": astropy_file(False),
+    "ragged.h5": ragged_hdf5,
+    "five.h5": astropy_file(False, path="t"),
+}
+
+
+@settings(max_examples=220)
+@given(rows=st.lists(VECTORS, min_size=1, max_size=5), name=st.sampled_from(list(VECTOR_FILES)))
+def test_a_row_without_its_vector_is_refused_alone(tmp_path_factory, rows, name):
+    path = tmp_path_factory.getbasetemp() / name
+    VECTOR_FILES[name](rows, path)
+    columns = {m: f"flux[{k}]" for k, m in enumerate(MAGNITUDES)}
+    wanted = {}
+    for k, row in enumerate(rows):
+        padded = ([] if row is None else row) + 5 * [None]
+        gaps = [m for m, x in zip(columns, padded, strict=False) if x is None]
+        if gaps:
+            wanted[k] = "; ".join(f"{m} (column {columns[m]!r}) has no value" for m in gaps)
+    (part,) = find_source(path, path.parent / "out", 100).partitions
+    for table in (SourceTable(path), read_partition(part, ["object_id", "flux"], None)[0]):
+        _, found = read_columns(table, {"object_id": "object_id"} | columns, "AB")
+        assert {k: "; ".join(said) for k, said in enumerate(found) if said} == wanted
+    if len(wanted) < len(rows):
+        survey = take(path, columns=columns)
+        right = [row[:5] for k, row in enumerate(rows) if k not in wanted]
+        np.testing.assert_allclose(survey.magnitudes, right)
 
 
 # FITS
@@ -242,13 +340,13 @@ def test_several_tables_are_named(tmp_path):
     two = [fits.PrimaryHDU(), extension("mag", "GALAXIES"), extension("mag")]
     fits.HDUList(two).writeto(tmp_path / "a.fits")
     sentence = (
-        r"holds several tables, extensions 1 \(GALAXIES\), 2 \(no name\): pass the one you mean, "
-        r"e\.g\. astropy\.io\.fits\.open\(path\)\[1\]"
+        r"holds several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the one you mean "
+        r"into a file of its own, or give Survey\.from_table astropy\.io\.fits\.open\(path\)\[1\]"
     )
     refused(tmp_path / "a.fits", r"a\.fits " + sentence)
     refused(fits.open(tmp_path / "a.fits"), "table " + sentence)
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "b.fits")
-    refused(tmp_path / "b.fits", r"b\.fits holds no table: pass the one you mean")
+    refused(tmp_path / "b.fits", r"b\.fits holds no table: write the one you mean")
     refused(fits.ImageHDU(), "an? ImageHDU is no table: give its table extension")
     packed = extension("mag")
     packed.header["ZTABLE"] = True
@@ -328,7 +426,7 @@ def test_csv_as_pandas_reads_it(tmp_path, text, encoding):
         (f"{HEADER}\n{ROW}\n".replace(",", ";"), "has no object_id, .*it has object_id;mag_u"),
         (f"# {HEADER}\n{ROW}\n", "has no object_id"),
         (f"#Table1\n{HEADER}\n{ROW}\n", "read it with pandas.read_csv"),
-        (f"{HEADER}\n{ROW},1\n", "read it with pandas.read_csv, in its own dialect, and pass"),
+        (f"{HEADER}\n{ROW},1\n", "read it with pandas.read_csv, in its own dialect, and write it"),
         (f"{HEADER}\na,18,5,17,2,16,15,14\n", "read it with pandas.read_csv"),
         (f"{HEADER}\n{ROW}\n".upper(), "columns=.*'mag_u': 'MAG_U'"),
         (f"{HEADER}\n{ROW}\n".encode("utf-16"), "read it with pandas.read_csv"),
@@ -471,4 +569,50 @@ def test_arrow_tables_keep_digits_and_gaps():
     assert survey.object_id.tolist() == [str(BIG)]
     assert list(reasons(survey)) == [1]
     twice = pa.table([pa.array([BIG])] + [pa.array([18.0])] * 6, names=[*names, "mag_u"])
-    refused(twice, "cannot be read as a Table .*mag_u")
+    refused(twice, "two columns are called .mag_u.; rename one of them")
+
+
+# Units and names
+
+
+@pytest.mark.parametrize("unit", ["nanomaggy", "nanomaggies", "nmgy", "nMgy", u.nmgy])
+@pytest.mark.parametrize("name", ["mag", "flux"])
+def test_nanomaggies_as_people_write_them(unit, name):
+    frame = pd.DataFrame({"object_id": ["a"]} | {f"{name}_{b}": [100.0] for b in "ugriz"})
+    survey = take(frame.assign(extra=1), unit)
+    np.testing.assert_allclose(survey.magnitudes, 17.5)
+    assert survey.parameters["unit"] == "nanomaggy"
+
+
+def test_fluxes_need_their_unit():
+    frame = pd.DataFrame({"object_id": ["a"]} | {f"flux_{b}": [100.0] for b in "ugriz"})
+    refused(frame, "has no mag_u, mag_g, .*it has object_id, flux_u")
+    refused(frame, "unit is 'nanomagg': choose from AB, nanomaggy, Jy, asinh, Vega", "nanomagg")
+    # Magnitudes beside the fluxes are not taken for fluxes.
+    refused(frame.assign(**dict.fromkeys(MAGNITUDES, 17.5)), "the numbers look like AB", "nmgy")
+
+
+# Words
+
+
+@pytest.mark.parametrize("columns", [{"mag_u": ""}, {"mag_u": " "}, {"mag_u": 5}])
+def test_a_column_that_is_not_there_is_named_with_those_that_are(columns):
+    frame = pd.DataFrame({"object_id": ["a"]} | dict.fromkeys(MAGNITUDES, 18.0))
+    with pytest.raises(
+        SurveyError, match=r"has no column .*columns maps to mag_u; it has object_id"
+    ):
+        take(frame, columns=columns)
+    with pytest.raises(SurveyError, match="maps '', which is no column of a survey; it has object"):
+        take(frame, columns={"": "mag_u"})
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (5, "a value of type builtins.int is no table: give a path, a pandas DataFrame"),
+        (pd.Series([1.0]), "a value of type pandas.* is no table"),
+        ("", "is a folder: give one file, or open a survey with Survey.load"),
+    ],
+)
+def test_what_is_no_table_is_named(table, message):
+    refused(table, message)
