@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import binom
 
 from galcfm.figures.style import (
     COLOURS,
+    COLUMN,
     LABELS,
     LIGHT,
     MODELS,
@@ -25,17 +26,10 @@ from galcfm.figures.style import (
     styled,
     text_colour,
 )
-from galcfm.metrics import coverage, rank_statistics, wasserstein
+from galcfm.metrics import coverage, rank_statistics
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
-__all__ = [
-    "calibration",
-    "model_comparison",
-    "posterior_mean_distributions",
-    "training_curves",
-    "truth_recovery",
-    "wasserstein_chart",
-]
+__all__ = ["calibration", "model_comparison", "population_quantiles", "recovery", "training_curves"]
 
 
 @styled
@@ -44,9 +38,10 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
 
     Arguments:
         history: Columns `model`, `epoch`, `train_loss`, `validation_loss`.
+        source: Words in the figure's corner that say what the galaxies are.
     """
     models = posteriors_in_order(dict.fromkeys(history["model"]))
-    figure = new_figure(8, 3.6, source)
+    figure = new_figure(COLUMN, 3.4, source)
     grid = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
     losses = history.set_index("model")[["train_loss", "validation_loss"]].stack()
     low, high = losses.min(), losses.groupby("model").quantile(0.9).max()
@@ -78,16 +73,19 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
 
 @styled
 def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Figure:
-    r"""Compare the two models galaxy by galaxy: Δlog p on the left, D_KL on the right.
+    """Compare the two models galaxy by galaxy: Δlog p on the left, D_KL on the right.
 
-    Above the 1:1 line the image model is higher. The axes hold 99 % of the galaxies; the number
-    of those outside is printed.
+    Above the 1:1 line the image model is higher. The axes show 99 % of the galaxies; the number
+    outside the axes is printed.
 
     Arguments:
-        delta_log_p: By model, log posterior minus log prior density at the truth [nat], `(n,)`.
+        delta_log_p: By model, log posterior minus log prior density at the measured values [nat],
+            `(n,)`.
         d_kl: By model, divergence of the posterior from the prior [nat], `(m,)`.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    figure = new_figure(9, 4.8, source)
+    figure = new_figure(COLUMN, 4.0, source)
+    figure.get_layout_engine().set(wspace=0.08)
     quantities = ((delta_log_p, r"$\Delta \log p$"), (d_kl, r"$D_{\mathrm{KL}}$"))
     for axes, (values, symbol) in zip(figure.subplots(1, 2), quantities, strict=True):
         photometry, image = (np.asarray(values[m], dtype=np.float64) for m in MODELS)
@@ -99,7 +97,7 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         low, high = limits(photometry, image)
         wins = image > photometry
         for mask, model in ((~wins, "photometry"), (wins, "image")):
-            look = {"s": 9, "alpha": 0.45, "lw": 0, "color": COLOURS[model]}
+            look = {"s": 7, "alpha": 0.45, "lw": 0, "color": COLOURS[model]}
             axes.scatter(photometry[mask], image[mask], rasterized=True, **look)
         axes.axline((0, 0), slope=1, color=COLOURS["line"], lw=1, ls="--")
         axes.plot(photometry.mean(), image.mean(), "+", ms=15, mew=2, color=COLOURS["line"])
@@ -113,9 +111,10 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(6))
         text = f"image higher: {100 * wins.mean():.1f} %"
-        note(axes, 0.03, 0.97, text, fontsize=10, color=COLOURS["image"], fontweight="bold")
+        note(axes, 0.03, 0.97, text, color=COLOURS["image"], fontweight="bold")
         outside = (np.minimum(photometry, image) < low) | (np.maximum(photometry, image) > high)
-        text = f"n = {len(image)}" + (f", {outside.sum()} outside" if outside.any() else "")
+        beyond = f",\n{outside.sum()} outside the axes" if outside.any() else ""
+        text = f"{len(image):,} galaxies{beyond}"
         note(axes, 0.97, 0.03, text, ha="right", va="baseline")
         bins = np.linspace(low, high, 31)
         top = axes.inset_axes((0, 1.02, 1, 0.18), sharex=axes)
@@ -133,90 +132,112 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
 
 
 @styled
-def truth_recovery(truth, posteriors: Mapping, *, source: str) -> Figure:
-    r"""Show posterior means against the truth, one column per property and one row per model.
+def recovery(measured, posteriors: Mapping, *, source: str) -> Figure:
+    """Show posterior means against measured values, one column per property and one row per model.
 
-    σ is the standard deviation of mean − truth, in the property's unit, and R² = 1 − σ² / variance
-    of the truth (with the offset counted).
+    σ is the standard deviation of mean − measured, in the property's unit, and R² = 1 − mean
+    square of it / variance of the measured values.
+
+    Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    values, samples = aligned(truth, posteriors)
-    figure = new_figure(10, 2.4 * len(samples) + 0.25, source)
-    panels = figure.subfigures(len(samples), 1, squeeze=False)[:, 0]
-    for panel, (model, draws) in zip(panels, samples.items(), strict=True):
-        panel.suptitle(TITLES[model], color=text_colour(model), fontsize=11)
-        for p, axes in enumerate(panel.subplots(1, len(PROPERTIES))):
-            truths, mean = values[:, p], draws[..., p].mean(axis=1)
-            low, high = limits(truths)
+    values, samples = aligned(measured, posteriors)
+    figure = new_figure(COLUMN, 2.1 * len(samples) + 0.25, source)
+    grid = figure.subplots(len(samples), len(PROPERTIES), squeeze=False)
+    for axes_row, (model, draws) in zip(grid, samples.items(), strict=True):
+        for p, axes in enumerate(axes_row):
+            known, mean = values[:, p], draws[..., p].mean(axis=1)
+            low, high = limits(known)
             axes.axline((low, low), slope=1, color=COLOURS["line"], lw=1, ls="--", zorder=3)
-            axes.scatter(truths, mean, s=7, alpha=0.35, lw=0, color=COLOURS[model], rasterized=True)
-            axes.set(
-                xlim=(low, high),
-                ylim=(low, high),
-                aspect="equal",
-                xlabel=LABELS[PROPERTY_NAMES[p]],
-                ylabel="posterior mean" if p == 0 else "",
-            )
-            axes.xaxis.set_major_locator(MaxNLocator(3))
-            axes.yaxis.set_major_locator(MaxNLocator(3))
-            note(axes, 0.04, 0.97, recovery_text(mean, truths), linespacing=1.2)
+            axes.scatter(known, mean, s=5, alpha=0.35, lw=0, color=COLOURS[model], rasterized=True)
+            axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+            axes.set_xlabel(LABELS[PROPERTY_NAMES[p]], fontsize=9)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(2))
+            axes.set_title(recovery_text(mean, known), fontsize=9, loc="left")
+        label = f"{TITLES[model]},\nposterior mean"
+        axes_row[0].set_ylabel(label, color=text_colour(model))
     return figure
 
 
-def recovery_text(mean: np.ndarray, truth: np.ndarray) -> str:
-    """Return scatter and R² of estimates as text; R² needs two different truths."""
-    error = mean - truth
-    if truth.std() == 0:
-        return f"off by {error[0]:+.2f}"
-    r_squared = 1 - np.mean(error**2) / truth.var()
+def recovery_text(mean: np.ndarray, measured: np.ndarray) -> str:
+    """Return scatter and R² of estimates as text; R² needs two different measured values."""
+    error = mean - measured
+    if measured.std() == 0:
+        return f"off by {error[0]:+.2f}".replace("-", "−")
+    r_squared = 1 - np.mean(error**2) / measured.var()
     return f"σ = {error.std():.2f}\n$R^2$ = {r_squared:.2f}"
 
 
 @styled
-def posterior_mean_distributions(truth, posteriors: Mapping, *, source: str) -> Figure:
-    """Show distributions of posterior means and of the truth, and their Wasserstein distance."""
-    values, samples = aligned(truth, posteriors)
-    means = {model: s.mean(axis=1) for model, s in samples.items()}
-    distances = {model: wasserstein(mean, values) for model, mean in means.items()}
-    figure = new_figure(8.4, 5.2, source)
-    grid = figure.subplots(2, 3).ravel()
+def population_quantiles(measured, posteriors: Mapping, *, source: str) -> Figure:
+    """Show how far the distributions of draws and of posterior means are from the measured one.
+
+    At each percentile: the value of the draws (solid) or of the means (dashed) minus that of the
+    measured values, in standard deviations of the measured values. Draws of calibrated posteriors
+    stay within the grey band, which contains 95 % of the differences between two samples of
+    this size; means lie above zero on the left and below on the right, as they scatter less.
+
+    Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    values, samples = aligned(measured, posteriors)
+    levels, rng = np.linspace(5, 95, 46), np.random.default_rng(0)
+    figure = new_figure(COLUMN, 5.0, source)
+    grid = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
     for p, (axes, label) in enumerate(zip(grid, LABELS.values(), strict=False)):
-        bins = np.linspace(*limits(values[:, p], inside=99.8), 36)
-        histogram(axes, values[:, p], bins, COLOURS["line"], filled=True)
-        for line, (model, mean) in enumerate(means.items()):
-            histogram(axes, mean[:, p], bins, COLOURS[model])
-            text = f"$W$ = {distances[model][p]:.4f}"
-            note(axes, 0.02, 0.98 - 0.1 * line, text, color=text_colour(model))
-        axes.set(xlabel=label, ylabel="Fraction of galaxies")
-        # Room for the distances above the histograms.
-        axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+        spread = values[:, p].std() or 1.0
+        found = np.percentile(values[:, p], levels)
+        again = rng.choice(values[:, p], (200, len(values)))
+        noise = np.sqrt(2) * (np.percentile(again, levels, axis=1).T - found) / spread
+        axes.fill_between(
+            levels, *np.percentile(noise, [2.5, 97.5], axis=0), color=LIGHT, alpha=0.3
+        )
+        axes.axhline(0, color=COLOURS["line"], lw=1)
+        for model, draws in samples.items():
+            for theta, ls in ((draws[..., p], "-"), (draws[..., p].mean(axis=1), "--")):
+                away = (np.percentile(theta, levels) - found) / spread
+                axes.plot(levels, away, color=COLOURS[model], ls=ls, lw=1.6)
+        axes.set_title(label.split(" [")[0], fontsize=10)
+    for axes in grid[2:5]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("Percentile of galaxies")
+    figure.supylabel("Minus measured [standard deviations]", fontsize=10)
     grid[-1].set_axis_off()
-    model_legend(
-        grid[-1],
-        samples,
-        measured=Patch(color=COLOURS["measured"], alpha=0.25),
-        loc="center",
-        fontsize=10,
-        title="Wasserstein distances $W$\nin the units of the axes",
-    )
+    handles = [
+        Line2D([], [], color=COLOURS[model], ls=ls, label=f"{TITLES[model]},\n{words}")
+        for model in samples
+        for words, ls in (("draws", "-"), ("posterior means", "--"))
+    ]
+    grid[-1].legend(handles=handles, loc="center", fontsize=9)
     return figure
 
 
 @styled
-def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
+def calibration(measured, posteriors: Mapping, *, source: str) -> Figure:
     """Show whether posteriors are calibrated: rank histograms and coverage of each property.
 
-    Upper row: fraction of a posterior's draws below the truth, uniform when calibrated. Lower row:
-    fraction of galaxies whose truth lies in the central interval of a nominal probability, minus
-    that probability: positive when posteriors are too wide. The bands hold 95 % of the values that
-    calibrated posteriors give for this number of galaxies.
+    Upper row: fraction of a posterior's draws below the measured value, uniform when calibrated.
+    Lower row: fraction of galaxies whose measured value lies in the central interval of a nominal
+    probability, minus that probability: positive when posteriors are too wide. The bands enclose
+    95 % of the values that calibrated posteriors give for this number of galaxies.
+
+    Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    values, samples = aligned(truth, posteriors)
+    values, samples = aligned(measured, posteriors)
     n, bins, nominal = len(values), 10, np.linspace(0, 1, 41)
     quantiles = {
         m: (rank_statistics(s, values) + 0.5) / (s.shape[1] + 1) for m, s in samples.items()
     }
     covered = {m: coverage(s, values, nominal) for m, s in samples.items()}
-    figure = new_figure(10, 4.9, source)
+    figure = new_figure(COLUMN, 4.2, source)
     grid = figure.subplots(2, len(PROPERTIES), sharey="row")
     for p, label in enumerate(LABELS.values()):
         upper, lower = grid[:, p]
@@ -231,14 +252,17 @@ def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
         )
         lower.axhline(0, color=COLOURS["line"], lw=1, ls="--")
         for model in samples:
-            edges, weights = np.linspace(0, 1, bins + 1), np.full(n, bins / n)
-            histogram(upper, quantiles[model][:, p], edges, COLOURS[model], weights=weights)
+            counts, edges = np.histogram(quantiles[model][:, p], bins, (0, 1))
+            # Without a base line, which would fall to zero at both ends.
+            upper.stairs(counts * bins / n, edges, baseline=None, color=COLOURS[model], lw=1.6)
             lower.plot(nominal, covered[model][:, p] - nominal, color=COLOURS[model], lw=1.8)
-        upper.set(xlabel="Rank of truth [fraction]", xlim=(0, 1))
-        upper.set_title(label, fontsize=10)
-        lower.set(xlabel="Nominal coverage", xlim=(0, 1))
-    grid[0, 0].set_ylabel("Density of galaxies")
-    grid[1, 0].set_ylabel("Measured − nominal coverage")
+        upper.set(xlim=(0, 1), xticks=(0, 0.5, 1))
+        upper.set_title(label.split(" [")[0], fontsize=10)
+        lower.set(xlim=(0, 1), xticks=(0, 0.5, 1))
+    grid[0, 2].set_xlabel("Rank of the measured value among the draws [fraction]")
+    grid[1, 2].set_xlabel("Nominal coverage")
+    grid[0, 0].set_ylabel("Density")
+    grid[1, 0].set_ylabel("Coverage − nominal")
     grid[0, 0].set_ylim(bottom=0)
     reach = max(0.06, *(1.1 * abs(limit) for limit in grid[1, 0].get_ylim()))
     grid[1, 0].set_ylim(-reach, reach)
@@ -246,35 +270,4 @@ def calibration(truth, posteriors: Mapping, *, source: str) -> Figure:
         va = "top" if height > 0.5 else "bottom"
         note(grid[1, 0], 0.04, height, text, va=va, color="#666666")
     model_legend(figure, samples, loc="outside upper left", ncols=2)
-    return figure
-
-
-@styled
-def wasserstein_chart(distances: pd.DataFrame, *, source: str) -> Figure:
-    """Compare the models' Wasserstein distances of posterior means to the truth.
-
-    Arguments:
-        distances: One row per property, indexed by its name; columns `photometry`, `image` and
-            `floor` (the distance of two samples of the truth), in standard deviations of the
-            truth.
-    """
-    table = distances.loc[list(PROPERTY_NAMES), [*MODELS, "floor"]]
-    figure = new_figure(7, 3.4, source)
-    axes = figure.subplots()
-    rows = np.arange(len(table))[::-1]
-    low, high = table[list(MODELS)].min(axis=1), table[list(MODELS)].max(axis=1)
-    axes.hlines(rows, low, high, color=LIGHT, lw=2, zorder=1)
-    for model in MODELS:
-        axes.scatter(table[model], rows, s=70, color=COLOURS[model], zorder=3, label=TITLES[model])
-    look = {"marker": "|", "s": 160, "lw": 2, "color": COLOURS["line"], "zorder": 2}
-    axes.scatter(table["floor"], rows, label="Finite-sample floor", **look)
-    # Standardised distances have no unit: the labels drop the properties' own.
-    axes.set_yticks(rows, [label.split(" [")[0] for label in LABELS.values()], fontsize=10)
-    axes.set(
-        xlabel="Wasserstein distance of posterior means [standard deviations of the truth]",
-        ylim=(-0.6, len(table) - 0.4),
-    )
-    axes.set_xlim(left=0)
-    axes.grid(axis="x", alpha=0.25)
-    figure.legend(loc="outside upper left", ncols=3)
     return figure

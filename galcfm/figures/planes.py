@@ -5,13 +5,17 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from galcfm.figures.style import (
     COLOURS,
+    COLUMN,
     LABELS,
     LIGHT,
+    MODELS,
     TITLES,
     aligned,
+    contours,
     cutout,
     density,
     limits,
@@ -27,88 +31,89 @@ __all__ = ["dust_age", "scaling_relations", "spread_galaxies"]
 
 
 @styled
-def scaling_relations(truth, posteriors: Mapping, images=None, *, source: str) -> Figure:
-    r"""Show the M⋆–Z, M⋆–SFR and SFR–Z relations: truth and posterior means of each model.
+def scaling_relations(measured, posteriors: Mapping, images=None, *, source: str) -> Figure:
+    """Show relations of mass, SFR and O/H: measured values and posterior means of each model.
 
-    Contours enclose 50 % and 90 % of the galaxies; the truth's are repeated as dashed lines in
-    the models' panels. Six galaxies are numbered in all panels and shown beside them.
+    Contours enclose 50 % and 90 % of the galaxies; the measured ones are repeated as dashed lines
+    in the models' panels. Four galaxies are numbered in all panels and shown below.
 
     Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
         images: Cutouts, uint8 `(n, 128, 128, 3)`; without them no galaxy is numbered.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    values, samples = aligned(truth, posteriors)
+    values, samples = aligned(measured, posteriors)
     points = {"measured": values} | {m: s.mean(axis=1) for m, s in samples.items()}
     chosen = np.array([], dtype=int)
     if images is not None:
         require_images(images, len(values))
-        chosen = spread_galaxies(values, 6)
-    columns = len(points)
-    figure = new_figure(9.6 if len(chosen) else 8, 7.4, source)
-    grid = figure.add_gridspec(
-        3,
-        columns + (2 if len(chosen) else 0),
-        width_ratios=[2.3] * columns + ([1.15] * 2 if len(chosen) else []),
-    )
-    for row, (name_x, name_y) in enumerate(PLANES):
+        chosen = spread_galaxies(values, 4)
+    shown = bool(len(chosen))
+    figure = new_figure(COLUMN, 6.4 + 1.9 * shown, source)
+    parts = figure.subfigures(1 + shown, 1, squeeze=False, height_ratios=[6.4, 1.9][: 1 + shown])
+    grid = parts[0, 0].subplots(3, len(points), sharex="row", sharey="row", squeeze=False)
+    for axes_row, (name_x, name_y) in zip(grid, PLANES, strict=True):
         i, j = PROPERTY_NAMES.index(name_x), PROPERTY_NAMES.index(name_y)
-        first = None
-        for column, (kind, theta) in enumerate(points.items()):
-            axes = figure.add_subplot(grid[row, column], sharex=first, sharey=first)
-            if first is None:
-                first = axes
-                axes.set(xlim=limits(values[:, i]), ylim=limits(values[:, j]))
-                axes.set_ylabel(LABELS[name_y])
-            axes.tick_params(labelleft=axes is first)
+        axes_row[0].set(xlim=limits(values[:, i]), ylim=limits(values[:, j]))
+        axes_row[0].set_ylabel(LABELS[name_y])
+        for axes, (kind, theta) in zip(axes_row, points.items(), strict=True):
             axes.set_xlabel(LABELS[name_x])
             density(axes, theta[:, i], theta[:, j], COLOURS[kind])
             if kind != "measured":
-                density(axes, values[:, i], values[:, j], COLOURS["line"], filled=False)
+                density(axes, values[:, i], values[:, j], COLOURS["measured"], filled=False)
             for number, galaxy in enumerate(chosen, 1):
-                place, box = theta[galaxy, [i, j]], {"boxstyle": "circle,pad=0.15", "fc": "white"}
-                look = {"color": COLOURS[kind], "fontsize": 9, "fontweight": "bold", "zorder": 6}
-                look |= {"ha": "center", "va": "center", "bbox": box | {"ec": COLOURS[kind]}}
-                axes.text(*place, str(number), clip_on=True, **look)
-            if row == 0:
-                name = TITLES[kind] + (", means" if kind != "measured" else "")
-                axes.set_title(name, color=text_colour(kind))
-    for number, galaxy in enumerate(chosen, 1):
-        axes = figure.add_subplot(grid[(number - 1) // 2, columns + (number - 1) % 2])
-        cutout(axes, images[galaxy], number)
+                look = {"fontsize": 10, "fontweight": "bold", "zorder": 6, "clip_on": True}
+                look |= {"ha": "center", "va": "center", "color": "black"}
+                text = axes.text(*theta[galaxy, [i, j]], str(number), **look)
+                text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    for axes, kind in zip(grid[0], points, strict=True):
+        title = TITLES[kind] + ("" if kind == "measured" else ",\nposterior means")
+        axes.set_title(title, color=text_colour(kind), fontsize=10)
+    if shown:
+        below = np.ravel(parts[1, 0].subplots(1, len(chosen)))
+        for number, (axes, galaxy) in enumerate(zip(below, chosen, strict=True), 1):
+            cutout(axes, images[galaxy], number)
     return figure
 
 
-def spread_galaxies(truth: np.ndarray, count: int) -> np.ndarray:
+def spread_galaxies(measured: np.ndarray, count: int) -> np.ndarray:
     """Return row numbers of galaxies spread over the central 90 % of mass and of SFR.
 
     Farthest-point selection: the next galaxy is the one with the largest distance to those
     already chosen, in units of the standard deviations. They are ordered by mass.
     """
-    plane = (truth[:, :2] - truth[:, :2].mean(0)) / (truth[:, :2].std(0) + 1e-12)
+    plane = (measured[:, :2] - measured[:, :2].mean(0)) / (measured[:, :2].std(0) + 1e-12)
     low, high = np.percentile(plane, [5, 95], axis=0)
     inside = np.flatnonzero(((plane >= low) & (plane <= high)).all(axis=1))
     if len(inside) < count:
-        inside = np.arange(len(truth))
+        inside = np.arange(len(measured))
     plane = plane[inside]
     chosen = [int(np.argmin(plane[:, 0]))]
     while len(chosen) < min(count, len(inside)):
         distance = np.linalg.norm(plane[:, None] - plane[chosen], axis=2).min(axis=1)
         chosen.append(int(np.argmax(distance)))
     rows = inside[chosen]
-    return rows[np.argsort(truth[rows, 0])]
+    return rows[np.argsort(measured[rows, 0])]
 
 
 @styled
-def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
-    r"""Show how far each model breaks the dust–age degeneracy, in the A_V–Dn4000 plane.
+def dust_age(measured, posteriors: Mapping, *, source: str) -> Figure:
+    """Show dust attenuation against the age indicator, and how far both are from the measured ones.
 
-    Upper row: posterior means, which shrink towards the population's centre where the data say
-    little. Lower row: one draw per galaxy, distributed as the truth if the posteriors are
-    correct. Last column: their difference to the truth, where the degeneracy is an
-    anticorrelation. Contours enclose 50 % and 90 % of the galaxies.
+    Upper row: posterior means, which move towards the population's centre where the data say
+    little. Lower row: one draw per galaxy, distributed as the measured values if the posteriors
+    are correct. Last column: their difference to the measured values; a slope down to the right
+    is the degeneracy. Contours enclose 50 % and 90 % of the galaxies.
+
+    Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    values, samples = aligned(truth, posteriors)
+    values, samples = aligned(measured, posteriors)
     i, j = PROPERTY_NAMES.index("dn4000"), PROPERTY_NAMES.index("a_v")
-    figure = new_figure(8.4, 5.6, source)
+    figure = new_figure(COLUMN, 5.2, source)
     grid = figure.subplots(2, len(samples) + 1, squeeze=False)
     rows = {
         "posterior means": {m: s.mean(axis=1) for m, s in samples.items()},
@@ -117,15 +122,11 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
     errors = [theta - values for row in rows.values() for theta in row.values()]
     for axes_row, (name, row) in zip(grid, rows.items(), strict=True):
         for axes, (model, theta) in zip(axes_row, row.items(), strict=False):
-            axes.set(
-                xlim=limits(values[:, i]),
-                ylim=limits(values[:, j]),
-                xlabel=LABELS["dn4000"],
-                ylabel=LABELS["a_v"],
-            )
+            axes.set(xlim=limits(values[:, i]), ylim=limits(values[:, j]))
+            axes.set(xlabel=LABELS["dn4000"], ylabel=LABELS["a_v"])
             density(axes, theta[:, i], theta[:, j], COLOURS[model])
-            density(axes, values[:, i], values[:, j], COLOURS["line"], filled=False)
-            axes.set_title(f"{TITLES[model]},\n{name}", color=text_colour(model))
+            density(axes, values[:, i], values[:, j], COLOURS["measured"], filled=False)
+            axes.set_title(f"{TITLES[model]},\n{name}", color=text_colour(model), fontsize=10)
         axes = axes_row[-1]
         axes.axhline(0, color=LIGHT, lw=0.8)
         axes.axvline(0, color=LIGHT, lw=0.8)
@@ -134,11 +135,11 @@ def dust_age(truth, posteriors: Mapping, *, source: str) -> Figure:
             ylim=limits(*(e[:, j] for e in errors)),
             xlabel=r"$\Delta D_n(4000)$",
             ylabel=r"$\Delta A_V$ [mag]",
-            title=f"Difference to measured,\n{name}",
         )
+        axes.set_title(f"Minus measured,\n{name}", fontsize=10)
         for model, theta in row.items():
-            difference = theta - values
-            density(axes, difference[:, i], difference[:, j], COLOURS[model])
-    line = Line2D([], [], color=COLOURS["line"], lw=1.2, ls="--", label=TITLES["measured"])
+            away = theta - values
+            contours(axes, *away.T[[i, j]], COLOURS[model], (0.5, 0.9), filled=model == MODELS[0])
+    line = Line2D([], [], color=COLOURS["measured"], lw=1.2, ls="--", label=TITLES["measured"])
     grid[0, 0].legend(handles=[line], loc="upper right", handlelength=1.6)
     return figure

@@ -1,18 +1,23 @@
 """Posteriors of single galaxies, and how the flow draws them."""
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from galcfm.figures.style import (
     COLOURS,
+    COLUMN,
     LABELS,
+    MARKERS,
     TITLES,
     aligned,
+    contours,
+    curve,
     cutout,
     limits,
     model_legend,
@@ -22,90 +27,143 @@ from galcfm.figures.style import (
     styled,
     tag,
 )
-from galcfm.properties import PROPERTIES
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 
-__all__ = ["galaxy_corner", "pathways"]
+__all__ = ["galaxy_corner", "galaxy_panels", "of_one", "pathways", "plane"]
+
+MEASURED_LINE = {"color": COLOURS["measured"], "lw": 1, "ls": "--", "zorder": 5}
 
 
 @styled
-def galaxy_corner(truth, posteriors: Mapping, images=None, *, galaxy: int, source: str) -> Figure:
-    r"""Show the posterior of one galaxy, both models overlaid, with its truth and its cutout.
+def galaxy_corner(
+    measured, posteriors: Mapping, images=None, *, galaxy: int, source: str
+) -> Figure:
+    """Show the posterior of one galaxy under both models, with its measured values and its cutout.
 
-    Contours enclose 68 % and 95 % of the samples; lines cross at the truth.
+    Contours enclose 68 % and 95 % of the draws: filled for the photometry model, lines for the
+    image model. Dashed lines mark the measured values.
 
     Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
         images: Cutouts, uint8 `(n, 128, 128, 3)`.
         galaxy: Row number of the galaxy to show.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    with warnings.catch_warnings():
-        # corner imports ArviZ, which announces its next version.
-        warnings.simplefilter("ignore", FutureWarning)
-        import corner
-
-    values, samples = aligned(truth, posteriors)
-    if not 0 <= galaxy < len(values):
-        raise ValueError(f"galaxy is {galaxy}, expected a row number from 0 to {len(values) - 1}")
+    galaxies, draws = aligned(measured, posteriors)
+    at, draws, ranges = of_one(galaxies, draws, galaxy)
     size = len(PROPERTIES)
-    figure = Figure(figsize=(8, 8), dpi=150)
-    theta = {model: s[galaxy] for model, s in samples.items()}
-    ranges = [
-        limits(*(s[:, p] for s in theta.values()), values[galaxy, p : p + 1], inside=99.8)
-        for p in range(size)
-    ]
-    for model, draws in theta.items():
-        corner.corner(
-            draws,
-            fig=figure,
-            range=ranges,
-            bins=25,
-            labels=list(LABELS.values()),
-            labelpad=0.1,
-            truths=values[galaxy],
-            truth_color=COLOURS["line"],
-            color=COLOURS[model],
-            levels=(0.68, 0.95),
-            smooth=1.0,
-            plot_datapoints=False,
-            plot_density=False,
-            fill_contours=True,
-            no_fill_contours=True,
-            hist_kwargs={"density": True, "lw": 1.6},
-            contour_kwargs={"linewidths": 1.2},
-            max_n_ticks=4,
-        )
-    figure.subplots_adjust(left=0.11, bottom=0.11, right=0.985, top=0.965, wspace=0.07, hspace=0.07)
-    grid = np.array(figure.axes).reshape(size, size)
-    for p in range(size):
-        tallest = max(
-            np.histogram(s[:, p], 25, ranges[p], density=True)[0].max() for s in theta.values()
-        )
-        grid[p, p].set_ylim(0, 1.15 * tallest)
-    for p, (low, high) in enumerate(ranges):
-        # Labels at the edge of a panel would meet those of its neighbour.
-        ticks, margin = grid[-1, p].get_xticks(), 0.06 * (high - low)
-        ticks = ticks[(ticks > low + margin) & (ticks < high - margin)]
-        for axes in grid[p:, p]:
-            axes.set_xticks(ticks)
-        for axes in grid[p, :p]:
-            axes.set_yticks(ticks)
+    figure = Figure(figsize=(COLUMN, COLUMN), dpi=150)
     tag(figure, source)
-    cross = Line2D([], [], color=COLOURS["measured"], lw=1)
-    model_legend(figure, theta, measured=cross, loc="upper right", bbox_to_anchor=(0.985, 0.965))
+    place = {"left": 0.14, "right": 0.985, "bottom": 0.1, "top": 0.96, "wspace": 0.1, "hspace": 0.1}
+    grid = figure.subplots(size, size, sharex="col", gridspec_kw=place)
+    labels = [label.replace(" [", "\n[") for label in LABELS.values()]
+    for row in range(size):
+        for column in range(row + 1):
+            axes = grid[row, column]
+            axes.set_xlim(ranges[column])
+            if column == row:
+                _marginal(axes, draws, at, column)
+            else:
+                axes.set_ylim(ranges[row])
+                plane(axes, draws, at, column, row)
+                axes.tick_params(labelleft=column == 0)
+                axes.set_ylabel(labels[row] if column == 0 else "", fontsize=9)
+            axes.xaxis.set_major_locator(MaxNLocator(3, prune="both"))
+            axes.set_xlabel(labels[column] if row == size - 1 else "", fontsize=9)
+        for axes in grid[row, row + 1 :]:
+            axes.set_axis_off()
+    figure.align_labels()
+    _legend(grid[0, 1], draws, loc="upper left")
     if images is not None:
-        require_images(images, len(values))
-        cutout(figure.add_axes((0.70, 0.58, 0.27, 0.27)), images[galaxy])
+        require_images(images, len(galaxies))
+        cutout(figure.add_axes((0.66, 0.62, 0.32, 0.32)), images[galaxy])
     return figure
 
 
 @styled
-def pathways(trajectories: Mapping, names: tuple[str, str], *, truth=None, source: str) -> Figure:
+def galaxy_panels(
+    measured, posteriors: Mapping, images, chosen: Mapping[str, int], *, source: str
+) -> Figure:
+    """Show some galaxies in a row each: cutout, the plane of dust and age, and stellar mass.
+
+    Arguments:
+        measured: Measured properties, as all figures take them.
+        posteriors: Dataset of each model.
+        images: Cutouts, uint8 `(n, 128, 128, 3)`.
+        chosen: Row number of each galaxy, by the words above its cutout.
+        source: Words in the figure's corner that say what the galaxies are.
+    """
+    galaxies, samples = aligned(measured, posteriors)
+    require_images(images, len(galaxies))
+    mass, x, y = (PROPERTY_NAMES.index(name) for name in ("log_stellar_mass", "dn4000", "a_v"))
+    figure = new_figure(COLUMN, 1.75 * len(chosen) + 0.5, source)
+    grid = figure.subplots(len(chosen), 3, squeeze=False, width_ratios=[0.9, 1.2, 1.2])
+    for (left, middle, right), (words, galaxy) in zip(grid, chosen.items(), strict=True):
+        at, draws, ranges = of_one(galaxies, samples, galaxy)
+        cutout(left, images[galaxy])
+        left.set_title(words, fontsize=9)
+        middle.set(xlim=ranges[x], ylim=ranges[y])
+        plane(middle, draws, at, x, y)
+        middle.set(ylabel=LABELS["a_v"])
+        right.set(xlim=ranges[mass])
+        _marginal(right, draws, at, mass)
+    middle.set_xlabel(LABELS["dn4000"])
+    right.set_xlabel(LABELS["log_stellar_mass"])
+    _legend(figure, samples, loc="outside upper left", ncols=3)
+    return figure
+
+
+def of_one(galaxies: np.ndarray, samples: Mapping, galaxy: int):
+    """Return measured values, draws by model, and ranges of the axes of one galaxy."""
+    if not 0 <= galaxy < len(galaxies):
+        raise ValueError(f"galaxy is {galaxy}, expected a row number from 0 to {len(galaxies) - 1}")
+    at, draws = galaxies[galaxy], {model: s[galaxy] for model, s in samples.items()}
+    ranges = [
+        limits(*(s[:, p] for s in draws.values()), at[p], inside=99.8)
+        for p in range(len(PROPERTIES))
+    ]
+    return at, draws, ranges
+
+
+def plane(axes: Axes, draws: Mapping, at: np.ndarray, x: int, y: int) -> None:
+    """Draw contours of two properties, and dashed lines at the measured values."""
+    for model, of in draws.items():
+        contours(axes, of[:, x], of[:, y], COLOURS[model], filled=model == "photometry")
+    axes.axvline(at[x], **MEASURED_LINE)
+    axes.axhline(at[y], **MEASURED_LINE)
+    axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+    axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
+
+
+def _marginal(axes: Axes, draws: Mapping, at: np.ndarray, p: int) -> None:
+    """Draw the densities of one property, and a dashed line at the measured value."""
+    for model, of in draws.items():
+        curve(axes, of[:, p], COLOURS[model], filled=model == "photometry")
+    axes.axvline(at[p], **MEASURED_LINE)
+    axes.set_ylim(bottom=0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+
+
+def _legend(place, models: Mapping, **options) -> None:
+    line = {key: MEASURED_LINE[key] for key in ("color", "lw", "ls")}
+    model_legend(place, models, measured=Line2D([], [], **line), **options)
+
+
+@styled
+def pathways(
+    trajectories: Mapping, names: tuple[str, str], *, measured=None, source: str
+) -> Figure:
     """Show how the flow carries noise to one galaxy's posterior, in the plane of two properties.
 
     Arguments:
         trajectories: By model, positions in physical units, `(n_times, n_samples, 2)`, at equal
             steps from time 0 (noise) to 1 (posterior).
         names: Names of the two properties, as in `PROPERTY_NAMES`.
-        truth: True values of the two properties.
+        measured: Measured values of the two properties.
+        source: Words in the figure's corner that say what the galaxies are.
     """
     models = posteriors_in_order(trajectories)
     labels = [LABELS[name] for name in names]
@@ -115,7 +173,7 @@ def pathways(trajectories: Mapping, names: tuple[str, str], *, truth=None, sourc
             raise ValueError(
                 f"{model} trajectories have shape {path.shape}, expected (n_times, n_samples, 2)"
             )
-    figure = new_figure(9, 2.5 * len(models) + 0.5, source)
+    figure = new_figure(COLUMN, 1.9 * len(models) + 0.5, source)
     grid = figure.subplots(len(models), 4, sharex=True, sharey=True, squeeze=False)
     everything = np.concatenate([path.reshape(-1, 2) for path in paths.values()])
     for row, (axes_row, (model, path)) in enumerate(zip(grid, paths.items(), strict=True)):
@@ -126,16 +184,17 @@ def pathways(trajectories: Mapping, names: tuple[str, str], *, truth=None, sourc
             axes.add_collection(
                 LineCollection(trails, colors=COLOURS[model], lw=0.5, alpha=0.25, rasterized=True)
             )
-            axes.scatter(
-                *path[now].T, s=5, color=COLOURS[model], alpha=0.8, lw=0, zorder=3, rasterized=True
-            )
-            if truth is not None:
-                axes.plot(*truth, "+", ms=13, mew=2, color="black", zorder=4)
+            look = {"s": 5, "alpha": 0.8, "lw": 0, "zorder": 3, "rasterized": True}
+            axes.scatter(*path[now].T, color=COLOURS[model], **look)
+            if measured is not None:
+                look = {"ms": 7, "mfc": "white", "mec": COLOURS["measured"], "mew": 1.5}
+                axes.plot(*measured, MARKERS["measured"], zorder=4, **look)
             axes.set(
                 xlim=limits(everything[:, 0], inside=99.5),
                 ylim=limits(everything[:, 1], inside=99.5),
             )
-            axes.set_title(f"$t$ = {now / (len(path) - 1):.2f}", fontsize=10)
+            if row == 0:
+                axes.set_title(f"$t$ = {now / (len(path) - 1):.2f}", fontsize=10)
             if row == len(models) - 1:
                 axes.set_xlabel(labels[0])
         axes_row[0].set_ylabel(f"{TITLES[model]}\n{labels[1]}")

@@ -100,38 +100,38 @@ def tag(figure: Figure, source: str) -> None:
     )
 
 
-def truth_array(truth) -> np.ndarray:
-    """Return the true properties `(n, 5)`, from an array or from the columns of a catalogue."""
-    if isinstance(truth, pd.DataFrame):
-        truth = truth[list(PROPERTY_NAMES)]
-    values = np.asarray(truth, dtype=np.float64)
+def measured_array(measured) -> np.ndarray:
+    """Return measured properties `(n, 5)`, from an array or from the columns of a catalogue."""
+    if isinstance(measured, pd.DataFrame):
+        measured = measured[list(PROPERTY_NAMES)]
+    values = np.asarray(measured, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != len(PROPERTIES) or len(values) == 0:
-        raise ValueError(f"truth has shape {values.shape}, expected (n, 5) with n at least 1")
+        raise ValueError(f"measured has shape {values.shape}, expected (n, 5) with n at least 1")
     return values
 
 
-def aligned(truth, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return true properties `(n, 5)` and, by model, samples `(n, S, 5)` of the same galaxies.
+def aligned(measured, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return measured properties `(n, 5)` and, by model, draws `(n, S, 5)` of the same galaxies.
 
     Raises:
-        ValueError: A model is unknown, or truth and a posterior do not hold the same galaxies.
+        ValueError: A model is unknown, or a posterior is not of the same galaxies.
     """
-    values = truth_array(truth)
+    values = measured_array(measured)
     samples = {}
     for model in posteriors_in_order(posteriors):
         dataset = posteriors[model]
         samples[model] = samples_array(dataset)
         if len(samples[model]) != len(values):
             raise ValueError(
-                f"the {model} posterior holds {len(samples[model])} galaxies and truth "
+                f"the {model} posterior has {len(samples[model])} galaxies, the measured values "
                 f"{len(values)}: select the same ones"
             )
-        if isinstance(truth, pd.DataFrame) and "object_id" in truth:
-            ours, theirs = truth["object_id"].to_numpy(), dataset["object_id"].values
+        if isinstance(measured, pd.DataFrame) and "object_id" in measured:
+            ours, theirs = measured["object_id"].to_numpy(), dataset["object_id"].values
             if not (ours.astype(str) == theirs.astype(str)).all():
                 raise ValueError(
-                    f"the {model} posterior and truth hold different galaxies, or the same in "
-                    "another order: select by object_id"
+                    f"the {model} posterior and the measured values are of different galaxies, or "
+                    "in another order: select by object_id"
                 )
     return values, samples
 
@@ -145,7 +145,7 @@ def posteriors_in_order(models: Mapping) -> list[str]:
 
 
 def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
-    """Return axis limits that hold the central `inside` percent of all values, with a margin."""
+    """Return axis limits that include the central `inside` percent of all values, with a margin."""
     pooled = np.concatenate([np.ravel(v) for v in values])
     low, high = np.nanpercentile(pooled, [50 - inside / 2, 50 + inside / 2])
     margin = 0.08 * (high - low) or 0.5
@@ -153,7 +153,23 @@ def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
 
 
 def density(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, *, filled=True) -> None:
-    """Draw contours that enclose 50 % and 90 % of the points, filled or as dashed lines.
+    """Draw galaxies as dots with filled contours of 50 % and 90 % of them, or as dashed lines."""
+    if filled:
+        axes.scatter(x, y, s=3, color=colour, alpha=0.35, lw=0, rasterized=True, zorder=1)
+    contours(axes, x, y, colour, (0.5, 0.9), filled=filled, ls="solid" if filled else "dashed")
+
+
+def contours(
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    colour: str,
+    shares: tuple[float, float] = (0.68, 0.95),
+    *,
+    filled: bool,
+    ls: str = "solid",
+) -> None:
+    """Draw contours that enclose two shares of the points, as lines and, if asked, filled.
 
     With fewer than 20 points there is nothing to estimate a density from, and the points
     themselves are drawn: dots for filled contours, crosses for lines.
@@ -166,12 +182,23 @@ def density(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, *, filled=Tru
     grid_y = np.linspace(*axes.get_ylim(), 70)
     height = kde(np.stack(np.meshgrid(grid_x, grid_y)).reshape(2, -1)).reshape(70, 70)
     surface = grid_x, grid_y, height
-    levels = np.quantile(kde(kde.dataset), [0.1, 0.5])
+    levels = np.quantile(kde(kde.dataset), [1 - max(shares), 1 - min(shares)])
     if filled:
-        axes.scatter(x, y, s=3, color=colour, alpha=0.35, lw=0, rasterized=True, zorder=1)
         axes.contourf(*surface, [*levels, np.inf], colors=[colour] * 2, alpha=0.35, zorder=2)
-    look = {"linewidths": 1.2, "linestyles": "solid" if filled else "dashed", "zorder": 4}
-    axes.contour(*surface, levels, colors=colour, **look)
+    width = 0.8 if filled else 1.3
+    axes.contour(*surface, levels, colors=colour, linewidths=width, linestyles=ls, zorder=4)
+
+
+def curve(axes: Axes, values: np.ndarray, colour: str, *, filled: bool) -> None:
+    """Draw the smooth density of draws of one property over the axes' horizontal range."""
+    if len(values) < KDE_FEWEST or np.ptp(values) == 0:
+        axes.plot(values, np.zeros(len(values)), "|", ms=12, color=colour)
+        return
+    grid = np.linspace(*axes.get_xlim(), 200)
+    height = gaussian_kde(values)(grid)
+    axes.plot(grid, height, color=colour, lw=1.6)
+    if filled:
+        axes.fill_between(grid, height, color=colour, alpha=0.35, lw=0)
 
 
 def histogram(axes: Axes, values: np.ndarray, bins, colour: str, *, filled=False, **options):

@@ -15,9 +15,6 @@ HISTORY = pd.DataFrame(
     [(m, epoch, 1 / epoch, 1.1 / epoch) for m in style.MODELS for epoch in range(1, 6)],
     columns=["model", "epoch", "train_loss", "validation_loss"],
 )
-DISTANCES = pd.DataFrame(
-    {"photometry": 0.2, "image": 0.1, "floor": 0.05}, index=list(PROPERTY_NAMES)
-)
 
 
 def per_model(n):
@@ -42,12 +39,16 @@ def implied(catalogue):
 
 # How each figure is drawn of catalogue, posteriors and cutouts, and labels that it has.
 FIGURES = {
-    "calibration": (lambda c, p, i: {"truth": c, "posteriors": p}, ["Nominal coverage"]),
+    "calibration": (lambda c, p, i: {"measured": c, "posteriors": p}, ["Nominal coverage"]),
     "contact_sheet": (lambda c, p, i: {"catalogue": c[:6], "images": i[:6]}, ["$A_V$ [mag]"]),
-    "dust_age": (lambda c, p, i: {"truth": c, "posteriors": p}, ["$D_n(4000)$", "$A_V$ [mag]"]),
+    "dust_age": (lambda c, p, i: {"measured": c, "posteriors": p}, ["$D_n(4000)$", "$A_V$ [mag]"]),
+    "galaxy_panels": (
+        lambda c, p, i: {"measured": c, "posteriors": p, "images": i, "chosen": {"a galaxy": 0}},
+        ["a galaxy", "$D_n(4000)$"],
+    ),
     "galaxy_corner": (
-        lambda c, p, i: {"truth": c, "posteriors": p, "images": i, "galaxy": 0},
-        [style.LABELS["log_sfr"]],
+        lambda c, p, i: {"measured": c, "posteriors": p, "images": i, "galaxy": 0},
+        [style.LABELS["log_sfr"].replace(" [", "\n[")],
     ),
     "model_comparison": (
         lambda c, p, i: dict.fromkeys(("delta_log_p", "d_kl"), per_model(len(c))),
@@ -57,37 +58,33 @@ FIGURES = {
         lambda c, p, i: {
             "trajectories": paths_of(len(c)),
             "names": ("dn4000", "a_v"),
-            "truth": (1.3, 0.5),
+            "measured": (1.3, 0.5),
         },
         ["$D_n(4000)$", "Image model\n$A_V$ [mag]"],
     ),
-    "posterior_mean_distributions": (
-        lambda c, p, i: {"truth": c, "posteriors": p},
-        [*style.LABELS.values()],
+    "population_quantiles": (
+        lambda c, p, i: {"measured": c, "posteriors": p},
+        ["Percentile of galaxies", "Image model,\ndraws"],
+    ),
+    "recovery": (
+        lambda c, p, i: {"measured": c, "posteriors": p},
+        [*style.LABELS.values(), "Image model,\nposterior mean"],
     ),
     "replicated_photometry": (
         lambda c, p, i: implied(c),
         ["Observed − implied [half-widths of 68 %]", "u−g"],
     ),
     "scaling_relations": (
-        lambda c, p, i: {"truth": c, "posteriors": p, "images": i},
+        lambda c, p, i: {"measured": c, "posteriors": p, "images": i},
         [style.LABELS["log_stellar_mass"], style.LABELS["log_sfr"]],
     ),
     "survey_overview": (
-        lambda c, p, i: {"catalogue": c},
-        ["Magnitude [AB mag]", "$g - r$ [mag]", *style.LABELS.values()],
+        lambda c, p, i: {"catalogue": c, "images": i},
+        ["$r$ [AB mag]", "$g - r$ [mag]", "Redshift", style.LABELS["log_sfr"]],
     ),
     "training_curves": (
         lambda c, p, i: {"history": HISTORY},
         ["Epoch", "Flow-matching loss [dimensionless]"],
-    ),
-    "truth_recovery": (
-        lambda c, p, i: {"truth": c, "posteriors": p},
-        [*style.LABELS.values(), "posterior mean"],
-    ),
-    "wasserstein_chart": (
-        lambda c, p, i: {"distances": DISTANCES},
-        ["Wasserstein distance of posterior means [standard deviations of the truth]"],
     ),
 }
 
@@ -139,27 +136,27 @@ def test_cutouts_are_optional(name, data):
 
 def test_truth_may_be_an_array_and_a_model_alone(data):
     truth = data[0][list(PROPERTY_NAMES)].to_numpy()
-    made("truth_recovery", data, truth=truth)
+    made("recovery", data, measured=truth)
     made("calibration", data, posteriors={"photometry": data[1]["photometry"]})
 
 
 def test_recovery_shows_means_against_the_truth(data):
     truth = data[0][list(PROPERTY_NAMES)].to_numpy()
-    axes = made("truth_recovery", data).axes
+    axes = made("recovery", data).axes
     for row, mean in enumerate(means(data).values()):
         for k in range(5):
             drawn = points(axes[5 * row + k])
             np.testing.assert_allclose(drawn, np.stack([truth[:, k], mean[:, k]], 1))
             error = mean[:, k] - truth[:, k]
             text = f"σ = {error.std():.2f}\n$R^2$ = {1 - (error**2).mean() / truth[:, k].var():.2f}"
-            assert text in [t.get_text() for t in axes[5 * row + k].texts]
+            assert text == axes[5 * row + k].get_title(loc="left")
 
 
 def test_planes_show_truth_means_and_numbered_galaxies(data):
     truth = data[0][list(PROPERTY_NAMES)].to_numpy()
     figure = made("scaling_relations", data)
     shown = {"measured": truth} | means(data)
-    chosen = planes.spread_galaxies(truth, 6)
+    chosen = planes.spread_galaxies(truth, 4)
     for k, plane in enumerate(metrics.PLANES):
         for axes, theta in zip(figure.axes[3 * k : 3 * k + 3], shown.values(), strict=True):
             np.testing.assert_allclose(sorted_rows(points(axes)), pairs(theta, *plane))
@@ -177,21 +174,26 @@ def test_dust_and_age_show_means_one_draw_and_their_errors(data):
     for axes_row, shown in zip(grid, (means(data), one_draw), strict=True):
         for axes, theta in zip(axes_row, shown.values(), strict=False):
             np.testing.assert_allclose(sorted_rows(points(axes)), pairs(theta, "dn4000", "a_v"))
-        errors = np.concatenate([theta - truth for theta in shown.values()])
-        drawn = sorted_rows(points(axes_row[2]))
-        np.testing.assert_allclose(drawn, pairs(errors, "dn4000", "a_v"))
+        errors = np.stack(list(shown.values())) - truth
+        kinds = [type(found).__name__ for found in axes_row[2].collections]
+        # Filled and lined contours of photometry, lines of the image model.
+        assert kinds.count("QuadContourSet") == 3
+        low, high = axes_row[2].get_xlim()
+        assert low < np.median(errors[..., 3]) < high
 
 
-def test_distributions_are_normalised_and_have_their_distance(data):
+def test_quantiles_are_less_those_of_the_measured_values(data):
     truth = data[0][list(PROPERTY_NAMES)].to_numpy()
-    figure = made("posterior_mean_distributions", data)
-    texts = set(all_texts(figure))
-    for mean in means(data).values():
-        assert {f"$W$ = {w:.4f}" for w in metrics.wasserstein(mean, truth)} <= texts
-    for axes in figure.axes[:5]:
-        # 36 edges; each bin has two points of its top.
-        filled = axes.patches[0].get_path().vertices
-        assert filled[1:71:2, 1].sum() == pytest.approx(1, abs=0.04)
+    axes = made("population_quantiles", data).axes[0]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 46]
+    levels, spread = lines[0].get_xdata(), truth[:, 0].std()
+    drawn = []
+    for posterior in data[1].values():
+        draws = samples_array(posterior)[..., 0]
+        drawn += [draws.ravel(), draws.mean(axis=1)]
+    for line, values in zip(lines, drawn, strict=True):
+        expected = (np.percentile(values, levels) - np.percentile(truth[:, 0], levels)) / spread
+        np.testing.assert_allclose(line.get_ydata(), expected)
 
 
 def test_calibration_shows_coverage_and_ranks(data):
@@ -222,13 +224,24 @@ def test_numbered_galaxies_are_distinct_and_ordered_by_mass():
     assert (np.diff(truth[rows, 0]) > 0).all()
 
 
-def test_corner_plots_cross_at_the_truth_of_the_galaxy(data):
+def test_corner_plots_cross_at_the_measured_values_of_the_galaxy(data):
     figure = made("galaxy_corner", data, galaxy=7)
-    truth = data[0].loc[7, list(PROPERTY_NAMES)].to_numpy(dtype=float)
+    at = data[0].loc[7, list(PROPERTY_NAMES)].to_numpy(dtype=float)
     grid = np.array(figure.axes[:25]).reshape(5, 5)
-    for k in range(5):
-        assert {line.get_xdata()[0] for line in grid[k, k].lines} == {truth[k]}
+    for row in range(5):
+        for column in range(row + 1):
+            dashed = [line for line in grid[row, column].lines if line.get_linestyle() == "--"]
+            assert dashed[0].get_xdata()[0] == at[column]
+            assert len(dashed) == 1 or dashed[1].get_ydata()[0] == at[row]
     np.testing.assert_array_equal(figure.axes[25].images[0].get_array(), data[2][7])
+
+
+def test_galaxies_are_shown_in_rows(data):
+    axes = made("galaxy_panels", data, chosen={"one": 3, "other": 8}).axes
+    for row, galaxy in enumerate((3, 8)):
+        np.testing.assert_array_equal(axes[3 * row].images[0].get_array(), data[2][galaxy])
+        mass = data[0]["log_stellar_mass"][galaxy]
+        assert mass in [line.get_xdata()[0] for line in axes[3 * row + 2].lines]
 
 
 def test_paths_end_at_the_draws(data):
@@ -236,7 +249,7 @@ def test_paths_end_at_the_draws(data):
     for axes_row, path in zip(np.array(figure.axes).reshape(2, 4), paths.values(), strict=True):
         np.testing.assert_allclose(points(axes_row[0]), path[0])
         np.testing.assert_allclose(points(axes_row[-1]), path[-1])
-        assert axes_row[1].get_title() == "$t$ = 0.30"
+    assert figure.axes[1].get_title() == "$t$ = 0.30"
 
 
 def test_models_are_compared_galaxy_by_galaxy(data):
@@ -268,25 +281,16 @@ def test_a_short_training_is_seen_beside_a_long_one():
     assert low < 0.9 < 1.3 < high
 
 
-def test_distances_stand_in_the_row_of_their_property(data):
-    spread = np.arange(5) / 10
-    figure = made("wasserstein_chart", data, distances=DISTANCES.add(spread, axis=0).iloc[::-1])
-    dots = figure.axes[0].collections[1:]
-    for drawn, column in zip(dots, ("photometry", "image", "floor"), strict=True):
-        expected = np.stack([DISTANCES[column] + spread, np.arange(5)[::-1]], 1)
-        np.testing.assert_allclose(drawn.get_offsets(), expected)
-
-
 def test_a_survey_is_shown_whole(data):
-    figure, (catalogue, *_) = made("survey_overview", data), data
-    texts = all_texts(figure)
-    for name in ("redshift", *PROPERTY_NAMES):
-        assert f"median {catalogue[name].median():.2f}" in texts
+    figure, (catalogue, _, images) = made("survey_overview", data), data
     hexagons = [c for axes in figure.axes for c in axes.collections if c.get_array() is not None]
-    # The axes hold 99.8 % of the galaxies.
-    assert [c.get_array().sum() >= 0.95 * len(catalogue) for c in hexagons] == [True, True]
-    legend = figure.axes[1].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == [f"${band}$" for band in BANDS]
+    # The axes show 99.8 % of the galaxies.
+    assert [c.get_array().sum() >= 0.95 * len(catalogue) for c in hexagons] == [True] * 3
+    boxes = figure.findobj(matplotlib.offsetbox.AnnotationBbox)
+    rows = planes.spread_galaxies(catalogue[list(PROPERTY_NAMES)].to_numpy(), 8)
+    for box, row in zip(boxes, rows, strict=True):
+        assert box.xy == tuple(catalogue.loc[row, ["log_stellar_mass", "log_sfr"]])
+        np.testing.assert_array_equal(box.offsetbox.get_data(), images[row])
 
 
 def test_cutouts_stand_above_their_numbers(data):
@@ -295,10 +299,9 @@ def test_cutouts_stand_above_their_numbers(data):
     pictures = [axes for axes in figure.axes if axes.images]
     for axes, image in zip(pictures, data[2], strict=False):
         np.testing.assert_array_equal(axes.images[0].get_array(), image)
-    below = figure.axes[4]
-    texts = [text.get_text() for text in below.texts]
-    assert texts[:2] == ["Redshift", f"{catalogue.loc[0, 'redshift']:.3f}"]
-    assert texts[-2:] == [r"$\Delta \log p$ [nat]", "−2.50"]
+    labels, first = ([text.get_text() for text in axes.texts] for axes in figure.axes[5:7])
+    assert (labels[0], first[0]) == ("Redshift", f"{catalogue.loc[0, 'redshift']:.3f}")
+    assert (labels[-1], first[-1]) == (r"$\Delta \log p$ [nat]", "−2.50")
 
 
 def test_observed_magnitudes_stand_in_widths_of_the_implied_ones(data):
@@ -314,14 +317,14 @@ def test_observed_magnitudes_stand_in_widths_of_the_implied_ones(data):
 @pytest.mark.parametrize(
     ("reason", "name", "changes"),
     [
-        ("select the same ones", "dust_age", lambda c, p, i: {"truth": c[:7]}),
+        ("select the same ones", "dust_age", lambda c, p, i: {"measured": c[:7]}),
         (
             "different galaxies",
             "dust_age",
-            lambda c, p, i: {"truth": c.assign(object_id=c["object_id"] + "x")},
+            lambda c, p, i: {"measured": c.assign(object_id=c["object_id"] + "x")},
         ),
         ("models are called", "dust_age", lambda c, p, i: {"posteriors": {"pixels": p["image"]}}),
-        (r"expected \(n, 5\)", "dust_age", lambda c, p, i: {"truth": np.zeros((3, 4))}),
+        (r"expected \(n, 5\)", "dust_age", lambda c, p, i: {"measured": np.zeros((3, 4))}),
         ("images have shape", "scaling_relations", lambda c, p, i: {"images": i[:5]}),
         ("row number", "galaxy_corner", lambda c, p, i: {"galaxy": 60}),
         ("1 to 24 galaxies", "contact_sheet", lambda c, p, i: {"catalogue": c, "images": i}),
@@ -344,7 +347,7 @@ def test_refusals_name_the_reason(reason, name, changes, data):
 
 
 def test_save_writes_pdf_and_png(tmp_path, data):
-    figures.save(made("wasserstein_chart", data), tmp_path / "figures" / "chart")
+    figures.save(made("recovery", data), tmp_path / "figures" / "chart")
     written = sorted((tmp_path / "figures").iterdir())
     assert [path.name for path in written] == ["chart.pdf", "chart.png"]
     assert [path.read_bytes()[:4] for path in written] == [b"%PDF", b"\x89PNG"]
