@@ -18,14 +18,20 @@
 # %% [markdown]
 # # Data curation
 #
-# The paper learns from 106,800 bright star-forming galaxies of the SDSS Main
-# Galaxy Sample: five magnitudes, a 128×128 gri cutout, and five properties as
-# catalogues of its spectra give them. This chapter makes the sample that the other
-# chapters use. By default that is a *simulated* survey with a
-# selection like the paper's, built from published relations, stellar population models and
-# rendered images, in which nothing is real. With `source = "sdss"`, as in the
-# profile `sdss`, it downloads the real galaxies. Each figure says what its
-# galaxies are.
+# This chapter makes the sample for all chapters of this run:
+# {glue:text}`n_galaxies:,.0f` galaxies (*{glue:text}`source:s`*), each with
+# five magnitudes, a 128×128 *gri* image and five measured properties. The
+# sample is limited in $r$ magnitude, so that massive galaxies are seen far away
+# and low-mass galaxies only nearby: the median redshift rises from
+# {glue:text}`redshift_light:.3f` in the fifth of lowest mass to
+# {glue:text}`redshift_heavy:.3f` in the fifth of highest mass.
+#
+# The paper uses 106,800 bright star-forming galaxies of the SDSS Main Galaxy
+# Sample. By default this book uses a *simulated* survey instead, with a
+# selection like the paper's, built from published relations, stellar population
+# models and rendered images. With `source = "sdss"`, as in the {term}`profile`
+# `sdss`, the chapter downloads the real galaxies. Each figure says which of the
+# two it shows.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -45,35 +51,36 @@ seed = 1  # of everything random in the survey
 
 # %% tags=["hide-input"]
 # %matplotlib inline
+# %config InlineBackend.figure_formats = ["svg"]
 import pandas as pd
 from IPython.display import display
+from myst_nb import glue
 
 from galcfm import figures, paths, runs
 from galcfm.figures import tables
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import PROPERTIES
 from galcfm.sdss import download_survey
 from galcfm.simulate import RELATIONS, TIES, simulate_survey
 
 folder = runs.open_run("01_data_curation", globals())
 
 # %% [markdown]
-# ## The survey
+# ## How the sample is built
 #
-# *Simulated.* A galaxy is drawn from a stellar mass function and the volume
-# of its redshift, gets a star formation rate, a metallicity, a size and dust
-# from published relations with their scatter, and a star formation history
-# that adds up to its mass and rate. Stellar population and nebular models
-# turn the history into spectra of bulge, disc and star-forming knots; filters
-# turn the spectra into magnitudes. Galaxies stay that form stars, whose emission
-# lines are seen in the fibre, and whose observed magnitude passes $r < 17.77$, or
-# the limit of another `instrument`.
+# *Simulated.* We draw a stellar mass from a mass function and a redshift from
+# the volume, then a star formation rate, a metallicity, a size and dust from
+# published relations with their scatter, and a star formation history that adds
+# up to this mass and rate. Stellar population and nebular models turn the history
+# into spectra of bulge, disc and star-forming knots; filters turn the spectra
+# into magnitudes. We keep star-forming galaxies whose emission lines are detected
+# in the fibre and whose observed magnitude passes $r < 17.77$, or the limit of
+# another `instrument`.
 #
-# *SDSS.* SQL asks SkyServer for the galaxies that pass the cuts, a hundred
-# plates at a time, and for a cutout of each. What has come is never asked for
-# again: a download that was interrupted goes on when this chapter is run
-# again.
+# *SDSS.* We ask SkyServer by SQL for the galaxies that pass the cuts, a hundred
+# plates per query, and for an image of each. Everything downloaded is kept, so
+# that an interrupted download resumes when this chapter is run again.
 #
-# See {doc}`../data` for definitions, cuts and file formats.
+# {doc}`../data` gives definitions, cuts and file formats.
 
 # %%
 folder_of_survey = paths.survey_folder(survey)
@@ -102,102 +109,102 @@ elif source == "sdss":
 else:
     raise ValueError(f"source is {source!r}: give 'simulated' or 'sdss'")
 catalogue = galaxies.catalogue
-catalogue["split"].value_counts().to_frame("galaxies")
+catalogue["split"].value_counts().to_frame("galaxies").rename_axis(None)
 
 # %% [markdown]
-# What the galaxies were made of or chosen by: for simulated ones the
-# relations, with the source of each coefficient ({doc}`../bibliography`) by
-# first author and year; for
-# those of SDSS the cuts, with the number of galaxies left after each, and
-# the paper's number.
+# The next table shows how the sample was built: for the simulation each relation
+# with its source ({doc}`../bibliography`), for SDSS each cut with the number of
+# galaxies left and the paper's number. One relation is not as drawn: the
+# luminosities of simulated knots have a slope of −3, not −2
+# ({doc}`../limitations`).
 
-# %% tags=["full-width"]
+# %% mystnb={"code_prompt_show": "Show the relations or cuts", "code_prompt_hide": "Hide"} tags=["hide-cell", "full-width"]
 with pd.option_context("display.max_colwidth", None):
     if source == "simulated":
         display(tables.relations(RELATIONS))
     else:
-        display(pd.DataFrame(galaxies.parameters["cuts"]).set_index("cut"))
+        cuts = pd.DataFrame(galaxies.parameters["cuts"]).set_index("cut")
+        display(cuts.rename_axis(None))
         left_out = len(galaxies.parameters["left_out"])
-        print(
-            f"{len(galaxies)} with a cutout, {left_out} without a usable one"
-        )
+        print(f"{len(galaxies)} with an image, {left_out} without one")
 
 # %% [markdown]
-# Some of these relations tie a picture to the properties, or the properties
-# to what a survey measures. Each has a name, by which the parameter `without`
-# switches it off; the chapter {doc}`06_what_a_picture_is_worth` says what
-# each is worth. One line of the table above is not as drawn: the luminosities
-# of simulated knots have a slope of −3, not −2 ({doc}`../limitations`).
+# Some relations link the images, or what a survey measures, to the properties.
+# Each of these {term}`ties <tie>` has a name, by which the parameter `without`
+# switches it off. {doc}`06_what_a_picture_is_worth` measures how much each one
+# contributes to the gain of the image.
 
-# %% tags=["full-width"]
+# %% mystnb={"code_prompt_show": "Show the ties", "code_prompt_hide": "Hide"} tags=["hide-cell", "full-width"]
 with pd.option_context("display.max_colwidth", None):
     if source == "simulated":
         display(tables.ties(TIES, galaxies.parameters["without"]))
 
 # %% [markdown]
-# ## What was drawn
+# ## The galaxies
 #
-# The flux limit decides what the survey holds: massive galaxies are seen far
-# away, small ones only nearby. That is why magnitudes alone already say much
-# about mass once colours fix the mass-to-light ratio.
+# SkyServer sends an SDSS image as a JPEG. A simulated image is rendered with
+# GalSim from the fluxes of the components, blurred by the atmosphere, given sky
+# and photon noise, turned into colour by the recipe of SkyServer, and stored as
+# JPEG too. Its noise-free flux equals the *catalogued* flux of the band, noise
+# included: the image shows where the light is, and is no second measurement of
+# the magnitudes that would undo their noise.
 
-# %% mystnb={"figure": {"caption": "The survey: redshift, magnitude, colours and the five properties. The survey's limit in r cuts the magnitudes and ties stellar mass to redshift.", "name": "fig-survey"}, "image": {"alt": "Nine panels: histograms of redshift, of the five magnitudes and of each of the five properties with its median, and scatter plots of u\u2212g against g\u2212r and of g\u2212r against r."}}
-figures.survey_overview(catalogue, source=galaxies.source)
-
-# %% [markdown]
-# Percentiles of the five properties, as a catalogue gives them: measured
-# values, not true ones, unless a simulation has `label_errors` switched off:
-
-# %%
-table = catalogue[list(PROPERTY_NAMES)].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
-units = pd.Series({p.name: p.unit for p in PROPERTIES}, name="unit")
-table.T.round(2).join(units)
+# %% mystnb={"figure": {"caption": "The survey. Top: r magnitude against redshift, u\u2212g against g\u2212r, and 12+log(O/H) against log M\u22c6; darker cells have more galaxies. The limit in r removes low-mass galaxies at high redshift. Bottom: images of eight galaxies at their place in the plane of log M\u22c6 and log SFR. Galaxies below the sequence are redder and smoother, those above it bluer and knottier.", "name": "fig-survey"}, "image": {"alt": "Three density maps in grey, of r magnitude against redshift with a sharp lower edge at the survey limit, of two colours, and of oxygen abundance rising with stellar mass; below them the star formation rate rising with stellar mass, with eight galaxy images from blue dwarfs on the left to red discs on the right."}}
+figures.survey_overview(catalogue, galaxies.images, source=galaxies.source)
 
 # %% [markdown]
-# ## The pictures
+# Percentiles of the five properties. They are measured values, with errors of
+# measurement, unless a simulation has `label_errors` switched off.
+
+# %% tags=["hide-input"]
+names = {p.name: p.symbol_with_unit for p in PROPERTIES}
+shares = [0.05, 0.25, 0.5, 0.75, 0.95]
+percentiles = catalogue[list(names)].quantile(shares).T.round(2)
+percentiles.columns = [f"{100 * share:.0f} %" for share in shares]
+percentiles.rename(names)
+
+# %% tags=["remove-cell"]
+fifth = pd.qcut(catalogue["log_stellar_mass"], 5, labels=False) + 1
+by_mass = catalogue.groupby(fifth)["redshift"].median()
+glue("n_galaxies", float(len(catalogue)))
+glue("source", galaxies.source)
+glue("redshift_light", float(by_mass.iloc[0]))
+glue("redshift_heavy", float(by_mass.iloc[-1]))
+
+# %% [markdown]
+# ## What to take away
 #
-# A cutout of SDSS is the JPEG that SkyServer sends. A simulated one is
-# rendered with GalSim from the components' fluxes, blurred by
-# the atmosphere, given sky and photon noise, turned into colour by the recipe
-# of the SDSS SkyServer, and stored through a JPEG round trip as the real ones
-# are. Its noise-free flux equals the *catalogued* flux of that band, noise
-# included: the picture shows where the light is, and is not a second
-# photometer that would undo the catalogue's noise.
-
-# %% mystnb={"figure": {"caption": "gri cutouts of 12 galaxies in order of stellar mass. Small galaxies are blue and knotty, massive ones have a redder bulge; edge-on discs are reddened by dust.", "name": "fig-contact-sheet"}, "image": {"alt": "Twelve colour cutouts in three rows, each with redshift, r magnitude and the five properties written below it."}}
-shown = catalogue.sample(min(12, len(catalogue)), random_state=seed)
-shown = shown.sort_values("log_stellar_mass")
-figures.contact_sheet(
-    shown, galaxies.images[shown.index], source=galaxies.source
-)
-
-# %% [markdown]
+# - The sample is limited in $r$: at low mass we see only nearby galaxies, and
+#   magnitude, redshift and mass are therefore correlated.
+# - The image shows where the light is; it adds no second measurement of the
+#   magnitudes.
+# - In the simulation every link between image and properties has a name and can be
+#   switched off, which the real sky does not allow.
+#
 # ## Exercises
 #
-# **Near and far.** Among which galaxies are you looking when you look at low
-# masses? Compare the median redshift of the lightest and of the heaviest fifth
-# of the survey.
+# **Near and far.** At what distances do we see low-mass galaxies? Compare the
+# median redshift of the fifths of the survey by stellar mass.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
-fifth = pd.qcut(catalogue["log_stellar_mass"], 5, labels=False) + 1
-catalogue.groupby(fifth)["redshift"].median().round(3).to_frame()
+by_mass.rename_axis(None).round(3).to_frame("median redshift")
 
 # %% [markdown]
 # **Still in the survey?** A galaxy of $r = 17.0$ at $z = 0.05$ is moved to $z
-# = 0.10$, and nothing else about it changes. Does the survey still hold it?
+# = 0.10$, and nothing else about it changes. Does the survey still include it?
 #
 # <details><summary>Answer</summary>
 #
-# No. Its luminosity distance goes from 222 to 460 Mpc, so it gets
-# $5\log_{10}(460/222) = 1.6$ mag fainter, to $r = 18.6$ before any change of
-# what the band sees of its spectrum. The limit is 17.77: of two equal galaxies
-# a survey limited in flux holds the nearer one, and this is how magnitude and
-# mass come to tell of each other.
+# No. Its luminosity distance grows from 222 to 460 Mpc, so it becomes
+# $5\log_{10}(460/222) = 1.6$ mag fainter, to $r = 18.6$ before any change in
+# the part of its spectrum that the band covers. The limit is 17.77: of two equal
+# galaxies, a flux-limited survey includes the nearer one. This selection
+# correlates magnitude with mass.
 #
 # </details>
 #
 # **Take something away.** How would you make a survey in which dust does not
-# know the inclination, and train on it, without losing the survey you have?
+# depend on inclination, and train on it, without losing the survey you have?
 #
 # <details><summary>Answer</summary>
 #
@@ -211,8 +218,8 @@ catalogue.groupby(fifth)["redshift"].median().round(3).to_frame()
 #   -p survey untied -p run untied
 # ```
 #
-# The same seed draws the same candidates. But dust changes who passes the limit
-# in $r$, and galaxies are numbered after that: compare the two gains as means,
-# each with its error, not galaxy by galaxy.
+# The same seed draws the same candidates, but dust changes which galaxies pass the
+# limit in $r$, and galaxies are numbered after that. Compare the two gains as
+# means with their errors, not galaxy by galaxy.
 #
 # </details>

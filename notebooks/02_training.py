@@ -18,12 +18,16 @@
 # %% [markdown]
 # # Training
 #
-# Two conditional flow-matching models learn the posterior of the five
-# properties: one from the magnitudes, one from the magnitudes and the image.
-# They see the same magnitudes, and only one the image. In the profile `quick` the
-# image model also starts from the trained photometry model and learns on for
-# fewer epochs; in `paper` both are trained alike. A third, unconditional flow learns the distribution of
-# the properties themselves, the prior against which information is measured.
+# We train three flows on the galaxies of {doc}`01_data_curation`: a *photometry
+# model* and an *image model*, which learn the posterior of the five properties
+# with the same magnitudes as input, and an unconditional flow of the properties
+# alone, the {term}`prior`. On the validation galaxies the image model reaches a
+# loss of {glue:text}`loss_image:.4f` and the photometry model
+# {glue:text}`loss_photometry:.4f`, after {glue:text}`minutes:.1f` minutes of
+# training in all.
+#
+# In the profile `quick` the image model starts from the trained photometry model
+# and learns for fewer epochs; in `paper` both are trained alike.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -57,100 +61,113 @@ seed: int = None  # of weights, order and noise
 
 # %% tags=["hide-input"]
 # %matplotlib inline
+# %config InlineBackend.figure_formats = ["svg"]
 import pandas as pd
+from IPython.display import HTML
+from myst_nb import glue
 
 from galcfm import figures, paths, runs
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe, train_models
+from studies.teaching import embedded, flow_of_one_property
 
-plan = Recipe.of(globals())
 folder = runs.open_run("02_training", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
+plan = Recipe.of(globals())
 
 # %% [markdown]
 # ## The recipe
 #
-# `recipe` names a set of values; any other parameter that is given replaces
-# the one of that set. For example, `papermill notebooks/02_training.ipynb
-# out.ipynb -p max_epochs 50 -p run longer` trains for up to 50 epochs with
-# everything else unchanged. This run beside the paper's setting:
+# `recipe` names a set of settings; any other parameter that is given replaces
+# one of them. For example, `papermill notebooks/02_training.ipynb out.ipynb -p
+# max_epochs 50 -p run longer` trains for up to 50 epochs and leaves the rest
+# unchanged. The folded table compares this run with the paper's setting.
 
-# %%
+# %% mystnb={"code_prompt_show": "Show the recipe", "code_prompt_hide": "Hide"} tags=["hide-cell"]
 pd.DataFrame({"this run": vars(plan), "the paper": vars(RECIPES["paper"])})
 
 # %% [markdown]
 # ## The models
 #
-# The velocity network takes time, the point in property space and the
-# condition; the condition is the standardised photometry, preceded in the
-# image model by what the convolutional encoder makes of the cutout. With
-# `use_redshift` or `use_magnitude_errors` both models are also told the
-# spectroscopic redshift or the errors of the magnitudes.
+# The velocity network takes the time, the point in property space and a
+# {term}`condition`: the standardised photometry and, in the image model, the
+# features that a convolutional encoder computes from the image. With
+# `use_redshift` or `use_magnitude_errors` both models also take the redshift or the
+# magnitude errors as input. All flows minimise the flow-matching loss
+# ({doc}`../method`) with AdamW; the epoch of the lowest validation loss is kept.
+# The validation loss uses the same times and noise in each epoch, so that epochs
+# can be compared.
+#
+# With `warm_start`, the image model begins as the photometry model: the same
+# flow, with zero weights on the image features. Whatever it gains from there
+# comes from the image.
 
 # %%
 names = ("prior", "photometry", "image")
-pd.Series(
-    {
-        name: sum(p.numel() for p in plan.model(name).parameters())
-        for name in names
-    },
-    name="trainable parameters",
-).to_frame()
-
-# %% [markdown]
-# ## Training
-#
-# All three minimise the flow-matching loss with AdamW and keep the epoch with
-# the lowest validation loss. The validation loss uses the same draws of time
-# and noise in each epoch, so that epochs can be compared.
-
-# %%
-pd.DataFrame({name: vars(plan.settings(name)) for name in names})
-
-# %% [markdown]
-# With `warm_start`, the image model begins as the photometry model: the same
-# flow, with zero weights on the image features. What it learns from there is
-# what the picture adds.
-
-# %%
 trained = train_models(galaxies, folder, plan, names)
 
-# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models on the survey, training and validation. Most of the loss is the spread of the straight paths themselves and cannot be learned away; small differences between the curves are large differences in log-density.", "name": "fig-training"}, "image": {"alt": "Two panels, photometry model and image model: training and validation loss against epoch, with a dot at the epoch that is kept."}}
+# %% tags=["hide-input"]
+pd.DataFrame.from_dict(
+    {
+        name: {
+            "parameters": f"{sum(p.numel() for p in parameters):,}",
+            "epochs at most": plan.settings(name).max_epochs,
+            "best epoch": model.metadata["best_epoch"],
+            "validation loss": f"{model.metadata['best_validation_loss']:.4f}",
+            "training [min]": f"{model.metadata['seconds'] / 60:.1f}",
+        }
+        for name, model in trained.items()
+        for parameters in [list(plan.model(name).parameters())]
+    },
+    orient="index",
+)
+
+# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models, training (dashed) and validation (solid); the dot is the epoch that is kept. The image model starts where the photometry model ended and falls below it. Most of the loss is the spread of the straight paths themselves and cannot be learned away, so small differences in loss are large differences in log-density.", "name": "fig-training"}, "image": {"alt": "Two panels of loss against epoch. The photometry model levels off; the image model starts at that level and falls further. A dot marks the epoch that is kept, with its validation loss."}}
 history = pd.concat(
     pd.read_csv(folder / name / "training.csv").assign(model=name)
     for name in ("photometry", "image")
 )
 figures.training_curves(history, source=galaxies.source)
 
-# %%
-pd.DataFrame.from_dict(
-    {
-        name: {
-            "best epoch": model.metadata["best_epoch"],
-            "validation loss": model.metadata["best_validation_loss"],
-            "seconds": model.metadata["seconds"],
-        }
-        for name, model in trained.items()
-    },
-    orient="index",
-).round({"validation loss": 4, "seconds": 1})
+# %% tags=["remove-cell"]
+losses = {n: m.metadata["best_validation_loss"] for n, m in trained.items()}
+glue("loss_image", losses["image"])
+glue("loss_photometry", losses["photometry"])
+seconds = sum(model.metadata["seconds"] for model in trained.values())
+glue("minutes", seconds / 60)
+words = (
+    "Two panels of paths from noise at time 0 to a posterior with two peaks at "
+    "time 1. On the left the paths are straight and cross; on the right they "
+    "are curved and never cross."
+)
+example = flow_of_one_property(source="an example, no galaxy")
+glue("path_figure", HTML(embedded(example, words)))
 
 # %% [markdown]
+# ## What to take away
+#
+# - Both models see the same magnitudes and are trained on the same galaxies, so a
+#   difference between them comes from the image, provided both are fully trained.
+# - A small difference in loss is a large difference in log-density: the loss of a
+#   perfect model is far from zero.
+# - The recipe of this run, and the paper's beside it, can be changed one parameter at
+#   a time.
+#
 # ## Exercises
 #
 # **What does a loss of 2 mean?** The loss is a mean over the five properties,
-# each of unit variance. What has a network that always answers zero? And one
-# that knows the population, taken to be Gaussian, and no galaxy's data?
+# each of unit variance. Which loss has a network that always answers zero? And
+# one that knows the population, assumed Gaussian, but no galaxy's data?
 #
 # <details><summary>Answer</summary>
 #
-# The target $\theta_1 - \theta_0$ has the variance $1 + 1 = 2$, which is the
-# loss of the network that answers zero. Where the path stands at a time $t$
-# tells something of the target even without data: what is left of its variance
-# is $2 - (2t-1)^2 / ((1-t)^2 + t^2)$ (for $\sigma = 0$), and its mean over $t$
-# is $\pi/2 = 1.57$. So of the curves above only what they lie below about 1.57
-# is owed to the data, and the scale on which models differ is that one, not
-# zero.
+# The target $\theta_1 - \theta_0$ has the variance $1 + 1 = 2$, the loss of the
+# network that answers zero. The position of a path at time $t$ carries some
+# information on the target even without data: the remaining variance is
+# $2 - (2t-1)^2 / ((1-t)^2 + t^2)$ (for $\sigma = 0$), and its mean over $t$ is
+# $\pi/2 = 1.57$. So only the part of the curves below about 1.57 is due to the
+# data, and differences between models should be compared with that part, not with
+# the whole loss.
 #
 # </details>
 #
@@ -161,24 +178,24 @@ pd.DataFrame.from_dict(
 # <details><summary>Answer</summary>
 #
 # The image features enter with zero weights, so at first the image model *is*
-# the photometry model. One that starts from nothing has to learn again what
-# the magnitudes say while it learns to see, and is trained for fewer epochs,
-# since each is dearer: stopped early it would lose by too little training, and
-# one would take that for pictures without information. {doc}`09_calibration`
-# has what that costs.
+# the photometry model. A model that starts from random weights has to learn again
+# what the magnitudes say while its encoder is still learning, and it is trained
+# for fewer epochs, since each is more expensive. Stopped early, it would lose by
+# too little training, which could be mistaken for images without information.
+# {doc}`09_calibration` measures how much that costs.
 #
 # </details>
 #
 # **Blur it.** What do you expect of posteriors from a path of width $\sigma =
-# 0.2$ in place of 0.05? Try it: `-p sigma 0.2 -p run blurred` here, and
-# `-p run blurred` alone in the two notebooks after.
+# 0.2$ instead of 0.05? Try it: `-p sigma 0.2 -p run blurred` here, and
+# `-p run blurred` alone in the next two notebooks.
 #
 # <details><summary>Answer</summary>
 #
 # They are the right posteriors convolved with a Gaussian of 0.2 standard
 # deviations. One that should be 0.2 wide becomes $\sqrt{0.2^2 + 0.2^2} = 0.28$
-# wide, one of 0.8 only 3 % wider. So what is known well suffers, $\Delta\log
-# p$ falls, and coverage lies above its line: too wide, which is the milder
-# fault.
+# wide, one of 0.8 only 3 % wider. So well-constrained properties suffer,
+# $\Delta\log p$ falls, and coverage lies above its line: the posteriors are too
+# wide.
 #
 # </details>

@@ -18,11 +18,13 @@
 # %% [markdown]
 # # Posterior sampling
 #
-# A trained flow turns noise into posterior samples: each of the draws of a
-# galaxy starts as a standard normal vector and follows the velocity field
-# from $t = 0$ to $t = 1$ by fourth-order Runge-Kutta steps. This chapter
-# draws the posteriors of test galaxies with both models and records the
-# exact log-densities that the metrics need.
+# We draw {glue:text}`n_samples:,.0f` posterior samples for each of
+# {glue:text}`n_sampled:,.0f` test galaxies with both models, and compute exact
+# log-densities for all {glue:text}`n_test:,.0f` test galaxies. A draw starts as
+# Gaussian noise and follows the learned velocity from $t = 0$ to $t = 1$ in
+# {glue:text}`steps:.0f` Runge-Kutta steps, where the paper takes 100. The fewer
+# steps move a draw by at most {glue:text}`step_error:.4f` standard deviations of
+# the survey, far less than the path width $\sigma = 0.05$ that the flow resolves.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -31,7 +33,7 @@ survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_posteriors = 500  # test galaxies with stored samples; the paper's 1,000
 n_samples = 1000  # draws per galaxy; the paper's 1,000
 steps = 12  # Runge-Kutta steps; the paper's 100
-n_check = 8  # galaxies drawn once more with 100 steps, to compare
+n_check = 8  # galaxies drawn again with 100 steps, to compare
 density_steps = 12  # Runge-Kutta steps of the exact log-density
 n_kl = 200  # galaxies with exact log-densities of their samples
 n_kl_samples = 50  # draws of each of these
@@ -39,12 +41,17 @@ seed = 1  # of the noise
 
 # %% tags=["hide-input"]
 # %matplotlib inline
+# %config InlineBackend.figure_formats = ["svg"]
+import numpy as np
 import pandas as pd
+from IPython.display import HTML
+from myst_nb import glue
 
 from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
+from studies.teaching import embedded, how_to_read
 
 folder = runs.open_run("03_posterior_sampling", globals())
 test = Survey.load(paths.survey_folder(survey)).split("test")
@@ -54,75 +61,33 @@ models = {
 prior = Posterior.load(folder / "prior")
 stored_posteriors.check_plan(len(test), globals())
 chosen = test.select(range(min(n_posteriors, len(test))))
-print(f"{len(test)} test galaxies, {len(chosen)} of them sampled")
 
 # %% [markdown]
-# ## From noise to posterior
+# ## Draws
 #
-# For one galaxy, the paths of 200 draws in the plane of $D_n(4000)$ and
-# $A_V$. The noise is the same for both models; the velocity differs.
-
-# %% mystnb={"figure": {"caption": "Paths of 200 draws of one galaxy from noise (start) to posterior (end), in the plane of Dn(4000) and A_V, for both models. The straight paths of the training become curved where many of them cross.", "name": "fig-trajectories"}, "image": {"alt": "Two rows of panels, photometry and image model, from left to right at times 0, 1/3, 2/3 and 1: 200 points in the plane of Dn(4000) and A_V, which begin as round noise and end as the posterior; a cross marks the measured values."}}
-plane = ("dn4000", "a_v")
-columns = [PROPERTY_NAMES.index(name) for name in plane]
-first = test.select([0])
-figures.pathways(
-    {
-        name: stored_posteriors.pathways(model, first, 200, steps, seed)[
-            ..., columns
-        ]
-        for name, model in models.items()
-    },
-    plane,
-    truth=first.properties[0, columns],
-    source=test.source,
-)
-
-# %% [markdown]
-# ## Posterior samples
-#
-# The draws of a galaxy depend on its identifier and the seed alone, so the
-# same galaxy gets the same posterior in whatever company it is drawn.
+# The draws of a galaxy depend only on its identifier and the seed, so a galaxy
+# gets the same posterior regardless of the other galaxies in the call. `infer`
+# returns an `xarray.Dataset`, with one variable per property and the dimensions
+# `chain`, `draw` and `object_id`, which ArviZ reads.
 
 # %%
-for name, model in models.items():
-    posteriors = model.infer(
-        chosen, n_samples=n_samples, steps=steps, seed=seed
-    )
+posteriors = {
+    name: model.infer(chosen, n_samples=n_samples, steps=steps, seed=seed)
+    for name, model in models.items()
+}
+for name, dataset in posteriors.items():
     stored_posteriors.save_posteriors(
-        posteriors, folder / f"posteriors_{name}.nc"
+        dataset, folder / f"posteriors_{name}.nc"
     )
-posteriors
-
-# %% [markdown]
-# ## How many steps are enough?
-#
-# The same noise, drawn with fewer steps and with the paper's 100. The
-# differences are in units of the survey's own spread of each property, to be
-# held against the path width $\sigma = 0.05$ below which the flow does not
-# resolve anything.
-
-# %%
-check = test.select(range(n_check))
-pd.DataFrame(
-    {
-        name: {
-            "maximum difference to 100 steps": error.max(),
-            "mean difference to 100 steps": error.mean(),
-        }
-        for name, model in models.items()
-        for error in [stored_posteriors.step_error(model, check, 100, steps)]
-    }
-).map("{:.1e}".format)
 
 # %% [markdown]
 # ## Exact log-densities
 #
-# The flow gives the density of a point exactly: it is carried back to the
-# noise, and the divergence of the velocity along the way says how much space
-# was stretched. The truth of each test galaxy is evaluated under both models
-# and under the prior; so are some draws of some galaxies, for the exact
-# information gain.
+# The flow also gives the density of any point exactly: the point is carried back
+# to the noise, and the divergence of the velocity along the way says how much
+# space was stretched ({ref}`how <exact-density>`). We evaluate the measured values
+# of each test galaxy under both models and under the prior, and some draws of
+# {glue:text}`n_kl:.0f` galaxies for the exact information gain.
 
 # %%
 densities = {
@@ -141,27 +106,118 @@ stored_posteriors.save_densities(densities, folder / "densities.npz")
 
 # %% [markdown]
 # ## One galaxy's posterior
+#
+# As an example we take the brightest of the twentieth of the galaxies whose
+# {term}`gain` is nearest the median: under the image model the log-density of its
+# measured values is {glue:text}`example_gain:.2f` nat higher than under the
+# photometry model.
 
-# %% mystnb={"figure": {"caption": "Posterior of one test galaxy under both models, with its true (measured) properties and its cutout.", "name": "fig-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy: histograms on the diagonal and contours below, photometry model in orange, image model in blue, lines at the measured values, and the cutout in the upper right."}}
-posteriors = {
-    name: stored_posteriors.load_posteriors(folder / f"posteriors_{name}.nc")
-    for name in models
-}
+# %% tags=["hide-input"]
+gain = np.subtract(
+    *(densities[name].posterior_truth for name in ("image", "photometry"))
+)[: len(chosen)]
+nearest = np.argsort(np.abs(gain - np.median(gain)))
+nearest = nearest[: max(1, len(chosen) // 20)]
+example = int(nearest[chosen.catalogue["mag_r"].iloc[nearest].argmin()])
+
+# %% mystnb={"figure": {"caption": "Posterior of one test galaxy whose gain is near the median. Contours enclose 68 % and 95 % of the draws: filled for the photometry model, blue lines for the image model. Dashed lines mark the measured values. Where the image helps, the blue contours are smaller than the orange areas.", "name": "fig-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy: smooth densities on the diagonal and contours below, orange areas for the photometry model and blue lines for the image model, which are slightly narrower; dashed lines at the measured values, and the galaxy's image in the upper right."}}
 figures.galaxy_corner(
-    chosen.catalogue, posteriors, chosen.images, galaxy=0, source=test.source
+    chosen.catalogue,
+    posteriors,
+    chosen.images,
+    galaxy=example,
+    source=test.source,
 )
 
 # %% [markdown]
+# {numref}`fig-trajectories` shows how its draws arise, in the plane of
+# $D_n(4000)$ and $A_V$. The noise is the same for both models; the velocity
+# differs.
+
+# %% mystnb={"figure": {"caption": "Paths of 200 draws of the same galaxy from noise (t = 0) to posterior (t = 1), photometry model above and image model below. The diamond marks the measured values. Paths become curved where many training paths cross.", "name": "fig-trajectories"}, "image": {"alt": "Two rows of panels, photometry and image model, from left to right at times 0, 1/3, 2/3 and 1: 200 points in the plane of D_n(4000) and A_V begin as round noise and end as a compact posterior around a diamond at the measured values."}}
+plane = ("dn4000", "a_v")
+columns = [PROPERTY_NAMES.index(name) for name in plane]
+galaxy = test.select([example])
+figures.pathways(
+    {
+        name: stored_posteriors.pathways(model, galaxy, 200, steps, seed)[
+            ..., columns
+        ]
+        for name, model in models.items()
+    },
+    plane,
+    measured=galaxy.properties[0, columns],
+    source=test.source,
+)
+
+# %% [markdown]
+# ## How many steps are enough?
+#
+# We repeat the draws of {glue:text}`n_check:.0f` galaxies with the paper's 100
+# steps and the same noise. The table gives the difference in standard deviations
+# of each property over the survey.
+
+# %% tags=["hide-input"]
+check = test.select(range(min(n_check, len(test))))
+moved = {
+    name: stored_posteriors.step_error(model, check, 100, steps)
+    for name, model in models.items()
+}
+pd.DataFrame(
+    {
+        f"{name} model": {
+            "largest difference [std]": f"{error.max():.4f}",
+            "mean difference [std]": f"{error.mean():.5f}",
+        }
+        for name, error in moved.items()
+    }
+)
+
+# %% tags=["remove-cell"]
+glue("n_samples", float(n_samples))
+glue("n_sampled", float(len(chosen)))
+glue("n_test", float(len(test)))
+glue("n_kl", float(min(n_kl, len(test))))
+glue("n_check", float(len(check)))
+glue("steps", float(steps))
+glue("step_error", max(float(error.max()) for error in moved.values()))
+glue("example_gain", float(gain[example]))
+draws = stored_posteriors.samples_array(posteriors["image"])
+ages, dust = (draws[..., k] for k in columns)
+slanted = [np.corrcoef(*pair)[0, 1] for pair in zip(ages, dust, strict=True)]
+words = (
+    "Left: a histogram of one galaxy's draws of log SFR, much narrower than the "
+    "grey density of all galaxies, with a bar over the central 68 % and a "
+    "dashed line at the measured value. Right: draws in the plane of D_n(4000) "
+    "and A_V with contours of 68 and 95 %, an ellipse that slopes down to the "
+    "right."
+)
+reading = how_to_read(
+    chosen.catalogue,
+    posteriors,
+    galaxy=int(np.argmin(slanted)),
+    source=test.source,
+)
+glue("reading_figure", HTML(embedded(reading, words)))
+
+# %% [markdown]
+# ## What to take away
+#
+# - A posterior is a set of draws: carry noise along the learned velocity, and count.
+# - A few Runge-Kutta steps are enough: fewer steps move draws by less than the flow
+#   resolves.
+# - The same flow gives exact log-densities, which need no kernel estimate.
+#
 # ## Exercises
 #
-# **From draws to a sentence.** State the stellar mass of the first sampled
-# galaxy, with its central 68 % interval, by each model.
+# **From draws to a sentence.** State the stellar mass of the example galaxy,
+# with its central 68 % interval, under each model.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 pd.DataFrame(
     {
-        name: p["log_stellar_mass"]
-        .isel(object_id=0)
+        f"{name} model": p["log_stellar_mass"]
+        .isel(object_id=example)
         .quantile([0.16, 0.5, 0.84])
         .to_series()
         for name, p in posteriors.items()
@@ -170,28 +226,30 @@ pd.DataFrame(
 
 # %% [markdown]
 # **How many draws?** With $S$ independent draws of a Gaussian posterior of
-# width $s$, how well is its mean known, and how well its upper 97.5 % bound?
-# Are 1,000 enough?
+# width $s$, how precisely do you know its mean, and how precisely its upper
+# 97.5 % bound? Are 1,000 draws enough?
 #
 # <details><summary>Answer</summary>
 #
-# The mean to $s/\sqrt S$, with 1,000 draws to $0.03\,s$. A quantile $q$ to
-# $\sqrt{q(1-q)/S}$ over the density there, for the bound $2.7\,s/\sqrt S$,
-# with 1,000 draws $0.08\,s$. That is enough for a catalogue, and not for
-# statements about one case in a thousand: for these use the exact log-density.
+# The mean is known to $s/\sqrt S$, with 1,000 draws to $0.03\,s$. A quantile $q$
+# is known to $\sqrt{q(1-q)/S}$ divided by the density there: for the bound
+# $2.7\,s/\sqrt S$, with 1,000 draws $0.08\,s$. That is enough for a catalogue, but
+# not for statements about one case in a thousand; for these use the exact
+# log-density.
 #
 # </details>
 #
-# **Straight and curved.** Training joins noise and galaxies by straight lines.
-# Why are the paths of the figure curved all the same, and why do they never
-# cross?
+# **Straight and curved.** Training connects noise and galaxies by straight lines.
+# Why are the paths of {numref}`fig-trajectories` curved nevertheless, and why do
+# they never cross?
 #
 # <details><summary>Answer</summary>
 #
-# Many of the straight lines pass through one point at one time, bound for
-# different ends. The network learns their mean velocity, which changes along
-# the way as it becomes clear where one is going. A velocity field has one
-# value at each place and time, so two paths that met would be one path. This
-# is what makes the flow invertible, and its density exact.
+# Many of the straight lines pass through one point at one time on their way to
+# different ends. The network learns their mean velocity, which changes along the
+# way as the possible ends become fewer. A velocity field has one value at each
+# place and time, so two paths that met would be one path. In two of five
+# dimensions they may seem to cross. Because paths never cross, the flow is
+# invertible and its density exact.
 #
 # </details>

@@ -39,7 +39,7 @@ UNREAD = (
     (GLUED, "0"),
     (re.compile(r"\{(?:doc|ref|term|eq|numref)\}`([^`<]*?)\s*(?:<[^>`]*>)?`"), r"\1"),
     (re.compile(r"\{\w+:?\w*\}`[^`]*`"), "reference"),
-    (re.compile(r"``?[^`]+``?"), "code"),
+    (re.compile(r"``?[^`]+``?"), "‹code›"),
     (re.compile(r"!?\[([^\]]*)\]\([^)]*\)"), r"\1"),
     (re.compile(r"<[^>\n]{1,200}>"), " "),
 )  # fmt: skip

@@ -101,17 +101,15 @@ def test_tables_show_the_metrics(models, survey, densities):
     table = tables.information(results)
     assert len(table) == 6
     mean = results["image"]["delta_log_p"]["exact"]["mean"]
-    assert table.loc[("exact", "image"), "mean Δlog p"].startswith(f"{mean:.2f} ± ")
-    assert tables.calibration_gap(results).shape == (3, 2)
+    assert table.loc[("exact", "image"), "Δlog p [nat]"].startswith(f"{mean:.1f}")
     compared = metrics.compare(results["image"], results["photometry"])
     assert tables.comparison(compared).shape == (4, 3)
     distances = tables.wasserstein(results)
-    assert len(distances) == 2 * len(PROPERTY_NAMES)
-    expected = results["image"]["wasserstein"]["a_v"]["one_draw"]
-    assert distances.loc[("A_V [mag]", "image"), "one draw"] == f"{expected:.4f}"
+    assert len(distances) == len(PROPERTY_NAMES)
+    expected = results["image"]["wasserstein"]["a_v"]["posterior_mean"]
+    assert distances.loc["A_V [mag]", "image"] == f"{expected:.4f}"
     assert len(tables.scaling_relations(results)) == 3 * 5
     assert len(tables.dust_age(results, compared)) == 3
-    assert tables.point_estimates(results).loc["Dₙ(4000)"].notna().all()
     assert isinstance(table, pd.DataFrame)
 
 

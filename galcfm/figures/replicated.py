@@ -21,7 +21,7 @@ def replicated_photometry(
     """Draw observed r and colours against those that posterior draws imply, one panel per galaxy.
 
     Distances are in half-widths of the central 68 % of the implied values, so that the grey bands
-    hold 68 % and 95 %; an observed value outside 95 % is red and has its distance in magnitudes.
+    contain 68 % and 95 %; an observed value outside 95 % is red and has its distance in magnitudes.
     Where dots leave the bands, or the title is red, the galaxy is unlike those of the training.
 
     Arguments:

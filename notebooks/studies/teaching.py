@@ -86,7 +86,7 @@ def flow_of_one_property(*, n_paths: int = 40, seed: int = 0, source: str) -> Fi
     ends = rng.normal(middles[which], widths[which])
     places = [noise]
     for t in times[:-1]:
-        # Of each Gaussian: the mean velocity of the straight paths through these places.
+        # For each Gaussian, the mean velocity of the straight paths through these places.
         variance = (1 - t) ** 2 + (t * widths) ** 2
         away = places[-1][:, None] - t * middles
         weights = np.exp(-(away**2) / variance / 2) / np.sqrt(variance)

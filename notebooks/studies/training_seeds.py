@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.figures.tables.words import with_error
+from galcfm.figures.tables.words import number, with_error
 from galcfm.survey import Survey
 from studies.frame import BOOK_SURVEY, ModelPlan, Place, Study, over_trainings
 
@@ -95,19 +95,19 @@ def table(results: Mapping, experiments: Mapping) -> pd.DataFrame:
     """
     shape = experiments["shape"]["gain"]
     rows = {
-        f"image model, seed {seed}": (gain, f"{gain:+.3f}")
+        f"image model, seed {seed}": (gain, number(gain, 3, "+"))
         for seed, gain in results["gain_of_seeds"].items()
     }
     rows |= {
-        name: (found["gain"], with_error(found["gain"], found["standard_error"], 3, "+"))
+        name: (found["gain"], with_error(found["gain"], found["standard_error"], sign="+"))
         for name, found in {
             "image model, all seeds": results,
-            "control: six measurements on the cutout": experiments["picture"],
-            "control: three true numbers of the shape": experiments["shape"],
+            "control: six measurements of the image": experiments["picture"],
+            "control: three true values of the shape": experiments["shape"],
         }.items()
     }
     columns = {
-        name: {"gain [nat]": text, "of these three numbers'": f"{gain / shape:.0%}"}
+        name: {"gain [nat]": text, "relative to the true shape [%]": number(100 * gain / shape, 0)}
         for name, (gain, text) in rows.items()
     }
     return pd.DataFrame.from_dict(columns, orient="index")

@@ -101,7 +101,7 @@ def made(name, data, **changes):
 
 
 def points(axes):
-    """Where the dots of a panel are, `(n, 2)`; those of filled contours among them."""
+    """Where the dots of a panel are, `(n, 2)`, also the dots of filled contours."""
     dots = [c for c in axes.collections if isinstance(c, matplotlib.collections.PathCollection)]
     found = [np.asarray(c.get_offsets()) for c in dots]
     return np.concatenate([f for f in found if len(f)])

@@ -9,20 +9,16 @@ def test_dust_and_age_stand_together_and_the_models_beside_each_other():
     results = {"image": {"dust_age": {"delta_log_p": gain, "correlation": -0.3}}}
     compared = {"dust_age": {"difference": 0.125, "standard_error": 0.01, "n": 8}}
     table = tables.dust_age(results, compared)
-    assert table.loc["image"].to_list() == ["0.500 ± 0.020", "25.0%", "-0.30", 8]
-    assert table.iloc[1].to_list() == ["+0.125 ± 0.010", "", "", 8]
+    assert table.loc["image"].to_list() == ["0.500 ± 0.020", "25.0", "−0.30"]
+    assert table.iloc[1].to_list() == ["+0.125 ± 0.010", "", ""]
 
 
-def test_a_distance_stands_beside_that_of_a_perfect_posterior():
-    names = ("posterior_mean", "perfect", "perfect_spread", "perfect_gaussian")
-    names += ("one_draw", "one_draw_calibrated", "floor")
-    distance = {name: k / 100 for k, name in enumerate(names, 1)}
+def test_a_distance_is_compared_with_a_perfect_posterior():
+    distance = {"posterior_mean": 0.01, "perfect": 0.02, "perfect_spread": 0.003}
     by_property = {p.name: distance for p in PROPERTIES}
     table = tables.wasserstein({"image": {"wasserstein": by_property}})
     assert len(table) == 5
-    assert table.loc[("A_V [mag]", "image")].to_list() == [
-        *("0.0100", "0.0200 ± 0.0300", "0.0400", "0.0500", "0.0600", "0.0700")
-    ]
+    assert table.loc["A_V [mag]"].to_list() == ["0.0100", "0.0200 ± 0.0030"]
 
 
 def test_relations_have_their_difference_to_the_measured_one():
@@ -38,5 +34,5 @@ def test_relations_have_their_difference_to_the_measured_one():
     table = tables.scaling_relations(results).loc["log SFR against log M⋆"]
     assert list(table.index) == ["measured", "image, means", "image, draws"]
     assert table["slope"].to_list() == ["0.300 ± 0.020", "0.400 ± 0.020", "0.310 ± 0.020"]
-    assert table["slope less measured"].to_list() == ["", "+0.100 ± 0.010", "+0.010 ± 0.010"]
+    assert table["slope − measured"].to_list() == ["", "+0.100 ± 0.010", "+0.010 ± 0.010"]
     assert table["scatter"].to_list() == ["0.100 ± 0.020"] * 3

@@ -45,7 +45,7 @@ def test_seeds_are_compared_with_true_numbers_of_the_shape():
     control = {"gain": 0.3, "standard_error": 0.01}
     table = training_seeds.table(results, {"picture": control, "shape": control})
     assert table.loc["image model, all seeds", "gain [nat]"] == "+0.150 ± 0.050"
-    share = table["of these three numbers'"]
-    assert share["image model, seed 1"] == "33%"
-    assert share["control: three true numbers of the shape"] == "100%"
+    share = table["relative to the true shape [%]"]
+    assert share["image model, seed 1"] == "33"
+    assert share["control: three true values of the shape"] == "100"
     assert len(table) == 5

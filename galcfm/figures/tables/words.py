@@ -3,19 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from galcfm.properties import PROPERTIES
 
-__all__ = [
-    "DENSITIES",
-    "METRICS",
-    "SYMBOLS",
-    "by_property",
-    "mean_and_error",
-    "number",
-    "with_error",
-]
+__all__ = ["DENSITIES", "METRICS", "SYMBOLS", "mean_and_error", "number", "with_error"]
 
 # How a density is called in tables, by its name in the metrics.
 DENSITIES = {
@@ -64,20 +55,3 @@ def with_error(value: float, error: float, digits: int | None = None, sign: str 
 def mean_and_error(value: Mapping[str, float], digits: int | None = None) -> str:
     """Return the mean of a summary with its standard error as text."""
     return with_error(value["mean"], value["standard_error"], digits)
-
-
-def by_property(results, section: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return numbers of each property, one column per model and number.
-
-    Arguments:
-        results: Result of `metrics.evaluate` of each model by its name.
-        section: Name of the part of the result that has them by property.
-        columns: Label of each number by its name.
-    """
-    return pd.DataFrame(
-        {
-            (model, label): {p.symbol_with_unit: result[section][p.name][key] for p in PROPERTIES}
-            for model, result in results.items()
-            for key, label in columns.items()
-        }
-    )
