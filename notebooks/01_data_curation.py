@@ -180,7 +180,8 @@ glue("redshift_heavy", float(by_mass.iloc[-1]))
 #   magnitudes.
 # - In the simulation every link between image and properties has a name and can be
 #   switched off, which the real sky does not allow.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Near and far.** At what distances do we see low-mass galaxies? Compare the

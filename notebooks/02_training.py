@@ -63,13 +63,11 @@ seed: int = None  # of weights, order and noise
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 import pandas as pd
-from IPython.display import HTML
 from myst_nb import glue
 
 from galcfm import figures, paths, runs
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, Recipe, train_models
-from studies.teaching import embedded, flow_of_one_property
 
 folder = runs.open_run("02_training", globals())
 galaxies = Survey.load(paths.survey_folder(survey))
@@ -135,13 +133,6 @@ glue("loss_image", losses["image"])
 glue("loss_photometry", losses["photometry"])
 seconds = sum(model.metadata["seconds"] for model in trained.values())
 glue("minutes", seconds / 60)
-words = (
-    "Two panels of paths from noise at time 0 to a posterior with two peaks at "
-    "time 1. On the left the paths are straight and cross; on the right they "
-    "are curved and never cross."
-)
-example = flow_of_one_property(source="an example, no galaxy")
-glue("path_figure", HTML(embedded(example, words)))
 
 # %% [markdown]
 # ## What to take away
@@ -152,7 +143,8 @@ glue("path_figure", HTML(embedded(example, words)))
 #   perfect model is far from zero.
 # - The recipe of this run, and the paper's beside it, can be changed one parameter at
 #   a time.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **What does a loss of 2 mean?** The loss is a mean over the five properties,

@@ -44,14 +44,12 @@ seed = 1  # of the noise
 # %config InlineBackend.figure_formats = ["svg"]
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
 from myst_nb import glue
 
 from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.posterior import Posterior
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
-from studies.teaching import embedded, how_to_read
 
 folder = runs.open_run("03_posterior_sampling", globals())
 test = Survey.load(paths.survey_folder(survey)).split("test")
@@ -182,23 +180,6 @@ glue("n_check", float(len(check)))
 glue("steps", float(steps))
 glue("step_error", max(float(error.max()) for error in moved.values()))
 glue("example_gain", float(gain[example]))
-draws = stored_posteriors.samples_array(posteriors["image"])
-ages, dust = (draws[..., k] for k in columns)
-slanted = [np.corrcoef(*pair)[0, 1] for pair in zip(ages, dust, strict=True)]
-words = (
-    "Left: a histogram of one galaxy's draws of log SFR, much narrower than the "
-    "grey density of all galaxies, with a bar over the central 68 % and a "
-    "dashed line at the measured value. Right: draws in the plane of D_n(4000) "
-    "and A_V with contours of 68 and 95 %, an ellipse that slopes down to the "
-    "right."
-)
-reading = how_to_read(
-    chosen.catalogue,
-    posteriors,
-    galaxy=int(np.argmin(slanted)),
-    source=test.source,
-)
-glue("reading_figure", HTML(embedded(reading, words)))
 
 # %% [markdown]
 # ## What to take away
@@ -207,7 +188,8 @@ glue("reading_figure", HTML(embedded(reading, words)))
 # - A few Runge-Kutta steps are enough: fewer steps move draws by less than the flow
 #   resolves.
 # - The same flow gives exact log-densities, which need no kernel estimate.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **From draws to a sentence.** State the stellar mass of the example galaxy,

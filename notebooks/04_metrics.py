@@ -276,7 +276,8 @@ glue("n_metrics", float(len(chosen)))
 #   kernel estimates show is mostly their own bias.
 # - Means of perfect posteriors scatter less than the galaxies, so compare draws, not
 #   means, with a population.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **A model that knows nothing.** Which $\Delta\log p$, $D_\mathrm{KL}$ and coverage

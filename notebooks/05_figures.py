@@ -38,12 +38,14 @@ survey = "quick"  # folder of the survey: data/surveys/SURVEY
 # %config InlineBackend.figure_formats = ["svg"]
 import numpy as np
 import xarray
+from IPython.display import HTML
 from myst_nb import glue
 
 from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.figures import tables
 from galcfm.figures.explorer import METRICS
 from galcfm.survey import Survey
+from studies import teaching
 
 folder = runs.open_run("05_figures", globals())
 results = METRICS.read(folder / "metrics.json")
@@ -194,6 +196,27 @@ for metric in ("delta_log_p", "d_kl"):
     wins = results["comparison"][metric]["kde"]["wins"]["win_rate"]
     glue(f"win_rate_{metric}", 100 * wins)
 glue("source", test.source)
+# Figures of two other pages.
+reading = teaching.how_to_read(
+    chosen.catalogue,
+    posteriors,
+    galaxy=int(correlations["image"].argmin()),
+    source=test.source,
+)
+words = (
+    "Left: a histogram of the log SFR draws of one galaxy, narrower than "
+    "the grey density of all galaxies, with a bar over the central 68 % "
+    "and a dashed line at the measured value. Right: draws of Dn(4000) "
+    "and A_V with contours of 68 and 95 %, sloping down to the right."
+)
+glue("reading_figure", HTML(teaching.embedded(reading, words)))
+paths_shown = teaching.flow_of_one_property(source="example, no galaxy")
+words = (
+    "Paths from noise at time 0 to a posterior with two peaks at time 1. "
+    "On the left they are straight and cross; on the right they are "
+    "curved and never cross."
+)
+glue("path_figure", HTML(teaching.embedded(paths_shown, words)))
 
 # %% [markdown]
 # ## What to take away
@@ -203,7 +226,8 @@ glue("source", test.source)
 # - Draws follow the measured scaling relations under both models; posterior means do
 #   not, and need not.
 # - The image narrows the dust–age degeneracy; it does not remove it.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Why draws?** Show that one draw from each calibrated posterior has the scaling
