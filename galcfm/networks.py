@@ -17,7 +17,7 @@ class VelocityField(nn.Module):
     r"""A velocity :math:`v(t, x_t, c)` that a flow can integrate.
 
     A subclass gives `evaluate`; what depends on the condition alone may go into `prepare`, which
-    runs once a galaxy instead of once a step. `evaluate_with_divergence` has an exact default by
+    runs once per galaxy instead of once per step. `evaluate_with_divergence` has an exact default by
     forward differentiation, which `bind` uses where a subclass has none of its own.
 
     Arguments:
@@ -62,7 +62,7 @@ class VelocityField(nn.Module):
 
         Arguments:
             prepared: what `prepare` made of the conditions of the block, `(n, 1, ...)`.
-            n_samples: samples a galaxy.
+            n_samples: samples per galaxy.
             dtype: of the large products, as `torch.autocast` means it, where no divergence is
                 wanted; None for that of `prepared`.
         """
@@ -150,7 +150,7 @@ class _BoundNetwork:
     Arguments:
         network: the network.
         prepared: the condition's share of its first layer, `(n, 1, width)`.
-        n_samples: samples a galaxy.
+        n_samples: samples per galaxy.
         dtype: of the products from hidden layer to hidden layer, or None.
     """
 

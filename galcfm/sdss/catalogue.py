@@ -1,7 +1,7 @@
-"""The SDSS catalogue: the paper's galaxies, by SQL from the Catalog Archive Server.
+"""The SDSS catalogue: the paper's galaxies, queried by SQL from the Catalog Archive Server.
 
-The cuts in `SQL_CUTS` are made and counted by the server, plate by plate; those that follow are
-made here, by `select_galaxies`. Each constant stands beside its source.
+The server makes and counts the cuts in `SQL_CUTS`, plate by plate; `select_galaxies` makes the
+later cuts. The source of each constant is given next to it.
 """
 
 import hashlib
@@ -31,19 +31,19 @@ __all__ = [
 SKYSERVER = "https://skyserver.sdss.org"
 DATA_RELEASE = 17
 PAPER_GALAXIES = 106_800
-# SQL Search: 600 s and 500,000 rows a query, longer answers are cut off without a word, and 60
-# queries a minute (http://skyserver.sdss3.org/dr8/en/help/docs/limits.asp).
+# SQL Search allows 600 s and 500,000 rows per query, truncates longer answers silently, and 60
+# queries per minute (http://skyserver.sdss3.org/dr8/en/help/docs/limits.asp).
 PLATES = (266, 2974)
 PLATES_A_QUERY = 100
 SECONDS_BETWEEN_QUERIES = 1.1
 TIMEOUT = 660
 
 # Names and meaning of the columns: https://skyserver.sdss.org/dr17/en/help/browser/browser.aspx;
-# those of the MPA-JHU tables were checked against schema/sql/galSpecTables.sql of
+# columns of the MPA-JHU tables were checked against schema/sql/galSpecTables.sql of
 # https://github.com/sciserver/sqlloader, from which the archive is built.
-# Target bits TARGET_GALAXY, _BIG and _BRIGHT_CORE (64, 128, 256) are the Main Galaxy Sample
-# (Strauss et al. 2002, AJ 124, 1810), the redshifts those of Kauffmann et al. (2003, MNRAS 346,
-# 1055), section 2.
+# Target bits TARGET_GALAXY, _BIG and _BRIGHT_CORE (64, 128, 256) define the Main Galaxy
+# Sample (Strauss et al. 2002, AJ 124, 1810); the redshift limits are from Kauffmann et al. (2003,
+# MNRAS 346, 1055), section 2.
 SQL_CUTS = (
     ("spectra with MPA-JHU measurements", "1 = 1"),
     ("Main Galaxy Sample target", "(s.legacy_target1 & 448) > 0"),
@@ -64,10 +64,10 @@ COLUMNS = {
     "sn_median": "f.sn_median",
     "ebv": "f.e_bv_sfd",
     "bptclass": "e.bptclass",
-    # After correction for emission lines, of which [Ne III] 3869 lies in the blue window.
+    # Corrected for emission lines, as [Ne III] 3869 lies in the blue window.
     "d4000_n_sub": "i.d4000_n_sub",
     "d4000_n_sub_err": "i.d4000_n_sub_err",
-    # Optical depth in V that dims the stars, A_V / 1.086, of the best fit of four metallicities.
+    # Optical depth of the stars in V, A_V / 1.086, of the best fit of four metallicities.
     "tauv_cont": "i.tauv_cont",
 }
 COLUMNS |= {f"modelFlux_{band}": f"p.modelFlux_{band}" for band in BANDS}
@@ -88,7 +88,7 @@ JOIN galSpecExtra AS e ON e.specObjID = s.specObjID
 WHERE s.plate BETWEEN {first} AND {last}
 """
 
-# What repeat observations say the errors of line fluxes must be multiplied by:
+# Factors for the errors of line fluxes, from repeat observations:
 # https://wwwmpa.mpa-garching.mpg.de/SDSS/DR7/raw_data.html.
 LINE_ERROR_FACTOR = {"h_alpha": 2.473, "h_beta": 1.882, "oiii_5007": 1.566, "nii_6584": 2.039}
 # Brinchmann et al. (2004, MNRAS 351, 1151), section 2.
@@ -100,11 +100,11 @@ CASE_B = 2.86
 
 
 class CatalogueError(RuntimeError):
-    """A catalogue that cannot be fetched, in one sentence; pieces that are there are kept."""
+    """A catalogue cannot be fetched; pieces that are complete are kept."""
 
 
 def queries(first: int, last: int) -> tuple[str, str]:
-    """SQL for the plates `first` to `last`: the counts after each cut, and the galaxies."""
+    """Return SQL for the plates `first` to `last`: the counts after each cut, and the galaxies."""
     tables = TABLES.format(first=first, last=last)
     counts, so_far = [], []
     for k, (_, condition) in enumerate(SQL_CUTS):
@@ -127,22 +127,23 @@ def fetch_catalogue(
 ) -> tuple[pd.DataFrame, list[int]]:
     """Fetch the galaxies that pass `SQL_CUTS`, in pieces of 100 plates.
 
-    Each piece is kept in `folder` once its number of rows is what the server counted, so that
-    calling again after an interruption fetches only what is missing.
+    Each piece is kept in `folder` once it has as many rows as the server counted, so that a call
+    after an interruption fetches only missing pieces.
 
     Arguments:
-        folder: where the pieces go.
-        plates: the first and the last plate; the default holds the whole sample.
-        server: address of a SkyServer.
-        attempts: for each query, with growing waits.
-        progress: show a bar.
+        folder: Folder of the pieces.
+        plates: First and last plate; the default includes the whole sample.
+        server: Address of a SkyServer.
+        attempts: Number of attempts per query, with growing waits.
+        progress: Whether to show a progress bar.
 
     Returns:
-        A row a spectrum with the names of `COLUMNS`, and the counts after each cut of `SQL_CUTS`.
+        One row per spectrum with the names of `COLUMNS`, and the counts after each cut of
+        `SQL_CUTS`.
 
     Raises:
-        CatalogueError: the server cannot be reached, gives no table, or cuts answers off.
-        OSError: the disk is full.
+        CatalogueError: The server cannot be reached, returns no table, or truncates answers.
+        OSError: The disk is full.
     """
     if plates[0] > plates[1]:
         raise CatalogueError(f"there are no plates from {plates[0]} to {plates[1]}")
@@ -151,12 +152,12 @@ def fetch_catalogue(
     for first in tqdm(starts, desc="catalogue", unit="piece", disable=not progress):
         last = min(first + PLATES_A_QUERY - 1, plates[1])
         sql = queries(first, last)
-        # Pieces of another query are not those of this one.
+        # Pieces of another query have another name.
         key = hashlib.sha256("".join(sql).encode()).hexdigest()[:12]
         path = Path(folder) / f"plates-{first:04d}-{last:04d}-{key}.parquet"
         done = path.with_suffix(".json")
-        # A piece without a spectrum is asked for again: it is soon done, and empty answers come of
-        # servers in trouble.
+        # A piece without a spectrum is fetched again: this is fast, and overloaded servers may
+        # return empty answers.
         if not done.exists() or not PIECE.read(done, CatalogueError)["counts"][0]:
             names = [f"n_{k}" for k in range(len(SQL_CUTS))]
             answer = _ask(sql[0], names, server, attempts, one_row=True)
@@ -181,7 +182,7 @@ def fetch_catalogue(
 def _ask(
     sql: str, columns: list[str], server: str, attempts: int, *, one_row: bool = False
 ) -> pd.DataFrame:
-    """Answer to one query, with the columns, or the one row, that it must have."""
+    """Return the answer to one query, with the columns, or the one row, that it must have."""
     from astroquery.sdss import SDSS, conf
 
     reason = ""
@@ -192,11 +193,11 @@ def _ask(
                 # astropy on columns without a value, and requests on addresses without https.
                 warnings.simplefilter("ignore")
                 table = SDSS.query_sql(sql, timeout=TIMEOUT, data_release=DATA_RELEASE, cache=False)
-        # Networks, servers and the readers of their answers fail in dozens of kinds.
+        # Networks, servers and parsers raise dozens of kinds of errors.
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             continue
-        # Of an answer without a table, whatever its status, nothing is left here.
+        # An answer without a table has no columns, independent of its status.
         if one_row and (table is None or len(table) != 1):
             reason = f"the answer has {0 if table is None else len(table)} rows, not one"
             continue
@@ -215,16 +216,16 @@ def _ask(
 
 
 def is_star_forming(rows: pd.DataFrame) -> np.ndarray:
-    """Below the line of Kauffmann et al. (2003, MNRAS 346, 1055), eq. 1, boolean `(n,)`."""
+    """Return whether rows lie below the line of Kauffmann et al. (2003, MNRAS 346, 1055), eq. 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
         x = np.log10((rows["nii_6584_flux"] / rows["h_alpha_flux"]).to_numpy(dtype=float))
         y = np.log10((rows["oiii_5007_flux"] / rows["h_beta_flux"]).to_numpy(dtype=float))
-        # Right of its asymptote the line means nothing.
+        # The line has no meaning to the right of its asymptote.
         return (x < 0.05) & (y < 0.61 / (x - 0.05) + 1.3)
 
 
 def balmer_attenuation(h_alpha, h_beta) -> np.ndarray:
-    """Attenuation in V of the emission lines from the Balmer decrement [mag].
+    """Return the attenuation in V of the emission lines from the Balmer decrement [mag].
 
     Case B and the Milky Way's extinction curve of O'Donnell (1994, ApJ 422, 158), R_V = 3.1, from
     the package dust_extinction. Noise may make it negative.
@@ -241,13 +242,13 @@ def balmer_attenuation(h_alpha, h_beta) -> np.ndarray:
 def select_galaxies(
     rows: pd.DataFrame, counts: list[int], *, validation: float = 0.1, test: float = 0.1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the survey's catalogue of the rows of `fetch_catalogue`, counting each cut.
+    """Return the survey's catalogue from the rows of `fetch_catalogue`, and counts of each cut.
 
     Arguments:
-        rows: from `fetch_catalogue`.
-        counts: the server's, from there.
-        validation: fraction of galaxies for validation.
-        test: fraction of galaxies for the test split.
+        rows: Rows from `fetch_catalogue`.
+        counts: The server's counts from `fetch_catalogue`.
+        validation: Fraction of galaxies in the validation split.
+        test: Fraction of galaxies in the test split.
 
     Returns:
         The catalogue, with the columns of a survey, and a table of the cuts: `cut`, `galaxies`

@@ -1,4 +1,4 @@
-"""The real survey on disk: catalogue, cutouts, survey, each continued where it was left."""
+"""The real survey on disk: catalogue, cutouts and survey, each resumed after interruptions."""
 
 import math
 from pathlib import Path
@@ -28,9 +28,9 @@ def download_survey(
 ) -> Survey:
     """Download the galaxies of the paper's survey, write them to `folder` and open it.
 
-    What comes over the network is kept in `data/downloads/sdss` once it is verified, so that
-    calling again after an interruption asks only for what is missing, for this survey or another.
-    A survey that `folder` holds already is opened, if it was made with the same parameters.
+    Downloads are kept in `data/downloads/sdss` once they are verified, so that a call after an
+    interruption fetches only missing files, for this survey or another one. A complete survey in
+    `folder` is opened if it was made with the same parameters.
 
     Arguments:
         folder: Folder of the survey.
@@ -44,16 +44,16 @@ def download_survey(
         server: Address of a SkyServer.
 
     Returns:
-        The survey, its images memory-mapped. Its `parameters` hold the table of cuts, `cuts`, and
-        the galaxies without a usable cutout, `left_out`.
+        The survey, its images memory-mapped. Its `parameters` contain the table of cuts, `cuts`,
+        and the galaxies without a usable cutout, `left_out`.
 
     Raises:
-        ValueError: a number is out of range.
-        SurveyError: `folder` holds a survey made with other parameters, another process is making
-            it, or no galaxy is left.
-        CatalogueError: the catalogue cannot be fetched.
-        DownloadError: the cutouts cannot be downloaded, or another process is at it.
-        OSError: the disk is too small.
+        ValueError: A number is out of range.
+        SurveyError: `folder` contains a survey made with other parameters, another process is
+            making it, or no galaxy is left.
+        CatalogueError: The catalogue cannot be fetched.
+        DownloadError: The cutouts cannot be downloaded, or another process is downloading them.
+        OSError: The disk is too small.
     """
     if n_galaxies < 0:
         raise ValueError(f"n_galaxies is {n_galaxies}: give a number, or 0 for all")
@@ -105,9 +105,9 @@ def _require_parameters(folder: Path | str, parameters: dict) -> None:
 def make_survey(
     catalogue: pd.DataFrame, ledger: Ledger, folder: Path | str, parameters: dict
 ) -> pd.DataFrame:
-    """Write the survey of the galaxies whose cutouts are there, in the order of `catalogue`.
+    """Write the survey of the galaxies that have cutouts, in the order of `catalogue`.
 
-    The same catalogue and cutouts give the same bytes, however the download went.
+    The same catalogue and cutouts give the same bytes, independent of interruptions.
 
     Arguments:
         catalogue: Catalogue with all columns of a survey, see `galcfm.Survey`.
@@ -119,9 +119,9 @@ def make_survey(
         The galaxies left out: `object_id`, `attempts`, `reason`.
 
     Raises:
-        DownloadError: cutouts are still missing, or the ledger is damaged.
-        SurveyError: no cutout is there, or the catalogue is not valid.
-        OSError: the disk is full.
+        DownloadError: Cutouts are still missing, or the ledger is damaged.
+        SurveyError: There is no cutout, or the catalogue is not valid.
+        OSError: The disk is full.
     """
     known = ledger.table().set_index("object_id")
     known = known.reindex(catalogue["object_id"].astype(str))

@@ -1,8 +1,8 @@
-"""Frames: the atmosphere, what else is on the sky, its level, and pixel noise.
+"""Frames: the atmosphere, other objects on the sky, the sky level, and pixel noise.
 
-Light is added up in Fourier space. Wave numbers are those of `KX` and `KY`; places are in arcsec
-from the middle of the stamp. Both are of SDSS's pixels: for others, angles are told as they would
-be there, `Instrument.zoom` times as large.
+Light is added up in Fourier space, at the wave numbers `KX` and `KY`; positions are in arcsec from
+the middle of the stamp. Both refer to SDSS's pixels. For other instruments, angles are scaled to
+these pixels, that is, multiplied by `Instrument.zoom`.
 """
 
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ PADDED = 160  # the Fourier grid is larger, so that little light wraps around
 STEP = 2 * np.pi / (PADDED * PIXEL_SCALE)
 PSF_RATIOS = FRAMES["seeing"] / FRAMES["seeing"][1]
 
-# Wave numbers in 1/arcsec as `irfft2` wants them: ky, from zero up and then the negative ones,
-# along rows, and kx of half a plane.
+# Wave numbers in 1/arcsec in the order of `irfft2`: ky along rows, from zero up and then the
+# negative ones, and kx of half a plane.
 KX = (STEP * np.arange(PADDED // 2 + 1)).astype(np.float32)
 KY = (PADDED * STEP * fft.fftfreq(PADDED)).astype(np.float32)[:, None]
 K = np.hypot(KX, KY)
 K_SEEING = K ** np.float32(5 / 3)
-# Two bilinear interpolations (bands onto one grid, frames onto the cutout), the mean over random
+# Two bilinear interpolations (bands onto one grid, frames onto the cutout), averaged over random
 # shifts.
 INTERPOLATION = (1 / 6, 2 / 3, 1 / 6)
 GAIN, SKY_PIXEL = (
@@ -48,16 +48,16 @@ GAIN, SKY_PIXEL = (
 
 @dataclass(frozen=True)
 class Frame:
-    """What the telescope does to a picture, whatever is there; the bands are g, r, i.
+    """Effects of telescope and atmosphere on a cutout, independent of its objects; bands g, r, i.
 
     Arguments:
-        response: Fourier transform of the point spread function where the band stands,
+        response: Fourier transform of the point spread function at the position of each band,
             `(3, ky, kx)`.
-        sky: what the sky subtraction has left, nanomaggies per pixel: its level, and how much
-            more it is at the right and at the upper edge, `(3, 3)`.
-        noise: noise over photon noise, after interpolation, `(3,)`.
-        passes: how often the noise was smoothed by interpolation.
-        instrument: with which it is taken.
+        sky: Sky that is left after subtraction, nanomaggies per pixel: its level, and the excess at
+            the right and at the upper edge, `(3, 3)`.
+        noise: Ratio of the noise to photon noise, after interpolation, `(3,)`.
+        passes: Number of interpolations that smoothed the noise.
+        instrument: Instrument of the observation.
     """
 
     response: np.ndarray
@@ -68,14 +68,14 @@ class Frame:
 
 
 def plain_frame(row, instrument: Instrument = SDSS) -> Frame:
-    """A frame with the seeing of `row`: bands in place, sky gone, photon noise."""
+    """Return a frame with the seeing of `row`, aligned bands, no sky left and photon noise."""
     return Frame(seeing(row), np.zeros((3, 3)), np.full(3, _left(1)), 1, instrument)
 
 
 def draw_frame(row, rng: np.random.Generator, instrument: Instrument = SDSS) -> Frame:
-    """A frame as they vary: `REGISTRATION`, `SKY_RESIDUALS`, `FRAME_NOISE`.
+    """Draw a frame from `REGISTRATION`, `SKY_RESIDUALS` and `FRAME_NOISE`.
 
-    What is left of the sky is as much less as photons are more, in standard deviations.
+    The standard deviation of the sky residuals scales as the photon noise does.
     """
     widths = REGISTRATION["width"]
     offsets = widths[:, None] * rng.uniform(-0.5, 0.5, (3, 2)) * PIXEL_SCALE
@@ -97,13 +97,13 @@ def draw_frame(row, rng: np.random.Generator, instrument: Instrument = SDSS) -> 
 
 @cache
 def _wings(zoom: float) -> np.ndarray:
-    """Factor of `PSF_WINGS`, `(ky, kx)`."""
+    """Return the Fourier factor of `PSF_WINGS`, `(ky, kx)`."""
     share, scale = np.float32(PSF_WINGS["share"]), np.float32(zoom * PSF_WINGS["scale"])
     return 1 - share * (1 - np.exp(-scale * K))
 
 
 def seeing(row) -> np.ndarray:
-    """Fourier transform of the point spread function in g, r, i, `(3, ky, kx)`.
+    """Return the Fourier transform of the point spread function in g, r, i, `(3, ky, kx)`.
 
     Kolmogorov turbulence, exp(−(k/k0)^(5/3)): Fried (1966, JOSA 56, 1372).
     """
@@ -113,14 +113,14 @@ def seeing(row) -> np.ndarray:
 
 
 def displacement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Factors that displace by x, y in arcsec, `(n, ky, kx)`."""
+    """Return Fourier factors of displacements x, y in arcsec, `(n, ky, kx)`."""
     along_x = np.exp(-1j * np.multiply.outer(x, KX)).astype(np.complex64)
     along_y = np.exp(-1j * np.multiply.outer(y, KY[:, 0])).astype(np.complex64)
     return along_y[:, :, None] * along_x[:, None, :]
 
 
 def plane_waves(x, y) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of exp(−i k·x) for points at x, y: `(points, kx)` and `(ky, points)`."""
+    """Return factors of exp(−i k·x) for points at x, y: `(points, kx)` and `(ky, points)`."""
     along_x, along_y = (_powers(np.exp(-1j * STEP * np.asarray(place))) for place in (x, y))
     # The last is both +PADDED/2 and −PADDED/2.
     along_y = np.concatenate([along_y, along_y[:, -2:0:-1].conj()], axis=1)
@@ -128,7 +128,7 @@ def plane_waves(x, y) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _powers(base: np.ndarray) -> np.ndarray:
-    """`base` to the powers 0 to PADDED/2, by doubling, complex64 `(n, PADDED // 2 + 1)`."""
+    """Return powers 0 to PADDED/2 of `base`, by doubling, complex64 `(n, PADDED // 2 + 1)`."""
     powers = np.ones((len(base), PADDED // 2 + 1), dtype=np.complex64)
     done = 1
     while done < powers.shape[1]:
@@ -140,15 +140,18 @@ def _powers(base: np.ndarray) -> np.ndarray:
 
 
 def points(light: np.ndarray, waves) -> np.ndarray:
-    """Fourier transform of points: `light` is `(n,)`, `waves` those of `plane_waves`."""
+    """Return the Fourier transform of points with `light` `(n,)` and `waves` of `plane_waves`."""
     along_x, along_y = waves
     return (along_y * light.astype(np.float32)) @ along_x
 
 
 def exponential(radius: float, q: float, angle: float) -> np.ndarray:
-    """Fourier transform of an elliptical exponential disc of half-light radius `radius`.
+    """Return the Fourier transform of an elliptical exponential disc.
 
-    `angle` is in rad.
+    Arguments:
+        radius: Half-light radius, arcsec.
+        q: Axis ratio.
+        angle: Position angle, rad.
     """
     h = np.float32(radius / 1.678)
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -158,7 +161,7 @@ def exponential(radius: float, q: float, angle: float) -> np.ndarray:
 
 
 def to_stamps(spectra: np.ndarray) -> np.ndarray:
-    """Images `(*, 128, 128)` from Fourier transforms `(*, ky, kx)`."""
+    """Return images `(*, 128, 128)` from Fourier transforms `(*, ky, kx)`."""
     half = STAMP // 2
     columns = fft.ifft(spectra, axis=-2, overwrite_x=True)
     columns = np.concatenate([columns[..., -half:, :], columns[..., :half, :]], axis=-2)
@@ -167,9 +170,9 @@ def to_stamps(spectra: np.ndarray) -> np.ndarray:
 
 
 def draw_neighbours(rng: np.random.Generator, instrument: Instrument = SDSS) -> np.ndarray:
-    """Fourier transforms of chance stars and galaxies, by their counts.
+    """Return Fourier transforms of unrelated stars and galaxies, drawn from their counts.
 
-    Faint galaxies, which the seeing makes round, are Gaussians. Deeper pictures show fainter ones.
+    Galaxies are Gaussians, as the seeing makes faint ones round. Deeper images show fainter ones.
 
     Returns:
         g, r, i in nanomaggies per pixel, `(3, ky, kx)`, complex64.
@@ -186,7 +189,7 @@ def draw_neighbours(rng: np.random.Generator, instrument: Instrument = SDSS) -> 
 
     along_x, along_y = plane_waves(x, y)
     faint = r_galaxy > NEIGHBOURS["r_round"]
-    # A Gaussian has half its light within 1.1774 σ.
+    # The half-light radius of a Gaussian is 1.1774 σ.
     sigma = np.concatenate([np.zeros(len(r_star)), np.where(faint, radius, 0) / 1.1774])
     exponent = (-0.5 * sigma**2).astype(np.float32)
     along_x *= np.exp(exponent[:, None] * KX**2)
@@ -203,7 +206,7 @@ def draw_neighbours(rng: np.random.Generator, instrument: Instrument = SDSS) -> 
 
 
 def _counted(kind: str, rng, instrument: Instrument = SDSS) -> np.ndarray:
-    """r magnitudes of the stars or galaxies on a stamp, by `COUNTS`."""
+    """Return r magnitudes of the stars or galaxies on a stamp, drawn from `COUNTS`."""
     slope = COUNTS[f"{kind}_slope"]
     r_max = COUNTS["r_max"] + 1.25 * np.log10(instrument.depth)
     bright, faint = 10 ** (slope * (np.array([COUNTS[f"{kind}_r_min"], r_max]) - 22))
@@ -213,7 +216,7 @@ def _counted(kind: str, rng, instrument: Instrument = SDSS) -> np.ndarray:
 
 
 def _star_colours(r: np.ndarray, rng) -> np.ndarray:
-    """g−r and r−i of stars, `(2, n)`: M dwarfs are as many as all others at r = 21."""
+    """Return g−r and r−i of stars, `(2, n)`; half of the stars of r = 21 are M dwarfs."""
     n = len(r)
     dwarf = rng.uniform(size=n) < 0.1 * (r - 16)
     g_r = np.where(dwarf, 1.4, rng.normal(0.55, 0.15, n))
@@ -221,20 +224,20 @@ def _star_colours(r: np.ndarray, rng) -> np.ndarray:
 
 
 def _galaxy_colours(n: int, rng) -> np.ndarray:
-    """g−r and r−i of galaxies, `(2, n)`."""
+    """Return g−r and r−i of galaxies, `(2, n)`."""
     return np.stack([rng.normal(0.8, 0.3, n), rng.normal(0.35, 0.12, n)])
 
 
 def add_noise(stamps: np.ndarray, rng: np.random.Generator, frame: Frame | None = None):
-    """Photon noise of objects and sky, as sky-subtracted SDSS frames have it, interpolated.
+    """Return stamps with the photon noise of objects and sky, smoothed by interpolation.
 
-    Gaussian, which a sky of hundreds of electrons a pixel makes indistinguishable from Poisson.
-    Interpolation smooths the noise alone: the seeing is that of the picture.
+    The noise is Gaussian, which a sky of hundreds of electrons per pixel makes indistinguishable
+    from Poisson noise. Interpolation smooths only the noise: the measured seeing includes it.
 
     Arguments:
         stamps: g, r, i in nanomaggies per pixel, `(3, h, w)`.
-        rng: draws the noise.
-        frame: whose sky and noise to add; photon noise alone by default.
+        rng: Random generator of the noise.
+        frame: Frame whose sky and noise to add; photon noise alone by default.
 
     Returns:
         Frames in nanomaggies per pixel, `(3, h, w)`, float32.
@@ -255,7 +258,7 @@ def add_noise(stamps: np.ndarray, rng: np.random.Generator, frame: Frame | None 
 
 
 def _left(passes: int) -> float:
-    """Share of the standard deviation of white noise that so many passes of interpolation leave."""
+    """Return the share of the standard deviation of white noise left by `passes` interpolations."""
     kernel = np.ones(1)
     for _ in range(passes):
         kernel = np.convolve(kernel, INTERPOLATION)
@@ -263,7 +266,7 @@ def _left(passes: int) -> float:
 
 
 def _interpolated(frames: np.ndarray) -> np.ndarray:
-    """`frames` smoothed by `INTERPOLATION` along rows and columns; edges are repeated."""
+    """Return `frames` smoothed by `INTERPOLATION` along rows and columns; edges are repeated."""
     side, middle = np.float32(INTERPOLATION[0]), np.float32(INTERPOLATION[1])
     for _ in range(2):
         smooth = middle * frames

@@ -1,4 +1,4 @@
-"""Instruments: how deep, how sharp and how far a simulated survey looks."""
+"""Instruments: depth, resolution and redshift range of a simulated survey."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,19 @@ __all__ = ["INSTRUMENTS", "SDSS", "Instrument", "instrument_of"]
 
 @dataclass(frozen=True)
 class Instrument:
-    """A telescope and the galaxies that are chosen from its images.
+    """A telescope and the galaxies that are selected from its images.
 
-    Filters are those of SDSS, and so are the 3 arcsec of the fibre. What the relations say of
-    galaxies does not change with redshift but for the star formation rate, so that surveys beyond
-    those of SDSS are only as good as that.
+    All instruments have SDSS's filters and its fibre of 3 arcsec. In the relations only the star
+    formation rate changes with redshift, which limits surveys that are deeper than SDSS.
 
     Arguments:
-        magnitude_limit: faintest observed r magnitude of the galaxies.
-        redshift_range: least and largest redshift, 0.02 to 0.6 at most.
-        pixel_scale: of the pictures' 128×128 pixels, arcsec.
-        seeing: FWHM of the point spread function, in units of that of SDSS.
-        depth: photons that are collected of a source, in units of SDSS's.
-        stretch: brightness of the pictures of a sky of given surface brightness, in units of those
-            of SDSS.
+        magnitude_limit: Faintest observed r magnitude of the galaxies.
+        redshift_range: Smallest and largest redshift, 0.02 to 0.6 at most.
+        pixel_scale: Pixel scale of the 128×128 cutouts, arcsec.
+        seeing: FWHM of the point spread function, in units of SDSS's.
+        depth: Number of photons collected from a source, in units of SDSS's.
+        stretch: Brightness of the colour images for a sky of given surface brightness, in units of
+            SDSS's.
     """
 
     magnitude_limit: float = 17.77
@@ -48,15 +47,15 @@ class Instrument:
 
     @property
     def zoom(self) -> float:
-        """How many times smaller than those of SDSS the pixels are."""
+        """Return SDSS's pixel scale divided by the pixel scale of this instrument."""
         return PIXEL_SCALE / self.pixel_scale
 
 
 SDSS = Instrument()
-# A point source is seen at five standard deviations down to m in r, 22.7 for SDSS. Its noise is
-# that of the sky under it, so that depth = (seeing · 10^(0.4 (m − 22.7)))². Numbers are rounded,
-# those of the stretch ours; r < 19.5 and z < 0.6 are about the galaxies of DESI's bright survey
-# (Hahn et al. 2023, AJ 165, 253).
+# A point source is detected at five standard deviations down to magnitude m in r, 22.7 for SDSS.
+# Its noise is the noise of the sky under it, so that depth = (seeing · 10^(0.4 (m − 22.7)))². The
+# numbers are rounded, and we chose the stretches; r < 19.5 and z < 0.6 are about the limits of
+# DESI's bright galaxy survey (Hahn et al. 2023, AJ 165, 253).
 INSTRUMENTS = {
     "SDSS": SDSS,
     # Dey et al. (2019, AJ 157, 168): m about 23.9, pixels of 0.262″, seeing about 1.2″.
@@ -67,10 +66,10 @@ INSTRUMENTS = {
 
 
 def instrument_of(name: "str | Instrument") -> Instrument:
-    """The instrument of this name.
+    """Return the instrument of this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: No instrument has this name.
     """
     if isinstance(name, Instrument):
         return name

@@ -1,4 +1,4 @@
-"""Labels: the properties as a survey measures them, within a fibre and with errors."""
+"""Labels: the properties as a survey measures them, in a fibre and with errors."""
 
 from collections.abc import Mapping
 
@@ -35,7 +35,8 @@ def seen_through_fibre(
         light: Their light and dust.
         radii: Radii that `apparent_radii` gave.
         without: Names of `TIES` that are switched off.
-        magnitude_limit: Limit of the survey; a fainter one than SDSS's has spectra so much better.
+        magnitude_limit: Limit of the survey. Spectra of a survey fainter than SDSS are deeper by as
+            much.
 
     Returns:
         Labels `(n,)` by name of `MEASURED`, and whether the lines are seen, `(n,)`.
@@ -70,14 +71,14 @@ def seen_through_fibre(
 def _lines_seen(
     g: Galaxies, s_lines: np.ndarray, in_fibre: np.ndarray, a_v: np.ndarray, magnitude_limit: float
 ) -> np.ndarray:
-    """Whether the four lines of the classification are seen in the fibre, `(n,)`: see `LINES`.
+    """Return whether the four lines of the classification are seen in the fibre, `(n,)`: `LINES`.
 
     Arguments:
         g: Galaxies.
         s_lines: log10 of the star formation rate of their newborn stars, `(n,)`.
         in_fibre: Share of the disc's light in the fibre, `(n,)`.
-        a_v: attenuation of the lines there at 5500 Å, mag, `(n,)`.
-        magnitude_limit: of the survey.
+        a_v: Attenuation of the lines in the fibre at 5500 Å, mag, `(n,)`.
+        magnitude_limit: Limit of the survey.
     """
     c, templates = LINES, load_templates()
     distance = np.interp(g.redshift, templates.redshift, templates.luminosity_distance)
@@ -95,7 +96,7 @@ def _lines_seen(
 
 
 def error_sizes(rng, n: int, without=()) -> dict[str, np.ndarray]:
-    """Standard deviations of the errors of `n` galaxies, by name of `MEASURED`: `LABEL_ERRORS`."""
+    """Draw standard deviations of the errors of `n` galaxies from `LABEL_ERRORS`, by name."""
     spread = 0.0 if "error_spread" in without else LABEL_ERRORS["spread"]
     deviates = rng.normal(size=(len(MEASURED), n))
     return {
@@ -105,19 +106,19 @@ def error_sizes(rng, n: int, without=()) -> dict[str, np.ndarray]:
 
 
 def mass_error_by_noise(noise: np.ndarray, without=()) -> np.ndarray:
-    """The error of log M that noise of the magnitudes `(n, 5)` makes, dex: `MASS_ERRORS`."""
+    """Return the error of log M caused by noise of the magnitudes `(n, 5)`, dex: `MASS_ERRORS`."""
     if "mass_errors" in without:
         return np.zeros(len(noise))
     return noise @ _mass_weights()
 
 
 def mass_error_left(size: np.ndarray, drawn: np.ndarray, without=()) -> np.ndarray:
-    """Standard deviation of what is left of the error of log M, dex, `(n,)`.
+    """Return the standard deviation of the error of log M without photometric noise, dex, `(n,)`.
 
     Arguments:
-        size: standard deviation of the whole error, `(n,)`.
-        drawn: standard deviations of the noise of the magnitudes, `(n, 5)`.
-        without: names of `TIES` that are switched off.
+        size: Standard deviation of the whole error, `(n,)`.
+        drawn: Standard deviations of the noise of the magnitudes, `(n, 5)`.
+        without: Names of `TIES` that are switched off.
     """
     if "mass_errors" in without:
         return size
@@ -126,7 +127,7 @@ def mass_error_left(size: np.ndarray, drawn: np.ndarray, without=()) -> np.ndarr
 
 
 def _mass_weights() -> np.ndarray:
-    """What a magnitude's noise adds to log M, dex/mag, `(5,)`."""
+    """Return the derivative of log M with respect to each magnitude, dex/mag, `(5,)`."""
     weights = dict.fromkeys(BANDS, 0.0)
     weights["g"] = MASS_ERRORS["colour"]
     weights["i"] = MASS_ERRORS["magnitude"] - MASS_ERRORS["colour"]
@@ -136,14 +137,14 @@ def _mass_weights() -> np.ndarray:
 def measure(
     rng, truth: Mapping[str, np.ndarray], noise: np.ndarray, drawn: np.ndarray, without=()
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Properties with measurement errors, and the sizes of these.
+    """Return properties with measurement errors, and the standard deviations of the errors.
 
     Arguments:
-        rng: a random generator.
-        truth: without errors, `(n,)` by name, some of `MEASURED`.
-        noise: of the observed magnitudes, `(n, 5)`.
-        drawn: its standard deviations, `(n, 5)`.
-        without: names of `TIES` that are switched off.
+        rng: Random generator.
+        truth: Values without errors, `(n,)` by name, some of `MEASURED`.
+        noise: Noise of the observed magnitudes, `(n, 5)`.
+        drawn: Standard deviations of this noise, `(n, 5)`.
+        without: Names of `TIES` that are switched off.
 
     Returns:
         Measured values and standard deviations of their errors, `(n,)` by name.
@@ -162,11 +163,11 @@ def measure(
 
 
 def error_log_density(name: str, error: np.ndarray) -> np.ndarray:
-    """Log-density of an error of unknown size, a scale mixture of normal ones, in nat.
+    """Return the log-density of an error of unknown size, a scale mixture of normals, in nat.
 
     Arguments:
-        name: of `MEASURED`.
-        error: measured less true value, any shape.
+        name: Name of the property, one of `MEASURED`.
+        error: Measured minus true value, any shape.
     """
     nodes, weights = np.polynomial.hermite_e.hermegauss(41)
     spread = LABEL_ERRORS["spread"]

@@ -1,4 +1,4 @@
-"""A whole simulated survey on disk, over all cores."""
+"""Simulate a whole survey on disk, with several processes."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
@@ -48,30 +48,31 @@ def simulate_survey(
 ) -> Survey:
     """Simulate a survey, write it to `folder` and open it.
 
-    The same seed gives the same survey whatever the number of processes, and the first `n`
-    galaxies of a larger one. A survey that `folder` holds already is opened, if it was made with
-    the same parameters by the same code; one that was interrupted goes on where it was.
+    The result does not depend on the number of processes, and the first `n` galaxies of a larger
+    survey with the same seed are the same. A complete survey in `folder` is opened if it was made
+    with the same parameters by the same code; an interrupted one is resumed.
 
     Arguments:
-        folder: where the survey goes.
-        n_galaxies: number of galaxies, at least 1.
-        seed: seed of the survey, not negative.
-        validation: fraction of galaxies for validation.
-        test: fraction of galaxies for the test split.
-        processes: number of worker processes; by default as many as cores. With 1 the work is
-            done here. A script that uses more must have an `if __name__ == "__main__":` guard.
-        label_errors, instrument, without: see `simulate_catalogue`.
-        replace: a survey of other parameters or code is replaced when the new one is whole.
+        folder: Folder of the survey.
+        n_galaxies: Number of galaxies, at least 1.
+        seed: Seed of the survey, not negative.
+        validation: Fraction of galaxies in the validation split.
+        test: Fraction of galaxies in the test split.
+        processes: Number of worker processes; by default one per core. With 1 the work is done in
+            this process. A script that uses more needs an `if __name__ == "__main__":` guard.
+        label_errors, instrument, without: See `simulate_catalogue`.
+        replace: Whether to replace a survey of other parameters or code once the new one is
+            complete.
 
     Returns:
         The survey, its images memory-mapped.
 
     Raises:
-        ValueError: a number is out of range.
-        SurveyError: `folder` holds a survey made with other parameters or by other code.
-        FileNotFoundError: neither the population grids nor their cache are there.
+        ValueError: A number is out of range.
+        SurveyError: `folder` contains a survey made with other parameters or by other code.
+        FileNotFoundError: Neither the population grids nor their cache are installed.
         ModuleNotFoundError: GalSim or Pillow is not installed.
-        OSError: the disk is too small.
+        OSError: The disk is too small.
     """
     check_size(n_galaxies, seed)
     require_booleans(label_errors=label_errors, replace=replace)
@@ -92,9 +93,9 @@ def simulate_survey(
         return Survey.load(folder)
     processes = _usable_processes(processes)
     require_disk_space(folder, n_galaxies * (int(np.prod(IMAGE_SHAPE)) + BYTES_A_ROW))
-    # Made or found here once, not by each worker.
+    # Computed or read once here, not by each worker.
     load_templates()
-    # Those that draw and render: with others, a survey that was interrupted is made again.
+    # Packages that draw and render: with other versions, an interrupted survey is remade.
     versions = {package: version(package) for package in ("numpy", "scipy", "galsim", "pillow")}
     identity = {"parameters": parameters, "code": code, "versions": versions}
     writer = SurveyWriter(folder, n_galaxies, identity)
@@ -124,7 +125,7 @@ def _batches(seed: int, wanted: tuple, processes: int, bar: tqdm) -> Iterator[pd
     """Yield the batches of `candidates` in order, some computed at once."""
     for first in count(0, 4 * processes):
         tasks = ((seed, k, *wanted) for k in range(first, first + 4 * processes))
-        # As a list: joblib dislikes that one stops asking before the last of them.
+        # A list, because joblib warns when its results are not read to the end.
         for batch in list(_in_order(_candidates, tasks, processes)):
             bar.update(min(len(batch), bar.total - bar.n))
             yield batch
@@ -143,13 +144,13 @@ def render_into(
     """Render the galaxies of a survey that is being written, over some processes.
 
     Arguments:
-        writer: where the images go; those that it has are not rendered again.
-        shown: rows of `simulate_catalogue`.
-        seed: of the pictures.
-        instrument: with which they are observed.
-        without: names of `TIES` that are switched off.
-        processes: how many.
-        progress: show a bar.
+        writer: Writer of the survey; images that it has already are not rendered again.
+        shown: Rows of `simulate_catalogue`.
+        seed: Seed of the images.
+        instrument: Instrument of the observation.
+        without: Names of `TIES` that are switched off.
+        processes: Number of processes.
+        progress: Whether to show a progress bar.
     """
     n, options = len(shown), {"varied_sky": "varied_sky" not in without}
     with tqdm(total=n, desc="images", unit="gal", disable=not progress) as bar:
@@ -164,7 +165,7 @@ def render_into(
 
 
 def _in_order(function, tasks: Iterable[tuple], processes: int) -> Iterator:
-    """Results of `function(*task)` in the order of the tasks, few of them waiting."""
+    """Yield results of `function(*task)` in the order of the tasks, with few of them waiting."""
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", inner_max_num_threads=1):
@@ -173,7 +174,7 @@ def _in_order(function, tasks: Iterable[tuple], processes: int) -> Iterator:
 
 
 def _holds(folder: Path | str, parameters: dict, code: str, replace: bool) -> bool:
-    """Whether `folder` holds this very survey; another is refused unless it is to be replaced."""
+    """Return whether `folder` contains this survey; refuse another one unless `replace` is set."""
     if not (Path(folder) / "survey.json").exists():
         return False
     description = read_description(folder)

@@ -1,6 +1,6 @@
-"""The published relations that decide what a picture shows, and no photometer sees.
+"""Published relations of the appearance of galaxies, which total magnitudes do not show.
 
-Together with those of galaxies they are `RELATIONS`, the table that the book prints.
+Together with the relations of `relations.py` they are `RELATIONS`, the table that the book prints.
 """
 
 from galcfm.simulate.relations import RELATIONS_OF_GALAXIES, Relation
@@ -114,7 +114,7 @@ COUNTS = Relation(
         "r_max": 22.8,
     },
     ("Yasuda2001", "Chen2001", "Juric2008"),
-    "Counts rounded. Those of stars lie between the Galactic pole's (4,500 at r < 22) and the "
+    "Counts rounded. Star counts lie between the Galactic pole's (4,500 at r < 22) and the "
     "mean of the imaging (48 million at r < 21.5 in 6,500 square degrees, 9,300 at r < 22), since "
     "spectra were taken at high latitudes; where between was chosen with one half of 400 real "
     "cutouts in view.",
@@ -192,7 +192,7 @@ REGISTRATION = Relation(
     "g and i displaced from r by up to width/2 pixels in either direction, uniform",
     {"width": (1.1, 0.0, 0.8)},
     ("Pier2003",),
-    "Astrometry is good to 0.1 arcsec; colour pictures are put together to the nearest pixel "
+    "Astrometry is good to 0.1 arcsec; colour images are aligned to the nearest pixel "
     "(ours, from one half of 400 real cutouts).",
     scatter="uniform",
 )

@@ -1,7 +1,7 @@
-"""The population: who the galaxies are, what they look like to a photometer, and their labels.
+"""The population: galaxies with their properties, photometry and labels.
 
-Galaxies come in batches of candidates that depend on (seed, batch) alone; those bright enough
-are kept in order. So the first galaxies of a larger survey are those of a smaller one.
+Galaxies are drawn in batches of candidates that depend only on (seed, batch); galaxies that are
+bright enough are kept in order. A larger survey thus begins with the galaxies of a smaller one.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,7 +22,7 @@ from galcfm.survey import assign_split, require_booleans
 
 BATCH_SIZE = 512
 
-# Columns that rendering and studies need, beyond those of a survey.
+# Columns that rendering and studies need in addition to the columns of a survey.
 LATENTS = {
     **{
         f"{part}_fraction_{band}": f"share of the {band} flux in the {part}"
@@ -82,29 +82,29 @@ def simulate_catalogue(
     instrument: str | Instrument = SDSS,
     without: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Catalogue of simulated galaxies as SDSS, or another instrument, would select them.
+    """Return a catalogue of simulated galaxies as SDSS, or another instrument, would select them.
 
     Arguments:
-        n_galaxies: number of galaxies, at least 1.
-        seed: the first `n` galaxies of a seed are the same whatever `n_galaxies`.
-        population: `"star-forming"`, those that `is_star_forming` keeps of the parent population,
-            or `"parent"`, all galaxies. The gas of the others has no measured abundance, so
-            theirs is NaN.
-        label_errors: add errors typical of the MPA-JHU catalogue to the five properties;
-            `<property>_true` is without them in any case.
-        validation: fraction of galaxies for validation.
-        test: fraction of galaxies for the test split.
-        instrument: with which they are observed, or its name in `INSTRUMENTS`.
-        without: names of `TIES` that are switched off.
+        n_galaxies: Number of galaxies, at least 1.
+        seed: Seed of the survey. The first `n` galaxies of a seed do not depend on `n_galaxies`.
+        population: `"star-forming"`, the galaxies of the parent population that `is_star_forming`
+            keeps, or `"parent"`, all galaxies. The oxygen abundance of the other galaxies is NaN,
+            as it cannot be measured.
+        label_errors: Whether to add errors typical of the MPA-JHU catalogue to the five
+            properties; `<property>_true` is always without them.
+        validation: Fraction of galaxies in the validation split.
+        test: Fraction of galaxies in the test split.
+        instrument: Instrument of the observation, or its name in `INSTRUMENTS`.
+        without: Names of `TIES` that are switched off.
 
     Returns:
-        A row a galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
+        One row per galaxy: the columns of a survey, `magerr_*`, `<property>_err`,
         `<property>_true` and the columns of `LATENTS`.
 
     Raises:
         ValueError: `n_galaxies` or `seed` is not positive, the population, instrument or a tie is
             unknown, or the fractions are not sensible.
-        FileNotFoundError: see `galcfm.simulate.spectra.load_templates`.
+        FileNotFoundError: See `galcfm.simulate.spectra.load_templates`.
     """
     check_size(n_galaxies, seed)
     require_booleans(label_errors=label_errors)
@@ -134,7 +134,7 @@ def assemble(
     validation: float,
     test: float,
 ) -> pd.DataFrame:
-    """Catalogue from the batches of `candidates`, taken in order until there are enough."""
+    """Return a catalogue from batches of `candidates`, taken in order until there are enough."""
     found, n = [], 0
     for batch in batches:
         found.append(batch)
@@ -159,17 +159,17 @@ def candidates(
     instrument: Instrument = SDSS,
     without: tuple[str, ...] = (),
 ) -> pd.DataFrame:
-    """The galaxies brighter than the limit among one batch of candidates.
+    """Return the galaxies brighter than the limit among one batch of candidates.
 
     Arguments:
-        seed: seed of the survey.
-        batch: number of the batch.
-        population: see `simulate_catalogue`.
-        instrument: with which they are observed.
-        without: names of `TIES` that are switched off.
+        seed: Seed of the survey.
+        batch: Number of the batch.
+        population: See `simulate_catalogue`.
+        instrument: Instrument of the observation.
+        without: Names of `TIES` that are switched off.
 
     Returns:
-        As `simulate_catalogue`, without `object_id` and `split`.
+        The table of `simulate_catalogue` without `object_id` and `split`.
     """
     rng = np.random.default_rng([seed, 1, batch])
     observed = before_noise(rng, BATCH_SIZE, instrument, without)
@@ -180,7 +180,7 @@ def candidates(
         star_forming &= observed.lines_seen
     for column in ("oxygen_abundance", "oxygen_abundance_true"):
         table.loc[~star_forming, column] = np.nan
-    # Rounded, so that a processor's last bit never makes another survey.
+    # Rounded, so that differences in a processor's last bit do not change the survey.
     table = table.round(6)
     kept = table["mag_r"] < instrument.magnitude_limit
     return table[kept & star_forming if population == "star-forming" else kept]
@@ -189,7 +189,7 @@ def candidates(
 def _with_noise(
     rng, observed: Observed, seeing: float, without: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """Return the columns of the catalogue: noisy photometry and labels, and what an image shows."""
+    """Return the columns of the catalogue: noisy photometry, labels, inputs of the rendering."""
     g, seen, truth = observed.galaxies, observed.photometry, observed.labels
     n, total = len(g.m), sum(seen.fluxes.values())
     noise = seen.drawn * rng.normal(size=total.shape)

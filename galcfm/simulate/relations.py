@@ -1,8 +1,8 @@
-"""The published relations that simulated galaxies, their light and their labels are drawn from.
+"""Published relations from which simulated galaxies, their light and their labels are drawn.
 
-Together with those of pictures they are `RELATIONS`, what the code computes with and what the book
-prints: a coefficient stands there and nowhere else. `m` is log10 of the stellar mass in solar
-masses, `s` log10 of the star formation rate in solar masses a year.
+Together with the relations of `picture_relations.py` they are `RELATIONS`, which the code computes
+with and the book prints: each coefficient is written once. `m` is log10 of the stellar mass in
+solar masses, `s` log10 of the star formation rate in solar masses per year.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Relation:
     Arguments:
         name: What it gives.
         formula: The relation, in plain text.
-        coefficients: Its numbers by name, in the units of the formula. Those of five are of u, g,
-            r, i, z, and those of three of g, r, i; beside `m` they are the values at these masses.
+        coefficients: Its numbers by name, in the units of the formula. Five numbers are for u, g,
+            r, i, z, three for g, r, i; with an entry `m`, the others are values at these masses.
         sources: BibTeX keys.
-        note: What is ours: how a number was read, combined or extrapolated.
+        note: Our own choices: how a number was read, combined or extrapolated.
         scatter: Scatter about it, in words.
     """
 
@@ -57,7 +57,7 @@ MASS_FUNCTION = Relation(
         "log_m_max": 12.0,
     },
     ("Peng2010", "Baldry2012"),
-    "φ in 10⁻³ Mpc⁻³, those of Peng et al.; Baldry et al. have 30 % fewer blue galaxies. M* of "
+    "φ in 10⁻³ Mpc⁻³ from Peng et al.; Baldry et al. have 30 % fewer blue galaxies. M* of "
     "10.67 is raised by 0.03 from Chabrier to Kroupa and by 0.06 to the scale of the MPA-JHU "
     "masses (ours). No evolution to z = 0.3. Blue galaxies are on the main sequence.",
 )
@@ -436,7 +436,7 @@ GALACTIC_EXTINCTION = Relation(
 )
 LABEL_ERRORS = Relation(
     "Errors of the measured properties",
-    "property = truth + N(0, σ_i); σ_i = σ · exp(spread · N − spread²), its mean square σ²",
+    "property = true value + N(0, σ_i); σ_i = σ · exp(spread · N − spread²), its mean square σ²",
     {
         "log_stellar_mass": 0.10,
         "log_sfr": 0.20,

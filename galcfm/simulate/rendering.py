@@ -1,7 +1,7 @@
 """Cutouts: bulge, disc, bar, ring, spiral arms and knots through the atmosphere onto frames.
 
 Light is added up in Fourier space, where profiles have simple forms: each component once, then
-one sum a band. Pixel noise comes last, and then SkyServer's colours and JPEG.
+one sum per band. Pixel noise is added last, followed by SkyServer's colours and JPEG.
 """
 
 from functools import cache
@@ -40,10 +40,10 @@ N_ARM_POINTS = 200
 
 
 def catalogue_fluxes(row) -> np.ndarray:
-    """Fluxes in g, r, i that a cutout of this galaxy holds, nanomaggies, `(3,)`.
+    """Return the fluxes in g, r, i of a cutout of this galaxy, nanomaggies, `(3,)`.
 
-    The observed magnitudes with the Galaxy's extinction put back: cutouts are not dereddened.
-    The coefficients are those of Schlafly & Finkbeiner (2011, ApJ 737, 103).
+    Galactic extinction is put back into the observed magnitudes, as cutouts are not dereddened.
+    The coefficients are from Schlafly & Finkbeiner (2011, ApJ 737, 103).
     """
     return np.array(
         [
@@ -67,14 +67,14 @@ ANGLES = (
 def render(
     catalogue, seed: int, *, instrument: Instrument = SDSS, varied_sky: bool = True
 ) -> np.ndarray:
-    """Cutouts of simulated galaxies.
+    """Return cutouts of simulated galaxies.
 
     Arguments:
-        catalogue: rows of `galcfm.simulate.simulate_catalogue`.
-        seed: seed of the survey; the picture of a galaxy depends on it and on the number at the
-            end of `object_id` alone.
-        instrument: with which they are observed.
-        varied_sky: frames vary: sky that is left, bands out of place; without, all are alike.
+        catalogue: Rows of `galcfm.simulate.simulate_catalogue`.
+        seed: Seed of the survey. The image of a galaxy depends only on the seed and on the number
+            at the end of `object_id`.
+        instrument: Instrument of the observation.
+        varied_sky: Whether frames differ in residual sky and alignment of the bands.
 
     Returns:
         uint8 `(n, 128, 128, 3)`, channels i, r, g, after a JPEG round trip.
@@ -90,9 +90,9 @@ def render(
 def render_galaxy(
     row, rng: np.random.Generator, *, instrument: Instrument = SDSS, varied_sky: bool = True
 ) -> np.ndarray:
-    """Cutout of one galaxy (a mapping of catalogue columns), uint8 `(128, 128, 3)`."""
+    """Return the cutout of one galaxy (a mapping of columns), uint8 `(128, 128, 3)`."""
     row = dict(row) | {name: instrument.zoom * row[name] for name in ANGLES if name in row}
-    # Each on its own, so that one more arm changes no neighbour.
+    # Separate generators, so that one more arm does not change the neighbours.
     of_galaxy, of_others, of_frame = rng.spawn(3)
     frame = draw_frame(row, of_frame, instrument) if varied_sky else plain_frame(row, instrument)
     others = draw_neighbours(of_others, instrument)
@@ -106,21 +106,21 @@ def render_galaxy(
 
 
 def draw_galaxy(row, rng: np.random.Generator, frame: Frame | None = None) -> np.ndarray:
-    """Noise-free stamps of one galaxy; in each band they sum to `catalogue_fluxes`.
+    """Return noise-free stamps of one galaxy; in each band they sum to `catalogue_fluxes`.
 
-    The sum is the *observed* flux, noise and all: were it the true one, the picture would be a
-    second photometer that undoes the noise of the catalogue.
+    The sum is the *observed* flux, noise included. With the true flux, the image would be a second
+    measurement that reduces the noise of the catalogue.
 
     Arguments:
-        row: a mapping of catalogue columns.
-        rng: draws centring, knots and arms.
-        frame: through which it is seen; a plain one by default.
+        row: Mapping of catalogue columns.
+        rng: Random generator of centring, knots and arms.
+        frame: Frame of the observation; by default a plain one.
 
     Returns:
         g, r, i in nanomaggies per pixel, `(3, 128, 128)`, float32.
     """
     frame = frame or plain_frame(row)
-    # From the plane of the disc to the sky: its own ellipticity, which fades as it is inclined.
+    # From the plane of the disc to the sky: intrinsic ellipticity, which fades with inclination.
     angle, cosine = np.radians(row["position_angle"]), np.cos(np.radians(row["inclination"]))
     own = _sheared(1 - row["disc_ellipticity"] * cosine, rng.uniform(0, np.pi))
     plane = _rotation(angle) @ own
@@ -137,7 +137,7 @@ def draw_galaxy(row, rng: np.random.Generator, frame: Frame | None = None) -> np
     shares["disc"] = 1 - sum(shares.values())
     spectra = sum(share[:, None, None] * parts[part] for part, share in shares.items())
     stamps = to_stamps(spectra * frame.response * points(np.ones(1), centre))
-    # Ringing of the Fourier series, far below the noise.
+    # Removes ringing of the Fourier series, far below the noise.
     np.maximum(stamps, 0, out=stamps)
     return stamps * (catalogue_fluxes(row) / stamps.sum(axis=(1, 2), dtype=np.float64))[
         :, None, None
@@ -145,7 +145,7 @@ def draw_galaxy(row, rng: np.random.Generator, frame: Frame | None = None) -> np
 
 
 def draw_companion(row, rng: np.random.Generator) -> np.ndarray:
-    """Fourier transforms of the companion, of about the galaxy's colour and surface brightness.
+    """Return Fourier transforms of a companion with about the galaxy's colour and brightness.
 
     Returns:
         g, r, i in nanomaggies per pixel, `(3, ky, kx)`, complex64.
@@ -160,9 +160,9 @@ def draw_companion(row, rng: np.random.Generator) -> np.ndarray:
 
 
 def _disc(row, plane: np.ndarray) -> np.ndarray:
-    """Fourier transform of the smooth disc with its bar and dust lane, `(3, ky, kx)`.
+    """Return the Fourier transform of the smooth disc with bar and dust lane, `(3, ky, kx)`.
 
-    The disc of GalSim's `InclinedExponential`: an exponential of sech² thickness.
+    The disc is GalSim's `InclinedExponential`: an exponential of sech² thickness.
     """
     inclination = np.radians(row["inclination"])
     radius = np.array([row[f"disc_radius_{band}"] for band in RENDERED_BANDS])
@@ -194,8 +194,8 @@ def _disc(row, plane: np.ndarray) -> np.ndarray:
         share = (row["dust_lane"] * np.array(relative, np.float32))[:, None, None]
         disc = (disc - share * lane) / (1 - share)
     if row["lopsidedness"] > 0:
-        # The disc times 1 + A1 r/2h cos(φ − φ1): A1 is that of two scale lengths, and a factor
-        # of x is a derivative in Fourier space.
+        # The disc times 1 + A1 r/2h cos(φ − φ1): A1 is the value at two scale lengths, and a
+        # factor of x is a derivative in Fourier space.
         towards = np.radians(row["lopsided_angle"])
         k = np.float32(np.cos(towards)) * kx + np.float32(np.sin(towards)) * ky_plane
         slope = np.float32(1.5 * row["lopsidedness"])
@@ -210,12 +210,12 @@ def _bulge(row, angle: float) -> np.ndarray:
 
 
 def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
-    """Fourier transforms of arms and knots, by name, `(ky, kx)`.
+    """Return Fourier transforms of arms and knots, by name, `(ky, kx)`.
 
-    Logarithmic spirals from random phases, with a width; HII regions among them, of which as many
-    as L⁻² are brighter than L: a luminosity function of slope −3, steeper than the published one,
-    which is −2. They begin where a bar ends, some stand in the ring, and there are
-    more of them on one side of a lopsided disc.
+    Arms are logarithmic spirals of some width with random phases. They contain HII regions, whose
+    number brighter than L is proportional to L⁻²: a luminosity function of slope −3, steeper than
+    the published −2. Arms begin at the end of a bar, some HII regions lie in the ring, and a
+    lopsided disc has more of them on one side.
     """
     n_knots = int(row["n_knots"])
     n = n_knots + N_ARM_POINTS
@@ -233,7 +233,7 @@ def _young_stars(row, rng, plane: np.ndarray) -> dict[str, np.ndarray]:
         radius = np.where(in_ring, row["ring_radius"] * scale_length * width, radius)
         azimuth = np.where(in_ring, rng.uniform(0, 2 * np.pi, n), azimuth)
     x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
-    # The first stars of the list are the hearts of complexes, and others stand about them.
+    # The first regions of the list are centres of complexes; the others surround them.
     heart = rng.integers(0, int(COMPLEXES["number"]), n)
     about = COMPLEXES["size"] * scale_length * rng.normal(size=(2, n))
     gathered = rng.uniform(size=n) < COMPLEXES["share"]
@@ -263,24 +263,24 @@ def _rotation(angle: float) -> np.ndarray:
 
 
 def _sheared(q: float, angle: float) -> np.ndarray:
-    """Matrix that makes circles ellipses of axis ratio `q` and the same area."""
+    """Return the matrix that turns circles into ellipses of axis ratio `q` and equal area."""
     turned = _rotation(angle)
     return turned @ np.diag([q**-0.5, q**0.5]) @ turned.T
 
 
 def _seen_in(matrix: np.ndarray) -> np.ndarray:
-    """Wave numbers on the sky in coordinates that `matrix` brings to the sky, `(2, ky, kx)`."""
+    """Return wave numbers in coordinates that `matrix` transforms to the sky, `(2, ky, kx)`."""
     (xx, xy), (yx, yy) = matrix.T.astype(np.float32)
     return np.stack([xx * KX + xy * KY, yx * KX + yy * KY])
 
 
 def _looked_up(kind: str, index: float, k: np.ndarray) -> np.ndarray:
-    """Fourier transform of a round profile of unit flux, between the values of a table.
+    """Return the Fourier transform of a round profile of unit flux, interpolated in a table.
 
     Arguments:
-        kind: `"sersic"`, of `index` and unit half-light radius, or `"bar"`, of unit radius.
+        kind: `"sersic"`, with unit half-light radius, or `"bar"`, with unit radius.
         index: Sérsic index.
-        k: wave numbers in inverse radii.
+        k: Wave numbers in inverse radii.
     """
     table = _table(kind, index)
     place = np.log1p(k * np.float32(TABLE_SCALE)) * np.float32(TABLE_STEPS)
@@ -296,7 +296,7 @@ TABLE_SCALE, TABLE_STEPS, TABLE_LENGTH = 50.0, 100.0, 1100
 def _table(kind: str, index: float) -> np.ndarray:
     k = np.expm1(np.arange(TABLE_LENGTH) / TABLE_STEPS) / TABLE_SCALE
     if kind == "bar":
-        # 1 − r² within a radius of 1, as thick as Ferrers bars of index 1 look from above.
+        # 1 − r² within a radius of 1: a Ferrers bar of index 1 seen from above.
         x = np.maximum(k, 1e-3)
         return (8 * special.jv(2, x) / x**2).astype(np.float32)
     import galsim
