@@ -44,6 +44,7 @@ BENCHMARKS = JsonFile("benchmarks.json", dict[str, Any], "Run `make bench` again
 TOLERANCE = 1e-4  # of samples, standardised, and of log-densities [nat]: "equal accuracy"
 N_GALAXIES, N_SAMPLES = 1, 1000
 MEMORY_RESOLUTION = 2  # MiB
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 OUR_STEPS = (4, 5, 6, 7, 8, 12, 24)
 
 
@@ -548,7 +549,10 @@ def table(results: dict) -> str:
     """The results as a Markdown table, which the book includes."""
     rows = [*_drawing_rows(results), *_other_rows(results)]
     lines = ["| measured | compared with | result |", "|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += [
+        f"| {what} | {other} | {found.replace(' ', NO_BREAK_SPACE)} |"
+        for what, other, found in rows
+    ]
     provenance, where = results["provenance"], results["machine"]
     return (
         "\n".join(lines)

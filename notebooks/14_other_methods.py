@@ -18,12 +18,12 @@
 # %% [markdown]
 # # Other methods
 #
-# With the same inputs, none of the sixteen other methods tried here beats flow
-# matching. Spline flows come within
-# {glue:text}`npe_photometry` nat of the photometry model and within
-# {glue:text}`npe_image` nat of the image model. What a method sees matters more
-# than how it infers: the image adds {glue:text}`image_photometry` nat, and
-# redshift and magnitude errors add {glue:text}`photometry_told_photometry` nat.
+# With the same inputs, none of the other methods tested here beats flow
+# matching. The mean log-density of spline flows differs by
+# {glue:text}`npe_photometry` nat from the photometry model and by
+# {glue:text}`npe_image` nat from the image model. What a method sees matters
+# more than how it infers: the image adds {glue:text}`image_photometry` nat,
+# redshift and magnitude errors {glue:text}`photometry_told_photometry` nat.
 #
 # The paper compares itself with seven other approaches and runs none of them.
 # We trained each on the same simulated galaxies and tested it on the same test
@@ -117,10 +117,9 @@ tables.every_method(known)
 # ## What we learn from each
 #
 # **Flow matching or splines.** Neural spline flows {cite:p}`Durkan2019` with
-# the encoder of the image model fall {glue:text}`npe_image` nat short of it.
-# Flow matching trained in the same way as the splines falls
-# {glue:text}`cold` nat short. The choice of flow therefore matters no more than
-# the way in which it is trained.
+# the encoder of the image model differ from it by {glue:text}`npe_image` nat,
+# flow matching trained in the same way as the splines by {glue:text}`cold` nat.
+# The choice of flow therefore matters no more than how it is trained.
 #
 # **More inputs.** A masked autoregressive flow with the inputs of SEDflow
 # {cite:p}`HahnMelchior2022` (magnitudes, errors, redshift) gains
@@ -148,16 +147,16 @@ tables.every_method(known)
 # millions of real galaxies; we did not run them on simulated ones.
 #
 # **Through a spectrum.** Diffusion of the spectrum from image and photometry,
-# then properties from spectra {cite:p}`Doorenbos2024`, falls
-# {glue:text}`spectra` nat short of the image model. The generated spectra are
+# then properties from spectra {cite:p}`Doorenbos2024`, differs by
+# {glue:text}`spectra` nat from the image model. The generated spectra are
 # absolute and of the whole galaxy, while three of the labels are those of a
 # fibre, so this row does not say what a spectrum is worth.
 #
 # **Regression.** A residual network on the image alone
-# {cite:p}`WuBoada2019,Alfonzo2024` falls {glue:text}`regression` nat short of
-# the image model, and {glue:text}`regression_told` nat with photometry as
-# further input. Gradient boosting, a baseline that any method should beat, is
-# {glue:text}`boosting_photometry` nat from the photometry model. Regression
+# {cite:p}`WuBoada2019,Alfonzo2024` differs by {glue:text}`regression` nat from
+# the image model, and by {glue:text}`regression_told` nat with photometry as
+# further input. Gradient boosting, a baseline that any method should beat,
+# differs by {glue:text}`boosting_photometry` nat from the photometry model. Regression
 # gives a value and not a posterior: we add one normal distribution, the same
 # for all galaxies. This handicaps it in log-density (see the second exercise).
 # In root mean square, below, the residual network with photometry is close to
@@ -181,9 +180,9 @@ tables.by_property(known, "rmse").rename_axis("root mean square error", axis=1)
 # {cite:p}`Lange2023`: {glue:text}`sed_seconds` s per galaxy. ({doc}`../how_fast`
 # has fewer seconds for nautilus: there the likelihood is the simulator's own,
 # evaluated in batches, with the redshift known and six parameters.)
-# Stars say nothing about the gas, so there are four properties. Over the flow
-# with the same inputs, a fit gains {glue:text}`sed` nat with the redshift and
-# {glue:text}`sed_free` nat without it.
+# Stars say nothing about the gas, so there are four properties. From the
+# flow with the same inputs, a fit differs by {glue:text}`sed` nat with the
+# redshift and by {glue:text}`sed_free` nat without it.
 #
 # With the redshift known, the SFR is off by {glue:text}`sed_log_sfr_bias` dex
 # on average, and the 95 % intervals contain {glue:text}`sed_log_sfr_held` of
@@ -254,7 +253,8 @@ if results != "published":
 #   one of them.
 # - Small versions of published methods were compared here, on simulated
 #   galaxies; the ranking may differ at their own size and on the sky.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Neighbours in more colours.** Give `Neighbours` the redshift

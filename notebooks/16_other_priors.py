@@ -20,11 +20,11 @@
 #
 # A posterior under another prior follows from weights on its draws, without
 # training, if the new prior is not far from the old one. For a mass function
-# steeper by 0.5, {glue:text}`steeper_share_image:.0%` of the draws of the image
+# steeper by 0.5, {glue:text}`steeper_share_words` of the draws of the image
 # model still count, and the bias of its mean mass falls from
 # {glue:text}`steeper_bias_old_image:.3f` to
 # {glue:text}`steeper_bias_new_words` dex. For SFRs ten times lower, only
-# {glue:text}`collapsed_share:.0%` of the draws count in the median, and a
+# {glue:text}`collapsed_share` of the draws count in the median, and a
 # warning says so.
 #
 # A trained model assumes that each galaxy comes from the population that it was
@@ -224,24 +224,23 @@ for change, short in (
 ):
     for name in samples:
         gain, k = gains[change, name], changed[change]
-        glue(f"{short}_gain_{name}", float(gain["gain"]), display=False)
-        glue(
-            f"{short}_share_{name}",
-            float(gain["effective_share"]),
-            display=False,
-        )
-        for which in ("bias_old", "bias_new"):
-            glue(f"{short}_{which}_{name}", float(gain[which][k]), display=False)
+        quoted = {"gain": gain["gain"], "share": gain["effective_share"]}
+        quoted |= {w: gain[w][k] for w in ("bias_old", "bias_new")}
+        for what, value in quoted.items():
+            glue(f"{short}_{what}_{name}", float(value), display=False)
 steeper_now = gains["other mass function", "image"]
 bias, error = (steeper_now[key][mass] for key in ("bias_new", "bias_error"))
 glue("steeper_bias_new_words", with_error(bias, error), display=False)
-glue("collapsed_share", float(share), display=False)
+glue("collapsed_share", f"{100 * share:.0f} %", display=False)
+share_words = f"{100 * steeper_now['effective_share']:.0f} %"
+glue("steeper_share_words", share_words, display=False)
 log_sfr = stored["bias"]["log_sfr"]
 error = log_sfr["standard_error"]
 glue("bursts_shift", stored["shift"], display=False)
 glue("bursts_moved", log_sfr["after"] - log_sfr["before"], display=False)
 glue("bursts_before", number(log_sfr["before"], 3, "+"), display=False)
-glue("bursts_after", with_error(log_sfr["after"], error, sign="+"), display=False)
+after = with_error(log_sfr["after"], error, sign="+")
+glue("bursts_after", after, display=False)
 gain_words = with_error(stored["gain"], stored["standard_error"], sign="+")
 glue("bursts_gain", gain_words, display=False)
 glue("bursts_effective", stored["effective_galaxies"], display=False)
@@ -255,7 +254,8 @@ glue("bursts_n_test", stored["n_test"], display=False)
 #   population.
 # - A prior on something that is not inferred needs fine-tuning with weighted
 #   training galaxies.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **What is lost?** The logarithms of the weights follow a Gaussian of width $s$.

@@ -174,7 +174,8 @@ print(f"{n_partitions} partitions on two workers; equal to the bit: {equal}")
 # %%
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    lsdb.from_dataframe(table, ra_column="ra", dec_column="dec").write_catalog(
+    ours = lsdb.from_dataframe(table, ra_column="ra", dec_column="dec")
+    ours.write_catalog(
         place / "hats", catalog_name="ours", progress_bar=False
     )
     bright = lsdb.open_catalog(place / "hats").query("mag_r < 17")
@@ -255,9 +256,8 @@ plans.rename_axis("galaxies", axis=1)
 # *Interruptions.* `python benchmarks/catalogue.py` disturbs the inference of
 # {glue:text}`fault_rows:,d` rows in all ways at once (a disk that fills, a
 # scheduler that is killed, workers that are killed three times) and compares the
-# result with an undisturbed one. Each row is there once:
-# {glue:text}`rows_once`; equal to the undisturbed result:
-# {glue:text}`rows_equal`.
+# result with an undisturbed one. Each row occurs once: {glue:text}`rows_once`.
+# The two results are equal to the bit: {glue:text}`rows_equal`.
 #
 # *Workers.* With {glue:text}`scaling_draws:.0f` draws per galaxy, one worker
 # infers {glue:text}`one_worker:.1f` and two workers {glue:text}`two_workers:.1f`
@@ -349,7 +349,8 @@ glue("student_faster", float(faster), display=False)
 #   can be checked by comparison.
 # - If you need draws and no densities, use the distilled model: it is an order of
 #   magnitude faster.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Years on this machine.** How long would LSST's ten billion galaxies take on

@@ -218,7 +218,7 @@ def test_what_is_measured_on_no_picture_is_refused(linear):
         def measure(self, part):
             return pd.DataFrame({"level": np.full(len(part), np.nan)})
 
-    with pytest.raises(ValueError, match="level could be measured on none of its pictures"):
+    with pytest.raises(ValueError, match="level could be measured on none of its images"):
         Blind(kind="affine", **SMALL, descent=QUICK).fit(linear)
 
 

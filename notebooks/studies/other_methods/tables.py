@@ -49,8 +49,10 @@ def half_width(gain: Mapping, trainings: int) -> float:
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error)
 
 
-def _in_words(gain: Mapping, row: Mapping) -> str:
-    return with_error(gain["gain"], half_width(gain, len(row["seeds"])), sign="+")
+def _in_words(gain: Mapping, row: Mapping, sign: str = "") -> str:
+    """Return a gain with half of its 95 % interval, which no line break separates."""
+    words = with_error(gain["gain"], half_width(gain, len(row["seeds"])), sign=sign)
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def verdict(row: Mapping, gain: Mapping) -> str:
@@ -79,9 +81,9 @@ def every_method(rows: Mapping[str, Mapping]) -> pd.DataFrame:
             continue
         fewer = " (four properties)" * ("gain_of_fewer" in next(iter(row["seeds"].values())))
         found[row["row"]["label"]] = {
-            "after": row["row"]["source"],
+            "based on": row["row"]["source"],
             "compared with the": ROWS[beside].label + fewer,
-            "gain [nat] ± 95 %": _in_words(gain, row),
+            "gain [nat] ± 95 %": _in_words(gain, row, "+"),
             "verdict": verdict(row, gain),
             "trainings": len(row["seeds"]),
             "training [min]": number(mean_over_seeds(row, "training", "seconds") / 60, 1),
