@@ -1,0 +1,348 @@
+"""The page of what is taken and what is refused, made by doing it.
+
+`python tests/survey/test_taken_and_refused.py` writes `book/taken_and_refused.md`.
+"""
+
+import contextlib
+import gzip
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from PIL import Image
+
+from galcfm.properties import EXTINCTION, MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey import Survey, SurveyError
+from galcfm.survey.images import encode_jpeg
+from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
+from galcfm.survey.tables import ENDINGS
+
+PAGE = Path(__file__).resolve().parents[2] / "book" / "taken_and_refused.md"
+COMMAND = "python tests/survey/test_taken_and_refused.py"
+AB = np.array([18.5, 17.4, 16.8, 16.4, 16.2])
+NANOMAGGIES = 10 ** (0.4 * (22.5 - AB))
+DECLARED = {"unit": "AB", "total": True, "dereddened": True}
+PIXELS = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+
+INTRODUCTION = """\
+# What is taken and what is refused
+
+Two doors take your galaxies: `Survey.from_table` makes a survey of a table, and `infer_catalogue`
+(or the command `galcfm infer`) infers a catalogue of any size. Both read files alike: the same
+rows are used, with the same values. Every line below was run to make this page, and a test runs it
+again whenever the code changes. {doc}`chapters/15_your_own_galaxies` shows the calls.
+
+Each table needs `unit`, `total=True` (fluxes of whole galaxies, not of apertures) and `dereddened`
+(whether Galactic extinction is removed). A row is never repaired: it is used as it stands, or it is
+listed in `survey.rejected` (or in the folder `rejected` of a result) with the reason.
+"""
+
+
+def galaxies(names=MAGNITUDES, values=AB, **columns) -> dict:
+    """A table of two galaxies, a and b."""
+    values = np.broadcast_to(np.asarray(values, float)[:, None], (5, 2))
+    return {"object_id": ["a", "b"]} | dict(zip(names, values, strict=True)) | columns
+
+
+def frame(*of, **columns) -> pd.DataFrame:
+    return pd.DataFrame(galaxies(*of, **columns))
+
+
+def take(table, columns=None, **declared) -> Survey:
+    return Survey.from_table(table, columns, **DECLARED | declared)
+
+
+def written(name: str, write: Callable, *of) -> str:
+    write(name, *of)
+    return name
+
+
+def hdf5(name, **content) -> str:
+    with h5py.File(name, "w") as file:
+        for key, value in content.items():
+            file[key] = value
+    return name
+
+
+def packed(name: str) -> str:
+    frame().to_csv(name, index=False)
+    Path(f"{name}.gz").write_bytes(gzip.compress(Path(name).read_bytes()))
+    return f"{name}.gz"
+
+
+def table() -> Table:
+    return Table(galaxies())
+
+
+def endings(form: str) -> str:
+    return ", ".join(f"`{ending}`" for ending in ENDINGS[form])
+
+
+# What you give, what is read, and the call that does it.
+TABLES = [
+    (f"Parquet ({endings('parquet')}) of pandas, Arrow, Dask or a result of galcfm",
+     "names in the columns or in a named index; nested columns by element",
+     lambda: take(written("a.parquet", frame().to_parquet))),
+    ("Parquet of astropy or the VO", "units and gaps count",
+     lambda: take(written("b.parquet", table().write))),
+    (f"FITS ({endings('fits')})", "the one table, in whatever extension; TUNIT, TNULL, TSCAL count",
+     lambda: take(written("a.fits", table().write))),
+    (f"VOTable ({endings('votable')})", "units and gaps count",
+     lambda: take(written("a.vot", lambda name: table().write(name, format="votable")))),
+    (f"ECSV ({endings('ascii.ecsv')})", "units and gaps count",
+     lambda: take(written("a.ecsv", table().write))),
+    (f"HDF5 ({endings('hdf5')})", "one compound dataset, or one dataset per column",
+     lambda: take(hdf5("a.h5", **galaxies()))),
+    (f"CSV ({endings('csv')})", "commas, decimal points, one header line",
+     lambda: take(written("a.csv", lambda name: frame().to_csv(name, index=False)))),
+    ("text, VOTable or FITS packed by gzip (`.csv.gz`, …)", "as the file within",
+     lambda: take(packed("c.csv"))),
+    ("`pandas.DataFrame`", "a named index is a column", lambda: take(frame().set_index("object_id"))),
+    ("`astropy.table.Table` or `QTable`", "units and masks count", lambda: take(table())),
+    ("FITS extension, or its records", "as the file",
+     lambda: take(fits.BinTableHDU(table()))),
+    ("Arrow table, or a table of Polars", "integers keep all digits",
+     lambda: take(pa.table(galaxies()))),
+    ("dict of arrays, or a structured array", "units and masks count", lambda: take(galaxies())),
+]  # fmt: skip
+
+MICROJANSKY = {
+    m: x * u.uJy for m, x in galaxies(values=3.631 * NANOMAGGIES).items() if m in MAGNITUDES
+}
+FLUXES = [f"flux_{band}" for band in "ugriz"]
+COLUMNS = [
+    ('`mag_u` … `mag_z`, `unit="AB"`', "AB magnitudes", lambda: take(frame())),
+    ('`flux_u` … `flux_z`, `unit="nanomaggy"` (or `"nanomaggies"`, `"nmgy"`)',
+     "fluxes, zero point 22.5 mag", lambda: take(frame(FLUXES, NANOMAGGIES), unit="nmgy")),
+    ('`mag_u` … `mag_z` in Jy, `unit="Jy"`', "fluxes, 0 mag is 3631 Jy",
+     lambda: take(frame(MAGNITUDES, 3.631e-6 * NANOMAGGIES), unit="Jy")),
+    ('columns that declare µJy, `unit="Jy"`', "converted",
+     lambda: take({"object_id": ["a", "b"]} | MICROJANSKY, unit="Jy")),
+    ('`unit="Vega"`', "m_AB − m_Vega of Blanton & Roweis (2007) is added",
+     lambda: take(frame(MAGNITUDES, AB - [*VEGA_OFFSET.values()]), unit="Vega")),
+    ('`unit="asinh"`', "luptitudes of SDSS",
+     lambda: take(frame(MAGNITUDES, luptitudes()), unit="asinh")),
+    ('other names, `columns={"mag_u": "MODELMAG_U", …}`', "the columns that are named",
+     lambda: take(frame([f"M_{b}" for b in "ugriz"]), {f"mag_{b}": f"M_{b}" for b in "ugriz"})),
+    ('a column of vectors, `columns={"mag_u": "flux[0]", …}`', "one element per band",
+     lambda: take(pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [*AB]]}),
+                  {m: f"flux[{k}]" for k, m in enumerate(MAGNITUDES)})),
+    ("`ebv`, `dereddened=False`", "extinction of Schlafly & Finkbeiner (2011) is removed",
+     lambda: take(frame(MAGNITUDES, AB + 0.1 * np.array([*EXTINCTION.values()]), ebv=0.1),
+                  dereddened=False)),
+    ("`magerr_u` … `magerr_z`, or `ivar_u` … of fluxes", "errors in magnitudes",
+     lambda: take(frame(FLUXES, NANOMAGGIES, **dict.fromkeys(["ivar_u", "ivar_g", "ivar_r", "ivar_i", "ivar_z"], 1.0)), unit="nmgy")),
+    ("whole numbers or text as `object_id`", "text, with all digits and leading zeros",
+     lambda: take(frame())),
+    ("`ra`, `dec`, `redshift` or a property that is NaN, −9999, −99, …", "missing in that row",
+     lambda: take(frame(redshift=[np.nan, -9999.0], ra=[-99.0, 5]))),
+    ("a band that is NaN, −9999, −99, 99, …, `missing_bands=True`", "missing in that row",
+     lambda: one_band_missing()),
+    ("columns that are not named above", "nothing: they may hold anything",
+     lambda: take(frame(note=["x", None], vectors=[[1], [2, 3]]))),
+]  # fmt: skip
+
+
+def luptitudes():
+    b = np.array([*SOFTENING.values()])
+    return -2.5 / np.log(10) * (np.arcsinh(10 ** (-0.4 * AB) / (2 * b)) + np.log(b))
+
+
+def one_band_missing() -> Survey:
+    values = frame(mag_u=[18.5, -9999.0])
+    survey = take(values, missing_bands=True)
+    assert np.isnan(survey.magnitudes[1, 0])
+    survey.catalogue.loc[1, "mag_u"] = 18.5
+    return survey
+
+
+def pictured(cutouts, pixel_scale=0.396) -> np.ndarray:
+    return take(frame(), cutouts=cutouts, pixel_scale=pixel_scale).images[0]
+
+
+def folder(save: Callable, *endings: str) -> str:
+    name = f"cutouts{len(list(Path().iterdir()))}"
+    Path(name).mkdir()
+    for ending in endings:
+        for galaxy in "ab":
+            save(f"{name}/{galaxy}{ending}")
+    return name
+
+
+def plane(name: str) -> None:
+    y, x = np.mgrid[:128, :128] - 63.5
+    fits.PrimaryHDU(np.exp(-np.hypot(y, x) / 20) * (2 if "_i" in name else 1)).writeto(name)
+
+
+def turned(name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(PIXELS[::-1, ::-1]).save(name, exif=exif)
+
+
+SAME, OTHER = np.array_equal, lambda image, _: image.shape == PIXELS.shape
+PICTURES = [
+    ("folder with ID.jpg, ID.jpeg or ID.png", "the pixels; EXIF orientation is applied",
+     lambda: pictured(folder(turned, ".png")), SAME),
+    ("PNG with a palette, or with an opaque alpha channel", "its colours",
+     lambda: pictured(folder(Image.fromarray(PIXELS).convert("RGBA").save, ".png")), SAME),
+    ("folder with ID_i.fits, ID_r.fits, ID_g.fits (also `.fits.gz`, `.fits.fz`)",
+     "nanomaggies per pixel, or as BUNIT says, in the colours of SDSS; north up by the WCS",
+     lambda: pictured(folder(plane, "_i.fits", "_r.fits", "_g.fits")), OTHER),
+    ("array uint8 (n, height, width, 3), channels i, r, g", "one picture per row",
+     lambda: pictured(np.stack([PIXELS, PIXELS])), SAME),
+    ("dict of arrays, or of pictures that Pillow has open", "pictures by `object_id`",
+     lambda: pictured({"a": PIXELS, "b": Image.fromarray(PIXELS)}), SAME),
+    ("HDF5 with `images`, and `object_id` if their order differs", "pictures by row or name",
+     lambda: pictured(hdf5("images.h5", images=np.stack([PIXELS, PIXELS]))), SAME),
+    ("larger pictures of another scale, `pixel_scale=0.2`", "their middle, resampled",
+     lambda: pictured(np.tile(PIXELS, (2, 3, 3, 1)), 0.2), OTHER),
+]  # fmt: skip
+
+
+def refusal(table, columns=None, **declared) -> str:
+    try:
+        survey = take(table, columns, **declared)
+    except SurveyError as error:
+        return str(error)
+    (reason,) = survey.rejected["reason"]
+    return f"row {survey.rejected['row'][0]}: {reason}"
+
+
+def second(**values) -> pd.DataFrame:
+    """A table whose second galaxy has another value."""
+    table = frame(**{name: frame().get(name, pd.Series([1.0, 1.0])) for name in values})
+    for name, value in values.items():
+        table[name] = table[name].astype(object)
+        table.loc[1, name] = value
+    return table
+
+
+def second_picture(picture) -> str:
+    return refusal(frame(), cutouts={"a": PIXELS, "b": picture}, pixel_scale=0.396)
+
+
+def text(name: str, content: str) -> str:
+    Path(name).write_text(content, encoding="utf-8")
+    return name
+
+
+CSV = frame().to_csv(index=False)
+WHOLE = [
+    ("a file that is damaged, or of another format", lambda: refusal(text("a.fits", "no table"))),
+    ("a CSV with semicolons", lambda: refusal(text("b.csv", CSV.replace(",", ";")))),
+    ("an unknown ending", lambda: refusal("galaxies.xlsx")),
+    ("a table without rows", lambda: refusal(frame().head(0))),
+    ("a column that is missing", lambda: refusal(frame().drop(columns="mag_u"))),
+    ("a name in capitals", lambda: refusal(frame().rename(columns={"mag_u": "MAG_U"}))),
+    ("a mapping to a column that is not there", lambda: refusal(frame(), {"mag_u": "mag_y"})),
+    ("two columns of one name", lambda: refusal(pd.concat([frame(), frame()[["mag_u"]]], axis=1))),
+    ("fluxes declared as magnitudes", lambda: refusal(frame(MAGNITUDES, NANOMAGGIES))),
+    ("a unit of the table that is not the declared one",
+     lambda: refusal({"object_id": ["a", "b"]} | MICROJANSKY)),
+    ("an unknown unit", lambda: refusal(frame(), unit="ST")),
+    ("fluxes of apertures, `total=False`", lambda: refusal(frame(), total=False)),
+    ("`dereddened=False` without `ebv`", lambda: refusal(frame(), dereddened=False)),
+    ("identifiers as floats", lambda: refusal(frame().assign(object_id=[1.2376e18, 1.2377e18]))),
+    ("some of the five properties", lambda: refusal(frame(a_v=[1.0, 1.0]))),
+]  # fmt: skip
+ROWS = [
+    ("no identifier", lambda: refusal(second(object_id=""))),
+    ("an identifier that a spreadsheet spoilt", lambda: refusal(second(object_id="1.23E+18"))),
+    ("a galaxy that occurs twice", lambda: refusal(second(object_id="a"))),
+    ("a band without a value", lambda: refusal(second(mag_u=np.nan))),
+    ("a code for a missing band", lambda: refusal(second(mag_u=-9999.0))),
+    ("text in place of a number", lambda: refusal(second(mag_u="bright"))),
+    ("a flux that is not positive", lambda: refusal(no_flux(), unit="nanomaggy")),
+    ("a vector that is too short", lambda: refusal(
+        pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [18.5, 17.4, 16.8, 16.4]]}),
+        {m: f"flux[{k}]" for k, m in enumerate(MAGNITUDES)})),
+    ("a linear stellar mass", lambda: refusal(masses())),
+    ("a cutout that is missing", lambda: refusal(frame(), cutouts={"a": PIXELS}, pixel_scale=0.396)),
+    ("a grey picture", lambda: second_picture(PIXELS[..., :1].repeat(3, 2))),
+    ("a picture of another mode", lambda: second_picture(Image.fromarray(PIXELS).convert("CMYK"))),
+    ("a picture with transparent pixels", lambda: second_picture(Image.new("RGBA", (128, 128)))),
+    ("a picture that is too small", lambda: second_picture(PIXELS[:64, :64])),
+    ("a picture as floats from 0 to 1", lambda: second_picture(PIXELS / 255)),
+    ("a JPEG that was cut short", lambda: second_file(encode_jpeg(PIXELS)[:900])),
+]  # fmt: skip
+
+
+def no_flux() -> pd.DataFrame:
+    table = frame(MAGNITUDES, NANOMAGGIES)
+    table.loc[1, "mag_z"] = -0.3
+    return table
+
+
+def masses() -> pd.DataFrame:
+    table = frame(**dict(zip(PROPERTY_NAMES, [10.0, 0.0, 8.8, 1.4, 0.5], strict=True)))
+    table.loc[1, "log_stellar_mass"] = 3e10
+    return table
+
+
+def second_file(content: bytes) -> str:
+    name = folder(Image.fromarray(PIXELS).save, ".png")
+    Path(name, "b.png").unlink()
+    Path(name, "b.jpg").write_bytes(content)
+    return refusal(frame(), cutouts=name, pixel_scale=0.396)
+
+
+def lines(head: str, rows) -> list[str]:
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    return [f"| {head} |", "|---|---|", *(f"| {' | '.join(row)} |" for row in cells), ""]
+
+
+def page() -> str:
+    """The page, after everything on it was done."""
+    for given, _, call in [*TABLES, *COLUMNS]:
+        survey = call()
+        assert survey.object_id.tolist() == ["a", "b"], given
+        np.testing.assert_allclose(survey.magnitudes, [AB, AB], atol=1e-5, err_msg=given)
+    for given, _, call, is_right in PICTURES:
+        assert is_right(call(), PIXELS), given
+    taken = "you give | is read"
+    refused = "what is wrong | what is said"
+    return (
+        "\n".join(
+            [
+                f"{INTRODUCTION}\n## Tables\n",
+                *lines(taken, [case[:2] for case in TABLES]),
+                "## Columns and units\n",
+                *lines(taken, [case[:2] for case in COLUMNS]),
+                "## Cutouts\n",
+                *lines(taken, [case[:2] for case in PICTURES]),
+                "## Refusals\n",
+                "The first table is of what refuses a whole table, by `SurveyError`.\n",
+                *lines(refused, [(what, f"`{said()}`") for what, said in WHOLE]),
+                "The second is of single rows: the others are used.\n",
+                *lines(refused, [(what, f"`{said()}`") for what, said in ROWS]),
+            ]
+        ).rstrip()
+        + "\n"
+    )
+
+
+def made_page() -> str:
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        return page()
+
+
+def test_the_page_says_what_the_code_does():
+    assert PAGE.read_text(encoding="utf-8") == made_page(), f"rewrite it: {COMMAND}"
+
+
+def test_the_page_is_readable():
+    text = PAGE.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    assert all(ending in text for known in ENDINGS.values() for ending in known)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(made_page(), encoding="utf-8")
