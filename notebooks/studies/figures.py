@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy import stats
 
 from galcfm.figures.style import (
     COLOURS,
+    COLUMN,
     LIGHT,
     OTHER,
     TITLES,
+    Look,
     new_figure,
     posteriors_in_order,
     styled,
@@ -76,6 +79,26 @@ def mean_over_seeds(row: Mapping, *path: str):
     return float(np.mean(found))
 
 
+def half_width(found: Mapping[str, float]) -> float:
+    """Return the half-width of the 95 % interval of a gain, by Student's t.
+
+    Few trainings tell their scatter badly. The degrees of freedom are those of Welch (1947,
+    Biometrika 34, 28) and Satterthwaite for the sum of the variances of galaxies and trainings.
+
+    Arguments:
+        found: `standard_error` and, for several trainings, `trainings` and `spread_over_trainings`.
+
+    >>> alone = {"standard_error": 0.1}
+    >>> three = alone | {"trainings": 3, "spread_over_trainings": 0.1 * 3**0.5}
+    >>> round(half_width(alone), 3), round(half_width(three), 3)
+    (0.196, 0.43)
+    """
+    error, n = found["standard_error"], found.get("trainings", 1)
+    of_trainings = found.get("spread_over_trainings", 0.0) ** 2 / n
+    freedom = (n - 1) * (error**2 / of_trainings) ** 2 if n > 1 and of_trainings else np.inf
+    return float(stats.t.ppf(0.975, freedom) * error)
+
+
 def gain_bar(
     axes: Axes,
     place: float,
@@ -107,6 +130,44 @@ def label_bars(axes: Axes, labels: Sequence[str], xlabel: str) -> None:
 
 
 @styled
+def forest(
+    groups: Mapping[str, Mapping[str, Mapping]],
+    *,
+    source: str,
+    xlabel: str,
+    band: tuple[float, float, str] | None = None,
+) -> Figure:
+    """Draw gains with their 95 % intervals as points on one axis, in groups with headings.
+
+    Arguments:
+        groups: By heading, or by no text where there is none, what `half_width` takes and the
+            `gain` [nat] by label.
+        source: What the galaxies are, for the corner of the figure.
+        xlabel: Label of the axis.
+        band: Two gains that a shaded band joins, and its words.
+    """
+    rows = [
+        row for heading, of in groups.items() for row in [(heading, None), *of.items()] if row[0]
+    ]
+    figure = new_figure(COLUMN, 0.9 + 0.25 * len(rows), source)
+    axes = figure.subplots()
+    for place, (_, found) in enumerate(rows):
+        if found:
+            gain, width = found["gain"], half_width(found)
+            look = OTHER[0] if gain > width else OTHER[1] if -gain > width else Look(LIGHT, "d")
+            points = {"fmt": look.marker, "color": look.colour, "ms": 6, "capsize": 3}
+            axes.errorbar(gain, -place, xerr=width, **points)
+    axes.axvline(0, color=COLOURS["line"], lw=1)
+    if band:
+        axes.axvspan(*band[:2], color=LIGHT, alpha=0.25, lw=0, label=band[2])
+        figure.legend(loc="outside lower center")
+    axes.set_ylim(-len(rows) + 0.4, 0.6)
+    label_bars(axes, [label.replace("A_V", "$A_V$") for label, _ in rows], xlabel)
+    for text, (_, found) in zip(axes.get_yticklabels(), rows, strict=True):
+        text.set_fontweight("normal" if found else "bold")
+    return figure
+
+
 def point_gains(
     found: Mapping[str, Mapping], *, source: str, over: str = "the reference"
 ) -> Figure | None:
@@ -117,12 +178,5 @@ def point_gains(
         source: What the galaxies are, for the corner of the figure.
         over: What the reference is, for the axis.
     """
-    if not found:
-        return None
-    figure = new_figure(7, 0.9 + 0.32 * len(found), source)
-    axes = figure.subplots()
-    for place, of in enumerate(found.values()):
-        gain_bar(axes, -place, of)
-    axes.axvline(0, color=LIGHT, lw=1)
-    label_bars(axes, list(found), f"gain over {over} [nat] ± 2 standard errors")
-    return figure
+    xlabel = f"gain over {over} [nat], 95 % interval"
+    return forest({"": found}, source=source, xlabel=xlabel) if found else None

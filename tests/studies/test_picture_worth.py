@@ -5,13 +5,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from galcfm import training
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm import paths, training
+from galcfm.metrics import wasserstein, wasserstein_gaussian
+from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import TIES, simulate_catalogue
 from studies import picture_worth
 from studies.picture_worth import ROWS, Plan, survey_of
 from studies.picture_worth import shown as of_study
+from studies.picture_worth.by_property import Channel, by_density, chained, gaussian_gain
+from studies.picture_worth.key_numbers import WORDS, key_numbers, table
 from studies.picture_worth.surveys import measured_photometry
 
 SMALL = Plan(
@@ -110,14 +114,77 @@ def test_rows_are_made_once_added_and_shown(place, monkeypatch, texts_of):
     stored = json.loads((place.folder / "account.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(again))
     rows = stored["rows"]
-    table = of_study.gains(rows)
-    assert list(table.index) == [ROWS[name].label for name in rows]
-    assert table["gain of the image"].str.contains("±").all()
-    assert len(of_study.explained(rows)) == 2 * len(rows)
-    assert of_study.distances(rows, "old").shape == (4, len(PROPERTY_NAMES))
-    assert of_study.distances(rows, "all").empty
-    assert list(of_study.kernel_gains(rows).index) == ["first survey"]
-    texts = texts_of(lambda: of_study.ladder(rows.values(), 0.91, source="simulated survey"))
-    assert f"first survey: {rows['old']['gain']:.2f}" in texts
+    texts = texts_of(lambda: of_study.all_gains(rows, source="simulated survey"))
+    assert {"labels and magnitudes", "early survey", ROWS["leak"].label} <= set(texts)
+    assert "training" not in texts
+    steps = {ROWS[name].label: row for name, row in rows.items()}
+    texts = texts_of(lambda: of_study.ladder(steps, 0.91, source="simulated survey"))
+    assert f"early survey: {rows['old']['gain']:.2f}" in texts
     left = 0.91 - rows["leak"]["gain"]
     assert {f"not accounted for: {left:+.2f}", "the paper: 0.91", "simulated survey"} <= set(texts)
+
+
+def test_each_row_has_its_place_in_the_figure():
+    placed = [name for names in of_study.GROUPS.values() for name in names]
+    assert sorted(placed) == sorted(ROWS)
+
+
+def test_gaussian_values_have_the_curve_of_the_closed_form():
+    values = stats.norm.ppf((np.arange(4000) + 0.5) / 4000, scale=0.3)
+    curve = Channel(values, 4000).curve.query("0.05 < explained < 0.85")
+    share = 1 / (1 + (curve["noise"] / 0.3) ** 2)
+    np.testing.assert_allclose(curve["explained"], share, rtol=0.03)
+    np.testing.assert_allclose(curve["distance"], wasserstein_gaussian(0.3, share), rtol=0.05)
+
+
+def test_gains_are_found_from_distances_with_their_errors():
+    rng = np.random.default_rng(3)
+    values = rng.gamma(3.0, 0.2, 3000)
+    channel = Channel(values, 500)
+    found, shares = [], {"photometry": 0.5, "image": 0.7}
+    for _ in range(20):
+        # The noise of observations that explain as much, by another route than the inversion.
+        distances = {}
+        for model, share in shares.items():
+            noise = np.interp(-share, -channel.curve["explained"], channel.curve["noise"])
+            truth = rng.choice(values, 500)
+            means = np.interp(
+                truth + noise * rng.standard_normal(500), *channel._posterior_mean(noise)
+            )
+            distances[model] = wasserstein(means[:, None], truth[:, None])[0]
+        found.append(channel.gain(distances))
+    expected = gaussian_gain(shares)
+    gains = np.array([of["gain"] for of in found])
+    error = np.mean([of["standard_error"] for of in found])
+    assert abs(gains.mean() - expected) < 3 * gains.std() / np.sqrt(20)
+    # The two models saw different galaxies here, which the error does not hold.
+    assert 0.3 * gains.std() < error < 1.5 * gains.std()
+
+
+def test_chained_gains_of_gaussians_are_those_of_their_covariances():
+    rng = np.random.default_rng(5)
+    n, correlated = 1500, np.eye(5) + 0.6 * (np.ones((5, 5)) - np.eye(5))
+    samples, factor = {}, np.linalg.cholesky(correlated)
+    means = rng.standard_normal((n, 5))
+    truth = means + 0.5 * rng.standard_normal((n, 5)) @ factor.T
+    samples["image"] = means[:, None] + 0.5 * rng.standard_normal((n, 200, 5)) @ factor.T
+    samples["photometry"] = means[:, None] + rng.standard_normal((n, 200, 5)) @ factor.T
+    # A posterior of twice the width at the same place loses ln 2 − 3/8 nat in each property.
+    expected = np.log(2) - 0.375
+    found = chained(samples, truth)
+    np.testing.assert_allclose(found["gain"], expected, atol=0.06)
+    marginal = by_density({m: draws[:100] for m, draws in samples.items()}, truth[:100])
+    assert marginal["gain"].between(0.1, 0.5).all()
+
+
+def test_key_numbers_are_those_of_the_stored_results():
+    numbers = key_numbers()
+    assert list(numbers) == list(WORDS)
+    stored = json.loads((paths.published_folder() / "account.json").read_text(encoding="utf-8"))
+    assert numbers["gain_32px"]["gain"] == stored["rows"]["all"]["gain"]
+    assert numbers["gain_paper"]["gain"] == pytest.approx(0.91)
+    # The paper's 80 % of 106,800.
+    assert numbers["gain_paper"]["trained_on"] == 0.8 * 106_800
+    shown = table(numbers)
+    assert shown.loc[WORDS["gain_paper"]["models"], "95 % interval"] == "not given"
+    assert shown["gain [nat]"].str.contains("±").sum() == len(numbers) - 2

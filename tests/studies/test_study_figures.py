@@ -29,7 +29,7 @@ def test_the_figure_of_gains(texts_of):
     }
     texts = texts_of(lambda: point_gains(found, source="simulated survey"))
     assert {"grey", "blurred", "simulated survey"} <= set(texts)
-    assert "gain over the reference [nat] ± 2 standard errors" in texts
+    assert "gain over the reference [nat], 95 % interval" in texts
     assert point_gains({}, source="simulated survey") is None
 
 

@@ -151,9 +151,7 @@ def chained(samples: Mapping[str, np.ndarray], truth: np.ndarray) -> pd.DataFram
     """
     joint = np.stack(
         [
-            np.subtract(
-                *(_gaussian(samples[m][..., :k], truth[:, :k]) for m in reversed(MODELS))
-            )
+            np.subtract(*(_gaussian(samples[m][..., :k], truth[:, :k]) for m in reversed(MODELS)))
             for k in range(1, truth.shape[1] + 1)
         ]
     )

@@ -16,7 +16,7 @@ class Row:
         without: Names of `galcfm.simulate.TIES` that the survey lacks.
         photometry: Kind of the magnitudes of both models, one of those of `measured_photometry`.
         redshift: Whether both models have the redshift as input.
-        leak: Whether pictures show the true fluxes and not the observed ones.
+        leak: Whether images show the true fluxes and not the observed ones.
         balmer: Whether A_V is that of the Balmer decrement.
         training: Fields of `galcfm.training.Recipe` that differ from the plan's.
         kernels: Whether the paper's Δlog p by kernel densities is measured too.
@@ -37,7 +37,7 @@ class Row:
 ROWS = rows_of(Row, Path(__file__).with_name("rows.yaml"))
 OLD = ROWS["old"].without
 ROWS |= {
-    f"tie_{tie}": Row(f"first survey, and {TIES[tie][0]}", tuple(x for x in OLD if x != tie))
+    f"tie_{tie}": Row(f"early survey and {TIES[tie][0]}", tuple(x for x in OLD if x != tie))
     for tie in OLD
     if tie != "fibre"
 }

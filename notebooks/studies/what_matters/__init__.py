@@ -1,6 +1,6 @@
 """What matters: one part of the image model, its inputs or its training exchanged at a time.
 
-Flow matching with photometry and picture is trained on the survey of `studies.picture_worth` with
+Flow matching with photometry and image is trained on the survey of `studies.picture_worth` with
 all ties, for the same number of steps at each point. A point is compared with the reference by the
 log-density of the measured properties, galaxy by galaxy and seed by seed.
 """
@@ -8,11 +8,10 @@ log-density of the measured properties, galaxy by galaxy and seed by seed.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from galcfm.figures.tables.words import with_error
-from studies.figures import point_gains, present
+from galcfm.figures.tables.words import number
+from studies.figures import forest
 from studies.frame import Study, SurveyPlan, chosen
 from studies.what_matters.axes import AXES, OWN, POINTS, points_with
 
@@ -76,32 +75,19 @@ def wanted(plan: Plan, axes=(), points=(), variants: Mapping | None = None) -> l
     return names
 
 
-def draw(points: Mapping[str, Mapping], *axes: str, source: str) -> Figure | None:
-    """Draw the gains of the points of some axes, and print which were not made.
+def draw(points: Mapping[str, Mapping], *, source: str) -> Figure:
+    """Draw the gains over the reference of all points except those of Runge-Kutta steps.
 
     Arguments:
         points: Points of the result by name.
-        axes: Names of `AXES`.
         source: What the galaxies are, for the corner of the figure.
     """
-    names = [name for name in POINTS | points if name.split("/")[0] in axes]
-    found = present(points, names).values()
-    return point_gains({point["point"]["label"]: point for point in found}, source=source)
-
-
-def table(points: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return each point's gain over the reference [nat], by what is exchanged.
-
-    Arguments:
-        points: Points of the result by name.
-    """
-    rows = {}
+    groups = {}
     for name, point in points.items():
-        if "gain" in point:
-            axis = name.split("/")[0]
-            rows[AXES.get(axis, axis), point["point"]["label"]] = {
-                "over the reference": with_error(point["gain"], point["standard_error"], 3, "+"),
-                "trainings": len(point["seeds"]),
-                "parameters": f"{next(iter(point['seeds'].values()))['n_parameters']:,}",
-            }
-    return pd.DataFrame.from_dict(rows, orient="index")
+        axis = name.split("/")[0]
+        if "gain" in point and axis != "steps":
+            label = POINTS[name].label if name in POINTS else point["point"]["label"]
+            groups.setdefault(AXES[axis], {})[label] = point
+    image = points.get("inputs/photometry", {}).get("gain")
+    band = (image, 0, f"worth of the whole image: {number(-image)} nat") if image else None
+    return forest(groups, source=source, xlabel="gain over the reference [nat]", band=band)
