@@ -3,13 +3,12 @@
 Here is what a chapter needs that only reads results; `making` trains and draws.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import curve_fit
 
 from galcfm.stored_posteriors import load_posteriors
 from studies import frame
@@ -20,7 +19,6 @@ STUDY = Study("paper_scale", NOTEBOOK)
 PAPERS_RECIPE = Study("papers_recipe", NOTEBOOK, parameter="results_paper")
 WITH_REDSHIFT = Study("image_redshift", NOTEBOOK, parameter="results_redshift")
 MODELS = ("photometry", "image")
-FEWEST_EPOCHS = 5  # of a learning curve with three coefficients
 
 
 @dataclass(frozen=True)
@@ -102,38 +100,3 @@ def load_draws(result: Result) -> tuple[pd.DataFrame, dict, dict, np.ndarray]:
         images = np.zeros((len(table), *pictures["images"].shape[1:]), np.uint8)
         images[pictures["rows"]] = pictures["images"]
     return table, draws, shown, images
-
-
-def extrapolated(history: Mapping, epochs: int) -> dict[str, float]:
-    """Extrapolate a validation loss to more epochs at a constant learning rate.
-
-    A power law of the epoch with a floor, L = a + b epoch^-c, is fitted by least squares.
-
-    Arguments:
-        history: History of a training, with `validation_loss`.
-        epochs: Epoch to extrapolate to, from 1.
-
-    Returns:
-        `loss` at `epochs` with the `standard_error` of the fit alone.
-
-    Raises:
-        ValueError: There are fewer than five epochs, too few for three coefficients.
-    """
-    losses = np.asarray(history["validation_loss"])
-    if len(losses) < FEWEST_EPOCHS:
-        raise ValueError(
-            f"{len(losses)} epochs do not determine a learning curve: train for at least "
-            f"{FEWEST_EPOCHS}"
-        )
-    epoch = np.arange(1.0, len(losses) + 1)
-
-    def law(epoch, floor, height, power):
-        return floor + height * epoch**-power
-
-    start = losses.min(), max(np.ptp(losses), 1e-6), 0.5
-    bounds = (-np.inf, 0, 0.01), (np.inf, np.inf, 5)
-    found, covariance = curve_fit(law, epoch, losses, start, bounds=bounds, max_nfev=20_000)
-    height, power = found[1:]
-    gradient = np.array([1, epochs**-power, -height * np.log(epochs) * epochs**-power])
-    error = float(np.sqrt(gradient @ covariance @ gradient))
-    return {"loss": float(law(epochs, *found)), "standard_error": error}

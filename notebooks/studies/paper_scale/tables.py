@@ -1,12 +1,12 @@
 """Tables of trainings and posteriors at the paper's size."""
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from galcfm.figures.tables.words import METRICS
-from galcfm.properties import PROPERTIES
+from galcfm.figures.tables.words import METRICS, number
 from studies.figures import formatted
 from studies.frame import rows_of
 from studies.paper_scale import MODELS
@@ -16,34 +16,19 @@ PAPER = TABLES["paper"]
 
 
 def beside_the_paper(results: Mapping) -> pd.DataFrame:
-    """Return the paper's table and ours by the same metrics, with kernel density estimates.
+    """Return the paper's information and ours by the same metrics, with kernel densities.
 
     Arguments:
         results: Content of `paper_scale.json`.
     """
     rows = {}
-    for metric, symbol in METRICS.items():
-        row = rows[f"mean {symbol} [nat] (spread)"] = {}
-        for model in reversed(MODELS):
-            mean, spread = PAPER[model][metric]
-            row["Paper, SDSS", model] = f"{mean:.2f} ({spread:.2f})"
-            found = results[model][metric]["kde"]
-            row["simulated survey", model] = f"{found['mean']:.2f} ({found['std']:.2f})"
-    for metric, symbol in METRICS.items():
-        wins = results["comparison"][metric]["kde"]["wins"]
-        rows[f"image wins {symbol} [%]"] = {
-            ("Paper, SDSS", "image"): f"{PAPER['wins'][metric]:.1f}",
-            ("simulated survey", "image"): f"{100 * wins['win_rate']:.1f}",
-        }
-    for k, p in enumerate(PROPERTIES):
-        row = rows[f"W of {p.symbol_with_unit}"] = {}
-        for model in reversed(MODELS):
-            row["Paper, SDSS", model] = f"{PAPER[model]['wasserstein'][k]:.4f}"
-            distance = results[model]["wasserstein"][p.name]["posterior_mean"]
-            row["simulated survey", model] = f"{distance:.4f}"
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    table.columns = pd.MultiIndex.from_tuples(table.columns)
-    return table[["Paper, SDSS", "simulated survey"]]
+    for model, (metric, symbol) in product(reversed(MODELS), METRICS.items()):
+        found = results[model][metric]["kde"]
+        of_paper = dict(zip(("mean", "std"), PAPER[model][metric], strict=True))
+        for source, numbers in (("the paper, SDSS", of_paper), ("simulated survey", found)):
+            shown = f"{number(numbers['mean'])} ({number(numbers['std'])})"
+            rows.setdefault((source, model), {})[f"mean {symbol} [nat] (spread)"] = shown
+    return pd.DataFrame.from_dict(rows, orient="index").sort_index(ascending=False)
 
 
 def histories(results: Mapping) -> pd.DataFrame:
@@ -61,24 +46,3 @@ def trainings(results: Mapping) -> pd.DataFrame:
         others = {"log_p": results[model]["log_p"], "hours": training["seconds"] / 3600}
         columns[model] = formatted(TABLES["training"], training | others)
     return pd.DataFrame(columns)
-
-
-def costs(results: Mapping) -> pd.DataFrame:
-    """Return the speed of training and of drawing.
-
-    Arguments:
-        results: Content of `paper_scale.json`.
-    """
-    column = {}
-    for precision, rate in results["throughput"]["images_per_second"].items():
-        column[f"training, image model, {precision} [images/s]"] = f"{rate:,.0f}"
-    sampling = results["sampling"]
-    plan = f"{sampling['n_samples']:,} draws, {sampling['steps']} steps"
-    for model in MODELS:
-        found = sampling[model]
-        column[f"{model}, {plan} [galaxies/s]"] = f"{found['galaxies_per_second']:.2f}"
-        column[f"{model}, one galaxy [s]"] = f"{found['one_galaxy_seconds']:.2f}"
-    rate = sampling["image"]["encoding_galaxies_per_second"]
-    column["encoding of pictures [galaxies/s]"] = f"{rate:,.0f}"
-    column["device"] = f"{sampling['device']}, {sampling['product_tflops']:.2f} Tflop/s"
-    return pd.Series(column).to_frame()

@@ -37,8 +37,11 @@ class Channel:
         rng = np.random.default_rng(seed)
         self.truth = rng.choice(self.values, (N_SETS, n))
         self.noise, self.more_noise = rng.standard_normal((2, N_SETS, n))
-        found = [self._at(noise) for noise in NOISES * self.spread]
-        self.curve = pd.DataFrame(found).sort_values("distance")
+        found = [
+            [noise, *map(np.mean, self._observed(noise, self.truth + noise * self.noise))]
+            for noise in NOISES * self.spread
+        ]
+        self.curve = pd.DataFrame(found, columns=["noise", "distance", "explained"])
 
     def _posterior_mean(self, noise: float) -> tuple[np.ndarray, np.ndarray]:
         """Return a grid of observations and the posterior mean of the value given each."""
@@ -47,20 +50,11 @@ class Channel:
         weights = softmax(-0.5 * ((grid[:, None] - self.values) / noise) ** 2, axis=1)
         return grid, weights @ self.values
 
-    def distances(self, noise: float, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _observed(self, noise: float, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return Wasserstein distance and share explained of each test set, shape (N_SETS,)."""
         means = np.interp(observed, *self._posterior_mean(noise))
         gaps = np.sort(means, axis=1) - np.sort(self.truth, axis=1)
         return np.abs(gaps).mean(axis=1), means.var(axis=1) / self.spread**2
-
-    def _at(self, noise: float) -> dict[str, float]:
-        distance, explained = self.distances(noise, self.truth + noise * self.noise)
-        return {
-            "noise": noise,
-            "explained": explained.mean(),
-            "distance": distance.mean(),
-            "distance_error": distance.std(),
-        }
 
     def explained(self, distance, what: str = "explained"):
         """Return the share of the variance that means at these distances explain."""
@@ -84,7 +78,7 @@ class Channel:
         seen = self.truth + noise[1] * self.noise
         seen_less = seen + np.sqrt(max(noise[0] ** 2 - noise[1] ** 2, 0)) * self.more_noise
         again = {
-            model: self.explained(self.distances(level, observed)[0])
+            model: self.explained(self._observed(level, observed)[0])
             for model, level, observed in zip(MODELS, noise, (seen_less, seen), strict=True)
         }
         errors = {f"{model}_error": float(shares.std()) for model, shares in again.items()}
@@ -136,34 +130,30 @@ def by_density(samples: Mapping[str, np.ndarray], truth: np.ndarray) -> pd.DataF
         ]
         for model, draws in samples.items()
     }
-    gain = pd.DataFrame(np.subtract(*(log_p[m] for m in reversed(MODELS))), columns=PROPERTY_NAMES)
-    return pd.DataFrame({"gain": gain.mean(), "standard_error": gain.sem()})
+    return _gains(log_p)
 
 
 def chained(samples: Mapping[str, np.ndarray], truth: np.ndarray) -> pd.DataFrame:
     """Return the gain in each property given those before it, by the chain rule [nat].
 
-    Each posterior is taken for a Gaussian with the mean and covariance of its draws.
+    Each posterior is taken for a Gaussian with the mean and the covariance of its draws: with the
+    covariance :math:`L L^T` and :math:`z = L^{-1} (\\theta - \\mu)`, the log-density of a property
+    given those before it is :math:`-z_k^2 / 2 - \\ln L_{kk}` up to a constant.
 
     Arguments:
         samples: Draws by model, shape (n, S, 5).
         truth: Measured values, shape (n, 5).
     """
-    joint = np.stack(
-        [
-            np.subtract(*(_gaussian(samples[m][..., :k], truth[:, :k]) for m in reversed(MODELS)))
-            for k in range(1, truth.shape[1] + 1)
-        ]
-    )
-    gain = pd.DataFrame(np.diff(joint, axis=0, prepend=0).T, columns=PROPERTY_NAMES)
+    log_p = {}
+    for model, draws in samples.items():
+        centred = draws - draws.mean(axis=1, keepdims=True)
+        factor = np.linalg.cholesky(centred.transpose(0, 2, 1) @ centred / (draws.shape[1] - 1))
+        off = np.linalg.solve(factor, (truth - draws.mean(axis=1))[..., None])[..., 0]
+        log_p[model] = -0.5 * off**2 - np.log(np.diagonal(factor, axis1=1, axis2=2))
+    return _gains(log_p)
+
+
+def _gains(log_p: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return mean and error over galaxies of the gain, from log-densities (n, 5) by model."""
+    gain = pd.DataFrame(np.subtract(log_p["image"], log_p["photometry"]), columns=PROPERTY_NAMES)
     return pd.DataFrame({"gain": gain.mean(), "standard_error": gain.sem()})
-
-
-def _gaussian(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the log-density of a Gaussian with the moments of the draws at the truth, (n,)."""
-    centred = samples - samples.mean(axis=1, keepdims=True)
-    covariance = centred.transpose(0, 2, 1) @ centred / (samples.shape[1] - 1)
-    off = truth - samples.mean(axis=1)
-    squares = (off * np.linalg.solve(covariance, off[..., None])[..., 0]).sum(axis=1)
-    volume = np.linalg.slogdet(2 * np.pi * covariance)[1]
-    return -0.5 * (squares + volume)
