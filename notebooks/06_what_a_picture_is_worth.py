@@ -314,9 +314,8 @@ shown.standing(standing, source="SDSS (the paper) and simulated (this book)")
 # The two readings would agree if something lowered $\Delta\log p$ of *both* of the
 # paper's models alike and left $D_\mathrm{KL}$ as it is. Kernel estimates of
 # calibrated posteriors put $\Delta\log p$ below $D_\mathrm{KL}$ by
-# {glue:text}`shortfall_photometry:.2f` nat for our photometry model and
-# {glue:text}`shortfall_image:.2f` for our image model. In the paper it is 1.29 and
-# 1.24, about half a nat more in each. Label outliers would do this: a few measured
+# {glue:text}`shortfall_photometry:.2f` nat for photometry here and
+# {glue:text}`shortfall_image:.2f` with the image. In the paper it is 1.29 and 1.24, about half a nat more in each. Label outliers would do this: a few measured
 # values far from anything the data suggest cost both models the same. They would
 # also explain why single $\Delta\log p$ scatter by 3.3 to 4.0 nat in the paper and
 # by {glue:text}`image_scatter:.1f` to {glue:text}`photometry_scatter:.1f` here.

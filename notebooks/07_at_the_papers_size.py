@@ -139,7 +139,7 @@ beside_the_paper(found)
 # %% [markdown]
 # ## Scaling relations and the dust–age plane
 
-# %% mystnb={"figure": {"caption": "Mass–metallicity, star formation rate–mass and star formation rate–metallicity planes of simulated test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies. Means of both models scatter less than the measured values, those of the photometry model least.", "name": "fig-scale-relations"}, "image": {"alt": "Three rows of panels, one per plane: contours of the measured values, of the means of the photometry model and of the image model, with the measured contours dashed. Contours of the means are narrower, the photometry model's narrowest. Six numbered galaxies appear in all panels with their cutouts."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mass\u2013metallicity, star formation rate\u2013mass and star formation rate\u2013metallicity planes of simulated test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies. Posterior means scatter less than the measured values, most clearly under the photometry model.", "name": "fig-scale-relations"}, "image": {"alt": "Three rows of panels, one per plane: contours of the measured values, of the means of the photometry model and of the image model, with the measured contours dashed. Contours of the means are narrower, the photometry model's narrowest. Six numbered galaxies appear in all panels with their cutouts."}} tags=["hide-input"]
 figures.scaling_relations(test, posteriors, images, source=source)
 
 # %% [markdown]

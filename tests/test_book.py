@@ -12,6 +12,9 @@ import yaml
 from browser import browser, faults, opened
 from copied import copy_repository, doit
 
+from studies.picture_worth.key_numbers import key_numbers
+
+GAINS = r"gain_\w+|own_photometry"
 GOLDEN = Path(__file__).parent / "golden" / "smoke_metrics.json"
 
 
@@ -183,6 +186,84 @@ def test_headline_numbers_are_those_of_the_run(copy):
     index = (copy / "_build" / "html" / "book" / "index.html").read_text(encoding="utf-8")
     for model in ("image", "photometry"):
         assert f"{metrics[model]['delta_log_p']['kde']['mean']:.2f}" in index
+
+
+def glued_in(chapters: Path) -> dict[str, dict[str, float]]:
+    """Return by name and chapter the gains that executed chapters glue for all pages.
+
+    A gain has one name in the whole book, which `GAINS` matches.
+    """
+    found = {}
+    for path in sorted(chapters.glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for output in (output for cell in cells for output in cell.get("outputs", ())):
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
+            if re.match(GAINS, name):
+                for kind, value in output["data"].items():
+                    if kind.endswith("text/plain"):
+                        of_name = found.setdefault(name, {})
+                        of_name[path.stem] = float("".join(value).strip("'"))
+    return found
+
+
+def contradictions(glued: dict, texts: dict[str, str]) -> list[str]:
+    """Return one sentence per gain that two chapters or pages quote with different numbers.
+
+    Arguments:
+        glued: Result of `glued_in`.
+        texts: Text of each page by its name.
+    """
+    found, known = [], key_numbers()
+    for name, values in glued.items():
+        kind = "standard_error" if name.endswith("_error") else "gain"
+        stored = known.get(name.removesuffix("_error"), {}).get(kind)
+        values = values | ({"the stored result": stored} if stored is not None else {})
+        if max(values.values()) - min(values.values()) > 1e-6:
+            found.append(f"{name} is " + " and ".join(f"{v:.4f} in {p}" for p, v in values.items()))
+    digits = {}
+    for page, text in texts.items():
+        for name, form in re.findall(rf"\{{glue:text\}}`(?:[^`]*::)?({GAINS}):([^`]*)`", text):
+            digits.setdefault(name, {}).setdefault(form, []).append(page)
+    found += [
+        f"{name} is rounded as " + " and ".join(f"{f} in {', '.join(p)}" for f, p in of.items())
+        for name, of in digits.items()
+        if len(of) > 1
+    ]
+    return found
+
+
+def texts_of_pages(root: Path) -> dict[str, str]:
+    paths = [*(root / "book").glob("*.md"), *(root / "notebooks").glob("*.py")]
+    return {path.name: path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_no_two_pages_quote_different_gains(copy):
+    glued = glued_in(copy / "data" / "runs" / "smoke" / "chapters")
+    assert set(key_numbers()) <= set(glued), "chapter 06 glues all of them"
+    assert len(glued["gain_paper_size"]) > 1
+    assert not contradictions(glued, texts_of_pages(copy))
+
+
+def test_spoiled_gains_are_found(tmp_path):
+    good = {name: of["gain"] for name, of in key_numbers().items()}
+
+    def chapter(name, **gains):
+        cells = [
+            {"outputs": [{"metadata": {"scrapbook": {"name": k}}, "data": {"text/plain": repr(v)}}]}
+            for k, v in gains.items()
+        ]
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+        return glued_in(tmp_path)
+
+    chapter("06", **good, n_test=5)
+    assert not contradictions(chapter("08", gain_12_epochs=good["gain_12_epochs"], n_test=9), {})
+    (found,) = contradictions(chapter("07", gain_paper_size=0.5), {})
+    assert found.startswith("gain_paper_size is ")
+    assert "0.5000 in 07" in found
+    quoted = "`gain_32px:.3f`", "`chapters/06.ipynb::gain_32px:.2f`"
+    texts = {f"page {k}": f"It adds {{glue:text}}{form} nat." for k, form in enumerate(quoted)}
+    (found,) = contradictions({}, texts)
+    assert found == "gain_32px is rounded as .3f in page 0 and .2f in page 1"
 
 
 def test_a_second_build_does_nothing(copy):

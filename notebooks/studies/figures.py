@@ -86,14 +86,14 @@ def half_width(found: Mapping[str, float]) -> float:
     Biometrika 34, 28) and Satterthwaite for the sum of the variances of galaxies and trainings.
 
     Arguments:
-        found: `standard_error` and, for several trainings, `trainings` and `spread_over_trainings`.
+        found: `standard_error` and, for several trainings, `seeds` and `spread_over_trainings`.
 
     >>> alone = {"standard_error": 0.1}
-    >>> three = alone | {"trainings": 3, "spread_over_trainings": 0.1 * 3**0.5}
+    >>> three = alone | {"seeds": [1, 2, 3], "spread_over_trainings": 0.1 * 3**0.5}
     >>> round(half_width(alone), 3), round(half_width(three), 3)
     (0.196, 0.43)
     """
-    error, n = found["standard_error"], found.get("trainings", 1)
+    error, n = found["standard_error"], len(found.get("seeds", "1"))
     of_trainings = found.get("spread_over_trainings", 0.0) ** 2 / n
     freedom = (n - 1) * (error**2 / of_trainings) ** 2 if n > 1 and of_trainings else np.inf
     return float(stats.t.ppf(0.975, freedom) * error)

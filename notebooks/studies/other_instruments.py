@@ -39,9 +39,8 @@ def table(results: Mapping) -> pd.DataFrame:
             "redshifts": "–".join(f"{z:g}" for z in of.redshift_range),
             "pixels": f"{of.pixel_scale:g}″",
             "gain [nat]": with_error(row["gain"], row["standard_error"], 3, "+"),
-            "trainings": len(row["seeds"]),
         } | {
-            f"{symbol} explained [%]": "→".join(f"{100 * share[p]:.0f}" for share in shares)
+            f"{symbol} [%]": "→".join(f"{100 * share[p]:.0f}" for share in shares)
             for p, symbol in SYMBOLS.items()
         }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -184,7 +184,7 @@ def train_and_evaluate(name: str, seed: int, plan: Plan, folder: Path) -> dict:
 
 
 def class_means(results: Mapping, kind: str) -> pd.DataFrame:
-    """Return how models do on each class of galaxies, in the mean of their trainings.
+    """Return how models do on each class of galaxies, averaged over their trainings.
 
     Arguments:
         results: Content of the result.
@@ -213,10 +213,10 @@ def class_means(results: Mapping, kind: str) -> pd.DataFrame:
 
 
 def table(results: Mapping, kind: str) -> pd.DataFrame:
-    """Return the labels inside 95 % intervals by class of galaxies, in the mean of all trainings.
+    """Return the share of labels inside 95 % intervals by class of galaxies, over all trainings.
 
-    Shares have a star where they lie outside what 95 % is by numbers, at two standard errors;
-    those of fewer than `FEWEST` galaxies are not shown.
+    An asterisk marks shares that differ from 95 % by more than two standard errors; shares of
+    fewer than `FEWEST` galaxies are left out.
 
     Arguments:
         results: Content of the result.
@@ -225,10 +225,11 @@ def table(results: Mapping, kind: str) -> pd.DataFrame:
     means = class_means(results, kind)
     table = pd.DataFrame(index=means.index)
     table["galaxies"] = means["galaxies"]
-    table["flagged"] = means["flagged"].map("{:.1%}".format)
+    table["flagged [%]"] = (100 * means["flagged"]).map("{:.1f}".format)
     for name, symbol in SYMBOLS.items():
         n, inside = means[name, "n"], means[name, "inside"]
         off = (inside - 0.95).abs() > 2 * np.sqrt(0.95 * 0.05 / n)
-        shown = inside.map("{:.1%}".format) + off.map({True: "*", False: ""})
-        table[symbol] = shown.where(n >= FEWEST, "")
-    return table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
+        shown = (100 * inside).map("{:.1f}".format) + off.map({True: "*", False: ""})
+        table[f"{symbol} [%]"] = shown.where(n >= FEWEST, "")
+    table = table.rename(index=TRAININGS, level=0).rename(index=CLASSES, level=1)
+    return table.rename_axis([None, None])

@@ -1,4 +1,4 @@
-"""What matters: its pictures, its points, and that it goes on."""
+"""What matters: its images, its points, and that it goes on."""
 
 from dataclasses import asdict, replace
 
@@ -58,7 +58,7 @@ def test_pictures_are_altered_as_said(survey):
         mine = {image.tobytes() for image in images[split == name]}
         assert {image.tobytes() for image in other[split == name]} == mine
     assert not any((a == b).all() for a, b in zip(other, images, strict=True))
-    with pytest.raises(ValueError, match="no pictures called"):
+    with pytest.raises(ValueError, match="no altered images called"):
         pictures.altered(coloured, "blue")
 
 

@@ -118,7 +118,7 @@ def trained_models(study, place, plan, recipe: Recipe, survey: Survey) -> Path:
 
 
 def trained_alike(model: Path, recipe: Recipe, survey: Survey) -> bool:
-    """Return whether a folder holds the finished image model of this recipe and survey."""
+    """Return whether a folder has the finished image model of this recipe and survey."""
     if not (model / "model.json").exists():
         return False
     found = MODEL.read(model / "model.json")

@@ -31,7 +31,7 @@ def key_numbers() -> dict[str, dict]:
     short, rows = what_matters.STUDY.read().table(), account["rows"]
     reference = next(iter(matters["points"]["reference"]["seeds"].values()))
     n_train = reference["training"]["n_train"]
-    small = {"trained_on": n_train, "tested_on": len(short), "trainings": 3}
+    small = {"trained_on": n_train, "tested_on": len(short), "seeds": rows["all"]["seeds"]}
     size = {"trained_on": large["image"]["training"]["n_train"], "tested_on": redshift["n_test"]}
     of_all = [
         mean_over_seeds(rows["all"], m, "delta_log_p_kernels") for m in ("image", "photometry")
@@ -42,7 +42,6 @@ def key_numbers() -> dict[str, dict]:
     quick = {
         "trained_on": seeds["seeds"]["1"]["trainings"]["image"]["n_train"],
         "tested_on": seeds["n_test"],
-        "trainings": len(seeds["seeds"]),
     }
     found = {
         "gain_12_epochs": small | paired_gain(short, "reference", "inputs/photometry"),

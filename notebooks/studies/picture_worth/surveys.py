@@ -58,7 +58,7 @@ def measured_photometry(table: pd.DataFrame, photometry: str) -> np.ndarray:
 
 
 def survey_of(row: Row, plan: SurveyPlan) -> Survey:
-    """Return the survey of a row; rows that differ in labels alone share their pictures."""
+    """Return the survey of a row; rows that differ in labels alone share their images."""
     camera = tuple(sorted({*row.without, *OF_LABELS}))
     instrument = INSTRUMENTS[row.instrument]
     table, shown = (
@@ -67,7 +67,7 @@ def survey_of(row: Row, plan: SurveyPlan) -> Survey:
     )
     names = list(MAGNITUDES)
     if row.photometry in TIMES:
-        # What the picture shows is what the noisier photometer saw.
+        # The image shows what the noisier photometer saw.
         shown[names] = measured_photometry(shown, row.photometry)
     if row.leak:
         shown[names] = shown[[f"{name}_noiseless" for name in names]].to_numpy()

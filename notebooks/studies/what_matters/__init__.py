@@ -33,7 +33,7 @@ class Plan(SurveyPlan):
         encoder_width: Number of channels of the encoder's last block.
         width: Width of the layers of the velocity network.
         depth: Number of layers of the velocity network.
-        alignment_epochs: Largest number of epochs of the alignment of pictures with spectra.
+        alignment_epochs: Largest number of epochs of the alignment of images with spectra.
     """
 
     max_epochs: int = 12

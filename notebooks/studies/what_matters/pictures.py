@@ -1,4 +1,4 @@
-"""Surveys with altered pictures or fewer galaxies."""
+"""Surveys with altered images or fewer galaxies."""
 
 import numpy as np
 from scipy import ndimage
@@ -13,20 +13,20 @@ BLUR = 2.0  # arcsec, standard deviation: wider than any bar, ring or arm of mos
 
 
 def altered(survey: Survey, pictures: str) -> Survey:
-    """Return a survey with altered pictures.
+    """Return a survey with altered images.
 
     Arguments:
-        survey: Survey with pictures.
+        survey: Survey with images.
         pictures: One of `PICTURES`: `"grey"` puts the mean of the channels into each; `"only r"`
             puts one channel into each; `"blurred"` smooths by a Gaussian of `BLUR`, which leaves
-            light and colours; `"another galaxy's"` gives each galaxy the picture of another one of
+            light and colours; `"another galaxy's"` gives each galaxy the image of another one of
             its split.
 
     Raises:
-        ValueError: There are no such pictures.
+        ValueError: There are no such images.
     """
     if pictures not in PICTURES:
-        raise ValueError(f"no pictures called {pictures!r}: choose from {', '.join(PICTURES)}")
+        raise ValueError(f"no altered images called {pictures!r}: choose from {', '.join(PICTURES)}")
     if pictures == "as they are":
         return survey
     if pictures == "another galaxy's":
