@@ -99,7 +99,7 @@ def test_a_perfect_model_is_judged_to_be_one(parent):
     assert means["log_stellar_mass", "inside"] == mass["coverage"][1]
     shown = other_populations.table(results, "image")
     quiescent = "the parent population", "quiescent"
-    assert shown.loc[quiescent, "12+log(O/H)"] == ""
+    assert shown.loc[quiescent, "12+log(O/H) [%]"] == ""
     assert shown.loc[quiescent, "galaxies"] == found["quiescent"]["n"]
 
 

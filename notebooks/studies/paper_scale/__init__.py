@@ -36,8 +36,6 @@ class Plan(frame.Plan):
         n_kept: Draws per galaxy that are stored.
         n_kl_samples: Draws per galaxy with exact densities.
         steps: Runge-Kutta steps of the draws.
-        product_size: Rows of the matrices whose product measures the speed of the device.
-        throughput_images: Images whose training is timed.
     """
 
     recipe: str = "tuned_cpu"
@@ -50,8 +48,6 @@ class Plan(frame.Plan):
     n_kept: int = 100
     n_kl_samples: int = 50
     steps: int = 100
-    product_size: int = 8192
-    throughput_images: int = 20_480
 
     def training_only(self, recipe: str, **changes) -> "Plan":
         """Return a plan of one training of each model with another recipe, without posteriors.

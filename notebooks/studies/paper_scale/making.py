@@ -4,7 +4,6 @@ Each step keeps what it made, so the same call resumes after an interruption.
 """
 
 import shutil
-import statistics
 import time
 from dataclasses import asdict, replace
 from datetime import date
@@ -20,15 +19,12 @@ from galcfm.figures.planes import spread_galaxies
 from galcfm.flow import FAST_STEPS
 from galcfm.json_files import JsonFile
 from galcfm.paths import published_folder, replacing, survey_folder
-from galcfm.posterior import Posterior, default_device
+from galcfm.posterior import Posterior
 from galcfm.posterior.files import MODEL
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.simulate import simulate_survey
 from galcfm.survey import Survey, read_description
-from galcfm.training import Recipe, TrainingSettings, train_models
-from galcfm.training.data import TrainingData
-from galcfm.training.posterior_training import FlowLoop
-from galcfm.training.processes import start_fabric
+from galcfm.training import Recipe, train_models
 from studies.frame import Place, Study, over_trainings, write_table
 from studies.paper_scale import MODELS, STUDY, WITH_REDSHIFT, Plan
 
@@ -75,7 +71,6 @@ def make(study: Study, place: Place, plan: Plan) -> None:
             "training": training_of(folder / name, models[name]),
         }
     if plan.n_samples:
-        results["throughput"] = throughput(folder / "image", survey, plan)
         results["sampling"] = sample(models, test, plan, place.work)
         prior = Posterior.load(folder / "prior")
         evaluate(results, study, place, plan, survey, test, models, prior)
@@ -159,20 +154,6 @@ def training_of(folder: Path, model: Posterior) -> dict:
     }
 
 
-def throughput(folder: Path, survey: Survey, plan: Plan) -> dict:
-    """Measure the training images per second of an image model, which stays as it is."""
-    model = Posterior.load(folder)
-    n = min(plan.throughput_images, len(survey))
-    survey, rates, fabric = survey.select(np.arange(n)), {}, start_fabric()
-    for half_precision in (False, True) if model.device.type == "cuda" else (False,):
-        settings = model.metadata["settings"] | {"half_precision": half_precision}
-        data = {"train": TrainingData(model, survey, fabric.device)}
-        loop = FlowLoop(fabric, model, TrainingSettings(**settings), data)
-        seconds = [timed(loop.train_epoch)[0] for _ in range(4)]
-        rates["bfloat16" if half_precision else "float32"] = n / statistics.median(seconds[1:])
-    return {"images": n, "images_per_second": rates} | device_name()
-
-
 def device_name() -> dict[str, str]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return {"device": device, "torch": torch.__version__}
@@ -182,11 +163,7 @@ def sample(models: dict[str, Posterior], test: Survey, plan: Plan, work: Path) -
     """Draw the posteriors of the test galaxies, keep them in `work`, and measure the speed."""
     notes = work / "sampling.json"
     settings = {"n_samples": plan.n_samples, "steps": plan.steps}
-    if notes.exists():
-        done = SAMPLING.read(notes)
-    else:
-        peak = product_peak(default_device(), plan.product_size)
-        done = settings | {"product_tflops": peak / 1e12}
+    done = SAMPLING.read(notes) if notes.exists() else dict(settings)
     for name, model in models.items():
         drawn = work / f"posteriors_{name}.nc"
         if drawn.exists() and done.get(name, {}).get("weights") == model.weights_digest:
@@ -212,17 +189,6 @@ def timed(function, *arguments, **options):
     started = time.perf_counter()
     found = function(*arguments, **options)
     return time.perf_counter() - started, found
-
-
-def product_peak(device, size: int) -> float:
-    """Measure operations per second of float32 matrix products on a device, the best of ten."""
-    a, b, c = torch.randn(3, size, size, device=device)
-
-    def product():
-        torch.mm(a, b, out=c)
-        c[0, 0].item()  # waits for the device
-
-    return 2 * size**3 / min(timed(product)[0] for _ in range(10))
 
 
 def evaluate(results: dict, study, place, plan, survey, test, models, prior) -> None:

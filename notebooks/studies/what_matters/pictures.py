@@ -26,7 +26,8 @@ def altered(survey: Survey, pictures: str) -> Survey:
         ValueError: There are no such images.
     """
     if pictures not in PICTURES:
-        raise ValueError(f"no altered images called {pictures!r}: choose from {', '.join(PICTURES)}")
+        known = ", ".join(PICTURES)
+        raise ValueError(f"no altered images called {pictures!r}: choose from {known}")
     if pictures == "as they are":
         return survey
     if pictures == "another galaxy's":
