@@ -52,8 +52,9 @@ def result_columns(model: Posterior, carried: Sequence[str]):
         add(name, "f4", unit, f"posterior {word} of {of}", f"stat.{word}")
     for part in model.ranges:
         add(f"{part}_p", "f4", *RANGE[f"{part}_p"])
-        text = f"{part} outside the training range: the posterior means little"
-        add(f"{part}_outside", "?", None, text, "meta.code.qual")
+        add(f"{part}_outside", "?", *RANGE[f"{part}_outside"])
+    if model.ranges:
+        add("outside_range", "?", *RANGE["outside_range"])
     return table
 
 

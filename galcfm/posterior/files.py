@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
+import numpy as np
 import torch
 from msgspec import Meta
 from safetensors.numpy import load_file as load_arrays
@@ -18,7 +19,7 @@ from galcfm.json_files import Count, JsonFile, object_of
 from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_own_files
 from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.published import model_folder
-from galcfm.posterior.training_range import RangeOfBands, TrainingRange
+from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
@@ -57,6 +58,7 @@ Evaluation = object_of(
 Metadata = object_of(
     settings=NotRequired[dict[str, Any]],
     survey=NotRequired[str],
+    knows=NotRequired[str],
     evaluation=NotRequired[Evaluation],
 )
 Description = object_of(
@@ -98,6 +100,17 @@ def _identity(path: Path) -> dict:
     return MODEL.read(path)["architecture"]
 
 
+def range_bytes(ranges: dict) -> bytes:
+    """Return the content of `range.safetensors`."""
+    arrays = {
+        # In row order: safetensors writes the bytes as they lie.
+        f"{part}.{name}": np.ascontiguousarray(array)
+        for part, known in ranges.items()
+        for name, array in vars(known).items()
+    }
+    return arrays_bytes(arrays)
+
+
 def save(posterior, folder: Path | str) -> None:
     """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`.
 
@@ -109,11 +122,6 @@ def save(posterior, folder: Path | str) -> None:
     """
     folder = Path(os.path.realpath(folder))
     require_own_model(folder)
-    arrays = {
-        f"{part}.{name}": array
-        for part, known in posterior.ranges.items()
-        for name, array in vars(known).items()
-    }
     description = MADE_BY | {
         "architecture": posterior.architecture,
         "metadata": posterior.metadata,
@@ -125,7 +133,7 @@ def save(posterior, folder: Path | str) -> None:
         replacing(folder / "model.safetensors") as weighted,
     ):
         weighted.write_bytes(safetensors_bytes(posterior.state_dict()))
-        ranged.write_bytes(arrays_bytes(arrays))
+        ranged.write_bytes(range_bytes(posterior.ranges))
         MODEL.write(described, description)
 
 
@@ -160,19 +168,30 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
     path = folder / "model.safetensors"
     with damage_in_a_sentence(path, MODEL.remedy, ModelError):
         posterior.load_state_dict(load_file(path))
+    require_finite(posterior, path)
     path = folder / "range.safetensors"
     with damage_in_a_sentence(path, MODEL.remedy, ModelError):
         posterior.ranges = _ranges(load_arrays(path)) if path.exists() else {}
     return posterior.to(device).eval()
 
 
-def _ranges(arrays: dict) -> dict[str, TrainingRange | RangeOfBands]:
+def require_finite(posterior, path: Path) -> None:
+    """Refuse weights that are not finite, and scales that are not positive."""
+    for name, values in posterior.state_dict().items():
+        if not torch.isfinite(values).all() or (name.endswith("_std") and (values <= 0).any()):
+            raise ModelError(
+                f"{path}: {name} holds values that are not finite or not positive. {MODEL.remedy}"
+            )
+
+
+def _ranges(arrays: dict) -> dict[str, TrainingRange | RangeOfBands | QuiescentClass]:
     """Return the training range of each part of the features."""
     parts: dict[str, dict] = {}
     for name, array in arrays.items():
         part, _, field = name.partition(".")
         parts.setdefault(part, {})[field] = array
+    kinds = {"offset": QuiescentClass, "training": RangeOfBands, "centre": TrainingRange}
     return {
-        part: (RangeOfBands if "training" in found else TrainingRange)(**found)
+        part: next(kinds[field] for field in kinds if field in found)(**found)
         for part, found in parts.items()
     }

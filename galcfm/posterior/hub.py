@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from galcfm.posterior.inputs import ModelError
+from galcfm.posterior.training_range import UNKNOWN
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.survey.cards import library, render
@@ -138,6 +139,7 @@ def model_card(posterior, name: str) -> str:
         Path(__file__).with_name("model_card.md"),
         model=posterior,
         name=name,
+        unknown=UNKNOWN,
         bands=", ".join(BANDS),
         population=zip(PROPERTIES, posterior.property_mean, posterior.property_std, strict=True),
         found=found,

@@ -22,7 +22,7 @@ from galcfm.posterior.inputs import (
     plain_properties,
     whole_number,
 )
-from galcfm.posterior.training_range import RangeOfBands, TrainingRange
+from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
@@ -80,7 +80,7 @@ class Posterior(nn.Module):
         later = {"missing_bands": missing_bands, "jumps": jumps}
         self.architecture |= {name: value for name, value in later.items() if value}
         self.metadata: dict = {}
-        self.ranges: dict[str, TrainingRange | RangeOfBands] = {}
+        self.ranges: dict[str, TrainingRange | RangeOfBands | QuiescentClass] = {}
         n_features, n_properties = len(self.features), len(PROPERTIES)
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
         n_image = 0 if self.encoder is None else self.encoder.n_features

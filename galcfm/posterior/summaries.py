@@ -25,6 +25,7 @@ SUMMARY_FORMATS = {
 COLUMNS = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
 GIVEN, STATISTICS = COLUMNS["given"], COLUMNS["statistics"]
 UCDS, RANGE = COLUMNS["properties"], COLUMNS["range"]
+PARTS = ("photometry", "image", "quiescent")  # what is compared with the training galaxies
 
 
 def statistics_of(draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -61,10 +62,11 @@ def summarise(posteriors, survey: Survey | None = None):
 
     Returns:
         `astropy.table.Table` with `object_id`; `PROPERTY_mean`, `_median`, `_p16`, `_p84`, `_std`
-        and `corr_PROPERTY_PROPERTY`; and, where the posteriors know them, `photometry_p` and
-        `image_p`, the share of held-out galaxies that are at least as unusual, and `outside_range`,
-        true where the model extrapolates. Each column has a description and a UCD
-        (`column.meta["ucd"]`), those with a unit their unit; logarithms are in dex.
+        and `corr_PROPERTY_PROPERTY`; and, where the posteriors know them, `photometry_p`,
+        `image_p` and `quiescent_p`, the share of held-out galaxies that are at least as unusual or
+        look as quiescent, and `outside_range`, true where the model extrapolates. Each column has a
+        description and a UCD (`column.meta["ucd"]`), those with a unit their unit; logarithms are
+        in dex.
 
     Raises:
         ModelError: Posteriors and survey hold different galaxies, or another order.
@@ -95,7 +97,7 @@ def summarise(posteriors, survey: Survey | None = None):
         text = f"posterior correlation of {one} and {other}"
         ucd = ";".join(["stat.correlation", *(UCDS[name].split(";")[0] for name in (one, other))])
         add(f"corr_{one}_{other}", correlations[:, i, j], None, text, ucd)
-    parts = [part for part in ("photometry", "image") if f"{part}_p" in posteriors.coords]
+    parts = [part for part in PARTS if f"{part}_p" in posteriors.coords]
     for part in parts:
         add(f"{part}_p", posteriors[f"{part}_p"].to_numpy(), *RANGE[f"{part}_p"])
     if parts:

@@ -144,7 +144,7 @@ def train(
     with others_in_a_sentence(fabric, loop):
         loop.run(f"training {folder.name}", progress and fabric.is_global_zero, keep)
     posterior.fit_range(*(part for part, _ in parts.values()))
-    posterior.metadata = _metadata(loop, survey)
+    posterior.metadata |= _metadata(loop, survey)
     if fabric.is_global_zero:
         with replacing(folder / HISTORY_FILE) as temporary:
             pd.DataFrame(loop.history).to_csv(temporary, index=False)

@@ -110,7 +110,8 @@ def evaluate(model, test: Survey, measured: pd.DataFrame, plan: Plan) -> dict:
     ).numpy()
     log_prob = model.log_prob_from(test.properties, condition, STEPS).double().numpy()
     flags = model.out_of_range_from(condition)
-    outside = flags.filter(like="_outside").any(axis=1).to_numpy()
+    # The range alone: what looks quiescent is not counted here.
+    outside = flags.filter(regex="^(photometry|image)_outside").any(axis=1).to_numpy()
     labels, found = measured[list(PROPERTY_NAMES)].to_numpy(), {}
     for name, of_all in groups.items():
         rows = of_all[used]
