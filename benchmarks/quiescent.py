@@ -1,11 +1,11 @@
 """Quiescent galaxies, of which models of star-forming galaxies know nothing: are they flagged?
 
-`python benchmarks/quiescent.py` simulates the quiescent galaxies that each
-training compares its own with, adds the comparison and the description of the training galaxies to
-the published models, whose weights stay as they are, and writes the shares of galaxies that are
-flagged into their `model.json`. With the name of a table of real galaxies, a CSV file with
-extinction-free fluxes `nmgy_u` … `nmgy_z`, `redshift`, `log_stellar_mass_gswlc`, `log_sfr_gswlc`
-and four emission lines, it prints the shares of these instead.
+`python benchmarks/quiescent.py` simulates the quiescent galaxies that each training compares its
+own with, adds the comparison and the description of the training galaxies to the published models,
+whose weights stay as they are, and writes the shares of galaxies that are flagged into their
+`model.json`. With the name of a CSV file of real galaxies with dereddened fluxes `nmgy_u` …
+`nmgy_z`, `redshift`, `log_stellar_mass_gswlc`, `log_sfr_gswlc` and four emission lines, it prints
+the shares of these instead.
 """
 
 import json
@@ -16,10 +16,17 @@ import pandas as pd
 import pooch
 
 from galcfm.paths import published_folder, replacing
-from galcfm.posterior import Observation, Posterior, published
+from galcfm.posterior import Posterior, published
 from galcfm.posterior.files import MODEL, range_bytes
 from galcfm.posterior.hub import write_card
-from galcfm.posterior.training_range import LEVEL, QUIESCENT, QUIET, QuiescentClass, _photometry
+from galcfm.posterior.training_range import (
+    LEVEL,
+    QUIESCENT,
+    QUIET,
+    QuiescentClass,
+    known_galaxies,
+    photometry_of,
+)
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey
 
@@ -29,7 +36,7 @@ ZERO_POINTS = {"u": -0.04, "z": 0.02}
 
 
 def simulated(n: int, seed: int, population: str) -> pd.DataFrame:
-    """Return simulated galaxies with magnitudes alone, those of the parent population marked."""
+    """Return the catalogue of simulated galaxies of a population."""
     from galcfm.simulate.population import simulate_catalogue
 
     return simulate_catalogue(n, seed, population=population)
@@ -40,21 +47,9 @@ def is_quiescent(table: pd.DataFrame) -> pd.Series:
     return table["log_sfr_true"] - table["log_stellar_mass_true"] < QUIET
 
 
-def features_of(model: Posterior, table: pd.DataFrame) -> np.ndarray:
-    """Return the photometric features that a model's range is made of."""
-    errors = table[list(MAGNITUDE_ERRORS)].to_numpy() if model.use_magnitude_errors else None
-    given = Observation(
-        table[list(MAGNITUDES)].to_numpy(np.float64),
-        None,
-        table["redshift"].to_numpy() if model.use_redshift else None,
-        errors,
-    )
-    return _photometry(model, model.standardised_features(given))
-
-
 def flagged(model: Posterior, table: pd.DataFrame) -> pd.DataFrame:
     """Return which galaxies are flagged: by the range, at twice its level, and by both tests."""
-    features = features_of(model, table)
+    features = photometry_of(model, table)
     of_range = model.ranges["photometry"].share_farther(features)
     of_class = model.ranges["quiescent"].share_farther(features)
     return pd.DataFrame(
@@ -75,9 +70,9 @@ def shares(model: Posterior, table: pd.DataFrame, groups: dict) -> dict:
 
 def add_class(model: Posterior, known: pd.DataFrame) -> None:
     """Add the comparison with quiescent galaxies and the description of those of the training."""
-    features = features_of(model, known)
+    features = photometry_of(model, known)
     half = len(known) // 2
-    quiescent = features_of(model, pd.read_parquet(QUIESCENT))
+    quiescent = photometry_of(model, pd.read_parquet(QUIESCENT))
     model.ranges["quiescent"] = QuiescentClass.fit(features[:half], features[half:], quiescent)
     model.metadata["knows"] = known_galaxies(Survey(known, None, {"kind": "simulated"}, ""))
 

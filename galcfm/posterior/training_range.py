@@ -39,6 +39,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from galcfm.posterior.inputs import ModelError, Observation
+from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey
 
 LEVEL = 0.01  # share of galaxies like those of the training set that is flagged
@@ -248,12 +249,19 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
         for part in known
     }
     if posterior.features.kind != "none" and is_quiescent(training.catalogue).mean() < RARE:
-        quiescent = Survey(pd.read_parquet(QUIESCENT), None, {}, "quiescent galaxies")
         rows = reference_rows(len(held_out))[:: 1 + len(held_out) // 2500]
-        features = posterior.standardised_features(posterior.observe(quiescent))
+        quiescent = photometry_of(posterior, pd.read_parquet(QUIESCENT))
         posterior.ranges["quiescent"] = QuiescentClass.fit(
-            known["photometry"], others["photometry"][rows], _photometry(posterior, features)
+            known["photometry"], others["photometry"][rows], quiescent
         )
+
+
+def photometry_of(posterior, table: pd.DataFrame) -> np.ndarray:
+    """Return the photometric features `(n, f)` of a table with what the model needs of a survey."""
+    redshift = table["redshift"] if posterior.use_redshift else None
+    errors = table[list(MAGNITUDE_ERRORS)] if posterior.use_magnitude_errors else None
+    observation = Observation(table[list(MAGNITUDES)], None, redshift, errors)
+    return _photometry(posterior, posterior.standardised_features(observation))
 
 
 def is_quiescent(table: pd.DataFrame) -> pd.Series:
@@ -311,10 +319,12 @@ def out_of_range_from(posterior, condition: Tensor) -> pd.DataFrame:
     """Return what `out_of_range` does, for conditions `(n, c)`."""
     columns = {}
     parts = _parts(posterior, condition)
-    for part, known in posterior.ranges.items():
-        features = parts["photometry" if part == "quiescent" else part]
-        share = known.share_farther(features)
-        columns |= {f"{part}_p": share, f"{part}_outside": known.is_outside(share)}
+    parts["quiescent"] = parts.get("photometry")
+    for part, features in parts.items():
+        if part in posterior.ranges:
+            share = posterior.ranges[part].share_farther(features)
+            outside = posterior.ranges[part].is_outside(share)
+            columns |= {f"{part}_p": share, f"{part}_outside": outside}
     flags = pd.DataFrame(columns)
     if columns:
         flags["outside_range"] = flags.filter(like="_outside").any(axis=1)

@@ -136,7 +136,11 @@ def test_out_of_range_fires_on_what_was_not_trained_on(ranged, tmp_path):
     magnitudes, images = inputs(model, test)
     found = model.out_of_range(magnitudes, images)
     parts = ["photometry", "image"] if images is not None else ["photometry"]
-    assert list(found) == [f"{part}_{what}" for part in parts for what in ("p", "outside")]
+    tested = [*parts, "quiescent"]
+    columns = [f"{part}_{what}" for part in tested for what in ("p", "outside")]
+    assert list(found) == [*columns, "outside_range"]
+    outside = found[[f"{part}_outside" for part in tested]].any(axis=1)
+    assert (found["outside_range"] == outside).all()
     n_held_out = len(model.ranges["photometry"].held_out)
     for part in parts:
         expected = found[f"{part}_p"] <= max(0.01, 1 / (n_held_out + 1))
