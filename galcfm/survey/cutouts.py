@@ -80,8 +80,12 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
             try:
                 images[n] = read(row, pixel_scale, positions[row])
                 n += 1
-            except (OSError, ValueError) as error:  # OSError: a damaged part of an HDF5 file
+            except ValueError as error:
                 reasons[row].append(f"cutout: {error}")
+            except OSError as error:
+                reasons[row].append(
+                    f"cutout: its part of the file is damaged ({error}): write it anew"
+                )
     return images[:n]
 
 

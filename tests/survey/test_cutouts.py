@@ -2,6 +2,7 @@
 
 import gzip
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -614,3 +615,21 @@ def test_a_tensor_in_training_is_no_array(pair, pictures):
 def test_pictures_too_small(pair, shape):
     with pytest.raises(SurveyError, match=r"cover 0\.[04] arcsec, 50\.7 are needed"):
         taken(pair, np.ones(shape, np.uint8))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_damaged_part_of_an_hdf5_file_costs_its_row(pair, pictures, tmp_path, named):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        options = {"chunks": (1, *pictures.shape[1:]), "compression": "gzip"}
+        stack = file.create_dataset("images", data=pictures, **options)
+        if named:
+            file["object_id"] = pair["object_id"].tolist()
+        place = stack.id.get_chunk_info(1).byte_offset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"\xff" * 1000)
+    survey = taken(pair, path)
+    np.testing.assert_array_equal(survey.images, pictures[:1, 1:-1])
+    assert survey.rejected["row"].tolist() == [1]
+    assert survey.rejected["reason"][0].startswith("cutout: its part of the file is damaged (")

@@ -21,7 +21,7 @@ from PIL import Image
 from galcfm.properties import EXTINCTION, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey import Survey, SurveyError
 from galcfm.survey.images import encode_jpeg
-from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
+from galcfm.survey.photometry import INVERSE_VARIANCES, SOFTENING, VEGA_OFFSET
 from galcfm.survey.tables import ENDINGS
 
 PAGE = Path(__file__).resolve().parents[2] / "book" / "taken_and_refused.md"
@@ -104,18 +104,18 @@ TABLES = [
      lambda: take(written("a.csv", lambda name: frame().to_csv(name, index=False)))),
     ("text, VOTable or FITS packed by gzip (`.csv.gz`, …)", "as the file within",
      lambda: take(packed("c.csv"))),
-    ("`pandas.DataFrame`", "a named index is a column", lambda: take(frame().set_index("object_id"))),
+    ("`pandas.DataFrame`", "a named index is a column",
+     lambda: take(frame().set_index("object_id"))),
     ("`astropy.table.Table` or `QTable`", "units and masks count", lambda: take(table())),
     ("FITS extension, or its records", "as the file",
      lambda: take(fits.BinTableHDU(table()))),
-    ("Arrow table, or a table of Polars", "integers keep all digits",
+    ("Arrow table", "integers keep all digits",
      lambda: take(pa.table(galaxies()))),
     ("dict of arrays, or a structured array", "units and masks count", lambda: take(galaxies())),
 ]  # fmt: skip
 
-MICROJANSKY = {
-    m: x * u.uJy for m, x in galaxies(values=3.631 * NANOMAGGIES).items() if m in MAGNITUDES
-}
+MICROJANSKY = {"object_id": ["a", "b"]}
+MICROJANSKY |= {m: [x, x] * u.uJy for m, x in zip(MAGNITUDES, 3.631 * NANOMAGGIES, strict=True)}
 FLUXES = [f"flux_{band}" for band in "ugriz"]
 COLUMNS = [
     ('`mag_u` … `mag_z`, `unit="AB"`', "AB magnitudes", lambda: take(frame())),
@@ -124,12 +124,12 @@ COLUMNS = [
     ('`mag_u` … `mag_z` in Jy, `unit="Jy"`', "fluxes, 0 mag is 3631 Jy",
      lambda: take(frame(MAGNITUDES, 3.631e-6 * NANOMAGGIES), unit="Jy")),
     ('columns that declare µJy, `unit="Jy"`', "converted",
-     lambda: take({"object_id": ["a", "b"]} | MICROJANSKY, unit="Jy")),
+     lambda: take(MICROJANSKY, unit="Jy")),
     ('`unit="Vega"`', "m_AB − m_Vega of Blanton & Roweis (2007) is added",
      lambda: take(frame(MAGNITUDES, AB - [*VEGA_OFFSET.values()]), unit="Vega")),
     ('`unit="asinh"`', "luptitudes of SDSS",
      lambda: take(frame(MAGNITUDES, luptitudes()), unit="asinh")),
-    ('other names, `columns={"mag_u": "MODELMAG_U", …}`', "the columns that are named",
+    ('other names, `columns={"mag_u": "M_u", …}`', "the columns that are named",
      lambda: take(frame([f"M_{b}" for b in "ugriz"]), {f"mag_{b}": f"M_{b}" for b in "ugriz"})),
     ('a column of vectors, `columns={"mag_u": "flux[0]", …}`', "one element per band",
      lambda: take(pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [*AB]]}),
@@ -138,14 +138,15 @@ COLUMNS = [
      lambda: take(frame(MAGNITUDES, AB + 0.1 * np.array([*EXTINCTION.values()]), ebv=0.1),
                   dereddened=False)),
     ("`magerr_u` … `magerr_z`, or `ivar_u` … of fluxes", "errors in magnitudes",
-     lambda: take(frame(FLUXES, NANOMAGGIES, **dict.fromkeys(["ivar_u", "ivar_g", "ivar_r", "ivar_i", "ivar_z"], 1.0)), unit="nmgy")),
+     lambda: take(frame(FLUXES, NANOMAGGIES, **dict.fromkeys(INVERSE_VARIANCES, 1.0)),
+                  unit="nmgy")),
     ("whole numbers or text as `object_id`", "text, with all digits and leading zeros",
      lambda: take(frame())),
     ("`ra`, `dec`, `redshift` or a property that is NaN, −9999, −99, …", "missing in that row",
      lambda: take(frame(redshift=[np.nan, -9999.0], ra=[-99.0, 5]))),
     ("a band that is NaN, −9999, −99, 99, …, `missing_bands=True`", "missing in that row",
      lambda: one_band_missing()),
-    ("columns that are not named above", "nothing: they may hold anything",
+    ("columns that are not named above", "nothing; they may hold anything",
      lambda: take(frame(note=["x", None], vectors=[[1], [2, 3]]))),
 ]  # fmt: skip
 
@@ -246,7 +247,7 @@ WHOLE = [
     ("two columns of one name", lambda: refusal(pd.concat([frame(), frame()[["mag_u"]]], axis=1))),
     ("fluxes declared as magnitudes", lambda: refusal(frame(MAGNITUDES, NANOMAGGIES))),
     ("a unit of the table that is not the declared one",
-     lambda: refusal({"object_id": ["a", "b"]} | MICROJANSKY)),
+     lambda: refusal(MICROJANSKY)),
     ("an unknown unit", lambda: refusal(frame(), unit="ST")),
     ("fluxes of apertures, `total=False`", lambda: refusal(frame(), total=False)),
     ("`dereddened=False` without `ebv`", lambda: refusal(frame(), dereddened=False)),
@@ -265,7 +266,8 @@ ROWS = [
         pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [18.5, 17.4, 16.8, 16.4]]}),
         {m: f"flux[{k}]" for k, m in enumerate(MAGNITUDES)})),
     ("a linear stellar mass", lambda: refusal(masses())),
-    ("a cutout that is missing", lambda: refusal(frame(), cutouts={"a": PIXELS}, pixel_scale=0.396)),
+    ("a cutout that is missing",
+     lambda: refusal(frame(), cutouts={"a": PIXELS}, pixel_scale=0.396)),
     ("a grey picture", lambda: second_picture(PIXELS[..., :1].repeat(3, 2))),
     ("a picture of another mode", lambda: second_picture(Image.fromarray(PIXELS).convert("CMYK"))),
     ("a picture with transparent pixels", lambda: second_picture(Image.new("RGBA", (128, 128)))),
@@ -319,9 +321,9 @@ def page() -> str:
                 "## Cutouts\n",
                 *lines(taken, [case[:2] for case in PICTURES]),
                 "## Refusals\n",
-                "The first table is of what refuses a whole table, by `SurveyError`.\n",
+                "These refuse the whole table, with a `SurveyError`.\n",
                 *lines(refused, [(what, f"`{said()}`") for what, said in WHOLE]),
-                "The second is of single rows: the others are used.\n",
+                "These refuse a single row; the others are used.\n",
                 *lines(refused, [(what, f"`{said()}`") for what, said in ROWS]),
             ]
         ).rstrip()
