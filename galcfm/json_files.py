@@ -90,4 +90,4 @@ def _in_words(reason: str) -> str:
     what, _, place = reason.partition(" - at ")
     place = place.replace("key in ", "").strip("`$").removeprefix("$").removeprefix(".")
     what = what.replace("Object missing required field", "Without the field")
-    return f"{place or 'The content'}: {what[0].lower()}{what[1:]}"
+    return f"{place or 'the content'}: {what[0].lower()}{what[1:]}"

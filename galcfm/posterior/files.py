@@ -45,12 +45,13 @@ Architecture = object_of(
     sigma=NotRequired[Annotated[float, Meta(ge=0, le=10)]],
     jumps=NotRequired[Annotated[int, Meta(ge=0, le=1000)]],
 )
-# What `galcfm.posterior.hub.measure` returns.
+# What `galcfm.posterior.hub.measure` returns, at three levels.
+Shares = tuple[float, float, float]
 Evaluation = object_of(
     survey=str,
     n=Count,
-    levels=list[float],
-    coverage=dict[str, list[float]],
+    levels=Shares,
+    coverage=Annotated[dict[str, Shares], Meta(min_length=1)],
     log_prob=NotRequired[float],
     log_prob_error=NotRequired[float],
 )

@@ -140,7 +140,7 @@ class Survey:
         description = read_description(folder)
         verify(folder, description)
         found = dict.fromkeys(HASHED_FILES)
-        for name in description["files"]:
+        for name in found.keys() & description["files"]:
             with damage_in_a_sentence(folder / name, SURVEY.remedy, SurveyError):
                 if name == "images.npy":
                     found[name] = np.load(folder / name, mmap_mode="r")

@@ -18,7 +18,7 @@ CORES = 1000  # at work at once
 PRICE = 0.04  # of an hour of one core, US dollars
 PARTITION = 100_000  # galaxies
 # What `benchmarks/catalogue.py` measures, by part.
-Measured = object_of(command=str, date=str, machine=str, made=Made, found=dict[str, Any])
+Measured = object_of(command=str, date=str, machine=str, made=Made, found=Any)
 MEASURED = JsonFile("catalogue.json", dict[str, Measured], "Restore it from git.")
 TABLES = rows_of(dict, Path(__file__).with_suffix(".yaml"))
 

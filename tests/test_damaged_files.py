@@ -1,0 +1,344 @@
+"""Files that galcfm wrote and that were damaged since: one sentence that names file and remedy.
+
+`JSON_FILES` holds each kind of JSON file with what reads it, `OTHER_FILES` each other kind. A kind
+that is added must join, see `test_every_kind_of_json_file_is_damaged_here`.
+"""
+
+import ast
+import copy
+import hashlib
+import json
+import math
+import random
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import toy_survey
+from PIL import Image
+
+from book import build
+from galcfm import Posterior, Survey, metrics, paths, runs, stored_posteriors
+from galcfm.catalogue import CatalogueError, command, infer_catalogue
+from galcfm.catalogue.partitions import read_record
+from galcfm.catalogue.plan import make_plan
+from galcfm.catalogue.results import open_result
+from galcfm.catalogue.sources import find_source
+from galcfm.figures.explorer import METRICS
+from galcfm.json_files import KINDS
+from galcfm.posterior import ModelError
+from galcfm.posterior.hub import model_card
+from galcfm.properties import MAGNITUDES
+from galcfm.runs import RunError
+from galcfm.sdss import CatalogueError as SkyError
+from galcfm.sdss import fetch_catalogue
+from galcfm.sdss.catalogue import PIECE, queries
+from galcfm.survey import SurveyError, SurveyWriter
+from galcfm.survey.datasets import data_card
+from galcfm.training import TrainingError
+from galcfm.training.loop import read_checkpoint, write_checkpoint
+from studies import past_one_machine
+from studies.frame import Place, Study, Trainings
+from studies.methods.contrastive import ALIGNED
+from studies.paper_scale.making import SAMPLING
+
+ROOT = Path(__file__).resolve().parent.parent
+DAMAGES = 200  # of each JSON file
+STUDY = Study("toy", "15_your_own_galaxies")
+
+
+class Case(NamedTuple):
+    """A file, what reads it, and the exceptions that its documentation names."""
+
+    path: str
+    read: object
+    errors: tuple = (ValueError,)
+    # Whether a damaged file is made again, or ignored, without a word.
+    heals: bool = False
+
+
+def shown(folder: Path) -> None:
+    """Call `galcfm show`, which prints one line on stderr or describes the folder."""
+    assert command.main(["show", str(folder)]) in (0, 1, 2)
+
+
+def a_model(place: Path) -> None:
+    shown(place / "model")
+    model = Posterior.load(place / "model", "cpu")
+    model_card(model, "toy")
+    model.out_of_range(toy_survey(3, images=False).magnitudes)
+
+
+def a_survey(place: Path) -> None:
+    shown(place / "survey")
+    found = Survey.load(place / "survey")
+    assert found.source
+    data_card(found, "toy")
+
+
+def unfinished(place: Path) -> None:
+    writer = SurveyWriter(place / "begun", 2, {"seed": 1})
+    paths.let_go(writer._lock)
+
+
+@cache
+def a_plan(place: Path) -> tuple:
+    """Return plan and source of the result, as `infer_catalogue` makes them."""
+    source = find_source(place / "galaxies.parquet", place / "result", 20_000)
+    model, settings = Posterior.load(place / "model", "cpu"), SETTINGS | {"seed": 0, "n_draws": 0}
+    return make_plan(model, source, place / "result", {}, DECLARED, None, None, settings), source
+
+
+def a_result(place: Path) -> None:
+    shown(place / "result")
+    with open_result(*a_plan(place)):
+        pass
+
+
+def a_record(place: Path) -> None:
+    plan, source = a_plan(place)
+    found = [read_record(plan, partition) for partition in source.partitions]
+    assert sum(record["used"] for record in found if record) in (0, 60)
+
+
+DECLARED = {"unit": "AB", "total": True, "dereddened": True}
+SETTINGS = {"n_samples": 4, "steps": 1}
+
+
+def sky(place: Path) -> None:
+    fetch_catalogue(place / "sky", plates=(266, 266), server="http://127.0.0.1:9", attempts=0)
+
+
+def a_run(place: Path) -> None:
+    parameters = runs.parameter_defaults("02_training")
+    runs.open_run("02_training", parameters)
+    build.set_outdated_aside("02_training", parameters)
+
+
+def a_study(place: Path) -> None:
+    found = STUDY.read(place / "studies")
+    assert found.origin
+    Trainings(STUDY, Place(place / "studies", place / "a" / "b" / "work"), {}, {}, None).results()
+
+
+def numbers(place: Path) -> None:
+    results = METRICS.read(place / "metrics.json")
+    [np.array(results[name]["galaxies"]["delta_log_p"], dtype=object) for name in MODELS]
+    [results[name]["point_estimates"].items() for name in MODELS]
+
+
+MODELS = ("photometry", "image")
+JSON_FILES = {
+    "model.json": Case("model/model.json", a_model, (ModelError,)),
+    "survey.json": Case("survey/survey.json", a_survey, (SurveyError,)),
+    ".verified.json": Case("survey/.verified.json", a_survey, heals=True),
+    "identity.json": Case(".begun.partial/identity.json", unfinished, heals=True),
+    "dataset.json": Case(
+        "set/dataset.json", lambda place: Survey.from_datasets(place / "set"), (SurveyError,)
+    ),
+    "inference.json": Case("result/inference.json", a_result, (CatalogueError,)),
+    "records/*.json": Case("result/records/*.json", a_record, heals=True),
+    "plates-*.json": Case("sky/plates-*.json", sky, (SkyError,)),
+    "parameters/*.json": Case("data/runs/quick/parameters/02_training.json", a_run, (RunError,)),
+    "*.ipynb": Case("02.ipynb", lambda place: runs.NOTEBOOK.read(place / "02.ipynb")),
+    "metrics.json": Case("metrics.json", numbers),
+    "data/published/*.json": Case("studies/toy.json", a_study, (RunError, FileExistsError)),
+    "*.json": Case("any.json", lambda place: build.PUBLISHED.read(place / "any.json")),
+    "catalogue.json": Case(
+        "catalogue.json", lambda place: past_one_machine.MEASURED.read(place / "catalogue.json")
+    ),
+    "benchmarks.json": Case(
+        "benchmarks.json", lambda place: build.PUBLISHED.read(place / "benchmarks.json")
+    ),
+    "sampling.json": Case("sampling.json", lambda place: SAMPLING.read(place / "sampling.json")),
+    "encoder-*.json": Case("encoder-1.json", lambda place: ALIGNED.read(place / "encoder-1.json")),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A folder with a whole file of each kind."""
+    place = tmp_path_factory.mktemp("whole")
+    torch.manual_seed(0)
+    survey = toy_survey(60)
+    model = Posterior("magnitudes", network={"width": 4, "depth": 1})
+    model.fit_standardisation(survey.split("train"))
+    model.fit_range(survey.split("train"), survey.split("validation"))
+    model.metadata = {"settings": {"seed": 1}, "survey": "toy"}
+    shares = [0.5, 0.7, 0.9]
+    found = {"survey": "toy", "n": 9, "levels": shares, "coverage": {"log_sfr": shares}}
+    model.metadata["evaluation"] = found
+    model.eval().save(place / "model")
+    few = survey.select(range(4))
+    few.images[..., 0] //= 2  # grey pictures are refused
+    few.rejected = pd.DataFrame({"row": [7], "reason": ["faint"]})
+    few.save(place / "survey")
+    few.to_datasets(place / "set")
+    frame = survey.catalogue[["object_id", "ra", "dec", *MAGNITUDES]]
+    frame.to_parquet(place / "galaxies.parquet")
+    how = DECLARED | SETTINGS | {"progress": False}
+    infer_catalogue(place / "model", place / "galaxies.parquet", place / "result", **how)
+    writer = SurveyWriter(place / "begun", 2, {"seed": 1})
+    writer.note_done(writer.partial, 0)
+    paths.let_go(writer._lock)
+    key = hashlib.sha256("".join(queries(266, 266)).encode()).hexdigest()[:12]
+    stem = f"plates-0266-0266-{key}"
+    (place / "sky").mkdir()
+    pd.DataFrame({"objID": [1]}).to_parquet(place / "sky" / f"{stem}.parquet")
+    counts = [1] * len(PIECE.schema.__annotations__["counts"].__args__)
+    PIECE.write(place / "sky" / f"{stem}.json", {"counts": counts, "sql": "SELECT"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALCFM_DATA", str(place / "data"))
+        shutil.copytree(place / "survey", paths.survey_folder("quick"))
+        runs.open_run("02_training", runs.parameter_defaults("02_training"))
+        paths.let_go(
+            runs.record_path(paths.run_folder("quick"), "02_training").with_suffix(".lock")
+        )
+    shutil.copy(ROOT / "notebooks" / "02_training.ipynb", place / "02.ipynb")
+    (place / "studies").mkdir()
+    rows = {"row": {"seeds": {"1": {"gain": 0.5}}, "row_key": "a"}}
+    STUDY.store(place / "studies", {"rows": rows, "nothing": float("nan")}, STUDY.key({}))
+    draws = np.random.default_rng(0).normal(size=(6, 30, 5)) + survey.properties[:6, None]
+    evaluated = metrics.evaluate(draws, survey.properties[:6], survey.properties)
+    both = dict.fromkeys(MODELS, evaluated)
+    METRICS.write(place / "metrics.json", both | {"comparison": metrics.compare(*both.values())})
+    for name in ("catalogue.json", "benchmarks.json"):
+        shutil.copy(ROOT / "data" / "published" / name, place / name)
+    shutil.copy(ROOT / "data" / "published" / "cards.json", place / "any.json")
+    SAMPLING.write(place / "sampling.json", {"n_samples": 4, "image": {"weights": "a"}})
+    ALIGNED.write(place / "encoder-1.json", {"seconds": 1.5, "found": 0.25})
+    posteriors = model.infer(few, n_samples=8, steps=1, progress=False)
+    stored_posteriors.save_posteriors(posteriors, place / "posteriors_image.nc")
+    densities = metrics.LogDensities(*(np.zeros(shape) for shape in (3, 3, (2, 4), (2, 4))))
+    stored_posteriors.save_densities({"image": densities}, place / "densities.npz")
+    write_checkpoint(place, {"identity": {"seed": 1}, "epoch": 1, "model": model.state_dict()})
+    return place
+
+
+# Damages -----------------------------------------------------------------------------------------
+
+ODD = [None, True, 0, -1, 1.5, 10**30, -(10**30), math.nan, math.inf, "", "x", "é⋆", [], {}]
+ODD += [[1], [[]], {"a": 1}, {"schema_version": 99}, [None], "../../etc"]
+
+
+def places_in(content, place=()) -> list[tuple]:
+    """Return the place of each value of a JSON content, as keys and indices."""
+    items = content if isinstance(content, dict) else {}
+    if isinstance(content, list):
+        items = dict(enumerate(content))
+    found = [place]
+    for key, value in items.items():
+        found += places_in(value, (*place, key))
+    return found
+
+
+def at(content, place):
+    for key in place:
+        content = content[key]
+    return content
+
+
+def changed(content, rng: random.Random):
+    """Return the content with one value deleted, replaced, renamed or swapped with another."""
+    content = copy.deepcopy(content)
+    # Values that lie deep are many: choose the depth first.
+    places = places_in(content)
+    depth = rng.choice(sorted({len(place) for place in places}))
+    places = [place for place in places if len(place) == depth]
+    place = rng.choice(places)
+    if not place:
+        return rng.choice(ODD)
+    parent, key = at(content, place[:-1]), place[-1]
+    what = rng.choice(("delete", "replace", "replace", "swap", "rename"))
+    if what == "delete" or (what == "rename" and isinstance(parent, list)):
+        del parent[key]
+    elif what == "rename":
+        parent[f"{key}_"] = parent.pop(key)
+    elif what == "swap":
+        other = rng.choice(places)
+        ours, theirs = parent[key], at(content, other)
+        at(content, other[:-1])[other[-1]], parent[key] = ours, theirs
+    else:
+        parent[key] = copy.deepcopy(rng.choice(ODD))
+    return content
+
+
+def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Return bytes that are cut, flipped, filled or those of something else."""
+    what = rng.choice(("cut", "flip", "flip", "flip", "zero", "noise", "empty", "twice"))
+    if what == "cut":
+        return data[: rng.randrange(len(data))]
+    if what == "empty":
+        return b""
+    if what == "noise":
+        return rng.randbytes(rng.randrange(1, 400))
+    if what == "twice":
+        return data + data
+    found = bytearray(data)
+    for _ in range(rng.randrange(1, 9)):
+        start = rng.randrange(len(found))
+        if what == "flip":
+            found[start] ^= 1 << rng.randrange(8)
+        else:
+            end = min(len(found), start + rng.randrange(1, 64))
+            found[start:end] = bytes(end - start)
+    return bytes(found)
+
+
+WRITTEN_OTHERWISE = (
+    lambda text: text.encode("utf-16"),
+    lambda text: text.encode("utf-8-sig"),
+    lambda text: text.encode("latin-1", "replace") + b"\xe9",
+    lambda text: b"[" * 100_000,
+    lambda text: b'{"a":' * 100_000,
+    lambda text: text.replace("1", "1" * 5000, 1).encode(),
+    lambda text: text.replace(": ", ": -", 1).encode(),
+)
+
+
+def damages_of_json(data: bytes, rng: random.Random):
+    """Yield damaged files: other encodings first, then changed values and damaged bytes."""
+    text = data.decode("utf-8")
+    content = json.loads(text)
+    yield from (write(text) for write in WRITTEN_OTHERWISE)
+    yield from (json.dumps(odd).encode() for odd in ODD)
+    while True:
+        yield json.dumps(changed(content, rng)).encode()
+        yield damaged_bytes(data, rng)
+
+
+def is_a_sentence(path: Path, message: str) -> bool:
+    """Say whether a message names the file or its folder, and what to do."""
+    named = any(str(place) in message for place in (path, *path.parents[:2]))
+    return named and message.rstrip(")").rstrip()[-1] not in "'," and len(message.split()) > 5
+
+
+@pytest.mark.parametrize("name", JSON_FILES)
+def test_a_damaged_json_file_gives_one_sentence(whole, tmp_path, name, monkeypatch):
+    case, rng = JSON_FILES[name], random.Random(name)
+    monkeypatch.setattr(runs, "provenance", dict)
+    monkeypatch.setenv("GALCFM_DATA", str(whole / "data"))
+    shutil.copytree(whole, tmp_path / "kept")
+    (path,) = whole.glob(case.path)
+    data = path.read_bytes()
+    case.read(whole)
+    refused = 0
+    for _, damaged in zip(range(DAMAGES), damages_of_json(data, rng), strict=False):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(damaged)
+        try:
+            case.read(whole)
+        except case.errors as error:
+            refused += 1
+            sentence = str(error)
+        else:
+            continue
+        assert is_a_sentence(path, sentence), f"{damaged[:300]!r}: {sentence}"
+    assert refused == 0 if case.heals else refused > DAMAGES / 5, refused
+    shutil.rmtree(whole)
+    shutil.copytree(tmp_path / "kept", whole)
