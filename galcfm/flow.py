@@ -13,6 +13,7 @@ where the path has :math:`1 + \sigma^2`. `ConditionalFlow.log_prob` is the exact
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice, pairwise
 
@@ -57,6 +58,21 @@ CPU_BLOCK_ROWS, GPU_BLOCK_ROWS = 512, 1 << 20
 # Blocks that a processor integrates side by side. Python steps each of them, for some 3 % of a
 # block's time and one at a time: with many more blocks they would wait for one another.
 MAX_BLOCKS_AT_ONCE = 16
+
+# Numbers of threads that calls under way found.
+_threads: list[int] = []
+
+
+@contextmanager
+def threads_given_back():
+    """Give PyTorch its number of threads back when the last of overlapping calls ends."""
+    _threads.append(_threads[0] if _threads else torch.get_num_threads())
+    try:
+        yield
+    finally:
+        threads = _threads.pop()
+        if not _threads:
+            torch.set_num_threads(threads)
 
 
 def block_rows(device: torch.device) -> int:
@@ -276,10 +292,8 @@ class ConditionalFlow(nn.Module):
                 if len(some) == 1:
                     work(*some[0])
                     continue
-                try:
+                with threads_given_back():
                     list(pool.map(partial(apart, threads // len(some)), some))
-                finally:
-                    torch.set_num_threads(threads)
 
     def _blocks(self, condition, n_samples):
         """Rows, columns (of galaxies, samples) and prepared conditions of blocks that fit."""

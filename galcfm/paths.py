@@ -10,34 +10,15 @@ import errno
 import os
 import re
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-
-__all__ = [
-    "MODEL_FILES",
-    "SURVEY_FILES",
-    "damage_in_a_sentence",
-    "data_folder",
-    "disk_errors_in_a_sentence",
-    "download_folder",
-    "hold",
-    "keep_memory",
-    "let_go",
-    "published_folder",
-    "remove_own",
-    "replacing",
-    "repository_root",
-    "require_disk_space",
-    "require_own_files",
-    "run_folder",
-    "survey_folder",
-]
-
+from tqdm import tqdm
 
 # What the folders of models, with their trainings, and of surveys hold.
 MODEL_FILES = (
@@ -67,7 +48,8 @@ def repository_root() -> Path:
 
 def data_folder() -> Path:
     """Folder that holds `surveys/`, `runs/` and `cache/`."""
-    return Path(os.environ.get("GALCFM_DATA", repository_root() / "data")).resolve()
+    folder = os.environ.get("GALCFM_DATA", repository_root() / "data")
+    return user_path(folder, "GALCFM_DATA").resolve()
 
 
 def published_folder() -> Path:
@@ -97,6 +79,34 @@ def _plain(what: str, name: str) -> str:
     return name
 
 
+def user_path(path: Path | str, what: str = "the path", error=ValueError) -> Path:
+    """Return a path that a user gave, in which `~` stands for the home folder.
+
+    Arguments:
+        path: Path; nothing need be there.
+        what: Meaning of the path, for the message.
+        error: Kind of the exception.
+
+    Raises:
+        Exception: `error`, when the path is empty, or the system takes no such name.
+    """
+    text = os.fspath(path)
+    try:
+        if not text.strip():
+            raise ValueError("it is empty")
+        found = Path(text.encode().decode()).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found.lstat()
+        return found
+    # Also a name that is not UTF-8, or the home folder of nobody.
+    except (ValueError, RuntimeError, OSError) as reason:
+        said = getattr(reason, "strerror", None) or reason
+        raise error(
+            f"{what} {text[:80]!r} cannot be used ({said}): check the variable that holds it, or "
+            "rename the file"
+        ) from reason
+
+
 @contextmanager
 def replacing(path: Path | str, is_own: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place when the block ends well.
@@ -111,7 +121,7 @@ def replacing(path: Path | str, is_own: Callable[[Path], bool] | None = None) ->
     Raises:
         OSError: the file cannot be written, or one is there that galcfm did not write.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(user_path(path)))
     if is_own is not None and path.exists() and not (path.is_file() and _judged(is_own, path)):
         raise FileExistsError(
             f"{path} is there, and galcfm did not write it: move it away, or name another file"
@@ -180,8 +190,9 @@ def require_disk_space(folder: Path | str, n_bytes: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < n_bytes:
         raise OSError(
-            f"{folder} needs {n_bytes / 1e9:.1f} GB but {existing} has {free / 1e9:.1f} GB free: "
-            "free some space, or set GALCFM_DATA to a folder on a larger disk"
+            f"{folder} needs {tqdm.format_sizeof(n_bytes, 'B')} but {existing} has "
+            f"{tqdm.format_sizeof(free, 'B')} free: free some space, or set GALCFM_DATA to a "
+            "folder on a larger disk"
         )
 
 
@@ -238,20 +249,25 @@ def damage_in_a_sentence(
 
 # A process that was killed may leave a kernel that ends itself a moment later.
 LOCK_WAIT = 5.0  # s
-_held: dict[Path, FileLock] = {}
+# Each lock with the thread that works under it.
+_held: dict[Path, tuple[FileLock, threading.Thread]] = {}
 
 
 def hold(path: Path, refusal: Exception) -> bool:
-    """Lock `path` for this process until `let_go`, or until the process ends, however it ends.
+    """Lock `path` for this thread until `let_go`, or until the process ends, however it ends.
 
     Returns:
-        Whether this call locked it; False if this process held it before.
+        Whether this call locked it; False if this thread, or one that has ended, held it before.
 
     Raises:
-        Exception: `refusal`, when another process holds it.
+        Exception: `refusal`, when another process or thread holds it.
     """
-    path = path.absolute()
+    path, caller = path.absolute(), threading.current_thread()
     if path in _held:
+        lock, owner = _held[path]
+        if owner is not caller and owner.is_alive():
+            raise refusal
+        _held[path] = lock, caller
         return False
     lock = FileLock(path, thread_local=False)
     try:
@@ -262,7 +278,7 @@ def hold(path: Path, refusal: Exception) -> bool:
     except NotImplementedError:
         # Some network disks know no locks.
         return True
-    _held[path] = lock
+    _held[path] = lock, caller
     return True
 
 
@@ -271,7 +287,7 @@ def let_go(path: Path) -> None:
     path = path.absolute()
     if path in _held:
         path.unlink(missing_ok=True)
-        _held.pop(path).release()
+        _held.pop(path)[0].release()
 
 
 def keep_memory() -> None:

@@ -6,17 +6,6 @@ plausible ranges from here.
 
 from dataclasses import dataclass
 
-__all__ = [
-    "AB_OFFSET",
-    "BANDS",
-    "EXTINCTION",
-    "MAGNITUDES",
-    "MAGNITUDE_ERRORS",
-    "PROPERTIES",
-    "PROPERTY_NAMES",
-    "Property",
-]
-
 
 @dataclass(frozen=True)
 class Property:

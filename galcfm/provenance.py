@@ -15,17 +15,6 @@ import numpy as np
 
 from galcfm.paths import repository_root
 
-__all__ = [
-    "CHANGES_NOTHING",
-    "array_digest",
-    "code_digest",
-    "digest",
-    "files_digest",
-    "processor",
-    "provenance",
-    "rooms_of",
-]
-
 # Folder of each package whose code counts. Studies lie beside the notebooks, not in the wheel.
 FOLDERS = {
     "galcfm": Path(__file__).resolve().parent,

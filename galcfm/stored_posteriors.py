@@ -7,22 +7,9 @@ import numpy as np
 from tqdm import tqdm
 
 from galcfm.metrics import LogDensities
-from galcfm.paths import damage_in_a_sentence, replacing
+from galcfm.paths import damage_in_a_sentence, replacing, user_path
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
-
-__all__ = [
-    "check_plan",
-    "exact_log_densities",
-    "load_densities",
-    "load_posteriors",
-    "pathways",
-    "samples_array",
-    "save_densities",
-    "save_posteriors",
-    "step_error",
-]
-
 
 AGAIN = "Run the notebook 03_posterior_sampling again."
 
@@ -47,7 +34,7 @@ def load_posteriors(path: Path | str):
 
     with (
         damage_in_a_sentence(path, AGAIN),
-        xarray.open_dataset(path, group="posterior", engine="h5netcdf") as posteriors,
+        xarray.open_dataset(user_path(path), group="posterior", engine="h5netcdf") as posteriors,
     ):
         return posteriors[list(PROPERTY_NAMES)].load()
 
@@ -196,7 +183,7 @@ def load_densities(path: Path | str) -> dict[str, LogDensities]:
     Raises:
         ValueError: The file is damaged.
     """
-    with damage_in_a_sentence(path, AGAIN), np.load(path, allow_pickle=False) as file:
+    with damage_in_a_sentence(path, AGAIN), np.load(user_path(path), allow_pickle=False) as file:
         models = dict.fromkeys(name.split("/")[0] for name in file.files)
         return {
             model: LogDensities(**{k: file[f"{model}/{k}"] for k in LogDensities._fields})

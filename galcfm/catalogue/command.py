@@ -7,17 +7,19 @@ was called wrongly; 3 when no row could be used, or partitions could not be read
 
 import ast
 import contextlib
+import importlib
 import json
+import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 import galcfm
-from galcfm.paths import damage_in_a_sentence
-
-__all__ = ["main"]
+from galcfm.json_files import KINDS
+from galcfm.paths import damage_in_a_sentence, user_path
 
 DONE, FAILED, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
 EXIT_CODES = (
@@ -25,6 +27,12 @@ EXIT_CODES = (
     "used, or partitions could not be read, which are named; 130 interrupted. Repeat the call to "
     "resume."
 )
+# What `show` finds in a folder, and the module that knows its schema.
+SHOWN = {
+    "inference.json": "galcfm.catalogue.files",
+    "model.json": "galcfm.posterior.files",
+    "survey.json": "galcfm.survey.disk",
+}
 MODELS = ("prior", "photometry", "image")  # each may start from the one before
 
 
@@ -34,17 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Arguments:
         arguments: Words that replace those of the command line.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
     try:
         return commands.main(arguments, "galcfm", standalone_mode=False) or DONE
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
-        print("galcfm: interrupted; the same call goes on", file=sys.stderr)
+        print("galcfm: interrupted: repeat the call to resume", file=sys.stderr)
         return INTERRUPTED
     # Everything that is raised with a remedy is one of these.
     except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        print(f"galcfm: {error}", file=sys.stderr)
+        # The name of a file may have several lines.
+        print("galcfm:", *str(error).splitlines(), file=sys.stderr)
         return FAILED
 
 
@@ -134,28 +148,48 @@ def infer(model, workers, scheduler, columns, **options) -> int:
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")
     if made.rejected:
         print(f"rows that could not be used, {made.rejected}: {made.folder / 'rejected'}")
+    for sentence in made.left_out:
+        print(f"galcfm: {sentence}", file=sys.stderr)
     for reason in made.failed.values():
         print(f"galcfm: not read: {reason}", file=sys.stderr)
     return INCOMPLETE if made.failed or not made.used else DONE
 
 
+@contextlib.contextmanager
 def _cluster(workers: int | None, scheduler: str | None):
-    """Return a client of the cluster that the options name, if any."""
-    if workers and scheduler:
+    """Keep the cluster that the options name, if any, open and active."""
+    if workers and scheduler is not None:
         raise click.UsageError("--workers starts workers, --scheduler finds them: give one of them")
-    if not workers and not scheduler:
-        return contextlib.nullcontext()
-    from distributed import Client, LocalCluster
+    if not workers and scheduler is None:
+        yield
+        return
+    from distributed import Client
 
-    if scheduler and scheduler.endswith(".json"):
-        # A client would wait for a file that is missing.
-        content = json.loads(Path(scheduler).read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or "address" not in content:
-            raise ValueError(f"{scheduler} names no address: give the scheduler file of Dask")
-        scheduler = content["address"]
-    client = Client(scheduler or LocalCluster(n_workers=workers, threads_per_worker=1))
-    print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
-    return client
+    if scheduler is not None:
+        client = Client(_address(scheduler))
+    else:
+        # Ctrl-C is for this process alone: workers inherit that it is ignored.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        client = Client(n_workers=workers, threads_per_worker=1, silence_logs=logging.CRITICAL)
+        signal.signal(signal.SIGINT, before)
+    # Workers that were started here end with the client.
+    with client:
+        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+        yield
+
+
+def _address(scheduler: str) -> str:
+    """Return the address of a scheduler, or that which its file holds."""
+    path = user_path(scheduler, "the scheduler")
+    if path.suffix != ".json":
+        return scheduler
+    # A client would wait for a file that is missing.
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: start `dask scheduler --scheduler-file {path}` first")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or "address" not in content:
+        raise ValueError(f"{path} names no address: give the scheduler file of Dask")
+    return content["address"]
 
 
 @commands.command(epilog=EXIT_CODES)
@@ -176,13 +210,13 @@ def simulate(folder, **options) -> None:
     """
     from galcfm.simulate import simulate_survey
 
-    survey = simulate_survey(Path(folder), **options)
+    survey = simulate_survey(folder, **options)
     print(f"{len(survey)} galaxies: {folder}")
 
 
 @commands.command(epilog=EXIT_CODES)
 @click.argument("survey")
-@click.option("--out", required=True, type=Path, help="folder of the models, one folder each")
+@click.option("--out", required=True, help="folder of the models, one folder each")
 @click.option(
     "--models",
     multiple=True,
@@ -219,6 +253,7 @@ def train(survey, out, models, recipe, values, progress) -> None:
     Recipe.require_effect(values, names)
     values = {name: _like(known[name], text, name) for name, text in values.items()}
     chosen = Recipe.of({"recipe": recipe} | values)
+    out = user_path(out)
     made = train_models(Survey.load(survey), out, chosen, names, progress=progress)
     for name, model in made.items():
         loss = model.metadata["best_validation_loss"]
@@ -255,25 +290,26 @@ def show(folder, object_id, rejected) -> None:
     """
     import pandas as pd
 
-    from galcfm.catalogue.files import RESULT
-    from galcfm.posterior.files import MODEL
-    from galcfm.posterior.published import model_folder
-    from galcfm.survey.disk import SURVEY
+    folder = user_path(folder)
+    if not folder.exists():
+        from galcfm.posterior.published import model_folder
 
-    folder = model_folder(folder)
-    kinds = {kind.name: kind for kind in (RESULT, MODEL, SURVEY)}
-    name = next((name for name in kinds if (folder / name).is_file()), None)
+        folder = model_folder(folder)
+    name = next((name for name in SHOWN if (folder / name).is_file()), None)
     if name is None:
-        raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(kinds)}")
-    kinds[name].read(folder / name)
-    if object_id:
-        with damage_in_a_sentence(folder / "dataset", RESULT.remedy):
+        raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(SHOWN)}")
+    # Of a model alone, it imports torch.
+    importlib.import_module(SHOWN[name])
+    content = KINDS[name]
+    content.read(folder / name)
+    if object_id is not None:
+        with damage_in_a_sentence(folder / "dataset", content.remedy):
             found = pd.read_parquet(folder / "dataset", filters=[("object_id", "==", object_id)])
         if found.empty:
             raise ValueError(f"{folder} has no galaxy {object_id!r}; is it in --rejected?")
         print(found.T.to_string(header=False))
     elif rejected:
-        with damage_in_a_sentence(folder / "rejected", RESULT.remedy):
+        with damage_in_a_sentence(folder / "rejected", content.remedy):
             print(pd.read_parquet(folder / "rejected").to_string())
     else:
         print((folder / name).read_text(encoding="utf-8"))

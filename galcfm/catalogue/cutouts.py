@@ -13,11 +13,10 @@ import numpy as np
 
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.sources import Partition, Source, stamp_of
+from galcfm.paths import user_path
 from galcfm.survey import Survey
 from galcfm.survey.cutouts import CutoutFolder, fitted_cutout, read_cutout
 from galcfm.survey.images import PIXEL_SCALE
-
-__all__ = ["CatalogueCutouts", "find_cutouts"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> Catalogu
         if not source.is_survey or Survey.load(path.parent).images is None:
             raise CatalogueError("this is an image model: give cutouts and their pixel_scale")
         return CatalogueCutouts("array", str(path), PIXEL_SCALE, stamp_of(path))
-    path = Path(cutouts).expanduser().resolve()
+    path = user_path(cutouts, "cutouts", CatalogueError).resolve()
     if path.is_dir():
         return CatalogueCutouts("folder", str(path), pixel_scale, stamp_of(path))
     if path.exists() or path.suffix or os.sep in str(cutouts):

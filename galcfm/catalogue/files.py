@@ -16,6 +16,7 @@ Described = object_of(
     used=NotRequired[Count],
     rejected=NotRequired[Count],
     failed=NotRequired[dict[str, str]],
+    left_out=NotRequired[list[str]],
 )
 RESULT = JsonFile(
     DESCRIPTION, Described, "Move the folder away, or name another, and infer the catalogue again."

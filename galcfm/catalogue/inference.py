@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -20,15 +21,14 @@ from galcfm.catalogue.partitions import infer_partition
 from galcfm.catalogue.plan import Plan, make_plan
 from galcfm.catalogue.results import InferredCatalogue, complete_result, open_result
 from galcfm.catalogue.sources import Source, find_source
-from galcfm.flow import FAST_STEPS
-from galcfm.paths import require_disk_space
+from galcfm.flow import FAST_STEPS, threads_given_back
+from galcfm.paths import require_disk_space, user_path
 from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
 from galcfm.properties import PROPERTIES
 
-__all__ = ["InferredCatalogue", "infer_catalogue"]
-
 BYTES_A_ROW = 250  # of the result, without draws
+WORKER_WAIT = 1800  # s without any worker of a cluster
 ROWS_WITH_CUTOUTS = 1000  # rows per partition of a table with a column of cutouts, at most
 
 
@@ -98,18 +98,19 @@ def infer_catalogue(
     client = _active_client()
     if not isinstance(model, Posterior):
         model = Posterior.load(model, device=None if client is None else "cpu")
-    if cutouts is not None and not Path(cutouts).expanduser().exists():
+    if cutouts is not None and not user_path(cutouts, "cutouts", CatalogueError).exists():
         # They are a column, which is read with the other columns.
         rows_a_partition = min(rows_a_partition, ROWS_WITH_CUTOUTS)
-    destination = Path(os.path.realpath(Path(destination).expanduser()))
+    destination = user_path(destination, "the folder of the result", CatalogueError)
+    destination = Path(os.path.realpath(destination))
     found = find_source(source, destination, rows_a_partition)
     declared = {"unit": unit, "total": total, "dereddened": dereddened}
     plan = make_plan(
         model, found, destination, columns or {}, declared, cutouts, pixel_scale, settings
     )
-    with open_result(plan, found) as records:
+    with open_result(plan, found) as (records, left_out):
         _run(plan, found, records, client, progress)
-        return complete_result(plan, records)
+        return complete_result(plan, records, left_out)
 
 
 def _require_numbers(**numbers: int) -> None:
@@ -136,6 +137,19 @@ def _active_client():
     return client
 
 
+def _watch(client, futures, bar, stop: threading.Event) -> None:
+    """Say when the cluster has no worker, and cancel the work after `WORKER_WAIT` without one."""
+    last = time.monotonic()
+    # A scheduler that is lost ends the work by itself.
+    with contextlib.suppress(Exception):
+        while not stop.wait(1) and time.monotonic() - last < WORKER_WAIT:
+            there = client.scheduler_info(n_workers=1)["workers"]
+            bar.set_postfix_str("" if there else "waiting for a worker")
+            last = time.monotonic() if there else last
+        if not stop.is_set():
+            client.cancel(futures, force=True)
+
+
 class _Stopped(BaseException):
     """Nobody waits for the result any more."""
 
@@ -144,18 +158,17 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
     """Add the records of all partitions that are not done."""
     import dask
     import distributed
-    import torch
     from dask.system import CPU_COUNT
 
     done = sum(record["rows"] for record in records.values())
     if source.rows is not None:
         a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * plan.identity["n_draws"]
         require_disk_space(plan.destination, (source.rows - done) * a_row)
-    stop, torch_threads = threading.Event(), torch.get_num_threads()
-    hidden = not progress or sys.stderr is None
+    stop = threading.Event()
     # What was done before says nothing about the speed.
     options = {"initial": done, "smoothing": 0.05, "total": source.rows, "unit": "galaxy"}
-    with tqdm(desc="inferring", disable=hidden, **options) as bar:
+    options["disable"] = not progress or sys.stderr is None
+    with threads_given_back(), tqdm(desc="inferring", **options) as bar:
 
         def each(n):
             if stop.is_set():
@@ -172,6 +185,9 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
             given, completed = (submit(lambda: plan), None), distributed.as_completed
         todo = [partition for partition in source.partitions if partition.name not in records]
         waiting = {submit(infer_partition, one, *given): one for one in todo}
+        if client is not None and waiting:
+            watch = partial(_watch, client, list(waiting), bar, stop)
+            threading.Thread(target=watch, daemon=True).start()
         try:
             for future in completed(list(waiting)):
                 partition = waiting.pop(future)
@@ -186,14 +202,13 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
         # A result that is made comes through the scheduler, too.
         except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
             raise CatalogueError(
-                f"the scheduler was lost or stopped while {len(waiting) + 1} partitions were left: "
-                "run again to go on"
+                f"the scheduler was lost, or had no worker for {WORKER_WAIT // 60} minutes, while "
+                f"{len(waiting) + 1} partitions were left: start workers, and run again to go on"
             ) from error
         finally:
             stop.set()
             if client is None:
                 pool.shutdown(cancel_futures=True)
-                torch.set_num_threads(torch_threads)
             else:
                 with contextlib.suppress(Exception):
                     client.cancel([*waiting, given[0]], force=True)

@@ -12,7 +12,7 @@ import numpy as np
 from galcfm.catalogue.files import RECORD
 from galcfm.catalogue.plan import SETTINGS, Plan
 from galcfm.catalogue.sources import Partition, read_partition
-from galcfm.catalogue.summaries import arrow_table, summarise
+from galcfm.catalogue.summaries import LENGTH, arrow_table, summarise
 from galcfm.paths import replacing
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import SurveyError
@@ -20,8 +20,6 @@ from galcfm.survey.images import IMAGE_SHAPE
 from galcfm.survey.intake import LABELS, read_columns, storable
 from galcfm.survey.photometry import to_magnitudes
 from galcfm.survey.tables import SourceTable
-
-__all__ = ["infer_partition", "read_record"]
 
 # Galaxies that are written together; with cutouts, which take 200 kB each on the way to 128 × 128
 # pixels, fewer.
@@ -97,8 +95,10 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     if plan.cutouts is not None:
         size, read = CUTOUTS_AT_ONCE, plan.cutouts.reader(partition, values, cells)
     paths = [plan.path(kind, partition, ".parquet") for kind in ("dataset", "rejected")]
+    longest = str(max(map(len, values["object_id"]), default=1))
+    described = plan.schema.with_metadata(plan.schema.metadata | {LENGTH: longest})
     with replacing(paths[0]) as temporary, temporary.open("wb") as file:
-        with parquet.ParquetWriter(file, plan.schema, compression="zstd") as writer:
+        with parquet.ParquetWriter(file, described, compression="zstd") as writer:
             for start in range(0, len(reasons), size):
                 each(0)
                 here = range(start, min(start + size, len(reasons)))

@@ -1,29 +1,27 @@
 """The folder of a result: opened by one process at a time, completed, and read."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 
+from galcfm import paths
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.files import DESCRIPTION, RESULT
-from galcfm.catalogue.partitions import read_record
+from galcfm.catalogue.partitions import REJECTED, read_record
 from galcfm.catalogue.plan import Plan
-from galcfm.catalogue.sources import Source
-from galcfm.paths import (
-    damage_in_a_sentence,
-    disk_errors_in_a_sentence,
-    hold,
-    let_go,
-    require_own_files,
-)
+from galcfm.catalogue.sources import Source, and_more, source_of
 from galcfm.provenance import provenance
 
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
+# Ending of finished partitions whose files have left the source.
+GONE = ".gone"
 # What the folder of a result holds.
 CATALOGUE_FILES = (DESCRIPTION, ".lock", *(f"{kind}/*{end}" for kind, end in ENDINGS.items()))
+CATALOGUE_FILES += tuple(f"{kind}/.*{end}{GONE}" for kind, end in ENDINGS.items())
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class InferredCatalogue:
         used: Number of rows that were inferred.
         rejected: Number of rows that could not be used.
         failed: Why partitions could not be read, by their names; a later call tries them again.
+        left_out: Sentences on files that are no part of the result.
     """
 
     folder: Path
@@ -44,40 +43,42 @@ class InferredCatalogue:
     used: int
     rejected: int
     failed: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def table(self, columns=None) -> pd.DataFrame:
         """Return the whole result, or the columns with these names."""
-        with damage_in_a_sentence(self.folder / "dataset", RESULT.remedy, CatalogueError):
+        with paths.damage_in_a_sentence(self.folder / "dataset", RESULT.remedy, CatalogueError):
             return pd.read_parquet(self.folder / "dataset", columns=columns)
 
     def rejected_rows(self) -> pd.DataFrame:
         """Return `file`, `row`, `object_id` and `reason` of each row that could not be used."""
-        with damage_in_a_sentence(self.folder / "rejected", RESULT.remedy, CatalogueError):
+        with paths.damage_in_a_sentence(self.folder / "rejected", RESULT.remedy, CatalogueError):
             return pd.read_parquet(self.folder / "rejected")
 
 
 @contextlib.contextmanager
-def open_result(plan: Plan, source: Source) -> Iterator[dict]:
+def open_result(plan: Plan, source: Source) -> Iterator[tuple[dict, list[str]]]:
     """Hold the destination for one caller alone; yield records of what is done, by partition.
+
+    Sentences on what is no part of the result come with them.
 
     Raises:
         CatalogueError: The destination holds anything else, or another caller has it open.
     """
     folder, described = plan.destination, plan.destination / DESCRIPTION
-    require_own_files(folder, CATALOGUE_FILES, "an inferred catalogue", CatalogueError)
+    paths.require_own_files(folder, CATALOGUE_FILES, "an inferred catalogue", CatalogueError)
     if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
         _require_same(described, plan.identity)
     refusal = CatalogueError(f"another process or thread is making {folder}: wait for it")
-    with disk_errors_in_a_sentence(folder):
-        if not hold(folder / ".lock", refusal):
+    with paths.disk_errors_in_a_sentence(folder):
+        if not paths.hold(folder / ".lock", refusal):
             raise refusal
     try:
-        records = {p.name: record for p in source.partitions if (record := read_record(plan, p))}
-        _drop_others(folder, records)
+        found = _take_up(plan, source)
         RESULT.write(described, _description(plan, "unfinished"))
-        yield records
+        yield found
     finally:
-        let_go(folder / ".lock")
+        paths.let_go(folder / ".lock")
 
 
 def _require_same(described: Path, identity: dict) -> None:
@@ -96,26 +97,61 @@ def _require_same(described: Path, identity: dict) -> None:
         )
 
 
-def _drop_others(folder: Path, done: Collection[str]) -> None:
-    """Remove what is not done."""
+def _take_up(plan: Plan, source: Source) -> tuple[dict, list[str]]:
+    """Return the records of what is done, and sentences on what is no part of the result.
+
+    What is not done is removed. Finished partitions of a file that has left the source become
+    hidden files, and are there again when it is back.
+    """
+    folder, told = plan.destination, list(source.left_out)
+    for kind, ending in ENDINGS.items():
+        for path in (folder / kind).glob(f".*{ending}{GONE}"):
+            path.replace(path.with_name(path.name[1:].removesuffix(GONE)))
+    records = {p.name: record for p in source.partitions if (record := read_record(plan, p))}
+    finished = {path.stem for path in (folder / "records").glob("[!.]*.json")}
+    there = {source_of(partition.name) for partition in source.partitions}
+    gone = {name for name in finished if source_of(name) not in there}
+    if gone:
+        names = and_more(sorted({unquote(source_of(name)) for name in gone}))
+        told.append(f"{names} left the source: hidden in {folder} until it is back")
+    if changed := len(finished - gone - set(records)):
+        told.append(f"{changed} partitions are inferred again: their files or cuts have changed")
     for kind, ending in ENDINGS.items():
         for path in (folder / kind).glob(f"*{ending}"):
-            if path.name.removesuffix(ending) not in done:
+            if (name := path.name.removesuffix(ending)) in gone:
+                path.replace(path.with_name(f".{path.name}{GONE}"))
+            elif name not in records:
                 path.unlink()
+    return records, told
 
 
 def _description(plan: Plan, state: str) -> dict:
     return {"state": state, "identity": plan.identity, "made": provenance()}
 
 
-def complete_result(plan: Plan, records: Mapping[str, dict]) -> InferredCatalogue:
-    """Write down that all partitions are done, and return the result."""
+def complete_result(
+    plan: Plan, records: Mapping[str, dict], left_out: Sequence[str]
+) -> InferredCatalogue:
+    """Write down that all partitions are done, and return the result.
+
+    Arguments:
+        plan: What was done.
+        records: Records of the partitions by name.
+        left_out: Sentences on what is no part of the result.
+    """
+    from pyarrow import parquet, schema
+
     folder = plan.destination
     failed = {name: r["failed"] for name, r in records.items() if "failed" in r}
+    if len(failed) == len(records):
+        # A result without rows has the columns of one with rows.
+        for kind, columns in (("dataset", plan.schema), ("rejected", schema(REJECTED))):
+            with paths.replacing(folder / kind / "empty.parquet") as temporary:
+                parquet.write_table(columns.empty_table(), temporary)
     counts = {
         name: sum(record.get(name, 0) for record in records.values())
         for name in ("rows", "used", "rejected")
     }
-    content = _description(plan, "unfinished" if failed else "finished")
-    RESULT.write(folder / DESCRIPTION, content | counts | {"failed": failed})
-    return InferredCatalogue(folder, **counts, failed=failed)
+    content = _description(plan, "unfinished" if failed else "finished") | counts
+    RESULT.write(folder / DESCRIPTION, content | {"failed": failed, "left_out": list(left_out)})
+    return InferredCatalogue(folder, **counts, failed=failed, left_out=tuple(left_out))

@@ -6,9 +6,11 @@ what one file of the result holds. Partitions of Parquet and plain FITS files ar
 text and packed files, and partitions that Dask computes, are read whole.
 """
 
+import contextlib
 import glob
 import os
 import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,8 +20,11 @@ from urllib.parse import quote
 import numpy as np
 
 from galcfm.catalogue import CatalogueError
+from galcfm.paths import user_path
 from galcfm.provenance import digest
 from galcfm.survey import SurveyError
+from galcfm.survey.cutouts import STACKS
+from galcfm.survey.intake import storable
 from galcfm.survey.tables import (
     ASTROPY_METADATA,
     FORMATS,
@@ -29,7 +34,15 @@ from galcfm.survey.tables import (
     with_range_index,
 )
 
-__all__ = ["Partition", "Source", "find_source", "read_partition", "stamp_of"]
+__all__ = [
+    "Partition",
+    "Source",
+    "and_more",
+    "find_source",
+    "read_partition",
+    "source_of",
+    "stamp_of",
+]
 
 # Text and packed files are read whole, about ten times their size in memory.
 LARGEST_WHOLE_FILE = 512 << 20
@@ -38,6 +51,8 @@ LONGEST_LABEL = 150
 BUFFER = 1 << 20
 # Rows that are decoded at once, for the same reason.
 ROWS_AT_ONCE = 1024
+NO_TABLE = -1  # in place of a number of rows
+USELESS = {0: "it holds no rows", NO_TABLE: "it holds images and no table"}
 # Files that make a folder of Parquet files a HATS catalogue or collection.
 HATS_FILES = ("hats.properties", "collection.properties", "properties")
 
@@ -84,6 +99,7 @@ class Source:
         partitions: Partitions in the order of the rows.
         columns: Names in a survey to names in the source, if the source declares them.
         is_survey: Whether the source is a survey of galcfm.
+        left_out: One sentence on each kind of file that is left out.
     """
 
     name: str
@@ -91,6 +107,7 @@ class Source:
     partitions: tuple[Partition, ...]
     columns: dict = field(default_factory=dict)
     is_survey: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int | None:
@@ -114,63 +131,85 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
     """
     if hasattr(source, "to_delayed"):
         return _opened(source)
-    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+    if not isinstance(source, str | os.PathLike):
         raise CatalogueError(
             "the source is no catalogue on disk: give a path, or what Dask or LSDB has open; "
             "galcfm.Survey.from_table takes tables in memory"
         )
-    path, columns = Path(source).expanduser(), {}
+    path, columns = user_path(source, "the source", CatalogueError), {}
     tables, is_survey = path, (path / "survey.json").is_file()
     if is_survey:
         tables = path / "catalogue.parquet"
     elif any((path / name).is_file() for name in HATS_FILES):
         tables, columns = _hats(path)
-    files = _tables(tables, destination)
-    if any(file.resolve().is_relative_to(destination) for file in files.values()):
-        raise CatalogueError(f"{destination} holds {path}: name another folder for the result")
-    partitions = _cut(files, rows_a_partition)
-    return Source(str(path), os.path.abspath(path), partitions, columns, is_survey)
+    files, left_out = _tables(tables, destination)
+    partitions = _cut(files, rows_a_partition, left_out)
+    told = [storable(f"{and_more(some)} left out: {reason}") for reason, some in left_out.items()]
+    if not files:
+        nothing = f"{path} holds no tables, which end in {', '.join(FORMATS)}"
+        raise CatalogueError("; ".join([nothing, *told]))
+    return Source(str(path), os.path.abspath(path), partitions, columns, is_survey, tuple(told))
+
+
+def and_more(names: Sequence) -> str:
+    """Return the first of some names, and how many more there are."""
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else str(names[0])
 
 
 def _hats(folder: Path) -> tuple[Path, dict[str, str]]:
-    """Return the folder of the files of a HATS catalogue, and the columns of its positions."""
+    """Return the folders of the files of a HATS catalogue, and the columns of its positions."""
     with readable(folder, "a HATS catalogue", "check that it is whole"):
         import hats
 
         found = hats.read_hats(folder)
         # Of a collection, whose other parts belong to it.
         found = getattr(found, "main_catalog", found)
-        place = Path(str(found.catalog_path)) / "dataset"
-        return place, _positions(found.catalog_info)
+        # Beside these folders, a thumbnail repeats some of the rows.
+        place = Path(str(found.catalog_path)) / "dataset" / "Norder=*"
+        info = found.catalog_info
+        return place, {"ra": info.ra_column, "dec": info.dec_column}
 
 
-def _positions(info) -> dict[str, str]:
-    return {"ra": info.ra_column, "dec": info.dec_column}
+def _tables(path: Path, destination: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    """Return the tables of a file, folder or pattern, and the files that are left out.
 
-
-def _tables(path: Path, destination: Path) -> dict[str, Path]:
-    """Return each table of a file, folder or pattern by its name in the result."""
-    pattern = str(path)
-    if path.exists() or not glob.has_magic(pattern):
-        base, found = path if path.is_dir() else path.parent, [path]
-    else:
-        base = Path(os.path.dirname(pattern[: re.search(r"[*?\[]", pattern).start()]))
-        found = [Path(name) for name in glob.glob(pattern, recursive=True)]
-    files = set()
+    Returns:
+        The files by their names in the result; and lists of others by the reason.
+    """
+    base, found = _matches(path)
+    files, left_out = set(), defaultdict(list)
     for place in found:
         # Dask's folders of Parquet files have names as files have.
-        below = [p for p in place.rglob("*") if _is_table(p.relative_to(place)) and p.is_file()]
-        files |= set(below if place.is_dir() else [place])
-    if path not in files:
-        files = {file for file in files if not file.resolve().is_relative_to(destination)}
-    if not files:
-        raise CatalogueError(f"{path} holds no tables, which end in {', '.join(FORMATS)}")
-    return {_label(os.path.relpath(file, base)): file for file in sorted(files)}
+        below = (Path(at, name) for at, _, names in os.walk(place) for name in names)
+        for file in below if place.is_dir() else [place]:
+            reason = _why_not(file, place, destination)
+            if reason is None:
+                files.add(file)
+            elif reason:
+                left_out[reason].append(file)
+    return {_label(os.path.relpath(file, base)): file for file in sorted(files)}, left_out
 
 
-def _is_table(path: Path) -> bool:
-    """Return whether a file below a folder is a table: not hidden, and not like `_metadata`."""
-    return _format(path) is not None and not any(p.startswith((".", "_")) for p in path.parts)
+def _matches(path: Path) -> tuple[Path, list[Path]]:
+    """Return the folder before a pattern, and what matches; what is there is no pattern."""
+    if path.exists() or not glob.has_magic(str(path)):
+        return path if path.is_dir() else path.parent, [path]
+    # A folder that is there may have brackets in its name.
+    base = next(folder for folder in path.parents if folder.exists())
+    pattern = str(path.relative_to(base))
+    return base, [base / name for name in sorted(glob.glob(pattern, root_dir=base, recursive=True))]
+
+
+def _why_not(file: Path, place: Path, destination: Path) -> str | None:
+    """Return why a file is left out; the reason is empty for hidden files that are no tables."""
+    hidden = any(part.startswith((".", "_")) for part in file.relative_to(place).parts)
+    if _format(file) is None:
+        return "" if hidden else f"{file.suffix or 'no ending'} is no ending of a table"
+    if storable(str(file)) != str(file):
+        return "the name is not UTF-8: rename it"
+    if file.resolve().is_relative_to(destination):
+        return "it belongs to the result"
+    return "the name begins with . or _" if hidden else None
 
 
 def _format(path: Path) -> str | None:
@@ -185,14 +224,24 @@ def _label(path: str) -> str:
     return label if plain else f"{digest(path)}-{label[-LONGEST_LABEL:]}"
 
 
-def _cut(files: dict[str, Path], size: int) -> tuple[Partition, ...]:
-    """Return ranges of rows of files that state their number of rows, and the others whole."""
+def source_of(partition: str) -> str:
+    """Return the name of a file in the result, of the name of one of its partitions."""
+    return re.sub(r"-\d{12}$", "", partition)
+
+
+def _cut(files: dict[str, Path], size: int, left_out: dict) -> tuple[Partition, ...]:
+    """Return ranges of rows of files that state their number of rows, and the others whole.
+
+    Files without rows, and those beside others that hold no table, are added to `left_out`.
+    """
     # On network disks the waiting adds up.
     with ThreadPoolExecutor(16) as pool:
         counts = list(pool.map(_count, files.values()))
     found = []
     for (label, file), rows in zip(files.items(), counts, strict=True):
-        if rows is None:
+        if rows in USELESS and len(files) > 1:
+            left_out[USELESS[rows]].append(file)
+        elif rows in (None, NO_TABLE):
             found.append(Partition(label, str(file)))
         for start in range(0, rows or 0, size):
             name, stop = f"{label}-{start:012d}", min(start + size, rows)
@@ -201,16 +250,28 @@ def _cut(files: dict[str, Path], size: int) -> tuple[Partition, ...]:
 
 
 def _count(path: Path) -> int | None:
-    """Return the number of rows if the file states it; a damaged file shows when it is read."""
-    try:
-        if _format(path) == "parquet":
-            from pyarrow import parquet
+    """Return the number of rows if the file states it, or `NO_TABLE`.
 
-            return parquet.read_metadata(path).num_rows
-        return len(_records(path)) if path.suffix.lower() in (".fits", ".fit") else None
+    A damaged file shows when it is read.
+    """
+    from astropy.io import fits
+    from h5py import File
+    from pyarrow import parquet
+
+    form, rows = _format(path), None
     # A damaged file can raise any error.
-    except Exception:
-        return None
+    with contextlib.suppress(Exception):
+        if form == "parquet":
+            rows = parquet.read_metadata(path).num_rows
+        elif form == "hdf5":
+            with File(path) as file:
+                rows = NO_TABLE if set(file) <= {*STACKS, "object_id"} else None
+        elif form == "fits":
+            with fits.open(path) as hdus:
+                if not any(isinstance(hdu, fits.BinTableHDU | fits.TableHDU) for hdu in hdus):
+                    return NO_TABLE
+            rows = len(_records(path)) if path.suffix.lower() in (".fits", ".fit") else None
+    return rows
 
 
 def _records(path):
@@ -233,7 +294,8 @@ def _opened(catalogue) -> Source:
     if not hasattr(catalogue, "hc_structure"):
         return Source("the Dask DataFrame", identity, found)
     info = catalogue.hc_structure.catalog_info
-    return Source(info.catalog_name, identity, found, _positions(info))
+    columns = {"ra": info.ra_column, "dec": info.dec_column}
+    return Source(info.catalog_name, identity, found, columns)
 
 
 def read_partition(

@@ -7,7 +7,6 @@ many galaxies at a time, agrees to rounding.
 """
 
 import io
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations_with_replacement
 
@@ -20,6 +19,8 @@ from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY
 
 KEPT = ("mean", "median", "p16", "p84")
 PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
+# Metadata by which astropy knows how long the longest identifier is.
+LENGTH = "table::len::object_id"
 COVARIANCES = tuple(f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}" for a, b in PAIRS)
 
 
@@ -49,7 +50,9 @@ def result_columns(model: Posterior, carried: Sequence[str]):
         units = [table[f"{p}_mean"].unit for p in (one, other)]
         unit = units[0] * units[1] if all(units) else units[0] or units[1]
         word, of = ("variance", one) if a == b else ("covariance", f"{one} and {other}")
-        add(name, "f4", unit, f"posterior {word} of {of}", f"stat.{word}")
+        scales = [PROPERTIES[k].unit.split("(")[0] for k in (a, b)]
+        text = f"posterior {word} of {of} ({' '.join(scales)})"
+        add(name, "f4", unit, text, f"stat.{word}")
     for part in model.ranges:
         add(f"{part}_p", "f4", *RANGE[f"{part}_p"])
         add(f"{part}_outside", "?", *RANGE[f"{part}_outside"])
@@ -86,16 +89,14 @@ def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
         fields.append(pa.field(name, kind, metadata=about))
     if settings["n_draws"]:
         kind = pa.struct([(name, pa.list_(pa.float32())) for name in PROPERTY_NAMES])
-        about = {"unit": "", "description": f"the first {settings['n_draws']} posterior draws"}
-        fields.append(pa.field("draws", kind, metadata=about))
-    with warnings.catch_warnings():
-        # The dex is not in the VO's list of units; TOPCAT shows it.
-        warnings.simplefilter("ignore")
-        table.write(content := io.BytesIO(), format="votable")
+        text = f"the first {settings['n_draws']} posterior draws"
+        fields.append(pa.field("draws", kind, metadata={"unit": "", "description": text}))
+    table.write(content := io.BytesIO(), format="votable")
     metadata = {
         "IVOA.VOTable-Parquet.version": "1.0",
         "IVOA.VOTable-Parquet.content": content.getvalue().decode(),
         "table_meta_yaml": "\n".join(get_yaml_from_table(table)),
+        LENGTH: "1",
     }
     return pa.schema(fields, metadata=metadata)
 

@@ -18,7 +18,7 @@ from scipy.stats import gaussian_kde
 
 from galcfm.figures.style import KDE_FEWEST, aligned, limits
 from galcfm.json_files import JsonFile, object_of
-from galcfm.paths import replacing
+from galcfm.paths import replacing, user_path
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, samples_array
 from galcfm.survey import Survey
@@ -171,7 +171,7 @@ def write_explorer(data: Mapping, images, posteriors: Mapping, folder: Path | st
     Raises:
         OSError: The files cannot be written.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     samples = {name: samples_array(posteriors[name]) for name in data["models"]}
     columns = [f"{model}_{name}" for model in samples for name in PROPERTY_NAMES]
     for row in range(len(data["galaxies"])):
@@ -197,7 +197,7 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
         survey: Folder of its survey.
         folder: Folder of the files.
     """
-    run = Path(run)
+    run = user_path(run)
     posteriors = {
         name: load_posteriors(run / f"posteriors_{name}.nc") for name in ("photometry", "image")
     }

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import gaussian_kde
 
-from galcfm.paths import replacing
+from galcfm.paths import replacing, user_path
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import samples_array
 
@@ -262,7 +262,7 @@ def save(figure: Figure, path: Path | str) -> None:
     """
     # Each format has a place for the program's name, by which its files are known again.
     for ending, place in ((".pdf", "Creator"), (".png", "Software")):
-        with replacing(f"{path}{ending}", _is_saved) as temporary:
+        with replacing(f"{user_path(path)}{ending}", _is_saved) as temporary:
             figure.savefig(temporary, dpi=200, metadata={place: PROGRAM})
 
 

@@ -70,4 +70,4 @@ def draws_of(posteriors: xarray.Dataset, survey: Survey | None = None) -> np.nda
         )
     draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
     draws = draws.transpose("object_id", "chain", "draw", "property").to_numpy()
-    return draws.reshape(len(ids), -1, len(PROPERTIES))
+    return draws.reshape(len(ids), draws.shape[1] * draws.shape[2], len(PROPERTIES))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 
 from galcfm.json_files import Count, JsonFile, object_of
-from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_own_files
+from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_own_files, user_path
 from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.published import model_folder
 from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, TrainingRange
@@ -121,6 +121,7 @@ def save(posterior, folder: Path | str) -> None:
         ModelError: The folder holds anything but a model and its training.
         OSError: A file cannot be written.
     """
+    folder = user_path(folder, "the folder of the model", ModelError)
     folder = Path(os.path.realpath(folder))
     require_own_model(folder)
     description = MADE_BY | {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from galcfm.paths import user_path
 from galcfm.posterior.inputs import ModelError
 from galcfm.posterior.training_range import UNKNOWN
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
@@ -116,7 +117,7 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
 
 def write_card(posterior, folder: Path | str, name: str) -> None:
     """Write the card of a model beside it, as README.md."""
-    (Path(folder) / "README.md").write_text(model_card(posterior, name), encoding="utf-8")
+    (user_path(folder) / "README.md").write_text(model_card(posterior, name), encoding="utf-8")
 
 
 def model_card(posterior, name: str) -> str:

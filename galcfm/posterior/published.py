@@ -7,7 +7,7 @@ and kept in the user's cache.
 from pathlib import Path
 
 import galcfm
-from galcfm.paths import published_folder
+from galcfm.paths import published_folder, user_path
 from galcfm.posterior.inputs import ModelError
 
 # SHA-256 of each file below data/published/models, as pooch.make_registry writes it.
@@ -35,7 +35,7 @@ def model_folder(name: Path | str) -> Path:
     Raises:
         ModelError: There is neither, or the model cannot be downloaded whole.
     """
-    folder = Path(name)
+    folder = user_path(name, "the folder of the model", ModelError)
     if folder.exists() or str(name) != folder.name:
         return folder
     if folder.name not in published_names():

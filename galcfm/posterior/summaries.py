@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from galcfm.paths import replacing
+from galcfm.paths import replacing, user_path
 from galcfm.posterior.inputs import ModelError
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES, Property
 from galcfm.survey import Survey
@@ -45,9 +45,11 @@ def column_of(known: Property, statistic: str) -> tuple[str | None, str, str]:
     scale, _, of = known.unit.partition("(")
     # Headers of FITS take ASCII alone.
     meaning = known.description.replace("Å", "Angstrom").replace("ν", "nu")
-    meaning += f" (log10 in {of.rstrip(')')})" if of else ""
+    if scale == "dex":
+        meaning += f" (dex, log10 in {of.rstrip(')')})" if of else " (dex)"
     words, ucd = STATISTICS[statistic]
-    unit = None if scale == "1" else scale
+    # No standard of units has the dex.
+    unit = None if scale in ("1", "dex") else scale
     return unit, f"posterior {words}: {meaning}", ucd.format(UCDS[known.name])
 
 
@@ -65,8 +67,8 @@ def summarise(posteriors, survey: Survey | None = None):
         and `corr_PROPERTY_PROPERTY`; and, where the posteriors know them, `photometry_p`,
         `image_p` and `quiescent_p`, the share of held-out galaxies that are at least as unusual or
         look as quiescent, and `outside_range`, true where the model extrapolates. Each column has a
-        description and a UCD (`column.meta["ucd"]`), those with a unit their unit; logarithms are
-        in dex.
+        description and a UCD (`column.meta["ucd"]`), those with a unit their unit; logarithms
+        have none, and their descriptions say dex.
 
     Raises:
         ModelError: Posteriors and survey hold different galaxies, or another order.
@@ -91,7 +93,9 @@ def summarise(posteriors, survey: Survey | None = None):
         for statistic, values in statistics.items():
             add(f"{known.name}_{statistic}", values[:, k], *column_of(known, statistic))
     with np.errstate(invalid="ignore"):
-        correlations = np.array([np.corrcoef(of_one, rowvar=False) for of_one in draws])
+        each = [np.corrcoef(of_one, rowvar=False) for of_one in draws]
+    # The shape of no galaxies, too.
+    correlations = np.reshape(each, (len(draws), len(PROPERTIES), len(PROPERTIES)))
     for i, j in combinations(range(len(PROPERTIES)), 2):
         one, other = PROPERTY_NAMES[i], PROPERTY_NAMES[j]
         text = f"posterior correlation of {one} and {other}"
@@ -110,26 +114,42 @@ def save_summaries(table, path: Path | str) -> None:
     """Write the table of `summarise`; its ending says the format: .fits, .parquet, .ecsv or .vot.
 
     Units, UCDs and descriptions stand where each format has its place for them: in FITS in TUNIT,
-    TUCD and TCOMM, as TOPCAT reads them; in Parquet as VOTable metadata. `astropy` knows no dex in
-    FITS and says so: `Table.read(path, unit_parse_strict="silent")`.
+    TUCD and TCOMM, as TOPCAT reads them; in Parquet as VOTable metadata. FITS holds ASCII alone.
 
     Raises:
-        ModelError: another ending, of a format that would lose the units.
+        ModelError: another ending, of a format that would lose the units; or an identifier that
+            FITS cannot hold.
         OSError: it cannot be written, or a file is there that is none of these.
     """
     from astropy.table import Table
 
-    path = Path(path)
+    path = user_path(path)
     form = SUMMARY_FORMATS.get(path.suffix.lower())
     if form is None:
         raise ModelError(
             f"{path}: use the ending {', '.join(SUMMARY_FORMATS)}, whose formats keep units and "
             "descriptions"
         )
+    if form == "fits":
+        for row, name in enumerate(map(str, table["object_id"])):
+            if not (name.isascii() and name.isprintable()):
+                others = ", ".join(ending for ending in SUMMARY_FORMATS if ending != ".fits")
+                raise ModelError(
+                    f"row {row}: FITS holds ASCII text alone, and object_id is {name!r}: use the "
+                    f"ending {others}"
+                )
+        # Only the name of the survey may be other text.
+        table = table.copy()
+        table.meta = {key: ascii(value).strip("'") for key, value in table.meta.items()}
     about = {
         name: {"unit": str(column.unit or ""), "ucd": column.meta["ucd"], "utype": ""}
         for name, column in table.columns.items()
     }
+    n = len(table)
+    if not n and form == "parquet.votable":
+        # astropy needs a row, which is dropped again.
+        table = table.copy()
+        table.add_row()
     options = {"fits": {"name": "SUMMARIES"}, "parquet.votable": {"metadata": about}}.get(form, {})
 
     def is_own(there: Path) -> bool:
@@ -139,22 +159,29 @@ def save_summaries(table, path: Path | str) -> None:
             names = Table.read(there, format=form).colnames
         return set(names) ^ set(table.colnames) <= {*GIVEN, *RANGE}
 
-    with replacing(path, is_own) as temporary, warnings.catch_warnings():
-        # No standard but ours has dex, which is written all the same.
-        warnings.filterwarnings("ignore", message=r"(?s).*dex")
+    with replacing(path, is_own) as temporary:
         table.write(temporary, format=form, **options)
         if form == "fits":
             _complete_header(temporary, table)
+        elif form == "parquet.votable":
+            _note_length(temporary, table, n)
+
+
+def _note_length(path: Path, table, n: int) -> None:
+    """Keep n rows, and write how long identifiers are, which astropy needs for an empty table."""
+    from pyarrow import parquet
+
+    content = parquet.read_table(path)[:n]
+    length = {"table::len::object_id": str(max(map(len, table["object_id"]), default=1))}
+    parquet.write_table(content.replace_schema_metadata(content.schema.metadata | length), path)
 
 
 def _complete_header(path: Path, table) -> None:
-    """Units, UCDs and descriptions where programs other than astropy look for them."""
+    """Write UCDs and descriptions where programs other than astropy look for them."""
     from astropy.io import fits
 
     with fits.open(path, mode="update") as hdus:
         header = hdus[1].header
         for k, column in enumerate(table.columns.values(), 1):
-            if column.unit is not None:
-                header[f"TUNIT{k}"] = str(column.unit)
             header[f"TUCD{k}"] = column.meta["ucd"]
             header[f"TCOMM{k}"] = column.description

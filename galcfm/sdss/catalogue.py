@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galcfm.json_files import Count, JsonFile, object_of
-from galcfm.paths import damage_in_a_sentence, replacing
+from galcfm.paths import damage_in_a_sentence, replacing, user_path
 from galcfm.properties import AB_OFFSET, BANDS, EXTINCTION, PROPERTIES
 from galcfm.survey import assign_split
 
@@ -154,7 +154,7 @@ def fetch_catalogue(
         sql = queries(first, last)
         # Pieces of another query have another name.
         key = hashlib.sha256("".join(sql).encode()).hexdigest()[:12]
-        path = Path(folder) / f"plates-{first:04d}-{last:04d}-{key}.parquet"
+        path = user_path(folder) / f"plates-{first:04d}-{last:04d}-{key}.parquet"
         done = path.with_suffix(".json")
         # A piece without a spectrum is fetched again: this is fast, and overloaded servers may
         # return empty answers.

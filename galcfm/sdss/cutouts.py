@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, require_disk_space
+from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, require_disk_space, user_path
 from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, verify_jpeg
 
@@ -81,7 +81,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path | str):
-        self.path = Path(path)
+        self.path = user_path(path)
         with disk_errors_in_a_sentence(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._in_a_sentence():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.paths import download_folder, require_disk_space
+from galcfm.paths import download_folder, require_disk_space, user_path
 from galcfm.sdss.catalogue import DATA_RELEASE, PLATES, SKYSERVER, fetch_catalogue, select_galaxies
 from galcfm.sdss.cutouts import CUTOUT_SERVICE, DownloadError, Ledger, download_cutouts
 from galcfm.survey import Survey, SurveyError, SurveyWriter, assign_split, read_description
@@ -67,7 +67,7 @@ def download_survey(
         "test": test,
         "plates": list(plates),
     }
-    if (Path(folder) / "survey.json").exists():
+    if (user_path(folder) / "survey.json").exists():
         _require_parameters(folder, parameters)
         return Survey.load(folder)
 
@@ -134,7 +134,7 @@ def make_survey(
     good = (known["status"] == "good").to_numpy()
     if not good.any():
         raise SurveyError(f"{ledger.path} has no cutout of these galaxies: no survey is made")
-    require_disk_space(Path(folder).parent, int(good.sum()) * math.prod(IMAGE_SHAPE))
+    require_disk_space(user_path(folder).parent, int(good.sum()) * math.prod(IMAGE_SHAPE))
     chosen = catalogue[good].reset_index(drop=True)
     left_out = known.loc[~good, ["attempts", "reason"]].reset_index(names="object_id")
     left_out = left_out.astype({"attempts": int})

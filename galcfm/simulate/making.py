@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import keep_memory, require_disk_space
+from galcfm.paths import keep_memory, require_disk_space, user_path
 from galcfm.provenance import code_digest
 from galcfm.simulate.instruments import SDSS, Instrument, instrument_of
 from galcfm.simulate.population import assemble, candidates, check_size
@@ -74,6 +74,7 @@ def simulate_survey(
         ModuleNotFoundError: GalSim or Pillow is not installed.
         OSError: The disk is too small.
     """
+    folder = user_path(folder)
     check_size(n_galaxies, seed)
     require_booleans(label_errors=label_errors, replace=replace)
     without, instrument = require_ties(without), instrument_of(instrument)
@@ -173,9 +174,9 @@ def _in_order(function, tasks: Iterable[tuple], processes: int) -> Iterator:
         yield from parallel(delayed(function)(*task) for task in tasks)
 
 
-def _holds(folder: Path | str, parameters: dict, code: str, replace: bool) -> bool:
+def _holds(folder: Path, parameters: dict, code: str, replace: bool) -> bool:
     """Return whether `folder` contains this survey; refuse another one unless `replace` is set."""
-    if not (Path(folder) / "survey.json").exists():
+    if not (folder / "survey.json").exists():
         return False
     description = read_description(folder)
     made = description["parameters"]

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from galcfm.paths import user_path
 from galcfm.survey.images import IMAGE_SHAPE, picture_pixels, require_colours
 from galcfm.survey.rules import SurveyError
 from galcfm.survey.sky import bands_of, fits_plane, fitted, picture
@@ -93,7 +94,7 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
     """Return what reads a cutout by row, pixel scale and position, of whatever was given."""
     source, unit, names = given.source, given.unit, None
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
+        path = user_path(source, "the path of the cutouts")
         if not path.is_file():
             if bands is not None:
                 raise ValueError("the names of files in a folder say their bands: leave bands out")
@@ -219,7 +220,7 @@ class CutoutFolder:
     """
 
     def __init__(self, folder: Path | str, unit: str = "nanomaggy"):
-        self.folder, self.unit = Path(folder), unit
+        self.folder, self.unit = user_path(folder, "the folder of cutouts", SurveyError), unit
         if not self.folder.is_dir():
             raise SurveyError(f"{self.folder} is no folder: give the one that holds the cutouts")
         self.inside = self.folder.resolve()

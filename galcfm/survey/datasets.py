@@ -22,6 +22,7 @@ from galcfm.paths import (
     disk_errors_in_a_sentence,
     remove_own,
     require_own_files,
+    user_path,
 )
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
 from galcfm.provenance import provenance
@@ -58,7 +59,7 @@ def to_datasets(survey, folder: Path | str) -> None:
         SurveyError: The folder holds anything else, or a galaxy has no position.
         OSError: It cannot be written.
     """
-    folder = Path(os.path.realpath(folder))
+    folder = Path(os.path.realpath(user_path(folder, "the folder", SurveyError)))
     require_own_files(folder, OWN_FILES, "a data set", SurveyError)
     catalogue = _with_pixels(survey.catalogue)
     partial = beside(folder, "partial")
@@ -88,7 +89,7 @@ def from_datasets(cls, source, **options):
     """
     parameters, name = {"kind": "datasets"}, "data set"
     if isinstance(source, str | Path):
-        name, folder = str(source), Path(source)
+        name, folder = str(source), user_path(source, "the data set", SurveyError)
         if not folder.is_dir():
             folder = _downloaded(name, options)
         parts = list(_parts(folder))

@@ -23,6 +23,7 @@ from galcfm.paths import (
     let_go,
     remove_own,
     require_own_files,
+    user_path,
 )
 from galcfm.provenance import provenance
 from galcfm.survey.images import IMAGE_SHAPE
@@ -58,7 +59,7 @@ def read_description(folder: Path | str) -> dict:
     Raises:
         SurveyError: There is none, or it is damaged or has another schema.
     """
-    path = Path(folder) / "survey.json"
+    path = user_path(folder, "the folder of the survey", SurveyError) / "survey.json"
     if not path.exists():
         raise SurveyError(
             f"{path} is missing: no survey there; notebook 01_data_curation makes one"
@@ -130,6 +131,7 @@ class SurveyWriter:
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
         # A link is followed, and stays.
+        folder = user_path(folder, "the folder of the survey", SurveyError)
         self.folder = Path(os.path.realpath(folder))
         self.partial, self._lock = beside(self.folder, "partial"), beside(self.folder, "lock")
         self.images, self.done = None, set()
@@ -137,7 +139,7 @@ class SurveyWriter:
         with disk_errors_in_a_sentence(self.folder):
             hold(
                 self._lock,
-                SurveyError(f"another process is making {self.folder}: wait for it, or stop it"),
+                SurveyError(f"another process or thread is making {self.folder}: wait for it"),
             )
         try:
             with disk_errors_in_a_sentence(self.folder):

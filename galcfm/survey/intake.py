@@ -338,7 +338,8 @@ def _rejected(reasons, object_id, where: str) -> pd.DataFrame:
         for row, reason in enumerate(reasons)
         if reason
     ]
-    rejected = pd.DataFrame(rows, columns=["row", "object_id", "reason"]).astype({"row": int})
+    kinds = {"row": int, "object_id": str, "reason": str}
+    rejected = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
     if len(rows) == len(reasons):
         row, name, reason = rows[0]
         raise SurveyError(

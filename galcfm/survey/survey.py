@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galcfm.paths import damage_in_a_sentence
+from galcfm.paths import damage_in_a_sentence, user_path
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
 from galcfm.survey.datasets import from_datasets, to_datasets
 from galcfm.survey.disk import (
@@ -136,7 +136,7 @@ class Survey:
             SurveyError: A file is missing, altered or of another schema, or the content is not
                 valid.
         """
-        folder = Path(folder)
+        folder = user_path(folder, "the folder of the survey", SurveyError)
         description = read_description(folder)
         verify(folder, description)
         found = dict.fromkeys(HASHED_FILES)

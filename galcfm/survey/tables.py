@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
+from galcfm.paths import user_path
 from galcfm.survey.photometry import unit_factor
 from galcfm.survey.rules import SurveyError
 
@@ -54,7 +55,7 @@ def read_table(path: Path | str):
         SurveyError: The file is missing, has another format, holds several tables or cannot be
             read.
     """
-    path = Path(path)
+    path = user_path(path, "the path of the table", SurveyError)
     name = path.name.lower()
     form = FORMATS.get(Path(name.removesuffix(".gz")).suffix)
     if path.is_dir():

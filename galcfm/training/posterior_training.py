@@ -6,6 +6,7 @@ same weights as training that was not.
 
 import math
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from galcfm.paths import disk_errors_in_a_sentence, replacing
+from galcfm.paths import disk_errors_in_a_sentence, replacing, user_path
 from galcfm.posterior import ModelError, Posterior, kinds, require_own_model
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 HISTORY_FILE = "training.csv"
+ONE_GENERATOR = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def train(
             hidden from a model without `missing_bands`.
         OSError: The folder cannot be written.
     """
-    folder = Path(os.path.realpath(folder))
+    folder = Path(os.path.realpath(user_path(folder)))
     require_own_model(folder)
     if settings.hide_bands and not posterior.missing_bands:
         raise ModelError("hide_bands needs a model with missing_bands")
@@ -129,8 +131,7 @@ def train(
     if has_ended and (folder / "model.json").exists():
         return Posterior.load(folder)
 
-    torch.manual_seed(settings.seed)
-    _initialise(posterior, parts["train"][0], warm_start)
+    _initialise(posterior, parts["train"][0], warm_start, settings.seed)
     fabric = start_fabric()
     fabric.barrier()  # all have read the checkpoint before the first writes the next
     data = {
@@ -270,10 +271,13 @@ def batch_loss(
     return posterior.flow.loss(theta, condition, *draws)
 
 
-def _initialise(posterior: Posterior, survey: Survey, warm_start: Posterior | None) -> None:
-    for module in posterior.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+def _initialise(posterior: Posterior, survey: Survey, warm_start, seed: int) -> None:
+    # All trainings of a process draw their first weights from one generator.
+    with ONE_GENERATOR:
+        torch.manual_seed(seed)
+        for module in posterior.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
     if warm_start is not None and warm_start.architecture == posterior.architecture:
         posterior.load_state_dict(warm_start.state_dict())
         return

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
+from galcfm.paths import user_path
 from galcfm.posterior import Posterior, kinds
 from galcfm.survey import Survey
 from galcfm.training.posterior_training import TrainingSettings, train
@@ -212,7 +213,7 @@ def train_models(
     Returns:
         The models by name.
     """
-    folder, models = Path(folder), {}
+    folder, models = user_path(folder), {}
     for name in names:
         start = None
         if name == "image" and recipe.warm_start:

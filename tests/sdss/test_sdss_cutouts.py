@@ -354,7 +354,7 @@ def test_two_processes_do_not_write_one_survey(tmp_path, monkeypatch):
         stdout=subprocess.PIPE,
     ) as other:
         other.stdout.readline()
-        with pytest.raises(SurveyError, match="another process is making"):
+        with pytest.raises(SurveyError, match="another process or thread is making"):
             survey.save(tmp_path / "a")
         other.kill()
     survey.save(tmp_path / "a")

@@ -121,7 +121,7 @@ def test_best_epoch_is_kept_and_training_stops_early(survey, tmp_path):
 def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
     photometry = trained(tmp_path, survey)
     image = model(image=True)
-    posterior_training._initialise(image, survey.split("train"), photometry)
+    posterior_training._initialise(image, survey.split("train"), photometry, 0)
     few = survey.select(np.arange(10))
     image.eval()
     torch.testing.assert_close(
@@ -130,7 +130,7 @@ def test_a_warm_start_begins_as_the_photometry_model(survey, tmp_path):
     )
     other = Posterior("magnitudes", encoder=ENCODER, network={"width": 16, "depth": 2})
     with pytest.raises(ModelError, match="another network or other features"):
-        posterior_training._initialise(other, survey.split("train"), photometry)
+        posterior_training._initialise(other, survey.split("train"), photometry, 0)
 
 
 LONGER = {"batch_size": 64, "max_epochs": 25, "schedule": "cosine"}
