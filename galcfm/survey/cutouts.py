@@ -84,9 +84,7 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
             except ValueError as error:
                 reasons[row].append(f"cutout: {error}")
             except OSError as error:
-                reasons[row].append(
-                    f"cutout: its part of the file is damaged ({error}): write it anew"
-                )
+                reasons[row].append(f"cutout: it is damaged ({error}): write it anew")
     return images[:n]
 
 

@@ -49,9 +49,8 @@ def bands_of(said, given=None, where: str = "the cutouts") -> list[str] | None:
         )
     if absent := [band for band in "irg" if band not in letters[0]]:
         raise ValueError(
-            f"{where}: of {', '.join(letters[0])} without {', '.join(absent)}: image models are "
-            "trained on i, r and g, and no other band stands in for one of them; take bands that "
-            "hold these three, or leave the cutouts out and use a model of photometry"
+            f"{where}: of {', '.join(letters[0])} without {', '.join(absent)}: image models need "
+            "i, r and g; take these three bands, or leave the cutouts out and use photometry alone"
         )
     return letters[0]
 

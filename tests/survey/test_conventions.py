@@ -265,7 +265,7 @@ def test_fluxes_in_numpy_of_any_size_at_a_stated_scale(frame):
 
 def test_no_band_stands_in_for_another(frame, tmp_path):
     grz = np.stack([planes()[[0, 1, 3]]] * 8)
-    message = "of g, r, z without i: image models are trained on i, r and g.*leave the cutouts out"
+    message = "of g, r, z without i: image models need i, r and g.*leave the cutouts out"
     refused(message, frame, Cutouts(grz, bands="grz"))
     refused("need one letter of ugrizy each", frame, Cutouts(grz, bands="grw"))
     refused("need one letter of ugrizy each", frame, Cutouts(grz, bands="ggr"))

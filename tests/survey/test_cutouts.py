@@ -632,4 +632,4 @@ def test_a_damaged_part_of_an_hdf5_file_costs_its_row(pair, pictures, tmp_path, 
     survey = taken(pair, path)
     np.testing.assert_array_equal(survey.images, pictures[:1, 1:-1])
     assert survey.rejected["row"].tolist() == [1]
-    assert survey.rejected["reason"][0].startswith("cutout: its part of the file is damaged (")
+    assert survey.rejected["reason"][0].startswith("cutout: it is damaged (")
