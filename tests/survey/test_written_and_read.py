@@ -288,6 +288,20 @@ def test_what_is_whole_is_read_by_all(model, tmp_path, write):
         assert list(found[0]) == ["a"]
 
 
+def test_a_range_index_goes_on_across_partitions(model, tmp_path):
+    """Pandas keeps such an index as three numbers."""
+    frame = pd.DataFrame(dict.fromkeys(MAGNITUDES, np.full(5, 17.0)))
+    frame.index = pd.RangeIndex(10, 20, 2, name="object_id")
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=3)
+    options = {"rows_a_partition": 2, **DECLARED, **FEW}
+    made = infer_catalogue(model, tmp_path / "a.parquet", tmp_path / "out", **options)
+    assert made.table()["object_id"].tolist() == ["10", "12", "14", "16", "18"]
+    assert as_survey(tmp_path / "a.parquet").object_id.tolist() == ["10", "12", "14", "16", "18"]
+    # Of an Arrow table that was cut, nobody knows which part is left.
+    with pytest.raises(SurveyError, match="has no object_id"):
+        as_survey(pa.Table.from_pandas(frame)[2:])
+
+
 def test_every_writer_of_tables_is_in_the_registry():
     """Whoever writes a table adds it to `OURS`."""
     kinds = {"to_parquet", "to_csv", "to_hdf", "to_feather", "write_table", "ParquetWriter"}
