@@ -41,7 +41,7 @@ def by_model(
 
 
 def formatted(formats: Mapping[str, str], values: Mapping) -> dict[str, str]:
-    """Return a row of a table as text.
+    """Return a row of a table as text, with true minus signs.
 
     Arguments:
         formats: By column what stands there, as `str.format` has it.
@@ -50,7 +50,8 @@ def formatted(formats: Mapping[str, str], values: Mapping) -> dict[str, str]:
     >>> formatted({"mean [nat]": "{gain[mean]:.2f}"}, {"gain": {"mean": 0.123}})
     {'mean [nat]': '0.12'}
     """
-    return {column: text.format_map(values) for column, text in formats.items()}
+    texts = ((column, text.format_map(values)) for column, text in formats.items())
+    return {column: text.replace("-", "−") for column, text in texts}
 
 
 def present(rows: Mapping[str, Mapping], names: Sequence[str]) -> dict[str, Mapping]:

@@ -28,7 +28,7 @@ N, S, D = 2000, 63, 3
 
 
 def gaussian_ranks(narrower=1.0, shift=0.0):
-    """Ranks of a linear Gaussian model: truth N(0, 1), data with noise 0.5; all three tests."""
+    """Ranks of a linear Gaussian model, properties N(0, 1), noise 0.5, by all three tests."""
     rng = np.random.default_rng(1)
     truth = rng.normal(size=(N, D))
     data = truth + 0.5 * rng.normal(size=(N, D))
@@ -57,7 +57,7 @@ def test_too_narrow_a_posterior_fails_on_the_right_side():
     for name, places in found.items():
         assert departure(places, S) > 1.5, name
     levels, shares = rank_shares(found["hpd"], S)
-    assert (shares < levels).all(), "the truth lies outside the regions too often"
+    assert (shares < levels).all(), "measured values lie outside the regions too often"
     levels, shares = rank_shares(found["first"], S)
     assert shares[5] > levels[5]
     assert shares[-6] < levels[-6]
@@ -70,12 +70,12 @@ def test_too_wide_a_posterior_fails_on_the_other_side():
 
 def test_a_shifted_posterior_fails_in_its_property():
     levels, shares = rank_shares(gaussian_ranks(shift=0.15)["first"], S)
-    assert (shares > levels).all(), "draws lie above the truth"
+    assert (shares > levels).all(), "draws lie above the measured values"
     assert departure(gaussian_ranks(shift=0.15)["first"], S) > 2
 
 
 def test_hpd_coverage_is_that_of_chi_squared():
-    """A posterior narrower by f holds the truth in its 68 % region as often as chi² says."""
+    """A posterior narrower by f contains as many measured values as chi² says."""
     levels, shares = rank_shares(gaussian_ranks(narrower=0.8)["hpd"], S)
     expected = chi2.cdf(0.8**2 * chi2.ppf(levels, D), D)
     np.testing.assert_allclose(shares, expected, atol=0.04)
@@ -112,19 +112,38 @@ def test_reference_points_never_are_the_galaxy_s_own():
         assert (reference_points(truth, seed) != truth).all()
 
 
-def test_departures_are_found_in_the_bin_where_they_are():
+def test_shifts_are_found_in_the_bin_where_they_are():
     rng = np.random.default_rng(7)
     x = rng.uniform(size=2000)
     places = rng.integers(0, 16, 2000)
     places[x < 0.25] //= 2
     table = pd.DataFrame({"hpd": places})
-    found = ranks.departures(table, 15, pd.DataFrame({"x": x}), n_bins=4)["hpd"]
-    assert (found > 1).tolist() == [True, False, False, False]
+    found = ranks.shifts_in_bins(table, 15, pd.DataFrame({"x": x}), n_bins=4)["hpd"]
+    assert (found.abs() > 5).tolist() == [True, False, False, False]
     assert found.index.tolist() == [("x", 1), ("x", 2), ("x", 3), ("x", 4)]
-    assert ranks.departures(table, 15).loc["all", "hpd"] == departure(places, 15)
     deviation = ranks.deviations(table, 15)["hpd"]
     assert deviation.index[0] == 1 / 16
     np.testing.assert_allclose(deviation + deviation.index, rank_shares(places, 15)[1])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.15])
+def test_shift_and_scatter_are_those_of_gaussians(shift):
+    """A posterior that is too high by a share of its width w has its mean rank w/(2√π) lower."""
+    table = pd.DataFrame(gaussian_ranks(shift=shift))
+    found = ranks.shifts(table, S).loc["first"]
+    expected = -100 * shift / np.sqrt(0.2) / (2 * np.sqrt(np.pi))
+    assert abs(found["shift"] - expected) < 4 * found["error"]
+    assert found["error"] == pytest.approx(100 * np.sqrt(1 / 12 / N), rel=0.1)
+    assert ranks.shifts(pd.DataFrame(gaussian_ranks(0.8)), S).loc["first", "scatter"] > 1.1
+    assert abs(ranks.shifts(pd.DataFrame(gaussian_ranks()), S).loc["first", "scatter"] - 1) < 0.1
+
+
+def test_shares_inside_regions_are_those_of_chi_squared():
+    found = ranks.region_shares(gaussian_ranks(narrower=0.8)["hpd"], S, [0.5, 0.9])
+    assert found["nominal"].to_list() == [50, 100 * 58 / 64]
+    expected = 100 * chi2.cdf(0.8**2 * chi2.ppf(found["nominal"] / 100, D), D)
+    np.testing.assert_allclose(found["found"], expected, atol=4)
+    assert found["error"].iloc[0] == pytest.approx(50 / np.sqrt(N))
 
 
 def test_ranks_out_of_range_are_refused():
@@ -288,48 +307,22 @@ def test_a_chapter_makes_its_own_galaxies(trained, survey, tmp_path, monkeypatch
     assert len(result.table()) == 5
 
 
-@pytest.fixture
-def compared():
-    rows = {
-        ("photometry", "own"): {"hpd": 1.234, "a_v": 0.5, "gain": 0.0, "error": 0.0},
-        ("photometry", "shorter"): {"hpd": 0.3, "a_v": 0.5, "gain": -0.2, "error": 0.002},
-        ("image", "wider"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.02, "error": 0.01},
-        ("image", "own"): {"hpd": 0.2, "a_v": 0.5, "gain": 0.0, "error": 0.0},
-        ("image", "cold"): {"hpd": 0.2, "a_v": 0.5, "gain": -0.1, "error": 0.02},
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def test_variants_stand_by_their_gain(compared):
-    figure = draw(lambda: figures.variant_gains(compared, source=SOURCE))
-    photometry, image = figure.axes
-    assert [text.get_text() for text in photometry.get_yticklabels()] == ["shorter"]
-    assert [text.get_text() for text in image.get_yticklabels()] == ["cold", "wider"]
-    np.testing.assert_allclose(np.asarray(image.lines[1].get_xdata(), float), [-0.1, 0.02])
-    assert "Gain in mean log p [nat]" in all_texts(figure)
-
-
-def test_variants_of_a_model_stand_together(compared, capsys):
-    table = figures.variant_table(compared, "photometry")
-    assert list(table.index) == ["own", "shorter"]
-    assert table.loc["shorter", "gain [nat]"].split() == ["−0.200", "±", "0.002"]
-    assert table.loc["own", ["density", "A_V"]].to_list() == [1.23, 0.5]
-    tests = figures.departure_table({"image": pd.Series({"tarp": 0.456})})
-    assert tests.loc["image", "distance"] == 0.46
-    photometry = compared.loc[["photometry"]]
-    assert figures.variant_table(photometry, "image") is None
-    assert figures.variant_gains(photometry.query("gain == 0"), source=SOURCE) is None
-    assert capsys.readouterr().out.count("not made") == 2
-
-
-def test_figures_of_the_tests_name_axes_and_bins():
+def test_figures_and_tables_name_axes_and_bins():
     rng = np.random.default_rng(8)
     tests, levels = ["hpd", "tarp", *PROPERTY_NAMES], np.linspace(0.1, 0.9, 9)
     models, lens = ("photometry", "image"), np.full(9, 0.02)
     shown = {m: pd.DataFrame(rng.normal(0, 0.01, (9, 7)), levels, tests) for m in models}
-    texts = all_texts(draw(lambda: figures.rank_bands(shown, (-lens, lens), source=SOURCE)))
-    assert {"Rank of truth [fraction]", "all: density (HPD)", "$A_V$"} <= set(texts)
+    figure = draw(lambda: figures.rank_bands(shown, (-lens, lens), source=SOURCE))
+    assert {"Rank [fraction]", "all: density (HPD)", "$A_V$", "95 % band"} <= set(all_texts(figure))
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), 100 * shown[models[0]]["hpd"])
     bins = pd.MultiIndex.from_product([["log_stellar_mass", "redshift", "mag_r"], [1, 2, 3]])
-    shown = {m: pd.DataFrame(rng.uniform(0, 2, (9, 7)), bins, tests) for m in models}
-    texts = all_texts(draw(lambda: figures.departures(shown, source=SOURCE)))
-    assert {"deviation [half-widths of the band]", "$z$: lowest", "$r$: 2 of 3"} <= set(texts)
+    shown = {m: pd.DataFrame(rng.uniform(2, 3, (9, 7)) - 5, bins, tests) for m in models}
+    texts = set(all_texts(draw(lambda: figures.shifts_in_bins(shown, source=SOURCE))))
+    assert {"$z$, nearest", "$r$, 2 of 3", "$r$, faintest", "−3"} <= texts
+    assert {"too narrow", "Rank [fraction]"} <= set(
+        all_texts(draw(lambda: figures.rank_cartoon(source=SOURCE)))
+    )
+    found = {"image": ranks.shifts(pd.DataFrame(gaussian_ranks())[["hpd", "tarp"]], S)}
+    assert "±" in figures.shift_table(found).loc["all: density"].iloc[0]
+    regions = {"image model": ranks.region_shares(gaussian_ranks()["hpd"], S)}
+    assert figures.region_table(regions).index[0] == "67.19"

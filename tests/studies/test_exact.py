@@ -89,7 +89,7 @@ def test_a_missing_band_is_one_of_endless_error():
     seen[1] = np.nan
     found = log_likelihood(light, seen)
     np.testing.assert_allclose(found[light.seen], expected[light.seen], rtol=1e-6)
-    # Who would be too faint is not in the survey, also if nobody has measured r.
+    # Galaxies that are too faint are not in the survey, even if r is not measured.
     seen[2] = np.nan
     posterior = ExactPosterior.of(light, seen, np.zeros(60), rng)
     faint = light.magnitudes[:, 2] > galaxies.MAGNITUDE_LIMIT + 5 * light.errors[:, 2]
@@ -161,7 +161,7 @@ def test_classifier_tells_shifted_draws_and_not_equal_ones():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 1000, 5))
     assert abs(comparison.classifier_accuracy(a, b) - 0.5) < 0.05
-    # Two normal distributions d apart are told with probability Φ(d/2).
+    # Two normal distributions d apart are separated with probability Φ(d/2).
     assert comparison.classifier_accuracy(a, b + np.eye(5)[0]) == pytest.approx(0.69, abs=0.03)
     assert comparison.classifier_accuracy(a, 1.5 * b) > 0.6
 
@@ -240,16 +240,14 @@ def test_figures_and_tables_name_what_they_show(made):
     texts = all_texts(draw(lambda: figures.marginals(draws, table, names, source=SOURCE)))
     assert {*LABELS.values(), "measured value"} <= set(texts)
     texts = all_texts(draw(lambda: figures.gaps(table, names, source=SOURCE)))
-    assert {"exact less flow [nat]", "share of galaxies"} <= set(texts)
-    bars = {name: {"mean": 0.3, "standard_error": 0.1} for name in names.values()}
-    texts = all_texts(
-        draw(lambda: figures.information_bars(bars, "$A_V$", ceiling=names["many"], source=SOURCE))
-    )
-    assert {"information on $A_V$ [nat] ± 2 standard errors", "exact posterior"} <= set(texts)
+    assert {"exact − flow [nat]", "share of galaxies"} <= set(texts)
+    figure = draw(lambda: figures.information(table, numbers, "flow", source=SOURCE))
+    assert {"information [nat]", "flow", "true value known"} <= set(all_texts(figure))
+    assert len(figure.axes[0].patches) == len(PROPERTY_NAMES)
+    (dust,) = [bar for bar in figure.axes[0].patches if bar.get_y() < -4]
+    assert dust.get_width() == numbers["properties"]["a_v"]["information"]["exact"]["mean"]
     assert figures.check_table(numbers).loc["galaxies", "value"] == str(PLAN.n_galaxies)
     gaps = figures.gap_table(numbers, names)
-    assert gaps.loc["exact posterior", "width of A_V"] == "1.00"
-    assert float(gaps.loc["flow", "width of A_V"]) == pytest.approx(
-        numbers["properties"]["a_v"]["width_ratio"]["book"]["mean"], abs=0.005
-    )
-    assert len(figures.information_table(numbers)) == len(PROPERTY_NAMES)
+    assert gaps.loc["exact posterior", "exact − flow [nat]"] == ""
+    expected = f"{numbers['gap']['book']['mean']:.2f}".replace("-", "−")
+    assert gaps.loc["flow", "exact − flow [nat]"].startswith(expected)

@@ -1,6 +1,7 @@
-r"""Calibration: do posteriors contain the truth as often as they say?
+r"""Calibration: do posteriors contain the measured values as often as they say?
 
-Three tests share one form: the rank of the truth among a galaxy's draws by some order, which is
+Three tests share one form: the rank of the measured value among a
+galaxy's draws by some order, which is
 uniform over :math:`0 … S` when the posterior is calibrated.
 
 - Simulation-based calibration orders draws by one property (Talts et al. 2018, arXiv 1804.06788).

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from scipy.stats import norm
 
 from galcfm.figures import style
-from galcfm.figures.tables.words import SYMBOLS, with_error
+from galcfm.figures.tables.words import SYMBOLS, number, with_error
 from galcfm.properties import PROPERTIES
 from studies.figures import by_model
 
@@ -17,7 +20,49 @@ SHORT = {"hpd": "all: density (HPD)", "tarp": "all: distance (TARP)"} | {
     p.name: f"${p.symbol}$".replace(r"\star", r"\bigstar") for p in PROPERTIES
 }
 # Names of the tests in tables.
-TESTS = {"hpd": "density", "tarp": "distance", **SYMBOLS, "hpd_smoothed": "density, smoothed"}
+TESTS = {"hpd": "all: density", "tarp": "all: distance", **SYMBOLS}
+# Mean and width of the draws of the cartoon, where the measured values are N(0, 1).
+KINDS = {
+    "calibrated": (0.0, 1.0),
+    "too narrow": (0.0, 0.7),
+    "too wide": (0.0, 1.5),
+    "shifted to low values": (-0.4, 1.0),
+}
+BAND = {"color": style.LIGHT, "alpha": 0.3, "lw": 0}
+ENDS = {
+    "log_stellar_mass": ("lowest", "highest"),
+    "redshift": ("nearest", "farthest"),
+    "mag_r": ("brightest", "faintest"),
+}
+
+
+@style.styled
+def rank_cartoon(*, source: str) -> Figure:
+    """Draw how ranks are distributed under posteriors that are right, and wrong in three ways.
+
+    Above, histograms of the ranks; below, the share of galaxies below each rank minus what a
+    calibrated model has, as `rank_bands` shows it.
+
+    Arguments:
+        source: Words in the figure's corner that say what it shows.
+    """
+    places = np.linspace(0.001, 0.999, 400)
+    figure = style.new_figure(style.COLUMN, 3.3, source)
+    grid = figure.subplots(2, len(KINDS), sharex=True, sharey="row")
+    for (upper, lower), (kind, (mean, width)) in zip(grid.T, KINDS.items(), strict=True):
+        # The measured value at which this share of the draws is lower.
+        value = mean + width * norm.ppf(places)
+        height = width * norm.pdf(value) / norm.pdf(norm.ppf(places))
+        upper.fill_between(places, height, color=style.OTHER[0].colour, alpha=0.5, lw=0)
+        upper.axhline(1, color=style.COLOURS["line"], lw=1, ls="--")
+        lower.plot(places, 100 * (norm.cdf(value) - places), color=style.OTHER[0].colour, lw=2)
+        lower.axhline(0, color=style.COLOURS["line"], lw=1, ls="--")
+        upper.set_title(kind, fontsize=10)
+        upper.set(ylim=(0, 2.2), yticks=[])
+        lower.set(xlabel="Rank [fraction]", xlim=(0, 1), xticks=[0, 0.5, 1])
+    grid[0, 0].set_ylabel("Galaxies")
+    grid[1, 0].set_ylabel("Share below\n− expected [%]")
+    return figure
 
 
 @style.styled
@@ -31,104 +76,85 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
     """
     models = style.posteriors_in_order(deviations)
     tests = deviations[models[0]]
-    figure = style.new_figure(10, 5, source)
+    figure = style.new_figure(style.COLUMN, 3.9, source)
     grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
     for axes, name in zip(grid, tests, strict=False):
-        axes.fill_between(tests.index, *band, color=style.LIGHT, alpha=0.3, lw=0)
+        axes.fill_between(tests.index, *(100 * limit for limit in band), **BAND)
         axes.axhline(0, color=style.COLOURS["line"], lw=1, ls="--")
         for model in models:
-            axes.plot(tests.index, deviations[model][name], color=style.COLOURS[model], lw=1.8)
+            values = 100 * deviations[model][name]
+            axes.plot(tests.index, values, color=style.COLOURS[model], lw=1.8)
         axes.set_title(SHORT[name], fontsize=10)
-        axes.set(xlim=(0, 1))
+        axes.set(xlim=(0, 1), xticks=[0, 0.5, 1])
     for axes in grid[3:7]:
-        axes.set_xlabel("Rank of truth [fraction]")
+        axes.set_xlabel("Rank [fraction]")
         axes.tick_params(labelbottom=True)
     for axes in grid[::4]:
-        axes.set_ylabel("Share below − expected")
+        axes.set_ylabel("Share below\n− expected [%]")
     grid[7].set_axis_off()
-    style.model_legend(grid[7], models, loc="center")
-    style.note(grid[7], 0.5, 0.2, "grey: 95 % band", ha="center", va="baseline")
+    handles = [
+        Line2D([], [], color=style.COLOURS[model], lw=2, label=style.TITLES[model])
+        for model in models
+    ]
+    handles.append(Patch(label="95 % band", **BAND))
+    grid[7].legend(handles=handles, loc="center", handlelength=1.2, fontsize=10)
     return figure
 
 
 @style.styled
-def departures(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
-    """Draw the largest deviation from uniform ranks in bins, in half-widths of the band.
+def shifts_in_bins(values: Mapping[str, pd.DataFrame], *, source: str) -> Figure:
+    """Draw how far the ranks are shifted in bins, as cells with numbers.
 
     Arguments:
-        values: Results of `ranks.departures` by model, one row per bin, one column per test.
+        values: By model one row per bin, by name of its column and number from 1, and one column
+            per test: the shift [% of the range of ranks].
         source: Words in the figure's corner that say what the galaxies are.
     """
     rows = next(iter(values.values())).index
-    figure, panels = by_model(values, 10, 1.6 + 0.26 * len(rows), source, sharey=True)
-    colours = ListedColormap(["#f2f2f2", "#fee0b6", "#fdae61", "#b30000"])
-    norm = BoundaryNorm([0, 1, 1.5, 2, 3], colours.N)
+    figure, panels = by_model(values, style.COLUMN, 1.5 + 0.25 * len(rows), source, sharey=True)
     words = {"log_stellar_mass": SHORT["log_stellar_mass"], "redshift": "$z$", "mag_r": "$r$"}
-    last = max(number for _, number in rows)
+    last = max(bin_number for _, bin_number in rows)
     labels = [
-        words[column] + {1: ": lowest", last: ": highest"}.get(number, f": {number} of {last}")
-        for column, number in rows
+        f"{words[column]}, " + {1: ENDS[column][0], last: ENDS[column][1]}.get(k, f"{k} of {last}")
+        for column, k in rows
     ]
     for model, axes in panels.items():
         names = [SHORT[name].replace("all: ", "") for name in values[model]]
         table = values[model].set_axis(names, axis=1).set_axis(labels)
-        sns.heatmap(table, ax=axes, cmap=colours, norm=norm, annot=True, fmt=".1f", cbar=False)
-        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right")
+        words_in = table.map(lambda shift: number(shift, 0))
+        look = {"cmap": "PRGn", "vmin": -15, "vmax": 15, "cbar": False, "linewidths": 0.5}
+        sns.heatmap(table, ax=axes, annot=words_in, fmt="", annot_kws={"fontsize": 9}, **look)
+        axes.set_xticks(axes.get_xticks(), names, rotation=60, ha="right", rotation_mode="anchor")
         axes.tick_params(length=0)
-    grid = list(panels.values())
-    bar = figure.colorbar(grid[0].collections[0], ax=grid, pad=0.01, fraction=0.04)
-    bar.set_label("deviation [half-widths of the band]")
     return figure
 
 
-@style.styled
-def variant_gains(compared: pd.DataFrame, *, source: str) -> Figure | None:
-    """Draw the gain of each variant of a training over the book's own, one panel per model.
+def shift_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return shifts and scatters of the ranks of each test, two columns per model.
 
     Arguments:
-        compared: Result of `ranks.compare_variants`, with a gain in each row.
-        source: Words in the figure's corner that say what the galaxies are.
+        found: Results of `ranks.shifts` by model.
     """
-    shown = compared.query("gain != 0").sort_values("gain")
-    if shown.empty:
-        return print("not made: other variants than the run's own models")
-    most = shown.groupby(level=0).size().max()
-    figure, panels = by_model(compared.index.levels[0], 10, 1.1 + 0.28 * most, source)
-    for model, axes in panels.items():
-        table = shown[shown.index.get_level_values(0) == model].droplevel(0)
-        rows, look = range(len(table)), {"fmt": "o", "ms": 5, "color": style.COLOURS[model]}
-        axes.axvline(0, color=style.COLOURS["line"], lw=1, ls="--")
-        axes.errorbar(table["gain"], rows, xerr=table["error"], **look)
-        axes.set_yticks(rows, table.index)
-        axes.set_xlabel("Gain in mean log p [nat]")
-        axes.grid(axis="x", color=style.LIGHT, alpha=0.3)
-    return figure
+    table = {}
+    for model, rows in found.items():
+        title = style.TITLES[model]
+        table[title, "shift of the ranks [%]"] = [
+            with_error(shift, error, 1, "+")
+            for shift, error in zip(rows["shift"], rows["error"], strict=True)
+        ]
+        table[title, "variance / uniform"] = [number(value) for value in rows["scatter"]]
+    return pd.DataFrame(table, index=[TESTS[name] for name in rows.index])
 
 
-def departure_table(departures: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Return the largest deviation of each test in half-widths of the band, one row per model.
+def region_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the share of galaxies inside highest-density regions, one row per level.
 
     Arguments:
-        departures: A row of `ranks.departures` by model.
+        found: Results of `ranks.region_shares` by words for the model.
     """
-    return pd.DataFrame(departures).T.rename(columns=TESTS).round(2)
-
-
-def variant_table(compared: pd.DataFrame, model: str) -> pd.DataFrame | None:
-    """Return the tests, and the gain in log p over the run's own model, one row per variant.
-
-    Arguments:
-        compared: Result of `ranks.compare_variants`.
-        model: Name of the model, whose variants may not have been made.
-    """
-    if model not in compared.index:
-        return print(f"not made: variants of the {model} model")
-    compared = compared.loc[model]
-    tests = [name for name in TESTS if name in compared]
-    table = compared[tests].rename(columns=TESTS).round(2)
-    table["gain [nat]"] = [
-        # In one line, however narrow the page.
-        with_error(gain, error, 3, "+").replace(" ", "\N{NO-BREAK SPACE}")
-        for gain, error in zip(compared["gain"], compared["error"], strict=True)
-    ]
-    return table
+    table = {}
+    for name, rows in found.items():
+        table["region of [%]"] = [number(level) for level in rows["nominal"]]
+        table[f"{name} [%]"] = [number(share, 1) for share in rows["found"]]
+    table["if calibrated ± [%]"] = [number(error, 1) for error in rows["error"]]
+    return pd.DataFrame(table).set_index("region of [%]").rename_axis(None)

@@ -46,8 +46,8 @@ def rank_galaxies(
         One row per galaxy: the ranks by `QUANTITIES`; `hpd_smoothed`, that of the properties with
         the flow's own :math:`\mathcal N(0, \sigma^2)` added; `log_prob` and `log_prior` of the
         properties [nat]; `below_prior`, the share of some draws that are less dense under the
-        posterior than under the prior; and `mass`, the mean of truth and draws, which is a fair
-        estimate to bin by, because truth and draws enter it alike.
+        posterior than under the prior; and `mass`, the mean of measured value and draws, which
+        is a fair estimate to bin by, because measured value and draws enter it alike.
     """
     truth = survey.properties
     scale = models[0].property_std.cpu().numpy()

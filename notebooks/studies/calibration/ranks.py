@@ -1,4 +1,4 @@
-"""Ranks of the truth among posterior draws, and how far they may be from uniform."""
+"""Ranks of the measured values among posterior draws, and how far they may be from uniform."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -13,17 +13,18 @@ CONFIDENCE = 0.95
 
 
 def hpd_ranks(log_prob, log_prob_truth) -> np.ndarray:
-    r"""Return the number of a galaxy's draws that are denser than the truth.
+    r"""Return the number of a galaxy's draws that are denser than the measured values.
 
-    Divided by :math:`S`, it is the level of the smallest highest-density region that holds the
-    truth.
+    Divided by :math:`S`, it is the level of the smallest highest-density region that
+    contains the measured values.
 
     Arguments:
         log_prob: Log-density of the draws, shape `(n, S)`.
-        log_prob_truth: Log-density of the truth, shape `(n,)`.
+        log_prob_truth: Log-density of the measured values, shape `(n,)`.
 
     Returns:
-        Integers from 0 to :math:`S`, shape `(n,)`; high ones are truths in the outskirts.
+        Integers from 0 to :math:`S`, shape `(n,)`; high ones are measured values in
+        the outskirts.
 
     >>> hpd_ranks([[-1.0, -2.0, -5.0]], [-3.0])
     array([2])
@@ -32,12 +33,12 @@ def hpd_ranks(log_prob, log_prob_truth) -> np.ndarray:
 
 
 def tarp_ranks(samples, truth, references) -> np.ndarray:
-    r"""Return the number of a galaxy's draws that are nearer to its reference point than the truth.
+    r"""Return the number of a galaxy's draws that are nearer to its reference point than it is.
 
     Arguments:
         samples: Posterior draws, scaled so that distances mean something, shape `(n, S, d)`.
-        truth: True properties, shape `(n, d)`.
-        references: One point per galaxy, chosen without looking at its truth, shape `(n, d)`.
+        truth: Measured properties, shape `(n, d)`.
+        references: One point per galaxy, chosen without regard to its properties, shape `(n, d)`.
 
     Returns:
         Integers from 0 to :math:`S`, shape `(n,)`.
@@ -51,10 +52,10 @@ def tarp_ranks(samples, truth, references) -> np.ndarray:
 
 
 def reference_points(truth, seed: int = 0) -> np.ndarray:
-    """Return reference points for `tarp_ranks`: the truth of another galaxy, drawn at random.
+    """Return reference points for `tarp_ranks`: the properties of another galaxy, at random.
 
     Arguments:
-        truth: True properties, shape `(n, d)`.
+        truth: Measured properties, shape `(n, d)`.
         seed: Seed of the order.
     """
     truth = np.asarray(truth)
@@ -139,33 +140,77 @@ def departure(ranks, n_draws: int) -> float:
     return float(np.max(np.abs(found - levels) / allowed))
 
 
-def departures(
-    ranks: pd.DataFrame, n_draws: int, covariates: pd.DataFrame | None = None, n_bins: int = 5
-) -> pd.DataFrame:
-    """Return the `departure` of each column of ranks, for all galaxies or in bins of covariates.
+def bins_of(covariates: pd.DataFrame, n_bins: int = 5) -> dict[tuple[str, int], np.ndarray]:
+    """Return the rows of each bin by the covariate's name and the bin's number from 1.
 
     Arguments:
-        ranks: Integers from 0 to `n_draws`, one row per galaxy.
-        n_draws: Number of draws per galaxy.
-        covariates: Columns to bin the same galaxies by, one row per galaxy.
+        covariates: Columns to bin galaxies by, one row per galaxy.
         n_bins: Number of bins with equally many galaxies.
+    """
+    return {
+        (name, k): rows
+        for name, values in covariates.items()
+        for k, rows in enumerate(
+            np.array_split(np.argsort(values.to_numpy(), kind="stable"), n_bins), 1
+        )
+    }
+
+
+def shifts_in_bins(
+    ranks: pd.DataFrame, n_draws: int, covariates: pd.DataFrame, n_bins: int = 5
+) -> pd.DataFrame:
+    """Return the shift of the ranks of each test in bins: see `shifts` and `bins_of`.
 
     Returns:
-        A row named `"all"`; or one row per bin, by the column's name and the bin's number from 1.
+        One row per bin, one column per test [% of the range of ranks].
     """
-    bins = {"all": slice(None)}
-    if covariates is not None:
-        bins = {}
-        for name, values in covariates.items():
-            order = np.argsort(values.to_numpy(), kind="stable")
-            bins |= {(name, k): rows for k, rows in enumerate(np.array_split(order, n_bins), 1)}
-    return pd.DataFrame.from_dict(
+    bins = bins_of(covariates, n_bins)
+    return pd.DataFrame(
+        {name: shifts(ranks.iloc[rows], n_draws)["shift"] for name, rows in bins.items()}
+    ).T
+
+
+def shifts(ranks: pd.DataFrame, n_draws: int) -> pd.DataFrame:
+    """Return how far ranks are shifted, and how widely they scatter, one row per test.
+
+    Arguments:
+        ranks: Integers from 0 to `n_draws`, one row per galaxy, one column per test.
+        n_draws: Number of draws per galaxy.
+
+    Returns:
+        `shift`, the mean rank minus that of a calibrated model, and its standard `error` [% of the
+        range of ranks]: a positive one means that draws are too low, or, ordered by density, that
+        regions are too narrow; and `scatter`, the variance of the ranks in units of a calibrated
+        model's.
+    """
+    places = (ranks + 0.5) / (n_draws + 1)
+    uniform = (1 - 1 / (n_draws + 1) ** 2) / 12
+    return pd.DataFrame(
         {
-            name: {column: departure(ranks[column].to_numpy()[rows], n_draws) for column in ranks}
-            for name, rows in bins.items()
-        },
-        orient="index",
+            "shift": 100 * (places.mean() - 0.5),
+            "error": 100 * places.sem(),
+            "scatter": places.var() / uniform,
+        }
     )
+
+
+def region_shares(ranks, n_draws: int, levels=(0.68, 0.81, 0.94)) -> pd.DataFrame:
+    """Return the share of galaxies inside smallest highest-density regions.
+
+    Arguments:
+        ranks: Result of `hpd_ranks`, shape `(n,)`.
+        n_draws: Number of draws per galaxy.
+        levels: Shares that regions should contain; the nearest ones that ranks tell are taken.
+
+    Returns:
+        One row per level: the `nominal` share, the share `found` and its standard `error` if
+        calibrated [%].
+    """
+    expected, found = rank_shares(ranks, n_draws)
+    rows = [int(np.abs(expected - level).argmin()) for level in levels]
+    nominal = expected[rows]
+    error = np.sqrt(nominal * (1 - nominal) / len(ranks))
+    return 100 * pd.DataFrame({"nominal": nominal, "found": found[rows], "error": error})
 
 
 def ranks_under(variant: str, galaxies: pd.DataFrame) -> pd.DataFrame:
@@ -200,9 +245,9 @@ def compare_variants(
         n_draws: Number of draws per galaxy.
 
     Returns:
-        The `departure` of each test and of `hpd_smoothed`; `mean log p` of the truth [nat]; its
-        `gain` over the run's own model, galaxy by galaxy, with its `error`; and the number of
-        galaxies `trained on`.
+        The `departure` of each test and of `hpd_smoothed`; `mean log p` of the measured values
+        [nat]; its `gain` over the run's own model, galaxy by galaxy, with its `error`; and the
+        number of galaxies `trained on`.
     """
     tests = (*QUANTITIES, "hpd_smoothed")
     rows = {}

@@ -25,7 +25,7 @@ N_SHOWN = 4  # galaxies whose draws are kept
 
 
 def classifier_accuracy(a: np.ndarray, b: np.ndarray) -> float:
-    """Return how often a classifier tells rightly which of two samples a draw comes from.
+    """Return how often a classifier names the right one of two samples for a draw.
 
     Logistic regression on all products of two properties, the best classifier of two normal
     distributions, cross-validated: the classifier two-sample test (Lopez-Paz & Oquab 2017). 0.5 is

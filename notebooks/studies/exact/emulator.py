@@ -76,7 +76,7 @@ class Emulator(nn.Module):
 
     @classmethod
     def of(cls, weights: Mapping[str, np.ndarray]) -> "Emulator":
-        """Return the emulator with these weights, those of its `state_dict`."""
+        """Return the emulator with the weights of a `state_dict`."""
         emulator = cls(len(weights["mean"]))
         emulator.load_state_dict({name: torch.from_numpy(of) for name, of in weights.items()})
         return emulator.eval()

@@ -7,20 +7,34 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, LABELS, LIGHT, histogram, limits, new_figure, styled
+from galcfm.figures.style import (
+    COLOURS,
+    COLUMN,
+    LABELS,
+    LIGHT,
+    MARKERS,
+    OTHER,
+    histogram,
+    limits,
+    new_figure,
+    styled,
+)
+from galcfm.figures.tables.words import with_error
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
-from studies.figures import formatted, gain_bar, label_bars
+from galcfm.simulate.labels import error_log_density
+from studies.figures import formatted
 from studies.frame import rows_of
 
 TABLES = rows_of(dict, Path(__file__).with_name("tables.yaml"))
-LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": ("#009E73", "dashed")}
+MANY = OTHER[0]
+LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": (MANY.colour, "dashed")}
 
 
 @styled
 def marginals(
     draws: pd.DataFrame, table: pd.DataFrame, names: Mapping[str, str], *, source: str
 ) -> Figure:
-    """Draw marginals of some galaxies: the exact posterior filled, flows and label as lines.
+    """Draw marginals of some galaxies: the exact posterior filled, flows and values as lines.
 
     Arguments:
         draws: Draws from each posterior: the five properties, `object_id` and `posterior`.
@@ -30,7 +44,7 @@ def marginals(
     """
     galaxies = list(dict.fromkeys(draws["object_id"]))
     rows = table.set_index("object_id").loc[galaxies]
-    figure = new_figure(8.2, 1.55 * len(galaxies) + 0.7, source)
+    figure = new_figure(COLUMN, 1.35 * len(galaxies) + 0.7, source)
     grid = figure.subplots(len(galaxies), len(PROPERTY_NAMES), sharex="col", squeeze=False)
     for column, name in enumerate(PROPERTY_NAMES):
         low, high = limits(draws[name].to_numpy())
@@ -49,7 +63,7 @@ def marginals(
         grid[-1, column].set_xlabel(LABELS[name])
     for axes, galaxy in zip(grid[:, 0], galaxies, strict=True):
         axes.set_ylabel(f"$r$ = {rows.loc[galaxy, 'mag_r']:.2f}")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -63,53 +77,65 @@ def gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) -> Figur
         names: Words for the flows.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    figure = new_figure(7.2, 3.3, source)
+    figure = new_figure(COLUMN, 3.4, source)
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
     below = {model: (table["exact"] - table[model]).to_numpy() for model in LOOKS}
     reach = limits(*below.values(), inside=97)
     bins = np.linspace(*reach, 31)
     for model, (colour, line) in LOOKS.items():
-        marker = "o" if model == "book" else "x"
+        marker = MARKERS["photometry"] if model == "book" else MANY.marker
         shown = below[model].clip(*reach)
         left.scatter(table["exact"], shown, s=16, c=colour, marker=marker, lw=1, alpha=0.8)
         histogram(right, shown, bins, colour, ls=line)
         mean = below[model].mean()
         error = below[model].std() / np.sqrt(len(table))
         right.axvline(mean, color=colour, lw=1.2, ls=line)
-        text = f"{names[model]}: mean {mean:.2f} ± {error:.2f}".replace("-", "−")
+        text = f"{names[model]}: mean {with_error(mean, error)}"
         right.plot([], [], color=colour, ls=line, marker=marker, label=text)
     left.axhline(0, color=COLOURS["line"], lw=1)
     edge = 1.05 * np.abs(reach).max()
-    left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact less flow [nat]", ylim=(-edge, edge))
-    right.set(xlabel="exact less flow [nat]", ylabel="share of galaxies", xlim=reach)
+    left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact − flow [nat]", ylim=(-edge, edge))
+    right.set(xlabel="exact − flow [nat]", ylabel="share of galaxies", xlim=reach)
     right.axvline(0, color=COLOURS["line"], lw=1)
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=1)
     return figure
 
 
 @styled
-def information_bars(
-    information: Mapping[str, Mapping], label: str, *, ceiling: str, source: str
-) -> Figure:
-    """Draw information about one property by different methods, as bars with their errors.
+def information(table: pd.DataFrame, result: Mapping, name: str, *, source: str) -> Figure:
+    """Draw the information about each property: exact, by a flow, and the most that is possible.
+
+    Bars are two standard errors of the difference from the exact posterior, galaxy by galaxy.
 
     Arguments:
-        information: Its `mean` and `standard_error` by method [nat].
-        label: Label of the property.
-        ceiling: Name of the method that is drawn as a line because no other can pass it.
+        table: One row per galaxy: log-densities `<property>_exact` and `<property>_book` [nat] and
+            the values `<property>_label` and `<property>_true`.
+        result: Result of `summary.summarise`.
+        name: Words for the flow.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    bars = {name: of for name, of in information.items() if name != ceiling}
-    figure = new_figure(7, 1.0 + 0.4 * len(bars), source)
+    figure = new_figure(COLUMN, 3.4, source)
     axes = figure.subplots()
-    for place, (name, of) in enumerate(bars.items()):
-        colour = LIGHT if "exact" in name else COLOURS["photometry"]
-        gain_bar(axes, -place, {"gain": of["mean"], **of}, colour=colour)
-    most = information[ceiling]["mean"]
-    axes.axvline(most, color=COLOURS["line"], ls="dashed", lw=1.2)
-    axes.text(most, 1.02, ceiling, transform=axes.get_xaxis_transform(), ha="right", fontsize=9)
-    axes.axvline(0, color=COLOURS["line"], lw=1)
-    label_bars(axes, list(bars), f"information on {label} [nat] ± 2 standard errors")
+    looks = {
+        "book": {"label": name, "color": COLOURS["photometry"], "fmt": MARKERS["photometry"]},
+        "known": {"label": "true value known", "color": COLOURS["line"], "fmt": "|", "ms": 14},
+    }
+    for place, p in enumerate(PROPERTIES):
+        level = result["properties"][p.name]["information"]["exact"]["mean"]
+        exact = table[f"{p.name}_exact"]
+        error = table[f"{p.name}_label"] - table[f"{p.name}_true"]
+        others = {"book": table[f"{p.name}_book"], "known": error_log_density(p.name, error)}
+        axes.barh(-place, level, height=0.55, color=LIGHT, alpha=0.5, label="exact posterior")
+        for kind, values in others.items():
+            difference = values - exact
+            at, bar = level + difference.mean(), 2 * difference.sem()
+            axes.errorbar(at, -place, xerr=bar, capsize=3, **looks[kind])
+        if place == 0:
+            figure.legend(loc="outside lower center", ncols=3)
+    symbols = [label.split(" [")[0] for label in LABELS.values()]
+    axes.set_yticks(-np.arange(len(symbols)), symbols)
+    axes.set(xlabel="information [nat]", xlim=(0, None))
+    axes.grid(axis="x", alpha=0.25)
     return figure
 
 
@@ -127,7 +153,7 @@ def check_table(result: Mapping) -> pd.DataFrame:
 
 
 def gap_table(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return log-density, gap and classifier accuracy of each posterior, and the flows' widths.
+    """Return log-density, gap and classifier accuracy of each posterior.
 
     Arguments:
         result: Result of `summary.summarise`.
@@ -138,20 +164,4 @@ def gap_table(result: Mapping, names: Mapping[str, str]) -> pd.DataFrame:
         shown = ("log_density", "gap", "extrapolated_gap", "c2st")
         numbers = {number: result[number].get(model) for number in shown}
         rows[name] = formatted(TABLES["exact" if model == "exact" else "flow"], numbers)
-        for p in PROPERTIES:
-            ratio = result["properties"][p.name]["width_ratio"].get(model, {"mean": 1})
-            rows[name][f"width of {p.plain_symbol}"] = f"{ratio['mean']:.2f}"
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def information_table(result: Mapping) -> pd.DataFrame:
-    """Return the information on each property, and how narrow the exact posterior is.
-
-    Arguments:
-        result: Result of `summary.summarise`.
-    """
-    rows = {
-        p.symbol_with_unit: formatted(TABLES["information"], result["properties"][p.name])
-        for p in PROPERTIES
-    }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -244,8 +244,8 @@ def log_probabilities(
 
     The flow is trained by AdamW with a cosine schedule and averaged weights. With `start` the
     training continues from that flow, which ignores new columns at first, and keeps the weights
-    with the highest log-density of a tenth of the training galaxies, held back, those of `start`
-    among them: columns that tell nothing then change nothing.
+    with the highest log-density of a tenth of the training galaxies, held back; the weights of
+    `start` take part in that choice: columns that tell nothing then change nothing.
 
     Arguments:
         features: Condition, `(n, c)`.
