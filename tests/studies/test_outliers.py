@@ -6,12 +6,17 @@ import pytest
 from drawn import SOURCE, all_texts, draw
 from scipy.stats import norm
 
+from galcfm.flow import FAST_STEPS
 from galcfm.metrics import LogDensities
-from galcfm.properties import PROPERTY_NAMES
+from galcfm.posterior import Posterior
+from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey import Survey
+from galcfm.training import TrainingSettings, train
 from studies.outliers import (
-    degeneracy,
     figures,
+    judge_again,
     label_error_size,
+    nearest_in_colour,
     outliers_by_variant,
     shares_below_zero,
 )
@@ -59,19 +64,35 @@ def test_label_errors_are_in_units_of_their_own():
     np.testing.assert_allclose(label_error_size(pd.DataFrame(columns)), [2.0, 0.0], atol=1e-9)
 
 
-@pytest.mark.parametrize("angle", [-60.0, -20.0, 0.0, 35.0, 80.0])
-def test_the_longest_axis_is_found(angle):
-    rng = np.random.default_rng(1)
-    turn = np.radians(angle)
-    axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    scale = np.array([0.1, 0.4])
-    samples = (rng.normal(size=(2, 100_000, 2)) * [1.0, 0.25]) @ axes * scale + 5
-    found = degeneracy(samples, scale)
-    np.testing.assert_allclose(found["angle"], angle, atol=0.5)
-    np.testing.assert_allclose(found["length"], 1.0, rtol=0.01)
-    np.testing.assert_allclose(found["width"], 0.25, rtol=0.01)
-    expected = np.corrcoef(samples[0].T)[0, 1]
-    assert found["correlation"][0] == pytest.approx(expected)
+def test_the_nearest_in_colour_share_colours_and_not_magnitudes(survey):
+    galaxy = survey.select(np.arange(1))
+    fainter = survey.catalogue.copy()
+    fainter[list(MAGNITUDES)] += 3
+    order = nearest_in_colour(galaxy, Survey(fainter, survey.images), n=5)
+    assert order[0] == 0
+    assert len(set(order)) == 5
+
+
+def test_a_galaxy_is_judged_again_as_its_model_judges_all(survey, tmp_path):
+    """Density and draws are those of the model, and a broken colour is out of its range."""
+    model = Posterior("magnitudes", network={"width": 8, "depth": 1})
+    train(model, survey, tmp_path / "m", TrainingSettings(max_epochs=1), progress=False)
+    broken = survey.catalogue.iloc[:1].copy()
+    broken["mag_u"] -= 5
+    training, galaxy = survey.split("train"), Survey(broken, survey.images[:1])
+    found = judge_again(galaxy, training, {"photometry": tmp_path / "m"}, n_draws=100)["photometry"]
+    assert found["draws"].shape == (100, 5)
+    log_prob = model.log_prob(galaxy.properties, galaxy.magnitudes, steps=FAST_STEPS)
+    assert found["measured"] == pytest.approx(float(log_prob[0]), abs=1e-4)
+    assert found["true"] != found["measured"]
+    assert found["range_p"] < 0.05
+    assert 0 < found["replicated_p"] <= 1
+    own = {"redshift": found, "photometry": found}
+    row = galaxy.catalogue.iloc[0]
+    figure = draw(
+        lambda: figures.one_galaxy(survey.images[0], training.catalogue, row, own, source=SOURCE)
+    )
+    assert {"photometry and redshift", "measured values"} <= set(all_texts(figure))
 
 
 def test_outliers_are_counted_by_recipe():
@@ -90,34 +111,28 @@ def test_outliers_are_counted_by_recipe():
     assert row["mean"] == 0.5
 
 
-def test_outliers_stand_beside_what_to_expect():
-    truth, zero = np.array([-1.0, 1.0, 2.0, 3.0]), np.zeros(4)
+def test_shares_in_tables_have_what_to_expect():
+    measured, zero = np.array([-1.0, 1.0, 2.0, 3.0]), np.zeros(4)
     draws = np.array([[-1.0, 1.0], [1.0, 1.0]])
-    found = shares_below_zero(LogDensities(truth, zero, draws, np.zeros_like(draws)))
-    row = figures.share_table({"image": found}).loc["image"]
-    assert row.to_list() == ["25.0 ± 25.0", "25.0 ± 25.0", "4"]
-    sizes = figures.label_error_table(np.array([3.0, 1.0, 1.0, 2.0]), {"image": truth}).loc["image"]
-    assert sizes.to_list() == [1.5, 3.0, 3.0]
+    found = shares_below_zero(LogDensities(measured, zero, draws, np.zeros_like(draws)))
+    assert found["observed"] == 25
+    assert found["expected"] == 25
+    row = {"below zero": 0.075, "expected": 0.062, "difference": 0.013, "error": 0.004}
+    compared = pd.DataFrame.from_dict({("image", "own"): row}, orient="index")
+    table = figures.variant_table(compared, {("image", "own"): "ours", ("image", "no"): "none"})
+    assert table.loc["ours"].to_list() == ["7.5", "6.2", "+1.3 ± 0.4"]
+    assert len(table) == 1
 
 
 @pytest.mark.parametrize("n", [1, 60])
-def test_figures_name_axes_and_units(n):
+def test_figures_name_axes_and_what_lies_outside(n):
     rng = np.random.default_rng(8)
-    gain = {"photometry": rng.normal(0, 1, n), "image": rng.normal(1, 1, n)}
-    axis = {"correlation": rng.uniform(-1, 1, n), "length": rng.uniform(0, 1, n)}
-    planes = {"$A_V$, $D_n(4000)$": dict.fromkeys(gain, axis)}
-    texts = all_texts(draw(lambda: figures.gain_tail(gain, gain, source=SOURCE)))
-    assert {r"$\Delta \log p$ [nat]", "own draws"} <= set(texts)
-    size = rng.uniform(0, 2, n)
-    texts = all_texts(draw(lambda: figures.label_errors(size, gain, source=SOURCE)))
-    assert "Size of the label errors [standard deviations]" in texts
-    texts = all_texts(draw(lambda: figures.degeneracies(planes, source=SOURCE)))
-    assert {"Correlation in the posterior", "Longest axis [population's spread]"} <= set(texts)
-
-
-def test_galaxies_beyond_the_axes_are_marked():
-    gain = np.r_[np.linspace(0, 4, 999), -20]
-    figure = figures.label_errors(np.ones(1000), {"image": gain}, source=SOURCE)
-    inside, beyond = (points.get_offsets() for points in figure.axes[0].collections)
-    assert (len(inside), len(beyond)) == (999, 1)
-    assert beyond[0, 1] == figure.axes[0].get_ylim()[0]
+    gain = {"photometry": rng.normal(0, 1, n), "image": np.r_[rng.normal(1, 1, n - 1), -20.27]}
+    own = {model: rng.normal(1, 1, (50, 100)) for model in gain}
+    texts = all_texts(draw(lambda: figures.gain_tail(gain, own, source=SOURCE)))
+    assert {r"$\Delta \log p$ [nat]", "the model's draws"} <= set(texts)
+    assert n == 1 or "1 further left,\nlowest −20.3 nat" in texts
+    images = np.zeros((min(n, 6), 128, 128, 3), dtype=np.uint8)
+    gain["image"][:1], gain["photometry"][:1] = -20.27, -9.2
+    texts = all_texts(draw(lambda: figures.lowest(images, gain, source=SOURCE)))
+    assert "−20.3 with image\n−9.2 without" in texts

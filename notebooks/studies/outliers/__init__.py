@@ -1,9 +1,7 @@
-"""Truths that are less likely under the posterior than under the prior, and degeneracies.
-
-Pure functions of arrays, beside `galcfm.metrics`.
-"""
+"""Galaxies whose measured properties are less likely under the posterior than under the prior."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,20 +9,22 @@ from scipy.stats import sem
 
 from galcfm.metrics import LogDensities
 from galcfm.properties import PROPERTY_NAMES
+from galcfm.stored_posteriors import samples_array
+from galcfm.survey import Survey
 
 
 def shares_below_zero(densities: LogDensities) -> dict:
-    r"""Return the share of truths, and of draws, that are less dense than under the prior.
+    r"""Return the share of galaxies, and of draws, that are less dense than under the prior.
 
-    A calibrated posterior has truths that are like its own draws, and some of those lie where the
-    prior is denser: the share of draws is the share of truths to expect.
+    Under a calibrated posterior measured values are like its own draws, and some draws lie where
+    the prior is denser: the share of draws is the share of galaxies to expect.
 
     Arguments:
         densities: Exact log-densities of one model; some galaxies may have none at draws.
 
     Returns:
         `observed` and `expected` [%], their `standard_error` and `expected_standard_error` (over
-        galaxies), and `n`, the number of truths.
+        galaxies), and `n`, the number of galaxies.
     """
     observed = 100 * (densities.posterior_truth < densities.prior_truth)
     expected = 100 * (densities.posterior_samples < densities.prior_samples).mean(axis=1)
@@ -51,31 +51,56 @@ def label_error_size(catalogue: pd.DataFrame) -> np.ndarray:
     return np.sqrt(np.mean(np.square(errors), axis=0))
 
 
-def degeneracy(samples, scale) -> dict[str, np.ndarray]:
-    r"""Return direction and length of each posterior's longest axis in a plane.
-
-    They follow from the covariance :math:`C` of the draws, each property in units of `scale`.
+def judge_again(
+    galaxy: Survey, training: Survey, folders: Mapping[str, Path], n_draws: int = 1000
+) -> dict[str, dict]:
+    """Return what models say about one simulated galaxy.
 
     Arguments:
-        samples: Draws of two properties, shape `(n, S, 2)`.
-        scale: Unit of each property, for instance the spread of the population, shape `(2,)`.
+        galaxy: A survey of one galaxy.
+        training: Galaxies that tell which magnitudes the drawn properties imply.
+        folders: Folder of each model by its name.
+        n_draws: Number of draws per model, at least 100.
 
     Returns:
-        Each `(n,)`: `correlation`; `angle` of the longest axis against the first property
-        [degrees, −90 to 90]; `length` and `width`, the square roots of the larger and smaller
-        eigenvalue of :math:`C`.
+        By model the `draws`, shape `(n_draws, 5)`; the log-density at the `measured` and at the
+        `true` values [nat]; `range_p`, the share of held-out galaxies whose photometry lies at
+        least as far out; and `replicated_p`, the share of replicated magnitudes that lie at least
+        as far out as the observed ones.
     """
-    centred = (samples - samples.mean(axis=1, keepdims=True)) / scale
-    covariance = np.einsum("nsi,nsj->nij", centred, centred) / (samples.shape[1] - 1)
-    values, vectors = np.linalg.eigh(covariance)
-    x, y = vectors[:, :, 1].T
-    spread = np.sqrt(covariance[:, [0, 1], [0, 1]])
-    return {
-        "correlation": covariance[:, 0, 1] / spread.prod(axis=1),
-        "angle": np.degrees(np.arctan(y / np.where(x == 0, 1e-300, x))),
-        "length": np.sqrt(values[:, 1]),
-        "width": np.sqrt(values[:, 0]),
-    }
+    from galcfm.flow import FAST_STEPS
+    from galcfm.posterior import Posterior
+    from galcfm.posterior.replicated import MagnitudeModel, check_photometry
+    from galcfm.posterior.training_range import out_of_range_from
+
+    true = galaxy.catalogue[[f"{p}_true" for p in PROPERTY_NAMES]].to_numpy(dtype=float)
+    magnitudes, found = MagnitudeModel.fit(training), {}
+    for name, folder in folders.items():
+        model = Posterior.load(folder)
+        condition = model.encode_survey(galaxy, progress=False)
+        posterior = model.infer(galaxy, n_samples=n_draws, steps=FAST_STEPS, progress=False)
+        flags = out_of_range_from(model, condition)
+        found[name] = {
+            "draws": samples_array(posterior)[0],
+            "measured": float(model.log_prob_from(galaxy.properties, condition, FAST_STEPS)),
+            "true": float(model.log_prob_from(true, condition, FAST_STEPS)),
+            "range_p": float(flags["photometry_p"].iloc[0]),
+            "replicated_p": check_photometry(posterior, galaxy, magnitudes)[1]["share_farther"][0],
+        }
+    return found
+
+
+def nearest_in_colour(galaxy: Survey, training: Survey, n: int = 20) -> np.ndarray:
+    """Return the rows of the training galaxies whose four colours are most like a galaxy's.
+
+    Arguments:
+        galaxy: A survey of one galaxy.
+        training: The training galaxies.
+        n: Number of rows.
+    """
+    colours, own = (np.diff(survey.magnitudes, axis=1) for survey in (training, galaxy))
+    distance = np.linalg.norm((colours - own) / colours.std(axis=0), axis=1)
+    return np.argsort(distance)[:n]
 
 
 def outliers_by_variant(variants: Mapping[str, dict], galaxies: pd.DataFrame) -> pd.DataFrame:

@@ -1,36 +1,51 @@
-"""Figures and tables of outliers and of degeneracies."""
+"""Figures and tables of outliers."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from galcfm.figures import style
-from studies.figures import by_model, formatted
+from galcfm.figures.tables.words import number, with_error
+from galcfm.properties import PROPERTY_NAMES
+from studies.figures import by_model
+
+# The plane in which posteriors of one galaxy are shown, and the model that has its redshift.
+PLANE = ("log_stellar_mass", "log_sfr")
+REDSHIFT = style.OTHER[0]
 
 
 @style.styled
 def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
     """Draw the share of galaxies below each Δlog p: observed, and by the model's own draws.
 
+    Galaxies left of the axes are counted in the panel.
+
     Arguments:
-        observed: Δlog p of the truths by model [nat], each of shape `(n,)`.
+        observed: Δlog p of the galaxies by model [nat], each of shape `(n,)`.
         expected: Δlog p of draws by model [nat], of any shape.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    figure, panels = by_model(observed, 8, 3.3, source, sharex=True, sharey=True)
+    figure, panels = by_model(observed, style.COLUMN, 3.3, source, sharex=True, sharey=True)
     low = min(np.quantile(x, 0.0005) for x in (*observed.values(), *expected.values()))
+    low = min(low, -1)
     for model, axes in panels.items():
+        values = np.asarray(observed[model])
         own = {"lw": 1.3, "color": style.COLOURS["line"], "ls": "--"}
-        axes.ecdf(observed[model], label="truth", lw=2, color=style.COLOURS[model])
-        axes.ecdf(np.ravel(expected[model]), label="own draws", **own)
+        axes.ecdf(values, label="galaxies", lw=2, color=style.COLOURS[model])
+        axes.ecdf(np.ravel(expected[model]), label="the model's draws", **own)
         axes.axvline(0, color=style.LIGHT, lw=1)
+        beyond = values[values < low]
+        if len(beyond):
+            words = f"{len(beyond)} further left,\nlowest {number(beyond.min(), 1)} nat"
+            style.note(axes, 0.97, 0.12, words, ha="right", va="bottom")
         axes.set(
             xlabel=r"$\Delta \log p$ [nat]",
             yscale="log",
-            xlim=(min(low, -1), max(np.quantile(x, 0.9) for x in observed.values())),
-            ylim=(0.5 / len(observed[model]), 1.2),
+            xlim=(low, max(np.quantile(x, 0.9) for x in observed.values())),
+            ylim=(0.5 / len(values), 1.2),
         )
         axes.legend(loc="upper left")
     next(iter(panels.values())).set_ylabel("Share of galaxies below")
@@ -38,85 +53,81 @@ def gain_tail(observed: Mapping, expected: Mapping, *, source: str) -> Figure:
 
 
 @style.styled
-def label_errors(size, delta_log_p: Mapping, *, source: str) -> Figure:
-    """Draw Δlog p against the size of the measurement errors of the properties.
-
-    Galaxies outside the axes are triangles at their edge.
+def lowest(images, gain: Mapping[str, np.ndarray], *, source: str) -> Figure:
+    """Show cutouts with Δlog p under both models below each.
 
     Arguments:
-        size: Result of `label_error_size`, shape `(n,)`.
-        delta_log_p: Δlog p by model [nat], each of shape `(n,)`.
+        images: Cutouts, uint8 `(n, 128, 128, 3)`.
+        gain: Δlog p of the same galaxies by model [nat], each of shape `(n,)`.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    figure, panels = by_model(delta_log_p, 8, 3.2, source, sharex=True, sharey=True)
-    x_limits = style.limits(size, inside=99.9)
-    y_limits = style.limits(*delta_log_p.values(), inside=99.6)
-    for model, axes in panels.items():
-        shown = np.clip(size, *x_limits), np.clip(delta_log_p[model], *y_limits)
-        outside = (shown[0] != size) | (shown[1] != delta_log_p[model])
-        look = {"color": style.COLOURS[model], "lw": 0, "rasterized": True}
-        axes.scatter(*(x[~outside] for x in shown), s=5, alpha=0.4, **look)
-        axes.scatter(*(x[outside] for x in shown), s=16, marker="^", clip_on=False, **look)
-        axes.axhline(0, color=style.COLOURS["line"], lw=1, ls="--")
-        axes.set(xlabel="Size of the label errors [standard deviations]")
-        axes.set(xlim=x_limits, ylim=y_limits)
-    next(iter(panels.values())).set_ylabel(r"$\Delta \log p$ [nat]")
+    columns = min(4, len(images))
+    rows = -(-len(images) // columns)
+    figure = style.new_figure(style.COLUMN, 2.2 * rows + 0.2, source)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for k, (axes, image) in enumerate(zip(grid, images, strict=False)):
+        style.cutout(axes, image, k + 1)
+        values = {model: number(of[k], 1) for model, of in gain.items()}
+        axes.set_title(
+            "{image} with image\n{photometry} without".format(**values), y=-0.26, fontsize=9
+        )
     return figure
 
 
 @style.styled
-def degeneracies(found: Mapping[str, Mapping[str, Mapping]], *, source: str) -> Figure:
-    """Draw correlation and length of posteriors in some planes, galaxy by galaxy.
+def one_galaxy(image, training: pd.DataFrame, galaxy: pd.Series, judged, *, source: str) -> Figure:
+    """Show a galaxy, and what models say about its mass and star formation rate.
 
     Arguments:
-        found: Results of `degeneracy` by plane and model. A plane is named by two labels with a
-            comma between them.
+        image: Its cutout, uint8 `(128, 128, 3)`.
+        training: Catalogue of the training galaxies.
+        galaxy: Its row of the catalogue, with measured and true values.
+        judged: `draws` of the models `photometry`, `image` and `redshift`.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    figure = style.new_figure(3.3 * len(found), 5, source)
-    grid = figure.subplots(2, len(found), sharey="row", squeeze=False)
-    longest = max(np.quantile(r["length"], 0.995) for p in found.values() for r in p.values())
-    for (upper, lower), (plane, results) in zip(grid.T, found.items(), strict=True):
-        models = style.posteriors_in_order(results)
-        for model in models:
-            correlation, length = (results[model][name] for name in ("correlation", "length"))
-            colour = style.COLOURS[model]
-            style.histogram(upper, correlation, np.linspace(-1, 1, 41), colour)
-            style.histogram(lower, length, np.linspace(0, longest, 41), colour)
-        upper.axvline(0, color=style.LIGHT, lw=1)
-        upper.set_title(plane, fontsize=10)
-        upper.set(xlabel="Correlation in the posterior", xlim=(-1, 1))
-        lower.set(xlabel="Longest axis [population's spread]", xlim=(0, longest))
-    for axes in grid[:, 0]:
-        axes.set_ylabel("Share of galaxies")
-    style.model_legend(figure, models, loc="outside upper left", ncols=2)
+    figure = style.new_figure(style.COLUMN, 3.4, source)
+    left, axes = figure.subplots(1, 2, width_ratios=[1, 1.7])
+    style.cutout(left, image)
+    x, y = (training[name] for name in PLANE)
+    axes.scatter(x, y, s=2, color=style.LIGHT, alpha=0.3, lw=0, rasterized=True)
+    columns = [PROPERTY_NAMES.index(name) for name in PLANE]
+    draws = {model: of["draws"][:, columns].T for model, of in judged.items()}
+    axes.set(
+        xlim=style.limits(x, *(of[0] for of in draws.values()), inside=99.8),
+        ylim=style.limits(y, *(of[1] for of in draws.values()), inside=99.8),
+        xlabel=style.LABELS[PLANE[0]],
+        ylabel=style.LABELS[PLANE[1]],
+    )
+    titles = style.TITLES | {"redshift": "photometry and redshift"}
+    colours = style.COLOURS | {"redshift": REDSHIFT.colour}
+    handles = []
+    for model, of in draws.items():
+        style.density(axes, *of, colours[model], filled=False)
+        handles.append(Line2D([], [], color=colours[model], ls="--", label=titles[model]))
+    for label, ending, marker in (("measured", "", "D"), ("true", "_true", "*")):
+        point = [galaxy[name + ending] for name in PLANE]
+        look = {"color": style.COLOURS["measured"], "marker": marker, "ls": "", "ms": 7}
+        handles += axes.plot(*point, label=f"{label} values", zorder=6, **look)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
-def share_table(shares: Mapping[str, dict]) -> pd.DataFrame:
-    """Return the share of galaxies with negative Δlog p beside that expected, one row per model.
+def variant_table(compared: pd.DataFrame, words: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """Return shares of negative Δlog p under some trainings, one row per training.
 
     Arguments:
-        shares: Results of `shares_below_zero` by model.
+        compared: Result of `outliers_by_variant`.
+        words: Words for a training by its model and label; only trainings that were made appear.
     """
-    texts = {
-        "truths below zero [%]": "{observed:.1f} ± {standard_error:.1f}",
-        "expected from draws [%]": "{expected:.1f} ± {expected_standard_error:.1f}",
-        "truths": "{n}",
-    }
-    return pd.DataFrame({model: formatted(texts, of) for model, of in shares.items()}).T
-
-
-def label_error_table(size: np.ndarray, gain: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Return the median size of the label errors of all galaxies and of outliers, by model.
-
-    Arguments:
-        size: Result of `label_error_size`, shape `(n,)`.
-        gain: Δlog p of the same galaxies by model [nat], each of shape `(n,)`.
-    """
-    table = {}
-    for model, values in gain.items():
-        lowest = values <= np.quantile(values, 0.01)
-        chosen = {"all galaxies": ..., "negative Δlog p": values < 0, "lowest 1 %": lowest}
-        table[model] = {name: np.median(size[rows]) for name, rows in chosen.items()}
-    return pd.DataFrame(table).T.rename_axis("median size of the label errors").round(2)
+    rows = {}
+    for key, name in words.items():
+        if key in compared.index:
+            row = compared.loc[key]
+            rows[name] = {
+                "below zero [%]": number(100 * row["below zero"], 1),
+                "expected from draws [%]": number(100 * row["expected"], 1),
+                "difference [%]": with_error(100 * row["difference"], 100 * row["error"], 1, "+"),
+            }
+    return pd.DataFrame(rows).T
