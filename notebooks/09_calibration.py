@@ -90,7 +90,7 @@ figures.rank_cartoon(source="cartoon")
 # %% [markdown]
 # ## Single properties are shifted, joint regions are too narrow
 
-# %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus the share of a calibrated model, for 5,000 simulated galaxies that no model was trained on. A calibrated model stays inside the grey band along its whole length in 95 of 100 cases. The image model leaves it in one bow for four properties: its draws are shifted.", "name": "fig-calibration"}, "image": {"alt": "Seven panels, one per test, with a curve for each model over a grey lens about zero that is 2 percent high. The photometry model stays inside it except in Dn(4000), at −2.6 percent. The image model reaches −4.5 percent in Dn(4000), +3 in the star formation rate and +2.6 in mass, and leaves the band in density."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Share of galaxies whose rank is below each level, minus the share of a calibrated model, for 5,000 simulated galaxies that no model was trained on. A calibrated model stays inside the grey band along its whole length in 95 of 100 cases. The image model leaves it in one bow for four properties: its draws are shifted.", "name": "fig-calibration"}, "image": {"alt": "Seven panels, one per test, with a curve for each model over a grey lens about zero that is 2 percent high. The photometry model stays inside it except in Dn(4000), at \u22122.6 percent. The image model reaches \u22124.5 percent in Dn(4000), +3 in the star formation rate and +2.6 in mass, and leaves the band in density."}} tags=["hide-input"]
 low, high = ranks.band(len(galaxies), n_draws)
 levels = np.arange(1, n_draws + 1) / (n_draws + 1)
 figures.rank_bands(

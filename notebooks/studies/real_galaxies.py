@@ -13,12 +13,16 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, LABELS, limits, new_figure, styled
+from galcfm.figures.style import COLOURS, COLUMN, LABELS, LIGHT, OTHER, limits, new_figure, styled
+from galcfm.figures.tables.words import number
 from galcfm.properties import AB_OFFSET, BANDS
 from galcfm.survey import Survey
 
 # log10 of the ratio of masses, 0.66/0.61 (Madau & Dickinson 2014, ARA&A 52, 415).
 CHABRIER_TO_KROUPA = 0.034
+# Colours of the models that are tested here, one of which has the redshift as input.
+LOOKS = {"photometry": COLOURS["photometry"], "photometry_redshift": OTHER[0].colour}
+NAMES = {"photometry": "photometry alone", "photometry_redshift": "photometry and redshift"}
 # Extinction in r for E(B-V) = 1 by which the file's columns were made (Schlegel et al. 1998).
 EXTINCTION_R = 2.751
 # Errors added to those of photon noise before templates are fitted, mag: kcorrect's habit.
@@ -137,6 +141,18 @@ def compare_masses(found: np.ndarray, reference: np.ndarray) -> dict[str, float]
     }
 
 
+def share_within(draws: np.ndarray, reference: np.ndarray, level: float = 0.68) -> np.ndarray:
+    """Return whether values lie inside the central interval of the draws, `(n,)`.
+
+    Arguments:
+        draws: Posterior draws of one quantity, shape `(n, S)`.
+        reference: Values of it by another method, `(n,)`.
+        level: Share of the draws in the interval.
+    """
+    rank = (np.asarray(draws) < np.asarray(reference)[:, None]).mean(axis=1)
+    return np.abs(rank - 0.5) < level / 2
+
+
 @styled
 def mass_differences(found: Mapping[str, np.ndarray], reference, *, source: str) -> Figure:
     """Draw log masses by each model minus those by another method, against the latter.
@@ -146,21 +162,21 @@ def mass_differences(found: Mapping[str, np.ndarray], reference, *, source: str)
     Arguments:
         found: Log masses [dex, M☉] `(n,)` by the name of the model.
         reference: Log masses by the other method [dex, M☉], `(n,)`.
+        source: Words in the figure's corner that say what the galaxies are.
     """
     differences = {name: np.asarray(mass) - reference for name, mass in found.items()}
-    figure = new_figure(4 * len(found), 3.4, source)
+    figure = new_figure(COLUMN, 3.4, source)
     panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
     middles = _middles_of_bins(reference, 12)
-    line = {"estimator": "median", "errorbar": ("pi", 68), "color": COLOURS["image"], "lw": 2}
+    line = {"estimator": "median", "errorbar": ("pi", 68), "lw": 2}
+    shown = limits(*differences.values(), inside=98)
     for axes, (name, difference) in zip(panels, differences.items(), strict=True):
-        axes.plot(reference, difference, ".", ms=2, color="#888888", alpha=0.4, rasterized=True)
-        sns.lineplot(x=middles, y=difference, ax=axes, **line)
+        axes.plot(reference, difference, ".", ms=2, color=LIGHT, alpha=0.4, rasterized=True)
+        sns.lineplot(x=middles, y=difference, ax=axes, color=LOOKS[name], **line)
         axes.axhline(0, color=COLOURS["line"], lw=1)
-        axes.set(xlabel=f"{LABELS['log_stellar_mass']}, kcorrect", title=name)
+        axes.set(xlabel=f"{LABELS['log_stellar_mass']}, kcorrect", title=NAMES[name])
         axes.grid(alpha=0.25)
-    panels[0].set(
-        ylabel="posterior median − kcorrect [dex]", ylim=limits(*differences.values(), inside=98)
-    )
+    panels[0].set(ylabel="posterior median − kcorrect [dex]", ylim=shown)
     return figure
 
 
@@ -176,8 +192,9 @@ def outside_shares(
         outside: Flag of each galaxy, `(n,)`.
         columns: Quantity `(n,)` by its label.
         level: Share of galaxies like those of the training set that is flagged.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    figure = new_figure(2.8 * len(columns), 2.7, source)
+    figure = new_figure(COLUMN, 2.7, source)
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(panels, columns.items(), strict=True):
         bins = pd.Series(outside).groupby(_middles_of_bins(np.asarray(values), 15))
@@ -185,7 +202,8 @@ def outside_shares(
         # Laplace's rule keeps the bar of an empty or full bin from vanishing.
         smooth = (shares * counts + 1) / (counts + 2)
         errors = np.sqrt(smooth * (1 - smooth) / counts)
-        axes.errorbar(shares.index, shares, errors, fmt="o-", ms=4, color=COLOURS["image"])
+        look = {"fmt": f"{OTHER[0].marker}-", "ms": 4, "color": LOOKS["photometry_redshift"]}
+        axes.errorbar(shares.index, shares, errors, **look)
         axes.axhline(level, color=COLOURS["line"], lw=1, ls="--")
         axes.set_xlabel(label)
         axes.grid(alpha=0.25)
@@ -212,7 +230,13 @@ def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
     Arguments:
         compared: Results of `compare_masses` by model and group of galaxies.
     """
-    forms = {"bias": "{:+.3f}", "scatter": "{:.3f}", "outliers": "{:.1%}", "n": "{:.0f}"}
-    table = pd.DataFrame(compared).T.apply(lambda column: column.map(forms[column.name].format))
-    names = {"bias": "bias [dex]", "scatter": "scatter [dex]", "outliers": "beyond 0.3 dex"}
-    return table.rename(columns=names | {"n": "galaxies"})
+    rows = {
+        (NAMES[model], group): {
+            "bias [dex]": number(of["bias"], 3, "+"),
+            "scatter [dex]": number(of["scatter"], 3),
+            "beyond 0.3 dex [%]": number(100 * of["outliers"], 1),
+            "galaxies": number(of["n"], 0),
+        }
+        for (model, group), of in compared.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")

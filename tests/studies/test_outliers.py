@@ -79,6 +79,7 @@ def test_a_galaxy_is_judged_again_as_its_model_judges_all(survey, tmp_path):
     train(model, survey, tmp_path / "m", TrainingSettings(max_epochs=1), progress=False)
     broken = survey.catalogue.iloc[:1].copy()
     broken["mag_u"] -= 5
+    broken[[f"{p}_true" for p in PROPERTY_NAMES]] = broken[list(PROPERTY_NAMES)] + 0.1
     training, galaxy = survey.split("train"), Survey(broken, survey.images[:1])
     found = judge_again(galaxy, training, {"photometry": tmp_path / "m"}, n_draws=100)["photometry"]
     assert found["draws"].shape == (100, 5)

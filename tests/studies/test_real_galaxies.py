@@ -77,13 +77,19 @@ def test_bias_and_scatter_are_robust():
     assert result["n"] == 20000
 
 
+def test_values_in_the_middle_of_the_draws_are_inside():
+    draws = np.tile(np.linspace(0, 1, 101), (4, 1))
+    found = real_galaxies.share_within(draws, [0.1, 0.2, 0.5, 0.9], level=0.68)
+    assert found.tolist() == [False, True, True, False]
+
+
 def test_masses_have_units():
     found = {"bias": -0.0123, "scatter": 0.07, "outliers": 0.25, "n": 8}
-    row = real_galaxies.masses({("image", "all"): found}).iloc[0]
+    row = real_galaxies.masses({("photometry", "all"): found}).loc["photometry alone", "all"]
     assert row.to_dict() == {
-        "bias [dex]": "-0.012",
+        "bias [dex]": "−0.012",
         "scatter [dex]": "0.070",
-        "beyond 0.3 dex": "25.0%",
+        "beyond 0.3 dex [%]": "25.0",
         "galaxies": "8",
     }
 
@@ -91,10 +97,12 @@ def test_masses_have_units():
 @pytest.mark.parametrize("n", [1, 60])
 def test_figures_name_axes_and_units(n):
     rng = np.random.default_rng(8)
-    found = {"redshift known": rng.normal(10, 1, n), "photometry": rng.normal(10, 1, n)}
+    found = {name: rng.normal(10, 1, n) for name in real_galaxies.NAMES}
     masses = rng.normal(10, 1, n)
     figure = draw(lambda: real_galaxies.mass_differences(found, masses, source=SOURCE))
-    assert {"posterior median − kcorrect [dex]", "redshift known"} <= set(all_texts(figure))
+    assert {"posterior median − kcorrect [dex]", "photometry and redshift"} <= set(
+        all_texts(figure)
+    )
     flags, colour = rng.uniform(size=n) < 0.2, {"colour": rng.normal(size=n)}
     figure = draw(lambda: real_galaxies.outside_shares(flags, colour, level=0.01, source=SOURCE))
     assert {"share flagged as out of range", "colour"} <= set(all_texts(figure))

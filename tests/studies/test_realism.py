@@ -31,7 +31,7 @@ def test_matched_samples_have_the_same_distribution(rng):
     assert len(set(a)) == len(a)
     assert len(set(b)) == len(b)
     np.testing.assert_allclose(real[a].mean(axis=0), other[b].mean(axis=0), atol=0.08)
-    # Nobody comes from outside the real sample's range.
+    # No galaxy comes from outside the real sample's range.
     assert (other[b].min(axis=0) >= real.min(axis=0)).all()
     assert (other[b].max(axis=0) <= real.max(axis=0)).all()
 
@@ -207,7 +207,7 @@ def test_zero_points_are_judged_on_the_other_half(rng):
 
 @pytest.fixture(scope="module")
 def folder_of_cutouts(tmp_path_factory):
-    """Simulated cutouts that stand in for real ones, which are not in the repository."""
+    """Simulated cutouts that replace real ones, which are not in the repository."""
     folder = tmp_path_factory.mktemp("cutouts")
     for k, image in enumerate(render(simulate_catalogue(24, 99), 99)):
         (folder / f"{k:02d}.jpg").write_bytes(encode_jpeg(image))
@@ -233,7 +233,7 @@ def test_cutouts_of_a_folder_give_the_golden_numbers(folder_of_cutouts, place, m
 
 
 def test_too_few_cutouts_are_refused(tmp_path, place):
-    with pytest.raises(RunError, match="holds 0 cutouts: name a folder of at least 20 JPEG"):
+    with pytest.raises(RunError, match="contains 0 cutouts: name a folder of at least 20 JPEG"):
         cutouts.make(cutouts.Plan(cutouts_folder=str(tmp_path)), place)
 
 
@@ -354,37 +354,37 @@ def test_figures_name_axes_and_units(published):
         "$g-r$ [mag]": lambda: shown.colour_comparison(
             found["catalogues"]["colours"], source=SOURCE
         ),
-        "simulated − real [standard deviations]": lambda: shown.percentile_offsets(
-            found["percentiles"], allowed=0.15, source=SOURCE
+        "simulated − real [std. dev.]": lambda: shown.percentile_offsets(
+            found["percentiles"], found["explanations"], allowed=0.15, source=SOURCE
         ),
     }
     for label, make in drawn.items():
         assert label in all_texts(draw(make))
 
 
-def test_one_row_of_each_figure_is_enough():
+def test_offsets_are_drawn_by_percentile_and_assumption(published):
+    found = published["realism"]
     spread = {"g−r": [0.4, 0.5, 0.6, 0.7, 0.8]}
-    offsets = {"a_v": {"10": {"offset": -0.2}, "90": {"offset": 0.1}}}
     draw(lambda: shown.colour_comparison({"real": spread, "simulated": spread}, source=SOURCE))
-    figure = draw(lambda: shown.percentile_offsets(offsets, allowed=0.15, source=SOURCE))
-    heights = {
-        bars.get_label(): [bar.get_height() for bar in bars] for bars in figure.axes[0].containers
-    }
-    assert heights == {"10 %": [-0.2], "90 %": [0.1]}
+    figure = draw(
+        lambda: shown.percentile_offsets(
+            found["percentiles"], found["explanations"], allowed=0.15, source=SOURCE
+        )
+    )
+    mass, dust = figure.axes[0], figure.axes[-1]
+    offsets = [of["offset"] for of in found["percentiles"]["log_stellar_mass"].values()]
+    assert mass.get_lines()[1].get_ydata().tolist() == offsets
+    assert "dust of the emission lines" in {line.get_label() for line in dust.get_lines()}
+    assert len(dust.get_lines()) == 6
 
 
 def test_tables_of_stored_results(published):
-    found, experiments = published["realism"], published["controls"]["experiments"]
-    gains = shown.control_gains(experiments)
-    assert list(gains.index) == [control["question"] for control in experiments.values()]
-    assert list(gains) == ["gain", "galaxies", "trainings"]
-    columns = ["10 %", "25 %", "50 %", "75 %", "90 %"]
-    percentiles = shown.percentiles(found["percentiles"])
-    assert list(percentiles) == columns
-    of_r = found["percentiles"]["redshift"]["25"]
-    assert percentiles.loc["redshift", "25 %"] == "{real:.2f} / {simulated:.2f}".format(**of_r)
-    assert list(shown.explanations(found["explanations"]["a_v"])) == columns
+    aucs = shown.cutout_aucs({"all": {"auc": 0.785, "standard_error": 0.02}}, 0.9189)["AUC"]
+    assert aucs.to_dict() == {
+        "all fourteen numbers": "0.79 ± 0.02",
+        "network, cutouts as input": "0.92",
+    }
     row = {"real": [2, 3.123, 5], "simulated": [4, 4.1, 5], "auc": 0.7}
     table = shown.cutout_statistics({"m20": row})
     spreads = {"real": "3.12 (2.00 to 5.00)", "simulated": "4.10 (4.00 to 5.00)"}
-    assert table.loc["M20"].to_dict() == spreads | {"AUC": 0.7}
+    assert table.loc["M20"].to_dict() == spreads | {"AUC": "0.70"}

@@ -49,8 +49,8 @@ def make(plan: Plan, place: Place) -> None:
     paths = sorted(Path(plan.cutouts_folder).expanduser().glob("*.jpg"))
     if len(paths) < FEWEST:
         raise RunError(
-            f"{plan.cutouts_folder} holds {len(paths)} cutouts: name a folder of at least {FEWEST} "
-            "JPEG files of 128×128 pixels, whose names end in .jpg"
+            f"{plan.cutouts_folder} contains {len(paths)} cutouts: name a folder of at least "
+            f"{FEWEST} JPEG files of 128×128 pixels, whose names end in .jpg"
         )
     real = np.stack([decode_jpeg(path.read_bytes()) for path in paths])
     # The content of the folder counts, not its place.

@@ -5,11 +5,21 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, LABELS, LIGHT, new_figure, styled
-from galcfm.figures.tables.words import with_error
+from galcfm.figures.style import COLOURS, COLUMN, LABELS, LIGHT, MEASURED, OTHER, new_figure, styled
+from galcfm.figures.tables.words import number, with_error
 from studies.realism.measurements import GROUPS
 
-KINDS = {"real": COLOURS["line"], "simulated": COLOURS["image"]}
+KINDS = {"real": MEASURED, "simulated": OTHER[0]}
+# Other assumptions that were tried, in words.
+REASONS = {
+    "errors of 0.4 mag": "errors of 0.4 mag",
+    "stars behind the dust of the gas": "stars behind the gas's dust",
+    "of the emission lines": "dust of the emission lines",
+    "of the whole galaxy": "whole galaxy, no fibre",
+    "whatever lines are seen": "no lines required",
+}
+# Panels of `percentile_offsets`; the second row has other assumptions.
+PANELS = ("log_stellar_mass", "log_sfr", "redshift", "oxygen_abundance", "dn4000", "a_v")
 
 
 @styled
@@ -18,14 +28,16 @@ def colour_comparison(colours: Mapping, *, source: str) -> Figure:
 
     Arguments:
         colours: Five percentiles [mag] of each colour, in `real` and in `simulated`.
+        source: Words in the figure's corner that say what the galaxies are.
     """
     names = list(colours["real"])
-    figure = new_figure(7, 2.6, source)
+    figure = new_figure(COLUMN, 2.2, source)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for row, (kind, colour) in enumerate(KINDS.items()):
+        for row, (kind, look) in enumerate(KINDS.items()):
             low, start, middle, end, high = colours[kind][name]
-            axes.hlines([-row] * 2, [low, start], [high, end], color=colour, lw=[1, 5], alpha=0.5)
-            axes.plot(middle, -row, "o", color=colour)
+            bars = {"color": look.colour, "lw": [1, 5], "alpha": 0.5}
+            axes.hlines([-row] * 2, [low, start], [high, end], **bars)
+            axes.plot(middle, -row, look.marker, color=look.colour)
         axes.set_yticks([0, -1], list(KINDS) if axes.get_subplotspec().is_first_col() else [])
         axes.set(xlabel=f"${name.replace('−', '-')}$ [mag]", ylim=(-1.6, 0.6))
         axes.grid(axis="x", alpha=0.25)
@@ -33,44 +45,46 @@ def colour_comparison(colours: Mapping, *, source: str) -> Figure:
 
 
 @styled
-def percentile_offsets(offsets: Mapping, *, allowed: float, source: str) -> Figure:
-    """Draw percentiles of simulated properties minus the real ones.
+def percentile_offsets(
+    offsets: Mapping, reasons: Mapping, *, allowed: float, source: str
+) -> Figure:
+    """Draw percentiles of simulated properties minus the real ones, one panel per property.
 
     Arguments:
         offsets: `offset` in standard deviations of the real galaxies, by column and percentile.
+        reasons: Offsets by column, name of another assumption and percentile, of
+            `try_explanations`.
         allowed: Half-width of the shaded band.
+        source: Words in the figure's corner that say what the galaxies are.
     """
-    figure = new_figure(9, 3.8, source)
-    axes = figure.subplots()
-    axes.axhspan(-allowed, allowed, color=LIGHT, alpha=0.25, lw=0)
-    names = {name: label.split(" [")[0] for name, label in LABELS.items()} | {"redshift": "$z$"}
-    table = pd.DataFrame(offsets).T.map(lambda row: row["offset"])
-    table = table.rename(index=names, columns="{} %".format)
-    table.plot.bar(ax=axes, rot=0, width=0.8, colormap="viridis")
-    axes.axhline(0, color=COLOURS["line"], lw=1)
-    axes.set(xlabel="", ylabel="simulated − real [standard deviations]")
-    axes.grid(axis="y", alpha=0.25)
+    figure = new_figure(COLUMN, 5.4, source)
+    grid = figure.subplots(2, 3, sharex=True, sharey="row").ravel()
+    looks = dict(zip(REASONS, OTHER[1:], strict=True))
+    for axes, column in zip(grid, PANELS, strict=True):
+        axes.axhspan(-allowed, allowed, color=LIGHT, alpha=0.25, lw=0)
+        axes.axhline(0, color=COLOURS["line"], lw=1)
+        for name in sorted(reasons.get(column, {})):
+            if name in looks:
+                _line(axes, reasons[column][name], looks[name], lw=1.2, ms=4, label=REASONS[name])
+        found = {percent: row["offset"] for percent, row in offsets[column].items()}
+        _line(axes, found, KINDS["simulated"], lw=2.2, ms=6, label="simulated survey")
+        axes.set_title((LABELS | {"redshift": "redshift"})[column].split(" [")[0], fontsize=10)
+    for axes in grid[3:]:
+        axes.set_xlabel("percentile")
+    for axes in grid[::3]:
+        axes.set_ylabel("simulated − real [std. dev.]")
+    handles = {}
+    for axes in grid:
+        handles |= {line.get_label(): line for line in axes.get_lines()[1:]}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=3)
     return figure
 
 
-def percentiles(columns: Mapping[str, dict]) -> pd.DataFrame:
-    """Return percentiles of real and simulated galaxies, one row per property.
-
-    Arguments:
-        columns: `real` and `simulated` by property and percentile.
-    """
-    table = pd.DataFrame(columns).T.map("{0[real]:.2f} / {0[simulated]:.2f}".format)
-    return table.rename(columns="{} %".format).rename_axis("real / simulated")
-
-
-def explanations(reasons: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """Return the offsets of the percentiles of one column, one row per reason.
-
-    Arguments:
-        reasons: Offsets by reason and percentile, of `try_explanations`.
-    """
-    table = pd.DataFrame(reasons).T.map("{:+.2f}".format)
-    return table.rename(columns="{} %".format).rename_axis("offset in standard deviations")
+def _line(axes, by_percentile: Mapping[str, float], look, **options) -> None:
+    percents = list(map(int, by_percentile))
+    values = list(by_percentile.values())
+    axes.plot(percents, values, color=look.colour, marker=look.marker, **options)
+    axes.set_xticks(percents)
 
 
 def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
@@ -85,21 +99,22 @@ def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
     table = pd.DataFrame(statistics).T.rename(index=words, columns={"auc": "AUC"})
     for kind in KINDS:
         table[kind] = [
-            f"{middle:.2f} ({low:.2f} to {high:.2f})" for low, middle, high in table[kind]
+            f"{number(middle)} ({number(low)} to {number(high)})"
+            for low, middle, high in table[kind]
         ]
-    return table.astype({"AUC": float}).round(2)
+    return table.assign(AUC=[number(value) for value in table["AUC"]])
 
 
-def control_gains(experiments: Mapping[str, dict]) -> pd.DataFrame:
-    """Return the gain of each control over photometry alone [nat], one row per control.
+def cutout_aucs(groups: Mapping[str, Mapping], network: float) -> pd.DataFrame:
+    """Return how well classifiers separate real and simulated cutouts, one row per classifier.
 
     Arguments:
-        experiments: Those of `controls.json`.
+        groups: `auc` and its `standard_error` by group of measurements.
+        network: AUC of a network whose input is the cutout.
     """
-    table = pd.DataFrame(experiments).T.set_index("question")
-    table["gain"] = [
-        with_error(gain, error, 3, "+")
-        for gain, error in zip(table["gain"], table["standard_error"], strict=True)
-    ]
-    names = {"n_test": "galaxies", "trainings": "trainings"}
-    return table[["gain", *names]].rename(columns=names).rename_axis("given beside the photometry")
+    words = {"all": "all fourteen numbers"}
+    rows = {
+        words.get(name, name): with_error(of["auc"], of["standard_error"], 2)
+        for name, of in groups.items()
+    }
+    return pd.Series(rows | {"network, cutouts as input": number(network)}, name="AUC").to_frame()
