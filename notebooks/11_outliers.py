@@ -43,12 +43,11 @@ variants = []  # names of the trainings to make; none for all
 
 # %% tags=["hide-input"]
 # %matplotlib inline
-import json
-
 import numpy as np
 from myst_nb import glue
 
 from galcfm import metrics, paths, runs, stored_posteriors
+from galcfm.figures.explorer import METRICS
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from studies import calibration, outliers
@@ -88,7 +87,7 @@ by_training = outliers.outliers_by_variant(
 # do so, too: the share of draws with negative $\Delta\log p$ is the share of
 # galaxies to expect. Only an excess over that share is an error of the model.
 
-# %% mystnb={"figure": {"caption": "Share of test galaxies below each \u0394log p (solid) and the share of the model's own draws (dashed). The lines agree down to \u22122 nat, where one galaxy in a hundred lies: so many outliers are expected. In the tail there are more galaxies than draws; the lowest one is far outside the frame.", "name": "fig-outlier-tail"}, "image": {"alt": "Two panels, photometry and image model, with a logarithmic axis: the solid line of the galaxies follows the dashed line of the draws from 0.9 at 3 nat to 0.01 at \u22122 nat, and lies above it below that. A note says that one galaxy lies further left, at \u221220 nat under the image model."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Share of test galaxies below each $\\Delta\\log p$ (solid) and the share of the model's own draws (dashed). The lines agree down to \u22122 nat, where one galaxy in a hundred lies: so many outliers are expected. In the tail there are more galaxies than draws; the lowest one is far outside the frame.", "name": "fig-outlier-tail"}, "image": {"alt": "Two panels, photometry and image model, with a logarithmic axis: the solid line of the galaxies follows the dashed line of the draws from 0.9 at 3 nat to 0.01 at \u22122 nat, and lies above it below that. A note says that one galaxy lies further left, at \u221220 nat under the image model."}} tags=["hide-input"]
 figures.gain_tail(gain, draws, source=test.source)
 
 # %% [markdown]
@@ -134,7 +133,7 @@ figures.variant_table(by_training, words)
 # %% [markdown]
 # ## The lowest ones
 
-# %% mystnb={"figure": {"caption": "The test galaxies with the lowest \u0394log p [nat] under the image model, and \u0394log p under the photometry model. The first is in a class of its own; the others look like any galaxy of the survey.", "name": "fig-outliers"}, "image": {"alt": "Eight colour cutouts of small galaxies with two numbers below each. The first has \u221220.3 with the image and \u22129.2 without; the others lie between \u22125 and \u22123 with the image."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The test galaxies with the lowest $\\Delta\\log p$ [nat] under the image model, and $\\Delta\\log p$ under the photometry model. The first is in a class of its own; the others look like any galaxy of the survey.", "name": "fig-outliers"}, "image": {"alt": "Eight colour cutouts of small galaxies with two numbers below each. The first has \u221220.3 with the image and \u22129.2 without; the others lie between \u22125 and \u22123 with the image."}} tags=["hide-input"]
 order = np.argsort(gain["image"])[:n_lowest]
 figures.lowest(
     test.images[order],
@@ -152,7 +151,7 @@ figures.lowest(
 # itself the galaxy lowers the mean gain of the image, now
 # {glue:text}`mean_gain:.3f` nat, by {glue:text}`worst_share:.3f` nat.
 
-# %% mystnb={"figure": {"caption": "The galaxy with the lowest \u0394log p: its cutout (left), and contours that contain 50 and 90 % of each model's draws in the plane of mass and star formation rate, over the training galaxies (right). Without the redshift both models take a nearby dwarf for a distant, massive starburst; the image makes that more certain. With the redshift as input the same photometry gives the right answer.", "name": "fig-worst-outlier"}, "image": {"alt": "Left: a small, elongated, bluish galaxy. Right: contours of the photometry model and the image model lie at log mass 10.9 and log star formation rate 2.0, far from the measured values at 9.4 and \u22120.1; contours of the model with the redshift as input enclose the measured values."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The galaxy with the lowest $\\Delta\\log p$: its cutout (left), and contours that contain 50 and 90 % of each model's draws in the plane of mass and star formation rate, over the training galaxies (right). Without the redshift both models take a nearby dwarf for a distant, massive starburst; the image makes that more certain. With the redshift as input the same photometry gives the right answer.", "name": "fig-worst-outlier"}, "image": {"alt": "Left: a small, elongated, bluish galaxy. Right: contours of the photometry model and the image model lie at log mass 10.9 and log star formation rate 2.0, far from the measured values at 9.4 and \u22120.1; contours of the model with the redshift as input enclose the measured values."}} tags=["hide-input"]
 chosen = test.select(order[:1])
 galaxy = chosen.catalogue.iloc[0]
 published = paths.published_folder() / "models"
@@ -208,12 +207,11 @@ figures.one_galaxy(
 # they must if another galaxy, further away, has the same colours.
 
 # %% tags=["remove-cell"]
+measured = METRICS.read(folder / "metrics.json")
 for name in gain:
     summary = outliers.shares_below_zero(densities[name])
-    of_kernels = json.loads(
-        (folder / "metrics.json").read_text(encoding="utf-8")
-    )[name]["galaxies"]["delta_log_p"]["kde"]
-    kernel = np.array(of_kernels)[: len(gain[name])]
+    kernel = np.array(measured[name]["galaxies"]["delta_log_p"]["kde"])
+    kernel = kernel[: len(gain[name])]
     exact = gain[name][: len(kernel)]
     numbers = {
         "below_zero_test": summary["observed"],

@@ -14,7 +14,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, COLUMN, LABELS, LIGHT, OTHER, limits, new_figure, styled
-from galcfm.figures.tables.words import number
 from galcfm.properties import AB_OFFSET, BANDS
 from galcfm.survey import Survey
 
@@ -129,16 +128,10 @@ def compare_masses(found: np.ndarray, reference: np.ndarray) -> dict[str, float]
 
     Returns:
         `bias`, the median difference found − reference; `scatter`, half the distance from its
-        16th to its 84th percentile; `outliers`, the share further than 0.3 dex from the median;
-        `n`.
+        16th to its 84th percentile.
     """
     low, middle, high = np.percentile(found - reference, [16, 50, 84])
-    return {
-        "bias": float(middle),
-        "scatter": float(high - low) / 2,
-        "outliers": float((np.abs(found - reference - middle) > 0.3).mean()),
-        "n": len(found),
-    }
+    return {"bias": float(middle), "scatter": float(high - low) / 2}
 
 
 def share_within(draws: np.ndarray, reference: np.ndarray, level: float = 0.68) -> np.ndarray:
@@ -222,21 +215,3 @@ def _middles_of_bins(values: np.ndarray, most: int) -> np.ndarray:
     for rows in np.array_split(np.argsort(values), max(1, min(most, len(values) // 20))):
         middles[rows] = np.median(values[rows])
     return middles
-
-
-def masses(compared: Mapping[tuple[str, str], dict]) -> pd.DataFrame:
-    """Return a table of biases and scatters of stellar masses, one row per model and group.
-
-    Arguments:
-        compared: Results of `compare_masses` by model and group of galaxies.
-    """
-    rows = {
-        (NAMES[model], group): {
-            "bias [dex]": number(of["bias"], 3, "+"),
-            "scatter [dex]": number(of["scatter"], 3),
-            "beyond 0.3 dex [%]": number(100 * of["outliers"], 1),
-            "galaxies": number(of["n"], 0),
-        }
-        for (model, group), of in compared.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")

@@ -239,8 +239,6 @@ def test_figures_and_tables_name_what_they_show(made):
     names = {"exact": "exact posterior", "book": "flow", "many": "flow, many"}
     texts = all_texts(draw(lambda: figures.marginals(draws, table, names, source=SOURCE)))
     assert {*LABELS.values(), "measured value"} <= set(texts)
-    texts = all_texts(draw(lambda: figures.gaps(table, names, source=SOURCE)))
-    assert {"exact − flow [nat]", "share of galaxies"} <= set(texts)
     figure = draw(lambda: figures.information(table, numbers, "flow", source=SOURCE))
     assert {"information [nat]", "flow", "true value known"} <= set(all_texts(figure))
     assert len(figure.axes[0].patches) == len(PROPERTY_NAMES)

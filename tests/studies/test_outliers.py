@@ -42,9 +42,7 @@ def test_a_calibrated_posterior_has_the_share_it_expects():
     mean = (truth + 0.5 * rng.normal(size=n)) / 1.25
     samples = mean[:, None] + std * rng.normal(size=(n, draws))
     found = gaussian_shares(truth, mean, std, samples)
-    assert found["n"] == n
-    error = np.hypot(found["standard_error"], found["expected_standard_error"])
-    assert abs(found["observed"] - found["expected"]) < 4 * error
+    assert abs(found["observed"] - found["expected"]) < 5 * found["standard_error"]
     assert 2 < found["expected"] < 50
 
 
@@ -109,7 +107,6 @@ def test_outliers_are_counted_by_recipe():
     assert row["below zero"] == 0.5
     assert row["expected"] == 0.25
     assert row["difference"] == 0.25
-    assert row["mean"] == 0.5
 
 
 def test_shares_in_tables_have_what_to_expect():

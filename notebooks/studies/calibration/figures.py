@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from scipy.stats import norm
 
 from galcfm.figures import style
@@ -28,7 +26,6 @@ KINDS = {
     "too wide": (0.0, 1.5),
     "shifted to low values": (-0.4, 1.0),
 }
-BAND = {"color": style.LIGHT, "alpha": 0.3, "lw": 0}
 ENDS = {
     "log_stellar_mass": ("lowest", "highest"),
     "redshift": ("nearest", "farthest"),
@@ -79,11 +76,14 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
     figure = style.new_figure(style.COLUMN, 3.9, source)
     grid = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
     for axes, name in zip(grid, tests, strict=False):
-        axes.fill_between(tests.index, *(100 * limit for limit in band), **BAND)
+        limits = (100 * limit for limit in band)
+        axes.fill_between(
+            tests.index, *limits, color=style.LIGHT, alpha=0.3, lw=0, label="95 % band"
+        )
         axes.axhline(0, color=style.COLOURS["line"], lw=1, ls="--")
         for model in models:
-            values = 100 * deviations[model][name]
-            axes.plot(tests.index, values, color=style.COLOURS[model], lw=1.8)
+            look = {"color": style.COLOURS[model], "lw": 1.8, "label": style.TITLES[model]}
+            axes.plot(tests.index, 100 * deviations[model][name], **look)
         axes.set_title(SHORT[name], fontsize=10)
         axes.set(xlim=(0, 1), xticks=[0, 0.5, 1])
     for axes in grid[3:7]:
@@ -92,12 +92,8 @@ def rank_bands(deviations: Mapping[str, pd.DataFrame], band, *, source: str) -> 
     for axes in grid[::4]:
         axes.set_ylabel("Share below\n− expected [%]")
     grid[7].set_axis_off()
-    handles = [
-        Line2D([], [], color=style.COLOURS[model], lw=2, label=style.TITLES[model])
-        for model in models
-    ]
-    handles.append(Patch(label="95 % band", **BAND))
-    grid[7].legend(handles=handles, loc="center", handlelength=1.2, fontsize=10)
+    handles = grid[0].get_legend_handles_labels()
+    grid[7].legend(*handles, loc="center", handlelength=1.2, fontsize=10)
     return figure
 
 
@@ -138,11 +134,9 @@ def shift_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table = {}
     for model, rows in found.items():
         title = style.TITLES[model]
-        table[title, "shift of the ranks [%]"] = [
-            with_error(shift, error, 1, "+")
-            for shift, error in zip(rows["shift"], rows["error"], strict=True)
-        ]
-        table[title, "variance / uniform"] = [number(value) for value in rows["scatter"]]
+        pairs = zip(rows["shift"], rows["error"], strict=True)
+        table[title, "shift of the ranks [%]"] = [with_error(*pair, 1, "+") for pair in pairs]
+        table[title, "variance / uniform"] = list(map(number, rows["scatter"]))
     return pd.DataFrame(table, index=[TESTS[name] for name in rows.index])
 
 
@@ -154,7 +148,6 @@ def region_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     table = {}
     for name, rows in found.items():
-        table["region of [%]"] = [number(level) for level in rows["nominal"]]
         table[f"{name} [%]"] = [number(share, 1) for share in rows["found"]]
-    table["if calibrated ± [%]"] = [number(error, 1) for error in rows["error"]]
-    return pd.DataFrame(table).set_index("region of [%]").rename_axis(None)
+    table["standard error [%]"] = [number(error, 1) for error in rows["error"]]
+    return pd.DataFrame(table, index=[f"region of {number(n)} %" for n in rows["nominal"]])

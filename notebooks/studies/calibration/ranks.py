@@ -140,34 +140,27 @@ def departure(ranks, n_draws: int) -> float:
     return float(np.max(np.abs(found - levels) / allowed))
 
 
-def bins_of(covariates: pd.DataFrame, n_bins: int = 5) -> dict[tuple[str, int], np.ndarray]:
-    """Return the rows of each bin by the covariate's name and the bin's number from 1.
-
-    Arguments:
-        covariates: Columns to bin galaxies by, one row per galaxy.
-        n_bins: Number of bins with equally many galaxies.
-    """
-    return {
-        (name, k): rows
-        for name, values in covariates.items()
-        for k, rows in enumerate(
-            np.array_split(np.argsort(values.to_numpy(), kind="stable"), n_bins), 1
-        )
-    }
-
-
 def shifts_in_bins(
     ranks: pd.DataFrame, n_draws: int, covariates: pd.DataFrame, n_bins: int = 5
 ) -> pd.DataFrame:
-    """Return the shift of the ranks of each test in bins: see `shifts` and `bins_of`.
+    """Return the shift of the ranks of each test in bins: see `shifts`.
+
+    Arguments:
+        ranks: Integers from 0 to `n_draws`, one row per galaxy, one column per test.
+        n_draws: Number of draws per galaxy.
+        covariates: Columns to bin the same galaxies by, one row per galaxy.
+        n_bins: Number of bins with equally many galaxies.
 
     Returns:
-        One row per bin, one column per test [% of the range of ranks].
+        One row per bin, by the covariate's name and the bin's number from 1, and one column per
+        test [% of the range of ranks].
     """
-    bins = bins_of(covariates, n_bins)
-    return pd.DataFrame(
-        {name: shifts(ranks.iloc[rows], n_draws)["shift"] for name, rows in bins.items()}
-    ).T
+    found = {}
+    for name, values in covariates.items():
+        order = np.argsort(values.to_numpy(), kind="stable")
+        for k, rows in enumerate(np.array_split(order, n_bins), 1):
+            found[name, k] = shifts(ranks.iloc[rows], n_draws)["shift"]
+    return pd.DataFrame(found).T
 
 
 def shifts(ranks: pd.DataFrame, n_draws: int) -> pd.DataFrame:
@@ -185,13 +178,8 @@ def shifts(ranks: pd.DataFrame, n_draws: int) -> pd.DataFrame:
     """
     places = (ranks + 0.5) / (n_draws + 1)
     uniform = (1 - 1 / (n_draws + 1) ** 2) / 12
-    return pd.DataFrame(
-        {
-            "shift": 100 * (places.mean() - 0.5),
-            "error": 100 * places.sem(),
-            "scatter": places.var() / uniform,
-        }
-    )
+    shift, error = 100 * (places.mean() - 0.5), 100 * places.sem()
+    return pd.DataFrame({"shift": shift, "error": error, "scatter": places.var() / uniform})
 
 
 def region_shares(ranks, n_draws: int, levels=(0.68, 0.81, 0.94)) -> pd.DataFrame:

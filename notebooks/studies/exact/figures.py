@@ -19,15 +19,13 @@ from galcfm.figures.style import (
     new_figure,
     styled,
 )
-from galcfm.figures.tables.words import with_error
 from galcfm.properties import PROPERTIES, PROPERTY_NAMES
 from galcfm.simulate.labels import error_log_density
 from studies.figures import formatted
 from studies.frame import rows_of
 
 TABLES = rows_of(dict, Path(__file__).with_name("tables.yaml"))
-MANY = OTHER[0]
-LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": (MANY.colour, "dashed")}
+LOOKS = {"book": (COLOURS["photometry"], "solid"), "many": (OTHER[0].colour, "dashed")}
 
 
 @styled
@@ -64,40 +62,6 @@ def marginals(
     for axes, galaxy in zip(grid[:, 0], galaxies, strict=True):
         axes.set_ylabel(f"$r$ = {rows.loc[galaxy, 'mag_r']:.2f}")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
-
-
-@styled
-def gaps(table: pd.DataFrame, names: Mapping[str, str], *, source: str) -> Figure:
-    """Draw how far each flow lies below the exact log-density, galaxy by galaxy.
-
-    Arguments:
-        table: One row per galaxy: log-densities at the measured properties by the `exact`
-            posterior and the flows `book` and `many` [nat].
-        names: Words for the flows.
-        source: Words in the figure's corner that say what the galaxies are.
-    """
-    figure = new_figure(COLUMN, 3.4, source)
-    left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
-    below = {model: (table["exact"] - table[model]).to_numpy() for model in LOOKS}
-    reach = limits(*below.values(), inside=97)
-    bins = np.linspace(*reach, 31)
-    for model, (colour, line) in LOOKS.items():
-        marker = MARKERS["photometry"] if model == "book" else MANY.marker
-        shown = below[model].clip(*reach)
-        left.scatter(table["exact"], shown, s=16, c=colour, marker=marker, lw=1, alpha=0.8)
-        histogram(right, shown, bins, colour, ls=line)
-        mean = below[model].mean()
-        error = below[model].std() / np.sqrt(len(table))
-        right.axvline(mean, color=colour, lw=1.2, ls=line)
-        text = f"{names[model]}: mean {with_error(mean, error)}"
-        right.plot([], [], color=colour, ls=line, marker=marker, label=text)
-    left.axhline(0, color=COLOURS["line"], lw=1)
-    edge = 1.05 * np.abs(reach).max()
-    left.set(xlabel="exact $\\log p$ [nat]", ylabel="exact − flow [nat]", ylim=(-edge, edge))
-    right.set(xlabel="exact − flow [nat]", ylabel="share of galaxies", xlim=reach)
-    right.axvline(0, color=COLOURS["line"], lw=1)
-    figure.legend(loc="outside lower center", ncols=1)
     return figure
 
 

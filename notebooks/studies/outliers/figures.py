@@ -12,9 +12,8 @@ from galcfm.figures.tables.words import number, with_error
 from galcfm.properties import PROPERTY_NAMES
 from studies.figures import by_model
 
-# The plane in which posteriors of one galaxy are shown, and the model that has its redshift.
+# The plane in which posteriors of one galaxy are shown.
 PLANE = ("log_stellar_mass", "log_sfr")
-REDSHIFT = style.OTHER[0]
 
 
 @style.styled
@@ -67,12 +66,10 @@ def lowest(images, gain: Mapping[str, np.ndarray], *, source: str) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    for k, (axes, image) in enumerate(zip(grid, images, strict=False)):
-        style.cutout(axes, image, k + 1)
-        values = {model: number(of[k], 1) for model, of in gain.items()}
-        axes.set_title(
-            "{image} with image\n{photometry} without".format(**values), y=-0.26, fontsize=9
-        )
+    for k, (axes, cutout) in enumerate(zip(grid, images, strict=False)):
+        style.cutout(axes, cutout, k + 1)
+        image, without = (number(gain[model][k], 1) for model in ("image", "photometry"))
+        axes.set_title(f"{image} with image\n{without} without", y=-0.26, fontsize=9)
     return figure
 
 
@@ -94,14 +91,11 @@ def one_galaxy(image, training: pd.DataFrame, galaxy: pd.Series, judged, *, sour
     axes.scatter(x, y, s=2, color=style.LIGHT, alpha=0.3, lw=0, rasterized=True)
     columns = [PROPERTY_NAMES.index(name) for name in PLANE]
     draws = {model: of["draws"][:, columns].T for model, of in judged.items()}
-    axes.set(
-        xlim=style.limits(x, *(of[0] for of in draws.values()), inside=99.8),
-        ylim=style.limits(y, *(of[1] for of in draws.values()), inside=99.8),
-        xlabel=style.LABELS[PLANE[0]],
-        ylabel=style.LABELS[PLANE[1]],
-    )
+    (xs, ys), (x_label, y_label) = zip(*draws.values(), strict=True), map(style.LABELS.get, PLANE)
+    axes.set(xlim=style.limits(x, *xs, inside=99.8), ylim=style.limits(y, *ys, inside=99.8))
+    axes.set(xlabel=x_label, ylabel=y_label)
     titles = style.TITLES | {"redshift": "photometry and redshift"}
-    colours = style.COLOURS | {"redshift": REDSHIFT.colour}
+    colours = style.COLOURS | {"redshift": style.OTHER[0].colour}
     handles = []
     for model, of in draws.items():
         style.density(axes, *of, colours[model], filled=False)
@@ -125,9 +119,8 @@ def variant_table(compared: pd.DataFrame, words: Mapping[tuple[str, str], str]) 
     for key, name in words.items():
         if key in compared.index:
             row = compared.loc[key]
-            rows[name] = {
-                "below zero [%]": number(100 * row["below zero"], 1),
-                "expected from draws [%]": number(100 * row["expected"], 1),
-                "difference [%]": with_error(100 * row["difference"], 100 * row["error"], 1, "+"),
-            }
-    return pd.DataFrame(rows).T
+            difference = with_error(100 * row["difference"], 100 * row["error"], 1, "+")
+            shares = [number(100 * row[share], 1) for share in ("below zero", "expected")]
+            rows[name] = [*shares, difference]
+    names = ["below zero [%]", "expected from draws [%]", "difference [%]"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, COLUMN, LABELS, LIGHT, MEASURED, OTHER, new_figure, styled
-from galcfm.figures.tables.words import number, with_error
+from galcfm.figures.tables.words import number
 from studies.realism.measurements import GROUPS
 
 KINDS = {"real": MEASURED, "simulated": OTHER[0]}
@@ -103,18 +103,3 @@ def cutout_statistics(statistics: Mapping[str, dict]) -> pd.DataFrame:
             for low, middle, high in table[kind]
         ]
     return table.assign(AUC=[number(value) for value in table["AUC"]])
-
-
-def cutout_aucs(groups: Mapping[str, Mapping], network: float) -> pd.DataFrame:
-    """Return how well classifiers separate real and simulated cutouts, one row per classifier.
-
-    Arguments:
-        groups: `auc` and its `standard_error` by group of measurements.
-        network: AUC of a network whose input is the cutout.
-    """
-    words = {"all": "all fourteen numbers"}
-    rows = {
-        words.get(name, name): with_error(of["auc"], of["standard_error"], 2)
-        for name, of in groups.items()
-    }
-    return pd.Series(rows | {"network, cutouts as input": number(network)}, name="AUC").to_frame()
