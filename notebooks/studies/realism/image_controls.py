@@ -1,7 +1,7 @@
 """Controls: what an image of the simulated survey may and may not tell, by numbers alone.
 
 Each control gives a small flow a few more numbers beside the photometry and measures how much the
-log-density of the true properties gains.
+log-density of the measured properties gains.
 """
 
 import copy
@@ -240,7 +240,7 @@ def gain(table: pd.DataFrame, n_test: int, control: Control, plan: Plan, baselin
 def log_probabilities(
     features: np.ndarray, properties: np.ndarray, n_test: int, n_steps: int, seed: int, start=None
 ):
-    """Train a flow, and return the log-density [nat] of the true properties of the test galaxies.
+    """Train a flow, and return the log-density [nat] of test galaxies at their measured properties.
 
     The flow is trained by AdamW with a cosine schedule and averaged weights. With `start` the
     training continues from that flow, which ignores new columns at first, and keeps the weights
@@ -249,7 +249,7 @@ def log_probabilities(
 
     Arguments:
         features: Condition, `(n, c)`.
-        properties: True properties, `(n, d)`.
+        properties: Measured properties, `(n, d)`.
         n_test: Number of test galaxies, the last rows.
         n_steps: Number of training steps.
         seed: Seed of the weights and batches.
