@@ -115,19 +115,17 @@ shown.percentile_offsets(
 # None of the other assumptions in the figure was adopted for the sake of these
 # numbers.
 #
-# - **Star formation rates** lie a little above the band, because the main
-#   sequence of the simulation rises with redshift {cite:p}`Lilly2013`.
-# - **$A_V$.** In the catalogue it is an optical depth fitted to the spectrum.
-#   The simulation follows the Hα line {cite:p}`Garn2010` with half of the
-#   attenuation of the gas for the stars {cite:p}`Calzetti2000`, a ratio like
-#   that of fits from the ultraviolet to the infrared
-#   {cite:p}`Salim2016,Salim2018`. Without the fibre, which sees the dustier
-#   middle, the offset would be larger; larger errors widen both tails; the
-#   attenuation of the emission lines is too much, and so are stars behind all
-#   of the gas's dust. $A_V$ remains another quantity here than in the catalogue.
-# - **O/H.** A measured abundance needs four lines, and where the gas is rich
-#   [O III] is faint. The simulation requires them, too; without that the
-#   offsets of the poor half would be larger.
+# - **Star formation rates** lie a little above the band. The main sequence of
+#   the simulation rises with redshift {cite:p}`Lilly2013`, which we suspect as
+#   the reason.
+# - **$A_V$.** The simulation follows the Hα line {cite:p}`Garn2010` with half of
+#   the attenuation of the gas for the stars {cite:p}`Calzetti2000`, like fits
+#   from the ultraviolet to the infrared {cite:p}`Salim2016,Salim2018`. The
+#   figure shows that neither larger errors nor the dust of the emission lines
+#   nor a missing fibre explains the offset. The catalogue's $A_V$ is an optical
+#   depth fitted to the spectrum; it remains another quantity.
+# - **O/H.** Requiring four measurable lines, as the catalogue does, lowers the
+#   offsets and does not remove them.
 # - **$D_n(4000)$.** A fibre of 3″ sees more of the bulge, and the break grows.
 #   Without the fibre only the youngest tenth would be off. So either the middles
 #   of simulated galaxies are too old, or the youngest galaxies are too few.
@@ -197,15 +195,12 @@ for result in (realism, compared, gains):
 # - **Background.** The correlation of the noise and the number of neighbours
 #   differ a little.
 # - **Colours.** Some real galaxies are bluer in the middle than further out, by
-#   more than any simulated one.
+#   more than simulated ones are.
 # - **Accidents.** Real cutouts may show the red halo and the spikes of a bright
 #   star, the trail of a satellite, or a large neighbour.
 #
-# Details of how a cutout is made mattered most for the agreement that there is:
-# SkyServer's interpolation and its JPEG of quality 75 smooth the noise, skies
-# vary and slope from frame to frame, and bands are displaced by a fraction of a
-# pixel. The real cutouts had been re-saved at quality 92 before we received
-# them; for the comparison ours are enlarged and re-saved in the same way.
+# The real cutouts had been re-saved at JPEG quality 92 before we received them;
+# for the comparison ours are enlarged and re-saved in the same way.
 #
 # [The next chapter](13_tried_on_the_sky.ipynb) tests models on real photometry. No image model has
 # been tested on real galaxies.

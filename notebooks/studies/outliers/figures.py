@@ -98,8 +98,8 @@ def one_galaxy(image, training: pd.DataFrame, galaxy: pd.Series, judged, *, sour
     colours = style.COLOURS | {"redshift": style.OTHER[0].colour}
     handles = []
     for model, of in draws.items():
-        style.density(axes, *of, colours[model], filled=False)
-        handles.append(Line2D([], [], color=colours[model], ls="--", label=titles[model]))
+        style.contours(axes, *of, colours[model], filled=model == "photometry")
+        handles.append(Line2D([], [], color=colours[model], lw=2, label=titles[model]))
     for label, ending, marker in (("measured", "", "D"), ("true", "_true", "*")):
         point = [galaxy[name + ending] for name in PLANE]
         look = {"color": style.COLOURS["measured"], "marker": marker, "ls": "", "ms": 7}
