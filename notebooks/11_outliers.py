@@ -111,10 +111,11 @@ figures.variant_table(by_training, words)
 
 # %% [markdown]
 # With 60,000 galaxies photometry has no excess, and with 36,000 the excess of
-# the image model is down to two standard errors. The share itself hardly
-# changes: most outliers stay. More epochs on the same galaxies do not reduce
-# the excess. The paper's training, shortened to the size of this survey, has
-# the largest one, because it is not converged ({doc}`08_what_matters`).
+# the image model is down to two standard errors. More epochs on the same
+# galaxies do not reduce it. The share of outliers itself hardly changes: most of
+# them stay. The paper's training settings, on this small survey, have the largest
+# excess; we suspect that the flow is not converged, because fewer epochs of our
+# own training go the same way.
 #
 # Measurement errors of the properties are not the main cause, either. In the
 # simulation we know them: for outliers under the image model they are
@@ -183,7 +184,7 @@ figures.one_galaxy(
 # colour have a median redshift of {glue:text}`worst_near_redshift:.2f` and a
 # median $\log M_\star$ of {glue:text}`worst_near_mass:.1f`. It is also small
 # for its mass and distance (smaller than {glue:text}`worst_size_rank:.0f` % of
-# such galaxies), so it looks distant on its image, too. The image model infers
+# such galaxies), which may be why the image model is even more certain of
 # $\log M_\star =$ {glue:text}`worst_image_mass:.1f` ±
 # {glue:text}`worst_image_width:.1f`.
 #
@@ -285,9 +286,8 @@ print(result.origin)
 # - A negative $\Delta\log p$ is usually no error: six or seven galaxies in a
 #   hundred have one under a calibrated posterior of these data.
 # - The image model has {glue:text}`image_excess:.1f` ±
-#   {glue:text}`image_excess_error:.1f` percentage points more than that, because
-#   it is slightly overconfident; more training galaxies remove most of the
-#   excess.
+#   {glue:text}`image_excess_error:.1f` percentage points more than that; more
+#   training galaxies reduce the excess.
 # - A galaxy whose distance is misjudged can fail by twenty nat, and a
 #   predictive check cannot see it. A redshift cures it.
 #
