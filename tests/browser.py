@@ -65,7 +65,7 @@ def faults(page, **options) -> list[str]:
     """
     page.evaluate(TAKE_OUT_ALIKE)
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    # It would load the styles once more, which a page from the disk may not.
+    # It would load the styles again, which a page from the disk may not.
     options = {"resultTypes": ["violations"], "preload": False} | options
     found = axe.run(page, options=options)
     return [

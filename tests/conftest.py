@@ -87,7 +87,7 @@ def place(tmp_path, monkeypatch) -> Place:
 
 @pytest.fixture
 def texts_of():
-    """Function that draws a figure, with warnings as errors, and returns its texts."""
+    """Return a function that draws its figure and returns the texts; warnings are errors."""
     return lambda make: all_texts(rendered(make))
 
 

@@ -44,7 +44,7 @@ def draw(make: Callable[[], Figure]) -> Figure:
 
 
 def make_posterior(rng, truth, width):
-    """Return calibrated Gaussian posteriors of truths around `CENTRE`, 4 chains of 25 draws."""
+    """Return calibrated Gaussian posteriors of values around `CENTRE`, 4 chains of 25 draws."""
     shrink = 1 / (1 + width**2)
     noisy = truth + width * SPREAD * rng.normal(size=truth.shape)
     mean = CENTRE + shrink * (noisy - CENTRE)

@@ -175,8 +175,8 @@ def test_the_explorer_by_mouse_keys_and_link(copy):
             page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
             page.wait_for_function(f"!location.hash.includes('galaxy={names[3]}&')")
             assert not faults(page)
-        with opened(chromium, page_of_galaxies, "#galaxy=nobody") as page:
-            assert "There is no galaxy nobody" in page.get_by_role("status").inner_text()
+        with opened(chromium, page_of_galaxies, "#galaxy=unknown") as page:
+            assert "There is no galaxy unknown" in page.get_by_role("status").inner_text()
 
 
 def test_headline_numbers_are_those_of_the_run(copy):

@@ -22,7 +22,7 @@ def make_survey(name="quick", **content):
 
 
 def left(folder, name="image"):
-    """Stand in for what a notebook leaves."""
+    """Write files in place of a notebook's."""
     put_json(folder / name / "model.json", {})
     return folder / name / "model.json"
 

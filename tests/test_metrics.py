@@ -51,7 +51,7 @@ def image():
 
 @pytest.fixture(scope="module")
 def photometry():
-    return GaussianWorld(noise=1.0, n=200, n_samples=1000)  # same seed: same truth
+    return GaussianWorld(noise=1.0, n=200, n_samples=1000)  # same seed: same values
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_kde_bias_of_the_papers_setting(image):
     kde = metrics.kde_log_densities(image.samples, image.truth, image.prior_theta)
     assert np.mean(kde.posterior_truth - exact.posterior_truth) == pytest.approx(-0.15, abs=0.08)
     assert np.mean(kde.posterior_samples - exact.posterior_samples) == pytest.approx(0.58, abs=0.03)
-    # A KDE prior is too wide for the truth as well, which lowers it and so inflates Δlog p.
+    # A KDE prior is also too wide at the measured values, which inflates Δlog p.
     assert -0.3 < np.mean(kde.prior_truth - exact.prior_truth) < 0
 
 
@@ -196,7 +196,7 @@ def test_win_rate_of_shifted_gaussians():
     low, high = result["interval"]
     assert high - low == pytest.approx(2 * 1.96 * result["standard_error"], rel=0.02)
     assert result["win_rate"] + metrics.win_rate(b, a)["win_rate"] == pytest.approx(1)
-    assert metrics.win_rate(a, a)["win_rate"] == 0, "a tie is a win for nobody"
+    assert metrics.win_rate(a, a)["win_rate"] == 0, "a tie is no win"
 
 
 def test_paired_bootstrap_against_the_analytic_error():
@@ -314,7 +314,7 @@ def test_what_the_galaxies_do_to_truth_and_draws_alike_cancels():
     other = truth[:, None] * [1, 2] + 0.01 * np.random.default_rng(1).normal(size=(2000, 7, 2))
     slope = metrics.scaling_relation(other, truth)["slope"]
     assert slope["minus_truth"] == pytest.approx(0.3, abs=4 * slope["minus_truth_error"] + 0.002)
-    # Twice the truth less the truth has the error of the truth, not that of three of them.
+    # Twice the values minus the values has the error of one set of values, not of three.
     assert slope["minus_truth_error"] == pytest.approx(0.2 / np.sqrt(2000), rel=0.1)
     assert slope["standard_error"] == pytest.approx(2 * slope["minus_truth_error"], rel=0.05)
 
@@ -470,7 +470,7 @@ def small():
     ("name", "place", "reason"),
     [
         ("samples", (4, 7, 2), "samples .* row 4, oxygen_abundance"),
-        ("truth", (3, 1), "truth .* row 3, log_sfr"),
+        ("truth", (3, 1), "row 3, log_sfr"),
         ("prior_theta", (40, 4), "prior_theta .* row 40, a_v"),
     ],
 )
@@ -486,7 +486,7 @@ def test_values_that_are_not_finite_are_named(small, name, place, reason, value)
     [
         ({"samples": np.zeros((6, 5))}, r"samples has shape \(6, 5\)"),
         ({"samples": np.ones((6, 20, 4)), "truth": np.ones((6, 4))}, "4 properties, expected 5"),
-        ({"truth": np.zeros((5, 5))}, r"truth has shape \(5, 5\), expected \(6, 5\)"),
+        ({"truth": np.zeros((5, 5))}, r"has shape \(5, 5\), expected \(6, 5\)"),
         ({"truth": np.zeros((6, 5))}, "differ in each property"),
         ({"prior_theta": np.zeros((50, 4))}, r"prior_theta has shape \(50, 4\)"),
         ({"prior_theta": np.zeros((50, 5))}, "prior_theta: all 50 samples have the same"),

@@ -76,7 +76,7 @@ def test_every_figure_has_name_caption_and_source(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_every_figure_has_words_in_its_place(path):
-    """Who hears the page hears these; the caption says what it means."""
+    """Screen readers read alternative texts; the caption gives the meaning."""
     for cell in nbformat.read(path, as_version=4).cells:
         options = cell.metadata.get("mystnb", {})
         if "figure" in options or "display(figure)" in cell.source:

@@ -345,7 +345,7 @@ def test_a_run_can_be_a_link_and_no_file(data):
     assert (data / "runs" / "quick-x").read_text(encoding="utf-8") == "years of work"
 
 
-# What notebooks and calls are told
+# Parameters of notebooks and calls
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ UV = re.search(r"UV := (uv==[\d.]+)", text("Makefile"))[1]
 
 def read(name: str) -> dict:
     found = loaded(f".github/workflows/{name}.yml")
-    # In YAML 1.1, `on` is a truth value.
+    # In YAML 1.1, `on` is a boolean.
     return {("on" if key is True else key): value for key, value in found.items()}
 
 

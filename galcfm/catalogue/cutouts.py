@@ -105,5 +105,5 @@ def _of_cell(value, pixel_scale: float) -> np.ndarray:
     if isinstance(value, list) and pixels.dtype.kind == "i" and pixels.size:
         pixels = pixels.astype(np.uint8 if 0 <= pixels.min() <= pixels.max() <= 255 else int)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError("is no picture: JPEG, PNG or uint8 (height, width, 3) needed")
+        raise ValueError("is not an image: JPEG, PNG or uint8 (height, width, 3) needed")
     return fitted_cutout(pixels, pixel_scale)

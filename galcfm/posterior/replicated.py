@@ -179,7 +179,7 @@ def check_photometry(
         reference = plain_numbers("reference", reference, (None,))
         if len(reference) < 1 / LEVEL or not np.isfinite(reference).all():
             raise ModelError(
-                f"reference holds {len(reference)} shares: at least {1 / LEVEL:.0f} are needed, "
+                f"reference has {len(reference)} shares: at least {1 / LEVEL:.0f} are needed, "
                 "and none may be NaN"
             )
         threshold = np.quantile(reference, LEVEL, method="lower")

@@ -308,7 +308,7 @@ def out_of_range(
         ModelError: The input does not fit the model, or the model knows no range.
     """
     if np.ndim(redshift) == 2:
-        raise ModelError("redshift has several values a galaxy: give one, e.g. the median")
+        raise ModelError("redshift has several values per galaxy: give one, e.g. the median")
     if not posterior.ranges:
         raise ModelError("this model does not know its training range: train it again")
     observation = Observation(magnitudes, images, redshift, magnitude_errors)

@@ -1,4 +1,4 @@
-"""Catalogues of any size: each row once and the same, whatever is cut, killed or full."""
+"""Catalogues of any size: each row once, and the same after any interruption."""
 
 import asyncio
 import errno
@@ -426,7 +426,7 @@ def test_a_column_of_other_numbers_is_no_picture(image_model, pictured, tmp_path
     for name, rejected in (("a.fits", 6), ("b.parquet", 1)):
         made = infer_catalogue(image_model, tmp_path / name, tmp_path / f"of-{name}", **options)
         assert made.rejected == rejected
-        assert made.rejected_rows()["reason"].str.contains("is no picture").all()
+        assert made.rejected_rows()["reason"].str.contains("is not an image").all()
 
 
 def test_an_identifier_that_no_file_can_have_is_rejected(image_model, pictured, tmp_path):
@@ -553,7 +553,7 @@ def test_a_full_disk_ends_it_in_a_sentence_and_loses_nothing(
     write, calls = parquet.ParquetWriter.write_table, []
 
     def full(self, *arguments, **options):
-        # Tables in memory are written with options, those of the result without.
+        # Tables in memory are written with options, tables of the result without them.
         if not options:
             calls.append(1)
             if len(calls) > ended:

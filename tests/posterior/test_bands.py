@@ -55,7 +55,7 @@ def known_log_prob(survey: Survey, missing=(), limits=None) -> float:
     latent = (survey.magnitudes - MEAN) / 0.3
     total = np.zeros(len(survey))
     for k in range(5):
-        other = 4.0 if k == 4 else 0.0  # the picture's part of A_V, which nobody sees
+        other = 4.0 if k == 4 else 0.0  # the image's part of A_V, which no model sees
         if k in missing:
             total += norm.logpdf(theta[:, k], 0, np.sqrt(1.25 + other))
         elif limits is not None and np.isfinite(limits[k]):
@@ -446,7 +446,7 @@ def test_a_saved_model_knows_its_bands(trained, tmp_path):
 @pytest.mark.parametrize("features", ["magnitudes", "r_and_colours"])
 @pytest.mark.parametrize("told", [{}, {"use_magnitude_errors": True}, {"use_redshift": True}])
 def test_galaxies_are_flagged_by_the_bands_that_they_have(features, told, tmp_path):
-    """Whatever is missing, as often; what is put in its place is unlike any galaxy's."""
+    """All patterns are equally frequent; the placeholder is unlike any galaxy's value."""
     survey = with_errors(toy_survey(9000, 6, images=False))
     # Colours on a curve, from which a linear guess is far away.
     rng = np.random.default_rng(0)
@@ -513,7 +513,7 @@ def test_one_redshift_a_sample(told):
     some = toy_survey(6, 1, images=False)
     with pytest.raises(ModelError, match="3 redshifts per galaxy for 8 samples"):
         told.sample(some.magnitudes, redshift=np.full((6, 3), 0.1), n_samples=8)
-    with pytest.raises(ModelError, match="several values a galaxy: give one"):
+    with pytest.raises(ModelError, match="several values per galaxy: give one"):
         told.out_of_range(some.magnitudes, redshift=np.full((6, 3), 0.1))
     with pytest.raises(ModelError, match="without redshifts"):
         Posterior().encode(some.magnitudes, redshift=np.full((6, 3), 0.1))

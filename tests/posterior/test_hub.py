@@ -211,7 +211,7 @@ def test_measured_calibration_is_that_of_the_model(galaxies, widened, lower, upp
     model.encode_survey = lambda s: torch.tensor(s.magnitudes - shift)
     found = measure(model, survey)
     assert (found["survey"], found["n"]) == ("toys", 1000)
-    # A Gaussian twice as wide holds 95 % in its central 68 %.
+    # The central 68 % of a Gaussian twice as wide contain 95 %.
     middle = [shares[found["levels"].index(0.68)] for shares in found["coverage"].values()]
     assert lower < np.mean(middle) < upper
     if widened == 1:

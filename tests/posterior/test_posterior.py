@@ -154,7 +154,7 @@ def test_out_of_range_fires_on_what_was_not_trained_on(ranged, tmp_path):
     assert model.out_of_range(redder, images)["photometry_outside"].mean() > 0.9
     if images is None:
         return
-    # The toy's pictures are grey and nearly flat.
+    # The toy's images are grey and nearly flat.
     noise = np.random.default_rng(0).integers(0, 255, images.shape, dtype=np.uint8)
     red = images.copy()
     red[..., 1:] = 0

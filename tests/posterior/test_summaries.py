@@ -245,5 +245,5 @@ def test_what_cannot_be_replicated_is_refused(training):
         check_photometry(around(few, n_draws=60), few, model)
     with pytest.raises(ModelError, match="hold different galaxies"):
         check_photometry(around(few), few.select(np.arange(50)), model)
-    with pytest.raises(ModelError, match="reference holds 3 shares"):
+    with pytest.raises(ModelError, match="reference has 3 shares"):
         check_photometry(around(few), few, model, reference=[0.1, 0.2, 0.3])

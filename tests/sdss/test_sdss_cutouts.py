@@ -272,8 +272,8 @@ def test_another_catalogue_or_a_damaged_cutout_is_refused(tmp_path):
         ledger.connection.execute("UPDATE jpegs SET data = X'00' WHERE cutout = 2")
         with pytest.raises(DownloadError, match="the file is damaged"):
             make_survey(catalogue, ledger, tmp_path / "survey", {})
-        with pytest.raises(DownloadError, match="has no cutout of nobody"):
-            ledger.jpeg("nobody")
+        with pytest.raises(DownloadError, match="has no cutout of unknown"):
+            ledger.jpeg("unknown")
     assert not (tmp_path / "survey").exists()
 
 

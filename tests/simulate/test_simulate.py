@@ -940,7 +940,7 @@ def test_pictures_are_sane(catalogue):
     images = render(catalogue.iloc[:12], seed=0)
     assert images.shape == (12, 128, 128, 3)
     assert images.dtype == np.uint8
-    # The galaxy stands in the middle, far above the sky, which real cutouts have at 2 to 4.
+    # The galaxy is in the middle, far above the sky, which real cutouts have at 2 to 4.
     assert (images[:, 60:68, 60:68].mean(axis=(1, 2, 3)) > 40).all()
     assert (np.median(images[:, :16].reshape(12, -1), axis=1) < 12).all()
     # A galaxy's picture depends on the seed and its row alone, wherever the row stands.

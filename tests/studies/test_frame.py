@@ -74,8 +74,8 @@ def test_rows_are_chosen_by_name():
 def test_rows_are_described_in_a_file(tmp_path):
     path = tmp_path / "rows.yaml"
     path.write_text(
-        ".told: &told {redshift: true}\n"
-        "a: {label: first, options: {<<: *told, n: 2}}\n"
+        ".shared: &shared {redshift: true}\n"
+        "a: {label: first, options: {<<: *shared, n: 2}}\n"
         "b: {label: second, tries: [1.0e-3, 2]}\n",
         encoding="utf-8",
     )

@@ -29,7 +29,7 @@ SMALL = {"transforms": 1, "hidden": (32, 32)}
 PIXELS = {"crop": 8, "bin_factor": 4, "width": 4}
 # Few weights, as there are few pictures; it can be no other posterior than a normal one anyway.
 SLIGHT = {"kind": "affine", "transforms": 1, "hidden": (16,)}
-# Batches are large because the pictures are flat: normalisation by a small one is noise.
+# Batches are large because the images are flat: normalisation by a small one is noise.
 SEEING = replace(QUICK, max_epochs=50, batch_size=480, average_decay=0.97)
 
 
@@ -73,7 +73,7 @@ def linear() -> Survey:
 
 @pytest.fixture(scope="module")
 def pictured() -> tuple[Survey, np.ndarray]:
-    """Galaxies whose A_V is linear in the brightness of their pictures, and that latent."""
+    """Galaxies whose A_V is linear in the brightness of their images, and this latent variable."""
     survey = toy_survey(8000, 4, images=False)
     latent = np.random.default_rng(5).standard_normal(len(survey)).clip(-3, 3)
     level = np.rint(120 + 40 * latent)
@@ -166,7 +166,7 @@ def test_photometric_posteriors_are_found(method, linear, tmp_path):
 def test_posteriors_from_pictures_are_found(method, allowed, pictured):
     survey, latent = pictured
     method.fit(survey)
-    # Without the picture it would be 1.4.
+    # Without the image it would be 1.4.
     assert -0.02 < shortfall(method, survey, latent) < allowed
 
 
@@ -282,7 +282,7 @@ def test_regression_reads_pictures(pictured):
     method = methods.PictureRegression(magnitudes=True, **pixels, descent=descent).fit(survey)
     test = survey.split("test")
     residual = method.predict(test)[:, 4] - test.properties[:, 4]
-    # Photometry alone is off by 0.41, the picture leaves 0.1.
+    # Photometry alone is off by 0.41, with the image by 0.1.
     assert residual.std() < 0.15
     draws = method.sample(test, 50)
     assert draws.shape == (len(test), 50, 5)

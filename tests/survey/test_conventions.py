@@ -273,7 +273,7 @@ def test_no_band_stands_in_for_another(frame, tmp_path):
         file["image_array"] = grz
         file["image_array"].attrs["bands"] = [b"des-g", b"des-r", b"des-z"]
     refused(message, frame, tmp_path / "a.h5")
-    # A folder cannot be told what its pictures are of.
+    # A folder does not say what its images show.
     refused("leave bands out", frame, Cutouts(tmp_path, bands="irg"))
     # A file that says otherwise than you is not reinterpreted.
     message = r"a\.h5 says that it is of g, r, z, not of g, r, i: leave bands out"

@@ -236,7 +236,7 @@ def test_world_coordinates_that_mean_nothing_are_refused(sky, cards):
 
 
 def distorted(sky, law, size):
-    """The sky through a distortion that moves the edge of the picture by so many arcsec."""
+    """The sky through a distortion that moves the edge of the image by so many arcsec."""
     sky.write(turn=33)
     for hdu in sky.hdus.values():
         header = hdu.header

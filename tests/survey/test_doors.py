@@ -83,7 +83,7 @@ def tables(draw):
 
 
 def doors(columns, unit, folder):
-    """Name of each door and what goes through it; those without units get Jy for µJy."""
+    """Name of each door and what goes through it; doors without units get Jy for µJy."""
     flux_names = {*MAGNITUDES, *MAGNITUDE_ERRORS}
     plain, table = {}, Table()
     for name, values in columns.items():
@@ -486,7 +486,7 @@ def test_identifiers_in_the_index(tmp_path):
     assert take(named.rename_axis("ID"), columns={"object_id": "ID"}).object_id[2] == "z"
     unnamed = frame.set_index(ids.rename(None))
     refused(unnamed, "has no object_id: map columns of yours, or a named index, to them")
-    # Of an index and a column of one name the column counts.
+    # If an index and a column have the same name, the column counts.
     column = frame.assign(object_id=list("abc")).set_index(ids)
     assert take(column).object_id.tolist() == ["a", "b", "c"]
     twice = pd.concat([both, both[["object_id"]]], axis=1)

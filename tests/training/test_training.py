@@ -137,7 +137,7 @@ LONGER = {"batch_size": 64, "max_epochs": 25, "schedule": "cosine"}
 
 
 def test_both_models_learn_what_they_see(tmp_path):
-    """A_V of the toy survey depends on the picture: only the image model can narrow it."""
+    """A_V of the toy survey depends on the image: only the image model can narrow it."""
     survey = toy_survey(1500, seed=1)
     test = survey.split("test")
     prior = trained(tmp_path / "prior", survey, Posterior("none", network=SMALL), **LONGER)
