@@ -232,7 +232,7 @@ def damage_in_a_sentence(
     Arguments:
         path: Path of the file.
         remedy: What to do about a damaged file, as a sentence.
-        error: Type of the exception, which the block may raise itself.
+        error: Type of the exception.
 
     Raises:
         Exception: `error`, which names the file, the reason and the remedy.
@@ -241,7 +241,7 @@ def damage_in_a_sentence(
     try:
         yield
     except Exception as reason:
-        if type(reason) in (error, FileNotFoundError):
+        if isinstance(reason, FileNotFoundError):
             raise
         said = " ".join(f"{type(reason).__name__} {reason}".split())[:300]
         raise error(f"{path} is damaged, or from another folder ({said}). {remedy}") from reason

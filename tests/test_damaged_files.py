@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import random
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -19,12 +20,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import toy_survey
+from conftest import put_json, toy_survey
 from PIL import Image
 
 from book import build
 from galcfm import Posterior, Survey, metrics, paths, runs, stored_posteriors
-from galcfm.catalogue import CatalogueError, command, infer_catalogue
+from galcfm.catalogue import CatalogueError, InferredCatalogue, command, infer_catalogue
 from galcfm.catalogue.partitions import read_record
 from galcfm.catalogue.plan import make_plan
 from galcfm.catalogue.results import open_result
@@ -43,7 +44,7 @@ from galcfm.survey.datasets import data_card
 from galcfm.training import TrainingError
 from galcfm.training.loop import read_checkpoint, write_checkpoint
 from studies import past_one_machine
-from studies.frame import Place, Study, Trainings
+from studies.frame import Place, Result, Study, Trainings
 from studies.methods.contrastive import ALIGNED
 from studies.paper_scale.making import SAMPLING
 
@@ -216,6 +217,10 @@ def whole(tmp_path_factory) -> Path:
     stored_posteriors.save_posteriors(posteriors, place / "posteriors_image.nc")
     densities = metrics.LogDensities(*(np.zeros(shape) for shape in (3, 3, (2, 4), (2, 4))))
     stored_posteriors.save_densities({"image": densities}, place / "densities.npz")
+    pd.DataFrame({"row/1": [0.5]}).to_parquet(place / "studies" / "toy.parquet")
+    (place / "pictures").mkdir()
+    for k in range(2):
+        Image.fromarray(few.images[k]).save(place / "pictures" / f"toy-0-{k}.png")
     write_checkpoint(place, {"identity": {"seed": 1}, "epoch": 1, "model": model.state_dict()})
     return place
 
@@ -342,3 +347,148 @@ def test_a_damaged_json_file_gives_one_sentence(whole, tmp_path, name, monkeypat
     assert refused == 0 if case.heals else refused > DAMAGES / 5, refused
     shutil.rmtree(whole)
     shutil.copytree(tmp_path / "kept", whole)
+
+
+def test_every_kind_of_json_file_is_damaged_here():
+    """Another kind needs another line in `JSON_FILES`."""
+    folders = ("galcfm", "notebooks", "book", "benchmarks")
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8"))
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+    calls = [
+        (path, node)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    ]
+    made = [node for _, node in calls if ast.unparse(node.func) == "JsonFile"]
+    names = {ast.unparse(node.args[0]).strip("'") for node in made}
+    assert {"inference.json" if name == "DESCRIPTION" else name for name in names} == set(
+        JSON_FILES
+    )
+    assert set(KINDS) <= set(JSON_FILES)
+    # Nothing else reads or writes such files: what is here writes texts, or reads a process.
+    used = {
+        f"{path.relative_to(ROOT)} {ast.unparse(node.func)}"
+        for path, node in calls
+        if re.fullmatch(r"json\.\w+", ast.unparse(node.func))
+    }
+    assert used <= USES_OF_JSON, used - USES_OF_JSON
+
+
+USES_OF_JSON = {
+    "galcfm/json_files.py json.loads",
+    "galcfm/json_files.py json.dumps",
+    # Texts that are hashed, shown or a script.
+    "galcfm/provenance.py json.dumps",
+    "galcfm/simulate/spectra.py json.dumps",
+    "galcfm/figures/explorer.py json.dumps",
+    "galcfm/survey/datasets.py json.dumps",
+    # What Dask wrote.
+    "galcfm/catalogue/command.py json.loads",
+    # What another process of the benchmark prints.
+    "benchmarks/catalogue.py json.dumps",
+    "benchmarks/catalogue.py json.loads",
+    "benchmarks/run.py json.dumps",
+    "benchmarks/run.py json.loads",
+}
+
+
+@pytest.mark.parametrize("name", ["model.json", "survey.json", "dataset.json", "metrics.json"])
+def test_a_field_that_is_missing_or_of_another_type_is_named(whole, tmp_path, name):
+    case = JSON_FILES[name]
+    content = json.loads((whole / case.path).read_text(encoding="utf-8"))
+    schema = KINDS[name].schema
+    assert schema.__required_keys__
+    for key in schema.__required_keys__:
+        left = {k: v for k, v in content.items() if k != key}
+        for changed_content, field in ((left, f"`{key}`"), (content | {key: 1.5}, f": {key}:")):
+            path = put_json(tmp_path / name, changed_content)
+            with pytest.raises(RunError, match=rf"{re.escape(str(path))} is damaged.*{field}"):
+                KINDS[name].read(path, RunError)
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"model\.json is not written: .*`schema_version`"):
+        KINDS["model.json"].write(tmp_path / "model.json", {"bands": []})
+    assert not list(tmp_path.iterdir())
+
+
+# Other files -------------------------------------------------------------------------------------
+
+
+def a_set(place: Path) -> None:
+    Survey.from_datasets(place / "set")
+
+
+def found_rows(place: Path) -> None:
+    made = InferredCatalogue(place / "result", 60, 60, 0)
+    made.table()
+    made.rejected_rows()
+    shown(place / "result")
+
+
+def pictures(place: Path) -> None:
+    table = pd.read_parquet(place / "galaxies.parquet").iloc[:2]
+    cutouts = {"cutouts": place / "pictures", "pixel_scale": 0.396}
+    Survey.from_table(table, **DECLARED, **cutouts, missing_bands=False)
+
+
+OTHER_FILES = {
+    "weights": Case("model/model.safetensors", a_model, (ModelError,)),
+    "range": Case("model/range.safetensors", a_model, (ModelError,)),
+    "images": Case("survey/images.npy", a_survey, (SurveyError,)),
+    "catalogue": Case("survey/catalogue.parquet", a_survey, (SurveyError,)),
+    "rejected rows": Case("survey/rejected.parquet", a_survey, (SurveyError,)),
+    "unfinished images": Case(".begun.partial/images.npy", unfinished, (SurveyError,)),
+    "unfinished blocks": Case(".begun.partial/done.txt", unfinished, (SurveyError,)),
+    "data set": Case("set/data/train-00000-of-00001.parquet", a_set, (SurveyError,)),
+    "result": Case("result/dataset/*.parquet", found_rows, (CatalogueError,)),
+    "rejected rows of a result": Case("result/rejected/*.parquet", found_rows, (CatalogueError,)),
+    "piece of the sky": Case("sky/plates-*.parquet", sky, (SkyError,)),
+    "posteriors": Case(
+        "posteriors_image.nc",
+        lambda place: stored_posteriors.load_posteriors(place / "posteriors_image.nc"),
+    ),
+    "densities": Case(
+        "densities.npz", lambda place: stored_posteriors.load_densities(place / "densities.npz")
+    ),
+    "checkpoint": Case(
+        "checkpoint.pt", lambda place: read_checkpoint(place, {"seed": 1}), (TrainingError,)
+    ),
+    "table of a study": Case("studies/toy.parquet", lambda place: a_table(place), (RunError,)),
+    # Its row alone is rejected.
+    "picture": Case("pictures/toy-0-0.png", pictures, heals=True),
+}
+
+
+def a_table(place: Path) -> None:
+    Result(STUDY, STUDY.path(place / "studies"), {}).table()
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_another_damaged_file_gives_one_sentence(whole, tmp_path, name):
+    case, rng = OTHER_FILES[name], random.Random(name)
+    shutil.copytree(whole, tmp_path / "kept")
+    path = min(whole.glob(case.path))
+    data = path.read_bytes()
+    case.read(whole)
+    refused = 0
+    for _ in range(30):
+        # HDF5 takes flipped bytes for numbers, or ends the process: it is only cut.
+        cut = name == "posteriors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data[: rng.randrange(len(data))] if cut else damaged_bytes(data, rng))
+        try:
+            case.read(whole)
+        except case.errors as error:
+            refused += 1
+            sentence = str(error)
+        else:
+            continue
+        assert is_a_sentence(path, sentence), sentence
+    shutil.rmtree(whole)
+    shutil.copytree(tmp_path / "kept", whole)
+    assert refused == 0 if case.heals else refused > 3

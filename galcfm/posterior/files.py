@@ -15,7 +15,7 @@ from safetensors.numpy import save as arrays_bytes
 from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 
-from galcfm.json_files import Count, JsonFile, object_of
+from galcfm.json_files import JsonFile, object_of
 from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_own_files, user_path
 from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.published import model_folder
@@ -24,7 +24,7 @@ from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
 MADE_BY = {"schema_version": 1, "properties": list(PROPERTY_NAMES), "bands": list(BANDS)}
-# Larger networks than any machine trains: a number that is wrong must not fill the memory.
+# No network is larger: a wrong number must not fill the memory.
 Size = Annotated[int, Meta(ge=1, le=16_384)]
 
 # Arguments of `ImageEncoder`, `VelocityNetwork` and `Posterior`.
@@ -46,10 +46,11 @@ Architecture = object_of(
     jumps=NotRequired[Annotated[int, Meta(ge=0, le=1000)]],
 )
 # What `galcfm.posterior.hub.measure` returns, at three levels.
-Shares = tuple[float, float, float]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Shares = tuple[Share, Share, Share]
 Evaluation = object_of(
     survey=str,
-    n=Count,
+    n=Size,
     levels=Shares,
     coverage=Annotated[dict[str, Shares], Meta(min_length=1)],
     log_prob=NotRequired[float],
@@ -173,8 +174,15 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
     require_finite(posterior, path)
     path = folder / "range.safetensors"
     with damage_in_a_sentence(path, MODEL.remedy, ModelError):
-        posterior.ranges = _ranges(load_arrays(path)) if path.exists() else {}
+        posterior.ranges = _ranges(_finite(load_arrays(path))) if path.exists() else {}
     return posterior.to(device).eval()
+
+
+def _finite(arrays: dict) -> dict:
+    """Return arrays by name, all of whose values are finite."""
+    if wrong := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise ValueError(f"{wrong[0]} holds a value that is not finite")
+    return arrays
 
 
 def require_finite(posterior, path: Path) -> None:
