@@ -105,7 +105,7 @@ def growth(place: Path, n: int) -> dict:
     """What a galaxy costs in a catalogue of `n`, and the memory that it took."""
     write_table(place / "growth.parquet", n)
     command = [sys.executable, __file__, "--alone", str(place)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    answer = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     return json.loads(answer.stdout.splitlines()[-1])
 
 
@@ -165,7 +165,7 @@ def _full_disk(table: Path, out: Path, n: int) -> str:
         [sys.executable, "-m", "galcfm.catalogue.command", "infer", table, *words],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     return f"{answer.returncode}: {answer.stderr.strip().splitlines()[-1]}"
 

@@ -288,7 +288,7 @@ def memory() -> dict:
     rows = []
     for n in (1000, 10_000, 100_000):
         command = [sys.executable, __file__, "--memory", str(n)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
         rows.append({"galaxies": n, "mebibytes": float(answer.stdout)})
     return {"samples": 100, "width": 32, "rows": rows}
 
@@ -353,7 +353,7 @@ def alone(part: str, profile: str) -> dict:
     """A part in a process of its own, as a training is: memory that other parts have left in the
     process would spare the loops page faults."""
     command = [sys.executable, __file__, "--profile", profile, "--only", part]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     return json.loads(answer[answer.index("{") :])
 
 

@@ -48,7 +48,7 @@ def provenance() -> dict:
 
     def git(*arguments):
         answer = subprocess.run(
-            ["git", "-C", str(repository_root()), *arguments], capture_output=True, text=True
+            ["git", "-C", str(repository_root()), *arguments], capture_output=True, encoding="utf-8"
         )
         return answer.stdout.strip() if answer.returncode == 0 else None
 

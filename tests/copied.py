@@ -33,5 +33,5 @@ def doit(copy: Path, *arguments: str) -> subprocess.CompletedProcess:
         cwd=copy,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )

@@ -380,7 +380,7 @@ def test_a_rerun_with_papermill(copy, tmp_path):
             cwd=copy,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
 
     result = papermill("-p", "max_epochs", "1")

@@ -37,7 +37,7 @@ def test_arrows_only_go_down():
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT / "notebooks")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert found.returncode == 0, found.stdout
 

@@ -60,7 +60,7 @@ def test_linters_find_nothing(command):
     """What `make lint` calls."""
     program = BIN / command[0]
     assert program.exists(), f"{program} is missing: install requirements.txt"
-    found = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert found.returncode == 0, found.stdout + found.stderr
     assert f'"{command[0]}"' in text("dodo.py")
 
@@ -139,6 +139,15 @@ def test_every_python_is_tested_and_profiles_of_the_dispatch_exist():
     assert {"tests", "lint", "book"} <= set(read("test")["jobs"])
     inputs = read("notebooks")["on"]["workflow_dispatch"]["inputs"]
     assert set(inputs["profile"]["options"]) <= set(runs.profiles())
+
+
+def test_the_command_runs_in_three_more_locales():
+    (step,) = (step for step in steps("test") if "smoke_of_command.py" in step.get("run", ""))
+    assert "PYTHONUTF8=0 PYTHONCOERCECLOCALE=0" in step["run"]
+    for encoding in ("ISO-8859-1", "CP1252"):
+        assert f"localedef -i en_US -f {encoding} " in step["run"]
+        assert f"smoke en_US.{encoding} " in step["run"]
+    assert "smoke C ascii\n" in step["run"]
 
 
 def test_results_are_kept_with_their_checksums(tmp_path):

@@ -180,7 +180,9 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
 
 def _finite(arrays: dict) -> dict:
     """Return arrays by name, all of whose values are finite."""
-    if wrong := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+    if wrong := [
+        name for name, array in arrays.items() if not np.isfinite(np.asarray(array)).all()
+    ]:
         raise ValueError(f"{wrong[0]} holds a value that is not finite")
     return arrays
 

@@ -314,7 +314,7 @@ def _make_templates(folder: Path) -> Templates:
         living = np.stack([over_age @ hdus["LIV_MSTAR_FRAC"].data[:, 1 + m] for m in range(7)])
 
     nebular = np.zeros((len(METALLICITIES), len(LOG_U), len(wavelength)))
-    lines = np.loadtxt(folder / GRIDS[3])
+    lines = np.loadtxt(folder / GRIDS[3], encoding="utf-8")
     with fits.open(folder / GRIDS[1]) as continua, fits.open(folder / GRIDS[2]) as line_grids:
         for u in range(len(LOG_U)):
             for m in range(len(METALLICITIES)):

@@ -629,7 +629,7 @@ def run_command(*arguments, limit=None, **options) -> subprocess.Popen:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         preexec_fn=limited,
         **options,
     )

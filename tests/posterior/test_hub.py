@@ -164,7 +164,9 @@ def test_without_the_extra_a_sentence_names_it(tmp_path):
         "try:\n    Posterior.from_hub('a/b')\n"
         "except ValueError as error:\n    print(error)"
     )
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert "pip install 'galcfm[hub]'" in found.stdout, found.stderr
 
 

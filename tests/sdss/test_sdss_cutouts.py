@@ -78,7 +78,9 @@ with Ledger(path) as ledger:
 def start(folder, name, server):
     arguments = folder / "catalogue.parquet", folder / f"{name}.db", server.address, folder / name
     command = [sys.executable, "-c", CHILD % CONCURRENCY, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
 
 
 def test_a_download_that_is_killed_gives_the_same_survey(tmp_path):
@@ -329,7 +331,7 @@ def test_a_disk_that_fills_while_images_are_derived(tmp_path, limit):
     def make(limit):
         arguments = table, tmp_path / "a.db", tmp_path / "survey", limit
         command = [sys.executable, "-c", LIMITED, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=100)
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=100)
 
     ended = make(limit)
     assert ended.returncode == 1

@@ -988,7 +988,9 @@ making.simulate_survey(sys.argv[1], 140, 5, processes=1, progress=False)
 
 def test_an_interrupted_survey_goes_on_where_it_was(tmp_path, monkeypatch):
     folder, whole = tmp_path / "killed", tmp_path / "whole"
-    done = subprocess.run([sys.executable, "-c", KILLED, folder], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, folder], capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not folder.exists()
     rendered = []

@@ -56,7 +56,7 @@ def run_two(tmp_path, folder, part=12, kill=""):
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run(
         [sys.executable, *start, str(script), str(tmp_path / folder), str(part), kill],
-        env=environment, capture_output=True, text=True, timeout=300,
+        env=environment, capture_output=True, encoding="utf-8", timeout=300,
     )  # fmt: skip
 
 

@@ -300,6 +300,6 @@ def test_memory_that_is_freed_stays():
         "faults()\n"
         "print(before, faults())\n"
     )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8")
     before, after = map(int, found.stdout.split())
     assert after < before / 10

@@ -243,5 +243,5 @@ def _filters() -> list[str]:
         if not path.exists():
             (curve,) = load_filters(path.stem)
             with replacing(path) as temporary:
-                np.savetxt(temporary, np.c_[curve.wavelength, curve.response])
+                np.savetxt(temporary, np.c_[curve.wavelength, curve.response], encoding="utf-8")
     return [str(path) for path in paths]
