@@ -174,17 +174,8 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
     require_finite(posterior, path)
     path = folder / "range.safetensors"
     with damage_in_a_sentence(path, MODEL.remedy, ModelError):
-        posterior.ranges = _ranges(_finite(load_arrays(path))) if path.exists() else {}
+        posterior.ranges = _ranges(load_arrays(path)) if path.exists() else {}
     return posterior.to(device).eval()
-
-
-def _finite(arrays: dict) -> dict:
-    """Return arrays by name, all of whose values are finite."""
-    if wrong := [
-        name for name, array in arrays.items() if not np.isfinite(np.asarray(array)).all()
-    ]:
-        raise ValueError(f"{wrong[0]} holds a value that is not finite")
-    return arrays
 
 
 def require_finite(posterior, path: Path) -> None:
@@ -200,6 +191,8 @@ def _ranges(arrays: dict) -> dict[str, TrainingRange | RangeOfBands | QuiescentC
     """Return the training range of each part of the features."""
     parts: dict[str, dict] = {}
     for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
         part, _, field = name.partition(".")
         parts.setdefault(part, {})[field] = array
     kinds = {"offset": QuiescentClass, "training": RangeOfBands, "centre": TrainingRange}

@@ -44,11 +44,9 @@ Files = object_of(**{HASHED_FILES[0]: Hashed}, **Others)
 Description = object_of(schema_version=Literal[SCHEMA_VERSION], parameters=Parameters, files=Files)
 Stamp = Annotated[list[int], Meta(min_length=2, max_length=2)]
 Verified = object_of(stamp=Stamp, sha256=str)
-SURVEY = JsonFile(
-    "survey.json", Description, "Restore it, or move the folder away and make the survey again."
-)
+SURVEY = JsonFile("survey.json", Description, "Restore it, or make the survey in another folder.")
 IDENTITY = JsonFile(
-    "identity.json", dict[str, Any], "Delete the unfinished survey, its folder, and make it again."
+    "identity.json", dict[str, Any], "Delete its folder, and make the survey again."
 )
 VERIFIED = JsonFile(".verified.json", dict[str, Verified], "Delete it.")
 

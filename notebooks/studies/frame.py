@@ -52,14 +52,7 @@ SIMULATOR_VERSION = 1
 Made = object_of(commit=str | None, machine=str, dirty=NotRequired[bool | None])
 RESULT = JsonFile(
     "data/published/*.json",
-    object_of(
-        study=NotRequired[str],
-        version=NotRequired[int],
-        key=NotRequired[str],
-        command=str,
-        date=str,
-        made=Made,
-    ),
+    object_of(version=NotRequired[int], command=str, date=str, made=Made),
     "Restore it from git, or delete it and make the result again.",
 )
 Trained = object_of(seeds=dict[str, dict[str, Any]], row_key=NotRequired[str])
