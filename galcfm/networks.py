@@ -16,9 +16,9 @@ __all__ = ["ImageEncoder", "VelocityField", "VelocityNetwork"]
 class VelocityField(nn.Module):
     r"""A velocity :math:`v(t, x_t, c)` that a flow can integrate.
 
-    A subclass gives `evaluate`; what depends on the condition alone may go into `prepare`, which
-    runs once per galaxy instead of once per step. `evaluate_with_divergence` has an exact default by
-    forward differentiation, which `bind` uses where a subclass has none of its own.
+    A subclass gives `evaluate`. What depends only on the condition may go into `prepare`, which
+    runs once per galaxy instead of once per step. `evaluate_with_divergence` has an exact default
+    by forward differentiation, which `bind` uses where a subclass has none of its own.
 
     Arguments:
         dim: dimension :math:`d` of :math:`x`.
@@ -29,17 +29,17 @@ class VelocityField(nn.Module):
         self.dim = dim
 
     def prepare(self, condition: Tensor) -> Tensor:
-        """Share of the velocity that depends on the condition `(..., c)` alone."""
+        """Return the part of the velocity that depends only on the condition `(..., c)`."""
         return condition
 
     def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
-        """Velocity `(..., d)` at times `t (..., 1)` and places `x (..., d)`; shapes broadcast."""
+        """Return the velocity `(..., d)` at times `t (..., 1)` and points `x (..., d)`, broadcast."""
         raise NotImplementedError
 
     def evaluate_with_divergence(
         self, t: Tensor, x: Tensor, prepared: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Velocity `(..., d)` and its exact divergence `(...)` with respect to `x`."""
+        """Return the velocity `(..., d)` and its exact divergence `(...)` with respect to `x`."""
         divergence = torch.zeros(x.shape[:-1], dtype=x.dtype, device=x.device)
         for k in range(self.dim):
             direction = torch.zeros_like(x)
@@ -53,7 +53,7 @@ class VelocityField(nn.Module):
     def bind(
         self, prepared: Tensor, n_samples: int, dtype: torch.dtype | None = None
     ) -> Callable[..., None]:
-        """The velocity of one block of galaxies as a function that an integrator calls repeatedly.
+        """Return the velocity of one block of galaxies as a function for an integrator.
 
         The function takes `t`, a number, `x (n, n_samples, d)`, and writes to its third argument
         the velocity `(n, n_samples, d)` and to its fourth, where given, the divergence
@@ -122,7 +122,7 @@ class VelocityNetwork(VelocityField):
         )
 
     def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
-        """Velocity `(..., d)` at times `t (..., 1)` and places `x (..., d)`; shapes broadcast."""
+        """Return the velocity `(..., d)` at times `t (..., 1)` and points `x (..., d)`, broadcast."""
         h = functional.silu(self._first_layer(t, x, prepared))
         for layer in self.hidden[1:]:
             h = functional.silu(layer(h))
@@ -165,7 +165,7 @@ class _BoundNetwork:
         ]
         self.output = network.output
         self.shift = torch.empty_like(prepared)
-        # Two buffers in turn hold the input and the output of a layer.
+        # Two buffers alternate as input and output of a layer.
         self.buffers = tuple(prepared.new_empty(2, n * n_samples, width))
         # And these do where the products are of another type: activations, which would take
         # longer in it, and all else keep theirs.

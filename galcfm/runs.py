@@ -1,8 +1,8 @@
-"""A run: the folder in which the notebooks leave what they make, and the parameters they had.
+"""A run: the folder of the notebooks' results and of their parameters.
 
-`data/runs/PROFILE[-RUN]/` holds the models, posteriors, metrics, figures and executed chapters of
-one pass through the notebooks. Each notebook opens it with its parameters; a run that was made
-with others is refused, so that results of different settings never mix.
+`data/runs/PROFILE[-RUN]/` contains the models, posteriors, metrics, figures and executed chapters
+of one pass through the notebooks. Each notebook opens it with its parameters; a run that was made
+with other parameters is refused, so that results of different settings never mix.
 """
 
 import ast
@@ -43,14 +43,13 @@ NOTEBOOKS = tuple(sorted(path.stem for path in (repository_root() / "notebooks")
 # The notebooks of the paper, each of which reads what those before it leave; the others read these
 # alone, and in any order.
 PAPER = NOTEBOOKS[:5]
-# Those that read the survey of the profile, but no models of a run: theirs are the published ones.
+# Chapters that read the survey of the profile, and published models in place of a run's.
 SURVEY_ALONE = ("17_surveys_past_one_machine", "15_your_own_galaxies")
-# Notebooks import `studies`, which the installed package leaves out, from whatever folder they are
-# opened in.
+# Notebooks import `studies`, which the installed package leaves out, from any folder.
 sys.path.append(str(repository_root() / "notebooks"))
 
 
-# What `record` returns, of which the parameters are read again.
+# The content that `record` returns, of which the parameters are read again.
 Noted = object_of(parameters=dict[str, Any])
 NOTED = JsonFile("parameters/*.json", Noted, "Delete the run, or name another (-p run NAME).")
 Cell = object_of(metadata=dict[str, Any], source=str | list[str])
@@ -158,12 +157,12 @@ def open_run(notebook: str, variables: Mapping) -> Path:
 
 
 def script_of(notebook: str) -> Path:
-    """The notebook as Python."""
+    """Return the path of the notebook as Python."""
     return repository_root() / "notebooks" / f"{notebook}.py"
 
 
 def _require_nothing(notebook: str, folder: Path) -> None:
-    """Refuse a run that holds what a notebook leaves although it has not run there."""
+    """Refuse a run that has the results of a notebook which has not run there."""
     present = [name for name in OUTPUTS.get(notebook, ()) if (folder / name).exists()]
     if present:
         raise RunError(

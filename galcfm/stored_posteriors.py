@@ -127,12 +127,12 @@ def exact_log_densities(
     seed: int = 0,
     progress: bool = True,
 ) -> LogDensities:
-    """Return exact log-densities of posterior and prior, at the truth and at posterior draws [nat].
+    """Return exact log-densities [nat] of posterior and prior, at measured values and at draws.
 
     Arguments:
         posterior: Model, a `Posterior`.
         prior: Unconditional flow, the `Posterior` with features `"none"`.
-        survey: Galaxies with known properties; the truth of all of them is evaluated.
+        survey: Galaxies with measured properties, at which all densities are evaluated.
         n_kl: Number of galaxies, from the first, whose draws are evaluated too.
         n_kl_samples: Number of draws of each of these.
         steps: Number of Runge-Kutta steps.
