@@ -71,7 +71,7 @@ def opens_text_without_encoding(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     owner, _, function = name.rpartition(".")
     given = {keyword.arg: keyword.value for keyword in call.keywords}
-    if "encoding" in given or None in given:
+    if "encoding" in given or None in given or name == "os.open":
         return False
     if function in PROCESSES and owner == "subprocess":
         return {"text", "universal_newlines", "errors"} & set(given) != set()
