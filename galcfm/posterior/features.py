@@ -10,6 +10,7 @@ from galcfm.posterior.bands import BandStatistics, is_seen
 from galcfm.posterior.inputs import ModelError, Observation, plain_numbers, require_rows
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import require_booleans
+from galcfm.survey.values import RANGES, checked_photometry
 
 FEATURES = ("magnitudes", "r_and_colours", "none")
 
@@ -119,8 +120,9 @@ class ModelFeatures:
             bands: What is usual in the training split, for a model of missing bands.
 
         Raises:
-            ModelError: The input has a wrong shape or is not finite, has no measured band, or
-                lacks redshifts or magnitude errors of which the model was trained.
+            ModelError: The input has a wrong shape, holds what `Survey.from_table` refuses, has no
+                measured band, or lacks redshifts or magnitude errors of which the model was
+                trained.
         """
         gaps = self.missing_bands
         magnitudes = plain_numbers(
@@ -133,20 +135,27 @@ class ModelFeatures:
             "magnitude_errors", errors, magnitudes.shape, MAGNITUDE_ERRORS, gaps=gaps
         )
         remedy = "remove these galaxies"
+        if not self.missing_bands:
+            remedy += ", or use a model with missing_bands if a band is missing"
+        if self.kind != "none":
+            magnitudes, errors, reasons = checked_photometry(magnitudes, errors, missing_bands=gaps)
+            good = ~np.isin(np.arange(len(magnitudes)), list(reasons))
+            require_rows(good, reasons[min(reasons)] if reasons else "", remedy)
         if self.missing_bands:
             seen = is_seen(magnitudes, errors)
-            require_rows(seen.any(axis=1), "no band is measured")
             filled, limits = bands.fill(magnitudes, errors)
             blocks = [photometric_features(filled, self.kind, redshift=redshift)]
             blocks += [] if errors is None else [bands.error_excess(magnitudes, errors)]
             raw = np.concatenate([*blocks, seen, limits], axis=1)
         else:
-            remedy += ", or use a model with missing_bands if a band is missing"
             raw = photometric_features(
                 magnitudes, self.kind, redshift=redshift, magnitude_errors=errors
             )
-        wrong = "a magnitude or redshift is not finite, or a magnitude error not positive"
-        require_rows(np.isfinite(raw).all(axis=1), wrong, remedy)
+        if redshift is not None:
+            low, high = RANGES["redshift"]
+            wrong = f"the redshift is outside [{low:g}, {high:g}]"
+            require_rows((redshift >= low) & (redshift <= high), wrong)
+        require_rows(np.isfinite(raw).all(axis=1), "a feature is not finite", remedy)
         return raw
 
     def measured(self, raw: np.ndarray) -> np.ndarray:

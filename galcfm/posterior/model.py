@@ -113,6 +113,10 @@ class Posterior(nn.Module):
         return next(self.flow.parameters()).device
 
     def _apply(self, fn, recurse=True):
+        if fn(torch.empty(0)).dtype != torch.float32:
+            raise ModelError(
+                "a Posterior computes in float32: leave out half(), double() and dtype"
+            )
         # The standardisation stays float64 on the CPU: not every device has such numbers.
         for child in self.children():
             child._apply(fn, recurse)

@@ -409,9 +409,9 @@ def test_gaps_are_refused_where_they_mean_nothing(trained, told):
     given = without(test.select(np.arange(5)), (0,))
     for broken, message in (
         (given | {"magnitudes": np.full((5, 5), np.nan)}, r"row 0: no band is measured \(5 such"),
-        (given | {"magnitudes": np.full((5, 5), np.inf)}, "row 0: a magnitude or redshift is not"),
-        (given | {"magnitude_errors": np.full((5, 5), np.nan)}, "magnitude error not positive"),
-        (given | {"magnitude_errors": np.full((5, 5), -1.0)}, "magnitude error not positive"),
+        (given | {"magnitudes": np.full((5, 5), np.inf)}, "row 0: mag_u is inf, outside"),
+        (given | {"magnitude_errors": np.full((5, 5), np.nan)}, "row 0: magerr_g has no value"),
+        (given | {"magnitude_errors": np.full((5, 5), -1.0)}, "row 0: magerr_. is -1, outside"),
     ):
         with pytest.raises(ModelError, match=message):
             model.encode(**broken)

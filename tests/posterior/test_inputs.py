@@ -6,11 +6,16 @@ import pytest
 import torch
 from astropy import units as u
 from astropy.utils.masked import Masked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
-from galcfm import Posterior
+from galcfm import Posterior, Survey
 from galcfm.flow import GPU_BLOCK_ROWS, block_rows
 from galcfm.posterior import ModelError, galaxy_seeds
 from galcfm.properties import MAGNITUDES, PROPERTY_NAMES
+from galcfm.survey import SurveyError
+from galcfm.survey.values import MISSING_CODES
 
 ENCODER = {"n_features": 4, "widths": [4], "bin_factor": 8}
 SMALL = {"width": 16, "depth": 2}
@@ -68,6 +73,67 @@ def test_magnitudes_of_any_library_are_the_same_numbers(photometry, few, give):
     torch.testing.assert_close(draw(photometry, give[1](few.magnitudes)), expected)
 
 
+@settings(max_examples=200)
+@given(
+    cells=st.dictionaries(
+        st.integers(0, 29),
+        st.sampled_from([*MISSING_CODES, 0.0, np.nan, np.inf, -np.inf, 40.0])
+        | st.floats(-100, 100),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_both_doors_refuse_the_same_rows(photometry, few, cells):
+    """`Survey.from_table` and arrays that are given to a model: one rule for what is measured."""
+    magnitudes = few.magnitudes.copy()
+    magnitudes.flat[list(cells)] = list(cells.values())
+    table = few.catalogue[["object_id", "ra", "dec"]].copy()
+    table[list(MAGNITUDES)] = magnitudes
+    try:
+        taken = Survey.from_table(table, unit="AB", total=True, dereddened=True).object_id
+    except SurveyError:  # all rows are refused, or most have another unit
+        taken = []
+    refused = []
+    for name, row in zip(few.object_id, magnitudes, strict=True):
+        try:
+            photometry.encode(row[None])
+        except ModelError:
+            refused.append(name)
+    if len(taken):
+        assert [name for name in few.object_id if name not in taken] == refused
+    else:
+        assert len(refused) >= 3
+
+
+@pytest.mark.parametrize("call", ["half", "double", "bfloat16"])
+def test_another_precision_is_refused(photometry, few, call):
+    with pytest.raises(ModelError, match="computes in float32: leave out"):
+        getattr(photometry, call)()
+    with pytest.raises(ModelError, match="computes in float32"):
+        photometry.to(torch.float16)
+    assert torch.isfinite(draw(photometry.to("cpu").float(), few.magnitudes)).all()
+
+
+@pytest.mark.parametrize("redshift", [-9999, -99, 99, np.nan, np.inf, -0.02])
+def test_redshifts_that_are_codes_are_refused(survey, few, redshift):
+    model = fitted(survey, use_redshift=True)
+    given_z = np.where(np.arange(6) == 2, redshift, few.redshift)
+    for z in (given_z, np.stack([few.redshift, given_z], 1)):
+        with pytest.raises(ModelError, match=r"row 2: the redshift is outside \[-0.01, 20\]"):
+            model.encode(few.magnitudes, redshift=z)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["flow.network.hidden.0.weight", "feature_mean", "property_std"])
+def test_weights_that_are_not_finite_are_refused(photometry, tmp_path, name, value):
+    photometry.save(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights[name].view(-1)[0] = value
+    save_file(weights, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match=f"model.safetensors: {name} holds values .* not finite"):
+        Posterior.load(tmp_path)
+
+
 MASK = np.arange(30).reshape(6, 5) == 17
 
 
@@ -89,7 +155,10 @@ MASK = np.arange(30).reshape(6, 5) == 17
         (lambda m: m[:, :4], r"magnitudes has shape \(6, 4\): \(n, 5\) in u, g, r, i, z needed"),
         (lambda m: m[0], r"magnitudes has shape \(5,\)"),
         (lambda m: [[1.0], [1.0, 2.0]], "magnitudes is no array"),
-        (lambda m: np.where(MASK, np.inf, m), "row 3: a magnitude .* not finite"),
+        (lambda m: np.where(MASK, np.inf, m), "row 3: mag_r is inf, outside"),
+        (lambda m: np.where(MASK, 99.0, m), "row 3: mag_r is 99, a code for a missing value"),
+        (lambda m: np.where(MASK, -9999, m), "row 3: mag_r is -9999, a code .* remove these"),
+        (lambda m: np.where(MASK, 0.0, m), "row 3: mag_r is 0, outside"),
     ],
 )
 def test_magnitudes_that_mean_something_else_are_refused(
