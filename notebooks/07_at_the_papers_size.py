@@ -161,12 +161,9 @@ figures.dust_age(test, posteriors, source=source)
 first = range(shown["image"].sizes["object_id"])
 rise = per_galaxy["delta_log_p"]["image"]
 rise = rise - per_galaxy["delta_log_p"]["photometry"]
-figures.galaxy_corner(
-    test.iloc[first],
-    shown,
-    images[first],
-    galaxy=int(rise.iloc[first].argmax()),
-    source=source,
+chosen = {f"gain {rise.iloc[k]:+.2f} nat": k for k in first}
+figures.galaxy_panels(
+    test.iloc[first], shown, images[first], chosen, source=source
 )
 
 # %% [markdown]
