@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -288,6 +289,11 @@ def let_go(path: Path) -> None:
     if path in _held:
         path.unlink(missing_ok=True)
         _held.pop(path)[0].release()
+
+
+def no_bar(progress: bool) -> bool:
+    """Return whether no progress bar is shown: it is not wanted, or stderr is closed."""
+    return not progress or sys.stderr is None
 
 
 def keep_memory() -> None:

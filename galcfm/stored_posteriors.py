@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from galcfm.metrics import LogDensities
-from galcfm.paths import damage_in_a_sentence, replacing, user_path
+from galcfm.paths import damage_in_a_sentence, no_bar, replacing, user_path
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 
@@ -146,7 +146,7 @@ def exact_log_densities(
     nothing = prior.encode(survey.magnitudes)
     truth = np.empty((2, n))
     draws = np.empty((2, n_kl, n_kl_samples))
-    with tqdm(total=n, desc="exact densities", unit="galaxy", disable=not progress) as bar:
+    with tqdm(total=n, desc="exact densities", unit="galaxy", disable=no_bar(progress)) as bar:
         for start in range(0, n, 64):
             rows = slice(start, min(start + 64, n))
             theta = survey.properties[rows]

@@ -6,7 +6,6 @@ another. Repeat the call to resume an interrupted run.
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from galcfm.catalogue.plan import Plan, make_plan
 from galcfm.catalogue.results import InferredCatalogue, complete_result, open_result
 from galcfm.catalogue.sources import Source, find_source
 from galcfm.flow import FAST_STEPS, threads_given_back
-from galcfm.paths import require_disk_space, user_path
+from galcfm.paths import no_bar, require_disk_space, user_path
 from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
 from galcfm.properties import PROPERTIES
@@ -167,8 +166,8 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
     stop = threading.Event()
     # What was done before says nothing about the speed.
     options = {"initial": done, "smoothing": 0.05, "total": source.rows, "unit": "galaxy"}
-    options["disable"] = not progress or sys.stderr is None
-    with threads_given_back(), tqdm(desc="inferring", **options) as bar:
+    bar = tqdm(desc="inferring", disable=no_bar(progress), **options)
+    with threads_given_back(), bar:
 
         def each(n):
             if stop.is_set():

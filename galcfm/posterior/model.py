@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from galcfm.flow import ConditionalFlow, block_rows
 from galcfm.networks import ImageEncoder, VelocityNetwork
+from galcfm.paths import no_bar
 from galcfm.posterior import files, hub, training_range
 from galcfm.posterior.bands import BandStatistics
 from galcfm.posterior.features import ModelFeatures, Standardisation
@@ -224,7 +225,7 @@ class Posterior(nn.Module):
         self.eval()
         blocks = [torch.empty(0, self.encoder.n_features)]
         starts = range(0, len(images), ENCODER_BATCH)
-        for start in tqdm(starts, desc="encoding images", disable=not progress):
+        for start in tqdm(starts, desc="encoding images", disable=no_bar(progress)):
             block = torch.from_numpy(np.array(images[start : start + ENCODER_BATCH], order="C"))
             blocks.append(self.encoder(block.to(self.device)).cpu())
         f_img = torch.cat(blocks)
@@ -338,7 +339,9 @@ class Posterior(nn.Module):
         # A processor gets few galaxies at a time, for the sake of the progress bar.
         at_once = max(16, block_rows(self.device) // n_samples)
         samples = torch.empty(len(survey), n_samples, len(PROPERTIES))
-        with tqdm(total=len(survey), desc="sampling", unit="galaxy", disable=not progress) as bar:
+        with tqdm(
+            total=len(survey), desc="sampling", unit="galaxy", disable=no_bar(progress)
+        ) as bar:
             for start in range(0, len(survey), at_once):
                 rows = slice(start, start + at_once)
                 names = survey.object_id[rows]

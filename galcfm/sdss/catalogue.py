@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galcfm.json_files import Count, JsonFile, object_of
-from galcfm.paths import damage_in_a_sentence, replacing, user_path
+from galcfm.paths import damage_in_a_sentence, no_bar, replacing, user_path
 from galcfm.properties import AB_OFFSET, BANDS, EXTINCTION, PROPERTIES
 from galcfm.survey import assign_split
 
@@ -149,7 +149,7 @@ def fetch_catalogue(
         raise CatalogueError(f"there are no plates from {plates[0]} to {plates[1]}")
     pieces, counts = [], []
     starts = range(plates[0], plates[1] + 1, PLATES_A_QUERY)
-    for first in tqdm(starts, desc="catalogue", unit="piece", disable=not progress):
+    for first in tqdm(starts, desc="catalogue", unit="piece", disable=no_bar(progress)):
         last = min(first + PLATES_A_QUERY - 1, plates[1])
         sql = queries(first, last)
         # Pieces of another query have another name.

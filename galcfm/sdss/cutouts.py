@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, require_disk_space, user_path
+from galcfm.paths import LOCK_WAIT, disk_errors_in_a_sentence, no_bar, require_disk_space, user_path
 from galcfm.sdss.catalogue import DATA_RELEASE, SKYSERVER
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, verify_jpeg
 
@@ -305,7 +305,7 @@ def download_cutouts(
         unit="cutout",
         total=sum(counts.values()),
         initial=counts["good"] + counts["failed"],
-        disable=not progress,
+        disable=no_bar(progress),
         smoothing=0.05,
     ) as bar:
         download = _Download(ledger, service, concurrency, rate, timeout, bar, stopping)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from galcfm.paths import keep_memory, require_disk_space, user_path
+from galcfm.paths import keep_memory, no_bar, require_disk_space, user_path
 from galcfm.provenance import code_digest
 from galcfm.simulate.instruments import SDSS, Instrument, instrument_of
 from galcfm.simulate.population import assemble, candidates, check_size
@@ -101,7 +101,7 @@ def simulate_survey(
     identity = {"parameters": parameters, "code": code, "versions": versions}
     writer = SurveyWriter(folder, n_galaxies, identity)
     wanted = ("star-forming", instrument, without)
-    with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=not progress) as bar:
+    with tqdm(total=n_galaxies, desc="catalogue", unit="gal", disable=no_bar(progress)) as bar:
         batches = _batches(seed, wanted, processes, bar)
         table = assemble(batches, n_galaxies, seed, label_errors, validation, test)
     options = {"without": without, "processes": processes, "progress": progress}
@@ -154,7 +154,7 @@ def render_into(
         progress: Whether to show a progress bar.
     """
     n, options = len(shown), {"varied_sky": "varied_sky" not in without}
-    with tqdm(total=n, desc="images", unit="gal", disable=not progress) as bar:
+    with tqdm(total=n, desc="images", unit="gal", disable=no_bar(progress)) as bar:
         bar.update(min(BLOCK * len(writer.done), n))
         blocks = (
             (writer.partial, start, shown.iloc[start : start + BLOCK], seed, instrument, options)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from galcfm.paths import damage_in_a_sentence, replacing
+from galcfm.paths import damage_in_a_sentence, no_bar, replacing
 from galcfm.posterior import kinds
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -175,7 +175,7 @@ class Loop(ABC):
         """
         epochs = self.settings.max_epochs
         with tqdm(
-            total=epochs, initial=self.epoch, desc=title, unit="epoch", disable=not progress
+            total=epochs, initial=self.epoch, desc=title, unit="epoch", disable=no_bar(progress)
         ) as bar:
             while not self.settings.finished(self.epoch, self.best_epoch):
                 self.run_epoch()

@@ -1,5 +1,6 @@
 """Whole kinds of faults, each over a registry that whatever is added later must join."""
 
+import ast
 import contextlib
 import importlib
 import inspect
@@ -705,6 +706,15 @@ def test_ctrl_c_with_workers_is_one_sentence_and_ends_them(things, tmp_path):
     ):
         assert time.monotonic() < end, "a worker lives on"
         time.sleep(0.1)
+
+
+def test_no_bar_is_shown_where_stderr_is_closed():
+    """As in programs with windows: tqdm would write to None."""
+    for path in Path(galcfm.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm":
+                options = {option.arg: ast.unparse(option.value) for option in node.keywords}
+                assert options["disable"].startswith("no_bar("), f"{path}, line {node.lineno}"
 
 
 @pytest.mark.parametrize("redirect", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
