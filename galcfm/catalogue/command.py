@@ -166,14 +166,15 @@ def _cluster(workers: int | None, scheduler: str | None):
     from distributed import Client
 
     if scheduler is not None:
-        client = Client(_address(scheduler))
+        client = Client(_address(scheduler), set_as_default=False)
     else:
         # Ctrl-C is for this process alone: workers inherit that it is ignored.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        client = Client(n_workers=workers, threads_per_worker=1, silence_logs=logging.CRITICAL)
+        options = {"threads_per_worker": 1, "silence_logs": logging.CRITICAL}
+        client = Client(n_workers=workers, set_as_default=False, **options)
         signal.signal(signal.SIGINT, before)
     # Workers that were started here end with the client.
-    with client:
+    with client, client.as_current():
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
         yield
 
