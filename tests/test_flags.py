@@ -153,6 +153,19 @@ def test_a_model_says_which_galaxies_it_knows(known):
     assert "mean nothing" in UNKNOWN
 
 
+def test_the_command_says_which_galaxies_a_model_knows(known, tmp_path, capsys):
+    model, test, _ = known
+    model.save(tmp_path / "model")
+    columns = ["object_id", "ra", "dec", *MAGNITUDES]
+    test.catalogue[columns].to_parquet(tmp_path / "g.parquet", index=False)
+    words = [str(tmp_path / "g.parquet"), "--model", str(tmp_path / "model")]
+    words += ["--out", str(tmp_path / "out"), "--samples", "4", "--steps", "2", "--quiet"]
+    assert command.main(["infer", *words, "--unit", "AB", "--total", "--dereddened"]) == 0
+    assert model.metadata["knows"] in capsys.readouterr().out
+    assert command.main(["show", str(tmp_path / "model")]) == 0
+    assert model.metadata["knows"] in capsys.readouterr().err
+
+
 def test_a_model_that_knows_quiescent_galaxies_does_not_flag_them():
     quiet = toy_survey(100, images=False)
     quiet.catalogue["log_sfr"] -= 2

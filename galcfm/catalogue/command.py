@@ -141,11 +141,13 @@ def infer(model, workers, scheduler, columns, **options) -> int:
           --out posteriors --unit AB --total --dereddened
     """
     from galcfm.catalogue import infer_catalogue
+    from galcfm.posterior.files import known_by
 
     options["columns"] = {name: column or None for name, column in columns.items()}
     with _cluster(workers, scheduler):
         made = infer_catalogue(model, **options)
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")
+    print(f"{known_by(model)} The column outside_range flags galaxies unlike these.")
     if made.rejected:
         print(f"rows that could not be used, {made.rejected}: {made.folder / 'rejected'}")
     for sentence in made.left_out:
@@ -314,6 +316,8 @@ def show(folder, object_id, rejected) -> None:
             print(pd.read_parquet(folder / "rejected").to_string())
     else:
         print((folder / name).read_text(encoding="utf-8"))
+        if name == "model.json":
+            print(sys.modules[SHOWN[name]].known_by(folder), file=sys.stderr)
 
 
 if __name__ == "__main__":

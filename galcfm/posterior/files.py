@@ -19,7 +19,7 @@ from galcfm.json_files import JsonFile, object_of
 from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_own_files, user_path
 from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.published import model_folder
-from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, TrainingRange
+from galcfm.posterior.training_range import UNKNOWN, QuiescentClass, RangeOfBands, TrainingRange
 from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
@@ -72,6 +72,11 @@ Description = object_of(
     provenance=NotRequired[dict[str, Any]],
 )
 MODEL = JsonFile("model.json", Description, "Fetch or train the model again.")
+
+
+def known_by(folder: Path | str) -> str:
+    """Return a sentence that says which galaxies the model in a folder, or of a name, knows."""
+    return MODEL.read(model_folder(folder) / "model.json")["metadata"].get("knows", UNKNOWN)
 
 
 def require_own_model(folder: Path) -> None:
@@ -191,9 +196,10 @@ def _ranges(arrays: dict) -> dict[str, TrainingRange | RangeOfBands | QuiescentC
     """Return the training range of each part of the features."""
     parts: dict[str, dict] = {}
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} is not finite")
+        # Training galaxies of a model of missing bands may lack some.
         part, _, field = name.partition(".")
+        if np.isinf(array).any() or (np.isnan(array).any() and f"{part}.training" not in arrays):
+            raise ValueError(f"{name} is not finite")
         parts.setdefault(part, {})[field] = array
     kinds = {"offset": QuiescentClass, "training": RangeOfBands, "centre": TrainingRange}
     return {

@@ -231,7 +231,7 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
     """Remember where training galaxies lie, so that `out_of_range` can compare others.
 
     A sentence that says which galaxies the model knows goes to its metadata, as `knows`. A model
-    of star-forming galaxies with photometry is compared with quiescent galaxies, too.
+    of star-forming galaxies with photometry in all bands is compared with quiescent ones, too.
 
     Arguments:
         training: Galaxies of the training split.
@@ -248,7 +248,11 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
         else TrainingRange.fit(known[part], others[part])
         for part in known
     }
-    if posterior.features.kind != "none" and is_quiescent(training.catalogue).mean() < RARE:
+    if (
+        posterior.features.kind != "none"
+        and is_quiescent(training.catalogue).mean() < RARE
+        and all(np.isfinite(x["photometry"]).all() for x in (known, others))
+    ):
         rows = reference_rows(len(held_out))[:: 1 + len(held_out) // 2500]
         quiescent = photometry_of(posterior, pd.read_parquet(QUIESCENT))
         posterior.ranges["quiescent"] = QuiescentClass.fit(
