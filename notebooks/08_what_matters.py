@@ -280,10 +280,8 @@ reference = next(iter(point_of["reference"]["seeds"].values()))
 numbers["n_train"] = reference["training"]["n_train"]
 numbers["n_test"] = len(table)
 numbers["n_seeds"] = min(len(point["seeds"]) for point in point_of.values())
-compared = ranks.compare_variants(
-    of_trainings.content["recipes"],
-    of_trainings.table(),
-    of_trainings.content["identity"]["n_draws"],
+compared = ranks.gains_of_variants(
+    of_trainings.content["recipes"], of_trainings.table()
 )
 of_image = compared.loc["image"]
 numbers["n_quick"] = of_image["trained on"].iloc[0]

@@ -125,21 +125,6 @@ def deviations(ranks: pd.DataFrame, n_draws: int) -> pd.DataFrame:
     return pd.DataFrame(found, levels)
 
 
-def departure(ranks, n_draws: int) -> float:
-    """Return the largest deviation of the rank shares from uniform, in half-widths of the `band`.
-
-    Up to 1 the ranks are inside the band.
-
-    Arguments:
-        ranks: Integers from 0 to `n_draws`, shape `(n,)`.
-        n_draws: Number of draws per galaxy.
-    """
-    levels, found = rank_shares(ranks, n_draws)
-    low, high = band(len(ranks), n_draws)
-    allowed = np.where(found > levels, high - levels, levels - low)
-    return float(np.max(np.abs(found - levels) / allowed))
-
-
 def shifts_in_bins(
     ranks: pd.DataFrame, n_draws: int, covariates: pd.DataFrame, n_bins: int = 5
 ) -> pd.DataFrame:
@@ -222,29 +207,21 @@ def covariates_under(variant: str, galaxies: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([mass, galaxies[["redshift", "mag_r"]]], axis=1)
 
 
-def compare_variants(
-    variants: Mapping[str, dict], galaxies: pd.DataFrame, n_draws: int
-) -> pd.DataFrame:
-    """Return calibration and quality of each variant, one row per variant, by model and label.
+def gains_of_variants(variants: Mapping[str, dict], galaxies: pd.DataFrame) -> pd.DataFrame:
+    """Return what each variant gains over the run's own model, one row by model and label.
 
     Arguments:
         variants: `recipes` of `calibration.json`.
         galaxies: Table of `calibration.parquet`.
-        n_draws: Number of draws per galaxy.
 
     Returns:
-        The `departure` of each test and of `hpd_smoothed`; `mean log p` of the measured values
-        [nat]; its `gain` over the run's own model, galaxy by galaxy, with its `error`; and the
-        number of galaxies `trained on`.
+        The mean `gain` in log-density of the measured values, galaxy by galaxy, its standard
+        `error` [nat], and the number of galaxies `trained on`.
     """
-    tests = (*QUANTITIES, "hpd_smoothed")
     rows = {}
     for name, variant in variants.items():
-        log_prob = galaxies[f"{name}/log_prob"].astype(float)
-        gain = log_prob - galaxies[f"{variant['model']}/log_prob"]
+        gain = galaxies[f"{name}/log_prob"].astype(float) - galaxies[f"{variant['model']}/log_prob"]
         rows[variant["model"], variant["label"]] = {
-            **{test: departure(galaxies[f"{name}/{test}"], n_draws) for test in tests},
-            "mean log p": log_prob.mean(),
             "gain": gain.mean(),
             "error": gain.sem(),
             "trained on": variant["n_train"],
