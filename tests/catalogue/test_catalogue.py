@@ -1042,7 +1042,7 @@ def test_ucds_are_of_the_vocabulary(model):
     from galcfm.catalogue.summaries import result_columns
 
     columns = result_columns(model, ("ra", "dec", "redshift")).columns.values()
-    assert len(columns) == 4 + 5 * 4 + 15 + 2 * len(model.ranges)
+    assert len(columns) == 4 + 5 * 4 + 15 + 2 * len(model.ranges) + 1
     for column in columns:
         parse_ucd(column.meta["ucd"], check_controlled_vocabulary=True)
         assert column.description
