@@ -117,7 +117,8 @@ def infer(model, workers, scheduler, columns, **options) -> int:
     """Infer the posteriors of the galaxies of a table or catalogue.
 
     SOURCE is a HATS catalogue, a survey of galcfm, which needs no more words, a table, a folder or
-    a quoted pattern.
+    a quoted pattern. Files that are left out are named. A name that begins with a dash comes last,
+    after two dashes.
 
     \b
     examples:
