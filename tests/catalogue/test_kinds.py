@@ -698,8 +698,9 @@ def test_ctrl_c_with_workers_is_one_sentence_and_ends_them(things, tmp_path):
     assert process.returncode == 130
     # After ^C begins a new line.
     lines = [line for line in told.decode().splitlines() if line]
-    assert lines[0].startswith("dashboard: ")
-    assert lines[1:] == ["galcfm: interrupted: repeat the call to resume"]
+    # Dask may say before that the port of its dashboard is in use.
+    (first,) = (k for k, line in enumerate(lines) if line.startswith("dashboard: "))
+    assert lines[first + 1 :] == ["galcfm: interrupted: repeat the call to resume"]
     end = time.monotonic() + 30
     while (
         subprocess.run(["pgrep", "-g", str(process.pid)], stdout=subprocess.DEVNULL).returncode == 0
