@@ -129,7 +129,7 @@ def _pixels(row: pd.Series, where: str) -> np.ndarray:
     try:
         content, path = (cell.get(k) if isinstance(cell, dict) else None for k in ("bytes", "path"))
         if content is None and path is None:
-            raise ValueError("there is no picture: remove the row")
+            raise ValueError("there is no image: remove the row")
         pixels = picture_pixels(path if content is None else BytesIO(content))
         if pixels.shape != IMAGE_SHAPE or not abs(scale / PIXEL_SCALE - 1) < SAME_SCALE:
             height, width, _ = pixels.shape

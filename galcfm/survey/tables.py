@@ -142,7 +142,7 @@ def with_range_index(table, first: int = 0, rows: int | None = None):
     for index in (table.schema.pandas_metadata or {}).get("index_columns", ()):
         if isinstance(index, dict) and index.get("name") not in (None, *table.column_names):
             values = np.arange(index["start"], index["stop"], index["step"])
-            # Of a table that was cut, nobody knows which part is left.
+            # A table that was cut does not say which part is left.
             if len(values) == (len(table) if rows is None else rows):
                 table = table.append_column(index["name"], [values[first : first + len(table)]])
     return table

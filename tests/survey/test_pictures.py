@@ -96,7 +96,7 @@ FILES = {
     "I;16": (png(COLOURS[..., :1].astype(np.uint16)), "it has 16 bits per channel"),
     "GIF": (saved(palette(), "GIF"), UNREADABLE),
     "TIFF": (saved(Image.fromarray(COLOURS), "TIFF"), UNREADABLE),
-    "no picture": (b"<html>no such object</html>", UNREADABLE),
+    "not an image": (b"<html>no such object</html>", UNREADABLE),
     "empty": (b"", UNREADABLE),
 }
 # Pictures that a program has open may have modes that no JPEG or PNG has.
@@ -159,7 +159,7 @@ def by_array(content: bytes, folder: Path):
     return None
 
 
-# All doors by which files of pictures come, by the code that reads them.
+# All doors that take image files.
 DOORS = {
     "folder": by_folder,
     "column of bytes": by_column,
@@ -221,7 +221,7 @@ def test_pictures_in_memory_of_other_modes(mode):
 
 
 def test_the_registry_holds_all_modes_and_doors():
-    """Whoever lets pictures in by another way adds it to `DOORS`."""
+    """Add every new way in to `DOORS`."""
     assert {"RGB", "RGBA", "P", *IN_MEMORY} >= set(Image.MODES)
     package = Path(Survey.__module__.replace(".", "/")).parent.parent
     package = Path(__file__).resolve().parents[2] / package
@@ -272,9 +272,9 @@ def test_fluxes_of_the_multimodal_universe_are_refused_with_the_remedy():
         ),
         (
             {"rgb_image": ([PICTURES[0][0], None], PICTURES[1])},
-            r"row 1 .*: rgb_image: there is no picture: remove the row",
+            r"row 1 .*: rgb_image: there is no image: remove the row",
         ),
-        ({"rgb_image": ([[[1]], [[2]]], None)}, "row 0 .*: rgb_image: there is no picture"),
+        ({"rgb_image": ([[[1]], [[2]]], None)}, "row 0 .*: rgb_image: there is no image"),
     ],
 )
 def test_pictures_of_data_sets_that_are_none(columns, message):

@@ -247,7 +247,7 @@ def agree(path, model, folder, readers):
         else:
             assert first[0].keys() == other[0].keys()
             np.testing.assert_allclose(list(first[0].values()), list(other[0].values()), atol=1e-4)
-            # Of a table of which nothing is left, the first row is named.
+            # If no row can be used, from_table names the first one alone.
             assert first[1].items() <= other[1].items()
             assert bool(first[1]) == bool(other[1])
     return first
@@ -297,13 +297,13 @@ def test_a_range_index_goes_on_across_partitions(model, tmp_path):
     made = infer_catalogue(model, tmp_path / "a.parquet", tmp_path / "out", **options)
     assert made.table()["object_id"].tolist() == ["10", "12", "14", "16", "18"]
     assert as_survey(tmp_path / "a.parquet").object_id.tolist() == ["10", "12", "14", "16", "18"]
-    # Of an Arrow table that was cut, nobody knows which part is left.
+    # An Arrow table that was cut does not say which part is left.
     with pytest.raises(SurveyError, match="has no object_id"):
         as_survey(pa.Table.from_pandas(frame)[2:])
 
 
 def test_every_writer_of_tables_is_in_the_registry():
-    """Whoever writes a table adds it to `OURS`."""
+    """Add every function that writes a table to `OURS`."""
     kinds = {"to_parquet", "to_csv", "to_hdf", "to_feather", "write_table", "ParquetWriter"}
     found = set()
     for path in Path(galcfm.__file__).parent.rglob("*.py"):
