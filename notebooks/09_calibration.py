@@ -165,6 +165,7 @@ figures.shifts_in_bins(
 )
 
 # %% tags=["remove-cell"]
+numbers = {}
 test = Survey.load(paths.survey_folder(survey)).split("test")
 for name in models:
     draws = stored_posteriors.samples_array(
@@ -174,10 +175,10 @@ for name in models:
     places = rank_statistics(draws, test.properties[: len(draws)])
     places = pd.DataFrame(places, columns=PROPERTY_NAMES)
     again = ranks.shifts(places, draws.shape[1]).loc["dn4000"]
-    glue(f"again_{name}_dn4000", float(again["shift"]), display=False)
-    glue("again_error", float(again["error"]), display=False)
-    glue("n_again", float(len(draws)), display=False)
-glue("n_calibration", float(len(galaxies)), display=False)
+    numbers[f"again_{name}_dn4000"] = float(again["shift"])
+    numbers["again_error"] = float(again["error"])
+    numbers["n_again"] = float(len(draws))
+numbers["n_calibration"] = float(len(galaxies))
 keys = {
     "photometry": "photometry",
     "image": "image",
@@ -188,15 +189,17 @@ keys = {
 for name in set(shifts) & set(keys):
     of, key = shifts[name], keys[name]
     for p in ("dn4000", "log_sfr", "log_stellar_mass"):
-        glue(f"{key}_{p}_shift", float(of.loc[p, "shift"]), display=False)
-        glue(f"{key}_{p}_error", float(of.loc[p, "error"]), display=False)
+        numbers[f"{key}_{p}_shift"] = float(of.loc[p, "shift"])
+        numbers[f"{key}_{p}_error"] = float(of.loc[p, "error"])
     # The mean rank moves by 1/(2 sqrt(pi)) per width of a Gaussian posterior.
     width = abs(of.loc["dn4000", "shift"]) / 100 * 2 * np.sqrt(np.pi)
-    glue(f"{key}_dn4000_widths", float(width), display=False)
+    numbers[f"{key}_dn4000_widths"] = float(width)
     for k, row in enumerate(regions[name].itertuples(), 1):
-        glue(f"level_{k}", float(row.nominal), display=False)
-        glue(f"{key}_inside_{k}", float(row.found), display=False)
-glue("n_train", float(compared[models[-1]]["n_train"]), display=False)
+        numbers[f"level_{k}"] = float(row.nominal)
+        numbers[f"{key}_inside_{k}"] = float(row.found)
+numbers["n_train"] = float(compared[models[-1]]["n_train"])
+for name, value in numbers.items():
+    glue(name, value, display=False)
 print(result.origin)
 
 # %% [markdown]

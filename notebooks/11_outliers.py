@@ -234,7 +234,6 @@ for name in gain:
         }
     for key, number in numbers.items():
         glue(f"{name}_{key}", float(number), display=False)
-    glue("n_kernel", float(len(kernel)), display=False)
 size = outliers.label_error_size(test.catalogue)
 difference = gain["image"] - gain["photometry"]
 catalogue = training.catalogue
@@ -250,13 +249,14 @@ own_burst = galaxy["log_sfr_true"] - galaxy["log_sfr_recent"]
 masses = judged["image"]["draws"][:, PROPERTY_NAMES.index("log_stellar_mass")]
 numbers = {
     "n_shown": len(test),
+    "n_kernel": len(kernel),
     "n_calibration": len(result.table()),
     "n_expected": draws["image"].size,
     "lowest_draw": draws["image"].min(),
     "label_error_all": np.median(size),
     "label_error_outliers": np.median(size[gain["image"] < 0]),
     "mean_gain": difference.mean(),
-    "worst_share": -difference[order[0]] / len(difference),
+    "worst_share": np.delete(difference, order[0]).mean() - difference.mean(),
     "worst_image": gain["image"][order[0]],
     "worst_photometry": gain["photometry"][order[0]],
     "worst_redshift": galaxy["redshift"],

@@ -219,7 +219,7 @@ for result in (realism, compared, gains):
 
 # %% mystnb={"figure": {"caption": "Gain in log-density by numbers given to a small flow besides the photometry, in the simulated survey; bars are two standard errors. Fluxes on isolated stamps and another galaxy's cutout must add nothing, and add nothing. Three true numbers of the shape add 0.34 nat: so much could be learned from an image about these three alone.", "name": "fig-controls"}, "image": {"alt": "Six horizontal bars: fluxes of stamps 0.003, six measurements on the cutout 0.13, the same of another cutout \u22120.008, true inclination for A_V 0.05, the same where dust does not depend on inclination 0.000, three true numbers of the shape 0.34 nat."}} tags=["hide-input"]
 questions = {
-    image_controls.CONTROLS[name].question.replace("A_V", "$A_V$"): control
+    image_controls.CONTROLS[name].question: control
     for name, control in experiments.items()
 }
 point_gains(questions, over="photometry", source="simulated survey")
