@@ -109,19 +109,16 @@ blue = real_galaxies.is_blue(reference["absolute_r"], reference["g_r"])
 # `Posterior.out_of_range` compares the features of a galaxy with those of 5,000
 # training galaxies, and flags a galaxy that lies further out than all but 1 % of
 # held-out simulated ones.
-
-# %% tags=["hide-input"]
-told = tested["photometry_redshift"]
-outside = told.out_of_range(nearby.magnitudes, redshift=nearby.redshift)
-flag = outside["photometry_outside"].to_numpy()
-
-# %% [markdown]
+#
 # It flags {glue:text}`outside_star_forming:.0f` % of the real star-forming
 # galaxies and {glue:text}`outside_others:.0f` % of the others. So real galaxies
 # differ more from the simulation than simulated ones do, and a third of the
 # galaxies for which the models were not made are not noticed.
 
 # %% mystnb={"figure": {"caption": "Share of real galaxies that the model with redshift flags as out of range: by the distance in colour from the cut between star-forming galaxies (left of zero) and others, by redshift, and by the error of $u$. Dashed: the share of simulated galaxies. The share rises from a tenth to three quarters across the cut, and with noise.", "name": "fig-sky-outside"}, "image": {"alt": "Three panels with error bars: the flagged share rises from 0.1 to 0.8 with g\u2212r from the cut, from 0.3 to 0.8 with redshift, and from 0.35 to 0.9 with the error of u; a dashed line at 0.01 marks the simulated galaxies."}} tags=["hide-input"]
+told = tested["photometry_redshift"]
+outside = told.out_of_range(nearby.magnitudes, redshift=nearby.redshift)
+flag = outside["photometry_outside"].to_numpy()
 cut = 0.21 - 0.03 * reference["absolute_r"]
 real_galaxies.outside_shares(
     flag,
