@@ -217,7 +217,7 @@ for result in (realism, compared, gains):
 # measurements on another galaxy's cutout give {glue:text}`control_shuffled:.3f`
 # nat.
 
-# %% mystnb={"figure": {"caption": "Gain in log-density by numbers given to a small flow besides the photometry, in the simulated survey; bars are two standard errors. Fluxes on isolated stamps and another galaxy's cutout must add nothing, and add nothing. Three true numbers of the shape add 0.34 nat: so much could be learned from an image about these three alone.", "name": "fig-controls"}, "image": {"alt": "Six horizontal bars: fluxes of stamps 0.003, six measurements on the cutout 0.13, the same of another cutout \u22120.008, true inclination for A_V 0.05, the same where dust does not depend on inclination 0.000, three true numbers of the shape 0.34 nat."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Gain in log-density by numbers given to a small flow besides the photometry, in the simulated survey, with 95 % intervals. Fluxes on isolated stamps and another galaxy's cutout must add nothing, and add nothing. Three true numbers of the shape add 0.34 nat: so much could be learned from an image about these three alone.", "name": "fig-controls"}, "image": {"alt": "Six points with intervals: fluxes of stamps 0.003, six measurements on the cutout 0.13, the same of another cutout \u22120.008, true inclination for A_V 0.05, the same where dust does not depend on inclination 0.000, three true numbers of the shape 0.34 nat."}} tags=["hide-input"]
 questions = {
     image_controls.CONTROLS[name].question: control
     for name, control in experiments.items()
