@@ -120,7 +120,8 @@ figures.shift_table({model: shifts[model] for model in models})
 # {glue:text}`again_image_dn4000:+.1f` ± {glue:text}`again_error:.1f` % for the
 # image model, which agrees with both.
 #
-# Jointly, the measured values lie too far out under the image model:
+# Jointly, the measured values lie too far out under the image model. The share
+# of galaxies inside highest-density regions of three levels:
 
 # %% tags=["hide-input"]
 words = {

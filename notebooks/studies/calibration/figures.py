@@ -150,4 +150,4 @@ def region_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, rows in found.items():
         table[f"{name} [%]"] = [number(share, 1) for share in rows["found"]]
     table["standard error [%]"] = [number(error, 1) for error in rows["error"]]
-    return pd.DataFrame(table, index=[f"region of {number(n)} %" for n in rows["nominal"]])
+    return pd.DataFrame(table, index=[f"{number(n)}\N{NO-BREAK SPACE}%" for n in rows["nominal"]])
