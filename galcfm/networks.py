@@ -33,7 +33,7 @@ class VelocityField(nn.Module):
         return condition
 
     def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
-        """Return the velocity `(..., d)` at times `t (..., 1)` and points `x (..., d)`, broadcast."""
+        """Return the velocity `(..., d)` at times `t (..., 1)`, points `x (..., d)`, broadcast."""
         raise NotImplementedError
 
     def evaluate_with_divergence(
@@ -122,7 +122,7 @@ class VelocityNetwork(VelocityField):
         )
 
     def evaluate(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
-        """Return the velocity `(..., d)` at times `t (..., 1)` and points `x (..., d)`, broadcast."""
+        """Return the velocity `(..., d)` at times `t (..., 1)`, points `x (..., d)`, broadcast."""
         h = functional.silu(self._first_layer(t, x, prepared))
         for layer in self.hidden[1:]:
             h = functional.silu(layer(h))
