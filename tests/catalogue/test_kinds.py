@@ -638,16 +638,24 @@ def test_a_survey_is_written_by_one_thread_alone(things, tmp_path):
         pool.submit(things.survey.save, tmp_path / "s").result()
 
 
-def test_two_trainings_at_once_are_those_of_one(things, tmp_path):
+def test_two_trainings_at_once_are_those_of_one(things, tmp_path, monkeypatch):
     import torch
 
-    def weights(name):
-        _trained(things, tmp_path / name)
-        return torch.cat([w.flatten() for w in Posterior.load(tmp_path / name).parameters()])
+    from galcfm.training import TrainingSettings, train
 
-    alone = weights("alone")
+    seed = torch.manual_seed
+    # Long enough for the other training to draw in between, if it could.
+    monkeypatch.setattr(torch, "manual_seed", lambda number: (seed(number), time.sleep(0.2)))
+
+    def weights(name, model):
+        wanted = TrainingSettings(max_epochs=1)
+        made = train(model, things.survey, tmp_path / name, wanted, progress=False)
+        return torch.cat([w.flatten() for w in made.parameters()])
+
+    models = [Posterior("magnitudes", network=NETWORK) for _ in range(3)]
+    alone = weights("alone", models[0])
     with ThreadPoolExecutor(2) as pool:
-        for found in pool.map(weights, "ab"):
+        for found in pool.map(weights, "ab", models[1:]):
             assert torch.equal(found, alone)
 
 
