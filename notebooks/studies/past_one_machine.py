@@ -117,13 +117,14 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
     axes = figure.subplots()
     for kind, look in (("teacher", OTHER[0]), ("student", OTHER[1])):
         found = pd.DataFrame(results[kind].values())
-        mark = {"color": look.colour, "marker": look.marker}
+        mark = {"color": look.colour, "marker": look.marker, "capsize": 3}
+        each, pooled = (
+            f"{kind}, classifier of {which}" for which in ("each galaxy", "all galaxies")
+        )
         errors = 2 * found["c2st_error"]
-        label = f"{kind}, classifier of each galaxy"
-        axes.errorbar(found["velocities"], found["c2st"], errors, **mark, capsize=3, label=label)
-        label = f"{kind}, classifier of all galaxies"
-        pooled = {"ls": "--", "mfc": "white"}
-        axes.plot(found["velocities"], found["c2st_pooled"], **mark, **pooled, label=label)
+        axes.errorbar(found["velocities"], found["c2st"], errors, **mark, label=each)
+        mark |= {"ls": "--", "mfc": "white", "label": pooled}
+        axes.errorbar(found["velocities"], found["c2st_pooled"], **mark)
     axes.axhline(allowed, color=COLOURS["line"], lw=1, ls=":", label=f"allowed: {allowed}")
     axes.axhline(0.5, color=COLOURS["line"], lw=1, label="indistinguishable: 0.5")
     both = [*results["student"].values(), *results["teacher"].values()]
@@ -133,8 +134,5 @@ def student_accuracy(results: Mapping, *, allowed: float, source: str) -> Figure
     axes.minorticks_off()
     axes.set(xlabel="evaluations of the velocity per draw", ylabel="accuracy of the classifier")
     axes.grid(alpha=0.25)
-    handles, labels = axes.get_legend_handles_labels()
-    kinds = sorted(zip(labels, handles, strict=True), key=lambda found: found[0])
-    handles, labels = [handle for _, handle in kinds], [label for label, _ in kinds]
-    axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

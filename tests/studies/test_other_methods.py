@@ -332,7 +332,7 @@ def drawn():
     ("name", "says"),
     [
         ("gains", ["1,000 draws", "30 s", "fit", "image and magnitudes"]),
-        ("intervals", ["splines", "fit", "$D_n(4000)$", "sees image and magnitudes"]),
+        ("intervals", ["splines", "fit", "$D_n(4000)$", "image and magnitudes"]),
         ("contours", ["fit", LABELS["a_v"]]),
     ],
 )

@@ -6,23 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from galcfm.figures.style import (
-    COLUMN,
-    IMAGE,
-    LABELS,
-    LIGHT,
-    MEASURED,
-    OTHER,
-    PHOTOMETRY,
-    Look,
-    density,
-    limits,
-    new_figure,
-    styled,
-)
+from galcfm.figures import style
 from galcfm.figures.tables.words import number
 from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
@@ -31,32 +17,18 @@ from studies.other_methods.tables import gain_beside, half_width
 
 # What methods see, by the book's model with the same inputs.
 SEES = {
-    "photometry": ("magnitudes", OTHER[0]),
-    "image": ("image and magnitudes", OTHER[1]),
-    "photometry_told": ("magnitudes, errors and redshift", OTHER[3]),
+    "photometry": ("magnitudes", style.OTHER[0]),
+    "image": ("image and magnitudes", style.OTHER[1]),
+    "photometry_told": ("magnitudes, errors and redshift", style.OTHER[3]),
 }
 # Gains [nat] that the axis shows; those below it are in the broken part.
 REACH = (-0.65, 0.35)
 
 
-def look_of(row: Mapping) -> Look:
+def look_of(row: Mapping) -> style.Look:
     """Return colour and marker of a row: of the book's model, or of the inputs."""
-    ours = {ROWS["photometry"].label: PHOTOMETRY, ROWS["image"].label: IMAGE}
+    ours = {ROWS["photometry"].label: style.PHOTOMETRY, ROWS["image"].label: style.IMAGE}
     return ours.get(row["row"]["label"], SEES[row["row"]["beside"]][1])
-
-
-def _legend(figure: Figure, rows: Mapping[str, Mapping], **options) -> None:
-    """Name the colours of what the shown methods see, and those of the book's models."""
-    named = {row["row"]["label"]: look_of(row) for row in rows.values()}
-    looks = {ROWS[name].label: named.get(ROWS[name].label) for name in ("photometry", "image")}
-    seen = {row["row"]["beside"] for row in rows.values()}
-    looks |= {f"sees {words}": look for name, (words, look) in SEES.items() if name in seen}
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, lw=2, ms=5, label=label)
-        for label, look in looks.items()
-        if look
-    ]
-    figure.legend(handles=handles, **options)
 
 
 def _in_groups(rows: Mapping[str, Mapping], sees: Sequence[str], over: str) -> list[tuple]:
@@ -77,31 +49,27 @@ def _in_groups(rows: Mapping[str, Mapping], sees: Sequence[str], over: str) -> l
 
 def _draw_gains(broken: Axes, axes: Axes, lines: Sequence[tuple], over: str) -> None:
     """Draw gains of one facet: on its axis, or in the broken part at its left."""
-    for place, (label, gain, row) in enumerate(lines):
-        at = broken.get_yaxis_transform()
-        heading = {"fontweight": "bold"} if row is None else {}
-        broken.text(-0.12, -place, label, transform=at, ha="right", va="center", **heading)
+    labels = broken.set_yticks(-np.arange(len(lines)), [label for label, _, _ in lines])
+    for tick, (_, gain, row) in zip(labels, lines, strict=True):
         if row is None:
+            tick.label1.set_fontweight("bold")
             continue
-        look = look_of(row)
+        (_, place), look = tick.label1.get_position(), look_of(row)
         part = axes if gain["gain"] > REACH[0] else broken
         mark = {"fmt": look.marker, "ms": 5.5, "color": look.colour, "capsize": 2}
-        width = half_width(gain, len(row["seeds"]))
-        part.errorbar(gain["gain"], -place, xerr=width, **mark)
-        seconds = mean_over_seeds(row, "seconds_a_galaxy")
-        at = axes.get_yaxis_transform()
-        words = f"{seconds:.2g} s" if seconds >= 0.001 else f"{1000 * seconds:.2g} ms"
-        axes.text(1.04, -place, words, transform=at, va="center")
+        part.errorbar(gain["gain"], place, xerr=half_width(gain, len(row["seeds"])), **mark)
+        seconds = f"{mean_over_seeds(row, 'seconds_a_galaxy'):.2g} s"
+        axes.text(1.04, place, seconds, transform=axes.get_yaxis_transform(), va="center")
     for part in (broken, axes):
-        part.axvline(0, color=MEASURED.colour, lw=1)
+        part.axvline(0, color=style.MEASURED.colour, lw=1)
         part.set_ylim(0.6 - len(lines), 0.6)
-        part.set_yticks([])
+        part.tick_params(axis="y", length=0)
         part.spines["left"].set_visible(False)
         part.grid(axis="x", alpha=0.25)
     axes.set_title(f"gain over the {over} [nat]", fontsize=9)
 
 
-@styled
+@style.styled
 def gains(rows: Mapping[str, Mapping], *, source: str) -> Figure:
     """Draw what each method gains, by what it sees, with the time of its draws in words.
 
@@ -112,32 +80,26 @@ def gains(rows: Mapping[str, Mapping], *, source: str) -> Figure:
         rows: Rows of `methods.json`.
         source: What the galaxies are, for the corner of the figure.
     """
-    facets = {
-        "photometry": ("photometry model", _in_groups(rows, ("photometry", "image"), "photometry")),
-        "photometry_told": (
-            "photometry model with the same inputs",
-            _in_groups(rows, ("photometry_told",), "photometry_told"),
-        ),
-    }
-    facets = {name: facet for name, facet in facets.items() if facet[1]}
-    sizes = [len(lines) for _, lines in facets.values()]
-    figure = new_figure(COLUMN, 1.1 + 0.45 * len(sizes) + 0.235 * sum(sizes), source)
-    options = {"width_ratios": (1, 4), "height_ratios": sizes, "sharex": "col", "squeeze": False}
-    grid = figure.subplots(len(sizes), 2, **options)
-    for (broken, axes), (over, lines) in zip(grid, facets.values(), strict=True):
+    told = _in_groups(rows, ("photometry_told",), "photometry_told")
+    facets = {"photometry model": _in_groups(rows, ("photometry", "image"), "photometry")}
+    facets |= {"photometry model with the same inputs": told}
+    facets = {over: lines for over, lines in facets.items() if lines}
+    sizes = [len(lines) for lines in facets.values()]
+    figure = style.new_figure(style.COLUMN, 1.1 + 0.45 * len(sizes) + 0.235 * sum(sizes), source)
+    ratios = {"width_ratios": (1, 4), "height_ratios": sizes}
+    grid = figure.subplots(len(sizes), 2, sharex="col", sharey="row", squeeze=False, **ratios)
+    for (broken, axes), (over, lines) in zip(grid, facets.items(), strict=True):
         _draw_gains(broken, axes, lines, over)
         broken.set(xlim=(-4.4, -2.4), xticks=(-4, -3))
         axes.set(xlim=REACH)
-    image = rows.get("image") and gain_beside(rows["image"], "photometry")
-    if image and "photometry" in facets:
-        line = {"color": IMAGE.colour, "lw": 1, "ls": "--"}
-        grid[0, 1].axvline(image["gain"], **line)
+    if "image" in rows and (image := gain_beside(rows["image"], "photometry")):
+        grid[0, 1].axvline(image["gain"], color=style.IMAGE.colour, lw=1, ls="--")
     grid[0, 1].text(1.02, 1.0, "1,000 draws", transform=grid[0, 1].transAxes, va="bottom")
     grid[-1, 1].set_xlabel(f"± 95 % interval; axis broken at {number(REACH[0])}")
     return figure
 
 
-@styled
+@style.styled
 def intervals(
     draws: pd.DataFrame, rows: Mapping[str, Mapping], measured: pd.DataFrame, *, source: str
 ) -> Figure:
@@ -152,7 +114,7 @@ def intervals(
     galaxy = measured.iloc[0]
     draws = draws[draws["object_id"] == galaxy.name]
     rows = {n: row for sees in SEES for n, row in rows.items() if row["row"]["beside"] == sees}
-    figure = new_figure(COLUMN, 1.5 + 0.21 * len(rows), source)
+    figure = style.new_figure(style.COLUMN, 1.5 + 0.21 * len(rows), source)
     panels = figure.subplots(1, len(PROPERTIES), sharey=True)
     places, looks = -np.arange(len(rows)), [look_of(row) for row in rows.values()]
     colours = [look.colour for look in looks]
@@ -164,19 +126,21 @@ def intervals(
         axes.hlines(places, of[0.025], of[0.975], colours, lw=1)
         axes.hlines(places, of[0.16], of[0.84], colours, lw=3)
         for place, median, look in zip(places, of[0.5], looks, strict=True):
-            mark = {"ms": 5, "color": look.colour, "mec": "white", "mew": 0.6}
-            axes.plot(median, place, look.marker, **mark)
-        axes.axvline(galaxy[p.name], color=MEASURED.colour, lw=1, ls="--")
+            axes.plot(median, place, look.marker, ms=5, color=look.colour, mec="white", mew=0.6)
+        axes.axvline(galaxy[p.name], color=style.MEASURED.colour, lw=1, ls="--")
         axes.grid(axis="x", alpha=0.25)
-        label, _, unit = LABELS[p.name].partition(" [")
+        label, _, unit = style.LABELS[p.name].partition(" [")
         axes.set_xlabel(f"{label}\n[{unit}" if unit else label)
         axes.xaxis.set_major_locator(MaxNLocator(2))
     panels[0].set_yticks(places, [row["row"]["label"] for row in rows.values()])
-    _legend(figure, rows, loc="outside lower center", ncols=3)
+    looks = {"photometry model": style.PHOTOMETRY, "image model": style.IMAGE}
+    for name, look in (looks | dict(SEES.values())).items():
+        panels[0].plot([], [], look.marker, color=look.colour, label=name)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
-@styled
+@style.styled
 def contours(
     draws: pd.DataFrame,
     rows: Mapping[str, Mapping],
@@ -205,22 +169,19 @@ def contours(
     galaxy, (x, y) = measured.iloc[0], plane
     draws = draws[draws["object_id"] == galaxy.name]
     lines = -(-len(shown) // 3)
-    figure = new_figure(COLUMN, 0.8 + 2.0 * lines, source)
+    figure = style.new_figure(style.COLUMN, 0.8 + 2.0 * lines, source)
     grid = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
-    grid[0, 0].set(
-        xlim=limits(draws[x].dropna(), [galaxy[x]], inside=99),
-        ylim=limits(draws[y].dropna(), [galaxy[y]], inside=99),
-    )
+    reach = [style.limits(draws[name].dropna(), [galaxy[name]], inside=99) for name in plane]
+    grid[0, 0].set(xlim=reach[0], ylim=reach[1])
     for axes, name in zip(grid.flat, shown, strict=False):
         row = rows[name]["row"]
         own, reference = (draws[draws["row"] == of] for of in (name, row["beside"]))
-        density(axes, reference[x], reference[y], LIGHT)
-        density(axes, own[x], own[y], look_of(rows[name]).colour, filled=False)
-        axes.plot(galaxy[x], galaxy[y], "+", ms=10, mew=1.5, color=MEASURED.colour)
+        style.density(axes, reference[x], reference[y], style.LIGHT)
+        style.density(axes, own[x], own[y], look_of(rows[name]).colour, filled=False)
+        axes.plot(galaxy[x], galaxy[y], "+", ms=10, mew=1.5, color=style.MEASURED.colour)
         axes.set_title(row["label"], fontsize=9)
-        axes.set(xlabel=LABELS[x], ylabel=LABELS[y])
-    for axes in grid.flat[len(shown) :]:
-        axes.set_axis_off()
-    for axes in grid.flat[: len(shown)]:
+        axes.set(xlabel=style.LABELS[x], ylabel=style.LABELS[y])
+    for k, axes in enumerate(grid.flat):
+        axes.set_visible(k < len(shown))
         axes.label_outer()
     return figure

@@ -142,8 +142,8 @@ def numbers_in_text(rows: Mapping[str, Mapping], table: pd.DataFrame) -> dict[st
 
     Returns:
         For each row its gain over the image model under its own name, over another model under
-        both names, over the splines that see no image under `NAME_added`; log-densities, times,
-        coverage and biases.
+        both names, over the splines that see no image under `NAME_added`; times, errors, biases
+        and coverage.
     """
     found = {}
     for name, row in rows.items():
@@ -154,7 +154,6 @@ def numbers_in_text(rows: Mapping[str, Mapping], table: pd.DataFrame) -> dict[st
         if row["row"]["beside"] == "image" and (added := paired_gain(table, name, "npe")):
             gains[f"{name}_added"] = added
         found |= {stem: _in_words(over, row) for stem, over in gains.items()}
-        found[f"{name}_log_prob"] = number(mean_over_seeds(row, "log_prob", "mean"))
         found[f"{name}_seconds"] = number(mean_over_seeds(row, "seconds_a_galaxy"), 0)
         found |= {f"{name}_gap": _gap(row)} if "against_exact" in first else {}
         for p in first["properties"]:
