@@ -293,15 +293,6 @@ def test_methods_are_compared_with_the_model_of_the_same_inputs():
     assert tables.every_method({"alone": rows["alone"]}).empty
 
 
-def test_intervals_over_few_trainings_are_those_of_student():
-    """Where galaxies add no error, the interval of three trainings is Student's of two degrees."""
-    three = {"standard_error": 0.1, "spread_over_trainings": 0.1 * np.sqrt(3)}
-    assert tables.half_width(three, 3) == pytest.approx(0.430, abs=0.001)
-    galaxies = {"standard_error": 0.1, "spread_over_trainings": 1e-3}
-    assert tables.half_width(galaxies, 3) == pytest.approx(0.196, abs=0.001)
-    assert tables.half_width({"standard_error": 0.1}, 1) == pytest.approx(0.196, abs=0.001)
-
-
 def test_stored_rows_get_the_words_of_today():
     stored = {"npe": {"row": {"label": "of old"}, "seeds": {}}, "gone": {"row": {}}}
     found = described(stored)

@@ -13,7 +13,7 @@ from galcfm.figures.tables.words import number
 from galcfm.properties import PROPERTIES
 from studies.figures import mean_over_seeds
 from studies.other_methods.rows import ROWS
-from studies.other_methods.tables import gain_beside, half_width
+from studies.other_methods.tables import gain_beside, interval
 
 # What methods see, by the book's model with the same inputs.
 SEES = {
@@ -57,7 +57,7 @@ def _draw_gains(broken: Axes, axes: Axes, lines: Sequence[tuple], over: str) -> 
         (_, place), look = tick.label1.get_position(), look_of(row)
         part = axes if gain["gain"] > REACH[0] else broken
         mark = {"fmt": look.marker, "ms": 5.5, "color": look.colour, "capsize": 2}
-        part.errorbar(gain["gain"], place, xerr=half_width(gain, len(row["seeds"])), **mark)
+        part.errorbar(gain["gain"], place, xerr=interval(gain, row), **mark)
         seconds = f"{mean_over_seeds(row, 'seconds_a_galaxy'):.2g} s"
         axes.text(1.04, place, seconds, transform=axes.get_yaxis_transform(), va="center")
     for part in (broken, axes):
@@ -171,13 +171,13 @@ def contours(
     lines = -(-len(shown) // 3)
     figure = style.new_figure(style.COLUMN, 0.8 + 2.0 * lines, source)
     grid = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False)
-    reach = [style.limits(draws[name].dropna(), [galaxy[name]], inside=99) for name in plane]
+    reach = [style.limits(draws[name].dropna(), [galaxy[name]], inside=99.8) for name in plane]
     grid[0, 0].set(xlim=reach[0], ylim=reach[1])
     for axes, name in zip(grid.flat, shown, strict=False):
         row = rows[name]["row"]
         own, reference = (draws[draws["row"] == of] for of in (name, row["beside"]))
-        style.density(axes, reference[x], reference[y], style.LIGHT)
-        style.density(axes, own[x], own[y], look_of(rows[name]).colour, filled=False)
+        style.contours(axes, reference[x], reference[y], style.LIGHT, filled=True)
+        style.contours(axes, own[x], own[y], look_of(rows[name]).colour, filled=False)
         axes.plot(galaxy[x], galaxy[y], "+", ms=10, mew=1.5, color=style.MEASURED.colour)
         axes.set_title(row["label"], fontsize=9)
         axes.set(xlabel=style.LABELS[x], ylabel=style.LABELS[y])

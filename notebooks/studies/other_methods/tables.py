@@ -4,15 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from galcfm.figures.tables.words import number, with_error
 from galcfm.properties import PROPERTIES
-from studies.figures import mean_over_seeds
+from studies.figures import half_width, mean_over_seeds
 from studies.frame import paired_gain
 from studies.other_methods.rows import FITTED, ROWS
-
-CONFIDENCE = 0.95
 
 
 def gain_beside(row: Mapping, other: str) -> Mapping | None:
@@ -31,27 +28,14 @@ def gain_beside(row: Mapping, other: str) -> Mapping | None:
     return row["over"].get(other) or next(iter(row["seeds"].values())).get("gain_of_fewer")
 
 
-def half_width(gain: Mapping, trainings: int) -> float:
-    """Return half the width of the 95 % interval of a gain [nat].
-
-    The variance between galaxies is taken as known; that between trainings comes from few of them,
-    so Student's t has the degrees of freedom of Welch and Satterthwaite. One training has no
-    variance between trainings, and its interval is that of the galaxies alone.
-
-    Arguments:
-        gain: `standard_error` and, of several trainings, `spread_over_trainings` [nat].
-        trainings: Number of trainings.
-    """
-    error, spread = gain["standard_error"], gain.get("spread_over_trainings", 0.0)
-    freedom = np.inf
-    if spread > 0:
-        freedom = (trainings - 1) * (error / spread) ** 4 * trainings**2
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error)
+def interval(gain: Mapping, row: Mapping) -> float:
+    """Return the half-width of the 95 % interval of a row's gain [nat] over its trainings."""
+    return half_width({**gain, "seeds": row["seeds"]})
 
 
 def _in_words(gain: Mapping, row: Mapping, sign: str = "") -> str:
     """Return a gain with half of its 95 % interval, which no line break separates."""
-    words = with_error(gain["gain"], half_width(gain, len(row["seeds"])), sign=sign)
+    words = with_error(gain["gain"], interval(gain, row), sign=sign)
     return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -60,7 +44,7 @@ def verdict(row: Mapping, gain: Mapping) -> str:
     trained = row["row"]["method"] not in FITTED
     if trained and len(row["seeds"]) == 1:
         return "one training"
-    if abs(gain["gain"]) < half_width(gain, len(row["seeds"])):
+    if abs(gain["gain"]) < interval(gain, row):
         return "equal"
     return "ahead" if gain["gain"] > 0 else "behind"
 
