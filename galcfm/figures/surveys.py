@@ -72,7 +72,14 @@ def survey_overview(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
     for column, (x, y, label_x, label_y) in enumerate(planes):
         axes = figure.add_subplot(grid[0, column])
         window = (*limits(x, inside=99.8), *limits(y, inside=99.8))
-        look = {"cmap": "Greys", "bins": "log", "vmin": 0.3, "lw": 0.1, "mincnt": 1}
+        look = {
+            "cmap": "Greys",
+            "bins": "log",
+            "vmin": 0.3,
+            "lw": 0.1,
+            "mincnt": 1,
+            "rasterized": True,
+        }
         axes.hexbin(x, y, gridsize=30, extent=window, **look)
         axes.set(xlabel=label_x, ylabel=label_y)
         if column == 0:
