@@ -109,7 +109,7 @@ def test_the_registry_holds_all_that_draws():
 
 
 def test_quiescent_galaxies_look_quiescent():
-    """By a published model, and by one of missing bands whatever is missing."""
+    """By a published model, and by a model of missing bands with and without u."""
     table = pd.read_parquet(QUIESCENT)
     for name in ("photometry", "photometry_redshift", "any_bands"):
         model = Posterior.load(name, "cpu")

@@ -120,7 +120,7 @@ class ModelFeatures:
             bands: What is usual in the training split, for a model of missing bands.
 
         Raises:
-            ModelError: The input has a wrong shape, holds what `Survey.from_table` refuses, has no
+            ModelError: The input has a wrong shape, is what `Survey.from_table` refuses, has no
                 measured band, or lacks redshifts or magnitude errors of which the model was
                 trained.
         """
