@@ -22,7 +22,9 @@
 # matching. The mean log-density of spline flows differs by
 # {glue:text}`npe_photometry` nat from the photometry model and by
 # {glue:text}`npe_image` nat from the image model. What a method sees matters
-# more than how it infers: the image adds {glue:text}`image_photometry` nat,
+# more than how it infers: the image adds
+# {glue:text}`06_what_a_picture_is_worth.ipynb::gain_32px:.3f` ±
+# {glue:text}`06_what_a_picture_is_worth.ipynb::gain_32px_half_width:.3f` nat,
 # redshift and magnitude errors {glue:text}`photometry_told_photometry` nat.
 #
 # The paper compares itself with seven other approaches and runs none of them.

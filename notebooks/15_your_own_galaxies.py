@@ -50,6 +50,7 @@ n_book = 12000  # galaxies of the survey whose card is written
 # %% tags=["hide-input"]
 # %matplotlib inline
 import tempfile
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,11 @@ shown.filter(regex="log_stellar_mass_(median|p16|p84)|outside").round(2)
 #   Do not use their posteriors.
 #
 # Without cutouts, leave out `cutouts` and `pixel_scale` and load
-# `"photometry"`.
+# `"photometry"`. For tables of SDSS, the NASA-Sloan Atlas and the Legacy Surveys,
+# `galcfm.survey.conventions` has the arguments of `from_table`. Arrays go
+# straight into a model: `model.sample(magnitudes, images)` returns draws of shape
+# (galaxies, draws, properties), `model.log_prob(theta, magnitudes, images)` exact
+# log-densities. Saving never replaces a folder or file of another kind.
 
 # %% mystnb={"figure": {"caption": "Posteriors of the first galaxy by the published image model (from the twenty lines above) and the published photometry model. Lines: the values that its survey has measured.", "name": "fig-own-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy under both models: histograms on the diagonal, contours below, lines at the measured values."}} tags=["hide-input"]
 photometry = Posterior.load("photometry")
@@ -148,7 +153,9 @@ figures.galaxy_corner(
 # log-density of the measured values (higher is better), and the mean width of
 # the posteriors. The models had different trainings, so small differences
 # between them mean little. An image adds
-# {glue:text}`image_given_redshift` nat to magnitudes and a redshift when both
+# {glue:text}`06_what_a_picture_is_worth.ipynb::gain_redshift_paper_size:.3f` ±
+# {glue:text}`06_what_a_picture_is_worth.ipynb::gain_redshift_paper_size_error:.3f`
+# nat to magnitudes and a redshift when both
 # models are trained alike.
 
 # %% tags=["hide-input"]
@@ -171,9 +178,6 @@ for name in ("photometry", "any_bands"):
     evaluation = of_models.content["models"][name]
     glue(f"{name}_log_prob", float(evaluation["log_prob"]), display=False)
 glue("n_measured", int(evaluation["n"]), display=False)
-gain = known.metadata["gain"]
-words = "{gain:.3f} ± {standard_error:.3f}".format(**gain)
-glue("image_given_redshift", words, display=False)
 
 # %% [markdown]
 # ## Missing bands and upper limits
@@ -246,14 +250,15 @@ seen = {
 }
 z, grid = few.redshift, np.linspace(0.02, 0.3, 561)
 photometric = photometric_redshifts(whole, few, grid)
-gaussian = np.exp(-0.5 * ((grid - z[:, None]) / 0.02) ** 2)
-densities = {
+gaussian = -0.5 * ((grid - z[:, None]) / 0.02) ** 2
+log_densities = {
     "p(z) from the photometry": photometric,
     "Gaussian of width 0.02": gaussian,
-    "product of both": photometric * gaussian,
+    "product of both": photometric + gaussian,
 }
 found = {"no redshift": any_bands.sample(**seen)}
-for name, density in densities.items():
+for name, log_density in log_densities.items():
+    density = np.exp(log_density - log_density.max(1, keepdims=True))
     redshifts = redshift_quantiles(grid, density, 200)
     found[name] = told.sample(redshift=redshifts, **seen)
 found["spectroscopic redshift"] = told.sample(redshift=z, **seen)
@@ -262,6 +267,7 @@ widths = pd.DataFrame(widths, found, units).round(3)
 widths.rename_axis("mean width", axis=1)
 
 # %% tags=["remove-cell"]
+photometric = np.exp(photometric)
 mean = (photometric * grid).sum(1) / photometric.sum(1)
 square = (photometric * (grid - mean[:, None]) ** 2).sum(1)
 own_scatter = np.sqrt(square / photometric.sum(1))
@@ -271,12 +277,21 @@ glue("own_relative", float((own_scatter / mean).mean()), display=False)
 # %% [markdown]
 # ## Does the model know your galaxies?
 #
-# A network answers for any input, so look back at the data. Three checks:
+# A network answers for any input. Each model says which galaxies it knows:
+
+# %%
+print(textwrap.fill(model.metadata["knows"], 76))
+
+# %% [markdown]
+# Three checks for your galaxies:
 #
 # 1. `outside_range`, above, compares magnitudes, errors and cutouts with those
-#    of the training galaxies. Fluxes of a deeper survey, such as the Legacy
-#    Surveys, are flagged for their errors: below are the galaxies in $g$, $r$
-#    and $z$ with SDSS's errors and with a tenth of them.
+#    of the training galaxies, and flags galaxies that look quiescent. It finds
+#    most quiescent galaxies, not all (`galcfm.posterior.training_range` has the
+#    shares), so select star-forming galaxies first if you can. Fluxes of a
+#    deeper survey, such as the Legacy Surveys, are flagged for their errors:
+#    below are the galaxies in $g$, $r$ and $z$ with SDSS's errors and with a
+#    tenth of them. Such a survey needs models trained through its own filters.
 # 2. `check_photometry` asks which magnitudes galaxies with the drawn properties
 #    would have ({numref}`fig-own-replicated`).
 # 3. Compare with spectra, where you have some. All models here were trained on

@@ -17,7 +17,7 @@ def _inputs(galaxies: Survey) -> np.ndarray:
 
 
 def photometric_redshifts(survey: Survey, galaxies: Survey, grid: np.ndarray) -> np.ndarray:
-    """Return p(z) given magnitudes and their errors: log-normal, of one width for all galaxies.
+    """Return log p(z) given magnitudes and their errors: log-normal, of one width for all galaxies.
 
     A small network trained on the training split predicts ln z; the width is the scatter of the
     validation split about the prediction.
@@ -28,7 +28,7 @@ def photometric_redshifts(survey: Survey, galaxies: Survey, grid: np.ndarray) ->
         grid: Positive redshifts, shape `(m,)`.
 
     Returns:
-        Densities on the grid, not normalised, shape `(n, m)`.
+        Log-densities on the grid, not normalised, shape `(n, m)`.
     """
     train, validation = survey.split("train"), survey.split("validation")
     options = {"hidden_layer_sizes": (64, 64), "alpha": 0.01, "max_iter": 150, "random_state": 0}
@@ -36,4 +36,4 @@ def photometric_redshifts(survey: Survey, galaxies: Survey, grid: np.ndarray) ->
     network.fit(_inputs(train), np.log(train.redshift))
     missed = np.log(validation.redshift) - network.predict(_inputs(validation))
     distance = np.log(grid) - network.predict(_inputs(galaxies))[:, None]
-    return np.exp(-0.5 * (distance / missed.std()) ** 2) / grid
+    return -0.5 * (distance / missed.std()) ** 2 - np.log(grid)

@@ -10,6 +10,7 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAME
 from galcfm.runs import RunError
 from galcfm.survey import Survey
 from studies import missing_bands
+from studies.redshifts import photometric_redshifts
 
 
 @pytest.fixture
@@ -86,3 +87,13 @@ def test_the_figure_shows_the_sets_that_there_are(exact):
         line.get_xdata().mean() for line in figure.axes[0].lines if len(line.get_xdata()) == 1
     ]
     assert all(centre == pytest.approx(-0.01) for centre in centres)
+
+
+def test_photometric_redshifts_are_those_of_brighter_galaxies(galaxies):
+    catalogue = galaxies.catalogue
+    catalogue["redshift"] = 10 ** (0.2 * (catalogue["mag_r"] - 22))
+    grid = np.linspace(0.001, 1, 2000)
+    log_density = photometric_redshifts(galaxies, galaxies, grid)
+    assert log_density.shape == (len(galaxies), len(grid))
+    most_likely = grid[log_density.argmax(axis=1)]
+    assert np.corrcoef(np.log(most_likely), np.log(catalogue["redshift"]))[0, 1] > 0.8
