@@ -89,8 +89,10 @@ def test_the_figure_shows_the_sets_that_there_are(exact):
     assert all(centre == pytest.approx(-0.01) for centre in centres)
 
 
-def test_photometric_redshifts_are_those_of_brighter_galaxies(galaxies):
+def test_photometric_redshifts_follow_the_magnitudes():
+    galaxies = toy_survey(500, 1, images=False)
     catalogue = galaxies.catalogue
+    catalogue[list(MAGNITUDE_ERRORS)] = 0.02
     catalogue["redshift"] = 10 ** (0.2 * (catalogue["mag_r"] - 22))
     grid = np.linspace(0.001, 1, 2000)
     log_density = photometric_redshifts(galaxies, galaxies, grid)
