@@ -4,6 +4,7 @@ import re
 
 # At the beginning of a glued number or of a table's cell.
 HYPHEN = re.compile(r'((?:<span class="pasted-text">|<t[dh]>))-(?=\d)')
+UNIT = re.compile(r"(\d(?:</span>)?) (?=(?:%|±|nat\b|dex\b|mag\b))")
 # Docutils marks the bibliography as a list whose entries are no items of a list.
 ROLES = {
     '<div role="list" class="citation-list">': '<div class="citation-list">',
@@ -17,13 +18,14 @@ def drop_wrong_roles(app, pagename, templatename, context, doctree) -> None:
         context["body"] = context.get("body", "").replace(wrong, right)
 
 
-def true_minus_signs(app, pagename, templatename, context, doctree) -> None:
-    """Give glued numbers and cells of tables a minus sign in place of a hyphen."""
-    context["body"] = HYPHEN.sub("\\1−", context.get("body", ""))
+def typeset_numbers(app, pagename, templatename, context, doctree) -> None:
+    """Give glued numbers and tables a true minus sign, and keep numbers and units on one line."""
+    body = HYPHEN.sub("\\1−", context.get("body", ""))
+    context["body"] = UNIT.sub("\\1\N{NO-BREAK SPACE}", body)
 
 
 def setup(app) -> dict:
     """Connect to Sphinx."""
     app.connect("html-page-context", drop_wrong_roles)
-    app.connect("html-page-context", true_minus_signs)
+    app.connect("html-page-context", typeset_numbers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

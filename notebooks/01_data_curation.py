@@ -33,7 +33,7 @@
 # `sdss`, the chapter downloads the real galaxies. Each figure says which of the
 # two it shows.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -49,7 +49,7 @@ cutouts_per_second = 10.0  # asked of SkyServer, at most
 skyserver = "https://skyserver.sdss.org"  # address of SkyServer
 seed = 1  # of everything random in the survey
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 import pandas as pd
@@ -149,7 +149,7 @@ with pd.option_context("display.max_colwidth", None):
 # included: the image shows where the light is, and is no second measurement of
 # the magnitudes that would undo their noise.
 
-# %% mystnb={"figure": {"caption": "The survey. Top: r magnitude against redshift, u\u2212g against g\u2212r, and 12+log(O/H) against log M\u22c6; darker cells have more galaxies. The limit in r removes low-mass galaxies at high redshift. Bottom: images of eight galaxies at their place in the plane of log M\u22c6 and log SFR. Galaxies below the sequence are redder and smoother, those above it bluer and knottier.", "name": "fig-survey"}, "image": {"alt": "Three density maps in grey, of r magnitude against redshift with a sharp lower edge at the survey limit, of two colours, and of oxygen abundance rising with stellar mass; below them the star formation rate rising with stellar mass, with eight galaxy images from blue dwarfs on the left to red discs on the right."}}
+# %% mystnb={"figure": {"caption": "The survey. Top: $r$ magnitude against redshift, $u-g$ against $g-r$, and $12+\\log(\\mathrm{O/H})$ against $\\log M_\\star$; darker cells have more galaxies. The limit in $r$ removes low-mass galaxies at high redshift. Bottom: images of eight galaxies at their place in the plane of $\\log M_\\star$ and $\\log\\,$SFR. Galaxies below the sequence are redder and smoother, those above it bluer and knottier.", "name": "fig-survey"}, "image": {"alt": "Three density maps in grey, of r magnitude against redshift with a sharp lower edge at the survey limit, of two colours, and of oxygen abundance rising with stellar mass; below them the star formation rate rising with stellar mass, with eight galaxy images from blue dwarfs on the left to red discs on the right."}} tags=["hide-input"]
 figures.survey_overview(catalogue, galaxies.images, source=galaxies.source)
 
 # %% [markdown]

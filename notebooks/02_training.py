@@ -29,7 +29,7 @@
 # In the profile `quick` the image model starts from the trained photometry model
 # and learns for fewer epochs; in `paper` both are trained alike.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -59,7 +59,7 @@ augment: bool = None  # rotated and mirrored images; not in the paper
 half_precision: bool = None  # encoder in bfloat16; not in the paper
 seed: int = None  # of weights, order and noise
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 import pandas as pd
@@ -120,7 +120,7 @@ pd.DataFrame.from_dict(
     orient="index",
 )
 
-# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models, training (dashed) and validation (solid); the dot is the epoch that is kept. The image model starts where the photometry model ended and falls below it. Most of the loss is the spread of the straight paths themselves and cannot be learned away, so small differences in loss are large differences in log-density.", "name": "fig-training"}, "image": {"alt": "Two panels of loss against epoch. The photometry model levels off; the image model starts at that level and falls further. A dot marks the epoch that is kept, with its validation loss."}}
+# %% mystnb={"figure": {"caption": "Flow-matching loss of the two models, training (dashed) and validation (solid); the dot is the epoch that is kept. The image model starts where the photometry model ended and falls below it. Most of the loss is the spread of the straight paths themselves and cannot be learned away, so small differences in loss are large differences in log-density.", "name": "fig-training"}, "image": {"alt": "Two panels of loss against epoch. The photometry model levels off; the image model starts at that level and falls further. A dot marks the epoch that is kept, with its validation loss."}} tags=["hide-input"]
 history = pd.concat(
     pd.read_csv(folder / name / "training.csv").assign(model=name)
     for name in ("photometry", "image")

@@ -23,10 +23,10 @@
 # log-densities for all {glue:text}`n_test:,.0f` test galaxies. A draw starts as
 # Gaussian noise and follows the learned velocity from $t = 0$ to $t = 1$ in
 # {glue:text}`steps:.0f` Runge-Kutta steps, where the paper takes 100. The fewer
-# steps move a draw by at most {glue:text}`step_error:.4f` standard deviations of
-# the survey, far less than the path width $\sigma = 0.05$ that the flow resolves.
+# steps move no draw by more than 1/{glue:text}`step_ratio:,.0f` of the path width
+# $\sigma = 0.05$, below which the flow resolves nothing.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -39,7 +39,7 @@ n_kl = 200  # galaxies with exact log-densities of their samples
 n_kl_samples = 50  # draws of each of these
 seed = 1  # of the noise
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 import numpy as np
@@ -118,7 +118,7 @@ nearest = np.argsort(np.abs(gain - np.median(gain)))
 nearest = nearest[: max(1, len(chosen) // 20)]
 example = int(nearest[chosen.catalogue["mag_r"].iloc[nearest].argmin()])
 
-# %% mystnb={"figure": {"caption": "Posterior of one test galaxy whose gain is near the median. Contours enclose 68 % and 95 % of the draws: filled for the photometry model, blue lines for the image model. Dashed lines mark the measured values. Where the image helps, the blue contours are smaller than the orange areas.", "name": "fig-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy: smooth densities on the diagonal and contours below, orange areas for the photometry model and blue lines for the image model, which are slightly narrower; dashed lines at the measured values, and the galaxy's image in the upper right."}}
+# %% mystnb={"figure": {"caption": "Posterior of one test galaxy whose gain is near the median. Contours enclose 68 % and 95 % of the draws: filled for the photometry model, blue lines for the image model. Dashed lines mark the measured values. Where the image helps, the blue contours are smaller than the orange areas.", "name": "fig-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy: smooth densities on the diagonal and contours below, orange areas for the photometry model and blue lines for the image model, which are slightly narrower; dashed lines at the measured values, and the galaxy's image in the upper right."}} tags=["hide-input"]
 figures.galaxy_corner(
     chosen.catalogue,
     posteriors,
@@ -132,7 +132,7 @@ figures.galaxy_corner(
 # $D_n(4000)$ and $A_V$. The noise is the same for both models; the velocity
 # differs.
 
-# %% mystnb={"figure": {"caption": "Paths of 200 draws of the same galaxy from noise (t = 0) to posterior (t = 1), photometry model above and image model below. The diamond marks the measured values. Paths become curved where many training paths cross.", "name": "fig-trajectories"}, "image": {"alt": "Two rows of panels, photometry and image model, from left to right at times 0, 1/3, 2/3 and 1: 200 points in the plane of D_n(4000) and A_V begin as round noise and end as a compact posterior around a diamond at the measured values."}}
+# %% mystnb={"figure": {"caption": "Paths of 200 draws of the same galaxy from noise ($t = 0$) to posterior ($t = 1$), photometry model above and image model below. The diamond marks the measured values. Paths become curved where many training paths cross.", "name": "fig-trajectories"}, "image": {"alt": "Two rows of panels, photometry and image model, from left to right at times 0, 1/3, 2/3 and 1: 200 points in the plane of D_n(4000) and A_V begin as round noise and end as a compact posterior around a diamond at the measured values."}} tags=["hide-input"]
 plane = ("dn4000", "a_v")
 columns = [PROPERTY_NAMES.index(name) for name in plane]
 galaxy = test.select([example])
@@ -152,8 +152,8 @@ figures.pathways(
 # ## How many steps are enough?
 #
 # We repeat the draws of {glue:text}`n_check:.0f` galaxies with the paper's 100
-# steps and the same noise. The table gives the difference in standard deviations
-# of each property over the survey.
+# steps and the same noise. The table gives the difference in millionths of the
+# standard deviation σ of each property over the survey.
 
 # %% tags=["hide-input"]
 check = test.select(range(min(n_check, len(test))))
@@ -164,8 +164,8 @@ moved = {
 pd.DataFrame(
     {
         f"{name} model": {
-            "largest difference [std]": f"{error.max():.4f}",
-            "mean difference [std]": f"{error.mean():.5f}",
+            "largest difference [10⁻⁶ σ]": f"{1e6 * error.max():,.1f}",
+            "mean difference [10⁻⁶ σ]": f"{1e6 * error.mean():,.1f}",
         }
         for name, error in moved.items()
     }
@@ -178,7 +178,8 @@ glue("n_test", float(len(test)))
 glue("n_kl", float(min(n_kl, len(test))))
 glue("n_check", float(len(check)))
 glue("steps", float(steps))
-glue("step_error", max(float(error.max()) for error in moved.values()))
+largest = max(float(error.max()) for error in moved.values())
+glue("step_ratio", 0.05 / max(largest, 1e-9))
 glue("example_gain", float(gain[example]))
 
 # %% [markdown]

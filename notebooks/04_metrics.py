@@ -35,13 +35,13 @@
 # them. We compute the first two twice: by {term}`kernel density estimates <KDE>`, as
 # the paper appears to do, and from the exact density of the flow.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 seed = 1  # of the bootstrap
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 # %config InlineBackend.figure_formats = ["svg"]
 import numpy as np
@@ -116,7 +116,7 @@ tables.information(results)
 # %% tags=["hide-input"]
 tables.comparison(comparison)
 
-# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, with exact densities: \u0394log p on the left, D_KL on the right. Blue points lie above the diagonal, where the image model is higher; the cross marks the means. Few galaxies are far outside the axes; their number is printed.", "name": "fig-delta-log-p"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, D_KL on the right. In both, most points and the mean lie above the diagonal of equality, by a small fraction of the scatter between galaxies."}}
+# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, with exact densities: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Blue points lie above the diagonal, where the image model is higher; the cross marks the means. Few galaxies are far outside the axes; their number is printed.", "name": "fig-delta-log-p"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, D_KL on the right. In both, most points and the mean lie above the diagonal of equality, by a small fraction of the scatter between galaxies."}} tags=["hide-input"]
 figures.model_comparison(
     {
         name: results[name]["galaxies"]["delta_log_p"]["exact"]
@@ -192,7 +192,7 @@ tables.wasserstein(results)
 # from 0.0547 to 0.0264 dex. {doc}`06_what_a_picture_is_worth` turns $W$ into a gain
 # for each property and compares these gains with the paper's.
 
-# %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the measured values, at each percentile of the test galaxies. Draws stay within the grey band, which contains 95 % of the differences between two samples of this size. Means lie above zero at the lower end and below at the upper end: they scatter less than the galaxies.", "name": "fig-population"}, "image": {"alt": "Five panels, one per property. Solid lines of both models stay near zero within a grey band; dashed lines of posterior means fall from above zero at low percentiles to below zero at high ones, most steeply for dust and star formation rate."}}
+# %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the measured values, at each percentile of the test galaxies. Draws stay within the grey band, which contains 95 % of the differences between two samples of this size. Means lie above zero at the lower end and below at the upper end: they scatter less than the galaxies.", "name": "fig-population"}, "image": {"alt": "Five panels, one per property. Solid lines of both models stay near zero within a grey band; dashed lines of posterior means fall from above zero at low percentiles to below zero at high ones, most steeply for dust and star formation rate."}} tags=["hide-input"]
 figures.population_quantiles(chosen.catalogue, posteriors, source=test.source)
 
 # %% [markdown]
@@ -203,7 +203,7 @@ figures.population_quantiles(chosen.catalogue, posteriors, source=test.source)
 # values without the image and {glue:text}`image_r2_log_stellar_mass:.2f` with it; for
 # dust it explains {glue:text}`photometry_r2_a_v:.2f` and {glue:text}`image_r2_a_v:.2f`.
 
-# %% mystnb={"figure": {"caption": "Posterior mean against measured value of each test galaxy, photometry model above and image model below. \u03c3 is the standard deviation of their difference in the unit of the axis, R\u00b2 the share of the variance that the means explain. Errors of the measured values are part of \u03c3.", "name": "fig-recovery"}, "image": {"alt": "Ten scatter plots of posterior mean against measured value around the diagonal, five properties for each model. Stellar mass is tightest and dust widest; with the image \u03c3 is slightly smaller for every property."}}
+# %% mystnb={"figure": {"caption": "Posterior mean against measured value of each test galaxy, photometry model above and image model below. $\\sigma$ is the standard deviation of their difference in the unit of the axis, $R^2$ the share of the variance that the means explain. Errors of the measured values are part of \u03c3.", "name": "fig-recovery"}, "image": {"alt": "Ten scatter plots of posterior mean against measured value around the diagonal, five properties for each model. Stellar mass is tightest and dust widest; with the image \u03c3 is slightly smaller for every property."}} tags=["hide-input"]
 figures.recovery(chosen.catalogue, posteriors, source=test.source)
 
 # %% [markdown]
@@ -215,7 +215,7 @@ figures.recovery(chosen.catalogue, posteriors, source=test.source)
 # claim. {doc}`09_calibration` tests both models on more galaxies and on joint
 # regions.
 
-# %% mystnb={"figure": {"caption": "Calibration on the test galaxies. Top: rank of the measured value among the draws, flat if calibrated. Bottom: coverage of central intervals minus their nominal level, zero if calibrated and positive if posteriors are too wide. Calibrated posteriors stay within the grey band in 95 % of cases.", "name": "fig-coverage"}, "image": {"alt": "Two rows of five panels, one per property. Rank histograms of both models are flat within a grey band, and their coverage differs from the nominal level by less than 0.06."}}
+# %% mystnb={"figure": {"caption": "Calibration on the test galaxies. Top: rank of the measured value among the draws, flat if calibrated. Bottom: coverage of central intervals minus their nominal level, zero if calibrated and positive if posteriors are too wide. Calibrated posteriors stay within the grey band in 95 % of cases.", "name": "fig-coverage"}, "image": {"alt": "Two rows of five panels, one per property. Rank histograms of both models are flat within a grey band, and their coverage differs from the nominal level by less than 0.06."}} tags=["hide-input"]
 figures.calibration(chosen.catalogue, posteriors, source=test.source)
 
 # %% tags=["remove-cell"]
