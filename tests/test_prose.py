@@ -188,7 +188,10 @@ def test_patterns_find_what_they_should(habit):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_texts_are_plain_english_and_numbers_glued(path):
-    found = offences(texts_of(path)) + typed_numbers(markdown_of(path))
+    found = offences(texts_of(path))
+    # The README cannot glue; test_findings.py holds its numbers to the results.
+    if path.name != "README.md":
+        found += typed_numbers(markdown_of(path))
     if str(path.relative_to(ROOT)) in WAITING:
         assert found, "this file is clean: take it off tests/prose_waiting.yaml"
     else:
