@@ -137,12 +137,11 @@ glue("minutes", seconds / 60)
 # %% [markdown]
 # ## What to take away
 #
-# - Both models see the same magnitudes and are trained on the same galaxies, so a
+# - Both models take the same magnitudes and are trained on the same galaxies, so a
 #   difference between them comes from the image, provided both are fully trained.
 # - A small difference in loss is a large difference in log-density: the loss of a
 #   perfect model is far from zero.
-# - The recipe of this run, and the paper's beside it, can be changed one parameter at
-#   a time.
+# - Each setting of the recipe is a parameter; the table compares it with the paper's.
 
 # %% [markdown]
 # ## Exercises

@@ -24,7 +24,7 @@
 # (exact densities, one training of each model), and
 # {glue:text}`win_rate_exact:.0f` % of the galaxies have a higher density with it.
 # Three trainings give {glue:text}`gain_seeds:.3f` ±
-# {glue:text}`gain_seeds_error:.3f` nat. The gain is thus certain, but much smaller
+# {glue:text}`gain_seeds_error:.3f` nat. The gain is well measured, but much smaller
 # than the paper's 0.91 nat; {doc}`06_what_a_picture_is_worth` examines why.
 #
 # Two questions matter for a posterior: how much does it tell, and can it be
@@ -270,8 +270,8 @@ glue("n_metrics", float(len(chosen)))
 # ## What to take away
 #
 # - The image adds {glue:text}`gain_exact:.2f` ± {glue:text}`gain_exact_error:.2f` nat
-#   to the mean log-density of the measured properties, and another seed gives the
-#   same.
+#   to the mean log-density of the measured properties; other seeds agree within the
+#   error.
 # - Exact densities show nearly equal $\Delta\log p$ and $D_\mathrm{KL}$; the gap that
 #   kernel estimates show is mostly their own bias.
 # - Means of perfect posteriors scatter less than the galaxies, so compare draws, not
