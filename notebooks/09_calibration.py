@@ -84,7 +84,7 @@ regions = {
 #
 # The shape of the histogram of ranks shows what is wrong.
 
-# %% mystnb={"figure": {"caption": "How to read the next figure: histograms of ranks (top) and the share of galaxies below each rank minus the expected share (bottom), for a calibrated posterior and three kinds of error. Draws that are too narrow give a U and an S-shaped curve, draws that are too wide the reverse, and draws that are too low one dip.", "name": "fig-rank-cartoon"}, "image": {"alt": "Four columns. Calibrated: a flat histogram and a flat line. Too narrow: a U, and a curve first above and then below zero. Too wide: a hill, and a curve first below and then above zero. Shifted to low values: a rising histogram and a single dip below zero."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "How to read the next figure, of simulated galaxies: histograms of ranks (top) and the share of galaxies below each rank minus the expected share (bottom), for a calibrated posterior and three kinds of error. Draws that are too narrow give a U and an S-shaped curve, draws that are too wide the reverse, and draws that are too low one dip.", "name": "fig-rank-cartoon"}, "image": {"alt": "Four columns. Calibrated: a flat histogram and a flat line. Too narrow: a U, and a curve first above and then below zero. Too wide: a hill, and a curve first below and then above zero. Shifted to low values: a rising histogram and a single dip below zero."}} tags=["hide-input"]
 figures.rank_cartoon(source="cartoon")
 
 # %% [markdown]
@@ -213,7 +213,8 @@ print(result.origin)
 #   With 36,000 training galaxies it is calibrated.
 # - Single properties are shifted by a few percent of the range of ranks, and
 #   their widths are right.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Read the shape.** Sketch the histogram of ranks for posteriors that are too

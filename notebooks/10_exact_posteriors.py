@@ -195,7 +195,8 @@ figures.information(table, numbers, "photometry model", source=source)
 #   makes up for an imperfect photometry model.
 # - $A_V$ is constrained weakly because its measured values are noisy and five
 #   magnitudes say little about dust.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Better than exact?** The photometry model gives

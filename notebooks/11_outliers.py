@@ -290,7 +290,8 @@ print(result.origin)
 #   training galaxies reduce the excess.
 # - A galaxy whose distance is misjudged can fail by twenty nat, and a
 #   predictive check cannot see it. A redshift cures it.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **How many are expected?** One property, a prior of width 1, and posteriors

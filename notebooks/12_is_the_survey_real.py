@@ -247,7 +247,8 @@ point_gains(questions, over="photometry", source="simulated survey")
 #   deviations.
 # - The gain of the image model comes from morphology that the simulation puts in,
 #   not from leaks. How much a real image is worth, this book cannot say.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **What is an AUC?** A classifier has an area under its curve of 0.83. Put that

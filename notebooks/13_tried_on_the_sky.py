@@ -142,7 +142,7 @@ real_galaxies.outside_shares(
 # {glue:text}`photometry_redshift_elsewhere_bias:+.3f` dex and the scatter
 # {glue:text}`photometry_redshift_elsewhere_scatter:.2f` dex.
 
-# %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies: posterior median minus kcorrect, from photometry alone (orange) and with the redshift as input (green). Lines and bands are the median and 16 to 84 % in bins. With the redshift, masses agree to better than a tenth of a dex; without it, massive galaxies come out too light.", "name": "fig-sky-masses"}, "image": {"alt": "Two panels of the difference against kcorrect's mass. Left, photometry alone: the median falls from 0 at log mass 9.9 to \u22120.2 above 10.4, with a band of 0.4 dex. Right, with the redshift: the median rises from \u22120.08 to 0 with a band of 0.1 dex."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Stellar masses of real star-forming galaxies by models trained on simulated ones: posterior median minus kcorrect, from photometry alone (orange) and with the redshift as input (green). Lines and bands are the median and 16 to 84 % in bins. With the redshift, masses agree to better than a tenth of a dex; without it, massive galaxies come out too light.", "name": "fig-sky-masses"}, "image": {"alt": "Two panels of the difference against kcorrect's mass. Left, photometry alone: the median falls from 0 at log mass 9.9 to \u22120.2 above 10.4, with a band of 0.4 dex. Right, with the redshift: the median rises from \u22120.08 to 0 with a band of 0.1 dex."}} tags=["hide-input"]
 chosen = nearby.select(np.flatnonzero(blue))
 masses = reference["log_stellar_mass"].to_numpy()[blue]
 draws = {}
@@ -203,7 +203,8 @@ print(trained.origin)
 # - Without it they are {glue:text}`photometry_low:.2f` dex too low.
 # - The range flag finds most galaxies of another kind, not all. No model with
 #   images was tested on real galaxies.
-#
+
+# %% [markdown]
 # ## Exercises
 #
 # **Whose mass?** A catalogue gives $\log M_\star = 10.50$ for $H_0 = 100$
