@@ -243,6 +243,7 @@ INSIDE = {
     "paths.disk_errors_in_a_sentence:path": "names it",
     "paths.user_path:path": "is the check",
     "json_files.JsonFile.read:path": "takes what a door has checked",
+    "posterior.files.known_by:folder": "takes what infer and show have checked",
     "posterior.published.model_folder:name": "is the beginning of Posterior.load",
     "posterior.hub.write_card:folder": "takes the folder of push_to_hub",
     "sdss.catalogue.fetch_catalogue:folder": "needs a server; checked first",
