@@ -79,9 +79,9 @@ def test_a_room_stays_below_its_ceiling(ceiling):
     assert lines <= ceiling["lines"], "do less, or let a library do it: see CONTRIBUTING.md"
 
 
-def test_every_room_has_a_ceiling_and_all_of_them_are_10500_lines():
+def test_every_room_has_a_ceiling_and_all_of_them_are_10650_lines():
     of_wheel = [c for c in CEILINGS if c["rooms"][0].startswith("galcfm")]
-    assert sum(c["lines"] for c in of_wheel) <= 10_500
+    assert sum(c["lines"] for c in of_wheel) <= 10_650
     covered = {path for c in of_wheel for room in c["rooms"] for path in files_of(room)}
     assert covered == set(PACKAGE.rglob("*.py"))
 
