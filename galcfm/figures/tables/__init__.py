@@ -8,7 +8,6 @@ from galcfm.figures.tables.results import (
     wasserstein,
 )
 from galcfm.figures.tables.surveys import relations, ties
-from galcfm.figures.tables.trials import trials
 
 __all__ = [
     "comparison",
@@ -17,6 +16,5 @@ __all__ = [
     "relations",
     "scaling_relations",
     "ties",
-    "trials",
     "wasserstein",
 ]
