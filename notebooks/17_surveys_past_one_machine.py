@@ -175,9 +175,7 @@ print(f"{n_partitions} partitions on two workers; equal to the bit: {equal}")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     ours = lsdb.from_dataframe(table, ra_column="ra", dec_column="dec")
-    ours.write_catalog(
-        place / "hats", catalog_name="ours", progress_bar=False
-    )
+    ours.write_catalog(place / "hats", catalog_name="ours", progress_bar=False)
     bright = lsdb.open_catalog(place / "hats").query("mag_r < 17")
     sky = infer_catalogue(model, bright, place / "bright", **told)
     catalogue = lsdb.from_dataframe(
