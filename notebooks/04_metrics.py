@@ -23,8 +23,8 @@
 # {glue:text}`gain_exact:.3f` ± {glue:text}`gain_exact_error:.3f` {term}`nat`
 # (exact densities, one training of each model), and
 # {glue:text}`win_rate_exact:.0f` % of the galaxies have a higher density with it.
-# Three trainings give {glue:text}`gain_seeds:.3f` ±
-# {glue:text}`gain_seeds_error:.3f` nat. The gain is well measured, but much smaller
+# Three trainings give {glue:text}`gain_quick_exact:.3f` ±
+# {glue:text}`gain_quick_exact_error:.3f` nat. The gain is well measured, but much smaller
 # than the paper's 0.91 nat; {doc}`06_what_a_picture_is_worth` examines why.
 #
 # Two questions matter for a posterior: how much does it tell, and can it be
@@ -145,7 +145,7 @@ training_seeds.table(stored, controls["experiments"])
 
 # %% [markdown]
 # The gains of the trainings scatter by {glue:text}`gain_spread:.3f` nat, less than
-# the error of {glue:text}`gain_seeds_error:.3f` nat that the number of test
+# the error of {glue:text}`gain_quick_exact_error:.3f` nat that the number of test
 # galaxies leaves: another seed would give the same result. The mean gain is
 # {glue:text}`gain_share:.0f` % of the gain from the three true shape values.
 # {doc}`08_what_matters` reports what changes it.
@@ -238,8 +238,8 @@ for metric in ("delta_log_p", "d_kl"):
     wins = comparison[metric]["kde"]["wins"]["win_rate"]
     glue(f"win_rate_{metric}", 100 * wins)
 shape = controls["experiments"]["shape"]["gain"]
-glue("gain_seeds", stored["gain"])
-glue("gain_seeds_error", stored["standard_error"])
+glue("gain_quick_exact", stored["gain"])
+glue("gain_quick_exact_error", stored["standard_error"])
 glue("gain_spread", stored["spread_over_trainings"])
 glue("gain_share", 100 * stored["gain"] / shape)
 pair = comparison["dust_age"]
@@ -269,7 +269,7 @@ glue("n_metrics", float(len(chosen)))
 # %% [markdown]
 # ## What to take away
 #
-# - The image adds {glue:text}`gain_exact:.2f` ± {glue:text}`gain_exact_error:.2f` nat
+# - The image adds {glue:text}`gain_exact:.3f` ± {glue:text}`gain_exact_error:.3f` nat
 #   to the mean log-density of the measured properties; other seeds agree within the
 #   error.
 # - Exact densities show nearly equal $\Delta\log p$ and $D_\mathrm{KL}$; the gap that

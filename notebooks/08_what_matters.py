@@ -126,8 +126,8 @@ what_matters.draw(point_of, source="simulated survey")
 # coloured ones by {glue:text}`pictures_grey:.3f` ±
 # {glue:text}`pictures_grey_error:.3f` nat. Most of the information is coarse:
 # blurred by 2″ the image loses {glue:text}`blurred:.2f` nat. Another galaxy's
-# image is worse than none, by {glue:text}`worse_than_none:.2f` nat, because the
-# network fits its noise.
+# image is worse than none, by {glue:text}`worse_than_none:.2f` nat; we suspect
+# that the network fits its noise.
 #
 # This says little about colour gradients of real galaxies. In the simulation they
 # vary along the disc, but they are not tied to age and metallicity, so an image
@@ -162,12 +162,12 @@ what_matters.draw(point_of, source="simulated survey")
 # |---|---|---|---|
 # | {glue:text}`n_train:,.0f` → 60,000 | the same | {glue:text}`galaxies_60000:.3f` ± {glue:text}`galaxies_60000_error:.3f` | here |
 # | {glue:text}`n_quick:,.0f` → 36,000 | 1.7 times | {glue:text}`more:.3f` ± {glue:text}`more_error:.3f` | one training, 5,000 galaxies of {doc}`09_calibration` |
-# | the same | 2 times | {glue:text}`twice:.3f` ± {glue:text}`twice_error:.3f` | likewise |
-# | the same | 3.3 times | {glue:text}`training_longer:.3f` ± {glue:text}`training_longer_error:.3f` | here |
+# | {glue:text}`n_quick:,.0f` | 2 times | {glue:text}`twice:.3f` ± {glue:text}`twice_error:.3f` | likewise |
+# | {glue:text}`n_train:,.0f` | 3.3 times | {glue:text}`training_longer:.3f` ± {glue:text}`training_longer_error:.3f` | here |
 #
 # At a fixed number of steps six times as many galaxies add little. More steps add
-# more, even on the same galaxies, and galaxies and steps together bring the image
-# to {glue:text}`06_what_a_picture_is_worth.ipynb::gain_paper_size:.3f` nat
+# more, even on the same galaxies, and galaxies and steps together bring the gain
+# of the image to {glue:text}`06_what_a_picture_is_worth.ipynb::gain_paper_size:.3f` nat
 # ({doc}`07_at_the_papers_size`). Photometry is near its ceiling: with 60,000
 # galaxies it gains {glue:text}`more_photometry:.3f` nat.
 
@@ -218,8 +218,8 @@ other_populations.table(of_populations.content, "image")
 # ({glue:text}`quiescent_inside_photometry:.0f` % without the image). Only
 # {glue:text}`quiescent_flagged:.0f` % of them are flagged: the colours alone do not
 # give them away. Trained on the whole population, the same network contains
-# {glue:text}`parent_inside:.0f` % of the rates and remains calibrated for
-# star-forming galaxies. If the kind of galaxy is not known, train on all kinds.
+# {glue:text}`parent_inside:.0f` % of the rates and is as well calibrated for
+# star-forming galaxies as before. If the kind of galaxy is not known, train on all kinds.
 #
 # Trained nearer than $z = 0.1$, the model underestimates the mass of galaxies
 # beyond $z = 0.15$ by {glue:text}`far_bias:.1f` dex; its intervals contain {glue:text}`far_inside:.0f` % of the

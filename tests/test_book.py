@@ -200,9 +200,9 @@ def glued_in(chapters: Path) -> dict[str, dict[str, float]]:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
             if re.match(GAINS, name):
                 for kind, value in output["data"].items():
-                    if kind.endswith("text/plain"):
-                        of_name = found.setdefault(name, {})
-                        of_name[path.stem] = float("".join(value).strip("'"))
+                    number = re.fullmatch(r"(?:np\.float64\()?(-?\d[\d.e-]*)\)?", "".join(value))
+                    if kind.endswith("text/plain") and number:
+                        found.setdefault(name, {})[path.stem] = float(number[1])
     return found
 
 
@@ -223,7 +223,7 @@ def contradictions(glued: dict, texts: dict[str, str]) -> list[str]:
     digits = {}
     for page, text in texts.items():
         for name, form in re.findall(rf"\{{glue:text\}}`(?:[^`]*::)?({GAINS}):([^`]*)`", text):
-            digits.setdefault(name, {}).setdefault(form, []).append(page)
+            digits.setdefault(name, {}).setdefault(form, {})[page] = True
     found += [
         f"{name} is rounded as " + " and ".join(f"{f} in {', '.join(p)}" for f, p in of.items())
         for name, of in digits.items()
