@@ -19,9 +19,7 @@ from galcfm.figures.style import (
     curve,
     limits,
     new_figure,
-    note,
     styled,
-    text_colour,
 )
 from galcfm.properties import PROPERTY_NAMES
 
@@ -40,32 +38,22 @@ def how_to_read(measured, posteriors: Mapping, *, galaxy: int, source: str) -> F
     at, draws, ranges = of_one(galaxies, draws, galaxy)
     sfr, x, y = (PROPERTY_NAMES.index(name) for name in ("log_sfr", "dn4000", "a_v"))
     of, colour = draws["image"], COLOURS["image"]
-    over = {"zorder": 6, "bbox": {"fc": "white", "lw": 0, "pad": 0.5}}
-    figure = new_figure(COLUMN, 3.4, source)
+    figure = new_figure(COLUMN, 3.6, source)
     left, right = figure.subplots(1, 2)
     left.set(xlim=limits(galaxies[:, sfr], at[sfr]), xlabel=LABELS["log_sfr"], ylabel="Density")
     curve(left, galaxies[:, sfr], LIGHT, filled=True)
-    left.hist(of[:, sfr], 25, density=True, color=colour, alpha=0.45)
-    top, interval = left.get_ylim()[1], np.percentile(of[:, sfr], [16, 84])
-    left.plot(interval, [1.03 * top] * 2, color=colour, lw=3, solid_capstyle="butt")
-    left.axvline(at[sfr], **MEASURED_LINE)
-    left.set_ylim(0, 1.5 * top)
-    for line, (text, shade) in enumerate(
-        (
-            ("blue: draws of this galaxy", text_colour("image")),
-            ("bar: their central 68 %", text_colour("image")),
-            ("grey: all galaxies (the prior)", "#5f5f5f"),
-            ("dashed: measured value", COLOURS["measured"]),
-        )
-    ):
-        note(left, 0.02, 0.99 - 0.07 * line, text, color=shade, **over)
-    low, high = ranges[y]
-    right.set(xlim=ranges[x], ylim=(low, high + 0.3 * (high - low)))
-    right.scatter(of[:, x], of[:, y], s=4, color=colour, alpha=0.35, lw=0, rasterized=True)
+    left.lines[0].set_label("all galaxies (the prior)")
+    left.hist(of[:, sfr], 25, density=True, color=colour, alpha=0.45, label="draws of this one")
+    top, interval = 1.05 * left.get_ylim()[1], np.percentile(of[:, sfr], [16, 84])
+    left.plot(interval, [top] * 2, color=colour, lw=3, label="central 68 % of the draws")
+    left.axvline(at[sfr], label="measured value", **MEASURED_LINE)
+    right.set(xlim=ranges[x], ylim=ranges[y], xlabel=LABELS["dn4000"], ylabel=LABELS["a_v"])
+    right.scatter(of[:, x], of[:, y], s=4, color=colour, alpha=0.35, lw=0, label="draws")
     plane(right, draws, at, x, y)
-    right.set(xlabel=LABELS["dn4000"], ylabel=LABELS["a_v"])
-    text = "inner contour: 68 % of the draws, outer: 95 %\n"
-    note(right, 0.02, 0.99, f"{text}slope: more dust in exchange for younger stars", **over)
+    right.lines[0].set_label("measured values")
+    right.plot([], [], color=colour, label="68 % of the draws inside (outer: 95 %)")
+    for axes in (left, right):
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 

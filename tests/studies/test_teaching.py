@@ -26,7 +26,7 @@ def test_a_posterior_is_read_from_its_draws():
     catalogue, posteriors, _ = make_data(60)
     arguments = {"galaxy": 7, "source": SOURCE}
     figure = draw(lambda: teaching.how_to_read(catalogue, posteriors, **arguments))
-    assert "dashed: measured value" in all_texts(figure)
+    assert "central 68 % of the draws" in all_texts(figure)
     sfr = catalogue.loc[7, "log_sfr"]
     assert sfr in [line.get_xdata()[0] for line in figure.axes[0].lines]
     draws = posteriors["image"]["log_sfr"].values[..., 7]
