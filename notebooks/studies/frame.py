@@ -183,8 +183,8 @@ def rows_of(kind: type, path: Path) -> dict:
         kind: Dataclass of a row, or `dict`.
         path: Path of the file, e.g. `Path(__file__).with_name("rows.yaml")`: one mapping per row,
             whose keys are fields of `kind`. A list becomes a tuple. An entry whose name begins
-            with a dot is no row and contains what rows share, e.g. `.shared: &shared {redshift: true}`
-            for `options: {<<: *shared}`. Powers of ten are written with a point, as in `5.0e-4`.
+            with a dot is no row but is shared by rows, e.g. `.shared: &shared {redshift: true}` for
+            `options: {<<: *shared}`. Powers of ten are written with a point, as in `5.0e-4`.
     """
     described = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {
