@@ -1,6 +1,7 @@
 """Whatever returns posteriors says which galaxies its model does not know."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -179,4 +180,4 @@ def test_a_model_that_knows_quiescent_galaxies_does_not_flag_them():
 def test_published_cards_say_which_galaxies_the_model_knows(path):
     text = path.read_text(encoding="utf-8")
     assert "Trained on simulated star-forming galaxies (r < 17.77, 0.02 < z < 0.23)" in text
-    assert "Of simulated quiescent galaxies, `posterior.out_of_range` flags 9" in text
+    assert re.search(r"`posterior.out_of_range` flags 9\d % of simulated quiescent galaxies", text)

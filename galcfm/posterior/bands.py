@@ -1,8 +1,8 @@
-"""Bands that are missing, or that give an upper limit of the flux alone.
+"""Missing bands, and bands that give only an upper limit of the flux.
 
-A magnitude that is NaN is missing. One whose error is infinite is a limit: the galaxy was looked
-for, and its measured magnitude would be fainter. A model with `missing_bands` takes both, or the
-former alone where it takes no errors, because its training hid bands of galaxies at random.
+A NaN magnitude is missing. A magnitude with an infinite error is a limit: the galaxy was not
+detected, and is fainter than this magnitude. A model with `missing_bands` accepts both, or only
+missing bands if it uses no magnitude errors, because its training hid bands of galaxies at random.
 """
 
 from dataclasses import dataclass
@@ -10,27 +10,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.polynomial import polyvander
 
-# Shares of galaxies that lose none, one, … four bands in training, and of bands that become limits.
+# Shares of galaxies that lose none, one, … four bands in training, and share of lost bands that
+# become limits.
 LOST = (0.4, 0.3, 0.15, 0.1, 0.05)
 LIMITS = 0.3
-# A limit this many standard deviations brighter than what is expected says nothing.
+# A limit that is brighter than expected by this many standard deviations carries no information.
 UNINFORMATIVE = 3.0
-CENTRE = 17.5  # mag, about which the errors are fitted
+CENTRE = 17.5  # mag, the zero point of the fit of the errors
 
 
 def is_seen(magnitudes: np.ndarray, errors: np.ndarray | None) -> np.ndarray:
-    """Whether a band is measured, neither missing nor a limit, `(n, 5)`."""
+    """Return whether a band is measured, neither missing nor a limit, `(n, 5)`."""
     seen = ~np.isnan(magnitudes)
     return seen if errors is None else seen & ~np.isposinf(errors)
 
 
 @dataclass(frozen=True)
 class BandStatistics:
-    """What is usual of the magnitudes in a training split.
+    """Typical magnitudes and errors of a training split.
 
     Arguments:
         magnitude_mean: Mean magnitudes, shape `(5,)`.
-        magnitude_covariance: Their covariance, shape `(5, 5)`.
+        magnitude_covariance: Covariance of the magnitudes, shape `(5, 5)`.
         usual_errors: Coefficients of the decimal logarithm of the error of each band as a
             quadratic function of the magnitude, shape `(5, 3)`.
     """
@@ -43,18 +44,20 @@ class BandStatistics:
     def fit(cls, magnitudes: np.ndarray, errors: np.ndarray | None) -> "BandStatistics":
         """Return the statistics of galaxies.
 
-        A band that no galaxy has is independent of the others, with mean 0 and variance 1.
+        A band that is missing for all galaxies is independent of the others, with mean 0 and
+        variance 1.
 
         Arguments:
             magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing.
-            errors: Their errors, shape `(n, 5)`, infinite for limits; None if they are not used.
+            errors: Errors of the magnitudes, shape `(n, 5)`, infinite for limits; None if they are
+                not used.
         """
         known = is_seen(magnitudes, errors)
         n = known.T.astype(float) @ known
         mean = np.where(known, magnitudes, 0).sum(0) / np.maximum(n.diagonal(), 1)
         offset = np.where(known, magnitudes - mean, 0)
         covariance = offset.T @ offset / np.maximum(n, 1) + np.diag(n.diagonal() == 0)
-        # Pairs of bands may be known of different galaxies; the result need not be a covariance.
+        # Pairs of bands may come from different galaxies, so this matrix need not be a covariance.
         values, axes = np.linalg.eigh(covariance)
         coefficients = np.zeros((magnitudes.shape[1], 3))
         for k, here in enumerate(known.T):
@@ -66,18 +69,18 @@ class BandStatistics:
     def fill(
         self, magnitudes: np.ndarray, errors: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Put what is expected in the place of what is not measured.
+        """Replace magnitudes that are not measured by their expected values.
 
         Arguments:
             magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing.
-            errors: Their errors, shape `(n, 5)`, infinite where the magnitude is a limit; None if
-                there are no limits.
+            errors: Errors of the magnitudes, shape `(n, 5)`, infinite where the magnitude is a
+                limit; None if there are no limits.
 
         Returns:
-            Magnitudes `(n, 5)`: where a band is not measured, the mean given the measured ones,
-            for a normal distribution, or the limit, if that is fainter; and what the limits say,
-            `(n, 5)`: from 0, nothing (or no limit), to 2, three standard deviations fainter than
-            expected.
+            Magnitudes `(n, 5)`, in which a band that is not measured has the mean of a normal
+            distribution given the measured bands, or the limit if that is fainter; and the
+            information in the limits, `(n, 5)`, from 0 (none, or no limit) to 2 (three standard
+            deviations fainter than expected).
         """
         mean, covariance = self.magnitude_mean, self.magnitude_covariance
         seen = is_seen(magnitudes, errors)
@@ -99,14 +102,15 @@ class BandStatistics:
         return filled, limits
 
     def error_excess(self, magnitudes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Return log10 of the errors over those usual at their magnitude, `(n, 5)`.
+        """Return log10 of the ratio of the errors to typical errors at their magnitude, `(n, 5)`.
 
-        The light of a large galaxy has more sky under it. What errors tell beyond magnitudes is
-        small, and drowned in the errors themselves. The excess is 0 where a band is not measured.
+        Larger galaxies have larger errors, because there is more sky in their aperture. This
+        information is small, and magnitude and error themselves would hide it. The excess is 0
+        where a band is not measured.
 
         Arguments:
             magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing.
-            errors: Their errors, shape `(n, 5)`, infinite for limits.
+            errors: Errors of the magnitudes, shape `(n, 5)`, infinite for limits.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             logs = np.log10(np.where(errors > 0, errors, np.nan))
@@ -117,18 +121,18 @@ class BandStatistics:
 def hide_bands(
     magnitudes: np.ndarray, errors: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Hide bands of galaxies at random, as `LOST` and `LIMITS` say; each keeps one at least.
+    """Hide bands of galaxies at random with the shares `LOST` and `LIMITS`; each galaxy keeps one.
 
-    A limit's depth is the magnitude of another galaxy, and one that is brighter stays measured: so
-    the depth itself says nothing of the galaxy.
+    The depth of a limit is the magnitude of another galaxy, and galaxies brighter than the depth
+    stay measured. The depth itself therefore carries no information about the galaxy.
 
     Arguments:
-        magnitudes: `(n, 5)`, NaN where missing already.
-        errors: `(n, 5)`; without them no band becomes a limit.
-        rng: random numbers.
+        magnitudes: AB magnitudes, shape `(n, 5)`, NaN where missing already.
+        errors: Errors of the magnitudes, shape `(n, 5)`; without them no band becomes a limit.
+        rng: Random number generator.
 
     Returns:
-        Magnitudes and errors `(n, 5)`: NaN where missing, the depth and infinity for a limit.
+        Magnitudes and errors `(n, 5)`: NaN where missing, depth and infinity for a limit.
     """
     shape = magnitudes.shape
     n_lost = rng.choice(len(LOST), len(magnitudes), p=LOST)

@@ -1,4 +1,4 @@
-"""Posterior draws of many galaxies, as xarray has them and ArviZ reads them."""
+"""Posterior draws of many galaxies as an xarray Dataset that ArviZ reads."""
 
 import numpy as np
 import xarray
@@ -11,7 +11,7 @@ N_CHAINS = 4
 
 
 class Draws(xarray.Dataset):
-    """An `xarray.Dataset` with a variable a property, dimensions (chain, draw, object_id)."""
+    """An `xarray.Dataset` with one variable per property, dimensions (chain, draw, object_id)."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ class Draws(xarray.Dataset):
             samples: Properties in physical units, shape `(n, n_samples, 5)`.
             object_id: Identifiers, shape `(n,)`.
             columns: Further values of each galaxy by name, shape `(n,)`.
-            attrs: Attributes of the whole.
+            attrs: Attributes of the Dataset.
         """
         n, n_samples, _ = samples.shape
         chains = samples.reshape(n, N_CHAINS, n_samples // N_CHAINS, len(PROPERTIES))
@@ -44,28 +44,28 @@ class Draws(xarray.Dataset):
         )
 
     def to_netcdf(self, path=None, mode="w", *, group="posterior", engine="h5netcdf", **options):
-        """Write netCDF-4 as ArviZ reads it: into the group `posterior`.
+        """Write netCDF-4 to the group `posterior`, where ArviZ reads it.
 
-        `xarray.open_dataset(path, group="posterior")` reads it too. Further options are those of
+        `xarray.open_dataset(path, group="posterior")` reads it, too. Further options are passed to
         `xarray.Dataset.to_netcdf`.
         """
         return super().to_netcdf(path, mode, group=group, engine=engine, **options)
 
 
 def draws_of(posteriors: xarray.Dataset, survey: Survey | None = None) -> np.ndarray:
-    """Return the draws `(n, S, 5)` of a Dataset that `Posterior.infer` gave.
+    """Return the draws `(n, S, 5)` of a Dataset returned by `Posterior.infer`.
 
     Arguments:
         posteriors: The Dataset.
-        survey: The galaxies that were inferred, if they are to be the same.
+        survey: Galaxies that were inferred, to check that they are the same.
 
     Raises:
-        ModelError: Posteriors and survey hold different galaxies, or another order.
+        ModelError: Posteriors and survey contain different galaxies, or another order.
     """
     ids = posteriors["object_id"].to_numpy().astype(str)
     if survey is not None and not np.array_equal(ids, survey.object_id.astype(str)):
         raise ModelError(
-            f"{survey.name} and the posteriors hold different galaxies, or the same in another "
+            f"{survey.name} and the posteriors contain different galaxies, or the same in another "
             "order: give the survey that was inferred"
         )
     draws = posteriors[list(PROPERTY_NAMES)].to_array("property")

@@ -1,4 +1,4 @@
-"""Photometric features and standardisation, as models and other methods share them."""
+"""Photometric features and their standardisation, shared by models and other methods."""
 
 from dataclasses import dataclass
 
@@ -25,8 +25,8 @@ def photometric_features(
         features: `"magnitudes"` (u, g, r, i, z), `"r_and_colours"` (r, u−g, g−r, r−i, i−z) or
             `"none"`.
         redshift: Redshifts, shape `(n,)`, as one further feature.
-        magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`, whose decimal
-            logarithms are five further features: NaN where an error is not positive.
+        magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`. Their decimal
+            logarithms are five further features, NaN where an error is not positive.
     """
     columns = {
         "magnitudes": [magnitudes],
@@ -46,7 +46,7 @@ class Standardisation:
 
     Arguments:
         mean: Means of the columns, shape `(k,)`, float64 on the CPU.
-        std: Standard deviations of the columns, of the same shape and type.
+        std: Standard deviations of the columns, shape `(k,)`, float64 on the CPU.
 
     >>> scale = Standardisation.fit([[1.0, 5.0], [3.0, 5.0]])
     >>> scale.apply([[3.0, 6.0]])
@@ -70,12 +70,12 @@ class Standardisation:
         return ((values - self.mean) / self.std).float()
 
     def invert(self, standardised: Tensor) -> Tensor:
-        """Return standardised values `(..., k)` in their own units, float32 on the CPU."""
+        """Return standardised values `(..., k)` in their original units, float32 on the CPU."""
         return (standardised.cpu().double() * self.std + self.mean).float()
 
     @property
     def log_volume(self) -> float:
-        """Log-density per own unit is the standardised log-density minus this [nat]."""
+        """Log-density per standardised unit minus log-density per original unit [nat]."""
         return float(self.std.log().sum())
 
 
@@ -84,14 +84,16 @@ class ModelFeatures:
     """The photometric features of a model.
 
     Arguments:
-        kind: One of `FEATURES`, as `photometric_features` takes it.
+        kind: One of `FEATURES`, see `photometric_features`.
         use_redshift: Whether the redshift is a further feature.
-        use_magnitude_errors: Whether the logarithms of the five magnitude errors are.
-        missing_bands: Whether bands may be missing or be limits (`galcfm.posterior.bands`). Which
-            bands are measured, and what the limits say, are then ten further features.
+        use_magnitude_errors: Whether the logarithms of the five magnitude errors are further
+            features.
+        missing_bands: Whether bands may be missing or be limits (`galcfm.posterior.bands`). Ten
+            further features then give which bands are measured, and the information in the limits.
 
     Raises:
-        ModelError: The features are unknown, or bands may be missing of a model without magnitudes.
+        ModelError: The features are unknown, or `missing_bands` is set for a model without
+            magnitudes.
     """
 
     kind: str
@@ -116,13 +118,13 @@ class ModelFeatures:
         """Return the features of galaxies before standardisation, `(n, f)`, float64.
 
         Arguments:
-            observation: The galaxies; of redshifts, one per galaxy.
-            bands: What is usual in the training split, for a model of missing bands.
+            observation: The galaxies, with one redshift per galaxy.
+            bands: Statistics of the training split, for a model with missing bands.
 
         Raises:
-            ModelError: The input has a wrong shape, is what `Survey.from_table` refuses, has no
-                measured band, or lacks redshifts or magnitude errors of which the model was
-                trained.
+            ModelError: The input has a wrong shape, contains values that `Survey.from_table`
+                rejects, has no measured band, or lacks redshifts or magnitude errors that the model
+                needs.
         """
         gaps = self.missing_bands
         magnitudes = plain_numbers(
@@ -159,19 +161,19 @@ class ModelFeatures:
         return raw
 
     def measured(self, raw: np.ndarray) -> np.ndarray:
-        """Return what was measured of galaxies, of a model of missing bands.
+        """Return the measured features of galaxies, for a model with missing bands.
 
         Arguments:
-            raw: Features that `of` gave, shape `(n, f)`.
+            raw: Features returned by `of`, shape `(n, f)`.
 
         Returns:
-            Magnitudes, redshifts and what the errors say, float32, shape `(n, f - 10)`: NaN where
-            a band is not measured.
+            Magnitudes, redshifts and error excesses, float32, shape `(n, f - 10)`, NaN where a band
+            is not measured.
         """
         n = len(BANDS)
         seen, measured = raw[:, -2 * n : -n] > 0.5, raw[:, : -2 * n].copy()
         if self.kind == "r_and_colours":
-            # Magnitudes less that in r, which comes first: sums of colours.
+            # Differences from the magnitude in r, which comes first, are sums of colours.
             below_u = np.pad(-np.cumsum(raw[:, 1:n], axis=1), ((0, 0), (1, 0)))
             measured[:, :n] = raw[:, :1] + below_u - below_u[:, [BANDS.index("r")]]
         measured[:, :n][~seen] = np.nan

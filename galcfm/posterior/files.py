@@ -1,6 +1,6 @@
 """A model as a folder: its weights, its training range and their description.
 
-Arrays are written as safetensors and the description as JSON: nothing is unpickled.
+Arrays are written as safetensors and the description as JSON; nothing is unpickled.
 """
 
 import os
@@ -24,7 +24,7 @@ from galcfm.properties import BANDS, PROPERTY_NAMES
 from galcfm.provenance import provenance
 
 MADE_BY = {"schema_version": 1, "properties": list(PROPERTY_NAMES), "bands": list(BANDS)}
-# No network is larger: a wrong number must not fill the memory.
+# No network is larger; a wrong number must not fill the memory.
 Size = Annotated[int, Meta(ge=1, le=16_384)]
 
 # Arguments of `ImageEncoder`, `VelocityNetwork` and `Posterior`.
@@ -45,7 +45,7 @@ Architecture = object_of(
     sigma=NotRequired[Annotated[float, Meta(ge=0, le=10)]],
     jumps=NotRequired[Annotated[int, Meta(ge=0, le=1000)]],
 )
-# What `galcfm.posterior.hub.measure` returns, at three levels.
+# Result of `galcfm.posterior.hub.measure`, at three levels.
 Share = Annotated[float, Meta(ge=0, le=1)]
 Shares = tuple[Share, Share, Share]
 Evaluation = object_of(
@@ -56,7 +56,7 @@ Evaluation = object_of(
     log_prob=NotRequired[float],
     log_prob_error=NotRequired[float],
 )
-# How a model was trained: what is read again, among all else.
+# Metadata of a training that are read again; others are allowed.
 Metadata = object_of(
     settings=NotRequired[dict[str, Any]],
     survey=NotRequired[str],
@@ -75,22 +75,22 @@ MODEL = JsonFile("model.json", Description, "Fetch or train the model again.")
 
 
 def known_by(folder: Path | str) -> str:
-    """Return a sentence that says which galaxies the model in a folder, or of a name, knows."""
+    """Return a sentence that says on which galaxies a model, given by folder or name, was trained."""
     return MODEL.read(model_folder(folder) / "model.json")["metadata"].get("knows", UNKNOWN)
 
 
 def require_own_model(folder: Path) -> None:
-    """Refuse a folder that holds anything but a model and its training, before any work.
+    """Refuse a folder that contains other files than a model and its training, before any work.
 
     Raises:
-        ModelError: The folder holds a file that galcfm did not write; the message names it.
+        ModelError: The folder contains a file that galcfm did not write; the message names it.
     """
     require_own_files(folder, MODEL_FILES, "a model", ModelError)
     found = [path for name in MODEL_FILES if (path := folder / name).exists()]
-    # What says that a model or a training is galcfm's own: one of them at least.
+    # At least one of these files shows that galcfm wrote the model or the training.
     marked = [path for path in found if path.name in ("model.json", "checkpoint.pt")]
     for path in marked or found:
-        # A stranger's file may break its reader in any way.
+        # Foreign files may raise any error in their reader.
         try:
             _identity(path)
         except Exception as error:
@@ -101,7 +101,7 @@ def require_own_model(folder: Path) -> None:
 
 
 def _identity(path: Path) -> dict:
-    """Return what a model or the checkpoint of a training says of itself."""
+    """Return the description in the file of a model, or in the checkpoint of a training."""
     if path.name == "checkpoint.pt":
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["identity"]
     return MODEL.read(path)["architecture"]
@@ -110,7 +110,7 @@ def _identity(path: Path) -> dict:
 def range_bytes(ranges: dict) -> bytes:
     """Return the content of `range.safetensors`."""
     arrays = {
-        # In row order: safetensors writes the bytes as they lie.
+        # In row order, because safetensors writes the bytes in the order of the memory.
         f"{part}.{name}": np.ascontiguousarray(array)
         for part, known in ranges.items()
         for name, array in vars(known).items()
@@ -121,10 +121,10 @@ def range_bytes(ranges: dict) -> bytes:
 def save(posterior, folder: Path | str) -> None:
     """Write `model.safetensors`, `range.safetensors` and `model.json` to `folder`.
 
-    A model that is there is replaced once the new one is whole.
+    An existing model is replaced once the new one is complete.
 
     Raises:
-        ModelError: The folder holds anything but a model and its training.
+        ModelError: The folder contains other files than a model and its training.
         OSError: A file cannot be written.
     """
     folder = user_path(folder, "the folder of the model", ModelError)
@@ -150,18 +150,18 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
 
     Arguments:
         folder: Folder that `save` wrote, or the name of a published model, e.g. `"photometry"`.
-        device: Device to compute on; by default `default_device()`. Results come back to the CPU in
-            any case.
+        device: Device of the computations; by default `default_device()`. Results are returned on
+            the CPU.
 
     Raises:
-        ModelError: A file is missing, not whole or of another schema, the weights are of another
-            architecture than `model.json` says, or the device cannot be used.
+        ModelError: A file is missing, damaged or of another schema, the weights have another
+            architecture than `model.json` gives, or the device cannot be used.
     """
     folder, device = model_folder(folder), default_device(device)
     for name in ("model.json", "model.safetensors"):
         if not (folder / name).exists():
             raise ModelError(
-                f"{folder / name} is missing: this is no model; notebook 02_training makes one"
+                f"{folder / name} is missing, so this is no model; notebook 02_training makes one"
             )
     description = MODEL.read(folder / "model.json", ModelError)
     made_by = {name: description[name] for name in ("schema_version", "properties", "bands")}
@@ -184,11 +184,12 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
 
 
 def require_finite(posterior, path: Path) -> None:
-    """Refuse weights that are not finite, and scales that are not positive."""
+    """Refuse weights that are not finite, and standard deviations that are not positive."""
     for name, values in posterior.state_dict().items():
         if not torch.isfinite(values).all() or (name.endswith("_std") and (values <= 0).any()):
             raise ModelError(
-                f"{path}: {name} holds values that are not finite or not positive. {MODEL.remedy}"
+                f"{path}: {name} contains values that are not finite or not positive. "
+                f"{MODEL.remedy}"
             )
 
 
@@ -196,7 +197,7 @@ def _ranges(arrays: dict) -> dict[str, TrainingRange | RangeOfBands | QuiescentC
     """Return the training range of each part of the features."""
     parts: dict[str, dict] = {}
     for name, array in arrays.items():
-        # Training galaxies of a model of missing bands may lack some.
+        # Training galaxies of a model with missing bands may lack some.
         part, _, field = name.partition(".")
         if np.isinf(array).any() or (np.isnan(array).any() and f"{part}.training" not in arrays):
             raise ValueError(f"{name} is not finite")

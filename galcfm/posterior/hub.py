@@ -1,7 +1,7 @@
-"""Models to and from the Hugging Face Hub, with a card that says what they are for.
+"""Models to and from the Hugging Face Hub, with a card that describes their use.
 
-A model on the Hub is the folder that `Posterior.save` writes, and a README, which is its card. What
-is loaded from there is JSON and arrays, never code: nothing is unpickled.
+A model on the Hub is the folder that `Posterior.save` writes, and a README, its card. Downloads are
+read as JSON and arrays; nothing is unpickled or executed.
 """
 
 import tempfile
@@ -27,14 +27,14 @@ def push_to_hub(
     """Write the model and its card to the Hugging Face Hub, and return the commit's address.
 
     Arguments:
-        name: Name on the Hub, `"owner/name"`; made if it is not there.
-        test: Galaxies that the model was not trained on, to measure the calibration that the card
-            states; without them, it says that none was measured, or what was before.
-        private: Whether a new one can be seen by its owner alone.
+        name: Name on the Hub, `"owner/name"`; created if it does not exist.
+        test: Galaxies that the model was not trained on, to measure the calibration for the card.
+            Without them, the card gives an earlier measurement or says that there is none.
+        private: Whether a new model is visible only to its owner.
         options: Options of `huggingface_hub.HfApi`, e.g. `token`.
 
     Raises:
-        ModelError: The Hub cannot be reached, or refuses.
+        ModelError: The Hub cannot be reached, or refuses the model.
     """
     hub = library("huggingface_hub", ModelError)
     if test is not None:
@@ -44,7 +44,7 @@ def push_to_hub(
         write_card(posterior, folder, name)
         api = hub.HfApi(**options)
         api.create_repo(name, private=private, exist_ok=True)
-        # One commit: no one ever reads the weights of one model with the words of another.
+        # One commit, so that weights never appear with the card of another model.
         made = api.upload_folder(repo_id=name, folder_path=folder, commit_message="A galcfm model")
     return str(made.commit_url)
 
@@ -54,13 +54,13 @@ def from_hub(cls, name: str, *, revision: str | None = None, device=None, **opti
 
     Arguments:
         name: Name on the Hub, `"owner/name"`.
-        revision: Branch, tag or commit; by default the newest. Name one in what you publish.
-        device: Device to compute on, as `load` takes it.
+        revision: Branch, tag or commit; by default the newest. Give one in publications.
+        device: Device of the computations, see `load`.
         options: Options of `huggingface_hub.snapshot_download`, e.g. `token`, `cache_dir` or
             `local_files_only`.
 
     Raises:
-        ModelError: There is no such model, the Hub cannot be reached, or see `load`.
+        ModelError: There is no such model, or the Hub cannot be reached; or see `load`.
     """
     hub, options = library("huggingface_hub", ModelError), options | {"revision": revision}
     with _in_a_sentence(f"{name} cannot be loaded"):
@@ -70,7 +70,7 @@ def from_hub(cls, name: str, *, revision: str | None = None, device=None, **opti
 
 @contextmanager
 def _in_a_sentence(what: str):
-    """Turn an error of the Hub into one that says what to do."""
+    """Replace an error of the Hub by one that says what to do."""
     from huggingface_hub import errors
 
     try:
@@ -81,21 +81,23 @@ def _in_a_sentence(what: str):
 
 
 def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int = 0) -> dict:
-    """Return what the card says of a model's calibration.
+    """Return the calibration of a model, as given in its card.
 
     Arguments:
         posterior: The model.
-        survey: Galaxies with labels that it was not trained on; the first 1,000 are used.
-        n_samples, steps, seed: Those of the draws. A truth has 200 ranks among 199 draws, of which
-            each level holds a whole number.
+        survey: Galaxies with measured properties that the model was not trained on; the first 1,000
+            are used.
+        n_samples, steps, seed: Number of draws, number of Runge-Kutta steps, and seed of the draws.
+            Among 199 draws a measured value has 200 possible ranks; each level contains a whole
+            number of ranks.
 
     Returns:
-        `survey`; `n`; `log_prob`, the mean exact log-density of the truth in nat, with its standard
-        error `log_prob_error`, but of a student, which has none; `coverage`, by property the shares
-        of truths within the central intervals of `levels`.
+        `survey`; `n`; `log_prob`, the mean exact log-density of the measured values [nat], and its
+        standard error `log_prob_error`, except for a student, which has no density; `coverage`, by
+        property the shares of measured values within the central intervals of `levels`.
 
     Raises:
-        ModelError: Fewer than two galaxies have all labels.
+        ModelError: Fewer than two galaxies have all measured properties.
     """
     labelled = np.flatnonzero(np.isfinite(survey.properties).all(1))[:1000]
     if len(labelled) < 2:
@@ -116,7 +118,7 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
 
 
 def write_card(posterior, folder: Path | str, name: str) -> None:
-    """Write the card of a model beside it, as README.md."""
+    """Write the card of a model to its folder as README.md."""
     (user_path(folder) / "README.md").write_text(model_card(posterior, name), encoding="utf-8")
 
 
@@ -124,12 +126,12 @@ def model_card(posterior, name: str) -> str:
     """Return a model's card in the Hub's format: intended use, population, calibration, limits.
 
     Arguments:
-        posterior: The model; its `metadata` say how it was trained and, as `evaluation`, what
-            `measure` found.
+        posterior: The model. Its `metadata` describe the training and, as `evaluation`, the result
+            of `measure`.
         name: Name of the model; on the Hub `"owner/name"`.
 
     Returns:
-        Markdown with a head of YAML.
+        Markdown with a YAML header.
     """
     found = posterior.metadata.get("evaluation")
     worst = None

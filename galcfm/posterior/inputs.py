@@ -1,8 +1,8 @@
-"""What a model is given: taken rightly, or refused in a sentence that says what to do.
+"""Inputs of a model: accepted, or refused with a sentence that says what to do.
 
-Arrays of NumPy, PyTorch and pandas are taken, columns of tables by their names. A masked value, a
-unit that is not a magnitude, a picture of other pixels are refused: read as bare numbers they would
-give a posterior of something else.
+Arrays of NumPy, PyTorch and pandas are accepted, and columns of tables by their names. Masked
+values, units other than magnitudes and images of another size are refused, because as plain numbers
+they would give a wrong posterior.
 """
 
 import hashlib
@@ -21,19 +21,19 @@ UNITS = ("", "mag", "mag(AB)", "ABmag", "dex")
 
 
 class ModelError(ValueError):
-    """A model that cannot be loaded or cannot take this input, with the remedy."""
+    """A model cannot be loaded or cannot take this input; the message gives the remedy."""
 
 
 def require_rows(good: np.ndarray, what: str, remedy: str = "remove these galaxies") -> None:
-    """Refuse galaxies of which something is wrong.
+    """Refuse galaxies with a fault.
 
     Arguments:
         good: Whether a galaxy can be used, shape `(n,)`.
-        what: What is wrong with the others, for the message.
-        remedy: What to do.
+        what: Fault of the other galaxies, for the message.
+        remedy: Remedy, for the message.
 
     Raises:
-        ModelError: A galaxy cannot be used; the message gives the first row and how many there are.
+        ModelError: A galaxy cannot be used; the message gives the first row and the number of rows.
     """
     if not np.all(good):
         raise ModelError(
@@ -43,7 +43,7 @@ def require_rows(good: np.ndarray, what: str, remedy: str = "remove these galaxi
 
 @dataclass(frozen=True)
 class Observation:
-    """What was observed of some galaxies, as arrays of NumPy, PyTorch or pandas.
+    """Observations of some galaxies, as arrays of NumPy, PyTorch or pandas.
 
     Arguments:
         magnitudes: AB magnitudes in u, g, r, i, z, Galactic extinction removed, shape `(n, 5)`.
@@ -61,7 +61,7 @@ class Observation:
         """Return an input that the model uses, or None.
 
         Raises:
-            ModelError: The input is missing, or is not used.
+            ModelError: A needed input is missing, or the model does not use a given input.
         """
         values, kind = getattr(self, name), name.replace("_", " ").removesuffix("s")
         if is_used and values is None:
@@ -72,7 +72,7 @@ class Observation:
 
 
 def default_device(device=None) -> torch.device:
-    """Return a device, by default the GPU where PyTorch finds a CUDA one, otherwise the CPU.
+    """Return a device, by default the GPU if PyTorch finds a CUDA one, otherwise the CPU.
 
     Raises:
         ModelError: There is no such device, or PyTorch cannot use it here.
@@ -83,8 +83,8 @@ def default_device(device=None) -> torch.device:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ModelError(
-            f"device is {device!r}, which PyTorch cannot use here: give 'cpu', or 'cuda' where "
-            "there is a GPU"
+            f"device is {device!r}, which PyTorch cannot use here: give 'cpu', or 'cuda' on a "
+            "machine with a GPU"
         ) from error
 
 
@@ -96,11 +96,11 @@ def plain_array(
     Arguments:
         name: Name of the argument, for messages.
         values: Array, tensor, table or nested list.
-        columns: Columns of a table, in the order that is needed.
-        gaps: Whether values may be masked, and become NaN.
+        columns: Columns of a table, in the required order.
+        gaps: Whether masked values are allowed; they become NaN.
 
     Raises:
-        ModelError: A value is masked, a table lacks a column, or there is a unit of another kind.
+        ModelError: A value is masked, a table lacks a column, or the unit is not a magnitude.
     """
     unit = getattr(values, "unit", None)
     if unit is not None and str(unit) not in UNITS:
@@ -138,10 +138,10 @@ def plain_array(
 def plain_numbers(
     name: str, values, shape: Sequence, columns: Sequence[str] = (), *, gaps: bool = False
 ) -> np.ndarray | None:
-    """Return values as float64 of a shape in which `None` stands for any length; None stays None.
+    """Return values as float64; in `shape`, None allows any length; values that are None stay so.
 
     Raises:
-        ModelError: See `plain_array`; or the values are not numbers, or of another shape.
+        ModelError: The values are not numbers, or have another shape; or see `plain_array`.
     """
     if values is None:
         return None
@@ -161,7 +161,7 @@ def plain_properties(theta, n: int) -> np.ndarray:
     """Return properties of n galaxies as float64, `(n, 5)` or `(n, S, 5)`.
 
     Raises:
-        ModelError: See `plain_numbers`; or a property is not finite.
+        ModelError: A property is not finite; or see `plain_numbers`.
     """
     shape = (n, *[None] * (np.ndim(theta) == 3), len(PROPERTY_NAMES))
     theta = plain_numbers("theta", theta, shape, PROPERTY_NAMES)
@@ -174,7 +174,7 @@ def plain_images(images, n: int) -> np.ndarray:
     """Return cutouts as uint8 `(n, 128, 128, 3)`.
 
     Raises:
-        ModelError: They are of another kind, size, order or number, or masked.
+        ModelError: The images have another type, size, order or number, or are masked.
     """
     images, needed = plain_array("images", images), (n, *IMAGE_SHAPE)
     if images.dtype != np.uint8 or images.shape != needed:
@@ -187,10 +187,10 @@ def plain_images(images, n: int) -> np.ndarray:
 
 
 def whole_number(name: str, value, least: int = 1) -> int:
-    """Return a whole number that is at least `least`.
+    """Return a whole number of at least `least`.
 
     Raises:
-        ModelError: It is less, or no whole number.
+        ModelError: The value is smaller, or not a whole number.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ModelError(f"{name} is {value!r}: give a whole number, at least {least}")
@@ -198,19 +198,19 @@ def whole_number(name: str, value, least: int = 1) -> int:
 
 
 def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
-    """Return equally likely redshifts of each galaxy's p(z), as `Posterior.sample` takes them.
+    """Return equally likely redshifts of each galaxy's p(z), for `Posterior.sample`.
 
     Arguments:
         redshift: Grid of redshifts in ascending order, `(m,)`.
-        density: p(z) on the grid, not negative, in any normalisation, `(n_galaxies, m)`; between
-            the points of the grid it is taken as linear.
+        density: p(z) on the grid, not negative, in any normalisation, `(n_galaxies, m)`, and linear
+            between the points of the grid.
         n: Number of redshifts per galaxy.
 
     Returns:
         The quantiles (j + 1/2) / n, ascending, `(n_galaxies, n)`.
 
     Raises:
-        ModelError: The grid does not ascend or is not finite, or a density is negative, not finite
+        ModelError: The grid is not ascending or not finite, or a density is negative, not finite
             or zero everywhere.
 
     >>> redshift_quantiles([0.1, 0.2], [[1.0, 1.0]], 2).round(3).tolist()
@@ -229,7 +229,7 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
     require_rows(good, wrong, "correct p(z), or remove these galaxies")
     found = np.empty((len(density), n))
     for row, p in enumerate(density):
-        p = p / p.max()  # densities are squared below: tiny ones would vanish
+        p = p / p.max()  # densities are squared below, and tiny ones would underflow
         total = cumulative_trapezoid(p, redshift, initial=0)
         wanted = (np.arange(n) + 0.5) / n * total[-1]
         k = np.searchsorted(total[1:], wanted)
@@ -242,10 +242,11 @@ def redshift_quantiles(redshift, density, n: int) -> np.ndarray:
 
 
 def galaxy_seeds(object_id, seed: int) -> np.ndarray:
-    """Return the seed of each galaxy's noise, from `seed` and `object_id` alone, uint64 `(n,)`.
+    """Return the seed of each galaxy's noise, which depends only on its arguments, uint64 `(n,)`.
 
     Raises:
-        ModelError: an identifier is neither text nor whole number, or the seed no whole number.
+        ModelError: An identifier is neither text nor a whole number, or the seed is not a whole
+            number.
     """
     seed = whole_number("seed", seed, 0)
 

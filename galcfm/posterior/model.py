@@ -33,23 +33,26 @@ ENCODER_BATCH = 256
 
 
 class Posterior(nn.Module):
-    r"""The posterior of the five properties given photometry and, if so made, an image.
+    r"""The posterior of the five properties given photometry and, optionally, an image.
 
     Arguments:
         features: Photometric features: `"magnitudes"` (u, g, r, i, z), `"r_and_colours"` (r, u−g,
             g−r, r−i, i−z) or `"none"` (the prior: an unconditional flow).
         use_redshift: Whether the spectroscopic redshift is a further feature.
-        use_magnitude_errors: Whether the logarithms of the five magnitude errors are.
-        missing_bands: Whether bands may be missing, their magnitude NaN, or be upper limits of the
-            flux, their error infinite: `galcfm.posterior.bands`. Which are is a further feature;
-            training with `hide_bands` teaches what it means. Limits need `use_magnitude_errors`.
+        use_magnitude_errors: Whether the logarithms of the five magnitude errors are further
+            features.
+        missing_bands: Whether bands may be missing (NaN magnitude) or be upper limits of the flux
+            (infinite error), see `galcfm.posterior.bands`. Which bands are measured is a further
+            feature, and training with `hide_bands` teaches its meaning. Limits need
+            `use_magnitude_errors`.
         encoder: Keyword arguments of `ImageEncoder`; `None` for a model without images.
         network: Keyword arguments of `VelocityNetwork` (`width`, `depth`).
         sigma: Width of the flow's path, in standardised units.
-        jumps: Number of jumps, as `ConditionalFlow` takes it.
+        jumps: Number of jumps, see `ConditionalFlow`.
 
     Raises:
-        ModelError: The features are unknown, or bands may be missing of a model without magnitudes.
+        ModelError: The features are unknown, or `missing_bands` is set for a model without
+            magnitudes.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Posterior(nn.Module):
             "network": network or {},
             "sigma": sigma,
         }
-        # Models of earlier versions stay as they are.
+        # Older models keep their description, in which these names are absent.
         later = {"missing_bands": missing_bands, "jumps": jumps}
         self.architecture |= {name: value for name, value in later.items() if value}
         self.metadata: dict = {}
@@ -118,7 +121,7 @@ class Posterior(nn.Module):
             raise ModelError(
                 "a Posterior computes in float32: leave out half(), double() and dtype"
             )
-        # The standardisation stays float64 on the CPU: not every device has such numbers.
+        # The standardisation stays float64 on the CPU, because some devices have no such numbers.
         for child in self.children():
             child._apply(fn, recurse)
         return self
@@ -134,10 +137,10 @@ class Posterior(nn.Module):
         return Standardisation(self.property_mean, self.property_std)
 
     def observe(self, survey: Survey) -> Observation:
-        """Return what the model uses of a survey; without errors, a limit is a missing band.
+        """Return the inputs of the model from a survey; without errors, a limit is a missing band.
 
         Raises:
-            ModelError: The model was trained with magnitude errors, which the survey lacks.
+            ModelError: The model was trained with magnitude errors, and the survey has none.
         """
         errors = None
         if self.use_magnitude_errors:
@@ -166,7 +169,7 @@ class Posterior(nn.Module):
         return self.feature_scale.apply(self.raw_features(observation))
 
     def fit_standardisation(self, survey: Survey) -> None:
-        """Fit all standardisation on `survey`, which must be the training split alone."""
+        """Fit all standardisation on `survey`, which must contain only the training split."""
         outside = set(survey.catalogue["split"]) - {"train"}
         if outside:
             raise ModelError(f"standardisation is fitted on the training split, not on {outside}")
@@ -180,7 +183,7 @@ class Posterior(nn.Module):
             fitted = Standardisation.fit(values)
             scale.mean.copy_(fitted.mean)
             scale.std.copy_(fitted.std)
-        if self.missing_bands:  # which bands are missing is 0 or 1 as it is
+        if self.missing_bands:  # flags of missing bands are 0 or 1 and stay so
             self.feature_mean[-2 * len(BANDS) :] = 0
             self.feature_std[-2 * len(BANDS) :] = 1
         if self.uses_images:
@@ -194,7 +197,7 @@ class Posterior(nn.Module):
 
         Arguments:
             magnitudes: AB magnitudes in u, g, r, i, z, extinction removed, shape `(n, 5)`.
-            images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`; needed by an image
+            images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`; required by an image
                 model and refused by a photometry model.
             redshift: Redshifts, shape `(n,)`, for a model trained with redshifts; or k redshifts
                 per galaxy, `(n, k)`, for k conditions per galaxy, `(n, k, c)`.
@@ -206,12 +209,12 @@ class Posterior(nn.Module):
         return self.encode_observation(Observation(magnitudes, images, redshift, magnitude_errors))
 
     def encode_survey(self, survey: Survey, progress: bool = False) -> Tensor:
-        """Return the condition `(n, c)` of each galaxy, from what the model uses of a survey."""
+        """Return the condition `(n, c)` of each galaxy of a survey."""
         return self.encode_observation(self.observe(survey), progress)
 
     @torch.no_grad()
     def encode_observation(self, observation: Observation, progress: bool = False) -> Tensor:
-        """Return the conditions of galaxies as `encode` does."""
+        """Return the conditions of galaxies, see `encode`."""
         if np.ndim(observation.redshift) == 2:
             redshift = plain_numbers("redshift", observation.redshift, (None, None))
             each = (replace(observation, redshift=values) for values in redshift.T)
@@ -247,18 +250,18 @@ class Posterior(nn.Module):
     ) -> Tensor:
         """Return posterior samples in physical units, float32 `(n, n_samples, 5)` on the CPU.
 
-        A galaxy's noise depends on `(seed, object_id)` alone, so blocks, order and other galaxies
-        do not matter; without `object_id` its row number stands in.
+        The noise of a galaxy depends only on `(seed, object_id)`, so the result is independent of
+        blocks, order and other galaxies. Without `object_id`, the row number is used.
 
-        A redshift that is known only as p(z) is marginalised over: give `(n, n_samples)` equally
-        likely redshifts, one for each sample, as `redshift_quantiles` makes them.
+        To marginalise over a p(z), give `(n, n_samples)` equally likely redshifts, one for each
+        sample, as returned by `redshift_quantiles`.
 
         Arguments:
-            magnitudes, images, redshift, magnitude_errors: As `encode` takes them.
+            magnitudes, images, redshift, magnitude_errors: Inputs of `encode`.
             object_id: Identifiers, shape `(n,)`.
             n_samples: Number of samples per galaxy.
             steps: Number of Runge-Kutta steps.
-            seed: Seed of the noise.
+            seed: Seed of the random noise.
         """
         n_samples, steps = whole_number("n_samples", n_samples), whole_number("steps", steps)
         observation = Observation(magnitudes, images, redshift, magnitude_errors)
@@ -266,10 +269,10 @@ class Posterior(nn.Module):
         return self.sample_from(condition, object_id, n_samples, steps, seed)
 
     def sample_from(self, condition, object_id, n_samples, steps, seed) -> Tensor:
-        """Return samples as `sample` does, of conditions `(n, c)` or `(n, n_samples, c)`."""
+        """Return samples as `sample` does, for conditions `(n, c)` or `(n, n_samples, c)`."""
         names = range(len(condition)) if object_id is None else object_id
         if len(names) != len(condition):
-            raise ModelError(f"{len(names)} object_id for {len(condition)} galaxies: one each")
+            raise ModelError(f"{len(names)} object_id for {len(condition)} galaxies: give one each")
         if condition.ndim == 3:
             n, k, _ = condition.shape
             if k != n_samples:
@@ -286,7 +289,7 @@ class Posterior(nn.Module):
     def sample_with_log_prob(
         self, condition, object_id, n_samples: int, steps: int, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Return samples as `sample_from`, and their exact log-density `(n, n_samples)` [nat]."""
+        """Return samples as `sample_from` does, and exact log-densities `(n, n_samples)` [nat]."""
         x_1, log_prob = self.flow.sample_with_log_prob(
             condition.to(self.device), n_samples, steps, seeds=galaxy_seeds(object_id, seed)
         )
@@ -299,8 +302,8 @@ class Posterior(nn.Module):
 
         Arguments:
             theta: Properties, shape `(n, 5)` or `(n, S, 5)`.
-            magnitudes, images, redshift, magnitude_errors: As `encode` takes them; of redshifts
-                `(n, k)`, equally likely ones, the density is the mean.
+            magnitudes, images, redshift, magnitude_errors: Inputs of `encode`; for equally likely
+                redshifts `(n, k)`, the result is the log of the mean density.
             steps: Number of Runge-Kutta steps.
 
         Returns:
@@ -312,7 +315,7 @@ class Posterior(nn.Module):
         return self.log_prob_from(plain_properties(theta, len(condition)), condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
-        """Return log-densities as `log_prob`, of conditions `(n, c)` or `(n, k, c)`."""
+        """Return log-densities as `log_prob` does, for conditions `(n, c)` or `(n, k, c)`."""
         if condition.ndim == 3:
             k = condition.shape[1]
             of_each = np.repeat(np.asarray(theta), k, 0), condition.flatten(0, 1)
@@ -336,7 +339,7 @@ class Posterior(nn.Module):
             raise ModelError(f"n_samples is {n_samples}: a multiple of {N_CHAINS} is needed")
         whole_number("steps", steps), whole_number("seed", seed, 0)
         condition = self.encode_survey(survey, progress)
-        # A processor gets few galaxies at a time, for the sake of the progress bar.
+        # A processor gets few galaxies at a time, so that the progress bar moves.
         at_once = max(16, block_rows(self.device) // n_samples)
         samples = torch.empty(len(survey), n_samples, len(PROPERTIES))
         with tqdm(
@@ -351,7 +354,7 @@ class Posterior(nn.Module):
         attrs = {"steps": steps, "seed": seed, "survey": Path(survey.name).name}
         return Draws.of(samples.numpy(), survey.object_id, flags, attrs)
 
-    # The range of the training, files and the Hub
+    # Training range, files and the Hub
 
     fit_range = training_range.fit_range
     out_of_range = training_range.out_of_range

@@ -1,6 +1,6 @@
-"""The published models: in the package, in a checkout, or fetched from the repository's release.
+"""The published models: in the package, in a checkout, or downloaded from the repository's release.
 
-Small models are part of the wheel; larger ones are downloaded once, checked against `models.txt`,
+Small models are part of the wheel. Larger ones are downloaded once, checked against `models.txt`
 and kept in the user's cache.
 """
 
@@ -25,15 +25,16 @@ def published_names() -> list[str]:
 
 
 def model_folder(name: Path | str) -> Path:
-    """Return a folder as it is, and for the name of a published model its folder.
+    """Return the folder of a published model by its name, or any other folder unchanged.
 
     The model is downloaded if it is not on this machine.
 
     Arguments:
-        name: Folder, or one of `published_names()`. A folder of that name comes first.
+        name: Folder, or one of `published_names()`. An existing folder of that name takes
+            precedence.
 
     Raises:
-        ModelError: There is neither, or the model cannot be downloaded whole.
+        ModelError: There is neither, or the model cannot be downloaded.
     """
     folder = user_path(name, "the folder of the model", ModelError)
     if folder.exists() or str(name) != folder.name:

@@ -1,8 +1,8 @@
-"""Replicated photometry: the magnitudes that draws imply, to be compared with the observed ones.
+"""Replicated photometry: the magnitudes that posterior draws imply, compared with observed ones.
 
-A posterior is as good as its model, which also answers for a galaxy unlike all of the training set.
-So we ask: which magnitudes would galaxies with the drawn properties have? Where the observed
-magnitudes do not lie among these, the fit is not to be believed (Rubin 1984, Ann. Statist. 12,
+A model returns a posterior for any galaxy, even if it is unlike all training galaxies. We therefore
+ask: which magnitudes would galaxies with the drawn properties have? A posterior is doubtful if the
+observed magnitudes do not lie among these replicated magnitudes (Rubin 1984, Ann. Statist. 12,
 1151; Gelman, Meng & Stern 1996, Statist. Sinica 6, 733).
 """
 
@@ -17,11 +17,12 @@ from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers, req
 from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES
 from galcfm.survey import Survey
 
-# Draws of a narrow posterior share their neighbours, whose rests must still fill five dimensions.
+# Draws of a narrow posterior share their neighbours, which must still fill five dimensions with
+# residuals.
 N_NEIGHBOURS = 100
 FEWEST_GALAXIES = 60
-N_DRAWS = 200  # of each galaxy, whose photometry is replicated
-# Galaxies in whose replicated magnitudes the observed ones lie farther out than all but this share.
+N_DRAWS = 200  # draws per galaxy with replicated photometry
+# Largest share of replicated magnitudes farther out than the observed ones of a doubtful galaxy.
 LEVEL = 0.01
 
 
@@ -29,18 +30,18 @@ LEVEL = 0.01
 class MagnitudeModel:
     r"""A regression of the magnitudes of a survey on the properties, with its residuals.
 
-    The mean is a polynomial of second degree in the properties and, if so fitted, in
-    :math:`\log_{10} z`. The residuals, noise of the photometry included, are those of one of the
-    hundred galaxies of the survey that are nearest in these, drawn at random, in all five bands at
-    once. Without the redshift, galaxies at all distances of the survey are meant.
+    The mean is a polynomial of second degree in the properties and, optionally, in
+    :math:`\log_{10} z`. The residuals, including noise of the photometry, are those of one galaxy
+    in all five bands, drawn at random from the hundred galaxies of the survey that are nearest in
+    these inputs. Without the redshift, the regression averages over all distances in the survey.
 
     Arguments:
         uses_redshift: Whether magnitudes are predicted from the redshift, too.
         centre: Means of the properties (and log z), shape `(p,)`.
-        spread: Their standard deviations, shape `(p,)`.
+        spread: Standard deviations of the properties (and log z), shape `(p,)`.
         coefficients: Coefficients of the polynomial, shape `(terms, 5)`.
         points: Standardised properties of the survey's galaxies, shape `(m, p)`.
-        rest: Residuals of their magnitudes, shape `(m, 5)`.
+        rest: Residuals of the magnitudes of these galaxies, shape `(m, 5)`.
     """
 
     uses_redshift: bool
@@ -52,10 +53,10 @@ class MagnitudeModel:
 
     @classmethod
     def fit(cls, survey: Survey, *, use_redshift: bool = False) -> "MagnitudeModel":
-        """Return the regression for galaxies with known properties, best those of the training.
+        """Return the regression for galaxies with measured properties.
 
         Arguments:
-            survey: The galaxies; those without labels or all bands are left out.
+            survey: The galaxies; galaxies without all properties and bands are left out.
             use_redshift: Whether the posterior has the redshift as an input.
 
         Raises:
@@ -78,13 +79,13 @@ class MagnitudeModel:
         return cls(use_redshift, centre, spread, coefficients, points, rest)
 
     def replicate(self, samples, redshift=None, *, object_id=None, seed: int = 0) -> np.ndarray:
-        """Return a set of magnitudes for each posterior draw.
+        """Return one set of magnitudes per posterior draw.
 
         Arguments:
             samples: Properties, shape `(n, S, 5)`.
             redshift: Redshifts, shape `(n,)`, if the regression uses them.
-            object_id: Identifiers, shape `(n,)`; a galaxy's random numbers depend on
-                (seed, object_id) alone.
+            object_id: Identifiers, shape `(n,)`; a galaxy's random numbers depend only on (seed,
+                object_id).
             seed: Seed of the random numbers.
 
         Returns:
@@ -113,7 +114,7 @@ class MagnitudeModel:
 
 
 def _inputs(theta: np.ndarray, redshift) -> np.ndarray:
-    """Return properties `(n, 5)`, and log z beside them; NaN where the redshift is not positive."""
+    """Return properties `(n, 5)` and a column of log z, NaN where the redshift is not positive."""
     if redshift is None:
         return theta
     log_z = np.log10(np.where(redshift > 0, redshift, np.nan))
@@ -121,7 +122,7 @@ def _inputs(theta: np.ndarray, redshift) -> np.ndarray:
 
 
 def _polynomial(points: np.ndarray) -> np.ndarray:
-    """Return all products of up to two of the columns, `(n, terms)`."""
+    """Return all products of up to two columns, `(n, terms)`."""
     first = np.column_stack([np.ones(len(points)), points])
     i, j = np.triu_indices(first.shape[1])
     return first[:, i] * first[:, j]
@@ -130,31 +131,32 @@ def _polynomial(points: np.ndarray) -> np.ndarray:
 def check_photometry(
     posteriors, survey: Survey, model: MagnitudeModel, *, seed: int = 0, reference=None
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Compare the magnitudes that draws imply with the observed ones.
+    """Compare the magnitudes that posterior draws imply with the observed magnitudes.
 
-    Observed magnitudes that the posterior itself was made from fit better than others would: the
-    shares are larger than those of galaxies at random, and hardly any is small by itself. With
-    those of held-out galaxies as `reference`, a share is doubtful that is as small as the smallest
-    hundredth of these. Replicated magnitudes have the noise of the training survey, not that of
-    the galaxy.
+    If the posterior itself used the observed magnitudes, they fit better than other magnitudes
+    would: the shares are then larger than uniform ones, and few are small. With shares of held-out
+    galaxies as `reference`, a galaxy is doubtful if its share is at most the 1 % quantile of the
+    reference. Replicated magnitudes have the noise of the training survey, not that of the galaxy.
 
     Arguments:
-        posteriors: Dataset of `Posterior.infer`.
+        posteriors: Dataset returned by `Posterior.infer`.
         survey: Galaxies that were inferred.
         model: Regression of the magnitudes of the training survey.
         seed: Seed of the random numbers.
-        reference: Values of `share_farther` of at least 100 galaxies like those of the training set
-            that were not trained on, as this function gives them for the validation or test split.
+        reference: Shares `share_farther` of at least 100 galaxies like the training galaxies that
+            were not used for training, as returned by this function for the validation or test
+            split.
 
     Returns:
-        Magnitudes `(n, S, 5)` replicated for at most 200 draws, evenly over all; and one row per
-        galaxy: `object_id`; `residual_u` … `residual_z`, observed less the median of the replicated
-        [mag], NaN where a band is not measured; `share_farther`, the share of the replicated that
-        lie at least as far out in all measured bands, by their own covariance; `is_doubtful`,
-        whether that is 0.01 at most, or at most what 1 % of the reference have.
+        Magnitudes `(n, S, 5)` replicated for at most 200 draws, evenly spaced; and one row per
+        galaxy: `object_id`; `residual_u` … `residual_z`, observed magnitude minus median of the
+        replicated magnitudes [mag], NaN where a band is not measured; `share_farther`, the share of
+        replicated magnitudes that lie at least as far out in all measured bands, in the metric of
+        their covariance; `is_doubtful`, whether this share is at most 0.01, or at most the 1 %
+        quantile of the reference.
 
     Raises:
-        ModelError: Posteriors and survey hold different galaxies, or the draws are too few.
+        ModelError: Posteriors and survey contain different galaxies, or there are too few draws.
     """
     from galcfm.posterior.draws import draws_of
 
@@ -190,7 +192,8 @@ def check_photometry(
 def _share_farther(observed: np.ndarray, replicated: np.ndarray) -> float:
     """Return the share, observed galaxy included, with as large a Mahalanobis distance."""
     both = np.vstack([observed, replicated])[:, np.isfinite(observed)]
-    # Bands that always agree have a singular covariance: a millimagnitude is no difference.
+    # Bands without scatter have a singular covariance; differences below a millimagnitude are
+    # ignored.
     covariance = np.atleast_2d(np.cov(both[1:].T)) + 1e-6 * np.eye(both.shape[1])
     centre, inverse = both[1:].mean(0, keepdims=True), np.linalg.inv(covariance)
     distance = cdist(both, centre, "mahalanobis", VI=inverse)

@@ -1,7 +1,7 @@
-"""A catalogue of posteriors: a row a galaxy, with units, UCDs and descriptions, for other programs.
+"""A catalogue of posteriors: one row per galaxy, with units, UCDs and descriptions.
 
-`summarise` makes it of what `Posterior.infer` gives, `save_summaries` writes it as FITS, Parquet,
-ECSV or VOTable. Draws themselves are kept by `to_netcdf`, which ArviZ reads.
+`summarise` makes it from the result of `Posterior.infer`; `save_summaries` writes it as FITS,
+Parquet, ECSV or VOTable. `to_netcdf` keeps the draws themselves, which ArviZ reads.
 """
 
 import warnings
@@ -25,11 +25,11 @@ SUMMARY_FORMATS = {
 COLUMNS = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
 GIVEN, STATISTICS = COLUMNS["given"], COLUMNS["statistics"]
 UCDS, RANGE = COLUMNS["properties"], COLUMNS["range"]
-PARTS = ("photometry", "image", "quiescent")  # what is compared with the training galaxies
+PARTS = ("photometry", "image", "quiescent")  # tests against the training galaxies
 
 
 def statistics_of(draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the `STATISTICS` of draws `(..., S, 5)` by name, each `(..., 5)`."""
+    """Return the `STATISTICS` of draws `(..., S, 5)` by name, each of shape `(..., 5)`."""
     p16, median, p84 = np.quantile(draws, (0.16, 0.5, 0.84), axis=-2)
     mean, std = draws.mean(axis=-2), draws.std(axis=-2, ddof=1)
     return {"mean": mean, "median": median, "p16": p16, "p84": p84, "std": std}
@@ -43,12 +43,12 @@ def column_of(known: Property, statistic: str) -> tuple[str | None, str, str]:
         statistic: One of `STATISTICS`.
     """
     scale, _, of = known.unit.partition("(")
-    # Headers of FITS take ASCII alone.
+    # Headers of FITS accept only ASCII.
     meaning = known.description.replace("Å", "Angstrom").replace("ν", "nu")
     if scale == "dex":
         meaning += f" (dex, log10 in {of.rstrip(')')})" if of else " (dex)"
     words, ucd = STATISTICS[statistic]
-    # No standard of units has the dex.
+    # No standard of units contains the dex.
     unit = None if scale in ("1", "dex") else scale
     return unit, f"posterior {words}: {meaning}", ucd.format(UCDS[known.name])
 
@@ -60,18 +60,18 @@ def summarise(posteriors, survey: Survey | None = None):
 
     Arguments:
         posteriors: The `xarray.Dataset` of `Posterior.infer`, or read by `load_posteriors`.
-        survey: The same galaxies, whose positions, redshifts and magnitudes then stand beside.
+        survey: The same galaxies; their positions, redshifts and magnitudes are added as columns.
 
     Returns:
         `astropy.table.Table` with `object_id`; `PROPERTY_mean`, `_median`, `_p16`, `_p84`, `_std`
-        and `corr_PROPERTY_PROPERTY`; and, where the posteriors know them, `photometry_p`,
-        `image_p` and `quiescent_p`, the share of held-out galaxies that are at least as unusual or
-        look as quiescent, and `outside_range`, true where the model extrapolates. Each column has a
-        description and a UCD (`column.meta["ucd"]`), those with a unit their unit; logarithms
-        have none, and their descriptions say dex.
+        and `corr_PROPERTY_PROPERTY`; and, if the posteriors have them, `photometry_p`, `image_p`
+        and `quiescent_p`, the share of held-out galaxies that are at least as unusual or look at
+        least as quiescent, and `outside_range`, true where the model extrapolates. Each column has
+        a description and a UCD (`column.meta["ucd"]`), and its unit if it has one. Logarithms have
+        no unit; their descriptions say dex.
 
     Raises:
-        ModelError: Posteriors and survey hold different galaxies, or another order.
+        ModelError: Posteriors and survey contain different galaxies, or another order.
     """
     from astropy.table import Column, Table
 
@@ -94,7 +94,7 @@ def summarise(posteriors, survey: Survey | None = None):
             add(f"{known.name}_{statistic}", values[:, k], *column_of(known, statistic))
     with np.errstate(invalid="ignore"):
         each = [np.corrcoef(of_one, rowvar=False) for of_one in draws]
-    # The shape of no galaxies, too.
+    # This shape is right for a table without galaxies, too.
     correlations = np.reshape(each, (len(draws), len(PROPERTIES), len(PROPERTIES)))
     for i, j in combinations(range(len(PROPERTIES)), 2):
         one, other = PROPERTY_NAMES[i], PROPERTY_NAMES[j]
@@ -111,15 +111,15 @@ def summarise(posteriors, survey: Survey | None = None):
 
 
 def save_summaries(table, path: Path | str) -> None:
-    """Write the table of `summarise`; its ending says the format: .fits, .parquet, .ecsv or .vot.
+    """Write the table of `summarise` as .fits, .parquet, .ecsv or .vot, depending on the ending.
 
-    Units, UCDs and descriptions stand where each format has its place for them: in FITS in TUNIT,
-    TUCD and TCOMM, as TOPCAT reads them; in Parquet as VOTable metadata. FITS holds ASCII alone.
+    Units, UCDs and descriptions are stored as each format defines: in FITS in TUNIT, TUCD and
+    TCOMM, as TOPCAT reads them; in Parquet as VOTable metadata. FITS stores only ASCII text.
 
     Raises:
-        ModelError: another ending, of a format that would lose the units; or an identifier that
-            FITS cannot hold.
-        OSError: it cannot be written, or a file is there that is none of these.
+        ModelError: The ending is another one, of a format that would lose the units, or an
+            identifier is not ASCII and the format is FITS.
+        OSError: The file cannot be written, or it exists and is not a table of summaries.
     """
     from astropy.table import Table
 
@@ -135,10 +135,10 @@ def save_summaries(table, path: Path | str) -> None:
             if not (name.isascii() and name.isprintable()):
                 others = ", ".join(ending for ending in SUMMARY_FORMATS if ending != ".fits")
                 raise ModelError(
-                    f"row {row}: FITS holds ASCII text alone, and object_id is {name!r}: use the "
+                    f"row {row}: FITS stores only ASCII text, and object_id is {name!r}: use the "
                     f"ending {others}"
                 )
-        # Only the name of the survey may be other text.
+        # Only the name of the survey may contain other characters.
         table = table.copy()
         table.meta = {key: ascii(value).strip("'") for key, value in table.meta.items()}
     about = {
@@ -147,13 +147,13 @@ def save_summaries(table, path: Path | str) -> None:
     }
     n = len(table)
     if not n and form == "parquet.votable":
-        # astropy needs a row, which is dropped again.
+        # astropy needs one row, which is removed afterwards.
         table = table.copy()
         table.add_row()
     options = {"fits": {"name": "SUMMARIES"}, "parquet.votable": {"metadata": about}}.get(form, {})
 
     def is_own(there: Path) -> bool:
-        """Whether a file holds these columns, and no others, which would be lost."""
+        """Return whether a file has only these columns, so that no other column would be lost."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             names = Table.read(there, format=form).colnames
@@ -168,7 +168,7 @@ def save_summaries(table, path: Path | str) -> None:
 
 
 def _note_length(path: Path, table, n: int) -> None:
-    """Keep n rows, and write how long identifiers are, which astropy needs for an empty table."""
+    """Keep n rows, and write the length of identifiers, which astropy needs for an empty table."""
     from pyarrow import parquet
 
     content = parquet.read_table(path)[:n]
@@ -177,7 +177,7 @@ def _note_length(path: Path, table, n: int) -> None:
 
 
 def _complete_header(path: Path, table) -> None:
-    """Write UCDs and descriptions where programs other than astropy look for them."""
+    """Write UCDs and descriptions for programs other than astropy."""
     from astropy.io import fits
 
     with fits.open(path, mode="update") as hdus:

@@ -1,15 +1,15 @@
-"""Is a galaxy like those that a model was trained on? A number between 0 and 1.
+"""Test whether a galaxy is like the training galaxies of a model; results are p-values.
 
-A flow answers whatever it is asked, also about a galaxy unlike all that it was trained on.
-`TrainingRange` compares the features that a model sees of a galaxy with those of training
-galaxies; held-out galaxies say how unusual the result is. Some galaxies of another kind lie among
-the training galaxies in these features: `QuiescentClass` asks whether a galaxy looks more like
-quiescent galaxies, for which a model of star-forming galaxies gives far too high a star formation
-rate.
+A flow returns a posterior for any input, including a galaxy unlike all training galaxies.
+`TrainingRange` compares the input features of a galaxy with those of training galaxies, and
+held-out galaxies calibrate how unusual the result is. Some galaxies of another kind lie among the
+training galaxies in these features. `QuiescentClass` therefore tests whether a galaxy looks more
+like quiescent galaxies, for which a model of star-forming galaxies gives far too high a star
+formation rate.
 
-Share of galaxies flagged by the published photometry models, by `TrainingRange` alone at the level
-of 0.01, alone at the level of 0.02, and by both tests at 0.01 each, for about the same share of
-false alarms as the second (`python benchmarks/quiescent.py`):
+Share of galaxies flagged by the published photometry models: by `TrainingRange` at the level 0.01,
+by `TrainingRange` at the level 0.02, and by both tests at 0.01 each, which has about the same rate
+of false alarms as the second (`python benchmarks/quiescent.py`):
 
     ===================  ============  =====  =====  =====
     galaxies             model given   0.01   0.02   both
@@ -42,36 +42,36 @@ from galcfm.posterior.inputs import ModelError, Observation
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey
 
-LEVEL = 0.01  # share of galaxies like those of the training set that is flagged
+LEVEL = 0.01  # share of galaxies like the training galaxies that is flagged
 N_NEIGHBOURS = 20
 N_DIRECTIONS = 32
-# Directions in which features vary less, relative to the widest one, hold rounding errors.
+# Directions with less spread than this, relative to the widest one, contain rounding errors.
 SMALLEST_SPREAD = 1e-5
-# Magnitudes, errors and redshifts of 2,000 simulated galaxies: benchmarks/quiescent.py writes them.
+# Magnitudes, errors and redshifts of 2,000 simulated galaxies, written by benchmarks/quiescent.py.
 QUIESCENT = Path(__file__).with_name("quiescent.parquet")
-QUIET = -11.0  # log10 of the specific star formation rate per year, below which it is quiescent
-RARE = 0.02  # share of quiescent galaxies below which a training set is one of star-forming ones
+QUIET = -11.0  # log10 of the specific star formation rate per year; quiescent galaxies lie below
+RARE = 0.02  # largest share of quiescent galaxies in a training set of star-forming galaxies
 OTHERS = "for other galaxies its posteriors mean nothing"
-# Of models trained before this was noted.
+# Models trained by earlier versions lack this sentence.
 UNKNOWN = f"Trained on galaxies that model.json does not describe: {OTHERS}."
 
 
 @dataclass(frozen=True)
 class TrainingRange:
-    r"""Where training galaxies lie in a space of features, and how densely.
+    r"""Region and density of training galaxies in a space of features.
 
-    Features are rotated to their principal directions, the widest 32 of them, and scaled to unit
-    variance. The measure is a local outlier factor (Breunig et al. 2000, Proc. ACM SIGMOD, 93):
-    the distance to the 20th nearest training galaxy over the mean of the same distance of these
-    20 neighbours. It is about 1 inside, whether galaxies lie densely or sparsely there, and grows
-    across an edge, such as that of a magnitude limit.
+    Features are rotated to their principal directions, of which the widest 32 are kept, and scaled
+    to unit variance. The measure is a local outlier factor (Breunig et al. 2000, Proc. ACM SIGMOD,
+    93): the distance to the 20th nearest training galaxy, divided by the mean of the same distance
+    of these 20 neighbours. It is about 1 inside, in dense as in sparse regions, and grows across an
+    edge, such as a magnitude limit.
 
     Arguments:
-        centre: mean of the training features, `(f,)`.
-        directions: from features to scaled principal directions, `(f, k)`.
-        points: training galaxies, `(m, k)`.
-        spacing: distance of each to its 20th nearest neighbour, `(m,)`.
-        held_out: the factor of held-out galaxies, in ascending order, `(h,)`.
+        centre: Mean of the training features, `(f,)`.
+        directions: Matrix from features to scaled principal directions, `(f, k)`.
+        points: Training galaxies, `(m, k)`.
+        spacing: Distance of each training galaxy to its 20th nearest neighbour, `(m,)`.
+        held_out: Outlier factors of held-out galaxies, in ascending order, `(h,)`.
     """
 
     centre: np.ndarray
@@ -82,10 +82,10 @@ class TrainingRange:
 
     @classmethod
     def fit(cls, training: np.ndarray, held_out: np.ndarray) -> "TrainingRange":
-        """Describe training features `(n, f)`, calibrated on those of held-out galaxies `(h, f)`.
+        """Return the range of training features `(n, f)`, calibrated on held-out features `(h, f)`.
 
         Raises:
-            ValueError: there are fewer than two training galaxies or none held out.
+            ValueError: There are fewer than two training galaxies or no held-out galaxy.
         """
         training, held_out = (np.asarray(x, np.float64) for x in (training, held_out))
         if len(training) < 2 or len(held_out) < 1:
@@ -105,43 +105,44 @@ class TrainingRange:
         return replace(found, held_out=np.float32(np.sort(found.outlier_factor(held_out))))
 
     def outlier_factor(self, features: np.ndarray) -> np.ndarray:
-        """Local outlier factor of features `(n, f)`, `(n,)`: about 1 inside, larger outside."""
+        """Return the local outlier factor of features `(n, f)`, shape `(n,)`: about 1 inside."""
         points = (np.asarray(features, np.float64) - self.centre) @ self.directions
         distance, neighbours = _neighbours(self.points, points, N_NEIGHBOURS)
         return distance / self.spacing[neighbours].mean(1).clip(1e-12)
 
     def share_farther(self, features: np.ndarray) -> np.ndarray:
-        """Share of galaxies like those of the training set that lie at least as far out, `(n,)`.
+        """Return the share of galaxies like the training set that lie at least as far out, `(n,)`.
 
-        A conformal p-value (Bates et al. 2023, Ann. Statist. 51, 149): for galaxies like those of
-        the training set, any value between 0 and 1 is equally likely. The smallest possible one
-        is 1 / (h + 1).
+        This is a conformal p-value (Bates et al. 2023, Ann. Statist. 51, 149): for galaxies like
+        the training galaxies it is uniform between 0 and 1. The smallest possible value is
+        1 / (h + 1).
         """
         n = len(self.held_out)
         nearer = np.searchsorted(self.held_out, np.float32(self.outlier_factor(features)))
         return (1 + n - nearer) / (1 + n)
 
     def is_outside(self, share_farther: np.ndarray, level: float = LEVEL) -> np.ndarray:
-        """Whether galaxies of these shares are flagged, `(n,)`.
+        """Return whether galaxies with these shares are flagged, `(n,)`.
 
-        So is a share `level` of galaxies like those of the training set. Where the held-out
-        galaxies are too few for that, those are that lie farther out than all of them.
+        A share `level` of galaxies like the training galaxies is flagged. If there are too few
+        held-out galaxies for this level, galaxies that lie farther out than all of them are
+        flagged.
         """
         return share_farther <= max(level, 1 / (1 + len(self.held_out)))
 
 
 @dataclass(frozen=True, eq=False)
 class QuiescentClass:
-    r"""How quiescent a galaxy looks, compared with star-forming galaxies of a training set.
+    r"""Test how quiescent a galaxy looks, compared with star-forming training galaxies.
 
     Both classes are taken as normal distributions of the photometric features with the same
-    covariance :math:`S`, the mean of theirs. The logarithm of the ratio of their densities is then
-    :math:`x^T S^{-1} (m_q - m_t)` but for a constant (Fisher 1936, Ann. Eugenics 7, 179), in
-    whichever features are measured. Quadratic and normal classes of covariances of their own find
-    no more of the real quiescent galaxies.
+    covariance :math:`S`, the mean of both covariances. The logarithm of the ratio of their
+    densities is then :math:`x^T S^{-1} (m_q - m_t)` plus a constant (Fisher 1936, Ann. Eugenics 7,
+    179), for any subset of measured features. Normal classes with separate covariances find no more
+    of the real quiescent galaxies.
 
     Arguments:
-        offset: Mean of the quiescent galaxies less that of the training galaxies, `(f,)`.
+        offset: Mean of the quiescent galaxies minus mean of the training galaxies, `(f,)`.
         covariance: Mean covariance of the two classes, `(f, f)`.
         held_out: Features of held-out galaxies, `(h, f)`.
     """
@@ -152,17 +153,17 @@ class QuiescentClass:
 
     @classmethod
     def fit(cls, training: np.ndarray, held_out: np.ndarray, quiescent: np.ndarray):
-        """Return the test between training features `(n, f)` and those of quiescent galaxies."""
+        """Return the test for training features `(n, f)` and features of quiescent galaxies."""
         training, quiescent = np.float64(training), np.float64(quiescent)
         covariance = (np.cov(training.T) + np.cov(quiescent.T)) / 2
         offset = quiescent.mean(0) - training.mean(0)
         return cls(np.float32(offset), np.float32(covariance), np.float32(held_out))
 
     def share_farther(self, features: np.ndarray) -> np.ndarray:
-        """Share of held-out galaxies that look at least as quiescent, `(n,)`."""
+        """Return the share of held-out galaxies that look at least as quiescent, `(n,)`."""
         shares = np.zeros(len(features))
         for rows, pattern in _patterns(features):
-            # Features without spread say nothing.
+            # Features without spread carry no information.
             covariance = self.covariance[np.ix_(pattern, pattern)] + 1e-6 * np.eye(len(pattern))
             weights = np.linalg.solve(covariance, self.offset[pattern])
             known = np.sort((self.held_out[:, pattern] * weights).sum(1))
@@ -175,21 +176,21 @@ class QuiescentClass:
 
 @dataclass(frozen=True, eq=False)
 class RangeOfBands:
-    """Ranges of galaxies of which bands are missing: each is compared by what is measured of it.
+    """Training range for galaxies with missing bands, compared in their measured features.
 
-    A galaxy without u is compared with the training galaxies as they are without u. So the share
-    `LEVEL` of galaxies like those is flagged, whatever they lack.
+    A galaxy without u is compared with training galaxies without their u. The share `LEVEL` of
+    galaxies like the training galaxies is therefore flagged for each set of measured bands.
 
     Arguments:
-        training: Measured features of training galaxies, NaN where there is none, `(m, f)`.
-        held_out: The same of held-out galaxies, `(h, f)`.
+        training: Measured features of training galaxies, NaN where a band is missing, `(m, f)`.
+        held_out: Measured features of held-out galaxies, `(h, f)`.
     """
 
     training: np.ndarray
     held_out: np.ndarray
 
     def share_farther(self, features: np.ndarray) -> np.ndarray:
-        """As `TrainingRange.share_farther`; 0 where no training galaxies have the same bands."""
+        """Return shares as `TrainingRange` does; 0 if no training galaxies have the same bands."""
         shares = np.zeros(len(features))
         for rows, pattern in _patterns(features):
             known = _range_in(self, tuple(pattern))
@@ -201,7 +202,7 @@ class RangeOfBands:
 
 
 def _patterns(features: np.ndarray):
-    """Yield which galaxies have the same features measured, and the columns of these."""
+    """Yield the galaxies with the same measured features, and the columns of these features."""
     measured = ~np.isnan(features)
     for pattern in np.unique(measured, axis=0):
         yield (measured == pattern).all(1), np.flatnonzero(pattern)
@@ -209,7 +210,7 @@ def _patterns(features: np.ndarray):
 
 @lru_cache(maxsize=64)
 def _range_in(known: RangeOfBands, columns: tuple[int, ...]) -> TrainingRange | None:
-    """Return the range in some features, unless too few training galaxies have all of them."""
+    """Return the range in some features, or None if too few training galaxies have all of them."""
     training, held_out = (
         x[~np.isnan(x[:, columns]).any(1)][:, columns] for x in (known.training, known.held_out)
     )
@@ -217,25 +218,25 @@ def _range_in(known: RangeOfBands, columns: tuple[int, ...]) -> TrainingRange | 
 
 
 def reference_rows(n: int) -> np.ndarray:
-    """Row numbers of those of `n` galaxies that a range is made of: at most 5,000, evenly."""
+    """Return at most 5,000 evenly spaced row numbers of `n` galaxies, for a training range."""
     return np.linspace(0, n - 1, min(n, 5000)).astype(int)
 
 
 def _neighbours(tree: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distance to the kth nearest of `tree (m, d)`, `(n,)`, and which the k are, `(n, k)`."""
+    """Return the distance to the kth nearest of `tree (m, d)`, `(n,)`, and the k rows, `(n, k)`."""
     distances, rows = cKDTree(tree).query(points, range(1, 1 + min(k, len(tree))), workers=-1)
     return distances[:, -1], rows
 
 
 def fit_range(posterior, training: Survey, held_out: Survey) -> None:
-    """Remember where training galaxies lie, so that `out_of_range` can compare others.
+    """Store the range of the training galaxies, so that `out_of_range` can compare others with it.
 
-    A sentence that says which galaxies the model knows goes to its metadata, as `knows`. A model
-    of star-forming galaxies with photometry in all bands is compared with quiescent ones, too.
+    The metadata `knows` receive a sentence that describes the training galaxies. A model of
+    star-forming galaxies with photometry in all bands is also compared with quiescent galaxies.
 
     Arguments:
         training: Galaxies of the training split.
-        held_out: Similar galaxies that were not trained on, usually the validation split.
+        held_out: Similar galaxies that were not used for training, usually the validation split.
     """
     known, others = (
         _parts(posterior, posterior.encode_survey(survey.select(reference_rows(len(survey)))))
@@ -261,7 +262,7 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
 
 
 def photometry_of(posterior, table: pd.DataFrame) -> np.ndarray:
-    """Return the photometric features `(n, f)` of a table with what the model needs of a survey."""
+    """Return the photometric features `(n, f)` of a table with the inputs of the model."""
     redshift = table["redshift"] if posterior.use_redshift else None
     errors = table[list(MAGNITUDE_ERRORS)] if posterior.use_magnitude_errors else None
     observation = Observation(table[list(MAGNITUDES)], None, redshift, errors)
@@ -274,9 +275,9 @@ def is_quiescent(table: pd.DataFrame) -> pd.Series:
 
 
 def known_galaxies(survey: Survey) -> str:
-    """Return a sentence that says which galaxies a model knows that was trained on a survey.
+    """Return a sentence that describes the galaxies that a model was trained on.
 
-    The redshifts are those of 99 % of the galaxies; what is not known is left out.
+    The redshift interval contains 99 % of the galaxies. Unknown limits are left out.
     """
     table = survey.catalogue
     kinds = ["simulated"] * (survey.parameters.get("kind") == "simulated")
@@ -293,13 +294,12 @@ def out_of_range(
 ) -> pd.DataFrame:
     """Return how unlike the training galaxies each galaxy is, in photometry and in its image.
 
-    Photometry means all photometric features of the model, redshift and magnitude errors
-    included where it uses them, and of bands those that are measured; an image is compared by
-    what the encoder makes of it. Outside the range of its training a model extrapolates, and
-    its posteriors mean little.
+    Photometry means all measured photometric features of the model, including redshift and
+    magnitude errors if it uses them. Images are compared in the features of the encoder. Outside
+    its training range a model extrapolates, and its posteriors mean little.
 
     Arguments:
-        magnitudes, images, redshift, magnitude_errors: As `encode` takes them.
+        magnitudes, images, redshift, magnitude_errors: Inputs of `encode`.
 
     Returns:
         One row per galaxy: `photometry_p`, the share of held-out galaxies that lie at least as
@@ -309,7 +309,7 @@ def out_of_range(
         whether any of these flags is set.
 
     Raises:
-        ModelError: The input does not fit the model, or the model knows no range.
+        ModelError: The input does not fit the model, or the model has no training range.
     """
     if np.ndim(redshift) == 2:
         raise ModelError("redshift has several values per galaxy: give one, e.g. the median")
@@ -320,7 +320,7 @@ def out_of_range(
 
 
 def out_of_range_from(posterior, condition: Tensor) -> pd.DataFrame:
-    """Return what `out_of_range` does, for conditions `(n, c)`."""
+    """Return flags as `out_of_range` does, for conditions `(n, c)`."""
     columns = {}
     parts = _parts(posterior, condition)
     parts["quiescent"] = parts.get("photometry")
@@ -336,7 +336,7 @@ def out_of_range_from(posterior, condition: Tensor) -> pd.DataFrame:
 
 
 def _parts(posterior, condition: Tensor) -> dict[str, np.ndarray]:
-    """The parts of the condition `[f_img, f_phot]` that are not empty."""
+    """Return the parts of the condition `[f_img, f_phot]` that are not empty."""
     n_image = condition.shape[1] - len(posterior.features)
     photometry = _photometry(posterior, condition[:, n_image:])
     parts = {"photometry": photometry, "image": condition[:, :n_image].numpy()}
@@ -344,7 +344,7 @@ def _parts(posterior, condition: Tensor) -> dict[str, np.ndarray]:
 
 
 def _photometry(posterior, features: Tensor) -> np.ndarray:
-    """What is measured of standardised features; a model of missing bands has it unscaled."""
+    """Return measured features; for a model with missing bands in their original units."""
     if not posterior.missing_bands:
         return features.numpy()
     raw = features.numpy() * posterior.feature_std.numpy() + posterior.feature_mean.numpy()

@@ -571,7 +571,9 @@ def test_identifiers_come_back_or_are_refused(things, tmp_path_factory, name, en
     table.meta["SURVEY"] = name
     path = tmp_path_factory.mktemp("ids") / f"s{ending}"
     if ending == ".fits" and not name.isascii():
-        with pytest.raises(ModelError, match=r"row 0: FITS holds ASCII.*\.parquet, \.ecsv, \.vot"):
+        with pytest.raises(
+            ModelError, match=r"row 0: FITS stores only ASCII.*\.parquet, \.ecsv, \.vot"
+        ):
             save_summaries(table, path)
         return
     save_summaries(table, path)

@@ -124,7 +124,7 @@ def test_what_cannot_be_loaded_is_refused_in_a_sentence(
 
 def test_what_is_no_model_is_refused(hub, published, options):
     del hub.commits[f"models/{NAME}"][-1]["model.safetensors"]
-    with pytest.raises(ModelError, match=r"model\.safetensors is missing: this is no model"):
+    with pytest.raises(ModelError, match=r"model\.safetensors is missing, so this is no model"):
         Posterior.from_hub(NAME, **options)
 
 
@@ -253,7 +253,7 @@ def test_pushing_with_test_galaxies_states_the_calibration(hub, posterior, surve
     found = Posterior.from_hub(NAME, **options).metadata["evaluation"]
     del posterior.metadata["evaluation"]
     text = hub.files(f"models/{NAME}")["README.md"].decode()
-    assert f"Measured on {found['n']} galaxies" in text
+    assert f"measured on {found['n']} galaxies" in text
     (result,) = ModelCard(text).data.eval_results[:1]
     assert result.metric_value == found["log_prob"]
     worst = max(
