@@ -29,7 +29,7 @@
 # {glue:text}`mass_missing_error:.2f` nat more to the mass. Training by the
 # paper's own recipe does not explain the difference.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 results = "published"  # or "made": now, with the values below, in the run
@@ -52,7 +52,7 @@ processes = 2  # that render images
 results_training_seeds = "published"  # or "made", for chapters 04 and 06
 training_seeds = {"n_galaxies": 12000, "recipe": "quick"}  # its sizes
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import numpy as np
 import pandas as pd
@@ -110,7 +110,7 @@ gain_table
 # - **Number of galaxies.** Nine times as many, and with them nine times as many
 #   steps per epoch, raise the gain to {glue:text}`gain_paper_size:.3f` nat
 #   ({doc}`07_at_the_papers_size`).
-# - **Density.** Kernel and exact densities agree within their
+# - **Density.** {term}`Kernel <KDE>` and exact densities agree within their
 #   errors in the *difference* of two models, though not in the level of either.
 #   That the paper used kernel densities is our assumption; it does not say how
 #   its densities were computed.
@@ -136,7 +136,7 @@ shown.ladder(steps, gain_paper, source=source)
 
 # %% [markdown]
 # The only large step is the aperture of the labels. SDSS measures
-# $D_n(4000)$, 12+log(O/H) and $A_V$ in a fibre of 3″. When the labels
+# $D_n(4000)$, 12+log(O/H) and $A_V$ in a {term}`fibre` of 3″. When the labels
 # describe the centre of the galaxy and the magnitudes all of it, the image adds
 # {glue:text}`gain_fibre:.2f` nat; when both describe the whole galaxy,
 # {glue:text}`gain_first:.2f`. One explanation is that the image shows how
@@ -154,7 +154,7 @@ shown.all_gains(row_of, source=source)
 
 # %% [markdown]
 # Two changes concern what the paper may have used: the $A_V$ of the
-# Balmer decrement as label, and Petrosian magnitudes as
+# {term}`Balmer decrement` as label, and {term}`Petrosian` magnitudes as
 # photometry. Together they give {glue:text}`gain_balmer:.2f` nat, close to the
 # {glue:text}`gain_32px:.3f` nat of our labels. Magnitudes with four times the
 # noise give {glue:text}`gain_noise:.2f` nat: poor photometry alone does not

@@ -26,7 +26,7 @@
 # only {glue:text}`own_photometry:.3f` nat: it would not make a large gain by
 # itself.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 results = "published"  # or "made": now, with the values below, in this run
@@ -46,7 +46,7 @@ max_epochs_paper = 5  # epochs of its image model
 results_redshift = "published"  # the same for one training given the redshift
 recipe_redshift = "quick"  # recipe of that training
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import pandas as pd
 from myst_nb import glue

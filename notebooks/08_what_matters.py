@@ -25,7 +25,7 @@
 # the width of the path, the pooling and the way the condition enters hardly matter
 # once the model is trained long enough.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 results = "published"  # or "made": now, with the values below, in the run
@@ -51,7 +51,7 @@ populations = {"n_galaxies": 20000, "recipe": "quick"}  # its sizes
 results_instruments = "published"  # or "made": the section on instruments
 instruments = {"n_galaxies": 15500, "recipe": "quick"}  # its sizes
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import pandas as pd
 from myst_nb import glue
