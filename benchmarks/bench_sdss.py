@@ -1,4 +1,4 @@
-"""Throughput of the cutout download against a local server without faults.
+"""Throughput of the cutout download from a fault-free local server.
 
     python benchmarks/bench_sdss.py
 

@@ -1,14 +1,14 @@
-"""How inference over catalogues grows: with the workers, and with the rows.
+"""Scaling of inference over catalogues with the number of workers and of rows.
 
-Run it as `python benchmarks/catalogue.py` on a machine that does nothing else; the results go to
-data/published/catalogue.json, each part as it comes; `--only` makes some of them. `--smoke` is
-small, and goes to the run `smoke`.
+Run `python benchmarks/catalogue.py` on an otherwise idle machine. Each part writes its results to
+data/published/catalogue.json as soon as it is done; `--only` selects parts. `--smoke` is a small
+test that writes to the run `smoke`.
 
-Workers: galaxies per second of one and of two processes of one thread each, in turn, on the same
-rows; what counts is from the first record to the last, so that neither starting nor loading is
-timed. Rows: seconds of a core and bytes a galaxy, and the highest memory of the process, each
-number of rows in a process of its own. Faults: one catalogue through a disk that is full, a
-scheduler that is killed once and workers that are killed three times, beside the same undisturbed.
+Workers: galaxies per second of one and of two processes with one thread each, in turn, on the same
+    rows, from the first record to the last, so that starting and loading are not timed. Rows: core
+    seconds and bytes per galaxy, and the peak memory of the process, with a separate process for
+    each number of rows. Faults: one catalogue with a full disk, a scheduler that is killed once and
+    workers that are killed three times, compared with an undisturbed run.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from studies.past_one_machine import MEASURED, cost_of
 MODEL = paths.published_folder() / "models" / "photometry"
 TYPICAL = (18.9, 17.6, 17.1, 16.8, 16.6)
 TOLD = {"unit": "AB", "total": True, "dereddened": True, "progress": False}
-# Few draws, so that a million rows take no days: what is looked for is what grows with the rows.
+# Few draws, so that a million rows do not take days; the scaling with rows does not depend on them.
 LIGHT = {"n_samples": 8, "steps": 1}
 SIZES = {
     False: {
@@ -55,7 +55,7 @@ PARTITIONS = 50
 
 
 def write_table(path: Path, n: int) -> None:
-    """A table of `n` galaxies, a block of rows at a time."""
+    """Write a table of `n` galaxies, one block of rows at a time."""
     rng, writer = np.random.default_rng(0), None
     for start in range(0, n, 100_000):
         number = np.arange(start, min(start + 100_000, n))
@@ -68,7 +68,7 @@ def write_table(path: Path, n: int) -> None:
 
 
 def scaling(place: Path, n: int, pairs: int, n_samples: int) -> dict:
-    """Galaxies per second of one and of two workers, and what two are of twice one."""
+    """Return galaxies per second of one and two workers, and the ratio of two to twice one."""
     from distributed import Client, LocalCluster
 
     write_table(place / "scaling.parquet", n)
@@ -102,7 +102,7 @@ def scaling(place: Path, n: int, pairs: int, n_samples: int) -> dict:
 
 
 def growth(place: Path, n: int) -> dict:
-    """What a galaxy costs in a catalogue of `n`, and the memory that it took."""
+    """Return the cost per galaxy in a catalogue of `n`, and the peak memory."""
     write_table(place / "growth.parquet", n)
     command = [sys.executable, __file__, "--alone", str(place)]
     answer = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
@@ -110,7 +110,7 @@ def growth(place: Path, n: int) -> dict:
 
 
 def alone(place: Path) -> None:
-    """Infer one table and print what it took; memory is of this process alone."""
+    """Infer one table and print its cost; the memory is of this process only."""
     out = Path(tempfile.mkdtemp(dir=place))
     started = time.perf_counter()
     made = infer_catalogue(MODEL, place / "growth.parquet", out / "made", **LIGHT, **TOLD)
@@ -121,7 +121,7 @@ def alone(place: Path) -> None:
 
 
 def faults(place: Path, n: int) -> dict:
-    """A catalogue of `n` galaxies, disturbed in all ways: is each row there once, and the same?"""
+    """Return whether each row of a catalogue of `n` is present once and unchanged after faults."""
     from distributed import Client, LocalCluster
 
     table, out, whole = place / "faults.parquet", place / "disturbed", place / "undisturbed"
@@ -156,7 +156,7 @@ def _records(out: Path) -> int:
 
 
 def _full_disk(table: Path, out: Path, n: int) -> str:
-    """What is said when no file may grow beyond some bytes a row."""
+    """Return the message when no file may grow beyond a few bytes per row."""
     words = ["--unit", "AB", "--total", "--dereddened", "--quiet", "--samples", "8", "--steps", "1"]
     words += ["--rows", str(n // PARTITIONS)]
     limit = 40 * n // PARTITIONS
@@ -171,7 +171,7 @@ def _full_disk(table: Path, out: Path, n: int) -> str:
 
 
 def _lost_scheduler(table: Path, out: Path, told: dict) -> str:
-    """What is said when the scheduler is killed after some partitions."""
+    """Return the message when the scheduler is killed after some partitions."""
     from distributed import Client
 
     address = out.with_name("scheduler.json")
@@ -207,7 +207,7 @@ def _lost_scheduler(table: Path, out: Path, told: dict) -> str:
 
 
 def _kill_workers(cluster, out: Path, killed: list[int]) -> None:
-    """Kill a worker three times, each after some more partitions."""
+    """Kill a worker three times, each time after some more partitions."""
     before = _records(out)
     for number in (3, 8, 13):
         while _records(out) < before + number:
@@ -220,7 +220,7 @@ def _kill_workers(cluster, out: Path, killed: list[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small, to see that all runs")
+    parser.add_argument("--smoke", action="store_true", help="small test of all parts")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--alone", type=Path, help="used by the benchmark itself")
     options = parser.parse_args()

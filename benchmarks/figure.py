@@ -1,4 +1,4 @@
-"""How fast: error against time of each solver, and time against the number of galaxies."""
+"""Speed: error against time of each solver, and time against the number of galaxies."""
 
 from collections.abc import Mapping
 
@@ -19,11 +19,11 @@ SOLVERS = {
     "zuko": (OTHER[3].colour, "D"),
     "sbi": (OTHER[4].colour, "<"),
 }
-DRAWS = 1000  # to which all times are scaled
+DRAWS = 1000  # number of draws for which all times are given
 
 
 def _draw_solvers(axes: Axes, part: Mapping, ylabel: str) -> dict:
-    """Draw the solvers of one part, and return a line of each by its name."""
+    """Draw the solvers of one part, and return one line per solver by its name."""
     lines = {}
     scale = DRAWS / (part["galaxies"] * part["samples"])
     for solver, group in pd.DataFrame(part["solvers"]).groupby("solver", sort=False):
@@ -46,7 +46,7 @@ def errors(results: Mapping) -> Figure:
     """Draw the largest error against the time of each solver, for samples and log-densities.
 
     Arguments:
-        results: What `make bench` writes to `data/published/benchmarks.json`.
+        results: Results that `make bench` writes to `data/published/benchmarks.json`.
     """
     figure = new_figure(COLUMN, 4.2, results["machine"]["processor"])
     left, right = figure.subplots(1, 2)
@@ -61,7 +61,7 @@ def scaling(results: Mapping) -> Figure:
     """Draw the time against the number of galaxies.
 
     Arguments:
-        results: What `make bench` writes to `data/published/benchmarks.json`.
+        results: Results that `make bench` writes to `data/published/benchmarks.json`.
     """
     of, (colour, marker) = results["scaling"], SOLVERS["galcfm"]
     figure = new_figure(0.6 * COLUMN, 3.2, results["machine"]["processor"])

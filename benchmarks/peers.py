@@ -1,7 +1,7 @@
-"""Other libraries' solvers on our weights: the same network, the same noise, no graph.
+"""Solvers of other libraries with our weights: the same network and noise, without gradients.
 
-Each solver is a function of one galaxy's noise or properties `(S, d)` and its condition `(c,)`:
-blocks of a galaxy suit the cache, so no peer is slowed by batches that are too large for it.
+Each solver is a function of one galaxy's noise or properties `(S, d)` and its condition `(c,)`.
+Blocks of one galaxy fit the cache, so that large batches slow no other library.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 class PlainNetwork(nn.Module):
-    """The velocity network as one writes it: a multilayer perceptron on [t; x; c]."""
+    """The velocity network in its usual form: a multilayer perceptron on [t; x; c]."""
 
     def __init__(self, network):
         super().__init__()
@@ -27,7 +27,7 @@ class PlainNetwork(nn.Module):
 
 
 def samplers(network, condition_dim: int) -> dict:
-    """Solvers from noise to posterior by library: `{name: {setting: f(x_0, condition)}}`."""
+    """Return solvers from noise to posterior by library: `{name: {setting: f(x_0, condition)}}`."""
     import torchdiffeq
     from flow_matching.solver import ODESolver
     from zuko.transforms import FreeFormJacobianTransform
@@ -76,7 +76,7 @@ def samplers(network, condition_dim: int) -> dict:
 
 
 def densities(network, condition_dim: int) -> dict:
-    """Exact log-densities by library: `{name: {setting: f(x_1, condition)}}`."""
+    """Return exact log-densities by library: `{name: {setting: f(x_1, condition)}}`."""
     from flow_matching.solver import ODESolver
     from zuko.transforms import FreeFormJacobianTransform
 
@@ -117,10 +117,10 @@ def densities(network, condition_dim: int) -> dict:
 
 
 def _sbi_ode(plain: PlainNetwork, condition_dim: int, dim: int):
-    """The solver that sbi's FMPE posterior builds, around our velocity.
+    """Return the solver of sbi's FMPE posterior, with our velocity.
 
-    sbi's time runs from data (0) to noise (1), and it scales what enters and leaves the network:
-    the wrapper undoes both.
+    The time of sbi runs from data (0) to noise (1), and sbi scales input and output of the network;
+    the wrapper reverts both.
     """
     from sbi.inference.potentials.vector_field_potential import VectorFieldBasedPotential
     from sbi.neural_nets.estimators.flowmatching_estimator import FlowMatchingEstimator

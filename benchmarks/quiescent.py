@@ -1,11 +1,11 @@
-"""Quiescent galaxies, of which models of star-forming galaxies know nothing: are they flagged?
+"""Flags of quiescent galaxies by models of star-forming galaxies.
 
-`python benchmarks/quiescent.py` simulates the quiescent galaxies that each training compares its
-own with, adds the comparison and the description of the training galaxies to the published models,
-whose weights stay as they are, and writes the shares of galaxies that are flagged into their
-`model.json`. With the name of a CSV file of real galaxies with dereddened fluxes `nmgy_u` …
-`nmgy_z`, `redshift`, `log_stellar_mass_gswlc`, `log_sfr_gswlc` and four emission lines, it prints
-the shares of these instead.
+`python benchmarks/quiescent.py` simulates the quiescent galaxies with which each training compares
+its own galaxies. It adds this comparison and the description of the training galaxies to the
+published models, without a change of their weights, and writes the shares of flagged galaxies to
+their `model.json`. Given a CSV file of real galaxies with dereddened fluxes `nmgy_u` … `nmgy_z`,
+`redshift`, `log_stellar_mass_gswlc`, `log_sfr_gswlc` and four emission lines, it prints the shares
+for these galaxies instead.
 """
 
 import json
@@ -31,7 +31,7 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey
 
 N_QUIESCENT, SEED = 2000, 91
-# Of real data, to the AB system [mag].
+# Corrections of real data to the AB system [mag].
 ZERO_POINTS = {"u": -0.04, "z": 0.02}
 
 
@@ -48,7 +48,7 @@ def is_quiescent(table: pd.DataFrame) -> pd.Series:
 
 
 def flagged(model: Posterior, table: pd.DataFrame) -> pd.DataFrame:
-    """Return which galaxies are flagged: by the range, at twice its level, and by both tests."""
+    """Return flags of galaxies by the range, by the range at twice its level, and by both tests."""
     features = photometry_of(model, table)
     of_range = model.ranges["photometry"].share_farther(features)
     of_class = model.ranges["quiescent"].share_farther(features)
@@ -63,13 +63,13 @@ def flagged(model: Posterior, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares(model: Posterior, table: pd.DataFrame, groups: dict) -> dict:
-    """Return the shares of galaxies that are flagged, by group and test."""
+    """Return the shares of flagged galaxies, by group and test."""
     flags = flagged(model, table)
     return {name: flags[rows].mean().round(3).to_dict() for name, rows in groups.items()}
 
 
 def add_class(model: Posterior, known: pd.DataFrame) -> None:
-    """Add the comparison with quiescent galaxies and the description of those of the training."""
+    """Add the comparison with quiescent galaxies and the description of the training galaxies."""
     features = photometry_of(model, known)
     half = len(known) // 2
     quiescent = photometry_of(model, pd.read_parquet(QUIESCENT))
@@ -123,7 +123,7 @@ def main(arguments: list[str]) -> None:
         print(folder.name, json.dumps(found))
         with replacing(folder / "range.safetensors") as temporary:
             temporary.write_bytes(range_bytes(model.ranges))
-        # All else, commit and machine included, is as it was when the model was trained.
+        # Everything else, including commit and machine, describes the original training.
         description = MODEL.read(folder / "model.json")
         MODEL.write(folder / "model.json", description | {"metadata": model.metadata})
         write_card(model, folder, folder.name)

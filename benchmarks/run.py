@@ -1,8 +1,8 @@
-"""How fast the sampler, the density and the training are, beside other libraries.
+"""Speed of sampler, density and training, compared with other libraries.
 
-Run it by `make bench PROFILE=quick` once that profile's models are trained. Every figure is a
-ratio of times taken in turn in this one run, a median over pairs; the results go to
-data/published/benchmarks.json and, drawn, beside it.
+Run `make bench PROFILE=quick` when the models of this profile are trained. Each number is the
+median ratio of pairs of times that are measured in turn in this run. Results are written to
+data/published/benchmarks.json, with figures next to it.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def clock(function) -> float:
 
 
 def alternate(functions: dict, pairs: int = PAIRS) -> dict:
-    """Seconds of each function, `pairs` times each, all in turn, after one unmeasured call."""
+    """Return seconds of each function, `pairs` times in turn, after one unmeasured call."""
     for function in functions.values():
         function()
     seconds = {name: [] for name in functions}
@@ -66,7 +66,7 @@ def alternate(functions: dict, pairs: int = PAIRS) -> dict:
 
 
 def ratio(seconds: dict, a, b) -> float:
-    """Median over the pairs of the time of `a` over that of `b`."""
+    """Return the median over the pairs of the time of `a` divided by the time of `b`."""
     return statistics.median(x / y for x, y in zip(seconds[a], seconds[b], strict=True))
 
 
@@ -81,7 +81,7 @@ def product_flops(size: int = 1024, repeats: int = 10):
 
 
 def velocity_flops(network) -> int:
-    """Operations of one velocity that cannot be avoided: all products but the condition's."""
+    """Return the necessary operations of one velocity: all products except the condition's."""
     widths = [1 + network.dim, *(layer.out_features for layer in network.hidden), network.dim]
     return 2 * sum(a * b for a, b in pairwise(widths))
 
@@ -91,7 +91,7 @@ def per_galaxy(solve, inputs, condition) -> torch.Tensor:
 
 
 def compare(ours: dict, theirs: dict, reference) -> dict:
-    """Error and time of every solver and setting, and the fastest ones at equal accuracy."""
+    """Return error and time of each solver and setting, and the fastest at equal accuracy."""
     functions = {("galcfm", k): f for k, f in ours.items()}
     functions |= {(name, k): f for name, group in theirs.items() for k, f in group.items()}
     functions = {key: f for key, f in functions.items() if key[1] != 100}  # compared before
@@ -124,7 +124,7 @@ def compare(ours: dict, theirs: dict, reference) -> dict:
 
 
 def sampling(flow, condition) -> dict:
-    """RK4-100 against the peers and the product peak, then time against accuracy."""
+    """Compare RK4-100 with other libraries and the product peak, then time against accuracy."""
     generator = torch.Generator().manual_seed(0)
     x_0 = torch.randn(N_GALAXIES, N_SAMPLES, flow.dim, generator=generator)
     condition = condition[:N_GALAXIES]
@@ -179,7 +179,7 @@ def sampling(flow, condition) -> dict:
 
 
 def beside_work(flow, condition) -> dict:
-    """Times of a short integration while another process keeps a core busy, and alone, in turn."""
+    """Return times of a short integration with and without another busy process, in turn."""
     x_0 = torch.randn(N_GALAXIES, N_SAMPLES, flow.dim, generator=torch.Generator().manual_seed(2))
     condition = condition[:N_GALAXIES]
     solvers = peers.samplers(flow.network, condition.shape[1])
@@ -219,7 +219,7 @@ def doubled(flow) -> ConditionalFlow:
 
 
 def density(flow, condition) -> dict:
-    """The exact log-density against the exact peers."""
+    """Compare the exact log-density with exact densities of other libraries."""
     n, s = N_GALAXIES, 250
     condition = condition[:n]
     x_0 = torch.randn(n, s, flow.dim, generator=torch.Generator().manual_seed(1))
@@ -247,7 +247,7 @@ def density(flow, condition) -> dict:
 
 
 def sed_fitting(models: dict, survey: Survey, n: int = 2) -> dict:
-    """Seconds per galaxy of a fit by nested sampling, and of our posteriors with 1,000 draws."""
+    """Return seconds per galaxy of a fit by nested sampling, and of 1,000 posterior draws."""
     import sed_fitting as fits
 
     some = survey.select(np.arange(n))
@@ -271,7 +271,7 @@ def sed_fitting(models: dict, survey: Survey, n: int = 2) -> dict:
 
 
 def scaling(flow, condition) -> dict:
-    """Seconds against the number of galaxies, two samples and one step each."""
+    """Return seconds against the number of galaxies, for two samples and one step each."""
     rows = []
     for n in (10, 100, 1000, 10_000, 100_000):
         many = condition[torch.arange(n) % len(condition)]
@@ -284,7 +284,7 @@ def scaling(flow, condition) -> dict:
 
 
 def memory() -> dict:
-    """What a process needs at its peak beyond samples and conditions, for 10³ to 10⁵ galaxies."""
+    """Return the peak memory beyond samples and conditions, for 10³ to 10⁵ galaxies."""
     rows = []
     for n in (1000, 10_000, 100_000):
         command = [sys.executable, __file__, "--memory", str(n)]
@@ -303,13 +303,13 @@ def print_memory(n: int) -> None:
 
 
 def peak_mebibytes() -> float:
-    """Largest resident memory of this process so far (`getrusage` would count its parent's)."""
+    """Return the peak memory of this process (`getrusage` would include its parent's)."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def kernel_density() -> dict:
-    """10⁵ points against 85,000 centres, and scipy on some of them."""
+    """Time 10⁵ points with 85,000 centres, and SciPy on some of these points."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(85_000, 5)) @ rng.normal(size=(5, 5))
     points = centres[rng.integers(len(centres), size=100_000)] + 0.1
@@ -332,7 +332,7 @@ def kernel_density() -> dict:
 
 
 class Pictures(Dataset):
-    """Images as a plain loop loads them: decoded to float and turned one by one."""
+    """Images for a plain loop: decoded to float and turned one by one."""
 
     def __init__(self, data: TrainingData, images: np.ndarray):
         self.data, self.images = data, images
@@ -350,15 +350,17 @@ class Pictures(Dataset):
 
 
 def alone(part: str, profile: str) -> dict:
-    """A part in a process of its own, as a training is: memory that other parts have left in the
-    process would spare the loops page faults."""
+    """Run a part in its own process, as for a real training.
+
+    Memory left by other parts would save page faults in the loops.
+    """
     command = [sys.executable, __file__, "--profile", profile, "--only", part]
     answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     return json.loads(answer[answer.index("{") :])
 
 
 def all_pixels(posterior: Posterior) -> Posterior:
-    """The same weights on pixels that are not binned."""
+    """Return a model with the same weights on pixels that are not binned."""
     encoder = posterior.architecture["encoder"] | {"bin_factor": 1}
     twin = Posterior(**posterior.architecture | {"encoder": encoder})
     twin.load_state_dict(posterior.state_dict())
@@ -368,9 +370,10 @@ def all_pixels(posterior: Posterior) -> Posterior:
 def training(
     posterior: Posterior, survey: Survey, n: int, encoder_batch: int, batch_size: int = 64
 ) -> dict:
-    """Images per second of our loop and of a plain float32 DataLoader loop, the same network.
+    """Return images per second of our loop and of a plain float32 DataLoader loop.
 
-    Ours with the encoder in bfloat16 too, twice as many galaxies of which fit the cache at once.
+    Both use the same network. Our loop is also timed with the encoder in bfloat16, with which twice
+    as many galaxies fit into the cache.
     """
     survey = survey.select(np.arange(min(n, len(survey))))
     data = TrainingData(posterior, survey, torch.device("cpu"))
@@ -397,7 +400,7 @@ def training(
     def plain_epoch(loader):
         posterior.train()
         for theta, f_phot, images in loader:
-            # The network's preprocessing, on float images in PyTorch's usual memory format.
+            # Preprocessing as in the network, on float images in PyTorch's default memory format.
             edge = (images.shape[2] - encoder.crop) // 2
             x = images[:, :, edge : edge + encoder.crop, edge : edge + encoder.crop]
             if encoder.bin_factor > 1:
@@ -427,7 +430,7 @@ def training(
 
 
 def _drawing_rows(results: dict) -> list[tuple]:
-    """What was measured, what it is compared with, and the result: drawing samples."""
+    """Return measured quantity, comparison and result for drawing samples."""
     models = {"image": results["sampling_image"], "photometry": results["sampling_photometry"]}
     rows = [
         (f"100 steps, {name} model", part["rk4_100"]["best_peer"], _share(part["rk4_100"]))
@@ -487,12 +490,12 @@ def _over_peer(part: dict) -> float | None:
 
 
 def _faster(times: float | None) -> str:
-    # No peer may have reached the accuracy at any setting that was tried.
+    # Possibly no other library reached the accuracy with any tested setting.
     return "no peer is as accurate" if times is None else f"{times:.2f} times faster"
 
 
 def _other_rows(results: dict) -> list[tuple]:
-    """What was measured, what it is compared with, and the result: all but drawing samples."""
+    """Return measured quantity, comparison and result for everything except drawing samples."""
     exact, kernels, sed = (results[k] for k in ("density", "kernel_density", "sed_fitting"))
     trainings = (
         (
@@ -515,7 +518,7 @@ def _other_rows(results: dict) -> list[tuple]:
         )
         for name, times in sed["times_faster"].items()
     )
-    # The system counts pages of threads and caches a little differently each time.
+    # The system counts pages of threads and caches slightly differently each time.
     memory = (
         (
             f"memory beyond the results, {row['galaxies']:,} galaxies",
@@ -546,7 +549,7 @@ def _other_rows(results: dict) -> list[tuple]:
 
 
 def table(results: dict) -> str:
-    """The results as a Markdown table, which the book includes."""
+    """Return the results as a Markdown table, which the book includes."""
     rows = [*_drawing_rows(results), *_other_rows(results)]
     lines = ["| measured | compared with | result |", "|---|---|---|"]
     lines += [
@@ -563,7 +566,7 @@ def table(results: dict) -> str:
 
 
 def publish(results: dict) -> None:
-    """Write the table and the figures of the results beside them."""
+    """Write the table and the figures of the results next to them."""
     folder = paths.data_folder() / "published"
     figures.save(figure.errors(results), folder / "how_fast_errors")
     figures.save(figure.scaling(results), folder / "how_fast_scaling")
@@ -583,7 +586,7 @@ def machine() -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="quick")
-    parser.add_argument("--only", nargs="*", help="parts to run; nothing is written then")
+    parser.add_argument("--only", nargs="*", help="parts to run, without writing results")
     parser.add_argument("--memory", type=int, help="used by the benchmark itself")
     options = parser.parse_args()
     if options.memory:
@@ -605,7 +608,7 @@ def main() -> None:
         "scaling": lambda: scaling(image.flow, condition),
         "memory": memory,
         "kernel_density": kernel_density,
-        # As many images at once as keep the processor's cache busy.
+        # The number of images that keep the processor's cache busy.
         "training": lambda: training(image, survey, 512, 32),
         "training_all_pixels": lambda: training(all_pixels(image), survey, 256, 8),
         "sed_fitting": lambda: sed_fitting(models, survey),

@@ -1,7 +1,7 @@
-"""What one galaxy costs a fit of its spectral energy distribution, with nested sampling.
+"""Time of a fit to the spectral energy distribution of one galaxy, with nested sampling.
 
-The model is the simulator's own: its population templates, its delayed exponential histories and
-its dust. The sampler is nautilus, the one that bagpipes uses, with a likelihood of whole batches.
+The model uses the simulator's population templates, delayed exponential histories and dust. The
+sampler is nautilus, which bagpipes also uses, with a likelihood for whole batches.
 """
 
 import time
@@ -15,7 +15,7 @@ from galcfm.simulate.relations import BIRTH_CLOUDS, PHOTOMETRIC_ERRORS, ZERO_POI
 from galcfm.simulate.spectra import birth_cloud_curve, diffuse_curve, load_templates
 from galcfm.survey import Survey
 
-# Uniform priors. The redshift is the galaxy's own, which makes the fit easier.
+# Uniform priors. The redshift is known, which makes the fit easier.
 PRIORS = {
     "log_stellar_mass": (8.0, 12.0),
     "log_ssfr": (-11.5, -8.6),
@@ -28,7 +28,7 @@ N_LIVE, N_EFFECTIVE = 400, 1000
 
 
 def magnitudes(parameters: dict, redshift: float) -> np.ndarray:
-    """ugriz of the model, `(n, 5)`, from arrays `(n,)` of what `PRIORS` names."""
+    """Return ugriz magnitudes `(n, 5)` of the model for parameters `(n,)` named in `PRIORS`."""
     templates = load_templates()
     p = {name: np.atleast_1d(value) for name, value in parameters.items()}
     n, log_z = len(p["a_v"]), p["log_metallicity"]
@@ -60,11 +60,11 @@ def magnitudes(parameters: dict, redshift: float) -> np.ndarray:
 
 
 def fit(observed: np.ndarray, redshift: float, seed: int) -> dict:
-    """Sample the posterior of one galaxy's magnitudes `(5,)`."""
+    """Sample the posterior given one galaxy's magnitudes `(5,)`."""
     prior = Prior()
     for name, limits in PRIORS.items():
         prior.add_parameter(name, dist=limits)
-    # 0.02 mag for what the model leaves out, as such fits allow for.
+    # 0.02 mag of model error, as is usual in such fits.
     errors = np.hypot(PHOTOMETRIC_ERRORS["calibration"], 0.02)
 
     def log_likelihood(parameters):
@@ -85,7 +85,7 @@ def fit(observed: np.ndarray, redshift: float, seed: int) -> dict:
 
 
 def fit_some(survey: Survey, n: int) -> dict:
-    """Fits of the first `n` galaxies."""
+    """Fit the first `n` galaxies."""
     load_templates()
     rows = [fit(survey.magnitudes[k], float(survey.redshift[k]), seed=k) for k in range(n)]
     return {

@@ -2,12 +2,12 @@ r"""Conditional flow matching: path, loss, Runge-Kutta sampler and exact log-den
 
 The flow carries noise :math:`x_0 \sim \mathcal N(0, I)` at :math:`t = 0` to data :math:`x_1` at
 :math:`t = 1` along :math:`x_t = (1 - t) x_0 + t x_1 + \sigma \epsilon` (arXiv 2512.05078, section
-2). It knows nothing of galaxies.
+2). The flow is independent of galaxies.
 
-Trained with :math:`\sigma > 0` from :math:`\mathcal N(0, I)`, the flow lands on the posterior
-convolved with :math:`\mathcal N(0, \sigma^2 I)`, up to the mismatch of starting from variance 1
-where the path has :math:`1 + \sigma^2`. `ConditionalFlow.log_prob` is the exact density of what
-`ConditionalFlow.sample` draws.
+Trained with :math:`\sigma > 0` from :math:`\mathcal N(0, I)`, the flow gives the posterior
+convolved with :math:`\mathcal N(0, \sigma^2 I)`, except that it starts from variance 1 instead of
+the path's :math:`1 + \sigma^2`. `ConditionalFlow.log_prob` is the exact density of the draws of
+`ConditionalFlow.sample`.
 """
 
 import math
@@ -26,13 +26,13 @@ from galcfm.networks import VelocityField
 
 __all__ = ["FAST_STEPS", "ConditionalFlow", "block_rows", "standard_normal"]
 
-# Steps with which the trained models of the book are within 1e-5 of float64 and many steps, in
-# units of the training split's spread, and their log-densities within 1e-3 nat; 100 is the paper's.
+# With these steps, draws of the book's trained models differ by less than 1e-5 of the training
+# split's spread from float64 and many steps, and log-densities by 1e-3 nat; the paper uses 100.
 FAST_STEPS = 12
 
-# Runge-Kutta of fourth order with the least bound on its error (Ralston 1962, Math. Comp. 16, 431):
-# nodes, and by how much each velocity counts for the next place; the last row ends the step. The
-# published models have less than three quarters of the classical coefficients' error (tested).
+# Fourth-order Runge-Kutta method with the smallest error bound (Ralston 1962, Math. Comp. 16, 431):
+# nodes, and the weight of each velocity in the next position; the last row ends the step. For the
+# published models the error is less than three quarters of the classical method's (tested).
 _ROOT = math.sqrt(5)
 _NODES = (0.0, 0.4, (14 - 3 * _ROOT) / 16, 1.0)
 _COEFFICIENTS = (
@@ -51,21 +51,21 @@ _COEFFICIENTS = (
     ),
 )
 
-# Rows (galaxies times samples) integrated at once: a CPU core each as many as keep the activations
-# of a layer within its cache, a GPU as many as fill the card.
+# Rows (galaxies times samples) integrated at once: on each CPU core as many as keep the activations
+# of a layer in its cache, on a GPU as many as fill the card.
 CPU_BLOCK_ROWS, GPU_BLOCK_ROWS = 512, 1 << 20
 
-# Blocks that a processor integrates side by side. Python steps each of them, for some 3 % of a
-# block's time and one at a time: with many more blocks they would wait for one another.
+# Blocks that a CPU integrates at the same time. Python steps through them one at a time, which
+# takes some 3 % of a block's time: with many more blocks, they would wait for one another.
 MAX_BLOCKS_AT_ONCE = 16
 
-# Numbers of threads that calls under way found.
+# Numbers of threads at the start of running calls.
 _threads: list[int] = []
 
 
 @contextmanager
 def threads_given_back():
-    """Give PyTorch its number of threads back when the last of overlapping calls ends."""
+    """Restore PyTorch's number of threads when the last of overlapping calls ends."""
     _threads.append(_threads[0] if _threads else torch.get_num_threads())
     try:
         yield
@@ -76,7 +76,7 @@ def threads_given_back():
 
 
 def block_rows(device: torch.device) -> int:
-    """Rows (galaxies times samples) that are integrated at once on a device."""
+    """Return the number of rows (galaxies times samples) integrated at once on a device."""
     if device.type == "cpu":
         return CPU_BLOCK_ROWS * torch.get_num_threads()
     return GPU_BLOCK_ROWS
@@ -86,11 +86,11 @@ class ConditionalFlow(nn.Module):
     r"""A flow from :math:`\mathcal N(0, I)` to :math:`p(x_1 \mid c)`.
 
     Arguments:
-        network: the velocity field.
-        sigma: width :math:`\sigma` of the path.
-        jumps: 0 for a flow; otherwise noise is carried by this many straight jumps of equal
-            length, each along the velocity where it begins, and steps do not matter: what a
-            student of a flow does. Its draws have no known density.
+        network: Velocity field.
+        sigma: Width :math:`\sigma` of the path.
+        jumps: 0 for a flow. Otherwise noise is moved by this many straight jumps of equal length,
+            each along the velocity at its start, and the number of steps is ignored. Students of a
+            flow use jumps; their draws have no known density.
 
     >>> from galcfm.networks import VelocityNetwork
     >>> flow = ConditionalFlow(VelocityNetwork(dim=5, condition_dim=5))
@@ -106,27 +106,27 @@ class ConditionalFlow(nn.Module):
         self.jumps = jumps
 
     def velocity(self, t: Tensor, x_t: Tensor, condition: Tensor) -> Tensor:
-        """Velocity `(m, d)` at `t (m, 1)`, `x_t (m, d)`, `condition (m, c)`."""
+        """Return the velocity `(m, d)` at `t (m, 1)`, `x_t (m, d)`, `condition (m, c)`."""
         return self.network(t, x_t, condition)
 
     def path(self, x_0: Tensor, x_1: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
-        r""":math:`x_t = (1 - t) x_0 + t x_1 + \sigma \epsilon`, all `(m, d)` but `t (m, 1)`."""
+        r"""Return :math:`x_t = (1 - t) x_0 + t x_1 + \sigma \epsilon`; `t` is `(m, 1)`."""
         return (1 - t) * x_0 + t * x_1 + self.sigma * epsilon
 
     def loss(
         self, x_1: Tensor, condition: Tensor, t: Tensor, x_0: Tensor, epsilon: Tensor
     ) -> Tensor:
-        r"""Mean squared error of the velocity against :math:`x_1 - x_0`.
+        r"""Return the mean squared difference of the velocity from :math:`x_1 - x_0`.
 
         Arguments:
-            x_1: data, `(m, d)`.
-            condition: `(m, c)`.
-            t: times in [0, 1], `(K, m, 1)` for K draws per galaxy.
-            x_0: noise, `(K, m, d)`.
-            epsilon: noise of the path, `(K, m, d)`.
+            x_1: Data, `(m, d)`.
+            condition: Condition of each row, `(m, c)`.
+            t: Times in [0, 1], `(K, m, 1)` for K draws per galaxy.
+            x_0: Noise, `(K, m, d)`.
+            epsilon: Noise of the path, `(K, m, d)`.
 
         Returns:
-            Mean over draws, rows and dimensions, a scalar.
+            The mean over draws, rows and dimensions, a scalar.
         """
         prepared = self.network.prepare(condition)
         velocity = self.network.evaluate(t, self.path(x_0, x_1, t, epsilon), prepared)
@@ -144,18 +144,18 @@ class ConditionalFlow(nn.Module):
     ) -> Tensor:
         """Draw from the posterior of each condition by RK4.
 
-        Under `torch.autocast` the products between hidden layers are in its type, and all else is
-        as without. Densities are never computed so.
+        Under `torch.autocast` the products between hidden layers have its type; nothing else
+        changes, and densities are never computed in this type.
 
         Arguments:
-            condition: `(n, c)`.
-            n_samples: draws a condition.
-            steps: Runge-Kutta steps, four velocities each.
-            x_0: noise to start from, `(n, n_samples, d)`; drawn when absent.
-            seeds: an integer a condition, `(n,)`: its noise depends on nothing else.
+            condition: Conditions, `(n, c)`.
+            n_samples: Number of draws per condition.
+            steps: Number of Runge-Kutta steps, with four velocities each.
+            x_0: Initial noise, `(n, n_samples, d)`; drawn if not given.
+            seeds: One integer per condition, `(n,)`; the noise depends only on this seed.
 
         Returns:
-            `(n, n_samples, d)`.
+            The draws, `(n, n_samples, d)`.
         """
         return self._integrate_from_noise(condition, n_samples, steps, x_0, seeds, False)[0]
 
@@ -169,12 +169,12 @@ class ConditionalFlow(nn.Module):
         x_0: Tensor | None = None,
         seeds=None,
     ) -> tuple[Tensor, Tensor]:
-        """Draws as `sample` gives them, and their exact log-density `(n, n_samples)` in nat."""
+        """Return draws as `sample` does, and their exact log-density `(n, n_samples)` [nat]."""
         return self._integrate_from_noise(condition, n_samples, steps, x_0, seeds, True)
 
     @torch.no_grad()
     def trajectories(self, condition: Tensor, x_0: Tensor, steps: int = 100) -> Tensor:
-        """Places of noise `x_0 (n, S, d)` after each RK4 step, `(steps + 1, n, S, d)`."""
+        """Return positions of noise `x_0 (n, S, d)` at each RK4 step, `(steps + 1, n, S, d)`."""
         prepared = self.network.prepare(condition).unsqueeze(1)
         places = [_copy(x_0, prepared)]
         for times in pairwise(_equal_times(steps)):
@@ -184,19 +184,20 @@ class ConditionalFlow(nn.Module):
 
     @torch.no_grad()
     def log_prob(self, x_1: Tensor, condition: Tensor, steps: int = 100) -> Tensor:
-        r"""Exact log-density of the flow in nat, by the instantaneous change of variables.
+        r"""Return the exact log-density of the flow [nat].
 
+        By the instantaneous change of variables,
         :math:`\log p(x_1) = \log \mathcal N(x_0; 0, I) - \int_0^1 \nabla \cdot v(t, x_t)\,
-        \mathrm dt`, integrated backwards by RK4 with the full divergence (Chen et al. 2018):
-        no trace estimate, no noise. The steps are shorter at both ends of time.
+        \mathrm dt`, integrated backwards by RK4 with the exact divergence (Chen et al. 2018)
+        instead of a noisy trace estimate. Steps are shorter at both ends of time.
 
         Arguments:
-            x_1: `(n, d)` or `(n, S, d)`.
-            condition: `(n, c)`.
-            steps: Runge-Kutta steps.
+            x_1: Points, `(n, d)` or `(n, S, d)`.
+            condition: Conditions, `(n, c)`.
+            steps: Number of Runge-Kutta steps.
 
         Returns:
-            `(n,)` or `(n, S)`.
+            The log-densities, `(n,)` or `(n, S)`.
         """
         self._require_density()
         squeeze = x_1.ndim == 2
@@ -221,7 +222,7 @@ class ConditionalFlow(nn.Module):
     def _require_density(self) -> None:
         if self.jumps:
             raise ValueError(
-                "draws by jumps have no known density: take the flow that this student learned from"
+                "draws by jumps have no known density: use the flow that this student learned from"
             )
 
     def _integrate_from_noise(self, condition, n_samples, steps, x_0, seeds, with_log_prob):
@@ -240,7 +241,7 @@ class ConditionalFlow(nn.Module):
         log_prob = torch.empty(shape[:2], dtype=condition.dtype) if with_log_prob else None
 
         def blocks():
-            # Noise is drawn for some galaxies at a time, so that it takes no memory of its own.
+            # Noise is drawn for a few galaxies at a time, to save memory.
             for rows, columns, prepared in self._blocks(condition, n_samples):
                 if x_0 is not None:
                     noise = x_0[rows]
@@ -267,20 +268,20 @@ class ConditionalFlow(nn.Module):
         return x_1, log_prob
 
     def _blocks_at_once(self, device: torch.device) -> int:
-        """A processor's threads take a block each, but for jumps, which are over too soon."""
+        """Return the number of blocks at once: one per thread of a CPU, but one for short jumps."""
         if device.type != "cpu" or self.jumps:
             return 1
         return min(torch.get_num_threads(), MAX_BLOCKS_AT_ONCE)
 
     def _side_by_side(self, work: Callable, blocks: Iterator[tuple], device: torch.device) -> None:
-        """Call `work` on each of `blocks`, some at once, each in threads of its own.
+        """Call `work` on each of `blocks`, several at once, each in its own threads.
 
-        These never wait for one another, as threads that share a product do after every layer.
+        The blocks do not wait for one another, unlike threads that share a product in every layer.
         """
         at_once, threads = self._blocks_at_once(device), torch.get_num_threads()
         inference = torch.is_inference_mode_enabled()
 
-        # All three hold in one thread alone; the first, when it is off, turns gradients on.
+        # These three modes are per thread; the first, when it is off, turns gradients on.
         @torch.inference_mode(inference)
         @torch.no_grad()
         def apart(n_threads, block):
@@ -296,7 +297,7 @@ class ConditionalFlow(nn.Module):
                     list(pool.map(partial(apart, threads // len(some)), some))
 
     def _blocks(self, condition, n_samples):
-        """Rows, columns (of galaxies, samples) and prepared conditions of blocks that fit."""
+        """Yield rows (galaxies), columns (samples) and prepared conditions of blocks that fit."""
         budget = block_rows(condition.device) // self._blocks_at_once(condition.device)
         n_parts = max(1, math.ceil(n_samples / budget))
         n_columns = math.ceil(n_samples / n_parts)
@@ -309,18 +310,18 @@ class ConditionalFlow(nn.Module):
                 yield rows, slice(column, column + n_columns), prepared
 
     def _jump(self, x, prepared, dtype) -> None:
-        """Carry `x` in place from 0 to 1."""
+        """Move `x` in place from 0 to 1."""
         velocity, along = self.network.bind(prepared, x.shape[1], dtype), torch.empty_like(x)
         for jump in range(self.jumps):
             velocity(jump / self.jumps, x, along)
             x.add_(along, alpha=1 / self.jumps)
 
     def _rk4(self, x, prepared, times, with_divergence=False, dtype=None):
-        r"""Carry `x` in place through `times`; :math:`\int \nabla \cdot v\, \mathrm dt` if wanted.
+        r"""Move `x` in place through `times`; return the integral of the divergence, or None.
 
-        The divergence is evaluated where the steps begin and end, not at their stages: along the
-        path it is a smooth function of time, which a spline through those values integrates to
-        higher order than the path itself has, for a quarter of the evaluations.
+        The divergence is evaluated only at the beginning and end of each step. It is a smooth
+        function of time along the path, and its spline has a higher order of accuracy than the path
+        itself, for a quarter of the evaluations.
         """
         velocity = self.network.bind(prepared, x.shape[1], dtype)
         k, place = x.new_empty(len(_NODES), *x.shape), torch.empty_like(x)
@@ -351,25 +352,25 @@ class ConditionalFlow(nn.Module):
 
 
 def _copy(x: Tensor, like: Tensor) -> Tensor:
-    """A contiguous copy with the type and device of `like`."""
+    """Return a contiguous copy with the type and device of `like`."""
     return x.to(like, copy=True, memory_format=torch.contiguous_format)
 
 
 def _equal_times(steps: int) -> np.ndarray:
-    """Times from 0 to 1 of equal steps, `(steps + 1,)`."""
+    """Return times from 0 to 1 in equal steps, `(steps + 1,)`."""
     if steps < 1:
         raise ValueError(f"steps is {steps}: at least one Runge-Kutta step is needed")
     return np.linspace(0, 1, steps + 1)
 
 
 def _crowded_times(steps: int) -> np.ndarray:
-    """Times from 0 to 1 that crowd at both ends, where the divergence changes fastest."""
+    """Return times from 0 to 1, denser at both ends, where the divergence changes fastest."""
     u = _equal_times(steps)
     return u / 2 + (1 - np.cos(np.pi * u)) / 4
 
 
 def _quadrature_weights(times: np.ndarray) -> np.ndarray:
-    """Weights of values at `times`, whose sum is the integral of their quartic spline."""
+    """Return weights for values at `times`; the weighted sum integrates their quartic spline."""
     sign = np.sign(times[-1] - times[0])
     t = times * sign
     spline = make_interp_spline(t, np.eye(len(t)), k=min(len(t) - 1, 4))
@@ -377,7 +378,7 @@ def _quadrature_weights(times: np.ndarray) -> np.ndarray:
 
 
 def standard_normal(seeds, n_samples: int, dim: int) -> Tensor:
-    """Standard normal noise `(n, n_samples, dim)`; a galaxy's own depends on its seed alone."""
+    """Return standard normal noise `(n, n_samples, dim)`; each seed determines its row."""
     noise = torch.empty(len(seeds), n_samples, dim)
     for row, seed in zip(noise.numpy(), seeds, strict=True):
         row[...] = np.random.default_rng(int(seed)).standard_normal(row.shape)

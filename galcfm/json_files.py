@@ -1,7 +1,7 @@
-"""The JSON files that galcfm writes: each kind with its schema, one reader, one writer.
+"""The JSON files of galcfm: each kind has a schema, and all share one reader and one writer.
 
-A kind is a `JsonFile`, defined where its files are written; `KINDS` lists those that are imported.
-Nothing else in galcfm, the studies and the notebooks reads or writes JSON files.
+A kind is a `JsonFile`, defined next to the code that writes its files; `KINDS` lists all imported
+kinds. galcfm, the studies and the notebooks read and write JSON files only by this module.
 """
 
 import json
@@ -20,7 +20,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 def object_of(**types) -> type:
-    """Return the schema of an object with these fields at least."""
+    """Return the schema of an object with at least these fields."""
     return TypedDict("Object", types)
 
 
@@ -30,8 +30,7 @@ class JsonFile:
 
     Arguments:
         name: Name of its files, or a pattern of their names.
-        schema: Type of the content, as `msgspec.convert` takes it. Fields that it does not name
-            are allowed.
+        schema: Type of the content for `msgspec.convert`. Fields that it does not name are allowed.
         remedy: What to do about a damaged file, as a sentence.
     """
 
@@ -43,15 +42,15 @@ class JsonFile:
         KINDS[self.name] = self
 
     def read(self, path: Path | str, error: type[Exception] = ValueError) -> Any:
-        """Return the content of a file, which fits the schema.
+        """Return the content of a file if it fits the schema.
 
         Arguments:
             path: Path of the file.
             error: Type of the exception.
 
         Raises:
-            Exception: `error`, if the file is damaged; the message names the file, the field and
-                the remedy.
+            Exception: The file is damaged; the message names the file, the field and the remedy.
+                The type is `error`.
             OSError: The file does not exist, or cannot be read.
         """
         try:
@@ -64,16 +63,16 @@ class JsonFile:
             found = "its brackets are nested too deeply"
         except msgspec.ValidationError as reason:
             found = _in_words(str(reason))
-        # Also a number of more digits than Python takes.
+        # This includes numbers with more digits than Python accepts.
         except ValueError as reason:
             found = f"it is not JSON ({reason})"
         raise error(f"{path} is damaged, or not of this galcfm: {found}. {self.remedy}")
 
     def write(self, path: Path | str, content: Any) -> None:
-        """Write `content` as indented JSON, whole or not at all.
+        """Write `content` as indented JSON, completely or not at all.
 
         Raises:
-            ValueError: The content does not fit the schema, so that `read` would refuse it.
+            ValueError: The content does not fit the schema, so `read` would refuse it.
             OSError: The file cannot be written.
         """
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -86,7 +85,7 @@ class JsonFile:
 
 
 def _in_words(reason: str) -> str:
-    """Return a sentence for what msgspec says of a field."""
+    """Return a sentence for an error of msgspec about a field."""
     what, _, place = reason.partition(" - at ")
     place = place.replace("key in ", "").strip("`$").removeprefix("$").removeprefix(".")
     what = what.replace("Object missing required field", "Without the field")

@@ -1,6 +1,6 @@
 """The two networks: the velocity of the flow, and the encoder of the images.
 
-The defaults are the sizes of the paper (arXiv 2512.05078, section 2); everything is an argument.
+The default sizes are the paper's (arXiv 2512.05078, section 2).
 """
 
 from collections.abc import Callable
@@ -16,12 +16,13 @@ __all__ = ["ImageEncoder", "VelocityField", "VelocityNetwork"]
 class VelocityField(nn.Module):
     r"""A velocity :math:`v(t, x_t, c)` that a flow can integrate.
 
-    A subclass gives `evaluate`. What depends only on the condition may go into `prepare`, which
-    runs once per galaxy instead of once per step. `evaluate_with_divergence` has an exact default
-    by forward differentiation, which `bind` uses where a subclass has none of its own.
+    A subclass gives `evaluate`. Computations that depend only on the condition can be done in
+    `prepare`, which runs once per galaxy instead of once per step. By default,
+    `evaluate_with_divergence` is exact, by forward differentiation; `bind` uses it unless a
+    subclass overrides it.
 
     Arguments:
-        dim: dimension :math:`d` of :math:`x`.
+        dim: Dimension :math:`d` of :math:`x`.
     """
 
     def __init__(self, dim: int):
@@ -55,16 +56,16 @@ class VelocityField(nn.Module):
     ) -> Callable[..., None]:
         """Return the velocity of one block of galaxies as a function for an integrator.
 
-        The function takes `t`, a number, `x (n, n_samples, d)`, and writes to its third argument
-        the velocity `(n, n_samples, d)` and to its fourth, where given, the divergence
-        `(n, n_samples)`. A subclass may replace it by one that reuses its memory from call to
-        call; it is never differentiated.
+        The function takes `t`, a number, and `x (n, n_samples, d)`. It writes the velocity
+        `(n, n_samples, d)` to its third argument and the divergence `(n, n_samples)` to its fourth,
+        if given. A subclass may override it to reuse memory between calls; the result is never
+        differentiated.
 
         Arguments:
-            prepared: what `prepare` made of the conditions of the block, `(n, 1, ...)`.
-            n_samples: samples per galaxy.
-            dtype: of the large products, as `torch.autocast` means it, where no divergence is
-                wanted; None for that of `prepared`.
+            prepared: Conditions of the block, as returned by `prepare`, `(n, 1, ...)`.
+            n_samples: Number of samples per galaxy.
+            dtype: Type of the large products, as in `torch.autocast`, when no divergence is
+                computed; None for the type of `prepared`.
         """
         cast = torch.autocast(prepared.device.type, dtype, enabled=dtype is not None)
 
@@ -82,7 +83,7 @@ class VelocityField(nn.Module):
         return velocity
 
     def forward(self, t: Tensor, x: Tensor, condition: Tensor) -> Tensor:
-        """Velocity `(..., d)` at `t (..., 1)`, `x (..., d)` under `condition (..., c)`."""
+        """Return the velocity `(..., d)` at `t (..., 1)`, `x (..., d)`, `condition (..., c)`."""
         return self.evaluate(t, x, self.prepare(condition))
 
 
@@ -94,10 +95,10 @@ class VelocityNetwork(VelocityField):
     (:math:`c = [f_\mathrm{img}; f_\mathrm{phot}]`).
 
     Arguments:
-        dim: dimension :math:`d` of :math:`\theta`.
-        condition_dim: width of the condition; 0 for an unconditional flow.
-        width: width of the hidden layers.
-        depth: number of hidden layers, at least one.
+        dim: Dimension :math:`d` of :math:`\theta`.
+        condition_dim: Width of the condition; 0 for an unconditional flow.
+        width: Width of the hidden layers.
+        depth: Number of hidden layers, at least one.
     """
 
     def __init__(self, dim: int, condition_dim: int, width: int = 256, depth: int = 3):
@@ -110,13 +111,13 @@ class VelocityNetwork(VelocityField):
         self.output = nn.Linear(width, dim)
 
     def prepare(self, condition: Tensor) -> Tensor:
-        """The condition's share of the first layer, `(..., width)`, bias included."""
+        """Return the condition's part of the first layer, `(..., width)`, including the bias."""
         first = self.hidden[0]
         return functional.linear(condition, first.weight[:, 1 + self.dim :], first.bias)
 
     def _first_layer(self, t: Tensor, x: Tensor, prepared: Tensor) -> Tensor:
         weight = self.hidden[0].weight
-        # t and x are multiplied apart: a scalar t then costs one row, not one row a sample.
+        # t and x are multiplied separately: a scalar t then costs one row, not one row per sample.
         return functional.linear(x, weight[:, 1 : 1 + self.dim]) + (
             prepared + functional.linear(t, weight[:, :1])
         )
@@ -131,27 +132,29 @@ class VelocityNetwork(VelocityField):
     def bind(
         self, prepared: Tensor, n_samples: int, dtype: torch.dtype | None = None
     ) -> Callable[..., None]:
-        """The velocity of one block of galaxies, in memory that is allocated once."""
+        """Return the velocity of one block of galaxies, in memory that is allocated once."""
         return _BoundNetwork(self, prepared, n_samples, dtype)
 
 
 class _BoundNetwork:
-    r"""A `VelocityNetwork` on the samples of some galaxies, every product written in place.
+    r"""A `VelocityNetwork` on the samples of some galaxies; every product is written in place.
 
-    With :math:`W_x` the columns of the first weight that :math:`x` meets, :math:`W_o` the output
-    weight, :math:`s_l` the slopes of the activations and three hidden layers, the divergence is
+    Let :math:`W_x` be the columns of the first weight that multiply :math:`x`, :math:`W_o` the
+    output weight, and :math:`s_l` the slopes of the activations. For three hidden layers, the
+    divergence is
 
     .. math:: \sum_k \big[\mathrm{diag}(W_{o,k}) W_3\big]^T s_3 \cdot
-        s_2 \cdot \big[W_2\, \mathrm{diag}(W_{x,k})\big] s_1,
+        s_2 \cdot \big[W_2\, \mathrm{diag}(W_{x,k})\big] s_1.
 
-    the tangents carried forwards to the last layer but one, where they meet the output weights
-    carried backwards: two products a direction whose bracketed matrices are made once.
+    Tangents are propagated forwards to the last layer but one, where they meet the output weights,
+    propagated backwards: two products per direction, with bracketed matrices that are computed
+    once.
 
     Arguments:
-        network: the network.
-        prepared: the condition's share of its first layer, `(n, 1, width)`.
-        n_samples: samples per galaxy.
-        dtype: of the products from hidden layer to hidden layer, or None.
+        network: Network.
+        prepared: The condition's part of its first layer, `(n, 1, width)`.
+        n_samples: Number of samples per galaxy.
+        dtype: Type of the products between hidden layers, or None.
     """
 
     def __init__(self, network: VelocityNetwork, prepared: Tensor, n_samples: int, dtype=None):
@@ -167,8 +170,8 @@ class _BoundNetwork:
         self.shift = torch.empty_like(prepared)
         # Two buffers alternate as input and output of a layer.
         self.buffers = tuple(prepared.new_empty(2, n * n_samples, width))
-        # And these do where the products are of another type: activations, which would take
-        # longer in it, and all else keep theirs.
+        # Two more buffers alternate where the products have another type. Activations, which would be
+        # slower in this type, and everything else keep theirs.
         self.cast = None
         if dtype is not None:
             self.cast = tuple(prepared.new_empty(2, n * n_samples, width, dtype=dtype))
@@ -176,7 +179,7 @@ class _BoundNetwork:
         self.slopes: Tensor | None = None
 
     def __call__(self, t: float, x: Tensor, out: Tensor, divergence: Tensor | None = None) -> None:
-        """Write the velocity, and where wanted the divergence, of `x (n, n_samples, d)`."""
+        """Write the velocity, and the divergence if given, of `x (n, n_samples, d)`."""
         h, spare = self.buffers
         torch.add(self.prepared, self.time_weight, alpha=t, out=self.shift)
         h.view(self.shape).copy_(self.shift)
@@ -192,7 +195,7 @@ class _BoundNetwork:
                 given, found = self.cast
                 h.copy_(torch.addmm(bias, given.copy_(h), weight, out=found))
         self._activate(h, len(self.layers), divergence is not None)
-        # So few columns are multiplied faster as rows.
+        # Products with so few columns are faster as rows.
         torch.mm(self.output.weight, h.T, out=self.velocity)
         torch.add(self.velocity.T, self.output.bias, out=out.view(-1, out.shape[-1]))
         if divergence is not None:
@@ -214,13 +217,13 @@ class _BoundNetwork:
         if not self.layers:
             self.forward = self.backward = None
             return
-        # The first layer's tangents are the rows of `weight`, the last layer's the output's.
+        # The first layer's tangents are the rows of `weight`; the last layer's are the output's.
         self.forward = self.weight.unsqueeze(-1) * self.layers[0][0]
         last = self.layers[-1][0].T if len(self.layers) > 1 else None
         self.backward = None if last is None else output.unsqueeze(-1) * last
 
     def _trace(self, a: Tensor, b: Tensor) -> Tensor:
-        """Terms `(rows, width)` whose sum is the divergence; `a` and `b` are overwritten."""
+        """Return terms `(rows, width)` that sum to the divergence; `a` and `b` are overwritten."""
         output, total = self.output.weight, self.total
         if self.forward is None:
             return torch.mul(self.slopes[0], (self.weight * output).sum(0), out=total)
@@ -242,17 +245,17 @@ class _BoundNetwork:
 class ImageEncoder(nn.Module):
     r"""Convolutional encoder from uint8 gri cutouts to :math:`f_\mathrm{img}`.
 
-    Four stride-1 convolutional blocks, each followed by average pooling, then global average
-    pooling: average rather than maximum pooling keeps the light of extended discs (the paper,
+    Four convolutional blocks with stride 1, each followed by average pooling, then global average
+    pooling. Average instead of maximum pooling keeps the light of extended discs (the paper,
     section 2.2). A block is a 3×3 convolution, batch normalisation and SiLU; the paper does not
     name its normalisation. Standardisation of the pixels is part of the model: set it with
     `standardise`.
 
     Arguments:
-        n_features: width of :math:`f_\mathrm{img}`.
-        widths: channels of the blocks.
-        crop: keep the central `crop` × `crop` pixels.
-        bin_factor: average over `bin_factor` × `bin_factor` pixels after cropping.
+        n_features: Width of :math:`f_\mathrm{img}`.
+        widths: Numbers of channels of the blocks.
+        crop: Width of the central square that is kept, in pixels.
+        bin_factor: Width of the bins over which pixels are averaged after cropping, in pixels.
     """
 
     def __init__(
@@ -265,7 +268,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         if crop % bin_factor or crop // bin_factor < 2 ** len(widths):
             raise ValueError(
-                f"a crop of {crop} pixels in bins of {bin_factor} does not survive "
+                f"a crop of {crop} pixels in bins of {bin_factor} is too small for "
                 f"{len(widths)} poolings by two: use a larger crop or a smaller bin_factor"
             )
         self.n_features = n_features
@@ -290,10 +293,10 @@ class ImageEncoder(nn.Module):
         self.head = nn.Identity() if same else nn.Linear(widths[-1], n_features)
 
     def bin(self, images: Tensor) -> Tensor:
-        """Crop uint8 images `(n, H, W, 3)` and add up their bins, integers `(n, h, w, 3)`.
+        """Crop uint8 images `(n, H, W, 3)` and sum over their bins, integers `(n, h, w, 3)`.
 
-        Exact, and done once for a training: turning and mirroring the result is turning and
-        mirroring the images.
+        The sum is exact and computed once per training; it commutes with rotations and reflections
+        of the images.
         """
         top, left = (images.shape[1] - self.crop) // 2, (images.shape[2] - self.crop) // 2
         if top < 0 or left < 0:
@@ -312,13 +315,13 @@ class ImageEncoder(nn.Module):
         return total
 
     def prepare(self, binned: Tensor) -> Tensor:
-        """Standardise what `bin` gave to float `(n, 3, h, w)`."""
+        """Standardise images that `bin` returned, float `(n, 3, h, w)`."""
         h, w = binned.shape[1:3]
-        # A row of pixels at a time: three channels are too few for the processor's vectors.
+        # Pixels are processed in rows, because three channels are too few for the CPU's vectors.
         scale = (1 / (self.pixel_std * self.bin_factor**2)).repeat(w)
         shift = (self.pixel_mean / self.pixel_std).repeat(w)
         x = binned.reshape(-1, h, 3 * w).to(shift.dtype, copy=True).mul_(scale).sub_(shift)
-        # The (n, h, w, 3) memory is already what channels_last convolutions want.
+        # The memory (n, h, w, 3) already has the layout of channels_last convolutions.
         return x.view(-1, h, w, 3).permute(0, 3, 1, 2)
 
     def standardise(self, images: Tensor) -> None:
@@ -330,9 +333,9 @@ class ImageEncoder(nn.Module):
         self.pixel_std.copy_(x.std((0, 2, 3)).clamp_min(1e-3))
 
     def encode(self, binned: Tensor) -> Tensor:
-        """Features `(n, n_features)` of what `bin` gave."""
+        """Return features `(n, n_features)` of images that `bin` returned."""
         return self.head(self.blocks(self.prepare(binned)).mean((2, 3)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features `(n, n_features)` of uint8 images `(n, H, W, 3)`."""
+        """Return features `(n, n_features)` of uint8 images `(n, H, W, 3)`."""
         return self.encode(self.bin(images))

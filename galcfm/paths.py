@@ -1,8 +1,8 @@
-"""Folders, how files are written, whole or not at all, and what disk and memory give.
+"""Folders, atomic writing of files, locks, and disk space and memory.
 
-All paths come from the repository that holds this package, whatever the working directory, so
-that a notebook finds its data from `notebooks/` as from the root. `GALCFM_DATA` names another
-folder for surveys and runs; an installed package without a repository uses `./data`.
+Paths start from the repository that contains this package, independent of the working directory, so
+that notebooks in `notebooks/` and scripts in the root find the same data. `GALCFM_DATA` gives
+another folder for surveys and runs. An installed package without a repository uses `./data`.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-# What the folders of models, with their trainings, and of surveys hold.
+# Files in the folders of models, including their trainings, and of surveys.
 MODEL_FILES = (
     "model.json",
     "model.safetensors",
@@ -37,59 +37,59 @@ SURVEY_FILES = (
     "survey.json",
     ".verified.json",
 )
-# What a killed write leaves, and what file browsers put into any folder.
+# Temporary files of interrupted writes, and files that file browsers create in any folder.
 DROPPINGS = (".*.tmp*", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def repository_root() -> Path:
-    """Folder of the repository, or the working directory when galcfm is installed without one."""
+    """Return the repository's folder, or the working directory without a repository."""
     root = Path(__file__).resolve().parent.parent
     return root if (root / "_toc.yml").exists() else Path.cwd()
 
 
 def data_folder() -> Path:
-    """Folder that holds `surveys/`, `runs/` and `cache/`."""
+    """Return the folder that contains `surveys/`, `runs/` and `cache/`."""
     folder = os.environ.get("GALCFM_DATA", repository_root() / "data")
     return user_path(folder, "GALCFM_DATA").resolve()
 
 
 def published_folder() -> Path:
-    """Folder of the small results that are kept in the repository, wherever `GALCFM_DATA` is."""
+    """Return the folder of the small results in the repository, independent of `GALCFM_DATA`."""
     return repository_root() / "data" / "published"
 
 
 def download_folder(name: str) -> Path:
-    """Folder of what came over the network, which nothing here ever deletes."""
+    """Return the folder of downloads, which galcfm never deletes."""
     return data_folder() / "downloads" / name
 
 
 def survey_folder(name: str) -> Path:
-    """Folder of the survey called `name`."""
+    """Return the folder of the survey called `name`."""
     return data_folder() / "surveys" / _plain("survey", name)
 
 
 def run_folder(profile: str, run: str = "") -> Path:
-    """Folder of a run: `data/runs/PROFILE`, or `data/runs/PROFILE-RUN` when `run` is given."""
+    """Return the folder of a run: `data/runs/PROFILE`, or `data/runs/PROFILE-RUN` with a `run`."""
     return data_folder() / "runs" / _plain("run", f"{profile}-{run}" if run else profile)
 
 
 def _plain(what: str, name: str) -> str:
-    """A name that cannot lead out of its folder."""
+    """Return a name, or refuse it if it could lead out of its folder."""
     if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise ValueError(f"the {what} is called {name!r}: use letters, digits and . + - _ alone")
+        raise ValueError(f"the {what} is called {name!r}: use only letters, digits and . + - _")
     return name
 
 
 def user_path(path: Path | str, what: str = "the path", error=ValueError) -> Path:
-    """Return a path that a user gave, in which `~` stands for the home folder.
+    """Return a path given by a user, with `~` replaced by the home folder.
 
     Arguments:
-        path: Path; nothing need be there.
+        path: Path, which need not exist.
         what: Meaning of the path, for the message.
         error: Kind of the exception.
 
     Raises:
-        Exception: `error`, when the path is empty, or the system takes no such name.
+        Exception: The path is empty, or the system rejects the name; the kind is `error`.
     """
     text = os.fspath(path)
     try:
@@ -99,7 +99,7 @@ def user_path(path: Path | str, what: str = "the path", error=ValueError) -> Pat
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             found.lstat()
         return found
-    # Also a name that is not UTF-8, or the home folder of nobody.
+    # The name may also be no UTF-8, or name the home folder of an unknown user.
     except (ValueError, RuntimeError, OSError) as reason:
         said = getattr(reason, "strerror", None) or reason
         raise error(
@@ -110,24 +110,25 @@ def user_path(path: Path | str, what: str = "the path", error=ValueError) -> Pat
 
 @contextmanager
 def replacing(path: Path | str, is_own: Callable[[Path], bool] | None = None) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block ends well.
+    """Yield a temporary path that replaces `path` when the block ends without an error.
 
-    When the block fails, the temporary file is removed and `path` is left as it was. A link is
-    followed, and stays.
+    If the block fails, the temporary file is removed and `path` is unchanged. A link stays, and the
+    file that it points to is replaced.
 
     Arguments:
-        path: where the file goes.
-        is_own: whether a file that is there is one that may be replaced; without it, any is.
+        path: Path of the file.
+        is_own: Function that returns whether an existing file may be replaced; by default any may
+            be.
 
     Raises:
-        OSError: the file cannot be written, or one is there that galcfm did not write.
+        OSError: The file cannot be written, or it exists and galcfm did not write it.
     """
     path = Path(os.path.realpath(user_path(path)))
     if is_own is not None and path.exists() and not (path.is_file() and _judged(is_own, path)):
         raise FileExistsError(
-            f"{path} is there, and galcfm did not write it: move it away, or name another file"
+            f"{path} exists, and galcfm did not write it: move it away, or name another file"
         )
-    # The ending is kept: several libraries choose the format by it.
+    # The ending is kept, because several libraries infer the format from it.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     with disk_errors_in_a_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,25 +142,25 @@ def replacing(path: Path | str, is_own: Callable[[Path], bool] | None = None) ->
 def _judged(is_own: Callable[[Path], bool], path: Path) -> bool:
     try:
         return bool(is_own(path))
-    # A stranger's file may break its reader in any way.
+    # Foreign files may raise any error in their reader.
     except Exception:
         return False
 
 
 def require_own_files(folder: Path, own: Iterable[str], what: str, error=FileExistsError) -> None:
-    """Refuse a folder that holds what galcfm did not write, before any work.
+    """Refuse a folder that contains files that galcfm did not write, before any work.
 
     Arguments:
-        folder: need not be there.
-        own: names of files that are galcfm's, or patterns of paths below the folder.
-        what: the folder is to hold, for the message.
-        error: kind of the exception.
+        folder: Folder, which need not exist.
+        own: Names of galcfm's files, or patterns of paths below the folder.
+        what: Intended content of the folder, e.g. "a model", for the message.
+        error: Kind of the exception.
 
     Raises:
-        Exception: `error`, by the name of what is there.
+        Exception: There is a foreign file, which the message names; the kind is `error`.
     """
     if folder.exists() and not folder.is_dir():
-        raise error(f"{folder} is a file, where {what} needs a folder: name another")
+        raise error(f"{folder} is a file, but {what} needs a folder: name another")
     folders = {str(parent) for pattern in own for parent in Path(pattern).parents}
     found = []
     for path in sorted(folder.rglob("*")) if folder.exists() else ():
@@ -172,20 +173,20 @@ def require_own_files(folder: Path, own: Iterable[str], what: str, error=FileExi
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise error(
-            f"{folder} holds {', '.join(found[:3])}{more}, which is no part of {what} and would be "
-            "lost: move it away, or name another folder"
+            f"{folder} contains {', '.join(found[:3])}{more}, which is no part of {what} and would "
+            "be lost: move it away, or name another folder"
         )
 
 
 def remove_own(folder: Path, own: Iterable[str], what: str, error=FileExistsError) -> None:
-    """Delete a folder that holds nothing but galcfm's files; refuses as `require_own_files`."""
+    """Delete a folder that contains only galcfm's files; refuse others as `require_own_files`."""
     require_own_files(folder, own, what, error)
     if folder.exists():
         shutil.rmtree(folder)
 
 
 def require_disk_space(folder: Path | str, n_bytes: int) -> None:
-    """Raise `OSError` before long work when `folder` has less than `n_bytes` free."""
+    """Raise `OSError` before long work if `folder` has less than `n_bytes` of free space."""
     folder = Path(folder).resolve()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(existing).free
@@ -214,7 +215,7 @@ REMEDIES = {
 
 @contextmanager
 def disk_errors_in_a_sentence(path: Path | str) -> Iterator[None]:
-    """Turn the error of a disk that is full or closed into one that says what to do."""
+    """Replace the error of a full or read-only disk by one that says what to do."""
     try:
         yield
     except OSError as error:
@@ -228,7 +229,7 @@ def disk_errors_in_a_sentence(path: Path | str) -> Iterator[None]:
 def damage_in_a_sentence(
     path: Path | str, remedy: str, error: type[Exception] = ValueError
 ) -> Iterator[None]:
-    """Turn whatever a damaged file does to its reader into one error.
+    """Replace any error that a damaged file raises in its reader by one error.
 
     Arguments:
         path: Path of the file.
@@ -236,7 +237,7 @@ def damage_in_a_sentence(
         error: Type of the exception.
 
     Raises:
-        Exception: `error`, which names the file, the reason and the remedy.
+        Exception: The file is damaged; the message names it, the reason and the remedy.
         FileNotFoundError: The file does not exist.
     """
     try:
@@ -248,20 +249,20 @@ def damage_in_a_sentence(
         raise error(f"{path} is damaged, or from another folder ({said}). {remedy}") from reason
 
 
-# A process that was killed may leave a kernel that ends itself a moment later.
+# The kernel of a killed process may end a moment later.
 LOCK_WAIT = 5.0  # s
-# Each lock with the thread that works under it.
+# Each lock with the thread that holds it.
 _held: dict[Path, tuple[FileLock, threading.Thread]] = {}
 
 
 def hold(path: Path, refusal: Exception) -> bool:
-    """Lock `path` for this thread until `let_go`, or until the process ends, however it ends.
+    """Lock `path` for this thread until `let_go`, or until the process ends for any reason.
 
     Returns:
-        Whether this call locked it; False if this thread, or one that has ended, held it before.
+        Whether this call locked it; False if this thread, or one that has ended, had locked it.
 
     Raises:
-        Exception: `refusal`, when another process or thread holds it.
+        Exception: Another process or thread has the lock; the exception is `refusal`.
     """
     path, caller = path.absolute(), threading.current_thread()
     if path in _held:
@@ -277,14 +278,14 @@ def hold(path: Path, refusal: Exception) -> bool:
     except Timeout:
         raise refusal from None
     except NotImplementedError:
-        # Some network disks know no locks.
+        # Some network disks have no locks.
         return True
     _held[path] = lock, caller
     return True
 
 
 def let_go(path: Path) -> None:
-    """Release a lock of `hold`, and remove its file."""
+    """Release a lock of `hold` and remove its file."""
     path = path.absolute()
     if path in _held:
         path.unlink(missing_ok=True)
@@ -292,15 +293,16 @@ def let_go(path: Path) -> None:
 
 
 def no_bar(progress: bool) -> bool:
-    """Return whether no progress bar is shown: it is not wanted, or stderr is closed."""
+    """Return whether to hide progress bars: they are not wanted, or stderr is closed."""
     return not progress or sys.stderr is None
 
 
 def keep_memory() -> None:
     """Let freed memory stay with the process, where the C library is glibc.
 
-    Else each large temporary goes back to the system and comes page by page anew: a third more time
-    for a training on images of 128×128 pixels, or for the spectra of a simulated catalogue.
+    Otherwise each large temporary array is returned to the system and allocated again page by page,
+    which takes a third more time for training on images of 128×128 pixels and for the spectra of a
+    simulated catalogue.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""Where results come from: commit and machine, and digests of code and of data."""
+"""Provenance of results: commit and machine, and digests of code and of data."""
 
 import ast
 import hashlib
@@ -15,13 +15,13 @@ import numpy as np
 
 from galcfm.paths import repository_root
 
-# Folder of each package whose code counts. Studies lie beside the notebooks, not in the wheel.
+# Folder of each package that is part of the digests. The wheel does not contain the studies.
 FOLDERS = {
     "galcfm": Path(__file__).resolve().parent,
     "studies": repository_root() / "notebooks" / "studies",
 }
-# What shows, finds, notes or hands out results, or lets in other tables, and changes none that is
-# made here.
+# Modules that display, find, annotate or export results, or import other tables; they do not change
+# results made here.
 CHANGES_NOTHING = (
     "galcfm.figures.",
     "galcfm.json_files.",
@@ -36,7 +36,7 @@ CHANGES_NOTHING = (
 
 
 def processor() -> str:
-    """Name of the processor, where the system tells it, and number of its cores."""
+    """Return the name of the processor, if the system gives it, and the number of its cores."""
     description = Path("/proc/cpuinfo")
     lines = description.read_text(encoding="utf-8").splitlines() if description.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -44,7 +44,7 @@ def processor() -> str:
 
 
 def provenance() -> dict:
-    """Commit, dirty flag, software versions and machine of the code that is running."""
+    """Return commit, dirty flag, software versions and machine of the running code."""
 
     def git(*arguments):
         answer = subprocess.run(
@@ -52,7 +52,7 @@ def provenance() -> dict:
         )
         return answer.stdout.strip() if answer.returncode == 0 else None
 
-    # Stored results that are being made again are not code.
+    # Stored results that are being remade are not code.
     changes = git("status", "--porcelain", "--untracked-files=no", ":/", ":!/data/published")
     return {
         "commit": git("rev-parse", "HEAD"),
@@ -64,7 +64,7 @@ def provenance() -> dict:
 
 
 def digest(content) -> str:
-    """Twelve hexadecimal digits of any JSON content.
+    """Return twelve hexadecimal digits of any JSON content.
 
     >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     True
@@ -73,7 +73,7 @@ def digest(content) -> str:
 
 
 def array_digest(*arrays) -> str:
-    """Twelve hexadecimal digits of arrays' kinds, shapes and values; `None` counts as well."""
+    """Return twelve hexadecimal digits of types, shapes and values of arrays, including `None`."""
     found = hashlib.sha256()
     for array in (None if x is None else np.asarray(x) for x in arrays):
         if array is None:
@@ -87,29 +87,29 @@ def array_digest(*arrays) -> str:
 
 
 def code_digest(*roots: str | Path) -> str:
-    """Twelve hexadecimal digits of the code in the rooms that `rooms_of` finds."""
+    """Return twelve hexadecimal digits of the code in the rooms that `rooms_of` finds."""
     return files_digest(rooms_of(*roots))
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """Twelve hexadecimal digits of what files of code do.
+    """Return twelve hexadecimal digits of the effective code in files.
 
-    Syntax trees are compared: comments, docstrings and layout count for nothing.
+    Syntax trees are compared, so that comments, docstrings and layout do not matter.
     """
-    # The text that `digest` would make of all in one list, of which each file's is made once.
+    # The text that `digest` would make of one list of all files; the part of each file is cached.
     text = f"[{', '.join(map(_meaning, files))}]"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def rooms_of(*roots: str | Path, without: tuple[str, ...] | None = None) -> list[Path]:
-    """Files of `galcfm` and `studies` that modules and scripts import, directly or through others.
+    """Return files of `galcfm` and `studies` that modules and scripts import, also indirectly.
 
-    What is imported from a package counts as from the module that defines it.
+    A name imported from a package belongs to the module that defines it.
 
     Arguments:
-        roots: names of modules, which are counted too, or paths of scripts.
-        without: beginnings of the names of modules that are neither counted nor followed; by
-            default those of `CHANGES_NOTHING`.
+        roots: Names of modules, which are included, or paths of scripts.
+        without: Prefixes of names of modules that are neither included nor followed; by default
+            `CHANGES_NOTHING`.
     """
     without = CHANGES_NOTHING if without is None else without
     waiting = [root if isinstance(root, Path) else _file_of(root) for root in roots]
@@ -132,7 +132,7 @@ def _file_of(module: str) -> Path | None:
 
 @cache
 def _imports(path: Path) -> set[str]:
-    """Dotted names that a file imports of `FOLDERS`: of modules, or of what they define."""
+    """Return dotted names that a file imports from `FOLDERS`: modules, or names defined there."""
     names = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom):
@@ -143,7 +143,7 @@ def _imports(path: Path) -> set[str]:
 
 
 def _definer(name: str) -> str:
-    """The module behind a dotted name: itself, or where its package has it from."""
+    """Return the module of a dotted name: itself, or the one from which its package imports it."""
     if _file_of(name) is not None:
         return name
     package, _, wanted = name.rpartition(".")
@@ -162,7 +162,7 @@ def _tree(path: Path) -> ast.AST:
 
 @cache
 def _meaning(path: Path) -> str:
-    """A file's name and syntax tree without docstrings."""
+    """Return a file's name and its syntax tree without docstrings."""
     tree = _tree(path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

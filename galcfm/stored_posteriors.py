@@ -1,4 +1,4 @@
-"""Posteriors of a survey's galaxies: drawn, checked, and kept on disk."""
+"""Posteriors of a survey's galaxies: drawing, checking and storing them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ def save_posteriors(posteriors, path: Path | str) -> None:
     """Write the Dataset of `Posterior.infer` as netCDF-4, group `posterior`, as ArviZ reads it.
 
     Raises:
-        OSError: it cannot be written, or a file is there that is none of these.
+        OSError: The file cannot be written, or it exists and contains no posteriors.
     """
     with replacing(path, load_posteriors) as temporary:
         posteriors.to_netcdf(temporary, group="posterior", engine="h5netcdf")
@@ -40,15 +40,15 @@ def load_posteriors(path: Path | str):
 
 
 def samples_array(posteriors) -> np.ndarray:
-    """Return the samples `(n, S, 5)` of a Dataset that `Posterior.infer` gave."""
+    """Return the samples `(n, S, 5)` of a Dataset returned by `Posterior.infer`."""
     draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
-    # In this order in memory, on which the last bit of a mean depends.
+    # The last bit of a mean depends on this order in memory.
     draws = np.ascontiguousarray(draws.transpose("chain", "draw", "object_id", "property"))
     return draws.reshape(-1, *draws.shape[2:]).swapaxes(0, 1)
 
 
 def check_plan(n_test: int, plan: Mapping) -> None:
-    """Check, before any work, that draws with exact densities will be among those that are stored.
+    """Check before any work that draws with exact densities are among the stored draws.
 
     `metrics.with_kde_prior` finds them there.
 
@@ -57,7 +57,7 @@ def check_plan(n_test: int, plan: Mapping) -> None:
         plan: Parameters of notebook 03, e.g. its `globals()`.
 
     Raises:
-        ValueError: a draw with a density would not be stored, or be another.
+        ValueError: A draw with a density would not be stored, or would be another draw.
     """
     for name, number, stored in (
         ("n_kl", min(plan["n_kl"], n_test), "n_posteriors"),
@@ -100,10 +100,11 @@ def pathways(posterior, galaxy: Survey, n_samples: int, steps: int, seed: int = 
 def step_error(
     posterior, survey: Survey, n_samples: int, steps: int, reference_steps: int = 100
 ) -> np.ndarray:
-    """Return the difference that fewer Runge-Kutta steps make to each draw of the same noise.
+    """Return the effect of fewer Runge-Kutta steps on each draw, for the same noise.
 
     Returns:
-        Absolute differences in units of the training split's spread, `(n, n_samples, 5)`.
+        Absolute differences in units of the training split's standard deviation,
+        `(n, n_samples, 5)`.
     """
     from galcfm.posterior import galaxy_seeds
 
@@ -133,8 +134,8 @@ def exact_log_densities(
         posterior: Model, a `Posterior`.
         prior: Unconditional flow, the `Posterior` with features `"none"`.
         survey: Galaxies with measured properties, at which all densities are evaluated.
-        n_kl: Number of galaxies, from the first, whose draws are evaluated too.
-        n_kl_samples: Number of draws of each of these.
+        n_kl: Number of galaxies, from the first, with densities at their draws.
+        n_kl_samples: Number of draws of each of these galaxies.
         steps: Number of Runge-Kutta steps.
         seed: Seed of the draws.
 
@@ -166,7 +167,7 @@ def save_densities(densities: Mapping[str, LogDensities], path: Path | str) -> N
     """Write log-densities by model to an `.npz` file.
 
     Raises:
-        OSError: it cannot be written, or a file is there that is none of these.
+        OSError: The file cannot be written, or it exists and contains no log-densities.
     """
     arrays = {
         f"{model}/{name}": array
@@ -178,7 +179,7 @@ def save_densities(densities: Mapping[str, LogDensities], path: Path | str) -> N
 
 
 def load_densities(path: Path | str) -> dict[str, LogDensities]:
-    """Read what `save_densities` wrote.
+    """Read the log-densities that `save_densities` wrote.
 
     Raises:
         ValueError: The file is damaged.

@@ -344,7 +344,7 @@ def test_nothing_of_a_stranger_goes_with_the_book(copy):
             text = (copy / "book" / "limitations.md").read_text(encoding="utf-8")
             (copy / "book" / "limitations.md").write_text(text + "\n", encoding="utf-8")
             result = doit(copy, "profile=smoke", task)
-            assert "holds thesis.txt, which is no part of" in result.stderr, task
+            assert "contains thesis.txt, which is no part of" in result.stderr, task
             assert result.returncode != 0
         assert place.read_text(encoding="utf-8") == "years of work"
         place.unlink()

@@ -52,7 +52,7 @@ def test_standardised_pixels_have_unit_spread():
 
 
 def test_impossible_sizes_are_refused():
-    with pytest.raises(ValueError, match="does not survive 4 poolings"):
+    with pytest.raises(ValueError, match="is too small for 4 poolings"):
         ImageEncoder(crop=16, bin_factor=2)
     with pytest.raises(ValueError, match="at least one hidden layer"):
         VelocityNetwork(2, 2, depth=0)

@@ -301,7 +301,7 @@ def test_what_is_set_aside_is_ours(data):
     put_json(run / "image" / "model.json", {})
     (run / "image" / "thesis.txt").write_text("years of work", encoding="utf-8")
     changed = runs.parameter_defaults("02_training") | {"width": 8}
-    with pytest.raises(RunError, match=r"image holds thesis\.txt, which is no part of"):
+    with pytest.raises(RunError, match=r"image contains thesis\.txt, which is no part of"):
         build.set_outdated_aside("02_training", changed)
     assert (run / "image" / "thesis.txt").exists()
 
@@ -326,10 +326,10 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
 
 @pytest.mark.parametrize("name", ["../../mine", "/mine", "a/b", "", ".hidden"])
 def test_names_cannot_lead_elsewhere(data, name):
-    with pytest.raises(ValueError, match="use letters, digits"):
+    with pytest.raises(ValueError, match="use only letters, digits"):
         paths.survey_folder(name)
     if name:
-        with pytest.raises(ValueError, match="use letters, digits"):
+        with pytest.raises(ValueError, match="use only letters, digits"):
             paths.run_folder("quick", name + "/")
 
 

@@ -1,10 +1,10 @@
 """The figures of the chapters on the paper, one function per figure.
 
-Each function returns a `matplotlib.figure.Figure` that pyplot does not know, so nothing has to be
-closed and nothing is shown by itself. In a notebook, `%matplotlib inline` displays it;
-`figure.savefig(path)` writes it to a file. Colours and markers are fixed and colour-blind safe
-(`galcfm.figures.style`): the image model is blue with circles, the photometry model orange with
-squares, measured values are dark grey with diamonds. `source` says what the galaxies are, e.g.
+Each function returns a `matplotlib.figure.Figure` outside pyplot, so that no figure must be closed
+or is shown automatically. In a notebook, `%matplotlib inline` displays it; `figure.savefig(path)`
+writes it to a file. Colours and markers are fixed and colour-blind safe (`galcfm.figures.style`):
+the image model is blue with circles, the photometry model orange with squares, measured values are
+dark grey with diamonds. `source` describes the galaxies, e.g.
 `"simulated survey"` or `"SDSS"`, and is printed in the upper right corner.
 
 Posteriors are passed as `{"photometry": dataset, "image": dataset}`, each an `xarray.Dataset`

@@ -1,7 +1,7 @@
-"""Data of the book's page of single galaxies, and the files that hold them.
+"""Data of the book's page of single galaxies, and the files that contain them.
 
-The page draws in the reader's browser, without a server. It reads no run: the galaxies, their
-draws and their cutouts are written beside it when the book is built.
+The page draws in the reader's browser, without a server. It reads no run: galaxies, draws and
+cutouts are written next to it when the book is built.
 """
 
 import base64
@@ -31,16 +31,16 @@ Galaxies = object_of(delta_log_p=Lists, d_kl=Lists, truth=list[list[float]])
 Evaluation = object_of(galaxies=Galaxies, point_estimates=dict[str, dict[str, float]])
 Evaluations = object_of(photometry=Evaluation, image=Evaluation, comparison=dict)
 METRICS = JsonFile("metrics.json", Evaluations, "Run the notebook 04_metrics again.")
-# With these, galaxies, cutouts and the plotting library together stay below 4.5 MB.
+# With these numbers, galaxies, cutouts and the plotting library together take less than 4.5 MB.
 GALAXIES = 500
 BINS = 48
 # Pairs of properties, the horizontal axis first; the planes of the paper's figures come first.
 FIRST_PLANES = ((0, 1), (0, 2), (1, 2), (3, 4))
 PLANES = (*FIRST_PLANES, *(p for p in combinations(range(5), 2) if p not in FIRST_PLANES))
 LEVELS = (0.68, 0.95)
-GRID = 40  # cells of the density on either side
-CORNERS = 24  # of a contour, at most
-# LaTeX of the labels in characters that a browser shows without help.
+GRID = 40  # cells of the density along each axis
+CORNERS = 24  # largest number of corners of a contour
+# LaTeX of the labels as characters that every browser shows.
 PLAIN = {
     r"$\log\,$SFR": "log SFR",
     r"\log\,": "log ",
@@ -68,24 +68,24 @@ def plain_label(label: str) -> str:
 def explorer_data(
     galaxies: Survey, posteriors: Mapping, delta_log_p: Mapping | None = None
 ) -> dict:
-    """Return galaxies and posteriors as the page reads them: plain types, arrays as base64.
+    """Return galaxies and posteriors for the page: plain types, with arrays as base64.
 
     Arguments:
         galaxies: The galaxies of the posteriors, in their order; the first 500 are shown.
-        posteriors: Dataset of each model, as figures take them.
+        posteriors: Dataset of each model, as for the figures.
         delta_log_p: By model, log posterior minus log prior density at the measured properties
             [nat], one value per galaxy in the same order.
 
     Returns:
         `properties` with label, ends of the range and density of the measured values over it
-        (`measured`, bytes `(48,)`), `models`, `planes`, `levels`, `first` (row of the galaxy that
-        the page opens with), and `galaxies`: for each its numbers, and for each model its
+        (`measured`, bytes `(48,)`), `models`, `planes`, `levels`, `first` (row of the galaxy with
+        which the page opens), and `galaxies`: for each its numbers, and for each model its
         medians, central 68 % intervals, range flag (`outside`), histograms of all draws
         (`marginals`, bytes `(5, 48)`) and the contours of all planes (`contours`, bytes as
         `_contours` returns them, from the first to the second number of `drawn`).
 
     Raises:
-        ValueError: Posteriors and galaxies are not the same.
+        ValueError: Posteriors and galaxies differ.
     """
     truth, samples = aligned(galaxies.catalogue, posteriors)
     shown = min(len(truth), GALAXIES)
@@ -150,7 +150,7 @@ def explorer_links(object_ids, numbers=None, page: str = "../explorer.html") -> 
     Arguments:
         object_ids: Galaxies, in the order of the figure; they must be among the first 500 of the
             test split, which the explorer shows.
-        numbers: What the figure calls them; by default 1, 2, ….
+        numbers: Numbers of the galaxies in the figure; by default 1, 2, ….
         page: Address of the explorer.
     """
     numbers = range(1, len(object_ids) + 1) if numbers is None else numbers
@@ -160,12 +160,12 @@ def explorer_links(object_ids, numbers=None, page: str = "../explorer.html") -> 
 
 
 def write_explorer(data: Mapping, images, posteriors: Mapping, folder: Path | str) -> None:
-    """Write what the page reads: `galaxies.js`, and a cutout and the draws of each galaxy.
+    """Write the files of the page: `galaxies.js`, and a cutout and the draws of each galaxy.
 
     Arguments:
         data: Result of `explorer_data`.
         images: Cutouts of the same galaxies, uint8 `(n, 128, 128, 3)`.
-        posteriors: The datasets that `data` was made from.
+        posteriors: Datasets from which `data` was made.
         folder: Folder of the files.
 
     Raises:
@@ -184,13 +184,13 @@ def write_explorer(data: Mapping, images, posteriors: Mapping, folder: Path | st
         ):
             np.savetxt(file, draws, "%.4f", ",", header=",".join(columns), comments="")
     with replacing(folder / "galaxies.js") as temporary:
-        # A script, not JSON: a page that is opened from a disk may read no other file.
+        # A script instead of JSON, because a page opened from a disk may not read other files.
         content = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         temporary.write_text(f"window.galcfmGalaxies = {content};\n", encoding="utf-8")
 
 
 def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | str) -> None:
-    """Write what the page reads, for the test galaxies of a run.
+    """Write the files of the page for the test galaxies of a run.
 
     Arguments:
         run: Folder of the run, with its stored posteriors and metrics.
@@ -210,7 +210,7 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
 
 
 def _posterior(draws: np.ndarray, edges, low: np.ndarray, high: np.ndarray) -> dict:
-    """Return what the page shows of one posterior, draws of shape `(S, 5)`."""
+    """Return the page's data of one posterior, from draws of shape `(S, 5)`."""
     return {
         "median": _rounded(np.median(draws, axis=0), 3),
         "interval": _rounded(np.quantile(draws, [0.16, 0.84], axis=0), 3),
@@ -221,20 +221,20 @@ def _posterior(draws: np.ndarray, edges, low: np.ndarray, high: np.ndarray) -> d
 
 
 def _rounded(values, digits: int):
-    """Return plain numbers of so many digits; None where there is none."""
+    """Return plain numbers with this number of digits; None for missing values."""
     array = np.round(np.asarray(values, dtype=np.float64), digits)
     plain = np.where(np.isfinite(array), array, None)
     return plain.tolist() if array.ndim else plain.item()
 
 
 def _heights(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return a histogram whose highest bin is 255; values outside count in the outer bins."""
+    """Return a histogram with a highest bin of 255; values outside count in the outer bins."""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     return np.rint(255 * counts / counts.max()).astype(np.uint8)
 
 
 def _density(values: np.ndarray, edges: np.ndarray) -> str:
-    """Return the kernel density in the middle of each bin, with 255 as its highest."""
+    """Return the kernel density in the middle of each bin, with a maximum of 255."""
     if len(values) < KDE_FEWEST:
         return _packed(_heights(values, edges))
     density = gaussian_kde(values)((edges[1:] + edges[:-1]) / 2)
@@ -246,7 +246,7 @@ def _packed(array) -> str:
 
 
 def _first(delta_log_p: Mapping | None, shown: int) -> int:
-    """Return the galaxy whose gain is the 95th percentile, so that the image shows its worth."""
+    """Return the galaxy at the 95th percentile of the gain, where the image adds much."""
     if delta_log_p is None or not {"image", "photometry"} <= set(delta_log_p):
         return 0
     image, photometry = (
@@ -257,7 +257,7 @@ def _first(delta_log_p: Mapping | None, shown: int) -> int:
 
 
 def _flag(dataset, row: int) -> bool:
-    """Return whether the model's range check flags a galaxy; False where there was none."""
+    """Return whether the model's range check flags a galaxy; False without a range check."""
     flags = [name for name in dataset.coords if name.endswith("_outside")]
     return any(bool(dataset[name].values[row]) for name in flags)
 
@@ -269,7 +269,7 @@ def _contours(draws: np.ndarray) -> list[int]:
         draws: Draws in units of the shown range, shape `(S, 5)`.
 
     Returns:
-        For each closed contour: its place `len(LEVELS) * plane + level`, its number n of corners,
+        For each closed contour: its index `len(LEVELS) * plane + level`, its number n of corners,
         and n pairs x, y.
     """
     edges = np.linspace(0, 1, GRID + 1)
@@ -280,13 +280,13 @@ def _contours(draws: np.ndarray) -> list[int]:
     for plane, (x, y) in enumerate(PLANES):
         counts, *_ = np.histogram2d(draws[:, y], draws[:, x], (edges, edges))
         height = gaussian_filter(counts, GRID * width * draws[:, [y, x]].std(axis=0))
-        # The contours hold these shares of the draws themselves, however wide the kernel is.
+        # The contours contain these shares of the draws, independent of the kernel's width.
         at_draws = height[tuple(cells_of[:, [y, x]].T)]
         lines = contour_generator(middle, middle, height)
         for level, inside in enumerate(LEVELS):
             for line in lines.lines(np.quantile(at_draws, 1 - inside)):
                 kept = np.rint(255 * line[:: len(line) // CORNERS + 1]).astype(int)
-                # What is smaller than a cell or two is noise of the draws.
+                # Contours smaller than one or two cells are noise of the draws.
                 if len(line) > 8:
                     found += [len(LEVELS) * plane + level, len(kept), *kept.clip(0, 255).ravel()]
     return found

@@ -1,4 +1,4 @@
-"""Figures of how both models train and perform on many galaxies."""
+"""Figures of the training and performance of both models on many galaxies."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,7 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
 
     Arguments:
         history: Columns `model`, `epoch`, `train_loss`, `validation_loss`.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     models = posteriors_in_order(dict.fromkeys(history["model"]))
     figure = new_figure(COLUMN, 3.4, source)
@@ -46,7 +46,7 @@ def training_curves(history: pd.DataFrame, *, source: str) -> Figure:
     losses = history.set_index("model")[["train_loss", "validation_loss"]].stack()
     low, high = losses.min(), losses.groupby("model").quantile(0.9).max()
     if high > low:
-        # The first epochs of a cold start would squeeze all that follows into a line.
+        # The first epochs of a cold start would compress all later ones into a line.
         grid[0].set_ylim(low - 0.1 * (high - low), high + 0.2 * (high - low))
     for axes, model in zip(grid, models, strict=True):
         table = history[history["model"] == model].sort_values("epoch")
@@ -82,7 +82,7 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
         delta_log_p: By model, log posterior minus log prior density at the measured values [nat],
             `(n,)`.
         d_kl: By model, divergence of the posterior from the prior [nat], `(m,)`.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     figure = new_figure(COLUMN, 4.0, source)
     figure.get_layout_engine().set(wspace=0.08)
@@ -135,13 +135,13 @@ def model_comparison(delta_log_p: Mapping, d_kl: Mapping, *, source: str) -> Fig
 def recovery(measured, posteriors: Mapping, *, source: str) -> Figure:
     """Show posterior means against measured values, one column per property and one row per model.
 
-    σ is the standard deviation of mean − measured, in the property's unit, and R² = 1 − mean
-    square of it / variance of the measured values.
+    σ is the standard deviation of mean − measured, in the property's unit, and R² is 1 − its mean
+    square / variance of the measured values.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     values, samples = aligned(measured, posteriors)
     figure = new_figure(COLUMN, 2.1 * len(samples) + 0.25, source)
@@ -175,15 +175,16 @@ def recovery_text(mean: np.ndarray, measured: np.ndarray) -> str:
 def population_quantiles(measured, posteriors: Mapping, *, source: str) -> Figure:
     """Show how far the distributions of draws and of posterior means are from the measured one.
 
-    At each percentile: the value of the draws (solid) or of the means (dashed) minus that of the
-    measured values, in standard deviations of the measured values. Draws of calibrated posteriors
-    stay within the grey band, which contains 95 % of the differences between two samples of
-    this size; means lie above zero on the left and below on the right, as they scatter less.
+    At each percentile, the figure shows the value of the draws (solid) or of the means (dashed)
+    minus the measured value, in standard deviations of the measured values. Draws of calibrated
+    posteriors stay within the grey band, which contains 95 % of the differences between two samples
+    of this size. Means lie above zero on the left and below on the right, because they scatter
+    less.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     values, samples = aligned(measured, posteriors)
     levels, rng = np.linspace(5, 95, 46), np.random.default_rng(0)
@@ -227,9 +228,9 @@ def calibration(measured, posteriors: Mapping, *, source: str) -> Figure:
     95 % of the values that calibrated posteriors give for this number of galaxies.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     values, samples = aligned(measured, posteriors)
     n, bins, nominal = len(values), 10, np.linspace(0, 1, 41)
@@ -253,7 +254,7 @@ def calibration(measured, posteriors: Mapping, *, source: str) -> Figure:
         lower.axhline(0, color=COLOURS["line"], lw=1, ls="--")
         for model in samples:
             counts, edges = np.histogram(quantiles[model][:, p], bins, (0, 1))
-            # Without a base line, which would fall to zero at both ends.
+            # Without a base line, because it would fall to zero at both ends.
             upper.stairs(counts * bins / n, edges, baseline=None, color=COLOURS[model], lw=1.6)
             lower.plot(nominal, covered[model][:, p] - nominal, color=COLOURS[model], lw=1.8)
         upper.set(xlim=(0, 1), xticks=(0, 0.5, 1))

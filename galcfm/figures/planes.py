@@ -34,14 +34,14 @@ __all__ = ["dust_age", "scaling_relations", "spread_galaxies"]
 def scaling_relations(measured, posteriors: Mapping, images=None, *, source: str) -> Figure:
     """Show relations of mass, SFR and O/H: measured values and posterior means of each model.
 
-    Contours enclose 50 % and 90 % of the galaxies; the measured ones are repeated as dashed lines
-    in the models' panels. Four galaxies are numbered in all panels and shown below.
+    Contours enclose 50 % and 90 % of the galaxies; the contours of the measured values are repeated
+    as dashed lines in the models' panels. Four galaxies are numbered in all panels and shown below.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
         images: Cutouts, uint8 `(n, 128, 128, 3)`; without them no galaxy is numbered.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     values, samples = aligned(measured, posteriors)
     points = {"measured": values} | {m: s.mean(axis=1) for m, s in samples.items()}
@@ -80,8 +80,8 @@ def scaling_relations(measured, posteriors: Mapping, images=None, *, source: str
 def spread_galaxies(measured: np.ndarray, count: int) -> np.ndarray:
     """Return row numbers of galaxies spread over the central 90 % of mass and of SFR.
 
-    Farthest-point selection: the next galaxy is the one with the largest distance to those
-    already chosen, in units of the standard deviations. They are ordered by mass.
+    Farthest-point selection: the next galaxy has the largest distance to all chosen ones, in units
+    of the standard deviations. The galaxies are ordered by mass.
     """
     plane = (measured[:, :2] - measured[:, :2].mean(0)) / (measured[:, :2].std(0) + 1e-12)
     low, high = np.percentile(plane, [5, 95], axis=0)
@@ -99,17 +99,17 @@ def spread_galaxies(measured: np.ndarray, count: int) -> np.ndarray:
 
 @styled
 def dust_age(measured, posteriors: Mapping, *, source: str) -> Figure:
-    """Show dust attenuation against the age indicator, and how far both are from the measured ones.
+    """Show dust attenuation against the age indicator, and deviations from the measured values.
 
-    Upper row: posterior means, which move towards the population's centre where the data say
-    little. Lower row: one draw per galaxy, distributed as the measured values if the posteriors
-    are correct. Last column: their difference to the measured values; a slope down to the right
-    is the degeneracy. Contours enclose 50 % and 90 % of the galaxies.
+    Upper row: posterior means, which shift towards the population's centre where the data carry
+    little information. Lower row: one draw per galaxy, distributed as the measured values if the
+    posteriors are correct. Last column: difference from the measured values; a slope down to the
+    right shows the degeneracy. Contours enclose 50 % and 90 % of the galaxies.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     values, samples = aligned(measured, posteriors)
     i, j = PROPERTY_NAMES.index("dn4000"), PROPERTY_NAMES.index("a_v")

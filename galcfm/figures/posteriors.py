@@ -1,4 +1,4 @@
-"""Posteriors of single galaxies, and how the flow draws them."""
+"""Posteriors of single galaxies, and the paths of their draws."""
 
 from collections.abc import Mapping
 
@@ -44,11 +44,11 @@ def galaxy_corner(
     image model. Dashed lines mark the measured values.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
         images: Cutouts, uint8 `(n, 128, 128, 3)`.
         galaxy: Row number of the galaxy to show.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     galaxies, draws = aligned(measured, posteriors)
     at, draws, ranges = of_one(galaxies, draws, galaxy)
@@ -85,14 +85,14 @@ def galaxy_corner(
 def galaxy_panels(
     measured, posteriors: Mapping, images, chosen: Mapping[str, int], *, source: str
 ) -> Figure:
-    """Show some galaxies in a row each: cutout, the plane of dust and age, and stellar mass.
+    """Show one galaxy per row: cutout, the plane of dust and age, and stellar mass.
 
     Arguments:
-        measured: Measured properties, as all figures take them.
+        measured: Measured properties, catalogue or array.
         posteriors: Dataset of each model.
         images: Cutouts, uint8 `(n, 128, 128, 3)`.
-        chosen: Row number of each galaxy, by the words above its cutout.
-        source: Words in the figure's corner that say what the galaxies are.
+        chosen: Row number of each galaxy, by the title of its cutout.
+        source: Description of the galaxies, in the figure's corner.
     """
     galaxies, samples = aligned(measured, posteriors)
     require_images(images, len(galaxies))
@@ -156,14 +156,14 @@ def _legend(place, models: Mapping, **options) -> None:
 def pathways(
     trajectories: Mapping, names: tuple[str, str], *, measured=None, source: str
 ) -> Figure:
-    """Show how the flow carries noise to one galaxy's posterior, in the plane of two properties.
+    """Show how the flow moves noise to one galaxy's posterior, in the plane of two properties.
 
     Arguments:
         trajectories: By model, positions in physical units, `(n_times, n_samples, 2)`, at equal
             steps from time 0 (noise) to 1 (posterior).
         names: Names of the two properties, as in `PROPERTY_NAMES`.
         measured: Measured values of the two properties.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     models = posteriors_in_order(trajectories)
     labels = [LABELS[name] for name in names]
@@ -179,7 +179,7 @@ def pathways(
     for row, (axes_row, (model, path)) in enumerate(zip(grid, paths.items(), strict=True)):
         for axes, time in zip(axes_row, (0, 1 / 3, 2 / 3, 1), strict=True):
             now = round(time * (len(path) - 1))
-            # Lines beyond some hundreds only fill the plane.
+            # More than some hundred lines only fill the plane.
             trails = path[: now + 1, :200].transpose(1, 0, 2)
             axes.add_collection(
                 LineCollection(trails, colors=COLOURS[model], lw=0.5, alpha=0.25, rasterized=True)

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
 from galcfm.properties import BANDS
 
-# Colour of what the model does not explain, and how far out a dot is drawn at most.
+# Colour of deviations that the model does not explain, and largest distance at which a dot is
+# drawn.
 DOUBT, FARTHEST = "#b30000", 8.0
 
 
@@ -18,20 +19,20 @@ DOUBT, FARTHEST = "#b30000", 8.0
 def replicated_photometry(
     replicated, checked: pd.DataFrame, *, shown: int = 6, source: str
 ) -> Figure:
-    """Draw observed r and colours against those that posterior draws imply, one panel per galaxy.
+    """Draw observed r and colours against implied ones, with one panel per galaxy.
 
     Distances are in half-widths of the central 68 % of the implied values, so that the grey bands
     contain 68 % and 95 %; an observed value outside 95 % is red and has its distance in magnitudes.
-    Where dots leave the bands, or the title is red, the galaxy is unlike those of the training.
+    If dots leave the bands, or the title is red, the galaxy is unlike the training galaxies.
 
     Arguments:
         replicated: Magnitudes from `galcfm.posterior.replicated.check_photometry`, `(n, S, 5)`.
-        checked: Table of the same function, one row per galaxy.
-        shown: Number of galaxies that are drawn, the first ones.
-        source: Words in the figure's corner that say what the galaxies are.
+        checked: Table from `check_photometry`, one row per galaxy.
+        shown: Number of galaxies to draw, from the first.
+        source: Description of the galaxies, in the figure's corner.
 
     Raises:
-        ValueError: `replicated` and `checked` are not of the same galaxies.
+        ValueError: `replicated` and `checked` contain different galaxies.
     """
     replicated = np.asarray(replicated)
     if replicated.ndim != 3 or len(replicated) != len(checked) or not len(checked):
@@ -41,7 +42,7 @@ def replicated_photometry(
         )
 
     def colours_of(magnitudes):
-        # Bands share what the distance does to them: colours show what they do not.
+        # The distance changes all bands in the same way; colours show the other differences.
         r = magnitudes[..., [BANDS.index("r")]]
         return np.concatenate([r, -np.diff(magnitudes, axis=-1)], axis=-1)
 
@@ -69,13 +70,13 @@ def replicated_photometry(
 
 
 def _colours_of_a_galaxy(axes: Axes, observed: np.ndarray, implied: np.ndarray) -> None:
-    """Draw observed values `(k,)` as dots over the intervals of those implied, `(S, k)`."""
+    """Draw observed values `(k,)` as dots over the intervals of implied values `(S, k)`."""
     low, lower, middle, upper, high = np.percentile(implied, [2.5, 16, 50, 84, 97.5], axis=0)
     away, width = observed - middle, (upper - lower) / 2
     for alpha, bottom, top in ((0.3, low, high), (0.5, lower, upper)):
         places, height = np.arange(len(away)), (top - bottom) / width
         axes.bar(places, height, 0.5, (bottom - middle) / width, color=LIGHT, alpha=alpha)
-    # Bars would end the axis where they end.
+    # Bars would limit the axis to their own range.
     axes.use_sticky_edges = False
     axes.axhline(0, color=COLOURS["line"], lw=1, ls="--")
     outside = (observed < low) | (observed > high)

@@ -1,4 +1,4 @@
-"""Colours, sizes, checks of the input and parts that all figures share."""
+"""Colours, sizes, checks of the input and other parts that all figures share."""
 
 import functools
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from galcfm.stored_posteriors import samples_array
 
 
 class Look(NamedTuple):
-    """Colour and marker of one kind of thing in all figures."""
+    """Colour and marker of one kind of element in all figures."""
 
     colour: str
     marker: str
@@ -28,9 +28,9 @@ class Look(NamedTuple):
 IMAGE = Look("#0072B2", "o")
 PHOTOMETRY = Look("#E69F00", "s")
 MEASURED = Look("#333333", "D")
-# Everything that is neither a model nor a measured value: other methods, categories, gain and
-# loss, simulated and real. None is blue or orange. From the schemes of Paul Tol (2021), told
-# apart with each kind of colour blindness.
+# All elements except models and measured values: other methods, categories, gain and loss,
+# simulated and real. None is blue or orange. The schemes of Paul Tol (2021) are distinguishable
+# with each kind of colour blindness.
 OTHER = (
     Look("#117733", "^"),
     Look("#AA4499", "v"),
@@ -51,7 +51,7 @@ TITLES = {"measured": "Measured", "photometry": "Photometry model", "image": "Im
 MODELS = ("photometry", "image")
 LIGHT = "#9a9a9a"
 PROGRAM = "galcfm.figures"
-# Width [inch] at which a figure fills the column of text of a page; text is readable up to there.
+# Figure width [inch] that fills the text column of a page; text is readable up to this width.
 COLUMN = 7.0
 STYLE = {
     "font.size": 10,
@@ -68,13 +68,13 @@ STYLE = {
 }
 # DejaVu Sans draws \star no larger than a dot.
 LABELS = {p.name: p.label.replace(r"\star", r"\bigstar") for p in PROPERTIES}
-# Density contours need no more galaxies than this, and their time grows with the number.
+# Density contours need no more galaxies, and their time grows with the number.
 KDE_GALAXIES = 3000
 KDE_FEWEST = 20
 
 
 def styled(function):
-    """Let a figure function draw with the book's fonts and lines, and leave `rcParams` alone."""
+    """Apply the book's fonts and lines to a figure function, without a change of `rcParams`."""
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
@@ -114,7 +114,7 @@ def aligned(measured, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.nda
     """Return measured properties `(n, 5)` and, by model, draws `(n, S, 5)` of the same galaxies.
 
     Raises:
-        ValueError: A model is unknown, or a posterior is not of the same galaxies.
+        ValueError: A model is unknown, or a posterior has other galaxies.
     """
     values = measured_array(measured)
     samples = {}
@@ -227,9 +227,9 @@ def model_legend(figure_or_axes, models, *, measured=None, **options) -> None:
     """Add a legend with one line per model.
 
     Arguments:
-        figure_or_axes: Where the legend is added.
+        figure_or_axes: Figure or axes of the legend.
         models: Names of the models.
-        measured: Artist that shows the measured values, which then come first.
+        measured: Artist of the measured values, which come first in the legend.
         options: Options of the legend.
     """
     lines = [Line2D([], [], color=COLOURS[m], lw=2, label=TITLES[m]) for m in models]
@@ -251,16 +251,16 @@ def require_images(images, n: int) -> None:
 
 
 def save(figure: Figure, path: Path | str) -> None:
-    """Write a figure as PDF and as PNG beside it, whole or not at all; a former one is replaced.
+    """Write a figure as PDF and PNG, completely or not at all; an earlier one is replaced.
 
     Arguments:
         figure: The figure.
-        path: File name without ending.
+        path: File name without its ending.
 
     Raises:
-        OSError: The file cannot be written, or one is there that `save` did not write.
+        OSError: The file cannot be written, or it exists and `save` did not write it.
     """
-    # Each format has a place for the program's name, by which its files are known again.
+    # Each format has a field for the program's name, which identifies these files.
     for ending, place in ((".pdf", "Creator"), (".png", "Software")):
         with replacing(f"{user_path(path)}{ending}", _is_saved) as temporary:
             figure.savefig(temporary, dpi=200, metadata={place: PROGRAM})

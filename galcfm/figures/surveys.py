@@ -1,4 +1,4 @@
-"""Figures of what a survey contains."""
+"""Figures of the content of a survey."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,10 +15,10 @@ def contact_sheet(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
     """Show cutouts with redshift, r magnitude and the five properties below each.
 
     Arguments:
-        catalogue: The galaxies to show, one row each, at most 24. A column `delta_log_p` [nat] is
-            shown where there is one.
-        images: Their cutouts, uint8 `(n, 128, 128, 3)`.
-        source: Words in the figure's corner that say what the galaxies are.
+        catalogue: Galaxies to show, one row each, at most 24. A column `delta_log_p` [nat] is shown
+            if it exists.
+        images: Cutouts of the galaxies, uint8 `(n, 128, 128, 3)`.
+        source: Description of the galaxies, in the figure's corner.
     """
     n = len(catalogue)
     if not 1 <= n <= 24:
@@ -56,7 +56,7 @@ def survey_overview(catalogue: pd.DataFrame, images, *, source: str) -> Figure:
     Arguments:
         catalogue: `redshift`, `mag_u` … `mag_z` [AB mag] and the properties, one row per galaxy.
         images: Cutouts, uint8 `(n, 128, 128, 3)`.
-        source: Words in the figure's corner that say what the galaxies are.
+        source: Description of the galaxies, in the figure's corner.
     """
     require_images(images, len(catalogue))
     u, g, r = (catalogue[f"mag_{band}"].to_numpy() for band in "ugr")

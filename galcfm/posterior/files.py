@@ -75,7 +75,7 @@ MODEL = JsonFile("model.json", Description, "Fetch or train the model again.")
 
 
 def known_by(folder: Path | str) -> str:
-    """Return a sentence that says on which galaxies a model, given by folder or name, was trained."""
+    """Return a sentence on the training galaxies of a model, which is given by folder or name."""
     return MODEL.read(model_folder(folder) / "model.json")["metadata"].get("knows", UNKNOWN)
 
 

@@ -1,4 +1,4 @@
-"""Training: a survey in, a `Posterior` out; and the recipes by which the book's models are made."""
+"""Training of a `Posterior` on a survey, and the recipes of the book's models."""
 
 from galcfm.training.loop import Loop, LoopSettings, TrainingError
 from galcfm.training.posterior_training import TrainingSettings, train

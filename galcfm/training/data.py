@@ -1,4 +1,4 @@
-"""The data of a training: splits as tensors, and the random draws of each batch."""
+"""Data of a training: splits as tensors, and the random draws of each batch."""
 
 from dataclasses import replace
 
@@ -14,10 +14,10 @@ from galcfm.training.loop import TrainingError
 
 
 def labelled_rows(survey: Survey, split: str) -> np.ndarray:
-    """Return the row numbers of the galaxies of a split that have all their properties.
+    """Return the row numbers of the galaxies of a split that have all properties.
 
     Raises:
-        TrainingError: There are none.
+        TrainingError: There are no such galaxies.
     """
     here = survey.catalogue["split"].to_numpy() == split
     rows = np.flatnonzero(here & np.isfinite(survey.properties).all(1))
@@ -30,7 +30,7 @@ def checked_weights(weights, survey: Survey) -> np.ndarray:
     """Return the weights of all galaxies of a survey, `(n,)`.
 
     Raises:
-        TrainingError: Their number is another, or one is negative or not finite.
+        TrainingError: There is not one weight per galaxy, or a weight is negative or not finite.
     """
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape != (len(survey),):
@@ -47,14 +47,14 @@ def checked_weights(weights, survey: Survey) -> np.ndarray:
 
 
 class TrainingData:
-    """A split as tensors on the device; images stay integers, which the encoder standardises.
+    """A split as tensors on the device; images stay integers until the encoder standardises them.
 
     Arguments:
         posterior: Model with its standardisation.
         survey: Galaxies of the split.
         device: Device of the tensors.
-        weights: How often each galaxy is drawn relative to the others, `(n,)`, in any
-            normalisation; None for once.
+        weights: Relative frequency with which each galaxy is drawn, `(n,)`, in any normalisation;
+            None draws each galaxy once per epoch.
 
     Raises:
         TrainingError: All weights are zero.
@@ -65,7 +65,7 @@ class TrainingData:
         if weights is not None:
             if not weights.any():
                 raise TrainingError(f"{survey.name}: all weights of a split are zero")
-            # By a power of two, which changes no digit.
+            # Dividing by a power of two changes no digit.
             self.weights = torch.from_numpy(np.ldexp(weights, -np.frexp(weights.max())[1]))
         self.theta = posterior.property_scale.apply(survey.properties).to(device)
         self._posterior, self._device = posterior, device
@@ -79,7 +79,7 @@ class TrainingData:
         return len(self.theta)
 
     def hide_bands(self, *key: int) -> None:
-        """Hide bands of the galaxies; the key decides which."""
+        """Hide bands of the galaxies at random, with the key as seed."""
         rng = np.random.default_rng(key)
         known = self._observation
         magnitudes, errors = hide_bands(known.magnitudes, known.magnitude_errors, rng)
@@ -87,14 +87,14 @@ class TrainingData:
         self.f_phot = self._posterior.standardised_features(hidden).to(self._device)
 
     def drawn(self, generator: torch.Generator) -> Tensor:
-        """Return as many row numbers as there are rows: each once, or drawn by the weights."""
+        """Return as many row numbers as there are rows: each row once, or drawn by the weights."""
         if self.weights is None:
             return torch.randperm(len(self), generator=generator)
         return torch.multinomial(self.weights, len(self), True, generator=generator)
 
 
 def binned_images(encoder: ImageEncoder, images: np.ndarray, device: torch.device) -> Tensor:
-    """Return what the encoder's `bin` makes of all images, on the device."""
+    """Return all images as the encoder's `bin` returns them, on the device."""
     block, binned = 256, None
     for start in range(0, len(images), block):
         part = encoder.bin(torch.from_numpy(np.array(images[start : start + block])).to(device))
@@ -106,14 +106,14 @@ def binned_images(encoder: ImageEncoder, images: np.ndarray, device: torch.devic
 
 def path_draws(n_draws: int, n: int, dim: int, generator: torch.Generator):
     """Return times, noise and path noise, each `(n_draws, n, ...)`."""
-    # Stratified over the draws of a galaxy: the same expectation, less variance.
+    # Stratified over the draws of each galaxy: the same expectation with a smaller variance.
     t = torch.arange(n_draws)[:, None, None] + torch.rand(n_draws, n, 1, generator=generator)
     x_0, epsilon = torch.randn(2, n_draws, n, dim, generator=generator)
     return t / n_draws, x_0, epsilon
 
 
 def turned_each(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn each image `(n, H, W, 3)` by one of the eight symmetries of the square."""
+    """Apply a random symmetry of the square, one of eight, to each image `(n, H, W, 3)`."""
     found = torch.empty_like(images)
     symmetry = torch.randint(8, (len(images),), generator=generator)
     for k in range(8):

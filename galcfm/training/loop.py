@@ -1,7 +1,7 @@
 """Gradient descent, epoch by epoch, until the validation loss no longer improves.
 
-The loop knows nothing of galaxies or flows: a subclass says which rows make a batch and what their
-loss is. `galcfm.training.posterior_training` trains the models of the paper by it.
+The loop is independent of galaxies and flows: a subclass defines the batches and the loss.
+`galcfm.training.posterior_training` trains the paper's models with it.
 """
 
 import math
@@ -25,23 +25,23 @@ WARM_UP = 0.05  # share of all steps over which the learning rate rises
 
 
 class TrainingError(RuntimeError):
-    """Training that cannot go on, with the remedy."""
+    """Training cannot continue; the message gives the remedy."""
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a network is trained; the defaults are the paper's.
+    """Settings of the training of a network; the defaults are the paper's.
 
     Arguments:
-        learning_rate: Learning rate of AdamW, at its highest.
+        learning_rate: Largest learning rate of AdamW.
         batch_size: Number of galaxies per step.
         max_epochs: Largest number of passes over the training split.
         patience: Number of epochs without a better validation loss before training stops.
         weight_decay: Weight decay of AdamW.
-        schedule: `"constant"`, or `"cosine"`: linear warm-up over the first twentieth of all
-            steps, then half a cosine down to zero.
-        average_decay: Decay of the exponential moving average of the weights, which is then what
-            is validated and kept; 0 for none.
+        schedule: `"constant"`, or `"cosine"`: linear warm-up over the first twentieth of all steps,
+            then half a cosine down to zero.
+        average_decay: Decay of the exponential moving average of the weights; if positive, the
+            average is validated and kept.
         seed: Seed of initial weights, order, noise and augmentation.
     """
 
@@ -67,7 +67,7 @@ class LoopSettings:
         return peak * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
     def finished(self, epoch: int, best_epoch: int) -> bool:
-        """Say whether training ends before this epoch."""
+        """Return whether training ends before this epoch."""
         waited = epoch - 1 - best_epoch
         return epoch >= self.max_epochs or (epoch > 0 and waited >= self.patience)
 
@@ -77,7 +77,7 @@ class Loop(ABC):
 
     Arguments:
         network: Network to train, on its device.
-        settings: How it is trained.
+        settings: Settings of the training.
         n_train: Number of galaxies of the training split.
     """
 
@@ -140,7 +140,7 @@ class Loop(ABC):
         return network, self.validation_loss(network.eval())
 
     def run_epoch(self) -> None:
-        """Train an epoch, validate, and remember the weights if they are the best so far."""
+        """Train one epoch, validate, and store the weights if they are the best so far."""
         started = time.perf_counter()
         train_loss = self.train_epoch()
         network, validation_loss = self._validate()
@@ -170,7 +170,7 @@ class Loop(ABC):
 
         Arguments:
             title: Text before the progress bar.
-            progress: Whether a bar over all epochs is shown.
+            progress: Whether to show a progress bar over all epochs.
             after_epoch: Function called after each epoch.
         """
         epochs = self.settings.max_epochs
@@ -190,7 +190,7 @@ class Loop(ABC):
         self.network.eval()
 
     def state(self) -> dict:
-        """Return all that a later call needs to resume."""
+        """Return the state that a later call needs to resume."""
         return {
             **{name: getattr(self, name) for name in RESUMED},
             "model": self.network.state_dict(),
@@ -199,7 +199,7 @@ class Loop(ABC):
         }
 
     def restore(self, state: dict) -> None:
-        """Resume from what `state` returned."""
+        """Resume from a state that `state` returned."""
         for name in RESUMED:
             setattr(self, name, state[name])
         self.network.load_state_dict(state["model"])
@@ -216,7 +216,7 @@ def read_checkpoint(folder: Path, identity: dict, max_epochs: float = math.inf) 
 
     Arguments:
         folder: Folder of the training.
-        identity: All that the training depends on.
+        identity: All inputs of the training.
         max_epochs: Largest number of epochs.
 
     Raises:
@@ -238,12 +238,12 @@ def read_checkpoint(folder: Path, identity: dict, max_epochs: float = math.inf) 
 
 
 def write_checkpoint(folder: Path, content: dict) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, completely or not at all."""
     with replacing(folder / CHECKPOINT_FILE) as temporary:
         torch.save(content, temporary)
 
 
 def keyed_generator(*key: int) -> torch.Generator:
-    """Return a generator of random numbers, on the CPU, that depend on the key alone."""
+    """Return a random number generator on the CPU that depends only on the key."""
     number = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(number >> np.uint64(1)))

@@ -1,7 +1,7 @@
-"""Training of a `Posterior`: a survey in, a model out.
+"""Training of a `Posterior` on a survey.
 
-Every random number is keyed by (seed, step), so training that was killed and resumed ends with the
-same weights as training that was not.
+Every random number is keyed by (seed, step), so an interrupted and resumed training ends with the
+same weights as an uninterrupted one.
 """
 
 import math
@@ -47,23 +47,21 @@ ONE_GENERATOR = threading.Lock()
 
 @dataclass(frozen=True)
 class TrainingSettings(LoopSettings):
-    """How a model is trained; the defaults are the paper's.
+    """Settings of the training of a model; the defaults are the paper's.
 
-    Arguments:
-        draws_per_galaxy: Number of draws of (t, x_0, ε) for each galaxy of a batch; its image is
-            encoded once.
-        augment: Whether images are rotated by multiples of 90° and reflected at random.
-        encoder_batch: Number of galaxies of a batch that pass through the networks at once, over
-            which batch normalisation takes its statistics; their gradients add up. 0 for the whole
-            batch, or a process's share of it; about 32 at 64×64 pixels, 8 at 128×128, let a
-            processor keep the activations in its cache.
-        half_precision: Whether the encoder computes its convolutions in bfloat16; weights,
-            statistics and the flow stay float32.
-        hide_bands: Whether bands of galaxies are hidden, others in each epoch, for a model with
-            `missing_bands`: `galcfm.posterior.bands.hide_bands`.
-        learning_rate, batch_size, max_epochs, patience, weight_decay, schedule: As `LoopSettings`
-            has them.
-        average_decay, seed: As `LoopSettings` has them.
+    draws_per_galaxy: Number of draws of (t, x_0, ε) for each galaxy of a batch; its image is
+        encoded once.
+    augment: Whether images are rotated by multiples of 90° and reflected at random.
+    encoder_batch: Number of galaxies of a batch that pass through the networks at once, and over
+        which batch normalisation takes its statistics; their gradients are added. 0 for the whole
+        batch, or the share of one process. About 32 at 64×64 pixels, or 8 at 128×128, keep the
+        activations in the cache of a CPU.
+    half_precision: Whether the encoder computes its convolutions in bfloat16; weights, statistics
+        and the flow stay float32.
+        hide_bands: Whether bands of galaxies are hidden, different ones in each epoch, for a model
+            with `missing_bands`, see `galcfm.posterior.bands.hide_bands`.
+        learning_rate, batch_size, max_epochs, patience, weight_decay, schedule: See `LoopSettings`.
+        average_decay, seed: See `LoopSettings`.
     """
 
     draws_per_galaxy: kinds.Count = 1
@@ -85,30 +83,30 @@ def train(
 ) -> Posterior:
     """Train `posterior` on the training split and keep its best validation epoch.
 
-    The model, its training history (`training.csv`) and the latest checkpoint go to `folder`.
-    Called again with the same arguments, training resumes after a kill, and returns the model when
-    it had ended; where the schedule is constant, it goes on to a larger `max_epochs`.
+    The model, its training history (`training.csv`) and the latest checkpoint are written to
+    `folder`. A repeated call with the same arguments resumes an interrupted training, or returns
+    the finished model. With a constant schedule, it also continues to a larger `max_epochs`.
 
     Arguments:
         posterior: Untrained model; its weights are initialised here from the seed.
         survey: Whole survey; only its `train` and `validation` splits are read.
         folder: Folder of the model.
-        settings: How the model is trained.
-        warm_start: Trained model to start from: one of the same architecture, whose weights and
-            standardisation are taken as they are; or, for an image model, a photometry model with
-            the same features and network width, whose flow it takes, its image columns zero.
-        weights: How often each galaxy of the survey is drawn relative to the others, `(n,)`, not
-            negative: training for another prior. None for once per epoch.
+        settings: Settings of the training.
+        warm_start: Trained model to start from. If it has the same architecture, its weights and
+            standardisation are used. For an image model, a photometry model with the same features
+            and network width can be given; its flow is used, with zeros for the image columns.
+        weights: Relative frequency with which each galaxy of the survey is drawn, `(n,)`, not
+            negative, to train for another prior. None draws each galaxy once per epoch.
 
     Returns:
         The trained model, on the device of `default_device`.
 
     Raises:
-        TrainingError: `folder` holds a run with other settings, data or architecture, a split is
-            empty, the weights are not usable, the loss is not finite, or another process of the
-            training has ended.
-        ModelError: The folder holds something else than a model or a training, or bands are to be
-            hidden from a model without `missing_bands`.
+        TrainingError: `folder` contains a training with other settings, data or architecture, a
+            split is empty, the weights are not usable, the loss is not finite, or another process
+            of the training has ended.
+        ModelError: The folder contains other files than a model or a training, or `hide_bands` is
+            set for a model without `missing_bands`.
         OSError: The folder cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder)))
@@ -133,7 +131,7 @@ def train(
 
     _initialise(posterior, parts["train"][0], warm_start, settings.seed)
     fabric = start_fabric()
-    fabric.barrier()  # all have read the checkpoint before the first writes the next
+    fabric.barrier()  # all processes read the checkpoint before the first one writes the next
     data = {
         name: TrainingData(posterior, part, fabric.device, w) for name, (part, w) in parts.items()
     }
@@ -150,12 +148,12 @@ def train(
         with replacing(folder / HISTORY_FILE) as temporary:
             pd.DataFrame(loop.history).to_csv(temporary, index=False)
         posterior.save(folder)
-    fabric.barrier()  # what comes next may load the model
+    fabric.barrier()  # code after the training may load the model
     return posterior
 
 
 def _metadata(loop: "FlowLoop", survey: Survey) -> dict:
-    """Return what is noted of a training with its model."""
+    """Return the metadata of a training, which are stored with the model."""
     return {
         "settings": asdict(loop.settings),
         "survey": Path(survey.name).name,
@@ -172,9 +170,9 @@ class FlowLoop(Loop):
     """The training of a `Posterior`, on one device or shared by several processes.
 
     Arguments:
-        fabric: Device or processes, of `start_fabric`.
+        fabric: Device or processes, from `start_fabric`.
         posterior: Model with initial weights and standardisation.
-        settings: How it is trained.
+        settings: Settings of the training.
         data: `TrainingData` by split; without `"validation"`, only `train_epoch` can be called.
     """
 
@@ -195,7 +193,7 @@ class FlowLoop(Loop):
         yield from order.split(settings.batch_size)
 
     def losses(self, rows: Tensor) -> Iterator[Tensor]:
-        """Yield the loss of this process's parts of a batch, each times its share."""
+        """Yield the loss of this process's parts of a batch, each weighted by its share."""
         settings = self.settings
         generator = keyed_generator(settings.seed, 1, self.step)
         draws = path_draws(settings.draws_per_galaxy, len(rows), self.network.flow.dim, generator)
@@ -205,7 +203,7 @@ class FlowLoop(Loop):
             yield loss * (len(part[0]) / len(rows))
 
     def keep(self, folder: Path, identity: dict) -> None:
-        """Write a checkpoint, in one of the processes."""
+        """Write a checkpoint, in only one of the processes."""
         if self.fabric.is_global_zero:
             write_checkpoint(folder, self.state() | {"identity": identity})
 
@@ -272,7 +270,7 @@ def batch_loss(
 
 
 def _initialise(posterior: Posterior, survey: Survey, warm_start, seed: int) -> None:
-    # All trainings of a process draw their first weights from one generator.
+    # All trainings in a process draw their initial weights from one generator.
     with ONE_GENERATOR:
         torch.manual_seed(seed)
         for module in posterior.modules():
@@ -301,14 +299,14 @@ def _initialise(posterior: Posterior, survey: Survey, warm_start, seed: int) -> 
 
 
 def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_start) -> dict:
-    """Return all that the training reads, which a checkpoint must agree with to be resumed."""
+    """Return all inputs of the training; a checkpoint is resumed only if they agree."""
     read = {}
     for name, (part, weights) in parts.items():
         features = posterior.raw_features(posterior.observe(part))
         read[name] = array_digest(part.properties, features, part.images, weights)
     kept = asdict(settings)
     if settings.schedule == "constant":
-        del kept["max_epochs"]  # more epochs go on where fewer ended
+        del kept["max_epochs"]  # a larger number of epochs continues a smaller one
     return {
         "architecture": posterior.architecture,
         "settings": kept,

@@ -1,8 +1,8 @@
-"""Where a training computes: one device, or several processes that share each batch.
+"""Devices of a training: one device, or several processes that share each batch.
 
-Under `torchrun` several processes, on one machine or on many, share each batch: all draw the same
-numbers, each computes its parts of the batch, and gradients are summed once a step. So the losses
-are those of one process, but for rounding.
+Under `torchrun` several processes, on one or several machines, share each batch: all draw the same
+random numbers, each computes its parts of the batch, and gradients are summed once per step. The
+losses therefore equal the losses of one process, except for rounding.
 """
 
 import os
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def start_fabric() -> "Fabric":
-    """Return where to compute: one device, or those of all processes that `torchrun` started."""
-    # Not where no training is: the import takes longer than all others together.
+    """Return the devices of the computation: one, or those of all processes under `torchrun`."""
+    # Imported only for training: this import takes longer than all others together.
     from lightning.fabric import Fabric
 
     n, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
@@ -46,21 +46,21 @@ def others_in_a_sentence(fabric: "Fabric", loop: Loop):
         return
 
     def stop(number, frame):
-        raise RuntimeError("this one was told to stop")
+        raise RuntimeError("this process was stopped")
 
-    # `torchrun` stops the others, and may be faster than the connection that breaks.
+    # `torchrun` stops the other processes, possibly before their connection breaks.
     is_main = threading.current_thread() is threading.main_thread()
     after = signal.signal(signal.SIGTERM, stop) if is_main else None
     try:
         yield
     except RuntimeError as error:
-        # Until the sentence is said.
+        # Ignored until the error is raised.
         after = signal.SIG_IGN
         if isinstance(error, TrainingError):
             raise
         raise TrainingError(
-            f"another process of the training has ended in epoch {loop.epoch}; the same command "
-            f"goes on from there ({str(error).splitlines()[0]})"
+            f"another process of the training has ended in epoch {loop.epoch}; run the same "
+            f"command to continue ({str(error).splitlines()[0]})"
         ) from error
     finally:
         if is_main:
@@ -68,10 +68,10 @@ def others_in_a_sentence(fabric: "Fabric", loop: Loop):
 
 
 class Together:
-    """Processes that share batches as if they were one.
+    """Processes that share batches and give the result of a single process.
 
     Arguments:
-        fabric: Fabric that started them.
+        fabric: Fabric that started the processes.
         model: Model to train, on the device of this process.
     """
 
@@ -81,10 +81,10 @@ class Together:
         self.momenta = [norm.momentum for norm in self.norms for _ in range(2)]
 
     def mine(self, parts):
-        """Yield this process's parts of a batch; after the last, gradients are those of all parts.
+        """Yield this process's parts of a batch; afterwards, gradients are summed over all parts.
 
-        So are the running statistics of batch normalisation, which r ← (1 − m) r + m s after each
-        of K parts makes (1 − m)^K r + Σ m (1 − m)^(K − 1 − k) s_k.
+        The running statistics of batch normalisation are combined, too: updates
+        r ← (1 − m) r + m s after each of K parts give (1 − m)^K r + Σ m (1 − m)^(K − 1 − k) s_k.
         """
         size, rank = self.fabric.world_size, self.fabric.global_rank
         if size == 1:
@@ -95,7 +95,7 @@ class Together:
         before = [each.clone() for each in statistics]
         sums = [torch.zeros_like(each) for each in before]
         for norm in self.norms:
-            norm.momentum = 1.0  # leaves the statistics of the latest part
+            norm.momentum = 1.0  # keeps the statistics of the latest part
         for k in range(rank, len(parts), size):
             yield parts[k]
             for m, total, latest in zip(self.momenta, sums, statistics, strict=True):
@@ -110,7 +110,7 @@ class Together:
             now.copy_((1 - m) ** len(parts) * old + total)
 
     def _add_up(self, tensors: list[Tensor]) -> None:
-        """Sum over processes, in place and in one message."""
+        """Sum tensors over all processes, in place and in one message."""
         flat = torch.cat([each.flatten() for each in tensors])
         flat = self.fabric.all_reduce(flat, reduce_op="sum")
         for each, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):

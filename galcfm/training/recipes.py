@@ -1,4 +1,4 @@
-"""The recipes by which the book's models are made: by its notebooks and by its studies."""
+"""The recipes of the book's models, shared by its notebooks and studies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -10,26 +10,27 @@ from galcfm.posterior import Posterior, kinds
 from galcfm.survey import Survey
 from galcfm.training.posterior_training import TrainingSettings, train
 
-MODELS = ("prior", "photometry", "image")  # each may start from the one before
-# What one or two of the models read alone.
+MODELS = ("prior", "photometry", "image")  # each may start from the previous one
+# Fields that only one or two of the models read.
 OF_PRIOR, OF_PHOTOMETRY, OF_BOTH, OF_IMAGE = MODELS[:1], MODELS[1:2], MODELS[1:], MODELS[2:]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How prior, photometry and image model are made; by default as in the profile `quick`.
+    """Settings of the prior, photometry and image model; the defaults are the profile `quick`.
 
     Arguments:
-        features, use_redshift, use_magnitude_errors: what both models see, as `Posterior` has it.
-        sigma: width of the path, standardised units.
-        width, depth: of the velocity network.
-        image_crop, image_bin, encoder_widths, n_image_features: of the image encoder.
-        warm_start: whether the image model starts from the photometry model.
-        prior_max_epochs, photometry_max_epochs, max_epochs: at most, of prior, photometry and
-            image model.
-        patience, learning_rate, batch_size, schedule, draws_per_galaxy, average_decay, seed: as
-            `TrainingSettings` has them, of all three.
-        augment, encoder_batch, half_precision: the same, of the image model.
+        features, use_redshift, use_magnitude_errors: Inputs of both models, see `Posterior`.
+        sigma: Width of the path, in standardised units.
+        width, depth: Size of the velocity network.
+        image_crop, image_bin, encoder_widths, n_image_features: Size of the image encoder.
+        warm_start: Whether the image model starts from the photometry model.
+        prior_max_epochs, photometry_max_epochs, max_epochs: Largest number of epochs of the prior,
+            photometry and image model.
+        patience, learning_rate, batch_size, schedule, draws_per_galaxy, average_decay, seed:
+            Settings of all three models, see `TrainingSettings`.
+        augment, encoder_batch, half_precision: Settings of the image model, see
+            `TrainingSettings`.
     """
 
     features: Annotated[kinds.Features, OF_BOTH] = "r_and_colours"
@@ -62,11 +63,11 @@ class Recipe:
 
     @classmethod
     def of(cls, parameters: Mapping) -> "Recipe":
-        """Return the recipe of a notebook's parameters.
+        """Return the recipe in the parameters of a notebook.
 
         Arguments:
-            parameters: `recipe`, a name in `RECIPES`, and the fields that differ from it; None
-                leaves a field as it is. Other names do not matter, so it may be `globals()`.
+            parameters: `recipe`, a name in `RECIPES`, and fields that differ from it; None leaves a
+                field unchanged. Other names are ignored, so that `globals()` can be given.
 
         Raises:
             ValueError: There is no such recipe, or a value is outside its field's range.
@@ -85,14 +86,14 @@ class Recipe:
 
     @classmethod
     def require_effect(cls, names: Iterable[str], models: Sequence[str]) -> None:
-        """Refuse fields that none of the models to train reads.
+        """Refuse fields that no model to be trained reads.
 
         Arguments:
             names: Names of fields that were given.
             models: Names of the models to train.
 
         Raises:
-            ValueError: A field is of models that are not trained.
+            ValueError: A field belongs only to models that are not trained.
         """
         for name in names:
             if set(readers := cls.readers(name)) & set(models):
@@ -105,7 +106,7 @@ class Recipe:
             raise ValueError(f"{name} has no effect on the {' and '.join(models)} model: {remedy}")
 
     def model(self, name: str) -> Posterior:
-        """The untrained `"prior"`, `"photometry"` or `"image"` model."""
+        """Return the untrained `"prior"`, `"photometry"` or `"image"` model."""
         sees = {"features": "none"}
         if name != "prior":
             names = ("features", "use_redshift", "use_magnitude_errors")
@@ -124,7 +125,7 @@ class Recipe:
         )
 
     def settings(self, name: str) -> TrainingSettings:
-        """Return how the model of this name is trained."""
+        """Return the settings of the training of a model."""
         names = {f.name for f in fields(self)} & {f.name for f in fields(TrainingSettings)}
         found = TrainingSettings(**{key: getattr(self, key) for key in names})
         if name == "image":
@@ -150,8 +151,8 @@ RECIPES = {
         average_decay=0.0,
         augment=False,
     ),
-    # The paper's pixels and channels; nine times the galaxies need fewer epochs, and a GPU larger
-    # batches.
+    # The paper's pixels and channels. With nine times as many galaxies, fewer epochs are needed,
+    # and a GPU needs larger batches.
     "tuned": Recipe(
         image_bin=1,
         encoder_widths=(32, 64, 128, 256),
@@ -161,10 +162,10 @@ RECIPES = {
         max_epochs=12,
         half_precision=True,
     ),
-    # The same pixels where there is no GPU: half the channels, batches as small as the book's;
-    # two cores take five minutes an epoch.
+    # The same pixels for machines without a GPU: half the channels, and the batch size of the book;
+    # an epoch takes two cores five minutes.
     "tuned_cpu": Recipe(image_bin=1, max_epochs=20),
-    # Small enough for any computer; the numbers of these two mean nothing.
+    # Small enough for any computer; results of these two recipes have no scientific meaning.
     "smoke": Recipe(
         width=64,
         depth=2,
@@ -201,14 +202,14 @@ def train_models(
     *,
     progress: bool = True,
 ) -> dict[str, Posterior]:
-    """Train models of a recipe, or go on with it.
+    """Train models of a recipe, or resume their training.
 
     Arguments:
-        survey: the whole survey.
-        folder: where the models go, each to a folder of its name.
-        recipe: how.
-        names: which models, in this order; with a warm start the image model needs the photometry
-            model, of this call or in `folder`.
+        survey: Whole survey.
+        folder: Folder of the models, each in a folder of its name.
+        recipe: Recipe of the models.
+        names: Names of the models, in this order; with a warm start the image model needs the
+            photometry model, from this call or from `folder`.
 
     Returns:
         The models by name.

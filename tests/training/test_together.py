@@ -76,7 +76,7 @@ def test_two_processes_have_the_losses_of_one(survey, tmp_path, part):
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
-SENTENCE = r"galcfm: another process of the training has ended in epoch [12]; the same command"
+SENTENCE = r"galcfm: another process of the training has ended in epoch [12]; run the same command"
 
 
 def test_who_is_stopped_before_the_connection_breaks_says_so_too(tmp_path):

@@ -42,7 +42,7 @@ def information(results: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:
-    """Return what the image adds: paired differences [nat] and win rates.
+    """Return the effect of the image: paired differences [nat] and win rates.
 
     Arguments:
         compared: Result of `metrics.compare` of the image with the photometry model.

@@ -1,4 +1,4 @@
-"""Tables of the simulated survey: its relations, and its ties."""
+"""Tables of the simulated survey: its relations and its ties."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +39,7 @@ def ties(all_ties: Mapping[str, tuple[str, Sequence]], without: Sequence[str]) -
 
     Arguments:
         all_ties: Ties, `galcfm.simulate.TIES`.
-        without: Names of the ties that are switched off.
+        without: Names of the ties that are not used in this survey.
     """
     return (
         pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Names, and numbers with errors, which all tables share."""
+"""Names, and numbers with errors, shared by all tables."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from galcfm.properties import PROPERTIES
 
 __all__ = ["DENSITIES", "METRICS", "SYMBOLS", "mean_and_error", "number", "with_error"]
 
-# How a density is called in tables, by its name in the metrics.
+# Names of the densities in tables, by their names in the metrics.
 DENSITIES = {
     "kde": "kernel densities (KDE)",
     "exact": "exact",
@@ -26,7 +26,7 @@ def number(value: float, digits: int = 2, sign: str = "") -> str:
     Arguments:
         value: The number.
         digits: Digits after the point.
-        sign: `"+"` for a sign on positive numbers too.
+        sign: `"+"` for a sign on positive numbers, too.
 
     >>> number(-0.256), number(-0.001), number(0.5, 1, "+"), number(134661, 0)
     ('−0.26', '0.00', '+0.5', '134,661')
@@ -39,9 +39,9 @@ def with_error(value: float, error: float, digits: int | None = None, sign: str 
 
     Arguments:
         value: The number.
-        error: Its standard error.
-        digits: Digits after the point; by default those that show two of the error.
-        sign: `"+"` for a sign on positive numbers too.
+        error: Standard error of the number.
+        digits: Digits after the point; by default as many as show two digits of the error.
+        sign: `"+"` for a sign on positive numbers, too.
 
     >>> with_error(-0.2461, 0.0184), with_error(12.3, 1.26), with_error(0.4, 0.0)
     ('−0.246 ± 0.018', '12.3 ± 1.3', '0.40 ± 0.00')
