@@ -325,10 +325,12 @@ for name, kind, key, column in (
         "log_sfr",
     ),
 ):
-    what = "" if column == "flagged" else "inside"
-    numbers[name] = 100 * means[kind].loc[tuple(key.split()), (column, what)]
-far = means["image"].loc[("near", "far"), ("log_stellar_mass", "bias")]
-numbers["far_bias"] = -far
+    what, row = "" if column == "flagged" else "inside", tuple(key.split())
+    if row in means[kind].index:
+        numbers[name] = 100 * means[kind].loc[row, (column, what)]
+if ("near", "far") in means["image"].index:
+    far = means["image"].loc[("near", "far"), ("log_stellar_mass", "bias")]
+    numbers["far_bias"] = -far
 for name, value in numbers.items():
     glue(name, float(value), display=False)
 
