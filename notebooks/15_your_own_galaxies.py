@@ -212,9 +212,10 @@ widths.rename_axis("posterior width", axis=1)
 # densities are higher than those of the photometry model even with all bands
 # ({glue:text}`any_bands_log_prob:.2f` against
 # {glue:text}`photometry_log_prob:.2f` nat for {glue:text}`n_measured:,d`
-# simulated galaxies), because it also takes magnitude errors, which depend on
-# how much sky lies under the galaxy and so on its size. The errors must
-# therefore be photon noise like that of SDSS.
+# simulated galaxies). It also takes magnitude errors, which depend on how much
+# sky lies under the galaxy and so on its size; we suspect that most of the
+# difference comes from them. The errors must therefore be photon noise like that
+# of SDSS.
 
 # %% mystnb={"figure": {"caption": "The model any_bands on simulated galaxies that it has not seen. Left: its mean log-density of the measured values, minus that of a model trained for these bands alone; and that of a model of any bands without errors, minus that of the exact posterior. Bars are 95 % intervals, grey is \u00b10.05 nat. Right: share of the measured values inside its 95 % intervals; grey is what counting allows.", "name": "fig-own-bands"}, "image": {"alt": "Eight rows, one per set of bands. Left panel: nearly all differences lie within 0.05 nat of zero. Right panel: five markers per row, one per property, all near 0.95."}} tags=["hide-input"]
 bands = missing_bands.find(results, folder, missing_bands.Plan.of(globals()))
