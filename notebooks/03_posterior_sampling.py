@@ -205,7 +205,7 @@ pd.DataFrame(
         .to_series()
         for name, p in posteriors.items()
     }
-).round(2)
+).rename_axis(None).round(2)
 
 # %% [markdown]
 # **How many draws?** With $S$ independent draws of a Gaussian posterior of

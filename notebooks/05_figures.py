@@ -97,7 +97,7 @@ figure
 # measured values, so the comparison is fair. Errors are from a bootstrap over galaxies,
 # paired in the differences.
 
-# %% tags=["full-width", "hide-input"]
+# %% tags=["hide-input"]
 tables.scaling_relations(models)
 
 # %% [markdown]
@@ -137,7 +137,7 @@ figure
 # $\Delta\log p$ under the image model, its worst failure. A survey without
 # inclinations shows the last two only. [The explorer](../explorer.md) shows others.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Four galaxies: image and gain (left), posterior of dust against age (middle) and of stellar mass (right). Orange areas: photometry model; blue lines: image model, at 68 % and 95 %; dashed: measured values. By choice, the image moves the posterior of the first galaxy towards the measured values and changes the second one little, the third trades dust against age, and the measured values of the last lie in the tail of the image model's posterior.", "name": "fig-galaxies"}, "image": {"alt": "Four rows of image, contours of dust against age, and densities of stellar mass: an edge-on disc whose blue curves lie nearer to the dashed measured values than the orange ones, a face-on galaxy with nearly equal posteriors, a galaxy whose contours slope down to the right under both models, and one whose measured values lie at the edge of the blue contours."}} tags=["hide-input"]
 log_p = {
     name: np.array(result["galaxies"]["delta_log_p"]["exact"])[: len(chosen)]
     for name, result in models.items()
@@ -165,8 +165,6 @@ shown = {
     f"{words}:\ngain {number(gain[row], 1, '+')} nat": int(row)
     for words, row in rows.items()
 }
-
-# %% mystnb={"figure": {"caption": "Four galaxies: image and gain (left), posterior of dust against age (middle) and of stellar mass (right). Orange areas: photometry model; blue lines: image model, at 68 % and 95 %; dashed: measured values. By choice, the image moves the posterior of the first galaxy towards the measured values and changes the second one little, the third trades dust against age, and the measured values of the last lie in the tail of the image model's posterior.", "name": "fig-galaxies"}, "image": {"alt": "Four rows of image, contours of dust against age, and densities of stellar mass: an edge-on disc whose blue curves lie nearer to the dashed measured values than the orange ones, a face-on galaxy with nearly equal posteriors, a galaxy whose contours slope down to the right under both models, and one whose measured values lie at the edge of the blue contours."}} tags=["hide-input"]
 figure = figures.galaxy_panels(
     chosen.catalogue, posteriors, chosen.images, shown, source=test.source
 )

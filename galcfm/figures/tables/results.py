@@ -119,10 +119,10 @@ def scaling_relations(results: Mapping[str, dict]) -> pd.DataFrame:
         for population, found in populations.items():
             row = rows[f"{SYMBOLS[y]} against {SYMBOLS[x]}", population] = {}
             for name, value in found.items():
-                row[name] = with_error(value["value"], value["standard_error"])
+                row[name] = with_error(value["value"], value["standard_error"], 3)
                 row[f"{name} − measured"] = (
                     ""
                     if population == "measured"
-                    else with_error(value["minus_truth"], value["minus_truth_error"], sign="+")
+                    else with_error(value["minus_truth"], value["minus_truth_error"], 3, "+")
                 )
     return pd.DataFrame.from_dict(rows, orient="index")
