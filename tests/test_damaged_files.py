@@ -176,7 +176,7 @@ def whole(tmp_path_factory) -> Path:
     model.metadata["evaluation"] = found
     model.eval().save(place / "model")
     few = survey.select(range(4))
-    few.images[..., 0] //= 2  # grey pictures are refused
+    few.images[..., 0] //= 2  # grey images are refused
     few.rejected = pd.DataFrame({"row": [7], "reason": ["faint"]})
     few.save(place / "survey")
     few.to_datasets(place / "set")
@@ -421,7 +421,7 @@ def test_what_could_not_be_read_is_not_written(tmp_path):
 
 
 def loaded(place: Path) -> None:
-    # Finite numbers that are wrong cannot be told from others.
+    # Finite numbers that are wrong look like others.
     Posterior.load(place / "model", "cpu")
 
 

@@ -17,7 +17,7 @@ FILES = [
     for folder in (".", "benchmarks", "book", "galcfm", "notebooks", "tests")
     for path in sorted((ROOT / folder).glob("*.py" if folder == "." else "**/*.py"))
 ]
-# Locale of the C library and its encoding; those of the first column are made by localedef.
+# Encoding of each locale of the C library; localedef makes the locales.
 LOCALES = {"C": "ascii", "en_US.ISO-8859-1": "iso8859-1", "en_US.CP1252": "cp1252"}
 
 

@@ -153,8 +153,8 @@ def offences(texts) -> list[str]:
 
 
 def markdown_of(path: Path) -> str:
-    """Return the Markdown of a page or of a chapter; nothing for other files."""
-    if path.suffix == ".md":
+    """Return the Markdown of a page or of a chapter; nothing for files that cannot glue."""
+    if path.suffix == ".md" and path.parent == ROOT / "book":
         return path.read_text(encoding="utf-8")
     if path.parent != ROOT / "notebooks":
         return ""

@@ -1,4 +1,4 @@
-"""Whole kinds of faults, each over a registry that whatever is added later must join."""
+"""Whole kinds of faults, each over a registry that later additions must join."""
 
 import ast
 import contextlib
