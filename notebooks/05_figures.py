@@ -43,7 +43,7 @@ from myst_nb import glue
 
 from galcfm import figures, paths, runs, stored_posteriors
 from galcfm.figures import tables
-from galcfm.figures.explorer import METRICS
+from galcfm.figures.explorer import METRICS, explorer_links
 from galcfm.figures.tables.words import number
 from galcfm.survey import Survey
 from studies import teaching
@@ -170,6 +170,9 @@ figure = figures.galaxy_panels(
 )
 figures.save(figure, folder / "figures" / "galaxies")
 figure
+
+# %% tags=["hide-input"]
+HTML(explorer_links(chosen.object_id, list(shown.values())))
 
 # %% tags=["remove-cell"]
 relations = {

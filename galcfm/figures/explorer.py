@@ -144,19 +144,21 @@ def explorer_data(
     }
 
 
-def explorer_links(object_ids, numbers=None, page: str = "../explorer.html") -> str:
-    """Return a sentence in Markdown that links galaxies of a figure to the explorer.
+def explorer_links(object_ids, rows) -> str:
+    """Return a sentence in HTML that links the galaxies of a chapter's figure to the explorer.
 
     Arguments:
-        object_ids: Galaxies, in the order of the figure; they must be among the first 500 of the
-            test split, which the explorer shows.
-        numbers: Numbers of the galaxies in the figure; by default 1, 2, ….
-        page: Address of the explorer.
+        object_ids: All test galaxies, in their order.
+        rows: Galaxies of the figure, in its order. The explorer shows the first 500 test galaxies;
+            the others are not linked.
     """
-    numbers = range(1, len(object_ids) + 1) if numbers is None else numbers
-    pairs = zip(numbers, object_ids, strict=True)
-    links = (f"[{number}]({page}#galaxy={name})" for number, name in pairs)
-    return f"See these galaxies in the explorer: {', '.join(links)}."
+    page = "../explorer.html#galaxy="
+    links = [
+        f'<a href="{page}{object_ids[row]}">{number}</a>'
+        for number, row in enumerate(rows, 1)
+        if row < GALAXIES
+    ]
+    return f"<p>Galaxies of this figure in the explorer: {', '.join(links) or 'none'}.</p>"
 
 
 def write_explorer(data: Mapping, images, posteriors: Mapping, folder: Path | str) -> None:
