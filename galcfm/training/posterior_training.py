@@ -49,15 +49,16 @@ ONE_GENERATOR = threading.Lock()
 class TrainingSettings(LoopSettings):
     """Settings of the training of a model; the defaults are the paper's.
 
-    draws_per_galaxy: Number of draws of (t, x_0, ε) for each galaxy of a batch; its image is
-        encoded once.
-    augment: Whether images are rotated by multiples of 90° and reflected at random.
-    encoder_batch: Number of galaxies of a batch that pass through the networks at once, and over
-        which batch normalisation takes its statistics; their gradients are added. 0 for the whole
-        batch, or the share of one process. About 32 at 64×64 pixels, or 8 at 128×128, keep the
-        activations in the cache of a CPU.
-    half_precision: Whether the encoder computes its convolutions in bfloat16; weights, statistics
-        and the flow stay float32.
+    Arguments:
+        draws_per_galaxy: Number of draws of (t, x_0, ε) for each galaxy of a batch; its image is
+            encoded once.
+        augment: Whether images are rotated by multiples of 90° and reflected at random.
+        encoder_batch: Number of galaxies of a batch that pass through the networks together, and
+            over which batch normalisation takes its statistics; their gradients are added. 0 for
+            the whole batch, or the share of one process. About 32 at 64×64 pixels, or 8 at
+            128×128, keep the activations in the cache of a CPU.
+        half_precision: Whether the encoder computes its convolutions in bfloat16; weights,
+            statistics and the flow stay float32.
         hide_bands: Whether bands of galaxies are hidden, different ones in each epoch, for a model
             with `missing_bands`, see `galcfm.posterior.bands.hide_bands`.
         learning_rate, batch_size, max_epochs, patience, weight_decay, schedule: See `LoopSettings`.
