@@ -170,7 +170,7 @@ class _BoundNetwork:
         self.shift = torch.empty_like(prepared)
         # Two buffers alternate as input and output of a layer.
         self.buffers = tuple(prepared.new_empty(2, n * n_samples, width))
-        # Two more buffers alternate where the products have another type. Activations, which would be
+        # Two more buffers alternate where products have another type. Activations, which would be
         # slower in this type, and everything else keep theirs.
         self.cast = None
         if dtype is not None:

@@ -131,7 +131,7 @@ def test_a_link_is_followed_and_stays(write_folder, tmp_path):
     assert link.is_symlink()
     assert contents(large)
     (large / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(REFUSED, match=r"large disk holds thesis\.txt"):
+    with pytest.raises(REFUSED, match=r"large disk contains thesis\.txt"):
         write_folder(link)
     assert (large / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
@@ -315,7 +315,7 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
         place.parent.mkdir(exist_ok=True)
         place.write_text("years of work", encoding="utf-8")
         before = contents(data)
-        with pytest.raises(RunError, match=r"holds .*thesis\.txt"):
+        with pytest.raises(RunError, match=r"(holds|contains) .*thesis\.txt"):
             build.wipe(parameters)
         assert contents(data) == before
         place.unlink()

@@ -1,8 +1,8 @@
-"""The command `galcfm`: simulate a survey, train models, infer catalogues, show what there is.
+"""The command `galcfm`: simulate a survey, train models, infer catalogues, show their content.
 
-It ends with 0 when everything is done; 1 after an error, which is told in one sentence; 2 when it
-was called wrongly; 3 when no row could be used, or partitions could not be read, which are named;
-130 when it was interrupted. Repeat the call to resume.
+The exit code is 0 if everything is done; 1 after an error, reported in one sentence; 2 after a
+wrong call; 3 if no row could be used, or if partitions, which are named, could not be read; 130
+after an interruption. Repeat the call to resume.
 """
 
 import ast
@@ -23,24 +23,24 @@ from galcfm.paths import damage_in_a_sentence, user_path
 
 DONE, FAILED, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
 EXIT_CODES = (
-    "exit codes: 0 done; 1 an error, told in one sentence; 2 called wrongly; 3 no row could be "
-    "used, or partitions could not be read, which are named; 130 interrupted. Repeat the call to "
+    "exit codes: 0 done; 1 an error, reported in one sentence; 2 a wrong call; 3 no row could be "
+    "used, or partitions, which are named, could not be read; 130 interrupted. Repeat the call to "
     "resume."
 )
-# What `show` finds in a folder, and the module that knows its schema.
+# Files by which `show` recognises a folder, and the module with their schema.
 SHOWN = {
     "inference.json": "galcfm.catalogue.files",
     "model.json": "galcfm.posterior.files",
     "survey.json": "galcfm.survey.disk",
 }
-MODELS = ("prior", "photometry", "image")  # each may start from the one before
+MODELS = ("prior", "photometry", "image")  # each may start from the previous one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Arguments:
-        arguments: Words that replace those of the command line.
+        arguments: Words to use instead of the command line.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed
@@ -55,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         print("galcfm: interrupted: repeat the call to resume", file=sys.stderr)
         return INTERRUPTED
-    # Everything that is raised with a remedy is one of these.
+    # Every error with a remedy is one of these.
     except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        # The name of a file may have several lines.
+        # The name of a file may contain line breaks.
         print("galcfm:", *str(error).splitlines(), file=sys.stderr)
         return FAILED
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @click.group("galcfm", epilog=EXIT_CODES, context_settings={"show_default": True})
 @click.version_option(galcfm.__version__)
 def commands() -> None:
-    """Properties of galaxies from images and photometry, by conditional flow matching.
+    """Infer properties of galaxies from images and photometry by conditional flow matching.
 
     \b
     examples:
@@ -78,7 +78,7 @@ def commands() -> None:
 
 
 def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
-    """Return values by name of words like NAME=VALUE."""
+    """Return values by name from words like NAME=VALUE."""
     if wrong := [entry for entry in entries if "=" not in entry]:
         raise click.BadParameter(f"{wrong[0]!r} is not like {option.metavar}")
     pairs = [entry.split("=", 1) for entry in entries]
@@ -103,22 +103,22 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
     multiple=True,
     metavar="NAME=COLUMN",
     callback=_pairs,
-    help="galcfm's name = the source's; NAME= leaves one out; may be repeated",
+    help="name in galcfm = name in the source; NAME= leaves one out; may be repeated",
 )
-@click.option("--samples", "n_samples", default=1000, help="draws per galaxy")
-@click.option("--steps", default=12, help="Runge-Kutta steps; the paper's 100")
+@click.option("--samples", "n_samples", default=1000, help="number of draws per galaxy")
+@click.option("--steps", default=12, help="number of Runge-Kutta steps; the paper uses 100")
 @click.option("--seed", default=0, help="seed of the noise")
-@click.option("--draws", "n_draws", default=0, help="draws that are kept")
-@click.option("--workers", type=click.IntRange(1), help="processes here, in place of threads")
+@click.option("--draws", "n_draws", default=0, help="number of draws to keep per galaxy")
+@click.option("--workers", type=click.IntRange(1), help="number of processes, instead of threads")
 @click.option("--scheduler", help="address, or JSON file, of a Dask cluster")
 @click.option("--rows", "rows_a_partition", default=20_000, help="rows per partition")
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
 def infer(model, workers, scheduler, columns, **options) -> int:
     """Infer the posteriors of the galaxies of a table or catalogue.
 
-    SOURCE is a HATS catalogue, a survey of galcfm, which needs no more words, a table, a folder or
-    a quoted pattern. Files that are left out are named. A name that begins with a dash comes last,
-    after two dashes.
+    SOURCE is a HATS catalogue, a survey of galcfm (which needs no further options), a table, a
+    folder or a quoted pattern. Files that are left out are named. Put a name that begins with a
+    dash last, after two dashes.
 
     \b
     examples:
@@ -127,7 +127,7 @@ def infer(model, workers, scheduler, columns, **options) -> int:
           --dereddened
 
     \b
-      # fluxes under other names, from which the extinction is removed here; cutouts in a folder
+      # fluxes under other names, with removal of the extinction; cutouts in a folder
       galcfm infer galaxies.fits --cutouts jpegs --pixel-scale 0.396 --model models/image \\
           --out posteriors --unit nanomaggy --total --reddened \\
           --column object_id=ID --column ebv=EBV --column mag_u='FLUX[0]' \\
@@ -160,7 +160,7 @@ def infer(model, workers, scheduler, columns, **options) -> int:
 
 @contextlib.contextmanager
 def _cluster(workers: int | None, scheduler: str | None):
-    """Keep the cluster that the options name, if any, open and active."""
+    """Keep the cluster given by the options, if any, open and active."""
     if workers and scheduler is not None:
         raise click.UsageError("--workers starts workers, --scheduler finds them: give one of them")
     if not workers and scheduler is None:
@@ -171,7 +171,7 @@ def _cluster(workers: int | None, scheduler: str | None):
     if scheduler is not None:
         client = Client(_address(scheduler), set_as_default=False)
     else:
-        # Ctrl-C is for this process alone: workers inherit that it is ignored.
+        # Only this process handles Ctrl-C; workers inherit that it is ignored.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         options = {"threads_per_worker": 1, "silence_logs": logging.CRITICAL}
         client = Client(n_workers=workers, set_as_default=False, **options)
@@ -183,11 +183,11 @@ def _cluster(workers: int | None, scheduler: str | None):
 
 
 def _address(scheduler: str) -> str:
-    """Return the address of a scheduler, or that which its file holds."""
+    """Return the address of a scheduler, or the address in its file."""
     path = user_path(scheduler, "the scheduler")
     if path.suffix != ".json":
         return scheduler
-    # A client would wait for a file that is missing.
+    # A client would wait for a missing file.
     if not path.is_file():
         raise ValueError(f"{path} is missing: start `dask scheduler --scheduler-file {path}` first")
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -202,7 +202,7 @@ def _address(scheduler: str) -> str:
 @click.option("--seed", default=1, help="seed of the survey")
 @click.option("--instrument", default="SDSS", help="SDSS, Legacy or LSST")
 @click.option("--processes", type=int, help="number of processes  [default: as many as cores]")
-@click.option("--replace", is_flag=True, help="replace a survey of other parameters")
+@click.option("--replace", is_flag=True, help="replace a survey with other parameters")
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
 def simulate(folder, **options) -> None:
     """Make a simulated survey.
@@ -235,7 +235,7 @@ def simulate(folder, **options) -> None:
     multiple=True,
     metavar="NAME=VALUE",
     callback=_pairs,
-    help="another value of the recipe, as notebook 02 names them; may be repeated",
+    help="value to change in the recipe, named as in notebook 02; may be repeated",
 )
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
 def train(survey, out, models, recipe, values, progress) -> None:
@@ -265,7 +265,7 @@ def train(survey, out, models, recipe, values, progress) -> None:
 
 
 def _like(other, text: str, name: str):
-    """Return a value of the kind that the recipe has."""
+    """Return a value of the same kind as in the recipe."""
     if isinstance(other, str):
         return text
     kinds = {float: (int, float), tuple: (tuple, list)}.get(type(other), (type(other),))
@@ -302,7 +302,7 @@ def show(folder, object_id, rejected) -> None:
     name = next((name for name in SHOWN if (folder / name).is_file()), None)
     if name is None:
         raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(SHOWN)}")
-    # Of a model alone, it imports torch.
+    # Only for models, because this imports torch.
     importlib.import_module(SHOWN[name])
     content = KINDS[name]
     content.read(folder / name)

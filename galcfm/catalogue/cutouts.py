@@ -1,6 +1,6 @@
-"""The cutouts of a large catalogue: a column of it, a folder of files, or the images of a survey.
+"""The cutouts of a large catalogue: a column, a folder of files, or the images of a survey.
 
-None of them is listed or read as a whole: a worker opens the cutout of a row when it needs it.
+Cutouts are never listed or read all at once: a worker opens the cutout of a row when it needs it.
 """
 
 import os
@@ -21,14 +21,14 @@ from galcfm.survey.images import PIXEL_SCALE
 
 @dataclass(frozen=True)
 class CatalogueCutouts:
-    """Where the cutouts of a catalogue are.
+    """Source of the cutouts of a catalogue.
 
     Arguments:
-        kind: `"column"`, `"folder"` or `"array"`, that of a survey of galcfm.
+        kind: `"column"`, `"folder"`, or `"array"` for a survey of galcfm.
         place: Name of the column, or path of the folder or array.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        stamp: Size and time of the folder or array. They tell when files of a folder are added,
-            removed or replaced, not when one is written over.
+        stamp: Size and time of the folder or array. They change when files of a folder are added,
+            removed or replaced, but not when a file is overwritten.
     """
 
     kind: str
@@ -38,18 +38,18 @@ class CatalogueCutouts:
 
     @property
     def column(self) -> str | None:
-        """Name of the column of cutouts, if they are one."""
+        """Name of the column of cutouts, if there is one."""
         return self.place if self.kind == "column" else None
 
     def reader(self, partition: Partition, values: dict, cells) -> Callable[[int], np.ndarray]:
         """Return a function from the row of a partition to its cutout, uint8 `(128, 128, 3)`.
 
-        It raises `ValueError` with the reason if the row has none.
+        The function raises `ValueError` with the reason if the row has no cutout.
 
         Arguments:
             partition: Partition of the rows.
             values: `object_id` and, if known, `ra` and `dec` [deg] of the rows.
-            cells: Column of cutouts, if they are one.
+            cells: Column of cutouts, if there is one.
         """
         object_id, scale = values["object_id"], self.pixel_scale
         if self.kind == "column":
@@ -64,7 +64,7 @@ class CatalogueCutouts:
 
 
 def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> CatalogueCutouts:
-    """Return what kind of cutouts these are, and where.
+    """Return the kind and place of cutouts.
 
     Arguments:
         cutouts: Folder of files, or the name of a column; `None` for the images of a survey.
@@ -91,9 +91,9 @@ def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> Catalogu
 
 
 def _of_cell(value, pixel_scale: float) -> np.ndarray:
-    """Return the cutout in a cell: JPEG or PNG, or the pixels themselves."""
+    """Return the cutout in a cell: JPEG or PNG, or the pixels."""
     value = value.as_py() if hasattr(value, "as_py") else value
-    # Data sets of the Hub have a dict.
+    # Data sets of the Hub store a dict.
     value = value.get("bytes") if isinstance(value, dict) else value
     if isinstance(value, bytes):
         return read_cutout(BytesIO(value), pixel_scale)
@@ -101,7 +101,7 @@ def _of_cell(value, pixel_scale: float) -> np.ndarray:
         pixels = np.asarray(value)
     except ValueError:  # rows of unequal length
         pixels = np.empty(0)
-    # Lists of Arrow hold whole numbers of any size.
+    # Arrow's lists contain integers of any size.
     if isinstance(value, list) and pixels.dtype.kind == "i" and pixels.size:
         pixels = pixels.astype(np.uint8 if 0 <= pixels.min() <= pixels.max() <= 255 else int)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:

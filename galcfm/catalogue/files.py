@@ -21,7 +21,7 @@ Described = object_of(
 RESULT = JsonFile(
     DESCRIPTION, Described, "Move the folder away, or name another, and infer the catalogue again."
 )
-# The sizes of the two files that are written, and the numbers of rows.
+# Sizes of the two files of a partition, and its numbers of rows.
 Record = object_of(
     partition=str,
     key=str,

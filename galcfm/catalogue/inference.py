@@ -1,7 +1,7 @@
-"""Inference of a catalogue that no single machine need hold, on Dask.
+"""Inference on Dask of catalogues that may exceed the memory of one machine.
 
-The partitions of the source are independent: threads or the workers of a cluster take one after
-another. Repeat the call to resume an interrupted run.
+The partitions of the source are independent; threads or the workers of a cluster process them.
+Repeat the call to resume an interrupted run.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ from galcfm.posterior.inputs import whole_number
 from galcfm.properties import PROPERTIES
 
 BYTES_A_ROW = 250  # of the result, without draws
-WORKER_WAIT = 1800  # s without any worker of a cluster
-ROWS_WITH_CUTOUTS = 1000  # rows per partition of a table with a column of cutouts, at most
+WORKER_WAIT = 1800  # s, longest time without any worker of a cluster
+ROWS_WITH_CUTOUTS = 1000  # largest number of rows per partition with a column of cutouts
 
 
 def infer_catalogue(
@@ -49,13 +49,13 @@ def infer_catalogue(
     rows_a_partition: int = 20_000,
     progress: bool = True,
 ) -> InferredCatalogue:
-    """Infer the posteriors of all galaxies of a catalogue of any size, and keep their summaries.
+    """Infer the posteriors of all galaxies of a catalogue of any size, and store their summaries.
 
-    The same call resumes an interrupted run: each row is inferred once, and is the same however the
-    catalogue was cut and however many workers there were. The active client of Dask does the work,
-    if there is one, otherwise as many threads as there are cores, or as Dask's `num_workers` says.
-    Rows are checked as `Survey.from_table` does, but each by itself: the unit is checked by the
-    first rows of the first file, at most 1,000, and identifiers are not compared.
+    The same call resumes an interrupted run. Each row is inferred once, and the result is
+    independent of partitions and number of workers. The active client of Dask does the work, if
+    there is one; otherwise as many threads as there are cores, or as Dask's `num_workers` gives.
+    Rows are checked as by `Survey.from_table`, but separately: the unit is checked with at most
+    1,000 rows of the first file, and identifiers are not compared.
 
     Example:
         ::
@@ -70,25 +70,25 @@ def infer_catalogue(
 
     Arguments:
         model: Trained model, or its folder.
-        source: Folder of a HATS catalogue or collection, a catalogue that LSDB has open, a
-            DataFrame of Dask, the folder of a survey of galcfm, a file (Parquet, FITS, CSV, ECSV,
-            VOTable, HDF5), a folder of files, or a pattern of paths. Workers must see it under the
-            same path.
+        source: Folder of a HATS catalogue or collection, a catalogue opened by LSDB, a DataFrame of
+            Dask, the folder of a survey of galcfm, a file (Parquet, FITS, CSV, ECSV, VOTable,
+            HDF5), a folder of files, or a pattern of paths. Workers must find it under the same
+            path.
         destination: Folder of the result, Parquet files in `dataset/`.
-        columns, unit, total, dereddened: As `Survey.from_table` takes them; a survey needs none.
-        cutouts: Cutouts for an image model: a folder of ID.jpg and its kin, as `Survey.from_table`
-            takes it; or the name of a column of JPEG, PNG or pixels, which is read at most 1,000
-            rows at a time. A survey has its own.
+        columns, unit, total, dereddened: See `Survey.from_table`; a survey needs none.
+        cutouts: Cutouts for an image model: a folder with ID.jpg or other files, see
+            `Survey.from_table`; or the name of a column of JPEG, PNG or pixels, which is read at
+            most 1,000 rows at a time. A survey has its own.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        n_samples, steps, seed: As `Posterior.sample` takes them.
+        n_samples, steps, seed: See `Posterior.sample`.
         n_draws: Number of draws per galaxy that are kept in a nested column.
-        rows_a_partition: Largest number of rows of a file that are inferred together: what a killed
-            worker loses. Partitions of another size are inferred again.
-        progress: Whether to show a bar.
+        rows_a_partition: Largest number of rows of a file that are inferred together, and lost if a
+            worker is killed. Partitions of another size are inferred again.
+        progress: Whether to show a progress bar.
 
     Raises:
-        CatalogueError: There is nothing to read, model and source do not fit, the destination
-            holds anything else, or a scheduler was lost.
+        CatalogueError: There is nothing to read, model and source do not match, the destination
+            contains other files, or the connection to a scheduler was lost.
         SurveyError: A column is missing, or the numbers are not in the declared unit.
         OSError: The destination cannot be written.
     """
@@ -98,7 +98,7 @@ def infer_catalogue(
     if not isinstance(model, Posterior):
         model = Posterior.load(model, device=None if client is None else "cpu")
     if cutouts is not None and not user_path(cutouts, "cutouts", CatalogueError).exists():
-        # They are a column, which is read with the other columns.
+        # Cutouts in a column are read with the other columns.
         rows_a_partition = min(rows_a_partition, ROWS_WITH_CUTOUTS)
     destination = user_path(destination, "the folder of the result", CatalogueError)
     destination = Path(os.path.realpath(destination))
@@ -122,7 +122,7 @@ def _require_numbers(**numbers: int) -> None:
 
 
 def _active_client():
-    """Return the client of Dask that the user has open, or `None`."""
+    """Return the user's open client of Dask, or `None`."""
     try:
         from distributed import default_client
 
@@ -137,9 +137,9 @@ def _active_client():
 
 
 def _watch(client, futures, bar, stop: threading.Event) -> None:
-    """Say when the cluster has no worker, and cancel the work after `WORKER_WAIT` without one."""
+    """Report a cluster without workers, and cancel the work after `WORKER_WAIT`."""
     last = time.monotonic()
-    # A scheduler that is lost ends the work by itself.
+    # A lost scheduler ends the work without this thread.
     with contextlib.suppress(Exception):
         while not stop.wait(1) and time.monotonic() - last < WORKER_WAIT:
             there = client.scheduler_info(n_workers=1)["workers"]
@@ -150,11 +150,11 @@ def _watch(client, futures, bar, stop: threading.Event) -> None:
 
 
 class _Stopped(BaseException):
-    """Nobody waits for the result any more."""
+    """Ends a task when the caller no longer waits for its result."""
 
 
 def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> None:
-    """Add the records of all partitions that are not done."""
+    """Add the records of all unfinished partitions."""
     import dask
     import distributed
     from dask.system import CPU_COUNT
@@ -164,7 +164,7 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
         a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * plan.identity["n_draws"]
         require_disk_space(plan.destination, (source.rows - done) * a_row)
     stop = threading.Event()
-    # What was done before says nothing about the speed.
+    # Earlier work does not count for the speed.
     options = {"initial": done, "smoothing": 0.05, "total": source.rows, "unit": "galaxy"}
     bar = tqdm(desc="inferring", disable=no_bar(progress), **options)
     with threads_given_back(), bar:
@@ -180,7 +180,7 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
             submit, given, completed = pool.submit, (plan, each), as_completed
         else:
             submit = partial(client.submit, pure=False)
-            # Dask sends this to each worker once, and makes it again if those that hold it die.
+            # Dask sends this to each worker once, and remakes it if the workers that have it die.
             given, completed = (submit(lambda: plan), None), distributed.as_completed
         todo = [partition for partition in source.partitions if partition.name not in records]
         waiting = {submit(infer_partition, one, *given): one for one in todo}
@@ -193,16 +193,16 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
                 try:
                     record = future.result()
                 except distributed.KilledWorker:
-                    reason = "its workers died, time and again: have they enough memory?"
+                    reason = "its workers died repeatedly; give them more memory"
                     record = {"failed": f"{partition.where}: {reason}"}
                 records[partition.name] = record
                 if client is not None:
                     bar.update(record.get("rows", 0))
-        # A result that is made comes through the scheduler, too.
+        # A finished result comes through the scheduler, too.
         except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
             raise CatalogueError(
                 f"the scheduler was lost, or had no worker for {WORKER_WAIT // 60} minutes, while "
-                f"{len(waiting) + 1} partitions were left: start workers, and run again to go on"
+                f"{len(waiting) + 1} partitions were left: start workers, and run again to continue"
             ) from error
         finally:
             stop.set()

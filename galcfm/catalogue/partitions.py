@@ -1,6 +1,6 @@
-"""One partition: read, checked, inferred and written, as a whole or not at all.
+"""One partition: read, checked, inferred and written, completely or not at all.
 
-The record of a partition is written last: where it stands, the partition is done.
+The record of a partition is written last, and shows that the partition is done.
 """
 
 import os
@@ -21,15 +21,15 @@ from galcfm.survey.intake import LABELS, read_columns, storable
 from galcfm.survey.photometry import to_magnitudes
 from galcfm.survey.tables import SourceTable
 
-# Galaxies that are written together; with cutouts, which take 200 kB each on the way to 128 × 128
-# pixels, fewer.
+# Number of galaxies that are written together. It is smaller with cutouts, which take 200 kB each
+# before they are resampled to 128×128 pixels.
 ROWS_AT_ONCE, CUTOUTS_AT_ONCE = 4096, 256
-# Columns of the rows that could not be used, and their kinds in Arrow.
+# Columns of the rows that could not be used, and their types in Arrow.
 REJECTED = {"file": "string", "row": "int64", "object_id": "string", "reason": "string"}
 
 
 def read_record(plan: Plan, partition: Partition) -> dict | None:
-    """Return the record of a partition whose result is whole and of this very plan and source."""
+    """Return the record of a partition if its result is complete and of this plan and source."""
     try:
         record = RECORD.read(plan.path("records", partition, ".json"))
         sizes = {name: os.stat(plan.destination / name).st_size for name in record["files"]}
@@ -46,13 +46,13 @@ def infer_partition(
 
     Arguments:
         partition: Partition to infer.
-        plan: What is done.
-        each: Function that is called with the number of rows that are newly done, and may raise a
+        plan: Plan of the catalogue.
+        each: Function that is called with the number of newly finished rows, and may raise a
             `BaseException` to end the work.
 
     Returns:
-        The record. If the partition cannot be read, it has only `partition` and `failed`, the
-        reason, and is not kept.
+        The record. If the partition cannot be read, the record has only `partition` and `failed`,
+        the reason, and is not stored.
 
     Raises:
         OSError: The result cannot be written.
@@ -62,10 +62,11 @@ def infer_partition(
     # One thread per worker: workers share the cores, and results do not depend on their number.
     torch.set_num_threads(1)
     started = time.thread_time()
-    # Dask repeats what it cannot know to be done, for instance if the worker died a moment later.
+    # Dask repeats tasks without a known result, for instance if the worker died after finishing
+    # one.
     if (record := read_record(plan, partition)) is not None:
         return record
-    # The key is taken first, so that a file that changes meanwhile is noticed.
+    # The key is computed first, so that a file that changes meanwhile is noticed.
     record = {"partition": partition.name, "key": plan.key_of(partition)}
     try:
         record |= _infer(plan, partition, each or (lambda n: None))
@@ -77,14 +78,14 @@ def infer_partition(
     except Exception as error:
         reason = f"{partition.where}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return {"partition": partition.name, "failed": reason}
-    # Of this thread alone, whatever else the machine does.
+    # The CPU time of this thread, independent of other work of the machine.
     record["core_seconds"] = round(time.thread_time() - started, 3)
     RECORD.write(plan.path("records", partition, ".json"), record)
     return record
 
 
 def _infer(plan: Plan, partition: Partition, each) -> dict:
-    """Write the rows of a partition; return their numbers and the sizes of the files."""
+    """Write the rows of a partition; return the numbers of rows and the sizes of the files."""
     from pyarrow import parquet, schema, table
 
     column = plan.cutouts.column if plan.cutouts else None
@@ -126,9 +127,9 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
 
 
 def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
-    """Return values by name, in the units of a survey, and why each row cannot be used.
+    """Return values by name, in the units of a survey, and reasons why each row cannot be used.
 
-    Each row is checked by itself: whether it is used cannot depend on its neighbours.
+    Each row is checked separately, so that the result does not depend on neighbouring rows.
     """
     columns, dereddened = plan.identity["columns"], plan.identity["dereddened"]
     if absent := [column for column in columns.values() if not table.has(column)]:
@@ -149,7 +150,7 @@ def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
 
 
 def _hide_limits(values: dict, table: SourceTable, reasons, gaps: bool) -> None:
-    """Take limits of a survey for missing magnitudes, in a model without errors."""
+    """Treat upper limits in a survey as missing magnitudes, for a model without errors."""
     for name, error in zip(MAGNITUDES, MAGNITUDE_ERRORS, strict=True):
         if table.has(error):
             limit = np.isposinf(table.numbers(error, error, "AB")[0])
@@ -159,7 +160,7 @@ def _hide_limits(values: dict, table: SourceTable, reasons, gaps: bool) -> None:
 
 
 def _images(read: Callable[[int], np.ndarray], rows: range, reasons) -> np.ndarray:
-    """Return the cutouts of those rows that can be used; a row that has none gets a reason."""
+    """Return the cutouts of usable rows; a row without a cutout gets a reason."""
     images = []
     for row in rows:
         if not reasons[row]:

@@ -1,4 +1,4 @@
-"""What is done with each partition of a catalogue, decided once from its first rows."""
+"""The plan for all partitions of a catalogue, made once from its first rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,23 +24,23 @@ from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit
 from galcfm.survey.tables import SourceTable
 
 SETTINGS = ("n_samples", "steps", "seed", "n_draws")
-# Number of first rows by which the unit of a whole source is checked.
+# Number of first rows with which the unit of the source is checked.
 ROWS_CHECKED = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done with each partition.
+    """Plan of the inference, common to all partitions.
 
     Arguments:
         model: Trained model.
         destination: Folder of the result.
-        identity: Everything that the result depends on, as JSON has it: `columns`, names in a
-            survey to columns of the source; `unit` and `dereddened`, as `Survey.from_table` takes
-            them; `SETTINGS`, as `Posterior.sample` takes them; and digests.
-        cutouts: Where the cutouts are, or `None`.
-        is_survey: Whether the source is a survey of galcfm, whose galaxies may lack a position, and
-            whose infinite errors mark limits.
+        identity: All inputs of the result, as JSON content: `columns`, names in a survey to columns
+            of the source; `unit` and `dereddened`, see `Survey.from_table`; `SETTINGS`, see
+            `Posterior.sample`; and digests.
+        cutouts: Source of the cutouts, or `None`.
+        is_survey: Whether the source is a survey of galcfm. Its galaxies may lack a position, and
+            its infinite errors mark limits.
         schema: Arrow schema of the result.
     """
 
@@ -53,22 +53,22 @@ class Plan:
 
     @cached_property
     def key(self) -> str:
-        """Digest of everything that the result depends on."""
+        """Digest of all inputs of the result."""
         return digest(self.identity)
 
     @property
     def columns_read(self) -> tuple[str, ...]:
-        """Columns that are read: the whole vector for `flux[2]`, and errors that mark limits."""
+        """Columns to read: the whole vector for `flux[2]`, and errors that mark limits."""
         names = self.identity["columns"].values()
         found = (c for name in names for c in (name, name.split("[")[0]))
         return (*found, *MAGNITUDE_ERRORS) if self.is_survey else tuple(found)
 
     def path(self, kind: str, partition: Partition, ending: str) -> Path:
-        """Return where something of a partition is written."""
+        """Return the path of a file of a partition."""
         return self.destination / kind / f"{partition.name}{ending}"
 
     def key_of(self, partition: Partition) -> str:
-        """Return a digest of everything that the result of a partition depends on."""
+        """Return a digest of all inputs of a partition's result."""
         stamps = [stamp_of(partition.file) if partition.file else None]
         stamps += [self.cutouts.stamp] if self.cutouts else []
         return digest([self.key, partition.start, partition.stop, *stamps])
@@ -84,19 +84,19 @@ def make_plan(
     pixel_scale: float | None,
     settings: dict,
 ) -> Plan:
-    """Return the plan for a source; its first rows must fit the model and what is declared.
+    """Return the plan for a source; its first rows must match the model and the declarations.
 
     Arguments:
         model: Trained model.
         source: Source of the galaxies.
         destination: Folder of the result.
-        columns, cutouts, pixel_scale: As `infer_catalogue` takes them.
-        declared: `unit`, `total` and `dereddened`, `None` where they are not declared.
+        columns, cutouts, pixel_scale: See `infer_catalogue`.
+        declared: `unit`, `total` and `dereddened`, `None` if not declared.
         settings: Values of `SETTINGS`.
 
     Raises:
-        CatalogueError: Model, source and cutouts do not fit, or nothing can be read.
-        SurveyError: A column is missing, or another unit is likelier than the declared one.
+        CatalogueError: Model, source and cutouts do not match, or nothing can be read.
+        SurveyError: A column is missing, or another unit is more likely than the declared one.
     """
     declared = {name: value for name, value in declared.items() if value is not None}
     if source.is_survey:
@@ -129,10 +129,10 @@ def make_plan(
 
 
 def _first_rows(source: Source, cutouts: str | None) -> SourceTable:
-    """Return the first rows of the first partition that has any and can be read."""
+    """Return the first rows of the first readable partition with rows."""
     reasons = []
     for partition in source.partitions:
-        # Of a file, so that they do not depend on where it is cut.
+        # First rows of a file, so that they do not depend on its partitions.
         stop = partition.stop and partition.start + ROWS_CHECKED
         try:
             table, _ = read_partition(replace(partition, stop=stop), None, cutouts)
@@ -141,11 +141,11 @@ def _first_rows(source: Source, cutouts: str | None) -> SourceTable:
             continue
         if len(table):
             return table
-    raise CatalogueError(reasons[0] if reasons else f"{source.name} holds no rows")
+    raise CatalogueError(reasons[0] if reasons else f"{source.name} contains no rows")
 
 
 def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[str, str]:
-    """Return names in a survey to columns of a table, with everything that the model needs.
+    """Return the mapping from survey names to columns of a table, for all inputs of the model.
 
     Raises:
         SurveyError: A column is missing.

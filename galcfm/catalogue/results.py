@@ -1,4 +1,4 @@
-"""The folder of a result: opened by one process at a time, completed, and read."""
+"""The folder of a result: opened by one caller at a time, completed, and read."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ from galcfm.catalogue.sources import Source, and_more, source_of
 from galcfm.provenance import provenance
 
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
-# Ending of finished partitions whose files have left the source.
+# Ending of finished partitions if their files have left the source.
 GONE = ".gone"
-# What the folder of a result holds.
+# Files in the folder of a result.
 CATALOGUE_FILES = (DESCRIPTION, ".lock", *(f"{kind}/*{end}" for kind, end in ENDINGS.items()))
 CATALOGUE_FILES += tuple(f"{kind}/.*{end}{GONE}" for kind, end in ENDINGS.items())
 
 
 @dataclass(frozen=True)
 class InferredCatalogue:
-    """What `infer_catalogue` made, and where.
+    """Result of `infer_catalogue`.
 
     Arguments:
         folder: Folder of the result: `dataset/` of Parquet files, `rejected/` of the rows that
@@ -34,8 +34,9 @@ class InferredCatalogue:
         rows: Number of rows of the source.
         used: Number of rows that were inferred.
         rejected: Number of rows that could not be used.
-        failed: Why partitions could not be read, by their names; a later call tries them again.
-        left_out: Sentences on files that are no part of the result.
+        failed: Reasons why partitions could not be read, by their names; a later call tries them
+            again.
+        left_out: Sentences on files that are not in the result.
     """
 
     folder: Path
@@ -58,12 +59,12 @@ class InferredCatalogue:
 
 @contextlib.contextmanager
 def open_result(plan: Plan, source: Source) -> Iterator[tuple[dict, list[str]]]:
-    """Hold the destination for one caller alone; yield records of what is done, by partition.
+    """Lock the destination for one caller; yield records of finished partitions by name.
 
-    Sentences on what is no part of the result come with them.
+    Sentences on files that are not in the result are yielded with the records.
 
     Raises:
-        CatalogueError: The destination holds anything else, or another caller has it open.
+        CatalogueError: The destination contains other files, or another caller has it open.
     """
     folder, described = plan.destination, plan.destination / DESCRIPTION
     paths.require_own_files(folder, CATALOGUE_FILES, "an inferred catalogue", CatalogueError)
@@ -98,10 +99,10 @@ def _require_same(described: Path, identity: dict) -> None:
 
 
 def _take_up(plan: Plan, source: Source) -> tuple[dict, list[str]]:
-    """Return the records of what is done, and sentences on what is no part of the result.
+    """Return the records of finished partitions, and sentences on files that are not in the result.
 
-    What is not done is removed. Finished partitions of a file that has left the source become
-    hidden files, and are there again when it is back.
+    Files of unfinished partitions are removed. Finished partitions of a file that has left the
+    source become hidden files, and are restored when it returns.
     """
     folder, told = plan.destination, list(source.left_out)
     for kind, ending in ENDINGS.items():
@@ -113,7 +114,7 @@ def _take_up(plan: Plan, source: Source) -> tuple[dict, list[str]]:
     gone = {name for name in finished if source_of(name) not in there}
     if gone:
         names = and_more(sorted({unquote(source_of(name)) for name in gone}))
-        told.append(f"{names} left the source: hidden in {folder} until it is back")
+        told.append(f"{names} left the source: hidden in {folder} until it returns")
     if changed := len(finished - gone - set(records)):
         told.append(f"{changed} partitions are inferred again: their files or cuts have changed")
     for kind, ending in ENDINGS.items():
@@ -132,19 +133,19 @@ def _description(plan: Plan, state: str) -> dict:
 def complete_result(
     plan: Plan, records: Mapping[str, dict], left_out: Sequence[str]
 ) -> InferredCatalogue:
-    """Write down that all partitions are done, and return the result.
+    """Record that all partitions are done, and return the result.
 
     Arguments:
-        plan: What was done.
+        plan: Plan of the catalogue.
         records: Records of the partitions by name.
-        left_out: Sentences on what is no part of the result.
+        left_out: Sentences on files that are not in the result.
     """
     from pyarrow import parquet, schema
 
     folder = plan.destination
     failed = {name: r["failed"] for name, r in records.items() if "failed" in r}
     if len(failed) == len(records):
-        # A result without rows has the columns of one with rows.
+        # A result without rows has the same columns as one with rows.
         for kind, columns in (("dataset", plan.schema), ("rejected", schema(REJECTED))):
             with paths.replacing(folder / kind / "empty.parquet") as temporary:
                 parquet.write_table(columns.empty_table(), temporary)

@@ -1,9 +1,9 @@
-"""Where the galaxies of a large catalogue are, and how they are read.
+"""Sources of large catalogues, and how they are divided and read.
 
-A source is a HATS catalogue, a catalogue or DataFrame that LSDB or Dask has open, a survey of
-galcfm, or files of tables. It is divided into partitions: a partition is what one task infers and
-what one file of the result holds. Partitions of Parquet and plain FITS files are ranges of rows;
-text and packed files, and partitions that Dask computes, are read whole.
+A source is a HATS catalogue, a catalogue or DataFrame opened by LSDB or Dask, a survey of galcfm,
+or files of tables. It is divided into partitions; one task infers a partition, and one file of the
+result contains it. Partitions of Parquet and plain FITS files are ranges of rows. Text and
+compressed files, and partitions that Dask computes, are read as a whole.
 """
 
 import contextlib
@@ -44,16 +44,16 @@ __all__ = [
     "stamp_of",
 ]
 
-# Text and packed files are read whole, about ten times their size in memory.
+# Text and compressed files are read as a whole, which takes about ten times their size in memory.
 LARGEST_WHOLE_FILE = 512 << 20
 LONGEST_LABEL = 150
 # Bytes of a column that are read at once, so that large row groups take no more memory.
 BUFFER = 1 << 20
 # Rows that are decoded at once, for the same reason.
 ROWS_AT_ONCE = 1024
-NO_TABLE = -1  # in place of a number of rows
-USELESS = {0: "it holds no rows", NO_TABLE: "it holds images and no table"}
-# Files that make a folder of Parquet files a HATS catalogue or collection.
+NO_TABLE = -1  # instead of a number of rows
+USELESS = {0: "it contains no rows", NO_TABLE: "it contains images and no table"}
+# Files that mark a folder of Parquet files as a HATS catalogue or collection.
 HATS_FILES = ("hats.properties", "collection.properties", "properties")
 
 
@@ -62,10 +62,10 @@ class Partition:
     """Some rows of a source.
 
     Arguments:
-        name: Name of its result, the name of a file without ending.
-        file: File that holds the rows; empty for a partition that Dask computes.
+        name: Name of the partition's result, a file name without ending.
+        file: File with the rows; empty for a partition that Dask computes.
         start, stop: Range of rows of the file; all rows if `stop` is `None`.
-        frame: What Dask computes for the partition of a catalogue that it has open.
+        frame: Dask's task for a partition of an open catalogue.
     """
 
     name: str
@@ -91,7 +91,7 @@ def stamp_of(path: str | os.PathLike) -> list | None:
 
 @dataclass(frozen=True)
 class Source:
-    """The partitions of a catalogue, and what is known about it.
+    """The partitions of a catalogue, and its known properties.
 
     Arguments:
         name: Name for messages.
@@ -99,7 +99,7 @@ class Source:
         partitions: Partitions in the order of the rows.
         columns: Names in a survey to names in the source, if the source declares them.
         is_survey: Whether the source is a survey of galcfm.
-        left_out: One sentence on each kind of file that is left out.
+        left_out: One sentence per kind of file that is left out.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Source:
 
     @property
     def rows(self) -> int | None:
-        """Number of rows, if known before they are read."""
+        """Number of rows, if it is known before reading them."""
         if any(partition.stop is None for partition in self.partitions):
             return None
         return sum(partition.stop - partition.start for partition in self.partitions)
@@ -121,13 +121,12 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
     """Return the partitions of a source; files are opened only to count their rows.
 
     Arguments:
-        source: Source as `infer_catalogue` takes it.
-        destination: Folder of the result, which is no part of a folder or pattern around it.
+        source: Source, see `infer_catalogue`.
+        destination: Folder of the result; its files are left out of folders and patterns.
         rows_a_partition: Largest number of rows of a file that are inferred together.
 
     Raises:
-        CatalogueError, SurveyError: There is nothing that can be read, or it lies in the
-            destination.
+        CatalogueError, SurveyError: Nothing can be read, or the source lies in the destination.
     """
     if hasattr(source, "to_delayed"):
         return _opened(source)
@@ -146,13 +145,13 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
     partitions = _cut(files, rows_a_partition, left_out)
     told = [storable(f"{and_more(some)} left out: {reason}") for reason, some in left_out.items()]
     if not files:
-        nothing = f"{path} holds no tables, which end in {', '.join(FORMATS)}"
+        nothing = f"{path} contains no tables, which end in {', '.join(FORMATS)}"
         raise CatalogueError("; ".join([nothing, *told]))
     return Source(str(path), os.path.abspath(path), partitions, columns, is_survey, tuple(told))
 
 
 def and_more(names: Sequence) -> str:
-    """Return the first of some names, and how many more there are."""
+    """Return the first of some names, and the number of the others."""
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else str(names[0])
 
 
@@ -162,9 +161,9 @@ def _hats(folder: Path) -> tuple[Path, dict[str, str]]:
         import hats
 
         found = hats.read_hats(folder)
-        # Of a collection, whose other parts belong to it.
+        # The other parts of a collection belong to it.
         found = getattr(found, "main_catalog", found)
-        # Beside these folders, a thumbnail repeats some of the rows.
+        # Next to these folders, a thumbnail repeats some of the rows.
         place = Path(str(found.catalog_path)) / "dataset" / "Norder=*"
         info = found.catalog_info
         return place, {"ra": info.ra_column, "dec": info.dec_column}
@@ -174,12 +173,12 @@ def _tables(path: Path, destination: Path) -> tuple[dict[str, Path], dict[str, l
     """Return the tables of a file, folder or pattern, and the files that are left out.
 
     Returns:
-        The files by their names in the result; and lists of others by the reason.
+        The files by their names in the result; and lists of the other files by the reason.
     """
     base, found = _matches(path)
     files, left_out = set(), defaultdict(list)
     for place in found:
-        # Dask's folders of Parquet files have names as files have.
+        # Dask's folders of Parquet files have names like files.
         below = (Path(at, name) for at, _, names in os.walk(place) for name in names)
         for file in below if place.is_dir() else [place]:
             reason = _why_not(file, place, destination)
@@ -191,10 +190,10 @@ def _tables(path: Path, destination: Path) -> tuple[dict[str, Path], dict[str, l
 
 
 def _matches(path: Path) -> tuple[Path, list[Path]]:
-    """Return the folder before a pattern, and what matches; what is there is no pattern."""
+    """Return the folder before a pattern, and its matches; an existing path is no pattern."""
     if path.exists() or not glob.has_magic(str(path)):
         return path if path.is_dir() else path.parent, [path]
-    # A folder that is there may have brackets in its name.
+    # The name of an existing folder may contain brackets.
     base = next(folder for folder in path.parents if folder.exists())
     pattern = str(path.relative_to(base))
     return base, [base / name for name in sorted(glob.glob(pattern, root_dir=base, recursive=True))]
@@ -225,16 +224,16 @@ def _label(path: str) -> str:
 
 
 def source_of(partition: str) -> str:
-    """Return the name of a file in the result, of the name of one of its partitions."""
+    """Return the name of a file in the result, given one of its partitions."""
     return re.sub(r"-\d{12}$", "", partition)
 
 
 def _cut(files: dict[str, Path], size: int, left_out: dict) -> tuple[Partition, ...]:
-    """Return ranges of rows of files that state their number of rows, and the others whole.
+    """Return ranges of rows of files with a stated number of rows, and other files as a whole.
 
-    Files without rows, and those beside others that hold no table, are added to `left_out`.
+    Files without rows, and files without a table among others, are added to `left_out`.
     """
-    # On network disks the waiting adds up.
+    # In parallel, because on network disks the waiting times add up.
     with ThreadPoolExecutor(16) as pool:
         counts = list(pool.map(_count, files.values()))
     found = []
@@ -252,7 +251,7 @@ def _cut(files: dict[str, Path], size: int, left_out: dict) -> tuple[Partition, 
 def _count(path: Path) -> int | None:
     """Return the number of rows if the file states it, or `NO_TABLE`.
 
-    A damaged file shows when it is read.
+    A damaged file raises its error later, when it is read.
     """
     from astropy.io import fits
     from h5py import File
@@ -275,7 +274,7 @@ def _count(path: Path) -> int | None:
 
 
 def _records(path):
-    """Return the records of the one table of a FITS file; those that are used are read."""
+    """Return the records of the only table of a FITS file; columns are read when they are used."""
     from astropy.io import fits
 
     with fits.open(path, memmap=True, character_as_bytes=True) as hdus:
@@ -284,10 +283,10 @@ def _records(path):
 
 
 def _opened(catalogue) -> Source:
-    """Return a catalogue that LSDB or Dask has open, with everything that was done to it."""
+    """Return a catalogue opened by LSDB or Dask, including its pending operations."""
     import dask
 
-    # Each with its own part of the graph: tasks carry them to the workers.
+    # Each partition has its own part of the graph, which tasks carry to the workers.
     frames = [dask.optimize(frame)[0] for frame in catalogue.to_delayed()]
     identity = dask.base.tokenize([frame.key for frame in frames])
     found = tuple(Partition(f"part-{k:06d}", frame=frame) for k, frame in enumerate(frames))
@@ -341,14 +340,14 @@ def _read(partition: Partition, columns, cutouts):
 
 
 def _read_parquet(partition: Partition, columns, cutouts):
-    """Return the Arrow table of some rows, of which no more row groups than needed are read."""
+    """Return the Arrow table of some rows, reading only the necessary row groups."""
     import pyarrow
     from pyarrow import parquet
 
     with parquet.ParquetFile(partition.file, pre_buffer=False, buffer_size=BUFFER) as file:
         schema = file.schema_arrow
         wanted = set(schema.names) - {cutouts} if columns is None else {*columns, cutouts}
-        # astropy needs the units of all columns, or reads none.
+        # astropy reads the units only if all columns are read.
         if any(key in (schema.metadata or {}) for key in ASTROPY_METADATA):
             wanted = schema.names
         start, stop, parts = partition.start, min(partition.stop, file.metadata.num_rows), []
@@ -358,7 +357,7 @@ def _read_parquet(partition: Partition, columns, cutouts):
         options = {"row_groups": range(first, last + 1), "use_threads": False}
         options["columns"] = [name for name in schema.names if name in wanted]
         for batch in file.iter_batches(ROWS_AT_ONCE, **options):
-            # What is cut off would stay in memory with a part without rows.
+            # A slice without rows would keep the whole table in memory.
             if row < stop and row + len(batch) > start:
                 parts.append(batch[max(start - row, 0) : stop - row])
             row += len(batch)

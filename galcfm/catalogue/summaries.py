@@ -1,9 +1,9 @@
-"""What is kept of each galaxy's posterior, and what each column is.
+"""Summaries of each galaxy's posterior, and the columns of the result.
 
-Each galaxy is drawn and summarised in a computation of its own, whose shapes depend on the settings
-alone, because the same matrix product in other company differs in the last bits. A row is therefore
-the same to the bit wherever the catalogue is cut, on processors of one kind; a GPU, which needs
-many galaxies at a time, agrees to rounding.
+Each galaxy is drawn and summarised in its own computation, with shapes that depend only on the
+settings, because the same matrix product in another batch differs in the last bits. A row is
+therefore identical to the last bit for all partitions, on CPUs of one kind. A GPU, which needs many
+galaxies at a time, agrees within rounding errors.
 """
 
 import io
@@ -19,17 +19,17 @@ from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY
 
 KEPT = ("mean", "median", "p16", "p84")
 PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
-# Metadata by which astropy knows how long the longest identifier is.
+# Metadata with which astropy stores the length of the longest identifier.
 LENGTH = "table::len::object_id"
 COVARIANCES = tuple(f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}" for a, b in PAIRS)
 
 
 def result_columns(model: Posterior, carried: Sequence[str]):
-    """Return an empty astropy `Table` whose columns are those of the result, without draws.
+    """Return an empty astropy `Table` with the columns of the result, without draws.
 
     Arguments:
         model: Trained model.
-        carried: Columns of the source that are kept: of `ra`, `dec` and `redshift`.
+        carried: Columns of the source that are kept, out of `ra`, `dec` and `redshift`.
     """
     from astropy.table import Column, Table
 
@@ -62,13 +62,14 @@ def result_columns(model: Posterior, carried: Sequence[str]):
 
 
 def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
-    """Return the Arrow schema of the result, which tells TOPCAT and astropy what each column is.
+    """Return the Arrow schema of the result, with which TOPCAT and astropy describe its columns.
 
     Units and descriptions are written twice: as a VOTable without rows (the convention VOParquet,
-    which TOPCAT reads) and as astropy's own YAML. Neither knows nested columns such as the draws.
+    which TOPCAT reads) and as astropy's own YAML. Neither supports nested columns such as the
+    draws.
 
     Arguments:
-        model, carried: As `result_columns` takes them.
+        model, carried: See `result_columns`.
         settings: `n_samples`, `steps`, `seed` and `n_draws`.
     """
     import pyarrow as pa
@@ -102,7 +103,7 @@ def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
 
 
 def arrow_table(columns: dict, schema):
-    """Return the Arrow table of columns, which `summarise` gave, by the names of a schema."""
+    """Return the Arrow table of columns from `summarise`, in the order of a schema."""
     import pyarrow as pa
 
     def array(field):
@@ -129,11 +130,11 @@ def summarise(
 
     Arguments:
         model: Trained model.
-        values: `object_id`, on which alone the noise of a galaxy depends, and by their names in a
-            survey what the model takes, each `(n,)`.
-        images: As `Posterior.encode` takes them.
-        each: Function that is called with the number of galaxies that are newly done.
-        n_samples, steps, seed: As `Posterior.sample` takes them.
+        values: `object_id`, which determines the noise of a galaxy together with the seed, and the
+            inputs of the model by their names in a survey, each `(n,)`.
+        images: Cutouts, see `Posterior.encode`.
+        each: Function that is called with the number of newly finished galaxies.
+        n_samples, steps, seed: See `Posterior.sample`.
         n_draws: Number of draws that are kept, as `draws (n, n_draws, 5)`.
     """
     import torch

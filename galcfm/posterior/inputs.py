@@ -147,7 +147,7 @@ def plain_numbers(
         return None
     array = plain_array(name, values, columns, gaps=gaps)
     if array.dtype.kind not in "iuf":
-        raise ModelError(f"{name} holds {array.dtype}: numbers are needed")
+        raise ModelError(f"{name} contains {array.dtype}: numbers are needed")
     if array.ndim != len(shape) or any(
         want not in (None, have) for have, want in zip(array.shape, shape, strict=True)
     ):
@@ -254,7 +254,7 @@ def galaxy_seeds(object_id, seed: int) -> np.ndarray:
         if isinstance(name, bytes):
             name = name.decode()
         if isinstance(name, bool) or not isinstance(name, str | int | np.integer):
-            raise ModelError(f"object_id holds {name!r}: text or whole numbers are needed")
+            raise ModelError(f"object_id contains {name!r}: text or whole numbers are needed")
         return hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8]
 
     return np.array([int.from_bytes(of(name), "big") for name in object_id], dtype=np.uint64)

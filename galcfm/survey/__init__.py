@@ -1,4 +1,4 @@
-"""Surveys: galaxies with photometry, images and properties, on disk and from anyone's tables."""
+"""Surveys: galaxies with photometry, images and properties, on disk and from users' tables."""
 
 from galcfm.survey.disk import SCHEMA_VERSION, SurveyWriter, read_description
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans

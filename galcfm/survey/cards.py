@@ -1,4 +1,4 @@
-"""What the cards of models and of surveys share: their form on the Hub, the citation."""
+"""Parts shared by the cards of models and surveys: their format on the Hub, and the citation."""
 
 import importlib
 from pathlib import Path
@@ -29,7 +29,7 @@ def library(name: str, error: type[Exception]):
     """Return a module of the extra `hub`.
 
     Raises:
-        Exception: `error`, when it is not installed.
+        Exception: The module is not installed; the kind is `error`.
     """
     try:
         return importlib.import_module(name)
@@ -40,13 +40,13 @@ def library(name: str, error: type[Exception]):
 
 
 def render(template: Path, **content) -> str:
-    """Return a card: the facts that the Hub reads, in YAML, and below them what people read.
+    """Return a card: a YAML header for the Hub, and text for readers.
 
     Arguments:
         template: Path of a Jinja template in Markdown.
-        content: What the template needs besides `tags` and `bibtex`.
+        content: Values for the template in addition to `tags` and `bibtex`.
     """
-    from jinja2 import Environment  # PyTorch brings it
+    from jinja2 import Environment  # a dependency of PyTorch
 
     environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters["yaml"] = lambda text: yaml.safe_dump(text, width=1000).split("\n")[0]

@@ -1,8 +1,8 @@
-"""Cutouts from anywhere, on the pixels of a survey: pictures, or fluxes in bands i, r and g.
+"""Cutouts of users on the pixels of a survey: colour images, or fluxes in bands i, r and g.
 
-Pictures are uint8, with the first row in the north and channels last; `galcfm.survey.sky` makes
-pictures of fluxes. The middle 50.7 arcsec are taken, whatever the size, and resampled from the
-stated scale to 0.396 arcsec per pixel.
+Colour images are uint8, with the first row in the north and channels last; `galcfm.survey.sky`
+converts fluxes to colour images. The middle 50.7 arcsec of an image of any size are resampled from
+the given pixel scale to 0.396 arcsec per pixel.
 """
 
 import os
@@ -19,30 +19,30 @@ from galcfm.survey.images import IMAGE_SHAPE, picture_pixels, require_colours
 from galcfm.survey.rules import SurveyError
 from galcfm.survey.sky import bands_of, fits_plane, fitted, picture
 
-# Endings of a FITS file, the plainest first.
+# Endings of a FITS file, in order of preference.
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz", ".fit.fz")
-# Names under which HDF5 files hold pictures; others are asked for.
+# Names under which HDF5 files usually contain cutouts; users must rename others.
 STACKS = ("image_array", "images", "image", "cutouts", "cutout")
 
 
 @dataclass(frozen=True)
 class Cutouts:
-    """Cutouts with what they cannot say themselves; give it to `Survey.from_table` as `cutouts`.
+    """Cutouts with information that they lack; pass it to `Survey.from_table` as `cutouts`.
 
     Example:
         ::
 
-            cutouts = Cutouts("legacy.h5", bands="griz")  # fluxes in nanomaggies a pixel
+            cutouts = Cutouts("legacy.h5", bands="griz")  # fluxes in nanomaggies per pixel
             survey = Survey.from_table(..., cutouts=cutouts, pixel_scale=0.262)
 
     Arguments:
-        source: Fluxes `(n, bands, height, width)` or pictures uint8 `(n, height, width, 3)`, one
-            per row: an array, or a list where their sizes differ; a dict or HDF5 group of them by
-            `object_id`; or the path of an HDF5 file with such an array under one of the names in
-            `STACKS`, and beside it `object_id` if its order is not that of the rows.
-        bands: Bands of planes or channels, in their order, such as `"griz"`, where the file does
-            not say.
-        unit: Unit of fluxes per pixel, where the files do not say: nanomaggies, or a unit of flux.
+        source: Fluxes `(n, bands, height, width)` or colour images uint8 `(n, height, width, 3)`,
+            one per row: an array, or a list if the sizes differ; a dict or HDF5 group of such
+            arrays by `object_id`; or the path of an HDF5 file with such an array under one of the
+            names in `STACKS`, and with `object_id` if its order differs from the rows.
+        bands: Bands of planes or channels, in their order, such as `"griz"`, if the file does not
+            give them.
+        unit: Unit of fluxes per pixel, if the files do not give it: nanomaggies, or a unit of flux.
     """
 
     source: object
@@ -51,18 +51,18 @@ class Cutouts:
 
 
 def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) -> np.ndarray:
-    """Return the cutouts of the rows without a reason so far; those that fail get one.
+    """Return the cutouts of rows without a reason so far; rows without a usable cutout get one.
 
     Arguments:
-        cutouts: As `Survey.from_table` takes them.
+        cutouts: Cutouts, see `Survey.from_table`.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         object_id: Identifiers, `(n,)`.
-        positions: Right ascension and declination [deg], `(n, 2)`, NaN where a row has none.
-        reasons: Why each row cannot be used, one list per row.
+        positions: Right ascension and declination [deg], `(n, 2)`, NaN if unknown.
+        reasons: Reasons why each row cannot be used, one list per row.
         where: Name of the table.
 
     Returns:
-        uint8 `(m, 128, 128, 3)`.
+        The cutouts, uint8 `(m, 128, 128, 3)`.
 
     Raises:
         SurveyError: The cutouts as a whole cannot be used.
@@ -84,12 +84,12 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
             except ValueError as error:
                 reasons[row].append(f"cutout: {error}")
             except OSError as error:
-                reasons[row].append(f"cutout: it is damaged ({error}): write it anew")
+                reasons[row].append(f"cutout: it is damaged ({error}): write it again")
     return images[:n]
 
 
 def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> Callable:
-    """Return what reads a cutout by row, pixel scale and position, of whatever was given."""
+    """Return a function that reads a cutout by row, pixel scale and position."""
     source, unit, names = given.source, given.unit, None
     if isinstance(source, str | os.PathLike):
         path = user_path(source, "the path of the cutouts")
@@ -100,7 +100,7 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
             return lambda row, scale, position: folder.cutout(object_id[row], scale, position)
         source, names, bands, unit = _opened(path, given, bands, files)
     if isinstance(source, Mapping):
-        # Identifiers that are numbers are text in a survey.
+        # A survey stores numerical identifiers as text.
         key_of = {str(key): key for key in source}
     elif names is not None:
         key_of = {name: row for row, name in enumerate(names)}
@@ -130,12 +130,12 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read as HDF5: give an HDF5 file, an array (numpy.load reads .npy), "
-            "or a folder with the pictures or FITS files of each galaxy"
+            "or a folder with the images or FITS files of each galaxy"
         ) from error
     name = next((name for name in STACKS if name in file), None)
     if name is None:
         raise ValueError(
-            f"{path} holds {', '.join(file)[:200]}: call the cutouts {STACKS[0]}, or give their "
+            f"{path} contains {', '.join(file)[:200]}: call the cutouts {STACKS[0]}, or give their "
             "dataset or group instead of the path"
         )
     bands = bands_of(file[name].attrs.get("bands"), bands, str(path))
@@ -146,12 +146,12 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
 
 
 def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
-    """Return the cutout of an array: a picture uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
-    # A picture of Pillow may have other colours.
+    """Return the cutout in an array: an image uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
+    # An image opened by Pillow may have another colour mode.
     cutout = picture_pixels(cutout) if hasattr(cutout, "getexif") else cutout
     try:
         array = np.asarray(cutout)
-    # RuntimeError: tensors that are being trained.
+    # Tensors that require gradients raise RuntimeError.
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError("it is no array of numbers: give one of NumPy") from error
     if np.any(getattr(cutout, "mask", False)):
@@ -163,9 +163,9 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     is_flux = array.ndim == 3 and array.dtype.kind in "iuf" and array.size
     if not is_flux or bands is None or len(array) != len(bands):
         raise ValueError(
-            f"is {array.dtype} {array.shape}: a picture uint8 (height, width, 3) with channels i, "
+            f"is {array.dtype} {array.shape}: an image uint8 (height, width, 3) with channels i, "
             "r, g is needed, e.g. np.round(255 * x).astype(np.uint8); or fluxes (bands, height, "
-            "width) whose bands are said by cutouts=Cutouts(…, bands='gri')"
+            "width) with cutouts=Cutouts(…, bands='gri')"
         )
     planes = {
         band: ("", np.asarray(plane, np.float32), None, unit)
@@ -175,14 +175,14 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
 
 
 def fitted_cutout(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
-    """Return the cutout of a picture, uint8 `(128, 128, 3)` at 0.396 arcsec per pixel.
+    """Return the cutout of an image, uint8 `(128, 128, 3)` at 0.396 arcsec per pixel.
 
     Arguments:
-        pixels: Picture, uint8 `(h, w, 3)`.
-        pixel_scale: Its scale [arcsec/pixel].
+        pixels: Image, uint8 `(h, w, 3)`.
+        pixel_scale: Scale of the image [arcsec/pixel].
 
     Raises:
-        ValueError: It is blank or grey, or covers less than 50.7 arcsec.
+        ValueError: The image is blank or grey, or covers less than 50.7 arcsec.
     """
     return require_colours(fitted(np.ascontiguousarray(pixels), pixel_scale))
 
@@ -192,10 +192,10 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
 
     Arguments:
         path: Path, or an open file.
-        pixel_scale: Scale of the picture [arcsec/pixel].
+        pixel_scale: Scale of the image [arcsec/pixel].
 
     Raises:
-        ValueError: No colour picture, blank, or covers less than 50.7 arcsec.
+        ValueError: The file is no colour image, is blank, or covers less than 50.7 arcsec.
     """
     return fitted_cutout(picture_pixels(path), pixel_scale)
 
@@ -203,15 +203,14 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
 class CutoutFolder:
     """Cutouts by id: ID.jpg, ID.jpeg or ID.png, or ID_i.fits, ID_r.fits and ID_g.fits.
 
-    FITS files may be packed (.fits.gz, .fits.fz) or end in .fit.
+    FITS files may be compressed (.fits.gz, .fits.fz) or end in .fit.
 
-    Files are looked up one after another, since a folder may hold millions. An id can never lead
-    out of it. Where a file cannot have the name of an id, as with a/b, its percent-encoded form
-    does.
+    Files are looked up one by one, because a folder may contain millions. An id cannot lead out of
+    the folder. If a file cannot have the name of an id, as a/b, its percent-encoded form is used.
 
     Arguments:
         folder: Path of the folder.
-        unit: Unit of fluxes per pixel, where the header does not name it.
+        unit: Unit of fluxes per pixel, if the header does not give it.
 
     Raises:
         SurveyError: There is no such folder.
@@ -220,7 +219,7 @@ class CutoutFolder:
     def __init__(self, folder: Path | str, unit: str = "nanomaggy"):
         self.folder, self.unit = user_path(folder, "the folder of cutouts", SurveyError), unit
         if not self.folder.is_dir():
-            raise SurveyError(f"{self.folder} is no folder: give the one that holds the cutouts")
+            raise SurveyError(f"{self.folder} is no folder: give the folder of the cutouts")
         self.inside = self.folder.resolve()
 
     def find(self, name: str, suffix: str, endings) -> Path | None:
@@ -228,13 +227,13 @@ class CutoutFolder:
 
         Arguments:
             name: Identifier of the galaxy.
-            suffix: What follows it, such as "_i".
+            suffix: Text after the identifier, such as "_i".
             endings: Endings of the file, the preferred one first.
         """
         for end in [case for ending in endings for case in (ending, ending.upper())]:
             for stem in dict.fromkeys((name, quote(name, safe=""))):
                 path = self.folder / f"{stem}{suffix}{end}"
-                # An id can lead out of the folder no more than a link can; a name may be too long.
+                # Neither an id nor a link may lead out of the folder; a name may be too long.
                 inside = path.parent == self.folder and os.path.isfile(path)
                 if inside and path.resolve().is_relative_to(self.inside):
                     return path
@@ -244,12 +243,12 @@ class CutoutFolder:
         """Return the cutout of a galaxy, uint8 `(128, 128, 3)`.
 
         Arguments:
-            object_id: Its identifier.
+            object_id: Identifier of the galaxy.
             pixel_scale: Scale of the cutouts [arcsec/pixel].
-            position: Its right ascension and declination [deg], NaN where not known.
+            position: Right ascension and declination of the galaxy [deg], NaN if unknown.
 
         Raises:
-            ValueError: There is none, or it cannot be used.
+            ValueError: There is no cutout, or it cannot be used.
         """
         path = self.find(object_id, "", (".jpg", ".jpeg", ".png"))
         if path is not None:

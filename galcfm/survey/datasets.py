@@ -1,8 +1,8 @@
-"""Surveys in the layout of the Multimodal Universe, which the Hugging Face Hub and its tools read.
+"""Surveys in the layout of the Multimodal Universe, for the Hugging Face Hub and its tools.
 
-As data sets of the Multimodal Universe (2024, arXiv 2412.02527) on the Hub: Parquet files with one
-row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested) and pictures as
-`rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them.
+The layout follows data sets of the Multimodal Universe (2024, arXiv 2412.02527) on the Hub: Parquet
+files with one row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested) and
+cutouts as `rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them.
 """
 
 import json
@@ -35,14 +35,14 @@ from galcfm.survey.sky import SAME_SCALE
 __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]
 
 NSIDE = 16
-# A file of about half a gigabyte.
+# Rows per file, for files of about half a gigabyte.
 ROWS_PER_FILE = 16_384
 OWN_FILES = ("README.md", "dataset.json", "data/*-?????-of-?????.parquet")
 NUMBERS = ("redshift", *MAGNITUDES, *PROPERTY_NAMES)
 ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 Made = object_of(parameters=Parameters)
 DATASET = JsonFile("dataset.json", Made, "Fetch or make the data set again.")
-# What the layout adds to the columns of a survey.
+# Columns of the layout that a survey does not have.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
 
 
@@ -53,11 +53,11 @@ def to_datasets(survey, folder: Path | str) -> None:
     puts it on the Hugging Face Hub.
 
     Arguments:
-        folder: Where it goes; a data set that is there is replaced.
+        folder: Folder of the data set; an existing data set is replaced.
 
     Raises:
-        SurveyError: The folder holds anything else, or a galaxy has no position.
-        OSError: It cannot be written.
+        SurveyError: The folder contains other files, or a galaxy has no position.
+        OSError: The data set cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder, "the folder", SurveyError)))
     require_own_files(folder, OWN_FILES, "a data set", SurveyError)
@@ -77,15 +77,15 @@ def to_datasets(survey, folder: Path | str) -> None:
 def from_datasets(cls, source, **options):
     """Read a survey that `to_datasets` wrote, or a data set with the same columns.
 
-    Galaxies come split by split, as they lie there.
+    Galaxies are returned split by split, in the order of the files.
 
     Arguments:
         source: Folder, `"owner/name"` on the Hugging Face Hub, or a `datasets.Dataset` or
-            `DatasetDict`. Other data sets go through `from_table`: `dataset.to_pandas()`.
+            `DatasetDict`. Pass `dataset.to_pandas()` of other data sets to `from_table`.
         options: Options of `huggingface_hub.snapshot_download`, e.g. `revision` or `token`.
 
     Raises:
-        SurveyError: There is no such data set, or it is no survey.
+        SurveyError: There is no such data set, or it is not a survey.
     """
     parameters, name = {"kind": "datasets"}, "data set"
     if isinstance(source, str | Path):
@@ -120,10 +120,10 @@ def from_datasets(cls, source, **options):
 
 
 def _pixels(row: pd.Series, where: str) -> np.ndarray:
-    """Return the picture of a row of a data set, uint8 `(128, 128, 3)`.
+    """Return the cutout in a row of a data set, uint8 `(128, 128, 3)`.
 
     Raises:
-        SurveyError: It is none, or of another size or scale.
+        SurveyError: There is no image, or it has another size or scale.
     """
     cell, scale = row["rgb_image"], row.get("rgb_pixel_scale", PIXEL_SCALE)
     try:
@@ -135,7 +135,7 @@ def _pixels(row: pd.Series, where: str) -> np.ndarray:
             height, width, _ = pixels.shape
             raise ValueError(
                 f"it has {width}×{height} pixels of {scale:.3f} arcsec, and 128×128 of 0.396 are "
-                "needed: take the table and its pictures through Survey.from_table, which "
+                "needed: pass the table and its cutouts to Survey.from_table, which "
                 "resamples them"
             )
         return require_colours(pixels)
@@ -146,12 +146,12 @@ def _pixels(row: pd.Series, where: str) -> np.ndarray:
 
 
 def _require_plain(catalogue: pd.DataFrame, where: str) -> None:
-    """Refuse columns of vectors or of dicts, such as the fluxes of the Multimodal Universe."""
+    """Refuse columns of vectors or dicts, such as the fluxes of the Multimodal Universe."""
     for column in (c for c in catalogue if catalogue[c].dtype.kind == "O"):
         cell = next(iter(catalogue[column].dropna()), None)
         if isinstance(cell, dict | list | np.ndarray):
             raise SurveyError(
-                f"{where}: column {column!r} holds a {type(cell).__name__} per row: remove it. "
+                f"{where}: column {column!r} contains a {type(cell).__name__} per row: remove it. "
                 "Survey.from_table takes fluxes per pixel, see galcfm.survey.cutouts.Cutouts"
             )
 
@@ -169,7 +169,7 @@ def _downloaded(name: str, options: dict) -> Path:
 
 
 def _parts(folder: Path) -> Iterator[pd.DataFrame]:
-    """Yield the content of each file, in the order of the splits."""
+    """Yield the content of each file, ordered by split."""
     order = {split: k for k, split in enumerate(SPLITS)}
     paths = list(folder.glob("data/*.parquet"))
     for path in sorted(paths, key=lambda p: (order.get(p.name.partition("-")[0], 9), p.name)):
@@ -186,7 +186,7 @@ def _parts(folder: Path) -> Iterator[pd.DataFrame]:
 
 
 def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Return the catalogue with the HEALPix pixel of each galaxy, and its text as objects."""
+    """Return the catalogue with the HEALPix pixel of each galaxy, and with texts as objects."""
     from astropy import units
 
     healpix = library("astropy_healpix", SurveyError)
@@ -224,7 +224,7 @@ def _write(catalogue: pd.DataFrame, images, folder: Path) -> None:
             content.to_parquet(folder / "data" / name, batch_size=256)
 
 
-# Licences by the kind of survey, and how the Hub writes numbers of galaxies.
+# Licences by the kind of survey, and size categories of the Hub.
 FACTS = yaml.safe_load(Path(__file__).with_name("data_card.yaml").read_text(encoding="utf-8"))
 
 
@@ -236,7 +236,7 @@ def data_card(survey, name: str) -> str:
         name: Name of the data set.
 
     Returns:
-        Markdown with a head of YAML.
+        Markdown with a YAML header.
     """
     hub = library("huggingface_hub", SurveyError)
     catalogue, kind = survey.catalogue, survey.parameters.get("kind", "unknown")
@@ -274,7 +274,7 @@ def data_card(survey, name: str) -> str:
 
 
 def _without_paths(content):
-    """Return parameters without folders of the machine that made them."""
+    """Return parameters without paths of the machine that made them."""
     if isinstance(content, dict):
         return {k: _without_paths(v) for k, v in content.items()}
     return Path(content).name if isinstance(content, str) and "/" in content else content

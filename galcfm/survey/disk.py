@@ -34,7 +34,7 @@ HASHED_FILES = ("catalogue.parquet", "images.npy", "rejected.parquet")
 PARTIAL_FILES = (*SURVEY_FILES, "identity.json", "done.txt")
 IMAGES_A_BLOCK = 256
 
-# How a survey was made: what is read again, among all else.
+# Description of how a survey was made: these keys are read again, others are allowed.
 Parameters = object_of(
     kind=NotRequired[str], source=NotRequired[str], missing_bands=NotRequired[bool]
 )
@@ -55,7 +55,7 @@ def read_description(folder: Path | str) -> dict:
     """Return the content of `survey.json` in `folder`.
 
     Raises:
-        SurveyError: There is none, or it is damaged or has another schema.
+        SurveyError: The file is missing, damaged or has another schema.
     """
     path = user_path(folder, "the folder of the survey", SurveyError) / "survey.json"
     if not path.exists():
@@ -69,7 +69,7 @@ def verify(folder: Path, description: dict) -> None:
     """Check that the files of a survey are those that `description` describes.
 
     Raises:
-        SurveyError: One is missing or altered.
+        SurveyError: A file is missing or altered.
     """
     for name, expected in description["files"].items():
         if not (folder / name).exists():
@@ -82,10 +82,10 @@ def verify(folder: Path, description: dict) -> None:
 
 
 def require_own_survey(folder: Path) -> None:
-    """Refuse a folder that holds anything but a survey, before any work.
+    """Refuse a folder that contains other files than a survey, before any work.
 
     Raises:
-        SurveyError: It holds something else, which the message names.
+        SurveyError: The folder contains another file, which the message names.
     """
     require_own_files(folder, SURVEY_FILES, "a survey", SurveyError)
     present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -94,13 +94,13 @@ def require_own_survey(folder: Path) -> None:
             SURVEY.read(folder / "survey.json")
     except (OSError, ValueError) as error:
         raise SurveyError(
-            f"{folder} holds {', '.join(present)} but no survey.json that galcfm wrote: move it "
+            f"{folder} contains {', '.join(present)} but no survey.json that galcfm wrote: move it "
             f"away, or name another folder ({error})"
         ) from error
 
 
 def _read_if_whole(kind: JsonFile, path: Path) -> dict:
-    """Return the content of a file of which the survey can do without, empty if it is damaged."""
+    """Return the content of an optional file of a survey, empty if it is damaged."""
     try:
         return kind.read(path)
     except (OSError, ValueError):
@@ -108,27 +108,27 @@ def _read_if_whole(kind: JsonFile, path: Path) -> dict:
 
 
 class SurveyWriter:
-    """Writes a survey beside its folder and puts it in place when finished.
+    """Writes a survey next to its folder and moves it there when it is complete.
 
     Arguments:
-        folder: Where the survey goes.
+        folder: Folder of the survey.
         n_images: Number of images; 0 for a catalogue without cutouts.
-        identity: What the images are made from, as JSON content. Images that an interrupted
-            writer of the same identity left are kept; without it nothing is.
+        identity: Sources of the images, as JSON content. Images from an interrupted writer with the
+            same identity are kept; without an identity none are.
 
     Attributes:
-        images: Memory map `(n_images, 128, 128, 3)`, uint8, of what `put` has written; `None`
+        images: Memory map `(n_images, 128, 128, 3)`, uint8, of the images written by `put`; `None`
             without images.
-        partial: Temporary folder, by which other processes `put` images too.
-        done: Blocks that `note_done` was called with, also by an interrupted writer.
+        partial: Temporary folder, to which other processes can `put` images, too.
+        done: Blocks passed to `note_done`, including those of an interrupted writer.
 
     Raises:
-        SurveyError: Another process is writing this survey, or the folder holds something else.
-        OSError: The disk is full, or cannot be written.
+        SurveyError: Another process writes this survey, or the folder contains other files.
+        OSError: The disk is full or cannot be written.
     """
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
-        # A link is followed, and stays.
+        # A link stays; its target is replaced.
         folder = user_path(folder, "the folder of the survey", SurveyError)
         self.folder = Path(os.path.realpath(folder))
         self.partial, self._lock = beside(self.folder, "partial"), beside(self.folder, "lock")
@@ -147,7 +147,7 @@ class SurveyWriter:
             raise
 
     def _begin(self, n_images: int, identity: dict | None) -> None:
-        """Take up what an interrupted writer of the same identity left, or begin anew."""
+        """Continue the work of an interrupted writer with the same identity, or begin again."""
         require_own_files(self.partial, PARTIAL_FILES, "an unfinished survey", SurveyError)
         recover(self.folder, SURVEY_FILES, "a survey")
         images, done = self.partial / "images.npy", self.partial / "done.txt"
@@ -155,7 +155,7 @@ class SurveyWriter:
         if identity is not None and left == identity and images.exists():
             with damage_in_a_sentence(done, IDENTITY.remedy, SurveyError):
                 lines = done.read_text(encoding="utf-8").split("\n")
-                # The last line may have been cut short.
+                # The last line may be incomplete.
                 self.done = {int(line) for line in lines[:-1]}
             done.write_text("".join(f"{k}\n" for k in sorted(self.done)), encoding="utf-8")
         else:
@@ -179,7 +179,7 @@ class SurveyWriter:
         """
         path = partial / "images.npy"
         target = np.load(path, mmap_mode="r")
-        # By a write: through a memory map, a full disk kills the process without a word.
+        # Written as a file, because a full disk kills a process that writes through a memory map.
         with disk_errors_in_a_sentence(path), path.open("r+b") as file:
             file.seek(target.offset + start * int(np.prod(target.shape[1:])))
             file.write(np.ascontiguousarray(images, dtype=np.uint8))
@@ -187,8 +187,8 @@ class SurveyWriter:
 
     @staticmethod
     def note_done(partial: Path, block: int) -> None:
-        """Remember that a block of images is on disk, so that it need not be made again."""
-        # Several processes may append: a line this short is written whole.
+        """Record that a block of images is on disk, so that it is not made again."""
+        # Several processes may append; such short lines are written atomically.
         with (partial / "done.txt").open("a", encoding="utf-8") as file:
             file.write(f"{block}\n")
 
@@ -203,12 +203,12 @@ class SurveyWriter:
 
         Arguments:
             catalogue: Table with one row per galaxy.
-            parameters: How the survey was made.
+            parameters: Parameters of the survey, as JSON content.
             code: Digest of the code that made it.
             rejected: Rows that could not be used.
 
         Raises:
-            SurveyError: The content is not valid; nothing is put in place then.
+            SurveyError: The content is not valid, and no survey is put in place.
             OSError: The disk is full.
         """
         try:
@@ -245,18 +245,18 @@ class SurveyWriter:
             (self.partial / name).unlink(missing_ok=True)
         for path in (self.partial / name for name in files):
             _remember(path, files[path.name]["sha256"])
-        # Once more: something may have come while the survey was made.
+        # Checked again, because files may have been added while the survey was made.
         require_own_survey(self.folder)
         put_in_place(self.partial, self.folder, SURVEY_FILES, "a survey")
 
 
 def beside(folder: Path, what: str) -> Path:
-    """Return where something temporary of a folder lies."""
+    """Return the path of a temporary folder next to a folder."""
     return folder.with_name(f".{folder.name}.{what}")
 
 
 def put_in_place(partial: Path, folder: Path, own, what: str) -> None:
-    """Let a folder that is written take the place of the one before; arguments as in `recover`."""
+    """Replace a folder by a complete new one; for the arguments see `recover`."""
     if folder.exists():
         os.replace(folder, beside(folder, "replaced"))
     os.replace(partial, folder)
@@ -264,7 +264,7 @@ def put_in_place(partial: Path, folder: Path, own, what: str) -> None:
 
 
 def recover(folder: Path, own, what: str) -> None:
-    """Bring back a folder whose replacement was killed half way, and remove one that is replaced.
+    """Restore a folder after an interrupted replacement, and remove the replaced folder.
 
     Arguments:
         folder: Folder of a survey or data set.
@@ -272,7 +272,7 @@ def recover(folder: Path, own, what: str) -> None:
         what: Content of the folder, for the message.
 
     Raises:
-        SurveyError: What would be removed holds files of others.
+        SurveyError: Foreign files would be removed.
     """
     replaced = beside(folder, "replaced")
     if replaced.exists() and not folder.exists():
@@ -297,12 +297,12 @@ def _remember(path: Path, digest: str) -> None:
 
 
 def _is_file_of(path: Path, expected: str) -> bool:
-    """Say whether a file has this SHA-256, computed once per size and time stamp."""
+    """Return whether a file has this SHA-256, computed once per size and time stamp."""
     known = _read_if_whole(VERIFIED, path.with_name(".verified.json")).get(path.name)
     if known == {"stamp": _stamp(path), "sha256": expected}:
         return True
     digest = _sha256(path)
-    # A read-only survey is verified anew each time.
+    # In a read-only survey, this is computed each time.
     if os.access(path.parent, os.W_OK):
         _remember(path, digest)
     return digest == expected

@@ -1,4 +1,4 @@
-"""Galaxy cutouts: the colour recipe of SDSS, JPEG, and what makes a cutout usable.
+"""Galaxy cutouts: the colour recipe of SDSS, JPEG, and checks of cutouts.
 
 A cutout is a uint8 array `(128, 128, 3)` with channels i, r, g (shown as red, green, blue) at
 0.396 arcsec/pixel.
@@ -11,31 +11,31 @@ import numpy as np
 IMAGE_SHAPE = (128, 128, 3)
 PIXEL_SCALE = 0.396  # arcsec
 
-# The colour pictures of SDSS frames (sdss_frame_jpg of the photoop pipeline, which calls idlutils'
+# The colour images of SDSS frames (sdss_frame_jpg of the photoop pipeline, which calls idlutils'
 # djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
 RGB_SCALES = (2.0, 2.6, 3.6)
 RGB_NONLINEARITY = 2.25
-# SkyServer's: the coefficients of 200 of its cutouts, though saved once more at quality 92 by who
-# collected them, are multiples of the tables of this quality.
+# Quality of SkyServer's JPEGs: the coefficients of 200 of its cutouts, which were later
+# recompressed at quality 92, are multiples of the quantisation tables of this quality.
 JPEG_QUALITY = 75
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
     r"""Return the colour image of three bands by the recipe of SDSS frames.
 
-    The inputs :math:`2 i`, :math:`2.6 r` and :math:`3.6 g`, nothing where they are negative, share
-    one asinh stretch of their sum, so that colour does not depend on brightness (Lupton et al.
-    2004, PASP 116, 133): with :math:`R = i' + r' + g'` each is multiplied by
-    :math:`\operatorname{asinh}(2.25 R) / (2.25 R)`, and a pixel in which one exceeds 1 is divided
-    by it.
+    The inputs :math:`2 i`, :math:`2.6 r` and :math:`3.6 g`, zero where they are negative, share one
+    asinh stretch of their sum, so that colour does not depend on brightness (Lupton et al. 2004,
+    PASP 116, 133): with :math:`R = i' + r' + g'` each input is multiplied by
+    :math:`\operatorname{asinh}(2.25 R) / (2.25 R)`. Pixels with an input above 1 are divided by
+    their largest input.
 
     Arguments:
         i: Sky-subtracted image in nanomaggies per pixel of 0.396 arcsec, :math:`(*, h, w)`.
-        r: As `i`.
-        g: As `i`.
+        r: Image in r, like `i`.
+        g: Image in g, like `i`.
 
     Returns:
-        uint8 :math:`(*, h, w, 3)`, channels i, r, g.
+        Image, uint8 :math:`(*, h, w, 3)`, channels i, r, g.
     """
     rgb = np.stack([i, r, g])
     rgb *= np.asarray(RGB_SCALES, dtype=rgb.dtype).reshape(3, *[1] * (rgb.ndim - 1))
@@ -48,7 +48,7 @@ def lupton_rgb(i, r, g) -> np.ndarray:
 
 
 def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
-    """Return the JPEG of a uint8 `(h, w, 3)` image, by default like those of SkyServer: 4:2:0."""
+    """Return the JPEG of a uint8 `(h, w, 3)` image, by default as SkyServer's: 4:2:0."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -60,7 +60,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     """Return the pixels of a JPEG, uint8 `(h, w, 3)`.
 
     Raises:
-        ValueError: The bytes are not a JPEG, or not a whole one.
+        ValueError: The bytes are not a complete JPEG.
     """
     from PIL import Image
 
@@ -73,13 +73,13 @@ def decode_jpeg(data: bytes) -> np.ndarray:
 
 
 def picture_pixels(picture) -> np.ndarray:
-    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, turned as its EXIF says.
+    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, rotated as in its EXIF.
 
     Arguments:
-        picture: Path, open file, or picture that Pillow has open.
+        picture: Path, open file, or image opened by Pillow.
 
     Raises:
-        ValueError: It is damaged, grey, transparent, or of other colours than RGB with 8 bits.
+        ValueError: The image is damaged, grey, transparent, or not in RGB with 8 bits.
     """
     from PIL import Image, ImageOps
 
@@ -87,15 +87,15 @@ def picture_pixels(picture) -> np.ndarray:
     try:
         with picture if is_open else Image.open(picture, formats=["JPEG", "PNG"]) as opened:
             stored, turned = str(getattr(opened, "tile", "")), ImageOps.exif_transpose(opened)
-    # Readers of damaged files raise half a dozen kinds.
+    # Readers of damaged files raise many kinds of errors.
     except Exception as error:
         raise ValueError("not a readable JPEG or PNG: write or download it again") from error
-    # Such as RGB;16B, of which Pillow keeps the upper byte.
+    # For example RGB;16B, of which Pillow keeps the upper byte.
     if ";16" in stored:
         raise ValueError(
             "it has 16 bits per channel: write it with 8, stretched from 0 to 255 as it is seen"
         )
-    # P: of a palette, which may hold colours.
+    # P is the mode of a palette, which may contain colours.
     if turned.mode not in ("RGB", "RGBA", "P"):
         raise ValueError(f"it has mode {turned.mode}: write it in colour, mode RGB")
     if turned.has_transparency_data and turned.convert("RGBA").getextrema()[3][0] < 255:
@@ -104,12 +104,12 @@ def picture_pixels(picture) -> np.ndarray:
 
 
 def verify_jpeg(data: bytes) -> None:
-    """Check that the bytes are a whole 128×128 colour JPEG with something on it.
+    """Check that the bytes are a complete 128×128 colour JPEG that is not blank.
 
     Raises:
-        ValueError: They are not: no JPEG, cut short, of another size, grey, blank, or no sky.
+        ValueError: The bytes are no JPEG, incomplete, of another size, grey or blank.
     """
-    decode_jpeg(data)  # It says what is damaged.
+    decode_jpeg(data)  # raises an error for damaged files
     pixels = picture_pixels(io.BytesIO(data))
     if pixels.shape != IMAGE_SHAPE:
         height, width = pixels.shape[:2]
@@ -118,10 +118,10 @@ def verify_jpeg(data: bytes) -> None:
 
 
 def require_colours(pixels: np.ndarray) -> np.ndarray:
-    """Return a picture if there is something in colour on it.
+    """Return an image if it contains colours.
 
     Raises:
-        ValueError: It is blank or grey, as pictures of error messages are.
+        ValueError: The image is blank or grey, as images of error messages are.
     """
     if np.ptp(pixels) < 8:
         raise ValueError("it is blank: the survey has no image at this position")

@@ -1,6 +1,6 @@
-"""Anyone's galaxies: a table and cutouts become a survey, and each row refused says why.
+"""Surveys from users' tables and cutouts; each refused row has a reason.
 
-`Survey.from_table` is the way in. A row is never repaired: it is used as it stands, converted to
+The public function is `Survey.from_table`. No row is repaired: it is used unchanged, converted to
 the units of `galcfm.properties`, or listed with the reason.
 """
 
@@ -23,7 +23,7 @@ LABELS = (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer")
 NEEDED = ("object_id", *MAGNITUDES)
 FILLED = ("ra", "dec", "redshift", "ebv")
 KNOWN = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES, *LABELS, "split")
-# Galaxies may be called 99, but not -99. The longest are what integers make of a NaN.
+# Galaxies may be called 99, but not -99. The longest codes are integers converted from NaN.
 MISSING_IDS = {"null", "none", "nan", "na", "n/a", "<na>", "-", "--", "-9", "-99", "-999", "-9999"}
 MISSING_IDS |= {"-9999.0", "-32768", "-2147483648", "-9223372036854775808"}
 # 1.23765e+18 and 1237648704043942144.0 were floats, of which 16 digits are right.
@@ -46,8 +46,8 @@ def survey_of_table(
 
     Rows that cannot be used are left out and listed in `.rejected` with the reason: values that are
     missing, coded as missing (such as -9999) or not plausible, fluxes that are not positive,
-    cutouts that are missing or wrong, and identifiers that occur twice. Positions, redshifts,
-    properties, and E(B-V) where it is not needed, may be missing.
+    missing or unusable cutouts, and identifiers that occur twice. Positions, redshifts, properties,
+    and E(B-V) if it is not needed, may be missing.
 
     Example:
         ::
@@ -66,45 +66,45 @@ def survey_of_table(
     Arguments:
         table: Path of a FITS, Parquet, CSV, ECSV, VOTable or HDF5 file; a DataFrame, an astropy
             Table, a FITS extension or its records, an HDF5 group or dataset, an Arrow table, a
-            structured array, or a dict of arrays. Units and gaps that it declares count. CSV has
+            structured array, or a dict of arrays. Declared units and gaps are used. CSV needs
             commas, decimal points and a header line; read other dialects with `pandas.read_csv` and
             pass the DataFrame.
-        columns: Names in the survey to names in the table; `"flux[2]"` is an element of a column of
-            vectors. Columns not named here are taken if the table has them under the survey's own
-            name; `None` leaves one out. `object_id` and `mag_u` … `mag_z` (magnitudes or fluxes,
-            which may also be called `flux_u` … `flux_z`) are needed. Optional are `ra`, `dec`
-            [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z` (in the unit of the fluxes) or in
-            their place `ivar_u` … `ivar_z` (inverse variances of fluxes), the five properties,
-            their `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is missing.
+        columns: Mapping from names in the survey to names in the table; `"flux[2]"` is an element
+            of a column of vectors. Other columns are used if the table has them under the survey's
+            name; `None` leaves a column out. `object_id` and `mag_u` … `mag_z` (magnitudes or
+            fluxes, which may also be called `flux_u` … `flux_z`) are required. Optional are `ra`,
+            `dec` [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z` (in the unit of the fluxes) or
+            instead `ivar_u` … `ivar_z` (inverse variances of fluxes), the five properties, their
+            `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is missing.
             `galcfm.survey.conventions` has the columns of SDSS, the NASA-Sloan Atlas and the Legacy
             Surveys.
         unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` (or `"nanomaggies"`, `"nmgy"`) or
             `"Jy"`, all on the AB system (the zero points of SDSS differ by -0.04 mag in u and 0.02
             mag in z); `"asinh"`, AB as well, with the softening of SDSS; or `"Vega"`, with the
             m_AB - m_Vega of Blanton & Roweis (2007, AJ 133, 734).
-        total: Declaration that the fluxes are those of whole galaxies: model, Petrosian or Sérsic.
+        total: Declaration that the fluxes are of whole galaxies: model, Petrosian or Sérsic.
             Aperture and fibre fluxes are refused.
-        dereddened: Whether the extinction by the Galaxy is already removed; if not, it is removed
+        dereddened: Whether the Galactic extinction is already removed; if not, it is removed
             with `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the coefficients of
             Schlafly & Finkbeiner (2011, ApJ 737, 103).
-        cutouts: uint8 `(n, height, width, 3)` with channels i, r, g, one per row; a dict of such
-            arrays by `object_id`; a folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and
-            ID_g.fits; or an HDF5 file with all of them. FITS files may be packed (.fits.gz,
-            .fits.fz); they hold nanomaggies per pixel, or as BUNIT says, are turned north up by
-            their WCS, and are refused where their middle is not at `ra`, `dec`. Pictures are north
-            up, east left. Characters that a file name cannot have are percent-encoded: a%2Fb.jpg is
-            the cutout of a/b. Where fluxes do not say their bands, `galcfm.survey.cutouts.Cutouts`
-            does.
-        pixel_scale: Scale of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys; they
-            may have any size, and their middle is resampled to 0.396.
+        cutouts: Array uint8 `(n, height, width, 3)` with channels i, r, g, one cutout per row; a
+            dict of such arrays by `object_id`; a folder with ID.jpg, ID.png, or ID_i.fits,
+            ID_r.fits and ID_g.fits; or an HDF5 file with all cutouts. FITS files may be compressed
+            (.fits.gz, .fits.fz). They contain nanomaggies per pixel, or the unit in BUNIT, are
+            rotated north up by their WCS, and are refused if their middle is not at `ra`, `dec`.
+            Colour images have north up and east left. Characters that a file name cannot have are
+            percent-encoded: a%2Fb.jpg is the cutout of a/b. Use `galcfm.survey.cutouts.Cutouts` for
+            fluxes without the names of their bands.
+        pixel_scale: Scale of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys. They
+            may have any size; their middle is resampled to 0.396.
         missing_bands: Whether to keep galaxies without some bands (NaN, a code, or an inverse
-            variance of 0) for a model with `missing_bands`; a band that the table lacks is mapped
-            to `None`. A magnitude or flux with an infinite error is an upper limit of the flux, and
-            a flux that is not positive becomes one, at three times its error.
+            variance of 0) for a model with `missing_bands`; map a band that the table lacks to
+            `None`. A magnitude or flux with an infinite error is an upper limit of the flux, and a
+            flux that is not positive becomes a limit at three times its error.
 
     Raises:
-        SurveyError: The table cannot be read, lacks a column or has one of a wrong kind, or no row
-            can be used.
+        SurveyError: The table cannot be read, a column is missing or of a wrong kind, or no row can
+            be used.
     """
     require_booleans(SurveyError, missing_bands=missing_bands)
     unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
@@ -112,7 +112,7 @@ def survey_of_table(
     chosen = choose_columns(source, columns or {}, unit, missing_bands)
     require_extinction(chosen, dereddened, source.name)
     if not len(source):
-        raise SurveyError(f"{source.name} holds no rows")
+        raise SurveyError(f"{source.name} contains no rows")
     may_lack = (*LABELS, *FILLED[: 4 if dereddened else 3])
     values, reasons = read_columns(source, chosen, unit, missing_bands, may_lack)
     check_unit(values, unit, source.name)
@@ -136,7 +136,7 @@ def survey_of_table(
     rejected = _rejected(reasons, object_id, source.name)
     catalogue = pd.DataFrame({n: np.array(values[n])[good] for n in KNOWN if n in values})
     if images is not None:
-        # Some rows with a cutout are refused as the second of one galaxy.
+        # Some rows with a cutout are refused because their galaxy occurs twice.
         images = images if good.sum() == len(images) else images[good[pictured]]
     if "split" not in catalogue:
         catalogue["split"] = assign_split(catalogue["object_id"], validation=0.1, test=0.1)
@@ -190,12 +190,12 @@ def choose_columns(
 
     Arguments:
         source: The table.
-        columns: Names in a survey to names in the table, `None` for what is left out.
+        columns: Mapping from names in a survey to names in the table, `None` to leave one out.
         unit: Declared unit.
-        missing_bands: Bands that are mapped to `None` may be missing.
+        missing_bands: Whether bands that are mapped to `None` may be missing.
 
     Raises:
-        SurveyError: A column is missing, unknown, or of a group that is not whole.
+        SurveyError: A column is missing or unknown, or a group of columns is incomplete.
     """
     for name in columns:
         if name not in KNOWN:
@@ -259,7 +259,7 @@ def _listed(names: Sequence) -> str:
 
 
 def _near(name, names) -> str:
-    """Return a question that names what could be meant."""
+    """Return a question that suggests similar names."""
     lower = {str(known).lower(): str(known) for known in names}
     near = difflib.get_close_matches(str(name).lower(), lower, 3, 0.5)
     return f": do you mean {', '.join(repr(lower[n]) for n in near)}?" if near else ""
@@ -272,7 +272,7 @@ def read_columns(
     missing_bands: bool = False,
     may_lack: Sequence[str] = LABELS,
 ) -> tuple:
-    """Return the values of the chosen columns, and why single rows cannot be used.
+    """Return the values of the chosen columns, and reasons why rows cannot be used.
 
     Arguments:
         source: The table.
@@ -282,8 +282,8 @@ def read_columns(
         may_lack: Names of the columns that may have no value in a row.
 
     Returns:
-        The values by name, fluxes still in their unit; and why each row cannot be used, one list of
-        reasons per row.
+        The values by name, with fluxes in their original unit; and the reasons why each row cannot
+        be used, one list per row.
     """
     reasons: list[list[str]] = [[] for _ in range(len(source))]
     values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
@@ -309,7 +309,7 @@ def read_columns(
 
 
 def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
-    """Return identifiers as text; those that are none get a reason."""
+    """Return identifiers as text; rows without a valid identifier get a reason."""
     object_id = source.texts(column)
     for row, name in enumerate(object_id):
         if not name:
@@ -332,7 +332,7 @@ def _refuse_repeated(object_id: Sequence[str], reasons) -> None:
 
 
 def _rejected(reasons, object_id, where: str) -> pd.DataFrame:
-    """Return the rows that cannot be used; raise if none can."""
+    """Return the rows that cannot be used; raise an error if no row is left."""
     rows = [
         (row, storable(object_id[row]), storable("; ".join(reason)))
         for row, reason in enumerate(reasons)
@@ -350,5 +350,5 @@ def _rejected(reasons, object_id, where: str) -> pd.DataFrame:
 
 
 def storable(text: str) -> str:
-    """Return text that a file takes: a half of a character is written as its code."""
+    """Return text that files accept: incomplete characters are written as their codes."""
     return text.encode(errors="backslashreplace").decode()

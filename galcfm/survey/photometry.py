@@ -1,4 +1,4 @@
-"""Fluxes and magnitudes of any kind become AB magnitudes without Galactic extinction."""
+"""Conversion of fluxes and magnitudes of any kind to AB magnitudes without Galactic extinction."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import numpy as np
 from galcfm.properties import BANDS, EXTINCTION, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey.rules import SurveyError
 
-# Under these names a table may give 1/error² of fluxes in place of errors.
+# Names of columns with 1/error² of fluxes instead of errors.
 INVERSE_VARIANCES = tuple(f"ivar_{band}" for band in BANDS)
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
 FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
@@ -18,41 +18,42 @@ SOFTENING = dict(zip(BANDS, (1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10), stric
 # m_AB - m_Vega of SDSS's bands: Blanton & Roweis (2007, AJ 133, 734), table 1.
 VEGA_OFFSET = dict(zip(BANDS, (0.91, -0.08, 0.16, 0.37, 0.54), strict=True))
 UNITS = ("AB", *FLUXES, "asinh", "Vega")
-# As people write them, in small letters.
+# Usual spellings, in lower case.
 SPELLINGS = {name.lower(): name for name in UNITS}
 SPELLINGS |= dict.fromkeys(["nanomaggies", "nmgy"], "nanomaggy")
-# How tables spell magnitudes of each kind, without blanks and brackets.
+# Spellings of magnitudes of each kind in tables, without blanks and brackets.
 MAGNITUDE_SPELLINGS = {
     "AB": ("mag", "abmag", "magab"),
     "asinh": ("mag", "asinhmag", "magasinh", "luptitude", "luptitudes"),
     "Vega": ("mag", "vegamag", "magvega"),
 }
-# Limits for half of the galaxies of a table: median magnitudes in r, and the median u - z.
+# Limits for medians over the galaxies of a table: of magnitudes in r, and of u − z.
 BRIGHTEST, FAINTEST, BLUEST = 6.0, 30.0, 0.35
 
 
 def flux_unit(text: str):
-    """Return the astropy unit of a flux as files spell it, nanomaggies included.
+    """Return the astropy unit of a flux as spelt in files, including nanomaggies.
 
     Raises:
-        ValueError: No such unit, or a logarithmic one.
+        ValueError: There is no such unit, or it is logarithmic.
     """
     from astropy import units as u
 
     text = re.sub(r"nano-?magg(?:y|ies)|nmgy", "nmgy", text.strip(), flags=re.IGNORECASE)
     unit = u.Unit(re.sub(r"[{}]", "", text))
-    # Units of logarithms convert as well, but not by a factor.
+    # Logarithmic units convert as well, but not by a factor.
     if not isinstance(unit, u.UnitBase):
         raise ValueError(f"{unit} is no unit of flux")
     return unit
 
 
 def unit_factor(unit, name: str, declared: str, where: str) -> float:
-    """Return by what values in a table's own unit are multiplied to be in the declared one.
+    """Return the factor from a table's own unit to the declared unit.
 
     Arguments:
-        unit: Unit that the table declares, of astropy.
-        name: Name of the column in a survey; only positions, magnitudes and their errors count.
+        unit: Unit that the table declares, an astropy unit.
+        name: Name of the column in a survey; only positions, magnitudes and their errors are
+            converted.
         declared: Declared unit of magnitudes or fluxes.
         where: Table and column, for messages.
 
@@ -83,7 +84,7 @@ def unit_factor(unit, name: str, declared: str, where: str) -> float:
 
 
 def check_unit(values: dict, unit: str, where: str) -> None:
-    """Refuse a table whose bulk no galaxies have in the unit that is declared for it.
+    """Refuse a table with median magnitudes or colours that no galaxies have in its declared unit.
 
     Arguments:
         values: Magnitudes or fluxes by name, each `(n,)`.
@@ -91,7 +92,7 @@ def check_unit(values: dict, unit: str, where: str) -> None:
         where: Name of the table.
 
     Raises:
-        SurveyError: Another unit is likelier.
+        SurveyError: Another unit is more likely.
     """
     five = np.stack([values[name] for name in MAGNITUDES])
     given = np.isfinite(five).any(axis=1)
@@ -102,7 +103,8 @@ def check_unit(values: dict, unit: str, where: str) -> None:
     magnitudes = FLUXES[unit] - 2.5 * np.log10(five) if are_fluxes else five
     r, colour = np.median(magnitudes[2]), np.median(magnitudes[0] - magnitudes[4])
     flux, likelier = np.median(five[2]), None
-    # As fluxes, magnitudes differ little from band to band, and galaxies would be bluest of all.
+    # Magnitudes taken for fluxes differ little between bands, and give galaxies bluer than any
+    # other.
     if are_fluxes and 8 < flux < 32 and colour < BLUEST:
         likelier = "AB"
     elif not are_fluxes and colour < -1:
@@ -122,14 +124,14 @@ def check_unit(values: dict, unit: str, where: str) -> None:
 def to_magnitudes(
     values: dict, unit: str, dereddened: bool, reasons, missing_bands: bool = False
 ) -> None:
-    """Turn magnitudes and fluxes into AB magnitudes without Galactic extinction, in place.
+    """Convert magnitudes and fluxes to AB magnitudes without Galactic extinction, in place.
 
     Arguments:
         values: Values by name, each `(n,)`; `magerr_u` … or `ivar_u` … are converted as well.
         unit: Declared unit of the values.
-        dereddened: Whether the extinction is removed already; else `ebv` is needed.
-        reasons: Why each row cannot be used, one list per row; reasons are added.
-        missing_bands: Bands may be missing, and magnitudes may be limits.
+        dereddened: Whether the extinction is already removed; otherwise `ebv` is needed.
+        reasons: Reasons why each row cannot be used, one list per row; reasons are added.
+        missing_bands: Whether bands may be missing, and magnitudes may be limits.
     """
     for band in BANDS:
         name, error = f"mag_{band}", f"magerr_{band}"
@@ -147,7 +149,7 @@ def to_magnitudes(
             values[name] = FLUXES[unit] - 2.5 * np.log10(values[name])
         if not dereddened:
             values[name] = values[name] - EXTINCTION[band] * values["ebv"]
-        # Comparisons with NaN are false: those rows have their reason already.
+        # Comparisons with NaN are false; those rows already have a reason.
         for row in np.flatnonzero((values[name] <= 0) | (values[name] > 40)):
             reasons[row].append(
                 f"{name} becomes {values[name][row]:.1f} mag: the unit {unit} cannot be right"
@@ -168,12 +170,12 @@ def is_measured(values: Mapping[str, np.ndarray]) -> np.ndarray:
 def _from_asinh(
     values: dict, name: str, error: str, b: float, missing_bands: bool
 ) -> dict[int, float]:
-    r"""Turn asinh magnitudes into those of Pogson, in place; return those without a flux by row.
+    r"""Convert asinh to logarithmic magnitudes, in place; return values without a flux by row.
 
     With :math:`\sinh x = f / 2b`, where :math:`x = -m \ln 10 / 2.5 - \ln b` (Lupton, Gunn & Szalay
-    1999, AJ 118, 1406), an error :math:`\sigma` of the asinh magnitude is one of
-    :math:`\sigma / \tanh x` of the other. Where bands may be missing, one without a flux becomes a
-    limit, below three times the error of the flux.
+    1999, AJ 118, 1406), an error :math:`\sigma` of the asinh magnitude becomes
+    :math:`\sigma / \tanh x`. If bands may be missing, a band without a positive flux becomes a
+    limit at three times the error of the flux.
     """
     magnitudes = values[name]
     x = -np.log(10) / 2.5 * magnitudes - np.log(b)

@@ -1,4 +1,4 @@
-"""What a survey must be: columns, plausible values, splits, images that fit."""
+"""Rules of a survey: columns, plausible values, splits, and images that match."""
 
 import hashlib
 
@@ -13,15 +13,15 @@ REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
 
 
 class SurveyError(ValueError):
-    """A survey that cannot be used, with the file, row or column and the remedy."""
+    """A survey cannot be used; the message gives the file, row or column and the remedy."""
 
 
 def require_booleans(error: type[Exception] = ValueError, **values) -> None:
-    """Refuse what is neither True nor False: "no" would count as true.
+    """Refuse values that are neither True nor False; "no" would count as true.
 
     Arguments:
         error: Kind of the exception.
-        values: What was given, by the name of the argument.
+        values: Values by the names of the arguments.
     """
     for name, value in values.items():
         if not isinstance(value, bool | np.bool_):
@@ -31,13 +31,13 @@ def require_booleans(error: type[Exception] = ValueError, **values) -> None:
 def assign_split(object_id, validation: float, test: float) -> np.ndarray:
     """Return the split of each galaxy, by a hash of its `object_id`.
 
-    A galaxy stays in its split whatever else the survey holds, so a larger survey never moves
+    The split of a galaxy is independent of the other galaxies, so that a larger survey never moves
     a test galaxy into the training split.
 
     Arguments:
         object_id: Identifiers, `(n,)`.
-        validation: Fraction of galaxies for validation.
-        test: Fraction of galaxies for the test split.
+        validation: Fraction of galaxies in the validation split.
+        test: Fraction of galaxies in the test split.
 
     Returns:
         Array `(n,)` of `"train"`, `"validation"` or `"test"`.
@@ -61,9 +61,9 @@ def check_survey(
 
     Arguments:
         table: Table with one row per galaxy.
-        images: uint8 `(n, 128, 128, 3)`, or `None`.
+        images: Cutouts, uint8 `(n, 128, 128, 3)`, or `None`.
         name: Name of the survey in messages.
-        missing_bands: Whether magnitudes may be NaN, but not all of a galaxy.
+        missing_bands: Whether magnitudes may be NaN, except for all bands of a galaxy.
 
     Raises:
         SurveyError: Columns are missing, identifiers repeat, a magnitude is not finite or not
@@ -86,7 +86,7 @@ def check_survey(
     ranges = {name: (0.0, 40.0) for name in MAGNITUDES} | {p.name: p.plausible for p in properties}
     for column, (low, high) in ranges.items():
         values = table[column].to_numpy(dtype=np.float64)
-        # A galaxy without a label can be inferred all the same.
+        # A galaxy without measured properties can still be inferred.
         may_lack = column in PROPERTY_NAMES or (missing_bands and column in MAGNITUDES)
         unknown = np.isnan(values) & may_lack
         bad = ~((values >= low) & (values <= high) | unknown)
@@ -105,7 +105,7 @@ def check_survey(
         )
     unknown = set(table["split"]) - set(SPLITS)
     if unknown:
-        raise SurveyError(f"{where}: split holds {unknown}; use {', '.join(SPLITS)}")
+        raise SurveyError(f"{where}: split contains {unknown}; use {', '.join(SPLITS)}")
     needed = (len(table), *IMAGE_SHAPE)
     if images is not None and (images.shape != needed or images.dtype != np.uint8):
         raise SurveyError(

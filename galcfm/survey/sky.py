@@ -1,8 +1,8 @@
-"""Fluxes in bands become a picture: by their bands, units and places on the sky.
+"""Conversion of fluxes in bands to a colour image, from bands, units and sky positions.
 
-Fluxes are numbers per pixel, one plane per band, with the first row in the south, as FITS has it.
-The middle 50.7 arcsec are taken and resampled from the stated scale to 0.396 arcsec per pixel. No
-band stands in for another: planes in g, r and z give no picture in i, r and g.
+Fluxes are numbers per pixel, one plane per band, with the first row in the south, as in FITS. The
+middle 50.7 arcsec are resampled from the given pixel scale to 0.396 arcsec per pixel. Each channel
+needs its own band: planes in g, r and z give no image in i, r and g.
 """
 
 import re
@@ -17,27 +17,28 @@ from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
 from galcfm.survey.photometry import flux_unit
 
 LARGEST_CUTOUT = 4096
-# A picture may be this much too small: its scale is then off by as much.
+# Largest relative deficit of an image's size, which is an equal error of its scale.
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
-# A galaxy may be this far from the middle of its cutout [arcsec]: catalogues differ by less, and
-# the half pixels of rounding come on top. The simulated ones lie within half a pixel.
+# Largest distance of a galaxy from the middle of its cutout [arcsec]: catalogues differ by less.
+# Half a pixel of rounding is added. Simulated galaxies lie within half a pixel.
 OFF_CENTRE = 3 * PIXEL_SCALE
 BAND = re.compile(r"(?:.*[^A-Za-z])?([ugrizyY])")
-# Extensions that surveys put beside their images.
+# Extensions that surveys store in addition to their images.
 NO_PICTURE = re.compile("(?i)ivar|invvar|var|err|sigma|rms|mask|nexp|wht|weight|psf|bkg|dq")
 
 
 def bands_of(said, given=None, where: str = "the cutouts") -> list[str] | None:
-    """Return the letters of the bands that a file says or a user gives, `None` if neither does.
+    """Return the letters of the bands that a file or a user gives, `None` if neither does.
 
     Arguments:
-        said: What a file says, such as "griz", "g,r,i" or ["des-g", "des-r", "des-i"], or `None`.
-        given: The same by the user.
+        said: Bands in the file, such as "griz", "g,r,i" or ["des-g", "des-r", "des-i"], or `None`.
+        given: Bands given by the user, or `None`.
         where: Name of the file.
 
     Raises:
-        ValueError: A name has no letter of ugrizy, both differ, or i, r and g are not among them.
+        ValueError: A name has no letter of ugrizy, file and user differ, or i, r and g are not all
+            present.
     """
     letters = [_letters(bands) for bands in (said, given) if bands is not None]
     if not letters:
@@ -70,11 +71,11 @@ def fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
     """Return the middle of an image on 128×128 pixels of 0.396 arcsec.
 
     Arguments:
-        pixels: Picture `(h, w, 3)` or band `(h, w)`.
-        pixel_scale: Its scale [arcsec/pixel].
+        pixels: Image `(h, w, 3)` or band `(h, w)`.
+        pixel_scale: Scale of the image [arcsec/pixel].
 
     Raises:
-        ValueError: It covers less than 50.7 arcsec.
+        ValueError: The image covers less than 50.7 arcsec.
     """
     from PIL import Image
 
@@ -104,17 +105,17 @@ def _check_size(pixels: np.ndarray, pixel_scale: float) -> None:
 
 
 def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.ndarray:
-    """Return the colour picture of planes, uint8 `(128, 128, 3)`.
+    """Return the colour image of planes, uint8 `(128, 128, 3)`.
 
     Arguments:
-        planes: By band what messages call it, the image `(h, w)`, its header or `None`, its unit.
+        planes: By band, its name in messages, image `(h, w)`, header or `None`, and unit.
         pixel_scale: Scale of the planes [arcsec/pixel].
-        position: Right ascension and declination of the galaxy [deg], NaN where not known.
+        position: Right ascension and declination of the galaxy [deg], NaN if unknown.
 
     Raises:
         ValueError: A plane cannot be used.
     """
-    # Interpolation keeps the surface brightness; the recipe wants the flux of an SDSS pixel.
+    # Interpolation keeps the surface brightness, but the recipe needs the flux of an SDSS pixel.
     area = (PIXEL_SCALE / pixel_scale) ** 2
     made, middles = [], {}
     for band in "irg":
@@ -123,7 +124,7 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
             data = data * np.float32(_nanomaggies(unit))
             if header is not None:
                 data, middles[name] = _north_up(data, header, pixel_scale, position)
-            # FITS counts rows from the bottom, pictures from the top.
+            # FITS counts rows from the bottom, colour images from the top.
             made.append(area * fitted(np.ascontiguousarray(data[::-1]), pixel_scale))
             if not np.isfinite(made[-1]).all():
                 raise ValueError(
@@ -137,9 +138,9 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
 
 
 def _check_same_place(middles: dict, pixel_scale: float) -> None:
-    """Refuse bands of which one lies more than two pixels beside another.
+    """Refuse bands if one lies more than two pixels from another.
 
-    Bands that are cut at whole pixels of three frames lie up to √2 pixels apart.
+    Bands cut out at whole pixels of three frames lie up to √2 pixels apart.
     """
     without = [name for name, place in middles.items() if place is None]
     if 0 < len(without) < len(middles):
@@ -160,7 +161,7 @@ def _degrees(place) -> str:
 
 
 def _nanomaggies(unit: str) -> float:
-    """Return the nanomaggies in a unit, which may be per pixel."""
+    """Return the number of nanomaggies in a unit, which may be per pixel."""
     from astropy import units as u
 
     flux = re.sub(r"(?i)\s*(/|\bper\b)\s*pix(els?)?$|[\s*.]*\bpix(el)?[\s^*(]*-1\)?$", "", unit)
@@ -168,19 +169,20 @@ def _nanomaggies(unit: str) -> float:
         return flux_unit(flux or "nmgy").to(u.nmgy, equivalencies=u.zero_point_flux(3631 * u.Jy))
     except (u.UnitsError, ValueError, TypeError) as error:
         raise ValueError(
-            f"it is in {unit!r}: nanomaggies or Jy a pixel are needed, convert it and set BUNIT"
+            f"it is in {unit!r}: nanomaggies or Jy per pixel are needed, convert it and set BUNIT"
         ) from error
 
 
 def fits_plane(path: Path, unit: str) -> tuple:
-    """Return name, image, header and unit of the first image of a FITS file, which is of one band.
+    """Return name, image, header and unit of the first image of a FITS file of one band.
 
     Arguments:
         path: Path of the file.
-        unit: Unit of the pixels where neither the header nor the first one of the file has BUNIT.
+        unit: Unit of the pixels if neither the image's header nor the file's first header has
+            BUNIT.
 
     Raises:
-        ValueError: The file cannot be read, or holds no image that can be used.
+        ValueError: The file cannot be read, or contains no usable image.
     """
     from astropy.io import fits
 
@@ -192,7 +194,7 @@ def fits_plane(path: Path, unit: str) -> tuple:
             header, fault = hdu.header, _fault(hdu.shape)
             said = str(header.get("BUNIT", file[0].header.get("BUNIT", ""))).strip()
             data = None if fault else np.asarray(hdu.data, np.float32).reshape(hdu.shape[-2:])
-    # Readers of damaged and packed files raise half a dozen kinds.
+    # Readers of damaged and compressed files raise many kinds of errors.
     except Exception as error:
         fault = "it is not readable FITS: write or download it again"
         raise ValueError(f"{path.name}: {fault}") from error
@@ -202,9 +204,9 @@ def fits_plane(path: Path, unit: str) -> tuple:
 
 
 def _fault(shape) -> str | None:
-    """Return why an image of this shape cannot be a cutout in one band, `None` if it can."""
+    """Return why an image of this shape cannot be a cutout in one band, or `None`."""
     if len(shape) < 2:
-        return "it holds no image of two dimensions: write one into it"
+        return "it contains no image of two dimensions: write one into it"
     if 0 in shape:
         return "its image has no pixels: cut it out again"
     if max(shape) > LARGEST_CUTOUT:
@@ -215,21 +217,21 @@ def _fault(shape) -> str | None:
 
 
 def _north_up(data: np.ndarray, header, pixel_scale: float, position):
-    """Return an image turned north up and east left about its middle, and the place of the middle.
+    """Return an image rotated north up and east left about its middle, and the middle's position.
 
-    Rows run south to north, columns east to west; NaN outside the image. Without a celestial WCS
-    the image is returned as it is, with `None`.
+    Rows run south to north, columns east to west; pixels outside the image are NaN. Without a
+    celestial WCS the image is returned unchanged, with `None`.
 
     Raises:
-        ValueError: No place on the sky, not that of the galaxy, or another pixel scale.
+        ValueError: The position is not on the sky or not that of the galaxy, or the scale differs.
     """
     from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import proj_plane_pixel_scales
 
-    # Of even size, so that quarters of a turn move no pixel off the grid.
+    # An even size, so that quarter turns shift no pixel off the grid.
     even = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
     with warnings.catch_warnings():
-        # astropy about headers of older conventions, which it corrects.
+        # astropy warns about headers of older conventions, which it corrects.
         warnings.simplefilter("ignore")
         wcs, middle = _middle(header, even.shape)
         if wcs is None:
@@ -237,11 +239,11 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
         scales = 3600 * proj_plane_pixel_scales(wcs)
         if not (np.abs(scales / pixel_scale - 1) < 0.02).all():
             raise ValueError(
-                f"its header says {scales[0]:.3f} × {scales[1]:.3f} arcsec a pixel, not "
+                f"its header says {scales[0]:.3f} × {scales[1]:.3f} arcsec per pixel, not "
                 f"{pixel_scale:g}: correct pixel_scale, or the header"
             )
         place = SkyCoord(*position, unit="deg")
-        # Half a pixel of rounding is more than that where pixels are large.
+        # For large pixels, half a pixel of rounding exceeds this distance.
         if (apart := middle.separation(place).arcsec) > max(OFF_CENTRE, pixel_scale):
             raise ValueError(
                 f"it has {_degrees(middle)} in its middle, {apart:.1f} arcsec from the "
@@ -253,10 +255,10 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
 
 
 def _middle(header, shape):
-    """Return the WCS of a header and the place of the middle; `None` without a celestial WCS.
+    """Return the WCS of a header and the middle's position; `None` without a celestial WCS.
 
     Raises:
-        ValueError: The WCS cannot be read, or is not that of a map of the sky.
+        ValueError: The WCS cannot be read, or is not that of a sky map.
     """
     from astropy.wcs import WCS
 
@@ -266,10 +268,10 @@ def _middle(header, shape):
         if not wcs.has_celestial:
             return None, None
         axis = wcs.wcs.ctype[wcs.wcs.lng][:5]
-        # Of ecliptic ones astropy would make equatorial coordinates.
+        # astropy would convert ecliptic coordinates to equatorial ones.
         if axis in ("GLON-", "RA---"):
             sky = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    # Any header may come, and its parser raises what it likes.
+    # Headers are arbitrary, and their parser raises many kinds of errors.
     except Exception as error:
         raise ValueError("its world coordinates cannot be read: correct its header") from error
     if sky is None or not np.isfinite(sky.cartesian.xyz.value).all():
@@ -281,14 +283,14 @@ def _middle(header, shape):
 
 
 def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarray:
-    """Return an image on pixels that run north and west about a place; NaN outside the image.
+    """Return an image on pixels that run north and west about a position; NaN outside the image.
 
     Arguments:
         data: Image `(h, w)`, of even size.
-        wcs: Its WCS.
-        middle: Place of its middle.
+        wcs: WCS of the image.
+        middle: Position of the image's middle.
         scale: Scale of the pixels [arcsec].
-        side: Rows and columns of the result, an even number.
+        side: Number of rows and of columns of the result, an even number.
     """
     from astropy.wcs import WCS
     from astropy.wcs.utils import pixel_to_pixel
@@ -299,8 +301,8 @@ def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarra
     straight.wcs.crval = [middle.ra.deg, middle.dec.deg]
     straight.wcs.crpix = [(side + 1) / 2] * 2
     straight.wcs.cdelt = [-scale / 3600, scale / 3600]
-    # Places are smooth: they are computed for every eighth pixel and interpolated, and rounded so
-    # that one on the edge lies within the image.
+    # Positions vary smoothly: they are computed for every eighth pixel and interpolated, and
+    # rounded so that a position on the edge lies within the image.
     row, column = np.meshgrid(*2 * [np.linspace(0, side - 1, 2 + side // 8)], indexing="ij")
     coarse = pixel_to_pixel(straight, wcs, column, row)[::-1]
     places = [np.round(zoom(x, side / len(x), order=1), 5) for x in coarse]

@@ -1,4 +1,4 @@
-"""A survey: a catalogue of galaxies, their images, and where both came from."""
+"""A survey: a catalogue of galaxies, their images, and the provenance of both."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +28,9 @@ class Survey:
     Arguments:
         catalogue: Table with one row per galaxy, the columns of `REQUIRED_COLUMNS`, the five
             properties and `split`.
-        images: uint8 `(n, 128, 128, 3)`, channels i, r, g; may be memory-mapped. `None` for a
-            catalogue without cutouts.
-        parameters: How the survey was made; any JSON content.
+        images: Cutouts, uint8 `(n, 128, 128, 3)`, channels i, r, g; may be memory-mapped. `None`
+            for a catalogue without cutouts.
+        parameters: Parameters with which the survey was made; any JSON content.
         name: Name in error messages, e.g. its folder.
         rejected: Rows that `from_table` could not use: `row`, `object_id` and `reason`.
 
@@ -53,25 +53,25 @@ class Survey:
 
     @property
     def object_id(self) -> np.ndarray:
-        """Identifiers, strings, `(n,)`."""
+        """Identifiers, strings, shape `(n,)`."""
         return self.catalogue["object_id"].to_numpy(dtype=object)
 
     @property
     def redshift(self) -> np.ndarray:
-        """Spectroscopic redshifts, `(n,)`."""
+        """Spectroscopic redshifts, shape `(n,)`."""
         return self.catalogue["redshift"].to_numpy(dtype=np.float64)
 
     @property
     def magnitudes(self) -> np.ndarray:
         """AB magnitudes in u, g, r, i, z with Galactic extinction removed, `(n, 5)`.
 
-        NaN where a band is missing, in a survey made with `missing_bands`.
+        A missing band is NaN, in a survey made with `missing_bands`.
         """
         return self.catalogue[list(MAGNITUDES)].to_numpy(dtype=np.float64)
 
     @property
     def measured_magnitudes(self) -> np.ndarray:
-        """The magnitudes `(n, 5)`, NaN also where one is an upper limit of the flux alone."""
+        """Measured AB magnitudes, shape `(n, 5)`: NaN for missing bands and for upper limits."""
         if not set(MAGNITUDE_ERRORS) <= set(self.catalogue):
             return self.magnitudes
         errors = self.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(dtype=np.float64)
@@ -81,7 +81,7 @@ class Survey:
     def properties(self) -> np.ndarray:
         """The five properties in the order and units of `galcfm.properties`, `(n, 5)`.
 
-        NaN where a galaxy has no label.
+        A galaxy without a measured value has NaN.
         """
         return self.catalogue.reindex(columns=PROPERTY_NAMES).to_numpy(dtype=np.float64)
 
@@ -110,17 +110,17 @@ class Survey:
         """Check that the survey can be used.
 
         Raises:
-            SurveyError: It cannot, see `galcfm.survey.rules.check_survey`.
+            SurveyError: The survey cannot be used, see `galcfm.survey.rules.check_survey`.
         """
         missing_bands = self.parameters.get("missing_bands", False)
         check_survey(self.catalogue, self.images, self.name, missing_bands)
 
     def save(self, folder: Path | str) -> None:
-        """Write the survey to `folder`, whole or not at all; an existing survey is replaced.
+        """Write the survey to `folder`, completely or not at all; an existing survey is replaced.
 
         Raises:
-            SurveyError: The folder holds anything else.
-            OSError: It cannot be written.
+            SurveyError: The folder contains other files.
+            OSError: The survey cannot be written.
         """
         writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
         if self.images is not None:

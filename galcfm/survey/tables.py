@@ -1,8 +1,8 @@
-"""Tables of any kind, column by column.
+"""Tables of any kind, read column by column.
 
-FITS, VOTable, ECSV, HDF5 and arrays become an astropy Table with its units and masks; Parquet
-becomes an Arrow table and CSV a DataFrame. `SourceTable` reads the columns of each, one by one, so
-that columns that are not used may hold anything.
+FITS, VOTable, ECSV, HDF5 and arrays are read as an astropy Table with its units and masks, Parquet
+as an Arrow table and CSV as a DataFrame. `SourceTable` reads single columns of each, so that unused
+columns may contain anything.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ ENDINGS = {
     "votable": (".vot", ".votable", ".xml"),
     "hdf5": (".h5", ".hdf5", ".hdf"),
 }
-# Codes for missing values, which no unit changes.
+# Codes for missing values, which are independent of the unit.
 CODES_IN_ANY_UNIT = (-999.0, -9999.0, -32768.0)
 NUMBERS = (str, bytes, Real, Decimal)
-# Metadata by which astropy marks a Parquet file of its own, and its name of that format.
+# Metadata with which astropy marks its Parquet files, and its name of that format.
 ASTROPY_METADATA = {
     b"table_meta_yaml": "parquet",
     b"IVOA.VOTable-Parquet.content": "parquet.votable",
@@ -43,16 +43,16 @@ FORMATS = {ending: form for form, endings in ENDINGS.items() for ending in endin
 
 
 def read_table(path: Path | str):
-    """Return the table in a file: of Arrow for Parquet, of pandas for CSV, else of astropy.
+    """Return the table in a file: Arrow for Parquet, pandas for CSV, otherwise astropy.
 
-    The ending of the file name gives the format, see `FORMATS`; all but Parquet and HDF5 may be
-    packed by gzip (.gz).
+    The ending of the file name gives the format, see `FORMATS`. All formats except Parquet and HDF5
+    may be compressed with gzip (.gz).
 
     Arguments:
         path: Path of the file.
 
     Raises:
-        SurveyError: The file is missing, has another format, holds several tables or cannot be
+        SurveyError: The file is missing, has another format, contains several tables or cannot be
             read.
     """
     path = user_path(path, "the path of the table", SurveyError)
@@ -88,7 +88,7 @@ def read_table(path: Path | str):
 
         with get_readable_fileobj(path, encoding="binary") as file:
             content = file.read()
-        # astropy would open any address that stands there.
+        # astropy would open any address in the file.
         if re.search(rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b", content):
             raise ValueError("its data are in another file; write them into this one")
         return Table.read(BytesIO(content), format=form)
@@ -96,7 +96,7 @@ def read_table(path: Path | str):
 
 @contextlib.contextmanager
 def readable(name, form: str, remedy: str):
-    """Turn any error of a reader into one that names the file."""
+    """Replace any error of a reader by one that names the file."""
     try:
         yield
     except (ImportError, SurveyError):
@@ -111,8 +111,8 @@ def readable(name, form: str, remedy: str):
 
 def _read_csv(path) -> pd.DataFrame:
     """Return the cells of a CSV file as text, so that long identifiers keep their digits."""
-    # The header is read as a row: pandas would rename the second of two columns of one name, and
-    # take the first column for an index where rows are longer than the header.
+    # The header is read as a row. Otherwise pandas would rename the second of two columns with the
+    # same name, and take the first column for an index if rows are longer than the header.
     options = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
     cells = pd.read_csv(path, header=None, **options)
     frame = cells[1:].reset_index(drop=True)
@@ -121,7 +121,7 @@ def _read_csv(path) -> pd.DataFrame:
 
 
 def _of_arrow(table):
-    """Return an Arrow table, or an astropy `Table` if it declares units as astropy does."""
+    """Return an Arrow table, or an astropy `Table` if it declares units in astropy's way."""
     for key, form in ASTROPY_METADATA.items():
         if key in (table.schema.metadata or {}):
             from astropy.table import Table
@@ -132,17 +132,17 @@ def _of_arrow(table):
 
 
 def with_range_index(table, first: int = 0, rows: int | None = None):
-    """Return an Arrow table with a column for each named index that pandas keeps as a range alone.
+    """Return an Arrow table with one column per named index that pandas stores only as a range.
 
     Arguments:
         table: Arrow table.
-        first: Row of the whole table with which it begins.
-        rows: Number of rows of the whole table, by default those of `table`.
+        first: Index of the first row of `table` in the whole table.
+        rows: Number of rows of the whole table, by default of `table`.
     """
     for index in (table.schema.pandas_metadata or {}).get("index_columns", ()):
         if isinstance(index, dict) and index.get("name") not in (None, *table.column_names):
             values = np.arange(index["start"], index["stop"], index["step"])
-            # A table that was cut does not say which part is left.
+            # A table that was cut does not say which rows are left.
             if len(values) == (len(table) if rows is None else rows):
                 table = table.append_column(index["name"], [values[first : first + len(table)]])
     return table
@@ -159,7 +159,8 @@ def _of_fits(table, name):
         if len(tables) != 1:
             found = ", ".join(f"{k} ({hdu.name or 'no name'})" for k, hdu in tables.items())
             raise SurveyError(
-                f"{name} holds {f'several tables, extensions {found}' if tables else 'no table'}: "
+                f"{name} contains "
+                f"{f'several tables, extensions {found}' if tables else 'no table'}: "
                 "write the one you mean into a file of its own, or give Survey.from_table "
                 "astropy.io.fits.open(path)[1]"
             )
@@ -171,8 +172,8 @@ def _of_fits(table, name):
         raise SurveyError(f"{name}: a {type(table).__name__} is no table: give its table extension")
     result = Table.read(table, unit_parse_strict="silent")
     stored = table.data.view(np.ndarray)
-    # TNULL is a value as it is stored; astropy compares it with values that are scaled, and reads
-    # the empty cells of a text table as 0.
+    # TNULL is a stored value; astropy compares it with scaled values, and reads empty cells of a
+    # text table as 0.
     for column in table.columns:
         raw, values = stored[column.name], result[column.name]
         gaps = np.ma.getmaskarray(values)
@@ -189,9 +190,9 @@ def _of_fits(table, name):
 def _of_hdf5(node, name):
     """Return an astropy `Table` of an HDF5 file, group or dataset.
 
-    A table is a compound dataset, as astropy and PyTables write them, or the datasets of one length
-    that lie directly in a group, one per column. Their attributes `unit` or `units` and
-    `_FillValue` count; datasets of three and more dimensions are left out.
+    A table is a compound dataset, as written by astropy and PyTables, or all datasets of the same
+    length directly in a group, one per column. The attributes `unit` or `units` and `_FillValue`
+    are used; datasets with three or more dimensions are ignored.
     """
     import h5py
     from astropy import units as u
@@ -199,15 +200,15 @@ def _of_hdf5(node, name):
 
     found = {node.name: node}
     if isinstance(node, h5py.Group):
-        # Links, also those to other files, are not followed.
+        # Links, including links to other files, are not followed.
         node.visititems(found.__setitem__)
     columns = {key: data for key, data in found.items() if isinstance(data, h5py.Dataset)}
     tables = [data for data in columns.values() if data.dtype.names]
     if len(tables) > 1:
         names = ", ".join(data.name for data in tables)
         raise SurveyError(
-            f"{name} holds several tables, {names}: write the one you mean into a file of its own, "
-            "or give Survey.from_table h5py.File(path)[…]"
+            f"{name} contains several tables, {names}: write the one you mean into a file "
+            "of its own, or give Survey.from_table h5py.File(path)[…]"
         )
     if tables:
         return Table.read(tables[0].file, path=tables[0].name, format="hdf5")
@@ -222,10 +223,10 @@ def _of_hdf5(node, name):
 
 
 def _as_table(table, name: str):
-    """Return a table of astropy, Arrow or pandas, whose named index is made columns, of any table.
+    """Return a table of astropy, Arrow or pandas with named indices as columns, of any table.
 
     Raises:
-        SurveyError: It is no table, or cannot be read.
+        SurveyError: The value is no table, or cannot be read.
     """
     if isinstance(table, str | os.PathLike):
         table = read_table(table)
@@ -258,7 +259,7 @@ def _as_table(table, name: str):
 
 
 def _without_pandas(data):
-    """Return an array, masked where there are gaps, of what pandas holds; others as they are."""
+    """Return an array, masked at gaps, of a pandas column; return other values unchanged."""
     if not isinstance(data, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         return data
     data = pd.Series(data)
@@ -288,7 +289,7 @@ class SourceTable:
         return len(self.table)
 
     def has(self, column: str) -> bool:
-        """Return whether the table has this column, or the vector of which it is an element."""
+        """Return whether the table has this column, or the vector that contains this element."""
         return self._place(column)[0] in self.names
 
     def _place(self, column: str) -> tuple[str, int | None]:
@@ -297,7 +298,7 @@ class SourceTable:
         return (match[1], int(match[2])) if match else (column, None)
 
     def _column(self, column: str):
-        """Return values, an array, masked where the table has gaps, and the declared unit."""
+        """Return values, an array masked at gaps, and the declared unit."""
         name, index = self._place(column)
         if self.names.count(name) > 1:
             raise SurveyError(f"{self.name}: two columns are called {name!r}; rename one of them")
@@ -310,13 +311,13 @@ class SourceTable:
         mask = getattr(data, "mask", None)
         data = np.asarray(getattr(data, "unmasked", data))
         if index is not None and data.ndim == 1 and data.dtype == object:
-            # Vectors as Parquet, and FITS of variable length, have them.
+            # Vectors are stored like this in Parquet, and in FITS with variable length.
             data = np.array([_element(vector, index) for vector in data], object)
         elif index is not None and data.ndim == 2 and index < data.shape[1]:
             data, mask = data[:, index], None if mask is None else mask[:, index]
         if data.dtype.kind not in "iufOSU":
             raise SurveyError(
-                f"{self.name}: column {column!r} holds {data.dtype}: numbers or text are needed"
+                f"{self.name}: column {column!r} contains {data.dtype}: numbers or text are needed"
             )
         if data.ndim != 1:
             raise SurveyError(
@@ -334,8 +335,7 @@ class SourceTable:
             flux_unit: Declared unit of magnitudes or fluxes.
 
         Returns:
-            float64 `(n,)`, NaN where there is no value, and the text of those that are no numbers
-            by row.
+            Values, float64 `(n,)`, NaN at gaps; and the text of cells that are not numbers, by row.
         """
         data, unit = self._column(column)
         no_numbers = {}
@@ -343,7 +343,7 @@ class SourceTable:
             numbers = data.astype(np.float64).filled(np.nan)
         else:
             cells = pd.Series(_cells(data), dtype=object)
-            # Booleans, which pandas takes for 0 and 1, and other objects are no numbers.
+            # Booleans, which pandas takes for 0 and 1, and other objects are not numbers.
             kinds = cells.map(type)
             usable = kinds.map(lambda kind: issubclass(kind, NUMBERS) and kind is not bool)
             numbers = pd.to_numeric(cells.where(usable), errors="coerce").to_numpy(np.float64)
@@ -356,7 +356,7 @@ class SourceTable:
         return numbers, no_numbers
 
     def texts(self, column: str) -> list[str]:
-        """Return the values of a column as text, empty where there is none."""
+        """Return the values of a column as text, empty at gaps."""
         data, _ = self._column(column)
         texts = []
         for cell in _cells(data).tolist():
@@ -364,13 +364,13 @@ class SourceTable:
             if isinstance(cell, float) and text:
                 if not cell.is_integer() or abs(cell) >= 2**53:
                     raise SurveyError(
-                        f"{self.name}: column {column!r} holds floats, in which long identifiers "
-                        "lose digits: give them as integers or text"
+                        f"{self.name}: column {column!r} contains floats, in which long "
+                        "identifiers lose digits: give them as integers or text"
                     )
                 text = str(int(cell))
             elif text and not isinstance(cell, str | bytes | int | np.integer):
                 raise SurveyError(
-                    f"{self.name}: column {column!r} holds a {type(cell).__name__}, text or "
+                    f"{self.name}: column {column!r} contains a {type(cell).__name__}, text or "
                     "integers are needed"
                 )
             texts.append(text)
@@ -378,21 +378,21 @@ class SourceTable:
 
 
 def _element(vector, index: int):
-    """Return an element of a vector, `None` where it is masked, or the vector too short."""
+    """Return an element of a vector, or `None` if it is masked or the vector is too short."""
     cell = vector[index] if np.ndim(vector) == 1 and len(vector) > index else None
     return None if cell is np.ma.masked else cell
 
 
 def _cells(data: np.ma.MaskedArray) -> np.ndarray:
-    """Return the values of a column as objects, `None` where they are masked."""
+    """Return the values of a column as objects, `None` if masked."""
     cells = data.data.astype(object)
     cells[np.ma.getmaskarray(data)] = None
     return cells
 
 
 def _text(cell) -> str:
-    """Return a cell as text, empty where it holds no value."""
+    """Return a cell as text, empty if it has no value."""
     if isinstance(cell, bytes):
-        # A byte that is no UTF-8 becomes a surrogate, which makes the row unusable.
+        # A byte that is not UTF-8 becomes a surrogate, which makes the row unusable.
         return cell.decode("utf-8", "surrogateescape").strip()
     return "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell).strip()

@@ -1,6 +1,6 @@
-"""Which values can be used: one rule for tables and for arrays that a model is given.
+"""Rules for usable values, shared by tables and by arrays that are given to a model.
 
-A value is never repaired: it is used as it stands, or it is missing, or its row gets a reason.
+No value is repaired: it is used unchanged, it is missing, or its row gets a reason.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +12,14 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, P
 from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, is_measured
 
 PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
-# What a column may hold, inclusive; codes for missing values such as -9999, -99 and 99 lie outside.
+# Allowed range of each column, inclusive; codes for missing values such as -9999, -99 and 99 lie
+# outside.
 RANGES = (
     {"ra": (-180.0, 360.0), "dec": (-90.0, 90.0), "redshift": (-0.01, 20.0), "ebv": (0.0, 10.0)}
     | {p.name: p.plausible for p in PROPERTIES}
     | dict.fromkeys(PROPERTY_ERRORS, (0.0, 20.0))
 )
-FAINTEST = 40.0  # mag, of a magnitude or its error
+FAINTEST = 40.0  # mag, largest magnitude and largest error of a magnitude
 MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9, -32768.0}
 
 
@@ -27,9 +28,9 @@ class Cells:
     """The values of a column.
 
     Arguments:
-        numbers: float64 `(n,)`, NaN where there is no number.
+        numbers: Values, float64 `(n,)`, NaN if there is no number.
         label: Name for messages.
-        no_numbers: Text by row of those that are no numbers.
+        no_numbers: Text of cells that are not numbers, by row.
     """
 
     numbers: np.ndarray
@@ -44,21 +45,21 @@ class Cells:
 
 
 def checked_photometry(magnitudes, errors=None, *, missing_bands: bool = False) -> tuple:
-    """Return AB magnitudes and errors of arrays, checked as `Survey.from_table` checks a table.
+    """Return checked AB magnitudes and errors, with the rules of `Survey.from_table`.
 
     Arguments:
         magnitudes: AB magnitudes in u, g, r, i, z, float64 `(n, 5)`.
-        errors: Their errors, float64 `(n, 5)`, or `None`.
+        errors: Errors of the magnitudes, float64 `(n, 5)`, or `None`.
         missing_bands: Whether bands may be missing (NaN or a code such as -9999 or 99), and errors
-            be infinite, which marks an upper limit of the flux.
+            may be infinite, which marks an upper limit of the flux.
 
     Returns:
-        Magnitudes, NaN where a band is missing; errors or `None`; and why single rows cannot be
-        used, a dict of sentences by row.
+        Magnitudes, NaN where a band is missing; errors or `None`; and a dict from rows that cannot
+        be used to their reasons.
     """
     given = dict(zip(MAGNITUDES, magnitudes.T, strict=True))
     given |= {} if errors is None else dict(zip(MAGNITUDE_ERRORS, errors.T, strict=True))
-    # The usual case, in a fraction of the time.
+    # A faster check for the usual case.
     if all(((x > 0) & (x <= FAINTEST)).all() for x in given.values()):
         return magnitudes, errors, {}
     reasons: list[list[str]] = [[] for _ in magnitudes]
@@ -81,13 +82,13 @@ def usable_bands(
 ) -> dict[str, np.ndarray]:
     """Return magnitudes or fluxes and their errors, NaN where a band is missing.
 
-    The error of an upper limit of the flux is infinite. A flux that is not positive becomes such a
-    limit: below three times its error.
+    The error of an upper limit of the flux is infinite. A flux that is not positive becomes a limit
+    at three times its error.
 
     Arguments:
         read: Function that returns a column by its name in a survey, `None` if there is none.
         unit: Declared unit of magnitudes or fluxes.
-        reasons: Why each row cannot be used, one list per row; reasons are added.
+        reasons: Reasons why each row cannot be used, one list per row; reasons are added.
     """
     values, n, has_errors = {}, len(reasons), False
     for band in BANDS:
@@ -97,7 +98,7 @@ def usable_bands(
         if (column := read(name)) is None:
             continue
         x, limit = column.numbers, np.zeros(n, bool)
-        # A flux of -9 or -99 may be one, if its error says so.
+        # A flux may be -9 or -99, if its error shows this.
         codes = [code for code in MISSING_CODES if unit not in FLUXES or code <= -999]
         missing = column.gaps(codes)
         if error is not None:
@@ -124,10 +125,10 @@ def usable(name: str, column: Cells, unit: str, reasons: list[list[str]], skip=F
 
     Arguments:
         name: Name of the column in a survey.
-        column: Its values.
+        column: Values of the column.
         unit: Declared unit of magnitudes or fluxes.
-        reasons: Why each row cannot be used, one list per row; reasons are added.
-        skip: Rows that get no reason, `(n,)`.
+        reasons: Reasons why each row cannot be used, one list per row; reasons are added.
+        skip: Whether a row gets no reason, `(n,)`.
     """
     values, (low, high) = column.numbers, RANGES.get(name, (-np.inf, np.inf))
     if name in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):

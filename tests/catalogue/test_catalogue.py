@@ -772,7 +772,9 @@ def test_a_lost_scheduler_ends_it_in_a_sentence(model, slow, tmp_path):
         with distributed.Client(**options) as client, client.as_current():
             thread = threading.Thread(target=kill, daemon=True)
             thread.start()
-            with pytest.raises(CatalogueError, match=r"the scheduler was lost.*run again to go on"):
+            with pytest.raises(
+                CatalogueError, match=r"the scheduler was lost.*run again to continue"
+            ):
                 infer_catalogue(model, table, out, **drawn, **TOLD)
             thread.join()
         assert 2 <= n_records(out) < 20
@@ -818,7 +820,7 @@ def test_a_scheduler_lost_while_a_result_travels_ends_it_in_a_sentence(
     with (
         distributed.Client(**options, set_as_default=False) as client,
         client.as_current(),
-        pytest.raises(CatalogueError, match=r"the scheduler was lost.*run again to go on"),
+        pytest.raises(CatalogueError, match=r"the scheduler was lost.*run again to continue"),
     ):
         infer_catalogue(model, table, tmp_path / "out", **drawn, **TOLD)
 
@@ -949,10 +951,10 @@ def test_what_is_declared_wrongly_is_refused_before_any_work(
     ("source", "message"),
     [
         ("nowhere.parquet", "is missing or not a file"),
-        ("nowhere/*.fits", "holds no tables"),
-        ("notes.txt", r"holds no tables.*\.txt is no ending of a table"),
-        ("empty", "holds no tables"),
-        ("none.parquet", "holds no rows"),
+        ("nowhere/*.fits", "contains no tables"),
+        ("notes.txt", r"contains no tables.*\.txt is no ending of a table"),
+        ("empty", "contains no tables"),
+        ("none.parquet", "contains no rows"),
         ("broken.parquet", "no partition of .* can be read"),
         (".", "no partition of .* can be read"),
     ],
@@ -1003,7 +1005,7 @@ def test_what_lies_in_the_destination_is_safe(model, table, tmp_path):
     with pytest.raises(CatalogueError, match="was made with another n_samples: name another"):
         infer_catalogue(model, table, out, **TOLD, **(FEW | {"n_samples": 7}))
     (out / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(CatalogueError, match=r"out holds thesis\.txt"):
+    with pytest.raises(CatalogueError, match=r"out contains thesis\.txt"):
         infer_catalogue(model, table, out, **TOLD, **FEW)
     stranger = tmp_path / "stranger"
     (stranger / "dataset").mkdir(parents=True)

@@ -368,10 +368,10 @@ def _pictures(path):
 
 # Files beside tables, by their names, and why each is left out.
 BESIDE = {
-    "frame-i.fits": (_image, "holds images and no table"),
-    "frame.fits.gz": (_image, "holds images and no table"),
-    "cutouts.h5": (_pictures, "holds images and no table"),
-    "empty.parquet": (lambda p: galaxies()[:0].to_parquet(p), "holds no rows"),
+    "frame-i.fits": (_image, "contains images and no table"),
+    "frame.fits.gz": (_image, "contains images and no table"),
+    "cutouts.h5": (_pictures, "contains images and no table"),
+    "empty.parquet": (lambda p: galaxies()[:0].to_parquet(p), "contains no rows"),
     "README.txt": (lambda p: Path(p).write_text("", encoding="utf-8"), "no ending of a table"),
     "_old.parquet": (lambda p: galaxies().to_parquet(p), "begins with . or _"),
     "gal\udcff.csv": (lambda p: Path(p).write_text("", encoding="utf-8"), "not UTF-8"),
@@ -672,7 +672,7 @@ def test_a_worker_that_never_comes_is_not_waited_for(things, tmp_path, monkeypat
     with (
         distributed.Client(**options, set_as_default=False) as client,
         client.as_current(),
-        pytest.raises(CatalogueError, match=r"had no worker for .* run again to go on"),
+        pytest.raises(CatalogueError, match=r"had no worker for .* run again to continue"),
     ):
         things.infer(destination=tmp_path / "out")
 

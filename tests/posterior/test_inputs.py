@@ -130,7 +130,9 @@ def test_weights_that_are_not_finite_are_refused(photometry, tmp_path, name, val
     weights = load_file(tmp_path / "model.safetensors")
     weights[name].view(-1)[0] = value
     save_file(weights, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match=f"model.safetensors: {name} holds values .* not finite"):
+    with pytest.raises(
+        ModelError, match=f"model.safetensors: {name} contains values .* not finite"
+    ):
         Posterior.load(tmp_path)
 
 
@@ -150,8 +152,8 @@ MASK = np.arange(30).reshape(6, 5) == 17
             "a table without mag_u: give",
         ),
         (lambda m: pd.DataFrame(m, columns=list("ugriz")), "without mag_u, mag_g"),
-        (lambda m: m.astype(str), "magnitudes holds <U"),
-        (lambda m: m > 17, "magnitudes holds bool"),
+        (lambda m: m.astype(str), "magnitudes contains <U"),
+        (lambda m: m > 17, "magnitudes contains bool"),
         (lambda m: m[:, :4], r"magnitudes has shape \(6, 4\): \(n, 5\) in u, g, r, i, z needed"),
         (lambda m: m[0], r"magnitudes has shape \(5,\)"),
         (lambda m: [[1.0], [1.0, 2.0]], "magnitudes is no array"),
@@ -244,7 +246,7 @@ def test_an_identifier_is_the_same_as_text_or_number():
     assert galaxy_seeds([b"587", "a"], 0).tolist() == galaxy_seeds(["587", "a"], 0).tolist()
     assert galaxy_seeds([587], 0) == galaxy_seeds(["587"], 0) == galaxy_seeds(np.array([587]), 0)
     for bad in (587.0, None, np.nan, True, ("a",)):
-        with pytest.raises(ModelError, match=r"object_id holds .*: text or whole numbers"):
+        with pytest.raises(ModelError, match=r"object_id contains .*: text or whole numbers"):
             galaxy_seeds([bad], 0)
 
 

@@ -251,7 +251,7 @@ def test_fluxes_in_numpy_of_any_size_at_a_stated_scale(frame):
     np.testing.assert_array_equal(again.images, survey.images[:3])
     assert "cover 38.0 arcsec, 50.7 are needed" in reasons(again)[3]
     assert "there is none of" in reasons(again)[4]
-    message = r"float32 \(4, 256, 256\).*whose bands are said by cutouts=Cutouts"
+    message = r"float32 \(4, 256, 256\).*with cutouts=Cutouts"
     by_id = dict(zip(frame["object_id"], fine, strict=True))
     for cutouts in (fine, by_id, Cutouts(fine, bands="gri")):
         refused(message, frame, cutouts, 0.2)
@@ -348,4 +348,4 @@ def test_files_of_cutouts_that_are_none(frame, tmp_path):
         refused("cannot be read as HDF5: give an HDF5 file, an array", frame, tmp_path / name)
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["one"] = file["two"] = np.zeros((8, 3, 4, 4))
-    refused("holds one, two: call the cutouts image_array", frame, tmp_path / "b.h5")
+    refused("contains one, two: call the cutouts image_array", frame, tmp_path / "b.h5")

@@ -264,7 +264,7 @@ def test_another_scale_is_resampled_or_refused(sky, kind):
     for hdu in sky.hdus.values():
         hdu.data *= (0.2 / 0.396) ** 2
     assert np.abs(sky.store(sky.hdus).image(0.2) - straight()).max() <= 3
-    assert "a_i.fits: its header says 0.200 × 0.200 arcsec a pixel, not 0.396" in sky.refusal()
+    assert "a_i.fits: its header says 0.200 × 0.200 arcsec per pixel, not 0.396" in sky.refusal()
 
 
 # Files -------------------------------------------------------------------------------------------
@@ -331,9 +331,9 @@ def test_cubes_are_refused(sky):
             "1×1 pixels of 0.396 arcsec cover 0.4 arcsec, 50.7 are needed: cut out a wider field, "
             "or correct pixel_scale",
         ),
-        (np.ones(200), "it holds no image of two dimensions: write one into it"),
+        (np.ones(200), "it contains no image of two dimensions: write one into it"),
         (np.ones((130, 4097), np.uint8), "it is larger than 4096 pixels a side: cut it smaller"),
-        (None, "it holds no image of two dimensions: write one into it"),
+        (None, "it contains no image of two dimensions: write one into it"),
     ],
 )
 @pytest.mark.parametrize("turn", [0, 33])
@@ -481,7 +481,7 @@ def test_janskys_are_converted(sky, unit, in_primary):
 @pytest.mark.parametrize("unit", ["counts", "adu/s", "MJy/sr", "Jy/beam", "mag(AB)", "%", "5"])
 def test_other_units_are_refused(sky, unit):
     assert sky.write().change(BUNIT=unit).refusal() == (
-        f"a_i.fits: it is in {unit!r}: nanomaggies or Jy a pixel are needed, convert it and set "
+        f"a_i.fits: it is in {unit!r}: nanomaggies or Jy per pixel are needed, convert it and set "
         "BUNIT"
     )
 
@@ -598,7 +598,7 @@ def test_arrays_that_are_not_pictures(pair, pictures, change):
         taken(pair, change(pictures))
     message = str(refused.value)
     assert "2 of 2 rows cannot be used, the first of them row 0 (object_id 'toy-0-0'): " in message
-    assert "a picture uint8 (height, width, 3) with channels i, r, g is needed" in message
+    assert "an image uint8 (height, width, 3) with channels i, r, g is needed" in message
 
 
 def test_a_tensor_in_training_is_no_array(pair, pictures):

@@ -340,13 +340,14 @@ def test_several_tables_are_named(tmp_path):
     two = [fits.PrimaryHDU(), extension("mag", "GALAXIES"), extension("mag")]
     fits.HDUList(two).writeto(tmp_path / "a.fits")
     sentence = (
-        r"holds several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the one you mean "
-        r"into a file of its own, or give Survey\.from_table astropy\.io\.fits\.open\(path\)\[1\]"
+        r"contains several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the one "
+        r"you mean into a file of its own, or give Survey\.from_table "
+        r"astropy\.io\.fits\.open\(path\)\[1\]"
     )
     refused(tmp_path / "a.fits", r"a\.fits " + sentence)
     refused(fits.open(tmp_path / "a.fits"), "table " + sentence)
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "b.fits")
-    refused(tmp_path / "b.fits", r"b\.fits holds no table: write the one you mean")
+    refused(tmp_path / "b.fits", r"b\.fits contains no table: write the one you mean")
     refused(fits.ImageHDU(), "an? ImageHDU is no table: give its table extension")
     packed = extension("mag")
     packed.header["ZTABLE"] = True

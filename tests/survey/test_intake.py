@@ -173,10 +173,10 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("but no a_v: give all five or none", frame.drop(columns="a_v"))
     refused("but no magerr_g", frame.assign(magerr_u=0.1))
     refused("two columns are called 'mag_u'", pd.concat([frame, frame[["mag_u"]]], axis=1))
-    refused("'mag_u' holds bool: numbers", frame.assign(mag_u=True))
-    refused("'ra' holds datetime64.*: numbers", frame.assign(ra=pd.Timestamp("2020-01-01")))
+    refused("'mag_u' contains bool: numbers", frame.assign(mag_u=True))
+    refused("'ra' contains datetime64.*: numbers", frame.assign(ra=pd.Timestamp("2020-01-01")))
     refused("lose digits", frame.assign(object_id=1.2376e18))
-    refused("holds no rows", frame.head(0))
+    refused("contains no rows", frame.head(0))
     refused("columns must map", columns=["mag_u"])
 
 
@@ -452,9 +452,9 @@ def test_every_kind_of_identifier(frame):
         with pytest.raises(SurveyError, match="lose digits"):
             ids(pd.Series(lossy, dtype=None if isinstance(lossy, np.ndarray) else object))
     assert ids(pd.Series([0.0, 1, "2", b"3", *range(4, 8)], dtype=object)).object_id[0] == "0"
-    with pytest.raises(SurveyError, match="holds a ndarray, text or integers are needed"):
+    with pytest.raises(SurveyError, match="contains a ndarray, text or integers are needed"):
         ids(pd.Series([np.arange(3)] * 8))
-    with pytest.raises(SurveyError, match="holds datetime64"):
+    with pytest.raises(SurveyError, match="contains datetime64"):
         ids(pd.date_range("2020", periods=8))
     found = reasons(ids(["1.23765E+18", "a\nb", "a\0", " ", None, "x", "x", "y"]))
     assert "a spreadsheet has lost its digits" in found[0]
@@ -604,7 +604,7 @@ def test_fits_bands_that_cannot_be_turned_or_have_another_scale(frame, tmp_path)
         return str(refusal.value)
 
     planes = sky(15, 10)
-    assert "header says 0.396 × 0.396 arcsec a pixel, not 0.3" in reason(
+    assert "header says 0.396 × 0.396 arcsec per pixel, not 0.3" in reason(
         [with_wcs(p, 0) for p in planes], 0.3
     )
     small = [p[16:-16, 16:-16] for p in planes]
@@ -615,7 +615,7 @@ def test_fits_bands_that_cannot_be_turned_or_have_another_scale(frame, tmp_path)
     assert "cannot be used" in reason(broken)
     for hdu in (hdus := [with_wcs(p, 0) for p in planes]):
         hdu.header["BUNIT"] = "counts"
-    assert "is in 'counts': nanomaggies or Jy a pixel" in reason(hdus)
+    assert "is in 'counts': nanomaggies or Jy per pixel" in reason(hdus)
     Path(tmp_path / f"{frame['object_id'][0]}_i.fits").rename(
         tmp_path / f"{frame['object_id'][0]}.fits"
     )

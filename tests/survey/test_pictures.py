@@ -155,7 +155,7 @@ def by_array(content: bytes, folder: Path):
         file["images/a"] = np.frombuffer(content or b"\0", np.uint8)
         file["images/b"] = COLOURS
     found = from_table(folder / "a.h5")
-    assert "a picture uint8 (height, width, 3) with channels i, r, g is needed" in found
+    assert "an image uint8 (height, width, 3) with channels i, r, g is needed" in found
     return None
 
 
@@ -257,9 +257,9 @@ PICTURES = ([{"bytes": PLAIN, "path": None}] * 2, datasets.Image(decode=False))
 
 def test_fluxes_of_the_multimodal_universe_are_refused_with_the_remedy():
     plane = {"flux": [[1.0, 2.0]], "ivar": [[1.0, 1.0]], "mask": [[0.0, 0.0]], "scale": 0.262}
-    with pytest.raises(SurveyError, match="column 'image' holds a dict per row: remove it"):
+    with pytest.raises(SurveyError, match="column 'image' contains a dict per row: remove it"):
         Survey.from_datasets(a_dataset(image=([plane] * 2, None)))
-    with pytest.raises(SurveyError, match=r"'image' holds .* takes fluxes per pixel, see .*Cut"):
+    with pytest.raises(SurveyError, match=r"'image' contains .* takes fluxes per pixel, see .*Cut"):
         Survey.from_datasets(a_dataset(image=([[plane] * 3] * 2, None)))
 
 
