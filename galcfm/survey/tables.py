@@ -159,8 +159,7 @@ def _of_fits(table, name):
         if len(tables) != 1:
             found = ", ".join(f"{k} ({hdu.name or 'no name'})" for k, hdu in tables.items())
             raise SurveyError(
-                f"{name} contains "
-                f"{f'several tables, extensions {found}' if tables else 'no table'}: "
+                f"{name} has {f'several tables, extensions {found}' if tables else 'no table'}: "
                 "write the one you mean into a file of its own, or give Survey.from_table "
                 "astropy.io.fits.open(path)[1]"
             )
@@ -207,7 +206,7 @@ def _of_hdf5(node, name):
     if len(tables) > 1:
         names = ", ".join(data.name for data in tables)
         raise SurveyError(
-            f"{name} contains several tables, {names}: write the one you mean into a file "
+            f"{name} has several tables, {names}: write the one you mean into a file "
             "of its own, or give Survey.from_table h5py.File(path)[…]"
         )
     if tables:

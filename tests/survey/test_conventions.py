@@ -314,7 +314,7 @@ def test_a_dataset_a_galaxy_in_hdf5(frame, tmp_path):
         again = taken(frame, Cutouts(file["cutouts"], bands="griz"))
         np.testing.assert_array_equal(again.images, survey.images)
         file["cutouts"].attrs["unit"] = "adu"
-    refused("is in 'adu': nanomaggies or Jy a pixel", frame, tmp_path / "a.h5")
+    refused("is in 'adu': nanomaggies or Jy per pixel", frame, tmp_path / "a.h5")
 
 
 def sky_header(scale):

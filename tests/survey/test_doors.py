@@ -340,14 +340,14 @@ def test_several_tables_are_named(tmp_path):
     two = [fits.PrimaryHDU(), extension("mag", "GALAXIES"), extension("mag")]
     fits.HDUList(two).writeto(tmp_path / "a.fits")
     sentence = (
-        r"contains several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the one "
+        r"has several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the one "
         r"you mean into a file of its own, or give Survey\.from_table "
         r"astropy\.io\.fits\.open\(path\)\[1\]"
     )
     refused(tmp_path / "a.fits", r"a\.fits " + sentence)
     refused(fits.open(tmp_path / "a.fits"), "table " + sentence)
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "b.fits")
-    refused(tmp_path / "b.fits", r"b\.fits contains no table: write the one you mean")
+    refused(tmp_path / "b.fits", r"b\.fits has no table: write the one you mean")
     refused(fits.ImageHDU(), "an? ImageHDU is no table: give its table extension")
     packed = extension("mag")
     packed.header["ZTABLE"] = True
@@ -612,7 +612,8 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(columns):
     [
         (5, "a value of type builtins.int is no table: give a path, a pandas DataFrame"),
         (pd.Series([1.0]), "a value of type pandas.* is no table"),
-        ("", "is a folder: give one file, or open a survey with Survey.load"),
+        ("", r"the path of the table '' cannot be used \(it is empty\)"),
+        (".", "is a folder: give one file, or open a survey with Survey.load"),
     ],
 )
 def test_what_is_no_table_is_named(table, message):
