@@ -44,11 +44,10 @@ variants = []  # names of the trainings to make; none for all
 # %% tags=["hide-input"]
 # %matplotlib inline
 import numpy as np
-from IPython.display import HTML
 from myst_nb import glue
 
 from galcfm import metrics, paths, runs, stored_posteriors
-from galcfm.figures.explorer import METRICS, explorer_links
+from galcfm.figures.explorer import METRICS
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.survey import Survey
 from studies import calibration, outliers
@@ -142,9 +141,6 @@ figures.lowest(
     {name: values[order] for name, values in gain.items()},
     source=test.source,
 )
-
-# %% tags=["hide-input"]
-HTML(explorer_links(test.object_id, order))
 
 # %% [markdown]
 # ## One galaxy that both models get wrong
