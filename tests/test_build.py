@@ -114,7 +114,7 @@ def test_chapters_are_made_again_for_other_rows_of_their_studies():
 def test_chapters_that_read_stored_results_are_made_again_for_them():
     names = {path.name for path in build.published_read("06_what_a_picture_is_worth")}
     assert {"account.json", "model.safetensors"} <= names
-    assert build.published_read("05_figures") == []
+    assert build.published_read("03_posterior_sampling") == []
 
 
 def test_results_made_with_uncommitted_changes_are_named(tmp_path, monkeypatch):

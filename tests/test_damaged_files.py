@@ -26,6 +26,8 @@ from PIL import Image
 from book import build
 from galcfm import Posterior, Survey, metrics, paths, runs, stored_posteriors
 from galcfm.catalogue import CatalogueError, InferredCatalogue, command, infer_catalogue
+from galcfm.catalogue.command import _address
+from galcfm.catalogue.files import SCHEDULER
 from galcfm.catalogue.partitions import read_record
 from galcfm.catalogue.plan import make_plan
 from galcfm.catalogue.results import open_result
@@ -42,6 +44,7 @@ from galcfm.sdss.catalogue import PIECE, queries
 from galcfm.survey import SurveyError, SurveyWriter
 from galcfm.survey.datasets import data_card
 from galcfm.training import TrainingError
+from galcfm.training.loop import PARTS as CHECKPOINT_PARTS
 from galcfm.training.loop import read_checkpoint, write_checkpoint
 from studies import past_one_machine
 from studies.frame import Place, Result, Study, Trainings
@@ -157,6 +160,8 @@ JSON_FILES = {
         "benchmarks.json", lambda place: build.PUBLISHED.read(place / "benchmarks.json")
     ),
     "sampling.json": Case("sampling.json", lambda place: SAMPLING.read(place / "sampling.json")),
+    # What Dask wrote.
+    "scheduler.json": Case("scheduler.json", lambda place: _address(place / "scheduler.json")),
     "encoder-*.json": Case("encoder-1.json", lambda place: ALIGNED.read(place / "encoder-1.json")),
 }
 
@@ -221,7 +226,9 @@ def whole(tmp_path_factory) -> Path:
     (place / "pictures").mkdir()
     for k in range(2):
         Image.fromarray(few.images[k]).save(place / "pictures" / f"toy-0-{k}.png")
-    write_checkpoint(place, {"identity": {"seed": 1}, "epoch": 1, "model": model.state_dict()})
+    content = dict.fromkeys(CHECKPOINT_PARTS, 1.5) | {"model": model.state_dict(), "epoch": 1}
+    write_checkpoint(place, content | {"identity": {"seed": 1}})
+    SCHEDULER.write(place / "scheduler.json", {"address": "tcp://127.0.0.1:9", "workers": {}})
     return place
 
 
@@ -386,8 +393,7 @@ USES_OF_JSON = {
     "galcfm/simulate/spectra.py json.dumps",
     "galcfm/figures/explorer.py json.dumps",
     "galcfm/survey/datasets.py json.dumps",
-    # What Dask wrote.
-    "galcfm/catalogue/command.py json.loads",
+    "book/findings.py json.dumps",
     # What another process of the benchmark prints.
     "benchmarks/quiescent.py json.dumps",
     "benchmarks/catalogue.py json.dumps",
@@ -417,6 +423,14 @@ def test_what_could_not_be_read_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("part", CHECKPOINT_PARTS)
+def test_a_checkpoint_without_a_part_is_refused(tmp_path, part):
+    content = {name: 1 for name in CHECKPOINT_PARTS if name != part} | {"identity": {}}
+    write_checkpoint(tmp_path, content)
+    with pytest.raises(TrainingError, match=f"checkpoint.pt is damaged.* it has no {part}"):
+        read_checkpoint(tmp_path, {}, CHECKPOINT_PARTS)
+
+
 # Other files -------------------------------------------------------------------------------------
 
 
@@ -434,6 +448,10 @@ def found_rows(place: Path) -> None:
     made.table()
     made.rejected_rows()
     shown(place / "result")
+
+
+def a_checkpoint(place: Path) -> None:
+    read_checkpoint(place, {"seed": 1}, CHECKPOINT_PARTS)
 
 
 def pictures(place: Path) -> None:
@@ -461,9 +479,7 @@ OTHER_FILES = {
     "densities": Case(
         "densities.npz", lambda place: stored_posteriors.load_densities(place / "densities.npz")
     ),
-    "checkpoint": Case(
-        "checkpoint.pt", lambda place: read_checkpoint(place, {"seed": 1}), (TrainingError,)
-    ),
+    "checkpoint": Case("checkpoint.pt", a_checkpoint, (TrainingError,)),
     "table of a study": Case("studies/toy.parquet", lambda place: a_table(place), (RunError,)),
     # Its row alone is rejected.
     "picture": Case("pictures/toy-0-0.png", pictures, heals=True),

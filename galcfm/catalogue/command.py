@@ -8,7 +8,6 @@ after an interruption. Repeat the call to resume.
 import ast
 import contextlib
 import importlib
-import json
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from collections.abc import Sequence
 import click
 
 import galcfm
+from galcfm.catalogue.files import SCHEDULER
 from galcfm.json_files import KINDS
 from galcfm.paths import damage_in_a_sentence, user_path
 
@@ -190,10 +190,7 @@ def _address(scheduler: str) -> str:
     # A client would wait for a missing file.
     if not path.is_file():
         raise ValueError(f"{path} is missing: start `dask scheduler --scheduler-file {path}` first")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or "address" not in content:
-        raise ValueError(f"{path} names no address: give the scheduler file of Dask")
-    return content["address"]
+    return SCHEDULER.read(path)["address"]
 
 
 @commands.command(epilog=EXIT_CODES)

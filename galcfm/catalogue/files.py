@@ -31,4 +31,8 @@ Record = object_of(
     rejected=Count,
     core_seconds=float,
 )
+# What Dask writes for its clients.
+SCHEDULER = JsonFile(
+    "scheduler.json", object_of(address=str), "Give the file of `dask scheduler --scheduler-file`."
+)
 RECORD = JsonFile("records/*.json", Record, "Delete it, and infer the catalogue again.")

@@ -5,7 +5,7 @@ The record of a partition is written last, and shows that the partition is done.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
 
     column = plan.cutouts.column if plan.cutouts else None
     rows, cells = read_partition(partition, plan.columns_read, column)
-    values, reasons = _check(plan, rows)
+    values, reasons = _check(plan, rows, [column] if column and cells is None else [])
     settings = {name: plan.identity[name] for name in SETTINGS}
     size, read = ROWS_AT_ONCE, None
     if plan.cutouts is not None:
@@ -126,13 +126,14 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     return {"files": sizes, "rows": n, "used": n - n_bad, "rejected": n_bad}
 
 
-def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
+def _check(plan: Plan, table: SourceTable, absent: Sequence[str] = ()) -> tuple[dict, list]:
     """Return values by name, in the units of a survey, and reasons why each row cannot be used.
 
     Each row is checked separately, so that the result does not depend on neighbouring rows.
     """
     columns, dereddened = plan.identity["columns"], plan.identity["dereddened"]
-    if absent := [column for column in columns.values() if not table.has(column)]:
+    absent = [*absent, *(column for column in columns.values() if not table.has(column))]
+    if absent:
         raise SurveyError(
             f"{table.name} has no {', '.join(absent)}, which the first file has: all files of a "
             "source need the same columns"

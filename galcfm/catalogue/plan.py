@@ -135,10 +135,15 @@ def _first_rows(source: Source, cutouts: str | None) -> SourceTable:
         # First rows of a file, so that they do not depend on its partitions.
         stop = partition.stop and partition.start + ROWS_CHECKED
         try:
-            table, _ = read_partition(replace(partition, stop=stop), None, cutouts)
+            table, cells = read_partition(replace(partition, stop=stop), None, cutouts)
         except SurveyError as error:
             reasons.append(f"no partition of {source.name} can be read: {error}")
             continue
+        if cutouts is not None and cells is None:
+            raise CatalogueError(
+                f"{table.name} has no column {cutouts!r}, and no folder of cutouts has this name: "
+                f"correct it; the table has {', '.join(map(str, table.names[:20]))}"
+            )
         if len(table):
             return table
     raise CatalogueError(reasons[0] if reasons else f"{source.name} contains no rows")

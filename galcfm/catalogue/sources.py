@@ -304,7 +304,7 @@ def read_partition(
 
     Arguments:
         partition: Partition to read.
-        columns: Names of the columns to read; by default all but the cutouts.
+        columns: Names of the columns to read; by default all.
         cutouts: Name of the column of cutouts.
 
     Raises:
@@ -313,7 +313,10 @@ def read_partition(
     name = partition.where
     with readable(name, "a table", "check that it is whole"):
         table = _read(partition, columns, cutouts)
-        column = None if cutouts is None or columns is None else table[cutouts]
+        column = None
+        if cutouts is not None:
+            with contextlib.suppress(KeyError):
+                column = table[cutouts]
         if column is not None and hasattr(table, "drop_columns"):
             table = table.drop_columns([cutouts])
         source = SourceTable(table, name)
@@ -346,7 +349,7 @@ def _read_parquet(partition: Partition, columns, cutouts):
 
     with parquet.ParquetFile(partition.file, pre_buffer=False, buffer_size=BUFFER) as file:
         schema = file.schema_arrow
-        wanted = set(schema.names) - {cutouts} if columns is None else {*columns, cutouts}
+        wanted = schema.names if columns is None else {*columns, cutouts}
         # astropy reads the units only if all columns are read.
         if any(key in (schema.metadata or {}) for key in ASTROPY_METADATA):
             wanted = schema.names

@@ -4,7 +4,6 @@
 Parquet, ECSV or VOTable. `to_netcdf` keeps the draws themselves, which ArviZ reads.
 """
 
-import warnings
 from itertools import combinations
 from pathlib import Path
 
@@ -154,9 +153,8 @@ def save_summaries(table, path: Path | str) -> None:
 
     def is_own(there: Path) -> bool:
         """Return whether a file has only these columns, so that no other column would be lost."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            names = Table.read(there, format=form).colnames
+        quiet = {"unit_parse_strict": "silent"} if form == "fits" else {}
+        names = Table.read(there, format=form, **quiet).colnames
         return set(names) ^ set(table.colnames) <= {*GIVEN, *RANGE}
 
     with replacing(path, is_own) as temporary:

@@ -20,6 +20,8 @@ from galcfm.json_files import JsonFile, object_of
 from galcfm.paths import (
     damage_in_a_sentence,
     disk_errors_in_a_sentence,
+    hold,
+    let_go,
     remove_own,
     require_own_files,
     user_path,
@@ -56,22 +58,27 @@ def to_datasets(survey, folder: Path | str) -> None:
         folder: Folder of the data set; an existing data set is replaced.
 
     Raises:
-        SurveyError: The folder contains other files, or a galaxy has no position.
+        SurveyError: The folder contains other files, another thread or process writes it, or a
+            galaxy has no position.
         OSError: The data set cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder, "the folder", SurveyError)))
     require_own_files(folder, OWN_FILES, "a data set", SurveyError)
     catalogue = _with_pixels(survey.catalogue)
-    partial = beside(folder, "partial")
+    partial, lock = beside(folder, "partial"), beside(folder, "lock")
     with disk_errors_in_a_sentence(folder):
-        recover(folder, OWN_FILES, "a data set")
-        remove_own(partial, OWN_FILES, "an unfinished data set", SurveyError)
-        _write(catalogue, survey.images, partial)
-        known = {"parameters": survey.parameters, "provenance": provenance()}
-        DATASET.write(partial / "dataset.json", known)
-        text = data_card(survey, folder.name)
-        (partial / "README.md").write_text(text, encoding="utf-8")
-        put_in_place(partial, folder, OWN_FILES, "a data set")
+        hold(lock, SurveyError(f"another process or thread is making {folder}: wait for it"))
+        try:
+            recover(folder, OWN_FILES, "a data set")
+            remove_own(partial, OWN_FILES, "an unfinished data set", SurveyError)
+            _write(catalogue, survey.images, partial)
+            known = {"parameters": survey.parameters, "provenance": provenance()}
+            DATASET.write(partial / "dataset.json", known)
+            text = data_card(survey, folder.name)
+            (partial / "README.md").write_text(text, encoding="utf-8")
+            put_in_place(partial, folder, OWN_FILES, "a data set")
+        finally:
+            let_go(lock)
 
 
 def from_datasets(cls, source, **options):

@@ -6,6 +6,7 @@ needs its own band: planes in g, r and z give no image in i, r and g.
 """
 
 import re
+import threading
 import warnings
 from collections.abc import Mapping
 from itertools import combinations
@@ -20,6 +21,7 @@ LARGEST_CUTOUT = 4096
 # Largest relative deficit of an image's size, which is an equal error of its scale.
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
+ONE_AT_A_TIME = threading.Lock()
 # Largest distance of a galaxy from the middle of its cutout [arcsec]: catalogues differ by less.
 # Half a pixel of rounding is added. Simulated galaxies lie within half a pixel.
 OFF_CENTRE = 3 * PIXEL_SCALE
@@ -230,7 +232,8 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
 
     # An even size, so that quarter turns shift no pixel off the grid.
     even = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
-    with warnings.catch_warnings():
+    # All threads share the filters of warnings.
+    with ONE_AT_A_TIME, warnings.catch_warnings():
         # astropy warns about headers of older conventions, which it corrects.
         warnings.simplefilter("ignore")
         wcs, middle = _middle(header, even.shape)

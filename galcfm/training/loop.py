@@ -7,7 +7,7 @@ The loop is independent of galaxies and flows: a subclass defines the batches an
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,14 +209,18 @@ class Loop(ABC):
 
 
 RESUMED = ("epoch", "step", "best_loss", "best_epoch", "best_weights", "history")
+PARTS = (*RESUMED, "model", "average", "optimiser")
 
 
-def read_checkpoint(folder: Path, identity: dict, max_epochs: float = math.inf) -> dict | None:
+def read_checkpoint(
+    folder: Path, identity: dict, parts: Sequence[str], max_epochs: float = math.inf
+) -> dict | None:
     """Return the checkpoint in a folder, or None.
 
     Arguments:
         folder: Folder of the training.
         identity: All inputs of the training.
+        parts: Names of the parts that the training reads.
         max_epochs: Largest number of epochs.
 
     Raises:
@@ -228,6 +232,8 @@ def read_checkpoint(folder: Path, identity: dict, max_epochs: float = math.inf) 
     with damage_in_a_sentence(path, "Delete it, and train again.", TrainingError):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         differing = [k for k in identity if checkpoint["identity"].get(k) != identity[k]]
+        if missing := [k for k in parts if k not in checkpoint and not differing]:
+            raise ValueError(f"it has no {', '.join(missing)}")
         differing += ["max_epochs"] if checkpoint.get("epoch", 0) > max_epochs else []
     if differing:
         raise TrainingError(

@@ -30,6 +30,7 @@ from galcfm.training.data import (
     turned_each,
 )
 from galcfm.training.loop import (
+    PARTS,
     Loop,
     LoopSettings,
     keyed_generator,
@@ -125,7 +126,7 @@ def train(
         rows = labelled_rows(survey, name)
         parts[name] = survey.select(rows), None if weights is None else weights[rows]
     identity = _identity(posterior, parts, settings, warm_start)
-    checkpoint = read_checkpoint(folder, identity, settings.max_epochs)
+    checkpoint = read_checkpoint(folder, identity, PARTS, settings.max_epochs)
     has_ended = checkpoint and settings.finished(checkpoint["epoch"], checkpoint["best_epoch"])
     if has_ended and (folder / "model.json").exists():
         return Posterior.load(folder)

@@ -21,6 +21,7 @@ from galcfm.survey import Survey
 from galcfm.training.loop import keyed_generator, read_checkpoint, write_checkpoint
 from studies.frame import Plan
 
+PARTS = ("flow", "average", "optimiser", "schedule", "averaged", "step")
 CHECKPOINT_EVERY = 2000
 
 
@@ -81,7 +82,7 @@ def distil(
         "teacher": teacher.weights_digest,
         "conditions": array_digest(known.numpy()),
     }
-    found = read_checkpoint(folder, identity)
+    found = read_checkpoint(folder, identity, PARTS)
     if found is None or found["step"] < settings.n_steps:
         rows, places = draws_of_teacher(teacher, known, settings, progress)
         found = learn(student, rows, places, folder, found, identity, settings, progress)

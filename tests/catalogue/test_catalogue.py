@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from astropy.table import Table
 from conftest import toy_survey
 from pyarrow import parquet
 
@@ -356,6 +357,7 @@ def test_cutouts_that_are_none_are_refused(image_model, pictured, tmp_path):
         (path, tmp_path / "images.npy", "is no folder of cutouts"),
         (path, tmp_path / "nowhere", "is no folder of cutouts"),
         (path, "cutouts.h5", "is no folder of cutouts"),
+        (path, "pictures", "has no column 'pictures', and no folder of cutouts has this name"),
         (path, None, "this is an image model: give cutouts"),
         (tmp_path / "survey", None, "this is an image model: give cutouts"),
     ):
@@ -363,6 +365,21 @@ def test_cutouts_that_are_none_are_refused(image_model, pictured, tmp_path):
         with pytest.raises(CatalogueError, match=message):
             infer_catalogue(image_model, source, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".fits"])
+def test_a_file_without_the_column_of_cutouts_is_named(image_model, pictured, tmp_path, ending):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    path, _ = cutouts_as("png", pictured, tmp_path)
+    path.rename(folder / "a.parquet")
+    frame = pictured.catalogue[["object_id", "ra", "dec", *MAGNITUDES]]
+    Table.from_pandas(frame).write(folder / f"b{ending}")
+    options = {"cutouts": "cutout", "pixel_scale": 0.396, **TOLD, **FEW}
+    made = infer_catalogue(image_model, folder, tmp_path / "out", **options)
+    (reason,) = made.failed.values()
+    assert f"b{ending} has no cutout, which the first file has" in reason
+    assert made.used == len(pictured)
 
 
 def test_a_survey_may_lack_positions_and_its_limits_are_no_magnitudes(model, tmp_path):
@@ -1129,7 +1146,7 @@ def test_a_scheduler_file_without_address_is_named(tmp_path, capsys, content):
     path.write_text(content, encoding="utf-8")
     words = ["infer", "x", "--model", "m", "--out", "o", "--scheduler", str(path)]
     assert command.main(words) == 1
-    assert f"{path} names no address" in capsys.readouterr().err
+    assert f"{path} is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

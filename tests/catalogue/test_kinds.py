@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -31,8 +32,12 @@ pytest.importorskip("dask")
 
 import galcfm
 from galcfm import Posterior, Survey
-from galcfm.catalogue import CatalogueError, command, infer_catalogue, inference
+from galcfm.catalogue import CatalogueError, command, infer_catalogue, inference, sources
 from galcfm.catalogue.files import RESULT
+from galcfm.catalogue.partitions import infer_partition
+from galcfm.catalogue.plan import make_plan
+from galcfm.catalogue.results import complete_result
+from galcfm.catalogue.sources import find_source
 from galcfm.figures import explorer, style
 from galcfm.posterior import ModelError
 from galcfm.posterior.summaries import SUMMARY_FORMATS, save_summaries, summarise
@@ -374,34 +379,80 @@ BESIDE = {
     "empty.parquet": (lambda p: galaxies()[:0].to_parquet(p), "contains no rows"),
     "README.txt": (lambda p: Path(p).write_text("", encoding="utf-8"), "no ending of a table"),
     "_old.parquet": (lambda p: galaxies().to_parquet(p), "begins with . or _"),
+    "post/dataset/a.parquet": (lambda p: galaxies().to_parquet(p), "it belongs to the result"),
     "gal\udcff.csv": (lambda p: Path(p).write_text("", encoding="utf-8"), "not UTF-8"),
 }
 # What a folder holds that is no source, and goes unnamed.
 UNNAMED = ("_metadata", ".DS_Store", "_SUCCESS")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sets(st.sampled_from(sorted(BESIDE))), st.sets(st.sampled_from(UNNAMED)), st.booleans())
-def test_what_is_left_out_is_named(things, tmp_path_factory, beside, unnamed, is_pattern):
+# Tables, some in folders that have names as files have.
+TABLES = ["a.parquet", "b.csv", "c.fits", "d.parquet/part.0.parquet", "e/f [1].parquet"]
+READ = settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory) -> Path:
+    """A folder with each table and each file beside tables."""
+    folder = tmp_path_factory.mktemp("pieces")
+    for name in (*TABLES, *BESIDE):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        make = BESIDE[name][0] if name in BESIDE else _table_of
+        make(folder / name)
+    return folder
+
+
+def _table_of(path):
+    table = Table.from_pandas(galaxies())
+    table.write(path, format={".csv": "ascii.csv"}.get(path.suffix))
+
+
+@READ
+@given(
+    st.sets(st.sampled_from(TABLES), min_size=1),
+    st.sets(st.sampled_from(sorted(BESIDE))),
+    st.sets(st.sampled_from(UNNAMED)),
+    st.sampled_from(["", "*", "**"]),
+)
+def test_what_is_left_out_is_named(pieces, tmp_path_factory, tables, beside, unnamed, pattern):
     folder = tmp_path_factory.mktemp("left")
-    galaxies().to_parquet(folder / "a.parquet")
-    for name in beside:
-        BESIDE[name][0](folder / name)
+    for name in (*tables, *beside):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(pieces / name, folder / name)
     for name in unnamed:
         (folder / name).touch()
-    made = things.infer(source=folder / "*" if is_pattern else folder)
-    told = "\n".join(made.left_out)
+    found = find_source(folder / pattern, folder / "post", 3)
+    told = "\n".join(found.left_out)
     # A name that a pattern matches is not hidden from it.
-    named = beside - {"_old.parquet"} if is_pattern else beside
-    assert (made.used, made.failed) == (4 + 4 * (named != beside), {})
+    named = beside - {"_old.parquet"} if pattern else beside
+    read = {str(folder / name) for name in {*tables, *(beside - named)}}
+    assert {partition.file for partition in found.partitions} == read
     assert all(BESIDE[name][1] in told for name in named)
-    assert not any(name in told for name in UNNAMED if not is_pattern)
+    assert not any(name in told for name in UNNAMED if not pattern)
     if len(named) == 1:
-        assert storable(name_of(named)) in told
+        assert all(storable(str(folder / name)) in told for name in named)
+    if found.rows is not None:
+        assert found.rows == 4 * len(read)
 
 
-def name_of(names: set[str]) -> str:
-    return next(iter(names))
+def test_the_registry_holds_all_reasons_to_leave_a_file_out():
+    """Whatever `_why_not` and `_count` say has a file in `BESIDE`."""
+    tree = ast.parse(inspect.getsource(sources._why_not)).body[0]
+    texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value]
+    said = {text.strip() for text in texts if isinstance(text, str) and " " in text.strip()}
+    said -= {ast.get_docstring(tree, clean=False)}
+    shown = [reason for _, reason in BESIDE.values()]
+    for reason in {*said, *sources.USELESS.values()}:
+        assert any(each in reason or reason in each for each in shown), reason
+    assert set(sources.USELESS) == {0, sources.NO_TABLE}
+
+
+def test_what_is_left_out_is_named_with_the_result(things, pieces):
+    made = things.infer(source=pieces)
+    # The result is elsewhere here.
+    assert (made.used, made.failed) == (4 * len(TABLES) + 4, {})
+    reasons = {reason for _, reason in BESIDE.values()} - {"it belongs to the result"}
+    assert all(reason in "\n".join(made.left_out) for reason in reasons)
 
 
 def test_rows_of_a_file_that_left_are_kept_until_it_is_back(things, tmp_path):
@@ -510,6 +561,63 @@ def test_an_empty_result_has_the_columns_and_kinds_of_a_full_one(things, tmp_pat
     assert empty.dtypes.map(str).to_dict() == full.dtypes.map(str).to_dict()
 
 
+KINDS_OF_RESULTS = ["table", "rejected_rows", "survey", "summaries", *SUMMARY_FORMATS]
+
+
+@pytest.fixture(scope="module")
+def fulls(things, tmp_path_factory):
+    """A result of each kind with a good and a bad row."""
+    place = tmp_path_factory.mktemp
+    return {k: _of_rows(things, place("full"), ["good", "bad"], k) for k in KINDS_OF_RESULTS}
+
+
+@pytest.fixture
+def without_fsync(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda number: None)
+
+
+@READ
+@given(st.lists(st.sampled_from(["good", "bad"]), max_size=4), st.sampled_from(KINDS_OF_RESULTS))
+def test_any_number_of_rows_gives_the_same_columns(
+    things, fulls, without_fsync, tmp_path_factory, rows, kind
+):
+    """However many rows are good or bad, also none of either."""
+    found, full = _of_rows(things, tmp_path_factory.mktemp("rows"), rows, kind), fulls[kind]
+    assert len(found) == rows.count("bad" if kind in ("rejected_rows", "survey") else "good")
+    assert list(found.columns) == list(full.columns)
+    assert found.dtypes.map(str).to_dict() == full.dtypes.map(str).to_dict()
+
+
+def _of_rows(things, folder, rows, kind):
+    """Return a result of rows, or the rows that could not be used."""
+    if kind in ("summaries", *SUMMARY_FORMATS):
+        some = summarise(things.posteriors.isel(object_id=slice(0, rows.count("good"))))
+        return (some if kind == "summaries" else _saved(some, folder, kind)).to_pandas()
+    frame = galaxies(5)[: len(rows)]
+    frame["mag_u"] = np.where(np.array(rows) == "bad", -9999.0, frame["mag_u"])
+    # One more, so that a survey has a galaxy.
+    more = galaxies(5)[4:].assign(object_id="more")
+    if kind == "survey":
+        return Survey.from_table(pd.concat([frame, more]), **TOLD).rejected
+    plan, found = _planned(things, folder, frame if rows else more)
+    done = {p.name: infer_partition(p, plan) for p in found.partitions if rows}
+    made = complete_result(plan, done, ())
+    return made.table() if kind == "table" else made.rejected_rows()
+
+
+@pytest.fixture(scope="module")
+def planned(things, tmp_path_factory):
+    return _planned(things, tmp_path_factory.mktemp("planned"), galaxies(6))
+
+
+def _planned(things, folder, frame):
+    frame.to_parquet(folder / "a.parquet")
+    found = find_source(folder / "a.parquet", folder / "out", 2)
+    settings = {"n_samples": 4, "steps": 1, "seed": 0, "n_draws": 0}
+    plan = make_plan(things.model, found, folder / "out", {}, TOLD, None, None, settings)
+    return plan, found
+
+
 def test_astropy_reads_an_empty_result(things, tmp_path):
     made = _unreadable(things, tmp_path)
     with warnings.catch_warnings():
@@ -582,6 +690,28 @@ def test_identifiers_come_back_or_are_refused(things, tmp_path_factory, name, en
 
 
 # State that calls share --------------------------------------------------------------------------
+
+
+@READ
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), min_size=1, max_size=4))
+def test_partitions_go_to_their_own_results_in_any_order(
+    planned, without_fsync, tmp_path_factory, order
+):
+    """Three calls for the same galaxies, whose partitions two threads take as they come."""
+    (plan, found), folder = planned, tmp_path_factory.mktemp("order")
+    plans = {name: replace(plan, destination=folder / name) for name in "abc"}
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda one: infer_partition(found.partitions[one[1]], plans[one[0]]), order))
+    for name, own in plans.items():
+        numbers = sorted({number for each, number in order if each == name})
+        for kind in ("dataset", "records"):
+            files = sorted(path.name for path in (own.destination / kind).glob("*"))
+            ending = ".parquet" if kind == "dataset" else ".json"
+            assert files == [f"{found.partitions[number].name}{ending}" for number in numbers]
+        for number in numbers:
+            partition = found.partitions[number]
+            rows = pd.read_parquet(own.path("dataset", partition, ".parquet"))
+            assert list(rows["object_id"]) == [f"toy-5-{2 * number + k}" for k in range(2)]
 
 
 def test_two_clients_of_one_cluster_make_their_own_results(things, tmp_path):
