@@ -132,7 +132,7 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
         return _opened(source)
     if not isinstance(source, str | os.PathLike):
         raise CatalogueError(
-            "the source is no catalogue on disk: give a path, or what Dask or LSDB has open; "
+            "the source is no catalogue on disk: give a path, or an object of Dask or LSDB; "
             "galcfm.Survey.from_table takes tables in memory"
         )
     path, columns = user_path(source, "the source", CatalogueError), {}

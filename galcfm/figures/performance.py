@@ -223,8 +223,8 @@ def calibration(measured, posteriors: Mapping, *, source: str) -> Figure:
     """Show whether posteriors are calibrated: rank histograms and coverage of each property.
 
     Upper row: fraction of a posterior's draws below the measured value, uniform when calibrated.
-    Lower row: fraction of galaxies whose measured value lies in the central interval of a nominal
-    probability, minus that probability: positive when posteriors are too wide. The bands enclose
+    Lower row: fraction of measured values in the central interval of a nominal probability, minus
+    that probability: positive when posteriors are too wide. The bands enclose
     95 % of the values that calibrated posteriors give for this number of galaxies.
 
     Arguments:

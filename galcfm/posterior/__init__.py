@@ -1,4 +1,4 @@
-"""A trained model, from magnitudes and images to posteriors, and what it may be given."""
+"""A trained model, from magnitudes and images to posteriors, and its possible inputs."""
 
 from galcfm.posterior.features import Standardisation, photometric_features
 from galcfm.posterior.files import require_own_model

@@ -1,4 +1,4 @@
-"""What settings of models and trainings may be: annotations that are ranges, with their words."""
+"""Allowed settings of models and trainings: annotations with ranges and their descriptions."""
 
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -20,10 +20,10 @@ Features = Annotated[Literal[FEATURES], Meta(description=f"one of {', '.join(FEA
 
 
 def require_kinds(kinds, values: dict[str, Any], error: type[Exception] = ValueError) -> None:
-    """Refuse values of another kind, or outside the range, than the annotations say.
+    """Refuse values with a type or range other than in the annotations.
 
     Arguments:
-        kinds: Class or function whose annotations name the values.
+        kinds: Class or function with annotations of the values.
         values: Values by name.
         error: Kind of the exception.
     """

@@ -331,7 +331,7 @@ class Posterior(nn.Module):
         Returns:
             `xarray.Dataset` with one variable per property, dimensions (chain, draw, object_id),
             and the columns of `out_of_range` as coordinates along object_id. Its `to_netcdf`
-            writes what `arviz.from_netcdf` reads.
+            writes files for `arviz.from_netcdf`.
         """
         from galcfm.posterior.draws import N_CHAINS, Draws
 

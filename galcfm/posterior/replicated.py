@@ -31,8 +31,8 @@ class MagnitudeModel:
     r"""A regression of the magnitudes of a survey on the properties, with its residuals.
 
     The mean is a polynomial of second degree in the properties and, optionally, in
-    :math:`\log_{10} z`. The residuals, including noise of the photometry, are those of one galaxy
-    in all five bands, drawn at random from the hundred galaxies of the survey that are nearest in
+    :math:`\log_{10} z`. The residuals, including noise of the photometry, come from one galaxy in
+    all five bands, drawn at random from the hundred galaxies of the survey that are nearest in
     these inputs. Without the redshift, the regression averages over all distances in the survey.
 
     Arguments:

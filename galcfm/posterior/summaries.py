@@ -126,8 +126,8 @@ def save_summaries(table, path: Path | str) -> None:
     form = SUMMARY_FORMATS.get(path.suffix.lower())
     if form is None:
         raise ModelError(
-            f"{path}: use the ending {', '.join(SUMMARY_FORMATS)}, whose formats keep units and "
-            "descriptions"
+            f"{path}: use the ending {', '.join(SUMMARY_FORMATS)}, for formats that keep units "
+            "and descriptions"
         )
     if form == "fits":
         for row, name in enumerate(map(str, table["object_id"])):

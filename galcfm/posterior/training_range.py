@@ -1,7 +1,7 @@
 """Test whether a galaxy is like the training galaxies of a model; results are p-values.
 
 A flow returns a posterior for any input, including a galaxy unlike all training galaxies.
-`TrainingRange` compares the input features of a galaxy with those of training galaxies, and
+`TrainingRange` compares the input features of a galaxy with the training galaxies, and
 held-out galaxies calibrate how unusual the result is. Some galaxies of another kind lie among the
 training galaxies in these features. `QuiescentClass` therefore tests whether a galaxy looks more
 like quiescent galaxies, for which a model of star-forming galaxies gives far too high a star

@@ -111,7 +111,7 @@ def from_datasets(cls, source, **options):
         if not all(hasattr(rows, "to_pandas") for rows in splits.values()):
             raise SurveyError(
                 f"a value of type {type(source).__name__} is no data set: give a folder, "
-                "owner/name on the Hub, or what datasets.load_dataset gives"
+                "owner/name on the Hub, or the result of datasets.load_dataset"
             )
         parts = [rows.to_pandas() for rows in splits.values()]
         for split, part in zip(splits, parts, strict=True):

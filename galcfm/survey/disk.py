@@ -66,7 +66,7 @@ def read_description(folder: Path | str) -> dict:
 
 
 def verify(folder: Path, description: dict) -> None:
-    """Check that the files of a survey are those that `description` describes.
+    """Check that the files of a survey match its description.
 
     Raises:
         SurveyError: A file is missing or altered.
@@ -120,7 +120,7 @@ class SurveyWriter:
         images: Memory map `(n_images, 128, 128, 3)`, uint8, of the images written by `put`; `None`
             without images.
         partial: Temporary folder, to which other processes can `put` images, too.
-        done: Blocks passed to `note_done`, including those of an interrupted writer.
+        done: Blocks passed to `note_done`, including blocks of an interrupted writer.
 
     Raises:
         SurveyError: Another process writes this survey, or the folder contains other files.

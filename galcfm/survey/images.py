@@ -93,7 +93,7 @@ def picture_pixels(picture) -> np.ndarray:
     # For example RGB;16B, of which Pillow keeps the upper byte.
     if ";16" in stored:
         raise ValueError(
-            "it has 16 bits per channel: write it with 8, stretched from 0 to 255 as it is seen"
+            "it has 16 bits per channel: write it with 8, stretched from 0 to 255 for display"
         )
     # P is the mode of a palette, which may contain colours.
     if turned.mode not in ("RGB", "RGBA", "P"):

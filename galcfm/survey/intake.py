@@ -235,7 +235,7 @@ def choose_columns(
     if other:
         raise SurveyError(
             f"{source.name} has {', '.join(map(repr, other.values()))}, spelt otherwise than in a "
-            f"survey: map with columns={other}, or to None what is to be left out"
+            f"survey: map with columns={other}, or map a column to None to leave it out"
         )
     without = {name[-1] for name in left_out}
     for names in (PROPERTY_NAMES, MAGNITUDE_ERRORS, INVERSE_VARIANCES):

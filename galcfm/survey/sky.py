@@ -53,7 +53,7 @@ def bands_of(said, given=None, where: str = "the cutouts") -> list[str] | None:
     if absent := [band for band in "irg" if band not in letters[0]]:
         raise ValueError(
             f"{where}: of {', '.join(letters[0])} without {', '.join(absent)}: image models need "
-            "i, r and g; take these three bands, or leave the cutouts out and use photometry alone"
+            "i, r and g; take these three bands, or leave the cutouts out and use photometry"
         )
     return letters[0]
 
@@ -214,7 +214,7 @@ def _fault(shape) -> str | None:
     if max(shape) > LARGEST_CUTOUT:
         return f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller"
     if max(shape[:-2], default=1) > 1:
-        return "it is a cube: write the plane of this band alone into it"
+        return "it is a cube: write only the plane of this band into it"
     return None
 
 

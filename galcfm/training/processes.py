@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def start_fabric() -> "Fabric":
-    """Return the devices of the computation: one, or those of all processes under `torchrun`."""
+    """Return the devices of the computation: one, or one per process under `torchrun`."""
     # Imported only for training: this import takes longer than all others together.
     from lightning.fabric import Fabric
 

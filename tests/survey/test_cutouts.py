@@ -318,7 +318,7 @@ def test_dimensions_of_length_one_and_later_extensions(sky, shape, extension):
 def test_cubes_are_refused(sky):
     sky.write()
     sky.hdus["r"].data = np.stack([sky.hdus["r"].data] * 3)
-    message = "a_r.fits: it is a cube: write the plane of this band alone into it"
+    message = "a_r.fits: it is a cube: write only the plane of this band into it"
     assert sky.store(sky.hdus).refusal() == message
 
 

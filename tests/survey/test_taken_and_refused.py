@@ -146,7 +146,7 @@ COLUMNS = [
      lambda: take(frame(redshift=[np.nan, -9999.0], ra=[-99.0, 5]))),
     ("NaN, −9999, −99, 99, … in one band, with `missing_bands=True`", "missing in that row",
      lambda: one_band_missing()),
-    ("columns that are not named above", "nothing; they may hold anything",
+    ("columns that are not named above", "nothing; they may contain anything",
      lambda: take(frame(note=["x", None], vectors=[[1], [2, 3]]))),
 ]  # fmt: skip
 
@@ -268,11 +268,11 @@ ROWS = [
     ("a linear stellar mass", lambda: refusal(masses())),
     ("a cutout that is missing",
      lambda: refusal(frame(), cutouts={"a": PIXELS}, pixel_scale=0.396)),
-    ("a grey picture", lambda: second_picture(PIXELS[..., :1].repeat(3, 2))),
-    ("a picture of another mode", lambda: second_picture(Image.fromarray(PIXELS).convert("CMYK"))),
-    ("a picture with transparent pixels", lambda: second_picture(Image.new("RGBA", (128, 128)))),
-    ("a picture that is too small", lambda: second_picture(PIXELS[:64, :64])),
-    ("a picture as floats from 0 to 1", lambda: second_picture(PIXELS / 255)),
+    ("a grey image", lambda: second_picture(PIXELS[..., :1].repeat(3, 2))),
+    ("an image of another mode", lambda: second_picture(Image.fromarray(PIXELS).convert("CMYK"))),
+    ("an image with transparent pixels", lambda: second_picture(Image.new("RGBA", (128, 128)))),
+    ("an image that is too small", lambda: second_picture(PIXELS[:64, :64])),
+    ("an image as floats from 0 to 1", lambda: second_picture(PIXELS / 255)),
     ("a JPEG that was cut short", lambda: second_file(encode_jpeg(PIXELS)[:900])),
 ]  # fmt: skip
 
