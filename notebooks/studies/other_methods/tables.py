@@ -70,11 +70,16 @@ def every_method(rows: Mapping[str, Mapping]) -> pd.DataFrame:
             "gain [nat] ± 95 %": _in_words(gain, row, "+"),
             "verdict": verdict(row, gain),
             "trainings": len(row["seeds"]),
-            "training [min]": number(mean_over_seeds(row, "training", "seconds") / 60, 1),
+            "training [min]": _minutes(mean_over_seeds(row, "training", "seconds")),
             "order": (list(ROWS).index(beside), -gain["gain"]),
         }
     in_order = dict(sorted(found.items(), key=lambda item: item[1].pop("order")))
     return pd.DataFrame.from_dict(in_order, orient="index")
+
+
+def _minutes(seconds: float) -> str:
+    """Return a time in minutes; methods without training have none."""
+    return "" if not seconds else "< 0.1" if seconds < 6 else number(seconds / 60, 1)
 
 
 def all_metrics(rows: Mapping[str, Mapping]) -> pd.Series:
