@@ -101,7 +101,7 @@ def test_tables_show_the_metrics(models, survey, densities):
     table = tables.information(results)
     assert len(table) == 6
     mean = results["image"]["delta_log_p"]["exact"]["mean"]
-    assert table.loc[("exact", "image"), "Δlog p [nat]"].startswith(f"{mean:.1f}")
+    assert table.loc[("exact", "image"), "Δlog p [nat]"].startswith(f"{mean:.1f}".replace("-", "−"))
     compared = metrics.compare(results["image"], results["photometry"])
     assert tables.comparison(compared).shape == (4, 3)
     distances = tables.wasserstein(results)
