@@ -10,6 +10,8 @@ import pytest
 import torch
 from astropy.table import Table
 from conftest import toy_survey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import galcfm
 from galcfm import Posterior, stored_posteriors
@@ -89,6 +91,22 @@ def test_every_door_carries_the_flag(known, door, tmp_path, capsys):
         words = ["show", str(tmp_path / "out"), "--object", test.object_id[0]]
         assert command.main(words) == 0
         assert "outside_range" in capsys.readouterr().out
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.integers(0, 11), min_size=1, max_size=6, unique=True),
+    st.lists(st.floats(-2, 2), min_size=5, max_size=5),
+)
+def test_a_flag_is_that_of_the_galaxy_alone(known, rows, shift):
+    """Whatever the magnitudes are, and whichever galaxies come with them."""
+    model, test, flags = known
+    some = test.select(np.array(rows))
+    some.catalogue[list(MAGNITUDES)] += np.array(shift) * np.arange(len(rows))[:, None]
+    found = summarise(model.infer(some, n_samples=4, steps=1, progress=False))["outside_range"]
+    alone = [model.out_of_range(m[None])["outside_range"].iloc[0] for m in some.magnitudes]
+    np.testing.assert_array_equal(found, alone)
+    assert alone[0] == flags[rows[0]]
 
 
 def test_the_registry_holds_all_that_draws():
