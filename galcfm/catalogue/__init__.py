@@ -1,18 +1,18 @@
-"""Catalogues of any size: posteriors of all galaxies, computed once per row on Dask.
+"""Catalogues of any size: posteriors of all galaxies, computed with Dask, each row once.
 
-`infer_catalogue` takes a HATS catalogue, a catalogue opened by LSDB or Dask, or files of tables,
-and uses the threads of one machine or a cluster. Install it with `pip install "galcfm[catalogue]"`.
+`infer_catalogue` infers a HATS catalogue, a catalogue that LSDB or Dask has open, or files of
+tables, on the threads of one machine or on a cluster. It needs `pip install "galcfm[catalogue]"`.
 """
 
 __all__ = ["CatalogueError", "InferredCatalogue", "infer_catalogue"]
 
 
 class CatalogueError(ValueError):
-    """A catalogue cannot be inferred; the message gives the file, row or column and the remedy."""
+    """A catalogue cannot be inferred; the message names the file, row or column and the remedy."""
 
 
 def __getattr__(name):
-    # Imported on first use: `simulate`, `show` and `--help` of the command do not need torch.
+    # Imported on first use, so that the command gives help, shows and simulates without torch.
     if name in ("InferredCatalogue", "infer_catalogue"):
         from galcfm.catalogue import inference
 

@@ -1,8 +1,8 @@
-"""The command `galcfm`: simulate a survey, train models, infer catalogues, show their content.
+"""The command `galcfm`: simulate a survey, train models, infer catalogues, describe results.
 
-The exit code is 0 if everything is done; 1 after an error, reported in one sentence; 2 after a
-wrong call; 3 if no row could be used, or if partitions, which are named, could not be read; 130
-after an interruption. Repeat the call to resume.
+The exit code is 0 if everything is done; 1 after an error, which one sentence describes; 2 after a
+wrong call; 3 if no row could be used or some partitions, which are named, could not be read; and
+130 after an interruption. Repeat the call to resume.
 """
 
 import ast
@@ -23,11 +23,11 @@ from galcfm.paths import damage_in_a_sentence, user_path
 
 DONE, FAILED, INCOMPLETE, INTERRUPTED = 0, 1, 3, 130
 EXIT_CODES = (
-    "exit codes: 0 done; 1 an error, reported in one sentence; 2 a wrong call; 3 no row could be "
-    "used, or partitions, which are named, could not be read; 130 interrupted. Repeat the call to "
+    "exit codes: 0 done; 1 error, described in one sentence; 2 wrong call; 3 no row could be used, "
+    "or some partitions, which are named, could not be read; 130 interrupted. Repeat the call to "
     "resume."
 )
-# Files by which `show` recognises a folder, and the module with their schema.
+# Files by which `show` recognises a folder, and the modules that define their schemas.
 SHOWN = {
     "inference.json": "galcfm.catalogue.files",
     "model.json": "galcfm.posterior.files",
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Arguments:
-        arguments: Words to use instead of the command line.
+        arguments: Words that replace the arguments of the command line.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         print("galcfm: interrupted: repeat the call to resume", file=sys.stderr)
         return INTERRUPTED
-    # Every error with a remedy is one of these.
+    # All exceptions with a remedy are of these kinds.
     except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
         # The name of a file may contain line breaks.
         print("galcfm:", *str(error).splitlines(), file=sys.stderr)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @click.group("galcfm", epilog=EXIT_CODES, context_settings={"show_default": True})
 @click.version_option(galcfm.__version__)
 def commands() -> None:
-    """Infer properties of galaxies from images and photometry by conditional flow matching.
+    """Properties of galaxies from images and photometry, by conditional flow matching.
 
     \b
     examples:
@@ -78,9 +78,9 @@ def commands() -> None:
 
 
 def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
-    """Return values by name from words like NAME=VALUE."""
+    """Return a dictionary of values by name from words such as NAME=VALUE."""
     if wrong := [entry for entry in entries if "=" not in entry]:
-        raise click.BadParameter(f"{wrong[0]!r} is not like {option.metavar}")
+        raise click.BadParameter(f"{wrong[0]!r} does not have the form {option.metavar}")
     pairs = [entry.split("=", 1) for entry in entries]
     names = [name for name, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -95,7 +95,7 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
 @click.option("--cutouts", help="folder of the cutouts, or name of a column")
 @click.option("--pixel-scale", type=float, help="scale of the cutouts [arcsec/pixel]")
 @click.option("--unit", help="AB, asinh, Vega, nanomaggy or Jy")
-@click.option("--total", is_flag=True, default=None, help="fluxes are of whole galaxies")
+@click.option("--total", is_flag=True, default=None, help="fluxes are total fluxes of galaxies")
 @click.option("--dereddened/--reddened", default=None, help="Galactic extinction is removed")
 @click.option(
     "--column",
@@ -103,22 +103,22 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
     multiple=True,
     metavar="NAME=COLUMN",
     callback=_pairs,
-    help="name in galcfm = name in the source; NAME= leaves one out; may be repeated",
+    help="galcfm's name = name in the source; NAME= leaves a column out; may be repeated",
 )
-@click.option("--samples", "n_samples", default=1000, help="number of draws per galaxy")
-@click.option("--steps", default=12, help="number of Runge-Kutta steps; the paper uses 100")
-@click.option("--seed", default=0, help="seed of the noise")
-@click.option("--draws", "n_draws", default=0, help="number of draws to keep per galaxy")
-@click.option("--workers", type=click.IntRange(1), help="number of processes, instead of threads")
+@click.option("--samples", "n_samples", default=1000, help="draws per galaxy")
+@click.option("--steps", default=12, help="Runge-Kutta steps; the paper uses 100")
+@click.option("--seed", default=0, help="seed of the random draws")
+@click.option("--draws", "n_draws", default=0, help="draws per galaxy to keep in the result")
+@click.option("--workers", type=click.IntRange(1), help="local processes, instead of threads")
 @click.option("--scheduler", help="address, or JSON file, of a Dask cluster")
 @click.option("--rows", "rows_a_partition", default=20_000, help="rows per partition")
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
 def infer(model, workers, scheduler, columns, **options) -> int:
     """Infer the posteriors of the galaxies of a table or catalogue.
 
-    SOURCE is a HATS catalogue, a survey of galcfm (which needs no further options), a table, a
-    folder or a quoted pattern. Files that are left out are named. Put a name that begins with a
-    dash last, after two dashes.
+    SOURCE is a HATS catalogue, a survey of galcfm (which declares its own units), a table, a folder
+    or a quoted pattern. The command names the files that it leaves out. Put a name that begins with
+    a dash last, after two dashes.
 
     \b
     examples:
@@ -127,7 +127,7 @@ def infer(model, workers, scheduler, columns, **options) -> int:
           --dereddened
 
     \b
-      # fluxes under other names, with removal of the extinction; cutouts in a folder
+      # fluxes under other names, from which the extinction is removed here; cutouts in a folder
       galcfm infer galaxies.fits --cutouts jpegs --pixel-scale 0.396 --model models/image \\
           --out posteriors --unit nanomaggy --total --reddened \\
           --column object_id=ID --column ebv=EBV --column mag_u='FLUX[0]' \\
@@ -135,7 +135,7 @@ def infer(model, workers, scheduler, columns, **options) -> int:
           --column mag_z='FLUX[4]'
 
     \b
-      # a HATS catalogue, by four workers on this machine, or by a running cluster
+      # a HATS catalogue, with four workers on this machine, or with a running cluster
       galcfm infer hats/des --workers 4 --model photometry --out posteriors \\
           --unit AB --total --dereddened
       galcfm infer hats/des --scheduler tcp://node1:8786 --model photometry \\
@@ -160,9 +160,9 @@ def infer(model, workers, scheduler, columns, **options) -> int:
 
 @contextlib.contextmanager
 def _cluster(workers: int | None, scheduler: str | None):
-    """Keep the cluster given by the options, if any, open and active."""
+    """Keep the cluster that the options name open and active; do nothing if they name none."""
     if workers and scheduler is not None:
-        raise click.UsageError("--workers starts workers, --scheduler finds them: give one of them")
+        raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
     if not workers and scheduler is None:
         yield
         return
@@ -171,26 +171,29 @@ def _cluster(workers: int | None, scheduler: str | None):
     if scheduler is not None:
         client = Client(_address(scheduler), set_as_default=False)
     else:
-        # Only this process handles Ctrl-C; workers inherit that it is ignored.
+        # Only this process reacts to Ctrl-C: workers inherit that it is ignored.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         options = {"threads_per_worker": 1, "silence_logs": logging.CRITICAL}
         client = Client(n_workers=workers, set_as_default=False, **options)
         signal.signal(signal.SIGINT, before)
-    # Workers that were started here end with the client.
+    # Workers that this command started end with the client.
     with client, client.as_current():
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
         yield
 
 
 def _address(scheduler: str) -> str:
-    """Return the address of a scheduler, or the address in its file."""
+    """Return the address of a scheduler, read from its file if one is given."""
     path = user_path(scheduler, "the scheduler")
     if path.suffix != ".json":
         return scheduler
-    # A client would wait for a missing file.
+    # A client would wait for a file that is missing.
     if not path.is_file():
         raise ValueError(f"{path} is missing: start `dask scheduler --scheduler-file {path}` first")
-    return SCHEDULER.read(path)["address"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or "address" not in content:
+        raise ValueError(f"{path} contains no address: give the scheduler file of Dask")
+    return content["address"]
 
 
 @commands.command(epilog=EXIT_CODES)
@@ -217,7 +220,7 @@ def simulate(folder, **options) -> None:
 
 @commands.command(epilog=EXIT_CODES)
 @click.argument("survey")
-@click.option("--out", required=True, help="folder of the models, one folder each")
+@click.option("--out", required=True, help="folder of the models, with one folder per model")
 @click.option(
     "--models",
     multiple=True,
@@ -232,7 +235,7 @@ def simulate(folder, **options) -> None:
     multiple=True,
     metavar="NAME=VALUE",
     callback=_pairs,
-    help="value to change in the recipe, named as in notebook 02; may be repeated",
+    help="replace a value of the recipe; notebook 02 lists the names; may be repeated",
 )
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
 def train(survey, out, models, recipe, values, progress) -> None:
@@ -249,7 +252,7 @@ def train(survey, out, models, recipe, values, progress) -> None:
 
     known = vars(Recipe.of({"recipe": recipe}))
     if unknown := set(values) - set(known):
-        raise ValueError(f"--set has {', '.join(unknown)}: give one of {', '.join(known)}")
+        raise ValueError(f"--set {', '.join(unknown)} is unknown: give one of {', '.join(known)}")
     names = [name for name in MODELS if name in models]
     Recipe.require_effect(values, names)
     values = {name: _like(known[name], text, name) for name, text in values.items()}
@@ -262,7 +265,7 @@ def train(survey, out, models, recipe, values, progress) -> None:
 
 
 def _like(other, text: str, name: str):
-    """Return a value of the same kind as in the recipe."""
+    """Return the value in a text, of the same type as the value in the recipe."""
     if isinstance(other, str):
         return text
     kinds = {float: (int, float), tuple: (tuple, list)}.get(type(other), (type(other),))
@@ -270,17 +273,17 @@ def _like(other, text: str, name: str):
         value = ast.literal_eval(text)
         if type(value) in kinds:
             return value
-    raise ValueError(f"--set {name} is {text!r}: give something like {other}")
+    raise ValueError(f"--set {name} is {text!r}: give a value such as {other}")
 
 
 @commands.command(epilog=EXIT_CODES)
 @click.argument("folder")
 @click.option("--object", "object_id", metavar="ID", help="one galaxy of a result")
-@click.option("--rejected", is_flag=True, help="rows of a result that could not be used")
+@click.option("--rejected", is_flag=True, help="show the rows that could not be used")
 def show(folder, object_id, rejected) -> None:
     """Describe a survey, a model or a result.
 
-    FOLDER is one of them, or the name of a published model.
+    FOLDER is the folder of a survey, model or result, or the name of a published model.
 
     \b
     examples:
@@ -298,8 +301,8 @@ def show(folder, object_id, rejected) -> None:
         folder = model_folder(folder)
     name = next((name for name in SHOWN if (folder / name).is_file()), None)
     if name is None:
-        raise ValueError(f"{folder} is no survey, model or result: it has no {', '.join(SHOWN)}")
-    # Only for models, because this imports torch.
+        raise ValueError(f"{folder} has no {' or '.join(SHOWN)}: give a survey, model or result")
+    # Only the module for models imports torch.
     importlib.import_module(SHOWN[name])
     content = KINDS[name]
     content.read(folder / name)

@@ -1,6 +1,6 @@
-"""The cutouts of a large catalogue: a column, a folder of files, or the images of a survey.
+"""Cutouts of a large catalogue: a column, a folder of files, or the images of a survey.
 
-Cutouts are never listed or read all at once: a worker opens the cutout of a row when it needs it.
+They are never listed or read as a whole: a worker opens the cutout of a row when it needs it.
 """
 
 import os
@@ -21,14 +21,14 @@ from galcfm.survey.images import PIXEL_SCALE
 
 @dataclass(frozen=True)
 class CatalogueCutouts:
-    """Source of the cutouts of a catalogue.
+    """Location of the cutouts of a catalogue.
 
     Arguments:
-        kind: `"column"`, `"folder"`, or `"array"` for a survey of galcfm.
+        kind: `"column"`, `"folder"`, or `"array"` for the images of a survey of galcfm.
         place: Name of the column, or path of the folder or array.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        stamp: Size and time of the folder or array. They change when files of a folder are added,
-            removed or replaced, but not when a file is overwritten.
+        stamp: Size and modification time of the folder or array. They change when files of a folder
+            are added, removed or replaced, but not when a file is overwritten.
     """
 
     kind: str
@@ -38,18 +38,18 @@ class CatalogueCutouts:
 
     @property
     def column(self) -> str | None:
-        """Name of the column of cutouts, if there is one."""
+        """Name of the column of cutouts, or `None` if they are not a column."""
         return self.place if self.kind == "column" else None
 
     def reader(self, partition: Partition, values: dict, cells) -> Callable[[int], np.ndarray]:
         """Return a function from the row of a partition to its cutout, uint8 `(128, 128, 3)`.
 
-        The function raises `ValueError` with the reason if the row has no cutout.
+        The function raises `ValueError` with the reason if the row has no usable cutout.
 
         Arguments:
             partition: Partition of the rows.
             values: `object_id` and, if known, `ra` and `dec` [deg] of the rows.
-            cells: Column of cutouts, if there is one.
+            cells: Column of cutouts; ignored for other kinds.
         """
         object_id, scale = values["object_id"], self.pixel_scale
         if self.kind == "column":
@@ -64,15 +64,15 @@ class CatalogueCutouts:
 
 
 def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> CatalogueCutouts:
-    """Return the kind and place of cutouts.
+    """Return the kind and location of the cutouts.
 
     Arguments:
-        cutouts: Folder of files, or the name of a column; `None` for the images of a survey.
+        cutouts: Folder of files, or name of a column; `None` for the images of a survey.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        source: The galaxies.
+        source: Source of the galaxies.
 
     Raises:
-        CatalogueError: There are no cutouts.
+        CatalogueError: No cutouts were found.
     """
     if cutouts is None:
         path = Path(source.name).resolve() / "images.npy"
@@ -84,16 +84,16 @@ def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> Catalogu
         return CatalogueCutouts("folder", str(path), pixel_scale, stamp_of(path))
     if path.exists() or path.suffix or os.sep in str(cutouts):
         raise CatalogueError(
-            f"{cutouts} is no folder of cutouts: give one, or a column; Survey.from_table takes an "
-            "array or one file, and the survey that it saves is a source"
+            f"{cutouts} is not a folder of cutouts: give a folder or the name of a column; for an "
+            "array or one file, make a survey with Survey.from_table, save it and infer it"
         )
     return CatalogueCutouts("column", str(cutouts), pixel_scale)
 
 
 def _of_cell(value, pixel_scale: float) -> np.ndarray:
-    """Return the cutout in a cell: JPEG or PNG, or the pixels."""
+    """Return the cutout in a cell, which contains a JPEG, a PNG or an array of pixels."""
     value = value.as_py() if hasattr(value, "as_py") else value
-    # Data sets of the Hub store a dict.
+    # Data sets of the Hub store an image as a dict.
     value = value.get("bytes") if isinstance(value, dict) else value
     if isinstance(value, bytes):
         return read_cutout(BytesIO(value), pixel_scale)
@@ -101,9 +101,9 @@ def _of_cell(value, pixel_scale: float) -> np.ndarray:
         pixels = np.asarray(value)
     except ValueError:  # rows of unequal length
         pixels = np.empty(0)
-    # Arrow's lists contain integers of any size.
+    # Lists of Arrow contain integers of any size.
     if isinstance(value, list) and pixels.dtype.kind == "i" and pixels.size:
         pixels = pixels.astype(np.uint8 if 0 <= pixels.min() <= pixels.max() <= 255 else int)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError("is not an image: JPEG, PNG or uint8 (height, width, 3) needed")
+        raise ValueError("it is not an image: give JPEG, PNG or uint8 (height, width, 3)")
     return fitted_cutout(pixels, pixel_scale)

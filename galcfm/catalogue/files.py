@@ -1,4 +1,4 @@
-"""The JSON files of a result: its description, and the record of each partition."""
+"""JSON files of a result: its description, and one record per partition."""
 
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -7,7 +7,7 @@ from msgspec import Meta
 from galcfm.json_files import Count, JsonFile, object_of
 
 DESCRIPTION = "inference.json"
-# The description of the whole result.
+# Description of the whole result.
 Described = object_of(
     state=Literal["unfinished", "finished"],
     identity=dict[str, Any],
@@ -21,7 +21,7 @@ Described = object_of(
 RESULT = JsonFile(
     DESCRIPTION, Described, "Move the folder away, or name another, and infer the catalogue again."
 )
-# Sizes of the two files of a partition, and its numbers of rows.
+# Sizes of the two files of a partition, and numbers of rows.
 Record = object_of(
     partition=str,
     key=str,

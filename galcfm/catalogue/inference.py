@@ -1,7 +1,7 @@
-"""Inference on Dask of catalogues that may exceed the memory of one machine.
+"""Inference of catalogues of any size with Dask.
 
-The partitions of the source are independent; threads or the workers of a cluster process them.
-Repeat the call to resume an interrupted run.
+The partitions of the source are independent: threads, or the workers of a cluster, process one
+after another. Repeat the call to resume an interrupted run.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
 from galcfm.properties import PROPERTIES
 
-BYTES_A_ROW = 250  # of the result, without draws
-WORKER_WAIT = 1800  # s, longest time without any worker of a cluster
-ROWS_WITH_CUTOUTS = 1000  # largest number of rows per partition with a column of cutouts
+BYTES_A_ROW = 250  # size of a row of the result, without draws
+WORKER_WAIT = 1800  # s without any worker of a cluster
+ROWS_WITH_CUTOUTS = 1000  # rows per partition of a table with a column of cutouts, at most
 
 
 def infer_catalogue(
@@ -49,13 +49,14 @@ def infer_catalogue(
     rows_a_partition: int = 20_000,
     progress: bool = True,
 ) -> InferredCatalogue:
-    """Infer the posteriors of all galaxies of a catalogue of any size, and store their summaries.
+    """Infer the posteriors of all galaxies of a catalogue of any size and store their summaries.
 
-    The same call resumes an interrupted run. Each row is inferred once, and the result is
-    independent of partitions and number of workers. The active client of Dask does the work, if
-    there is one; otherwise as many threads as there are cores, or as Dask's `num_workers` gives.
-    Rows are checked as by `Survey.from_table`, but separately: the unit is checked with at most
-    1,000 rows of the first file, and identifiers are not compared.
+    The same call resumes an interrupted run. Each row is inferred once, and its result depends
+    neither on the partitions nor on the number of workers. The active client of Dask does the work
+    if there is one; otherwise one thread per core does it, or as many threads as Dask's
+    `num_workers` states. Rows are checked as in `Survey.from_table`, but each independently: the
+    unit is checked with the first rows of the first file, at most 1,000, and identifiers are not
+    compared with each other.
 
     Example:
         ::
@@ -70,25 +71,25 @@ def infer_catalogue(
 
     Arguments:
         model: Trained model, or its folder.
-        source: Folder of a HATS catalogue or collection, a catalogue opened by LSDB, a DataFrame of
-            Dask, the folder of a survey of galcfm, a file (Parquet, FITS, CSV, ECSV, VOTable,
-            HDF5), a folder of files, or a pattern of paths. Workers must find it under the same
-            path.
-        destination: Folder of the result, Parquet files in `dataset/`.
-        columns, unit, total, dereddened: See `Survey.from_table`; a survey needs none.
-        cutouts: Cutouts for an image model: a folder with ID.jpg or other files, see
-            `Survey.from_table`; or the name of a column of JPEG, PNG or pixels, which is read at
-            most 1,000 rows at a time. A survey has its own.
+        source: Folder of a HATS catalogue or collection, a catalogue that LSDB has open, a
+            DataFrame of Dask, the folder of a survey of galcfm, a file (Parquet, FITS, CSV, ECSV,
+            VOTable, HDF5), a folder of files, or a pattern of paths. Workers must find it under the
+            same path.
+        destination: Folder of the result; its Parquet files are in `dataset/`.
+        columns, unit, total, dereddened: Declarations of a table, as in `Survey.from_table`.
+        cutouts: Cutouts for an image model: a folder of files such as ID.jpg, as in
+            `Survey.from_table`, or the name of a column of JPEG, PNG or pixels, which is read in
+            blocks of at most 1,000 rows. A survey has its own images.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        n_samples, steps, seed: See `Posterior.sample`.
+        n_samples, steps, seed: Settings of the draws as in `Posterior.sample`.
         n_draws: Number of draws per galaxy that are kept in a nested column.
-        rows_a_partition: Largest number of rows of a file that are inferred together, and lost if a
-            worker is killed. Partitions of another size are inferred again.
+        rows_a_partition: Largest number of rows of a file that are inferred together. A killed
+            worker loses at most as many rows. Partitions of another size are inferred again.
         progress: Whether to show a progress bar.
 
     Raises:
-        CatalogueError: There is nothing to read, model and source do not match, the destination
-            contains other files, or the connection to a scheduler was lost.
+        CatalogueError: Nothing can be read, model and source do not fit, the destination contains
+            other files, or the scheduler was lost.
         SurveyError: A column is missing, or the numbers are not in the declared unit.
         OSError: The destination cannot be written.
     """
@@ -98,7 +99,7 @@ def infer_catalogue(
     if not isinstance(model, Posterior):
         model = Posterior.load(model, device=None if client is None else "cpu")
     if cutouts is not None and not user_path(cutouts, "cutouts", CatalogueError).exists():
-        # Cutouts in a column are read with the other columns.
+        # The cutouts are a column, which is read together with the other columns.
         rows_a_partition = min(rows_a_partition, ROWS_WITH_CUTOUTS)
     destination = user_path(destination, "the folder of the result", CatalogueError)
     destination = Path(os.path.realpath(destination))
@@ -118,11 +119,11 @@ def _require_numbers(**numbers: int) -> None:
         whole_number(name, number, least.get(name, 0))
     kept, drawn = numbers["n_draws"], numbers["n_samples"]
     if kept > drawn:
-        raise CatalogueError(f"n_draws is {kept} of {drawn} samples: keep as many at most")
+        raise CatalogueError(f"n_draws is {kept}, more than the {drawn} samples: keep fewer draws")
 
 
 def _active_client():
-    """Return the user's open client of Dask, or `None`."""
+    """Return the client of Dask that the user has open, or `None`."""
     try:
         from distributed import default_client
 
@@ -132,14 +133,21 @@ def _active_client():
     except ValueError:
         return None
     if client.asynchronous:
-        raise CatalogueError("the active Dask client is asynchronous: open one that is not")
+        raise CatalogueError("the active Dask client is asynchronous: open a synchronous client")
     return client
 
 
 def _watch(client, futures, bar, stop: threading.Event) -> None:
-    """Report a cluster without workers, and cancel the work after `WORKER_WAIT`."""
+    """Report when the cluster has no worker, and cancel the work after `WORKER_WAIT` without one.
+
+    Arguments:
+        client: Client of Dask.
+        futures: Futures of the partitions.
+        bar: Progress bar, which shows the message.
+        stop: Event that ends the watch.
+    """
     last = time.monotonic()
-    # A lost scheduler ends the work without this thread.
+    # If the scheduler is lost, the work ends without help.
     with contextlib.suppress(Exception):
         while not stop.wait(1) and time.monotonic() - last < WORKER_WAIT:
             there = client.scheduler_info(n_workers=1)["workers"]
@@ -150,11 +158,11 @@ def _watch(client, futures, bar, stop: threading.Event) -> None:
 
 
 class _Stopped(BaseException):
-    """Ends a task when the caller no longer waits for its result."""
+    """The result is no longer needed."""
 
 
 def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> None:
-    """Add the records of all unfinished partitions."""
+    """Infer all partitions that are not done, and add their records to `records`."""
     import dask
     import distributed
     from dask.system import CPU_COUNT
@@ -164,7 +172,7 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
         a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * plan.identity["n_draws"]
         require_disk_space(plan.destination, (source.rows - done) * a_row)
     stop = threading.Event()
-    # Earlier work does not count for the speed.
+    # Rows that are already done must not count in the speed.
     options = {"initial": done, "smoothing": 0.05, "total": source.rows, "unit": "galaxy"}
     bar = tqdm(desc="inferring", disable=no_bar(progress), **options)
     with threads_given_back(), bar:
@@ -180,7 +188,7 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
             submit, given, completed = pool.submit, (plan, each), as_completed
         else:
             submit = partial(client.submit, pure=False)
-            # Dask sends this to each worker once, and remakes it if the workers that have it die.
+            # Dask sends the plan to each worker once, and again if the workers that have it die.
             given, completed = (submit(lambda: plan), None), distributed.as_completed
         todo = [partition for partition in source.partitions if partition.name not in records]
         waiting = {submit(infer_partition, one, *given): one for one in todo}
@@ -193,16 +201,16 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
                 try:
                     record = future.result()
                 except distributed.KilledWorker:
-                    reason = "its workers died repeatedly; give them more memory"
+                    reason = "its workers died repeatedly: give them more memory"
                     record = {"failed": f"{partition.where}: {reason}"}
                 records[partition.name] = record
                 if client is not None:
                     bar.update(record.get("rows", 0))
-        # A finished result comes through the scheduler, too.
+        # Finished results also come through the scheduler.
         except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
             raise CatalogueError(
                 f"the scheduler was lost, or had no worker for {WORKER_WAIT // 60} minutes, while "
-                f"{len(waiting) + 1} partitions were left: start workers, and run again to continue"
+                f"{len(waiting) + 1} partitions were left: start workers, and run again to resume"
             ) from error
         finally:
             stop.set()

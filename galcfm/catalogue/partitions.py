@@ -1,6 +1,6 @@
-"""One partition: read, checked, inferred and written, completely or not at all.
+"""One partition of a catalogue: read, checked, inferred and written, completely or not at all.
 
-The record of a partition is written last, and shows that the partition is done.
+The record of a partition is written last: if it exists, the partition is done.
 """
 
 import os
@@ -21,15 +21,15 @@ from galcfm.survey.intake import LABELS, read_columns, storable
 from galcfm.survey.photometry import to_magnitudes
 from galcfm.survey.tables import SourceTable
 
-# Number of galaxies that are written together. It is smaller with cutouts, which take 200 kB each
-# before they are resampled to 128×128 pixels.
+# Numbers of galaxies that are written together, without and with cutouts; a cutout takes 200 kB
+# while it is resampled to 128 × 128 pixels.
 ROWS_AT_ONCE, CUTOUTS_AT_ONCE = 4096, 256
-# Columns of the rows that could not be used, and their types in Arrow.
+# Columns of the table of rejected rows, and their types in Arrow.
 REJECTED = {"file": "string", "row": "int64", "object_id": "string", "reason": "string"}
 
 
 def read_record(plan: Plan, partition: Partition) -> dict | None:
-    """Return the record of a partition if its result is complete and of this plan and source."""
+    """Return the record of a partition if its result is complete and fits the plan and source."""
     try:
         record = RECORD.read(plan.path("records", partition, ".json"))
         sizes = {name: os.stat(plan.destination / name).st_size for name in record["files"]}
@@ -46,27 +46,27 @@ def infer_partition(
 
     Arguments:
         partition: Partition to infer.
-        plan: Plan of the catalogue.
-        each: Function that is called with the number of newly finished rows, and may raise a
+        plan: Plan of the inference.
+        each: Function that is called with the number of newly finished rows; it may raise a
             `BaseException` to end the work.
 
     Returns:
-        The record. If the partition cannot be read, the record has only `partition` and `failed`,
-        the reason, and is not stored.
+        Record of the partition. If the partition cannot be read, the record has only `partition`
+        and `failed`, the reason, and is not written.
 
     Raises:
         OSError: The result cannot be written.
     """
     import torch
 
-    # One thread per worker: workers share the cores, and results do not depend on their number.
+    # One thread per worker: workers share the cores, and results do not depend on the number of
+    # threads.
     torch.set_num_threads(1)
     started = time.thread_time()
-    # Dask repeats tasks without a known result, for instance if the worker died after finishing
-    # one.
+    # Dask repeats a finished task if the worker died before it could report.
     if (record := read_record(plan, partition)) is not None:
         return record
-    # The key is computed first, so that a file that changes meanwhile is noticed.
+    # The key is computed before reading, so that a change of the file during the work is noticed.
     record = {"partition": partition.name, "key": plan.key_of(partition)}
     try:
         record |= _infer(plan, partition, each or (lambda n: None))
@@ -78,7 +78,7 @@ def infer_partition(
     except Exception as error:
         reason = f"{partition.where}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return {"partition": partition.name, "failed": reason}
-    # The CPU time of this thread, independent of other work of the machine.
+    # CPU time of this thread, which does not include other work of the machine.
     record["core_seconds"] = round(time.thread_time() - started, 3)
     RECORD.write(plan.path("records", partition, ".json"), record)
     return record
@@ -126,17 +126,20 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     return {"files": sizes, "rows": n, "used": n - n_bad, "rejected": n_bad}
 
 
-def _check(plan: Plan, table: SourceTable, absent: Sequence[str] = ()) -> tuple[dict, list]:
-    """Return values by name, in the units of a survey, and reasons why each row cannot be used.
+def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
+    """Return values by name, in the units of a survey, and the reasons why rows cannot be used.
 
-    Each row is checked separately, so that the result does not depend on neighbouring rows.
+    Each row is checked independently: whether it is used cannot depend on other rows.
+
+    Raises:
+        SurveyError: The table lacks a column that the first file has.
     """
     columns, dereddened = plan.identity["columns"], plan.identity["dereddened"]
     absent = [*absent, *(column for column in columns.values() if not table.has(column))]
     if absent:
         raise SurveyError(
-            f"{table.name} has no {', '.join(absent)}, which the first file has: all files of a "
-            "source need the same columns"
+            f"{table.name} has no column {', '.join(absent)}, which the first file has: all files "
+            "of a source need the same columns"
         )
     unit, gaps = plan.identity["unit"], plan.model.missing_bands
     may_lack = (*LABELS, "ra", "dec")
@@ -151,17 +154,17 @@ def _check(plan: Plan, table: SourceTable, absent: Sequence[str] = ()) -> tuple[
 
 
 def _hide_limits(values: dict, table: SourceTable, reasons, gaps: bool) -> None:
-    """Treat upper limits in a survey as missing magnitudes, for a model without errors."""
+    """Replace upper limits of a survey by missing magnitudes, for a model without errors."""
     for name, error in zip(MAGNITUDES, MAGNITUDE_ERRORS, strict=True):
         if table.has(error):
             limit = np.isposinf(table.numbers(error, error, "AB")[0])
             values[name] = np.where(limit, np.nan, values[name])
             for row in np.flatnonzero(limit) if not gaps else ():
-                reasons[row].append(f"{name} is an upper limit, which this model does not take")
+                reasons[row].append(f"{name} is an upper limit, which this model cannot use")
 
 
 def _images(read: Callable[[int], np.ndarray], rows: range, reasons) -> np.ndarray:
-    """Return the cutouts of usable rows; a row without a cutout gets a reason."""
+    """Return the cutouts of the usable rows; a row without a cutout gets a reason."""
     images = []
     for row in rows:
         if not reasons[row]:

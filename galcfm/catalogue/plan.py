@@ -1,4 +1,4 @@
-"""The plan for all partitions of a catalogue, made once from its first rows."""
+"""Plan of an inference: settings for all partitions, decided once from the first rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,21 +24,21 @@ from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit
 from galcfm.survey.tables import SourceTable
 
 SETTINGS = ("n_samples", "steps", "seed", "n_draws")
-# Number of first rows with which the unit of the source is checked.
+# Number of rows with which the unit of a whole source is checked.
 ROWS_CHECKED = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Plan of the inference, common to all partitions.
+    """Plan of an inference, the same for all partitions.
 
     Arguments:
         model: Trained model.
         destination: Folder of the result.
-        identity: All inputs of the result, as JSON content: `columns`, names in a survey to columns
-            of the source; `unit` and `dereddened`, see `Survey.from_table`; `SETTINGS`, see
-            `Posterior.sample`; and digests.
-        cutouts: Source of the cutouts, or `None`.
+        identity: Everything that the result depends on, as JSON content: `columns`, a dictionary
+            from names in a survey to columns of the source; `unit` and `dereddened`, as in
+            `Survey.from_table`; `SETTINGS`, as in `Posterior.sample`; and digests.
+        cutouts: Location of the cutouts, or `None`.
         is_survey: Whether the source is a survey of galcfm. Its galaxies may lack a position, and
             its infinite errors mark limits.
         schema: Arrow schema of the result.
@@ -53,12 +53,12 @@ class Plan:
 
     @cached_property
     def key(self) -> str:
-        """Digest of all inputs of the result."""
+        """Digest of everything that the result depends on."""
         return digest(self.identity)
 
     @property
     def columns_read(self) -> tuple[str, ...]:
-        """Columns to read: the whole vector for `flux[2]`, and errors that mark limits."""
+        """Columns to read, including the whole vector for `flux[2]` and errors that mark limits."""
         names = self.identity["columns"].values()
         found = (c for name in names for c in (name, name.split("[")[0]))
         return (*found, *MAGNITUDE_ERRORS) if self.is_survey else tuple(found)
@@ -68,7 +68,7 @@ class Plan:
         return self.destination / kind / f"{partition.name}{ending}"
 
     def key_of(self, partition: Partition) -> str:
-        """Return a digest of all inputs of a partition's result."""
+        """Return a digest of everything that the result of a partition depends on."""
         stamps = [stamp_of(partition.file) if partition.file else None]
         stamps += [self.cutouts.stamp] if self.cutouts else []
         return digest([self.key, partition.start, partition.stop, *stamps])
@@ -84,19 +84,19 @@ def make_plan(
     pixel_scale: float | None,
     settings: dict,
 ) -> Plan:
-    """Return the plan for a source; its first rows must match the model and the declarations.
+    """Return the plan for a source after a check of its first rows.
 
     Arguments:
         model: Trained model.
         source: Source of the galaxies.
         destination: Folder of the result.
-        columns, cutouts, pixel_scale: See `infer_catalogue`.
-        declared: `unit`, `total` and `dereddened`, `None` if not declared.
+        columns, cutouts, pixel_scale: Declarations as in `infer_catalogue`.
+        declared: Values of `unit`, `total` and `dereddened`, `None` if not declared.
         settings: Values of `SETTINGS`.
 
     Raises:
-        CatalogueError: Model, source and cutouts do not match, or nothing can be read.
-        SurveyError: A column is missing, or another unit is more likely than the declared one.
+        CatalogueError: Model, source and cutouts do not fit, or nothing can be read.
+        SurveyError: A column is missing, or another unit is more likely than the declared unit.
     """
     declared = {name: value for name, value in declared.items() if value is not None}
     if source.is_survey:
@@ -129,10 +129,10 @@ def make_plan(
 
 
 def _first_rows(source: Source, cutouts: str | None) -> SourceTable:
-    """Return the first rows of the first readable partition with rows."""
+    """Return the first rows of the first partition that has any and can be read."""
     reasons = []
     for partition in source.partitions:
-        # First rows of a file, so that they do not depend on its partitions.
+        # The first rows must not depend on the sizes of the partitions of a file.
         stop = partition.stop and partition.start + ROWS_CHECKED
         try:
             table, cells = read_partition(replace(partition, stop=stop), None, cutouts)
@@ -146,11 +146,11 @@ def _first_rows(source: Source, cutouts: str | None) -> SourceTable:
             )
         if len(table):
             return table
-    raise CatalogueError(reasons[0] if reasons else f"{source.name} contains no rows")
+    raise CatalogueError(reasons[0] if reasons else f"{source.name} has no rows: give other files")
 
 
 def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[str, str]:
-    """Return the mapping from survey names to columns of a table, for all inputs of the model.
+    """Return a dictionary from names in a survey to columns of a table, with all model inputs.
 
     Raises:
         SurveyError: A column is missing.
@@ -168,7 +168,7 @@ def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[
         needed += [f"magerr_{band}" for band in bands]
     if missing := [name for name in needed if name not in chosen]:
         raise SurveyError(
-            f"{table.name} has no {', '.join(missing)}, with which this model was trained: map "
-            f"columns to them, or use another model; it has {', '.join(map(str, table.names[:20]))}"
+            f"{table.name} has no {', '.join(missing)}, with which this model was trained: map it, "
+            f"or use another model; the table has {', '.join(map(str, table.names[:20]))}"
         )
     return chosen

@@ -1,4 +1,4 @@
-"""The folder of a result: opened by one caller at a time, completed, and read."""
+"""Folder of a result: it is opened by one process at a time, completed, and read."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,26 +17,26 @@ from galcfm.catalogue.sources import Source, and_more, source_of
 from galcfm.provenance import provenance
 
 ENDINGS = {"dataset": ".parquet", "rejected": ".parquet", "records": ".json"}
-# Ending of finished partitions if their files have left the source.
+# Ending of finished partitions whose files have left the source.
 GONE = ".gone"
-# Files in the folder of a result.
+# Files of the folder of a result.
 CATALOGUE_FILES = (DESCRIPTION, ".lock", *(f"{kind}/*{end}" for kind, end in ENDINGS.items()))
 CATALOGUE_FILES += tuple(f"{kind}/.*{end}{GONE}" for kind, end in ENDINGS.items())
 
 
 @dataclass(frozen=True)
 class InferredCatalogue:
-    """Result of `infer_catalogue`.
+    """Result of `infer_catalogue`: its folder and the numbers of rows.
 
     Arguments:
-        folder: Folder of the result: `dataset/` of Parquet files, `rejected/` of the rows that
-            could not be used, `inference.json`.
+        folder: Folder of the result. It contains the Parquet files in `dataset/`, the rows that
+            could not be used in `rejected/`, and `inference.json`.
         rows: Number of rows of the source.
         used: Number of rows that were inferred.
         rejected: Number of rows that could not be used.
-        failed: Reasons why partitions could not be read, by their names; a later call tries them
-            again.
-        left_out: Sentences on files that are not in the result.
+        failed: Reasons why partitions could not be read, by the names of the partitions; a later
+            call tries again to read them.
+        left_out: Sentences about files that are not part of the result.
     """
 
     folder: Path
@@ -59,9 +59,9 @@ class InferredCatalogue:
 
 @contextlib.contextmanager
 def open_result(plan: Plan, source: Source) -> Iterator[tuple[dict, list[str]]]:
-    """Lock the destination for one caller; yield records of finished partitions by name.
+    """Lock the destination for one caller; yield the records of finished partitions, by name.
 
-    Sentences on files that are not in the result are yielded with the records.
+    The context also yields sentences about files that are not part of the result.
 
     Raises:
         CatalogueError: The destination contains other files, or another caller has it open.
@@ -87,22 +87,22 @@ def _require_same(described: Path, identity: dict) -> None:
         before = RESULT.read(described)["identity"]
     except (OSError, ValueError) as error:
         raise CatalogueError(
-            f"{described.parent} is not empty but has no {DESCRIPTION} that galcfm wrote: move it "
-            f"away, or name another folder ({error})"
+            f"{described.parent} is not empty but has no {DESCRIPTION} written by galcfm: move the "
+            f"folder away, or name another ({error})"
         ) from error
     others = [name for name in identity if before.get(name) != identity[name]]
     if others:
         raise CatalogueError(
             f"{described.parent} was made with another {', '.join(others)}: name another folder, "
-            "or delete this one"
+            "or delete this folder"
         )
 
 
 def _take_up(plan: Plan, source: Source) -> tuple[dict, list[str]]:
-    """Return the records of finished partitions, and sentences on files that are not in the result.
+    """Return the records of finished partitions, and sentences about files outside the result.
 
-    Files of unfinished partitions are removed. Finished partitions of a file that has left the
-    source become hidden files, and are restored when it returns.
+    Unfinished files are removed. Finished partitions of a file that is no longer in the source
+    become hidden files, and are used again when the file is back.
     """
     folder, told = plan.destination, list(source.left_out)
     for kind, ending in ENDINGS.items():
@@ -114,9 +114,9 @@ def _take_up(plan: Plan, source: Source) -> tuple[dict, list[str]]:
     gone = {name for name in finished if source_of(name) not in there}
     if gone:
         names = and_more(sorted({unquote(source_of(name)) for name in gone}))
-        told.append(f"{names} left the source: hidden in {folder} until it returns")
+        told.append(f"{names} is no longer in the source: hidden in {folder} until it is back")
     if changed := len(finished - gone - set(records)):
-        told.append(f"{changed} partitions are inferred again: their files or cuts have changed")
+        told.append(f"{changed} partitions are inferred again: their files or sizes have changed")
     for kind, ending in ENDINGS.items():
         for path in (folder / kind).glob(f"*{ending}"):
             if (name := path.name.removesuffix(ending)) in gone:
@@ -133,19 +133,19 @@ def _description(plan: Plan, state: str) -> dict:
 def complete_result(
     plan: Plan, records: Mapping[str, dict], left_out: Sequence[str]
 ) -> InferredCatalogue:
-    """Record that all partitions are done, and return the result.
+    """Describe the result on disk after all partitions were processed, and return it.
 
     Arguments:
-        plan: Plan of the catalogue.
+        plan: Plan of the inference.
         records: Records of the partitions by name.
-        left_out: Sentences on files that are not in the result.
+        left_out: Sentences about files that are not part of the result.
     """
     from pyarrow import parquet, schema
 
     folder = plan.destination
     failed = {name: r["failed"] for name, r in records.items() if "failed" in r}
     if len(failed) == len(records):
-        # A result without rows has the same columns as one with rows.
+        # A result without rows has the same columns as a result with rows.
         for kind, columns in (("dataset", plan.schema), ("rejected", schema(REJECTED))):
             with paths.replacing(folder / kind / "empty.parquet") as temporary:
                 parquet.write_table(columns.empty_table(), temporary)

@@ -1,9 +1,9 @@
-"""Sources of large catalogues, and how they are divided and read.
+"""Sources of a large catalogue: how galaxies are found and read.
 
-A source is a HATS catalogue, a catalogue or DataFrame opened by LSDB or Dask, a survey of galcfm,
-or files of tables. It is divided into partitions; one task infers a partition, and one file of the
-result contains it. Partitions of Parquet and plain FITS files are ranges of rows. Text and
-compressed files, and partitions that Dask computes, are read as a whole.
+A source is a HATS catalogue, a catalogue or DataFrame that LSDB or Dask has open, a survey of
+galcfm, or files of tables. It is divided into partitions: one task infers one partition and writes
+one file of the result. Partitions of Parquet and plain FITS files are ranges of rows; text files,
+compressed files and partitions that Dask computes are read as a whole.
 """
 
 import contextlib
@@ -44,28 +44,28 @@ __all__ = [
     "stamp_of",
 ]
 
-# Text and compressed files are read as a whole, which takes about ten times their size in memory.
+# Text and compressed files are read as a whole and take about ten times their size in memory.
 LARGEST_WHOLE_FILE = 512 << 20
 LONGEST_LABEL = 150
-# Bytes of a column that are read at once, so that large row groups take no more memory.
+# Bytes of a column that are read at once, which limits the memory for large row groups.
 BUFFER = 1 << 20
 # Rows that are decoded at once, for the same reason.
 ROWS_AT_ONCE = 1024
-NO_TABLE = -1  # instead of a number of rows
-USELESS = {0: "it contains no rows", NO_TABLE: "it contains images and no table"}
-# Files that mark a folder of Parquet files as a HATS catalogue or collection.
+NO_TABLE = -1  # used as number of rows
+USELESS = {0: "it has no rows", NO_TABLE: "it contains images and no table"}
+# A folder of Parquet files with one of these files is a HATS catalogue or collection.
 HATS_FILES = ("hats.properties", "collection.properties", "properties")
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Some rows of a source.
+    """Range of rows of a source.
 
     Arguments:
-        name: Name of the partition's result, a file name without ending.
+        name: Name of the files of its result, without ending.
         file: File with the rows; empty for a partition that Dask computes.
         start, stop: Range of rows of the file; all rows if `stop` is `None`.
-        frame: Dask's task for a partition of an open catalogue.
+        frame: Delayed DataFrame of Dask, for a partition of an open catalogue.
     """
 
     name: str
@@ -76,12 +76,12 @@ class Partition:
 
     @property
     def where(self) -> str:
-        """Name for messages."""
+        """Name in messages."""
         return self.file or f"partition {self.name}"
 
 
 def stamp_of(path: str | os.PathLike) -> list | None:
-    """Return size and time of a file or folder, or `None` if it is missing."""
+    """Return size and modification time of a file or folder, or `None` if it is missing."""
     try:
         status = os.stat(path)
     except OSError:
@@ -91,15 +91,16 @@ def stamp_of(path: str | os.PathLike) -> list | None:
 
 @dataclass(frozen=True)
 class Source:
-    """The partitions of a catalogue, and its known properties.
+    """Partitions of a catalogue, with its name and its declared columns.
 
     Arguments:
-        name: Name for messages.
+        name: Name in messages.
         identity: Absolute path, or the token that Dask gives to an open catalogue.
         partitions: Partitions in the order of the rows.
-        columns: Names in a survey to names in the source, if the source declares them.
+        columns: Dictionary from names in a survey to names in the source, if the source declares
+            them.
         is_survey: Whether the source is a survey of galcfm.
-        left_out: One sentence per kind of file that is left out.
+        left_out: One sentence per reason why files are left out.
     """
 
     name: str
@@ -111,7 +112,7 @@ class Source:
 
     @property
     def rows(self) -> int | None:
-        """Number of rows, if it is known before reading them."""
+        """Number of rows, if known before they are read."""
         if any(partition.stop is None for partition in self.partitions):
             return None
         return sum(partition.stop - partition.start for partition in self.partitions)
@@ -121,19 +122,19 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
     """Return the partitions of a source; files are opened only to count their rows.
 
     Arguments:
-        source: Source, see `infer_catalogue`.
-        destination: Folder of the result; its files are left out of folders and patterns.
+        source: Source as in `infer_catalogue`.
+        destination: Folder of the result; its files are not part of the source.
         rows_a_partition: Largest number of rows of a file that are inferred together.
 
     Raises:
-        CatalogueError, SurveyError: Nothing can be read, or the source lies in the destination.
+        CatalogueError, SurveyError: Nothing can be read, or all files are in the destination.
     """
     if hasattr(source, "to_delayed"):
         return _opened(source)
     if not isinstance(source, str | os.PathLike):
         raise CatalogueError(
-            "the source is no catalogue on disk: give a path, or an object of Dask or LSDB; "
-            "galcfm.Survey.from_table takes tables in memory"
+            "the source is not a catalogue on disk: give a path, or a catalogue that Dask or LSDB "
+            "has open; for tables in memory use galcfm.Survey.from_table"
         )
     path, columns = user_path(source, "the source", CatalogueError), {}
     tables, is_survey = path, (path / "survey.json").is_file()
@@ -145,25 +146,25 @@ def find_source(source, destination: Path, rows_a_partition: int) -> Source:
     partitions = _cut(files, rows_a_partition, left_out)
     told = [storable(f"{and_more(some)} left out: {reason}") for reason, some in left_out.items()]
     if not files:
-        nothing = f"{path} contains no tables, which end in {', '.join(FORMATS)}"
+        nothing = f"{path} contains no table: give files with the endings {', '.join(FORMATS)}"
         raise CatalogueError("; ".join([nothing, *told]))
     return Source(str(path), os.path.abspath(path), partitions, columns, is_survey, tuple(told))
 
 
 def and_more(names: Sequence) -> str:
-    """Return the first of some names, and the number of the others."""
+    """Return the first of several names and the number of the others."""
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else str(names[0])
 
 
 def _hats(folder: Path) -> tuple[Path, dict[str, str]]:
-    """Return the folders of the files of a HATS catalogue, and the columns of its positions."""
+    """Return the folders with the files of a HATS catalogue, and its columns of positions."""
     with readable(folder, "a HATS catalogue", "check that it is whole"):
         import hats
 
         found = hats.read_hats(folder)
-        # The other parts of a collection belong to it.
+        # Only the main catalogue of a collection contains galaxies.
         found = getattr(found, "main_catalog", found)
-        # Next to these folders, a thumbnail repeats some of the rows.
+        # A thumbnail next to these folders repeats some of the rows.
         place = Path(str(found.catalog_path)) / "dataset" / "Norder=*"
         info = found.catalog_info
         return place, {"ra": info.ra_column, "dec": info.dec_column}
@@ -173,12 +174,12 @@ def _tables(path: Path, destination: Path) -> tuple[dict[str, Path], dict[str, l
     """Return the tables of a file, folder or pattern, and the files that are left out.
 
     Returns:
-        The files by their names in the result; and lists of the other files by the reason.
+        Files by their names in the result; and lists of left-out files by the reason.
     """
     base, found = _matches(path)
     files, left_out = set(), defaultdict(list)
     for place in found:
-        # Dask's folders of Parquet files have names like files.
+        # Folders of Parquet files that Dask writes may be named like files.
         below = (Path(at, name) for at, _, names in os.walk(place) for name in names)
         for file in below if place.is_dir() else [place]:
             reason = _why_not(file, place, destination)
@@ -190,20 +191,20 @@ def _tables(path: Path, destination: Path) -> tuple[dict[str, Path], dict[str, l
 
 
 def _matches(path: Path) -> tuple[Path, list[Path]]:
-    """Return the folder before a pattern, and its matches; an existing path is no pattern."""
+    """Return the folder before a pattern, and its matches; an existing path is not a pattern."""
     if path.exists() or not glob.has_magic(str(path)):
         return path if path.is_dir() else path.parent, [path]
-    # The name of an existing folder may contain brackets.
+    # An existing folder may have brackets in its name.
     base = next(folder for folder in path.parents if folder.exists())
     pattern = str(path.relative_to(base))
     return base, [base / name for name in sorted(glob.glob(pattern, root_dir=base, recursive=True))]
 
 
 def _why_not(file: Path, place: Path, destination: Path) -> str | None:
-    """Return why a file is left out; the reason is empty for hidden files that are no tables."""
+    """Return the reason why a file is left out, empty for hidden files that are not tables."""
     hidden = any(part.startswith((".", "_")) for part in file.relative_to(place).parts)
     if _format(file) is None:
-        return "" if hidden else f"{file.suffix or 'no ending'} is no ending of a table"
+        return "" if hidden else f"{file.suffix or 'no ending'} is not an ending of a table"
     if storable(str(file)) != str(file):
         return "the name is not UTF-8: rename it"
     if file.resolve().is_relative_to(destination):
@@ -216,7 +217,7 @@ def _format(path: Path) -> str | None:
 
 
 def _label(path: str) -> str:
-    """Return a file's name in the result, which is neither too long nor hidden."""
+    """Return the name of a file in the result, which is neither too long nor hidden."""
     label = quote(Path(path).as_posix(), safe="+=@ ")
     # The digest distinguishes two long paths with the same end.
     plain = len(label) <= LONGEST_LABEL and not label.startswith((".", "_"))
@@ -224,16 +225,16 @@ def _label(path: str) -> str:
 
 
 def source_of(partition: str) -> str:
-    """Return the name of a file in the result, given one of its partitions."""
+    """Return the name of a file in the result, given the name of one of its partitions."""
     return re.sub(r"-\d{12}$", "", partition)
 
 
 def _cut(files: dict[str, Path], size: int, left_out: dict) -> tuple[Partition, ...]:
-    """Return ranges of rows of files with a stated number of rows, and other files as a whole.
+    """Return ranges of rows for files that state their number of rows; other files stay whole.
 
-    Files without rows, and files without a table among others, are added to `left_out`.
+    If there are several files, files without rows or without a table are added to `left_out`.
     """
-    # In parallel, because on network disks the waiting times add up.
+    # On network disks each file takes time to open.
     with ThreadPoolExecutor(16) as pool:
         counts = list(pool.map(_count, files.values()))
     found = []
@@ -251,7 +252,7 @@ def _cut(files: dict[str, Path], size: int, left_out: dict) -> tuple[Partition, 
 def _count(path: Path) -> int | None:
     """Return the number of rows if the file states it, or `NO_TABLE`.
 
-    A damaged file raises its error later, when it is read.
+    A damaged file causes an error only when it is read.
     """
     from astropy.io import fits
     from h5py import File
@@ -274,7 +275,7 @@ def _count(path: Path) -> int | None:
 
 
 def _records(path):
-    """Return the records of the only table of a FITS file; columns are read when they are used."""
+    """Return the memory-mapped records of the only table of a FITS file."""
     from astropy.io import fits
 
     with fits.open(path, memmap=True, character_as_bytes=True) as hdus:
@@ -283,10 +284,10 @@ def _records(path):
 
 
 def _opened(catalogue) -> Source:
-    """Return a catalogue opened by LSDB or Dask, including its pending operations."""
+    """Return the source of a catalogue that LSDB or Dask has open, with all its operations."""
     import dask
 
-    # Each partition has its own part of the graph, which tasks carry to the workers.
+    # Each partition has its own part of the graph, which its task carries to the worker.
     frames = [dask.optimize(frame)[0] for frame in catalogue.to_delayed()]
     identity = dask.base.tokenize([frame.key for frame in frames])
     found = tuple(Partition(f"part-{k:06d}", frame=frame) for k, frame in enumerate(frames))
@@ -300,11 +301,11 @@ def _opened(catalogue) -> Source:
 def read_partition(
     partition: Partition, columns: Collection[str] | None, cutouts: str | None
 ) -> tuple[SourceTable, Sequence | None]:
-    """Return the rows of a partition, and the column of cutouts, one entry per row, or `None`.
+    """Return the rows of a partition, and its column of cutouts with one entry per row, or `None`.
 
     Arguments:
         partition: Partition to read.
-        columns: Names of the columns to read; by default all.
+        columns: Names of the columns to read; `None` for all columns except the cutouts.
         cutouts: Name of the column of cutouts.
 
     Raises:
@@ -333,8 +334,8 @@ def _read(partition: Partition, columns, cutouts):
     if partition.stop is None:
         if os.path.isfile(name) and os.path.getsize(name) > LARGEST_WHOLE_FILE:
             raise SurveyError(
-                f"{name} is larger than {LARGEST_WHOLE_FILE / 1e9:.1f} GB, and text and packed "
-                "files are read whole: write it as Parquet or plain FITS, or open it with Dask"
+                f"{name} is larger than {LARGEST_WHOLE_FILE / 1e9:.1f} GB, and text and compressed "
+                "files are read as a whole: write it as Parquet or plain FITS, or open it with Dask"
             )
         return read_table(name)
     if _format(Path(name)) == "parquet":
@@ -343,14 +344,14 @@ def _read(partition: Partition, columns, cutouts):
 
 
 def _read_parquet(partition: Partition, columns, cutouts):
-    """Return the Arrow table of some rows, reading only the necessary row groups."""
+    """Return the rows of a partition as an Arrow table; only the needed row groups are read."""
     import pyarrow
     from pyarrow import parquet
 
     with parquet.ParquetFile(partition.file, pre_buffer=False, buffer_size=BUFFER) as file:
         schema = file.schema_arrow
-        wanted = schema.names if columns is None else {*columns, cutouts}
-        # astropy reads the units only if all columns are read.
+        wanted = set(schema.names) - {cutouts} if columns is None else {*columns, cutouts}
+        # astropy reads units only if all columns are present.
         if any(key in (schema.metadata or {}) for key in ASTROPY_METADATA):
             wanted = schema.names
         start, stop, parts = partition.start, min(partition.stop, file.metadata.num_rows), []
@@ -360,7 +361,7 @@ def _read_parquet(partition: Partition, columns, cutouts):
         options = {"row_groups": range(first, last + 1), "use_threads": False}
         options["columns"] = [name for name in schema.names if name in wanted]
         for batch in file.iter_batches(ROWS_AT_ONCE, **options):
-            # A slice without rows would keep the whole table in memory.
+            # A part without rows would keep its whole batch in memory.
             if row < stop and row + len(batch) > start:
                 parts.append(batch[max(start - row, 0) : stop - row])
             row += len(batch)

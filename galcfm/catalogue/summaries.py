@@ -1,9 +1,9 @@
-"""Summaries of each galaxy's posterior, and the columns of the result.
+"""Summaries of each galaxy's posterior, and the schema of the result.
 
 Each galaxy is drawn and summarised in its own computation, with shapes that depend only on the
-settings, because the same matrix product in another batch differs in the last bits. A row is
-therefore identical to the last bit for all partitions, on CPUs of one kind. A GPU, which needs many
-galaxies at a time, agrees within rounding errors.
+settings, because the last bits of a matrix product depend on its shape. On processors of one kind,
+a row is therefore identical to the bit for all partitions; a GPU, which processes many galaxies at
+a time, agrees to rounding.
 """
 
 import io
@@ -19,7 +19,7 @@ from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY
 
 KEPT = ("mean", "median", "p16", "p84")
 PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
-# Metadata with which astropy stores the length of the longest identifier.
+# Metadata that gives astropy the length of the longest identifier.
 LENGTH = "table::len::object_id"
 COVARIANCES = tuple(f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}" for a, b in PAIRS)
 
@@ -29,7 +29,7 @@ def result_columns(model: Posterior, carried: Sequence[str]):
 
     Arguments:
         model: Trained model.
-        carried: Columns of the source that are kept, out of `ra`, `dec` and `redshift`.
+        carried: Columns of the source that are kept, a subset of `ra`, `dec` and `redshift`.
     """
     from astropy.table import Column, Table
 
@@ -62,15 +62,15 @@ def result_columns(model: Posterior, carried: Sequence[str]):
 
 
 def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
-    """Return the Arrow schema of the result, with which TOPCAT and astropy describe its columns.
+    """Return the Arrow schema of the result, with units and descriptions for TOPCAT and astropy.
 
     Units and descriptions are written twice: as a VOTable without rows (the convention VOParquet,
-    which TOPCAT reads) and as astropy's own YAML. Neither supports nested columns such as the
+    which TOPCAT reads) and as the YAML of astropy. Neither supports nested columns such as the
     draws.
 
     Arguments:
-        model, carried: See `result_columns`.
-        settings: `n_samples`, `steps`, `seed` and `n_draws`.
+        model, carried: Model and columns as in `result_columns`.
+        settings: Values of `n_samples`, `steps`, `seed` and `n_draws`.
     """
     import pyarrow as pa
     from astropy.table.meta import get_yaml_from_table
@@ -103,7 +103,7 @@ def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
 
 
 def arrow_table(columns: dict, schema):
-    """Return the Arrow table of columns from `summarise`, in the order of a schema."""
+    """Return the columns that `summarise` returned as an Arrow table with this schema."""
     import pyarrow as pa
 
     def array(field):
@@ -130,11 +130,11 @@ def summarise(
 
     Arguments:
         model: Trained model.
-        values: `object_id`, which determines the noise of a galaxy together with the seed, and the
-            inputs of the model by their names in a survey, each `(n,)`.
-        images: Cutouts, see `Posterior.encode`.
+        values: `object_id`, which seeds the random draws of a galaxy, and the model inputs by their
+            names in a survey, each `(n,)`.
+        images: Images as in `Posterior.encode`.
         each: Function that is called with the number of newly finished galaxies.
-        n_samples, steps, seed: See `Posterior.sample`.
+        n_samples, steps, seed: Settings of the draws as in `Posterior.sample`.
         n_draws: Number of draws that are kept, as `draws (n, n_draws, 5)`.
     """
     import torch

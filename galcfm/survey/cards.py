@@ -1,4 +1,4 @@
-"""Parts shared by the cards of models and surveys: their format on the Hub, and the citation."""
+"""Common parts of the cards of models and surveys: template, tags and citation."""
 
 import importlib
 from pathlib import Path
@@ -28,8 +28,12 @@ BIBTEX = """\
 def library(name: str, error: type[Exception]):
     """Return a module of the extra `hub`.
 
+    Arguments:
+        name: Name of the module.
+        error: Kind of the exception if the module is not installed.
+
     Raises:
-        Exception: The module is not installed; the kind is `error`.
+        Exception: The module is not installed; the exception is of the kind `error`.
     """
     try:
         return importlib.import_module(name)
@@ -40,11 +44,11 @@ def library(name: str, error: type[Exception]):
 
 
 def render(template: Path, **content) -> str:
-    """Return a card: a YAML header for the Hub, and text for readers.
+    """Return a card: a head in YAML, which the Hub reads, and text in Markdown.
 
     Arguments:
         template: Path of a Jinja template in Markdown.
-        content: Values for the template in addition to `tags` and `bibtex`.
+        content: Variables of the template, except `tags` and `bibtex`.
     """
     from jinja2 import Environment  # a dependency of PyTorch
 

@@ -1,9 +1,9 @@
-"""Conventions of published surveys: the arguments of `Survey.from_table` for their tables.
+"""Arguments of `Survey.from_table` for published tables of several surveys.
 
-Call `Survey.from_table("nsa_v1_0_1.fits", **NSA)` after a look at `NSA["columns"]`. Names of
-columns do not show everything: the redshift of the NASA-Sloan Atlas is heliocentric; SDSS zero
-points differ from AB by −0.04 mag in u and 0.02 mag in z; the Legacy Surveys' g, r and z are bands
-of DECam, or of BASS and MzLS.
+Call `Survey.from_table("nsa_v1_0_1.fits", **NSA)`; look at `NSA["columns"]` first. Note that the
+redshifts of the NASA-Sloan Atlas are heliocentric; that the zero points of SDSS differ from AB by
+−0.04 mag in u and 0.02 mag in z; and that g, r and z of the Legacy Surveys are bands of DECam, or
+of BASS and MzLS.
 """
 
 from galcfm.properties import BANDS
@@ -19,10 +19,10 @@ def _arguments(
     Arguments:
         unit: Unit of the photometry.
         dereddened: Whether Galactic extinction is removed.
-        flux: Name of the flux columns: `{b}` stands for the band, `{B}` for its capital, `{k}` for
-            its position in ugriz and `{f}` for its position in FNugriz.
-        error: Name of the columns of errors, or of inverse variances of fluxes, in the same form.
-        bands: Bands in the table.
+        flux: Template of the names of the photometry columns: `{b}` is the band, `{B}` its capital
+            letter, `{k}` its place in ugriz and `{f}` its place in FNugriz.
+        error: Template of the names of the columns of errors, or of inverse variances of fluxes.
+        bands: Bands that the table has.
         columns: Further columns, by their names in a survey.
     """
     prefix = "ivar" if unit == "nanomaggy" else "magerr"
@@ -52,7 +52,7 @@ CASJOBS = _arguments(
 PHOTOOBJ = _arguments(
     "nanomaggy", False, "MODELFLUX[{k}]", "MODELFLUX_IVAR[{k}]", object_id="OBJID", **SKY
 )
-# https://www.legacysurvey.org/dr10/catalogs, with DESI's names; use `missing_bands=True`.
+# https://www.legacysurvey.org/dr10/catalogs, with the names of DESI; needs `missing_bands=True`.
 LEGACY = _arguments(
     "nanomaggy", False, "FLUX_{B}", "FLUX_IVAR_{B}", "grz", object_id="TARGETID", ebv="EBV", **SKY
 )

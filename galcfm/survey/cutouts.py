@@ -1,8 +1,8 @@
-"""Cutouts of users on the pixels of a survey: colour images, or fluxes in bands i, r and g.
+"""Users' cutouts on the pixels of a survey: colour images, or fluxes in bands i, r and g.
 
 Colour images are uint8, with the first row in the north and channels last; `galcfm.survey.sky`
-converts fluxes to colour images. The middle 50.7 arcsec of an image of any size are resampled from
-the given pixel scale to 0.396 arcsec per pixel.
+makes colour images from fluxes. The central 50.7 arcsec are resampled from the stated scale to
+0.396 arcsec per pixel, regardless of the size of the cutout.
 """
 
 import os
@@ -19,15 +19,15 @@ from galcfm.survey.images import IMAGE_SHAPE, picture_pixels, require_colours
 from galcfm.survey.rules import SurveyError
 from galcfm.survey.sky import bands_of, fits_plane, fitted, picture
 
-# Endings of a FITS file, in order of preference.
+# Endings of a FITS file; uncompressed files are preferred.
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz", ".fit.fz")
-# Names under which HDF5 files usually contain cutouts; users must rename others.
+# Names of the cutouts in HDF5 files.
 STACKS = ("image_array", "images", "image", "cutouts", "cutout")
 
 
 @dataclass(frozen=True)
 class Cutouts:
-    """Cutouts with information that they lack; pass it to `Survey.from_table` as `cutouts`.
+    """Cutouts with bands and unit that the files do not state, for `Survey.from_table`.
 
     Example:
         ::
@@ -36,13 +36,14 @@ class Cutouts:
             survey = Survey.from_table(..., cutouts=cutouts, pixel_scale=0.262)
 
     Arguments:
-        source: Fluxes `(n, bands, height, width)` or colour images uint8 `(n, height, width, 3)`,
-            one per row: an array, or a list if the sizes differ; a dict or HDF5 group of such
-            arrays by `object_id`; or the path of an HDF5 file with such an array under one of the
-            names in `STACKS`, and with `object_id` if its order differs from the rows.
-        bands: Bands of planes or channels, in their order, such as `"griz"`, if the file does not
-            give them.
-        unit: Unit of fluxes per pixel, if the files do not give it: nanomaggies, or a unit of flux.
+        source: Fluxes `(n, bands, height, width)` or images, uint8 `(n, height, width, 3)`, one per
+            row, as an array, or as a list if their sizes differ; a dict or HDF5 group of cutouts by
+            `object_id`; or the path of an HDF5 file with such an array under one of the names in
+            `STACKS`, and with `object_id` if it is ordered differently than the rows.
+        bands: Bands of planes or channels in their order, such as `"griz"`, if the file does not
+            state them.
+        unit: Unit of the fluxes per pixel, nanomaggies or a unit of flux, if the files do not state
+            it.
     """
 
     source: object
@@ -51,21 +52,21 @@ class Cutouts:
 
 
 def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) -> np.ndarray:
-    """Return the cutouts of rows without a reason so far; rows without a usable cutout get one.
+    """Return the cutouts of the rows that are usable so far; rows without a cutout get a reason.
 
     Arguments:
-        cutouts: Cutouts, see `Survey.from_table`.
+        cutouts: Cutouts as in `Survey.from_table`.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         object_id: Identifiers, `(n,)`.
-        positions: Right ascension and declination [deg], `(n, 2)`, NaN if unknown.
-        reasons: Reasons why each row cannot be used, one list per row.
+        positions: Right ascension and declination [deg], `(n, 2)`, NaN where not known.
+        reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
         where: Name of the table.
 
     Returns:
-        The cutouts, uint8 `(m, 128, 128, 3)`.
+        Cutouts, uint8 `(m, 128, 128, 3)`.
 
     Raises:
-        SurveyError: The cutouts as a whole cannot be used.
+        SurveyError: None of the cutouts can be used.
     """
     given = cutouts if isinstance(cutouts, Cutouts) else Cutouts(cutouts)
     images = np.empty((sum(not reason for reason in reasons), *IMAGE_SHAPE), np.uint8)
@@ -89,18 +90,18 @@ def collect_cutouts(cutouts, pixel_scale, object_id, positions, reasons, where) 
 
 
 def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> Callable:
-    """Return a function that reads a cutout by row, pixel scale and position."""
+    """Return a function from row, pixel scale and position to a cutout, for any kind of source."""
     source, unit, names = given.source, given.unit, None
     if isinstance(source, str | os.PathLike):
         path = user_path(source, "the path of the cutouts")
         if not path.is_file():
             if bands is not None:
-                raise ValueError("the names of files in a folder say their bands: leave bands out")
+                raise ValueError("files in a folder state bands in their names: leave bands out")
             folder = CutoutFolder(path, unit)
             return lambda row, scale, position: folder.cutout(object_id[row], scale, position)
         source, names, bands, unit = _opened(path, given, bands, files)
     if isinstance(source, Mapping):
-        # A survey stores numerical identifiers as text.
+        # A survey stores numeric identifiers as text.
         key_of = {str(key): key for key in source}
     elif names is not None:
         key_of = {name: row for row, name in enumerate(names)}
@@ -115,14 +116,14 @@ def _reader(given: Cutouts, bands, object_id, where: str, files: ExitStack) -> C
 
     def read(row, scale, position):
         if object_id[row] not in key_of:
-            raise ValueError(f"there is none of {object_id[row]}: add it, or leave the row out")
+            raise ValueError(f"there is none for {object_id[row]}: add it, or leave the row out")
         return _of_array(source[key_of[object_id[row]]], bands, unit, scale)
 
     return read
 
 
 def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
-    """Return the cutouts in an HDF5 file, their identifiers or `None`, their bands, their unit."""
+    """Return cutouts, identifiers or `None`, bands and unit from an HDF5 file."""
     import h5py
 
     try:
@@ -130,13 +131,13 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read as HDF5: give an HDF5 file, an array (numpy.load reads .npy), "
-            "or a folder with the images or FITS files of each galaxy"
+            "or a folder with an image or FITS files for each galaxy"
         ) from error
     name = next((name for name in STACKS if name in file), None)
     if name is None:
         raise ValueError(
-            f"{path} contains {', '.join(file)[:200]}: call the cutouts {STACKS[0]}, or give their "
-            "dataset or group instead of the path"
+            f"{path} contains {', '.join(file)[:200]}: rename the cutouts to {STACKS[0]}, or give "
+            "their dataset or group instead of the path"
         )
     bands = bands_of(file[name].attrs.get("bands"), bands, str(path))
     names = file.get("object_id")
@@ -146,16 +147,16 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
 
 
 def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
-    """Return the cutout in an array: an image uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
-    # An image opened by Pillow may have another colour mode.
+    """Return the cutout from an array: an image, uint8 `(h, w, 3)`, or fluxes `(bands, h, w)`."""
+    # An image of Pillow may have another mode than RGB.
     cutout = picture_pixels(cutout) if hasattr(cutout, "getexif") else cutout
     try:
         array = np.asarray(cutout)
-    # Tensors that require gradients raise RuntimeError.
+    # RuntimeError: tensors that require gradients.
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError("it is no array of numbers: give one of NumPy") from error
+        raise ValueError("it is not an array of numbers: give a NumPy array") from error
     if np.any(getattr(cutout, "mask", False)):
-        raise ValueError("has masked pixels: fill them in the array given as cutouts")
+        raise ValueError("it has masked pixels: fill them in the array given as cutouts")
     if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
         if bands is not None and len(bands) == 3:
             array = array[..., [bands.index(band) for band in "irg"]]
@@ -163,9 +164,9 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
     is_flux = array.ndim == 3 and array.dtype.kind in "iuf" and array.size
     if not is_flux or bands is None or len(array) != len(bands):
         raise ValueError(
-            f"is {array.dtype} {array.shape}: an image uint8 (height, width, 3) with channels i, "
-            "r, g is needed, e.g. np.round(255 * x).astype(np.uint8); or fluxes (bands, height, "
-            "width) with cutouts=Cutouts(…, bands='gri')"
+            f"it is {array.dtype} {array.shape}: give an image, uint8 (height, width, 3), with "
+            "channels i, r, g, e.g. np.round(255 * x).astype(np.uint8); or fluxes (bands, height, "
+            "width) with their bands, as cutouts=Cutouts(…, bands='gri')"
         )
     planes = {
         band: ("", np.asarray(plane, np.float32), None, unit)
@@ -175,10 +176,10 @@ def _of_array(cutout, bands, unit: str, pixel_scale: float) -> np.ndarray:
 
 
 def fitted_cutout(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
-    """Return the cutout of an image, uint8 `(128, 128, 3)` at 0.396 arcsec per pixel.
+    """Return the cutout from a colour image, uint8 `(128, 128, 3)` at 0.396 arcsec per pixel.
 
     Arguments:
-        pixels: Image, uint8 `(h, w, 3)`.
+        pixels: Colour image, uint8 `(h, w, 3)`.
         pixel_scale: Scale of the image [arcsec/pixel].
 
     Raises:
@@ -195,31 +196,31 @@ def read_cutout(path, pixel_scale: float) -> np.ndarray:
         pixel_scale: Scale of the image [arcsec/pixel].
 
     Raises:
-        ValueError: The file is no colour image, is blank, or covers less than 50.7 arcsec.
+        ValueError: The file is not a colour image, is blank, or covers less than 50.7 arcsec.
     """
     return fitted_cutout(picture_pixels(path), pixel_scale)
 
 
 class CutoutFolder:
-    """Cutouts by id: ID.jpg, ID.jpeg or ID.png, or ID_i.fits, ID_r.fits and ID_g.fits.
+    """Folder of cutouts by identifier.
 
-    FITS files may be compressed (.fits.gz, .fits.fz) or end in .fit.
-
-    Files are looked up one by one, because a folder may contain millions. An id cannot lead out of
-    the folder. If a file cannot have the name of an id, as a/b, its percent-encoded form is used.
+    A cutout is ID.jpg, ID.jpeg or ID.png, or the three files ID_i.fits, ID_r.fits and ID_g.fits,
+    which may be compressed (.fits.gz, .fits.fz) or end in .fit. Files are looked up one by one,
+    since a folder may contain millions. An identifier never leads out of the folder. If a file
+    cannot be named by an identifier, such as a/b, it is named by the percent-encoded form.
 
     Arguments:
         folder: Path of the folder.
-        unit: Unit of fluxes per pixel, if the header does not give it.
+        unit: Unit of the fluxes per pixel, if the header does not state it.
 
     Raises:
-        SurveyError: There is no such folder.
+        SurveyError: The folder does not exist.
     """
 
     def __init__(self, folder: Path | str, unit: str = "nanomaggy"):
         self.folder, self.unit = user_path(folder, "the folder of cutouts", SurveyError), unit
         if not self.folder.is_dir():
-            raise SurveyError(f"{self.folder} is no folder: give the folder of the cutouts")
+            raise SurveyError(f"{self.folder} is not a folder: give the folder of the cutouts")
         self.inside = self.folder.resolve()
 
     def find(self, name: str, suffix: str, endings) -> Path | None:
@@ -228,12 +229,13 @@ class CutoutFolder:
         Arguments:
             name: Identifier of the galaxy.
             suffix: Text after the identifier, such as "_i".
-            endings: Endings of the file, the preferred one first.
+            endings: Endings of the file in the order of preference.
         """
         for end in [case for ending in endings for case in (ending, ending.upper())]:
             for stem in dict.fromkeys((name, quote(name, safe=""))):
                 path = self.folder / f"{stem}{suffix}{end}"
-                # Neither an id nor a link may lead out of the folder; a name may be too long.
+                # Neither an identifier nor a link may lead out of the folder; `isfile` is false for
+                # names that are too long.
                 inside = path.parent == self.folder and os.path.isfile(path)
                 if inside and path.resolve().is_relative_to(self.inside):
                     return path
@@ -245,10 +247,10 @@ class CutoutFolder:
         Arguments:
             object_id: Identifier of the galaxy.
             pixel_scale: Scale of the cutouts [arcsec/pixel].
-            position: Right ascension and declination of the galaxy [deg], NaN if unknown.
+            position: Right ascension and declination of the galaxy [deg], NaN where not known.
 
         Raises:
-            ValueError: There is no cutout, or it cannot be used.
+            ValueError: The cutout is missing or cannot be used.
         """
         path = self.find(object_id, "", (".jpg", ".jpeg", ".png"))
         if path is not None:

@@ -1,8 +1,8 @@
-"""Surveys in the layout of the Multimodal Universe, for the Hugging Face Hub and its tools.
+"""Surveys in the layout of the Multimodal Universe, which the Hugging Face Hub and its tools read.
 
 The layout follows data sets of the Multimodal Universe (2024, arXiv 2412.02527) on the Hub: Parquet
-files with one row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested) and
-cutouts as `rgb_image` with their `rgb_pixel_scale`; `datasets.load_dataset` reads them.
+files with one row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested), and
+images as `rgb_image` with their `rgb_pixel_scale`. `datasets.load_dataset` reads them.
 """
 
 import json
@@ -37,14 +37,14 @@ from galcfm.survey.sky import SAME_SCALE
 __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]
 
 NSIDE = 16
-# Rows per file, for files of about half a gigabyte.
+# A file with this number of rows has about half a gigabyte.
 ROWS_PER_FILE = 16_384
 OWN_FILES = ("README.md", "dataset.json", "data/*-?????-of-?????.parquet")
 NUMBERS = ("redshift", *MAGNITUDES, *PROPERTY_NAMES)
 ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 Made = object_of(parameters=Parameters)
 DATASET = JsonFile("dataset.json", Made, "Fetch or make the data set again.")
-# Columns of the layout that a survey does not have.
+# Columns that the layout adds to the columns of a survey.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
 
 
@@ -58,9 +58,8 @@ def to_datasets(survey, folder: Path | str) -> None:
         folder: Folder of the data set; an existing data set is replaced.
 
     Raises:
-        SurveyError: The folder contains other files, another thread or process writes it, or a
-            galaxy has no position.
-        OSError: The data set cannot be written.
+        SurveyError: The folder contains other files, or a galaxy has no position.
+        OSError: The folder cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder, "the folder", SurveyError)))
     require_own_files(folder, OWN_FILES, "a data set", SurveyError)
@@ -84,15 +83,15 @@ def to_datasets(survey, folder: Path | str) -> None:
 def from_datasets(cls, source, **options):
     """Read a survey that `to_datasets` wrote, or a data set with the same columns.
 
-    Galaxies are returned split by split, in the order of the files.
+    Galaxies are ordered by split, and within a split as in the files.
 
     Arguments:
         source: Folder, `"owner/name"` on the Hugging Face Hub, or a `datasets.Dataset` or
-            `DatasetDict`. Pass `dataset.to_pandas()` of other data sets to `from_table`.
+            `DatasetDict`. For other data sets, pass `dataset.to_pandas()` to `from_table`.
         options: Options of `huggingface_hub.snapshot_download`, e.g. `revision` or `token`.
 
     Raises:
-        SurveyError: There is no such data set, or it is not a survey.
+        SurveyError: The data set does not exist, or is not a survey.
     """
     parameters, name = {"kind": "datasets"}, "data set"
     if isinstance(source, str | Path):
@@ -102,7 +101,7 @@ def from_datasets(cls, source, **options):
         parts = list(_parts(folder))
         if not parts:
             raise SurveyError(
-                f"{name} has no data/*.parquet: it is no survey as to_datasets writes it"
+                f"{name} has no data/*.parquet: give a data set that to_datasets wrote"
             )
         if (folder / "dataset.json").exists():
             parameters = DATASET.read(folder / "dataset.json", SurveyError)["parameters"]
@@ -110,7 +109,7 @@ def from_datasets(cls, source, **options):
         splits = source if isinstance(source, dict) else {None: source}
         if not all(hasattr(rows, "to_pandas") for rows in splits.values()):
             raise SurveyError(
-                f"a value of type {type(source).__name__} is no data set: give a folder, "
+                f"a value of type {type(source).__name__} is not a data set: give a folder, "
                 "owner/name on the Hub, or the result of datasets.load_dataset"
             )
         parts = [rows.to_pandas() for rows in splits.values()]
@@ -127,10 +126,10 @@ def from_datasets(cls, source, **options):
 
 
 def _pixels(row: pd.Series, where: str) -> np.ndarray:
-    """Return the cutout in a row of a data set, uint8 `(128, 128, 3)`.
+    """Return the image in a row of a data set, uint8 `(128, 128, 3)`.
 
     Raises:
-        SurveyError: There is no image, or it has another size or scale.
+        SurveyError: The image is missing, unusable, or of another size or scale.
     """
     cell, scale = row["rgb_image"], row.get("rgb_pixel_scale", PIXEL_SCALE)
     try:
@@ -141,9 +140,8 @@ def _pixels(row: pd.Series, where: str) -> np.ndarray:
         if pixels.shape != IMAGE_SHAPE or not abs(scale / PIXEL_SCALE - 1) < SAME_SCALE:
             height, width, _ = pixels.shape
             raise ValueError(
-                f"it has {width}×{height} pixels of {scale:.3f} arcsec, and 128×128 of 0.396 are "
-                "needed: pass the table and its cutouts to Survey.from_table, which "
-                "resamples them"
+                f"it has {width}×{height} pixels of {scale:.3f} arcsec, but 128×128 of 0.396 are "
+                "needed: give the table and its images to Survey.from_table, which resamples them"
             )
         return require_colours(pixels)
     except ValueError as error:
@@ -153,13 +151,17 @@ def _pixels(row: pd.Series, where: str) -> np.ndarray:
 
 
 def _require_plain(catalogue: pd.DataFrame, where: str) -> None:
-    """Refuse columns of vectors or dicts, such as the fluxes of the Multimodal Universe."""
+    """Check that no column contains vectors or dicts, as fluxes of the Multimodal Universe do.
+
+    Raises:
+        SurveyError: A column contains vectors or dicts.
+    """
     for column in (c for c in catalogue if catalogue[c].dtype.kind == "O"):
         cell = next(iter(catalogue[column].dropna()), None)
         if isinstance(cell, dict | list | np.ndarray):
             raise SurveyError(
                 f"{where}: column {column!r} contains a {type(cell).__name__} per row: remove it. "
-                "Survey.from_table takes fluxes per pixel, see galcfm.survey.cutouts.Cutouts"
+                "For fluxes per pixel use Survey.from_table and galcfm.survey.cutouts.Cutouts"
             )
 
 
@@ -170,13 +172,13 @@ def _downloaded(name: str, options: dict) -> Path:
     except (OSError, ValueError, hub.errors.HTTPError) as error:
         reason = str(error).partition("\n")[0]
         raise SurveyError(
-            f"{name} is no folder, and no data set that the Hub gives: check the name, and give "
-            f"token if it is private ({reason})"
+            f"{name} is neither a folder nor a data set on the Hub: check the name, and give token "
+            f"if the data set is private ({reason})"
         ) from error
 
 
 def _parts(folder: Path) -> Iterator[pd.DataFrame]:
-    """Yield the content of each file, ordered by split."""
+    """Yield the content of each file, in the order of the splits."""
     order = {split: k for k, split in enumerate(SPLITS)}
     paths = list(folder.glob("data/*.parquet"))
     for path in sorted(paths, key=lambda p: (order.get(p.name.partition("-")[0], 9), p.name)):
@@ -193,7 +195,7 @@ def _parts(folder: Path) -> Iterator[pd.DataFrame]:
 
 
 def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Return the catalogue with the HEALPix pixel of each galaxy, and with texts as objects."""
+    """Return the catalogue with the HEALPix pixel of each galaxy, and with text as objects."""
     from astropy import units
 
     healpix = library("astropy_healpix", SurveyError)
@@ -203,8 +205,8 @@ def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
         row = int(np.flatnonzero(bad)[0])
         raise SurveyError(
             f"row {row} (object_id {catalogue['object_id'][row]!r}): ra, dec are "
-            f"{position[row].tolist()}, which is no place in the sky; {bad.sum()} such rows: data "
-            "sets are ordered by position, so give it"
+            f"{position[row].tolist()}, which is not a position on the sky; {bad.sum()} such rows: "
+            "data sets are ordered by position, so give it for all rows"
         )
     sky = healpix.HEALPix(NSIDE, order="nested")
     pixels = sky.lonlat_to_healpix(*(position.T * units.deg))
@@ -231,7 +233,7 @@ def _write(catalogue: pd.DataFrame, images, folder: Path) -> None:
             content.to_parquet(folder / "data" / name, batch_size=256)
 
 
-# Licences by the kind of survey, and size categories of the Hub.
+# Licences by kind of survey, and the size categories of the Hub.
 FACTS = yaml.safe_load(Path(__file__).with_name("data_card.yaml").read_text(encoding="utf-8"))
 
 
@@ -239,11 +241,11 @@ def data_card(survey, name: str) -> str:
     """Return the card of a survey in the Hub's format: intended use, population, labels, limits.
 
     Arguments:
-        survey: The survey.
+        survey: Survey to describe.
         name: Name of the data set.
 
     Returns:
-        Markdown with a YAML header.
+        Text in Markdown with a head in YAML.
     """
     hub = library("huggingface_hub", SurveyError)
     catalogue, kind = survey.catalogue, survey.parameters.get("kind", "unknown")
@@ -281,7 +283,7 @@ def data_card(survey, name: str) -> str:
 
 
 def _without_paths(content):
-    """Return parameters without paths of the machine that made them."""
+    """Return parameters in which paths are reduced to file names."""
     if isinstance(content, dict):
         return {k: _without_paths(v) for k, v in content.items()}
     return Path(content).name if isinstance(content, str) and "/" in content else content

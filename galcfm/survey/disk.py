@@ -34,7 +34,7 @@ HASHED_FILES = ("catalogue.parquet", "images.npy", "rejected.parquet")
 PARTIAL_FILES = (*SURVEY_FILES, "identity.json", "done.txt")
 IMAGES_A_BLOCK = 256
 
-# Description of how a survey was made: these keys are read again, others are allowed.
+# Parameters of a survey that are read later; other parameters are allowed.
 Parameters = object_of(
     kind=NotRequired[str], source=NotRequired[str], missing_bands=NotRequired[bool]
 )
@@ -55,18 +55,18 @@ def read_description(folder: Path | str) -> dict:
     """Return the content of `survey.json` in `folder`.
 
     Raises:
-        SurveyError: The file is missing, damaged or has another schema.
+        SurveyError: The file is missing or damaged, or has another schema.
     """
     path = user_path(folder, "the folder of the survey", SurveyError) / "survey.json"
     if not path.exists():
         raise SurveyError(
-            f"{path} is missing: no survey there; notebook 01_data_curation makes one"
+            f"{path} is missing: the folder is not a survey; notebook 01_data_curation makes one"
         )
     return SURVEY.read(path, SurveyError)
 
 
 def verify(folder: Path, description: dict) -> None:
-    """Check that the files of a survey match its description.
+    """Check that the files of a survey agree with `description`.
 
     Raises:
         SurveyError: A file is missing or altered.
@@ -82,10 +82,10 @@ def verify(folder: Path, description: dict) -> None:
 
 
 def require_own_survey(folder: Path) -> None:
-    """Refuse a folder that contains other files than a survey, before any work.
+    """Check, before any work, that a folder is empty or contains only a survey.
 
     Raises:
-        SurveyError: The folder contains another file, which the message names.
+        SurveyError: The folder contains other files, which the message names.
     """
     require_own_files(folder, SURVEY_FILES, "a survey", SurveyError)
     present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
@@ -94,13 +94,13 @@ def require_own_survey(folder: Path) -> None:
             SURVEY.read(folder / "survey.json")
     except (OSError, ValueError) as error:
         raise SurveyError(
-            f"{folder} contains {', '.join(present)} but no survey.json that galcfm wrote: move it "
-            f"away, or name another folder ({error})"
+            f"{folder} contains {', '.join(present)} but no survey.json written by galcfm: move "
+            f"the folder away, or name another ({error})"
         ) from error
 
 
 def _read_if_whole(kind: JsonFile, path: Path) -> dict:
-    """Return the content of an optional file of a survey, empty if it is damaged."""
+    """Return the content of an optional file, empty if it is missing or damaged."""
     try:
         return kind.read(path)
     except (OSError, ValueError):
@@ -108,27 +108,27 @@ def _read_if_whole(kind: JsonFile, path: Path) -> dict:
 
 
 class SurveyWriter:
-    """Writes a survey next to its folder and moves it there when it is complete.
+    """Writer of a survey, which fills a temporary folder and moves it into place when finished.
 
     Arguments:
         folder: Folder of the survey.
         n_images: Number of images; 0 for a catalogue without cutouts.
-        identity: Sources of the images, as JSON content. Images from an interrupted writer with the
-            same identity are kept; without an identity none are.
+        identity: Description of the origin of the images, as JSON content. Images from an
+            interrupted writer with the same identity are kept; without an identity, none is kept.
 
     Attributes:
-        images: Memory map `(n_images, 128, 128, 3)`, uint8, of the images written by `put`; `None`
-            without images.
-        partial: Temporary folder, to which other processes can `put` images, too.
-        done: Blocks passed to `note_done`, including blocks of an interrupted writer.
+        images: Memory map of the images that `put` has written, uint8 `(n_images, 128, 128, 3)`;
+            `None` without images.
+        partial: Temporary folder, which other processes pass to `put`.
+        done: Blocks that were passed to `note_done`, including those of an interrupted writer.
 
     Raises:
-        SurveyError: Another process writes this survey, or the folder contains other files.
-        OSError: The disk is full or cannot be written.
+        SurveyError: Another process is writing this survey, or the folder contains other files.
+        OSError: The disk is full, or cannot be written.
     """
 
     def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
-        # A link stays; its target is replaced.
+        # A symbolic link is followed and kept.
         folder = user_path(folder, "the folder of the survey", SurveyError)
         self.folder = Path(os.path.realpath(folder))
         self.partial, self._lock = beside(self.folder, "partial"), beside(self.folder, "lock")
@@ -147,7 +147,7 @@ class SurveyWriter:
             raise
 
     def _begin(self, n_images: int, identity: dict | None) -> None:
-        """Continue the work of an interrupted writer with the same identity, or begin again."""
+        """Resume from the files of an interrupted writer with the same identity, or start again."""
         require_own_files(self.partial, PARTIAL_FILES, "an unfinished survey", SurveyError)
         recover(self.folder, SURVEY_FILES, "a survey")
         images, done = self.partial / "images.npy", self.partial / "done.txt"
@@ -172,14 +172,14 @@ class SurveyWriter:
 
     @staticmethod
     def put(partial: Path, start: int, images: np.ndarray) -> None:
-        """Write images from row `start` on.
+        """Write images, beginning with row `start`.
 
         Raises:
             OSError: The disk is full.
         """
         path = partial / "images.npy"
         target = np.load(path, mmap_mode="r")
-        # Written as a file, because a full disk kills a process that writes through a memory map.
+        # Written to the file, as a full disk would kill a process that writes a memory map.
         with disk_errors_in_a_sentence(path), path.open("r+b") as file:
             file.seek(target.offset + start * int(np.prod(target.shape[1:])))
             file.write(np.ascontiguousarray(images, dtype=np.uint8))
@@ -188,7 +188,7 @@ class SurveyWriter:
     @staticmethod
     def note_done(partial: Path, block: int) -> None:
         """Record that a block of images is on disk, so that it is not made again."""
-        # Several processes may append; such short lines are written atomically.
+        # Several processes may append; such a short line is written at once.
         with (partial / "done.txt").open("a", encoding="utf-8") as file:
             file.write(f"{block}\n")
 
@@ -199,16 +199,16 @@ class SurveyWriter:
         code: str | None = None,
         rejected: pd.DataFrame | None = None,
     ) -> None:
-        """Validate, describe and put the survey in place.
+        """Validate and describe the survey, and move it into place.
 
         Arguments:
             catalogue: Table with one row per galaxy.
-            parameters: Parameters of the survey, as JSON content.
+            parameters: Parameters that made the survey.
             code: Digest of the code that made it.
             rejected: Rows that could not be used.
 
         Raises:
-            SurveyError: The content is not valid, and no survey is put in place.
+            SurveyError: The content is not valid; the survey is then not moved into place.
             OSError: The disk is full.
         """
         try:
@@ -245,18 +245,18 @@ class SurveyWriter:
             (self.partial / name).unlink(missing_ok=True)
         for path in (self.partial / name for name in files):
             _remember(path, files[path.name]["sha256"])
-        # Checked again, because files may have been added while the survey was made.
+        # Checked again, as files may have been added while the survey was made.
         require_own_survey(self.folder)
         put_in_place(self.partial, self.folder, SURVEY_FILES, "a survey")
 
 
 def beside(folder: Path, what: str) -> Path:
-    """Return the path of a temporary folder next to a folder."""
+    """Return the path of a temporary file or folder next to a folder."""
     return folder.with_name(f".{folder.name}.{what}")
 
 
 def put_in_place(partial: Path, folder: Path, own, what: str) -> None:
-    """Replace a folder by a complete new one; for the arguments see `recover`."""
+    """Replace a folder by its finished new version; the arguments are as in `recover`."""
     if folder.exists():
         os.replace(folder, beside(folder, "replaced"))
     os.replace(partial, folder)
@@ -264,15 +264,15 @@ def put_in_place(partial: Path, folder: Path, own, what: str) -> None:
 
 
 def recover(folder: Path, own, what: str) -> None:
-    """Restore a folder after an interrupted replacement, and remove the replaced folder.
+    """Restore a folder after an interrupted replacement, and remove its replaced version.
 
     Arguments:
         folder: Folder of a survey or data set.
         own: Names of its files, see `require_own_files`.
-        what: Content of the folder, for the message.
+        what: Content of the folder in messages.
 
     Raises:
-        SurveyError: Foreign files would be removed.
+        SurveyError: The replaced version contains other files.
     """
     replaced = beside(folder, "replaced")
     if replaced.exists() and not folder.exists():
@@ -302,7 +302,7 @@ def _is_file_of(path: Path, expected: str) -> bool:
     if known == {"stamp": _stamp(path), "sha256": expected}:
         return True
     digest = _sha256(path)
-    # In a read-only survey, this is computed each time.
+    # A read-only survey is verified each time.
     if os.access(path.parent, os.W_OK):
         _remember(path, digest)
     return digest == expected

@@ -1,4 +1,4 @@
-"""Galaxy cutouts: the colour recipe of SDSS, JPEG, and checks of cutouts.
+"""Galaxy cutouts: the colour recipe of SDSS, JPEG files, and checks of cutouts.
 
 A cutout is a uint8 array `(128, 128, 3)` with channels i, r, g (shown as red, green, blue) at
 0.396 arcsec/pixel.
@@ -11,31 +11,31 @@ import numpy as np
 IMAGE_SHAPE = (128, 128, 3)
 PIXEL_SCALE = 0.396  # arcsec
 
-# The colour images of SDSS frames (sdss_frame_jpg of the photoop pipeline, which calls idlutils'
-# djs_rgb_make): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
+# Constants of the colour images of SDSS frames (sdss_frame_jpg of the photoop pipeline, which calls
+# djs_rgb_make of idlutils): factors for i, r and g in nanomaggies per pixel, and the nonlinearity.
 RGB_SCALES = (2.0, 2.6, 3.6)
 RGB_NONLINEARITY = 2.25
-# Quality of SkyServer's JPEGs: the coefficients of 200 of its cutouts, which were later
-# recompressed at quality 92, are multiples of the quantisation tables of this quality.
+# Quality of SkyServer: the coefficients of 200 of its cutouts, although they were saved again at
+# quality 92 by their collectors, are multiples of the quantisation tables of this quality.
 JPEG_QUALITY = 75
 
 
 def lupton_rgb(i, r, g) -> np.ndarray:
     r"""Return the colour image of three bands by the recipe of SDSS frames.
 
-    The inputs :math:`2 i`, :math:`2.6 r` and :math:`3.6 g`, zero where they are negative, share one
-    asinh stretch of their sum, so that colour does not depend on brightness (Lupton et al. 2004,
-    PASP 116, 133): with :math:`R = i' + r' + g'` each input is multiplied by
-    :math:`\operatorname{asinh}(2.25 R) / (2.25 R)`. Pixels with an input above 1 are divided by
-    their largest input.
+    The inputs :math:`i' = 2 i`, :math:`r' = 2.6 r` and :math:`g' = 3.6 g`, set to zero where they
+    are negative, share one asinh stretch of their sum, so that the colour does not depend on
+    brightness (Lupton et al. 2004, PASP 116, 133). With :math:`R = i' + r' + g'`, each is
+    multiplied by :math:`\operatorname{asinh}(2.25 R) / (2.25 R)`. A pixel with a channel above 1
+    is then divided by its largest channel.
 
     Arguments:
-        i: Sky-subtracted image in nanomaggies per pixel of 0.396 arcsec, :math:`(*, h, w)`.
-        r: Image in r, like `i`.
-        g: Image in g, like `i`.
+        i: Sky-subtracted image in i, nanomaggies per pixel of 0.396 arcsec, :math:`(*, h, w)`.
+        r: Image in r, with the same unit and shape.
+        g: Image in g, with the same unit and shape.
 
     Returns:
-        Image, uint8 :math:`(*, h, w, 3)`, channels i, r, g.
+        Colour image, uint8 :math:`(*, h, w, 3)`, channels i, r, g.
     """
     rgb = np.stack([i, r, g])
     rgb *= np.asarray(RGB_SCALES, dtype=rgb.dtype).reshape(3, *[1] * (rgb.ndim - 1))
@@ -48,7 +48,7 @@ def lupton_rgb(i, r, g) -> np.ndarray:
 
 
 def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
-    """Return the JPEG of a uint8 `(h, w, 3)` image, by default as SkyServer's: 4:2:0."""
+    """Return the JPEG of an image, uint8 `(h, w, 3)`; subsampling is 4:2:0, as for SkyServer."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -69,17 +69,17 @@ def decode_jpeg(data: bytes) -> np.ndarray:
             return np.array(image.convert("RGB"))
     except (OSError, SyntaxError) as error:
         found = "cut short or damaged" if data[:3] == b"\xff\xd8\xff" else f"{bytes(data[:4])!r}…"
-        raise ValueError(f"not a readable JPEG ({found}): download the cutout again") from error
+        raise ValueError(f"it is not a readable JPEG ({found}): download it again") from error
 
 
 def picture_pixels(picture) -> np.ndarray:
-    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, rotated as in its EXIF.
+    """Return the pixels of a JPEG or PNG, uint8 `(height, width, 3)`, rotated as EXIF states.
 
     Arguments:
-        picture: Path, open file, or image opened by Pillow.
+        picture: Path, open file, or image that Pillow has open.
 
     Raises:
-        ValueError: The image is damaged, grey, transparent, or not in RGB with 8 bits.
+        ValueError: The image is damaged, grey or transparent, or is not RGB with 8 bits.
     """
     from PIL import Image, ImageOps
 
@@ -87,19 +87,19 @@ def picture_pixels(picture) -> np.ndarray:
     try:
         with picture if is_open else Image.open(picture, formats=["JPEG", "PNG"]) as opened:
             stored, turned = str(getattr(opened, "tile", "")), ImageOps.exif_transpose(opened)
-    # Readers of damaged files raise many kinds of errors.
+    # Readers of damaged files raise several kinds of exceptions.
     except Exception as error:
-        raise ValueError("not a readable JPEG or PNG: write or download it again") from error
-    # For example RGB;16B, of which Pillow keeps the upper byte.
+        raise ValueError("it is not a readable JPEG or PNG: write or download it again") from error
+    # Pillow keeps only the upper byte of RGB;16B and similar modes.
     if ";16" in stored:
         raise ValueError(
-            "it has 16 bits per channel: write it with 8, stretched from 0 to 255 for display"
+            "it has 16 bits per channel: write it with 8 bits, stretched from 0 to 255 for display"
         )
-    # P is the mode of a palette, which may contain colours.
+    # Mode P has a palette, which may contain colours.
     if turned.mode not in ("RGB", "RGBA", "P"):
         raise ValueError(f"it has mode {turned.mode}: write it in colour, mode RGB")
     if turned.has_transparency_data and turned.convert("RGBA").getextrema()[3][0] < 255:
-        raise ValueError("it has transparent pixels: write it in mode RGB, without them")
+        raise ValueError("it has transparent pixels: write it in mode RGB without transparency")
     return np.array(turned.convert("RGB"))
 
 
@@ -107,24 +107,25 @@ def verify_jpeg(data: bytes) -> None:
     """Check that the bytes are a complete 128×128 colour JPEG that is not blank.
 
     Raises:
-        ValueError: The bytes are no JPEG, incomplete, of another size, grey or blank.
+        ValueError: The bytes are not a JPEG or incomplete, or the image has another size, is grey
+            or blank.
     """
-    decode_jpeg(data)  # raises an error for damaged files
+    decode_jpeg(data)  # Its message describes the damage.
     pixels = picture_pixels(io.BytesIO(data))
     if pixels.shape != IMAGE_SHAPE:
         height, width = pixels.shape[:2]
-        raise ValueError(f"the JPEG is {width}×{height} pixels, a 128×128 cutout is needed")
+        raise ValueError(f"the JPEG has {width}×{height} pixels: give a cutout of 128×128")
     require_colours(pixels)
 
 
 def require_colours(pixels: np.ndarray) -> np.ndarray:
-    """Return an image if it contains colours.
+    """Return the image after a check that it has colours.
 
     Raises:
-        ValueError: The image is blank or grey, as images of error messages are.
+        ValueError: The image is blank or grey, like the images with which servers report errors.
     """
     if np.ptp(pixels) < 8:
         raise ValueError("it is blank: the survey has no image at this position")
     if (pixels == pixels[:, :, :1]).all():
-        raise ValueError("it is grey: its three channels are the same, give one in colour")
+        raise ValueError("it is grey, with three equal channels: give a colour image")
     return pixels

@@ -1,7 +1,7 @@
-"""Surveys from users' tables and cutouts; each refused row has a reason.
+"""Surveys from users' tables and cutouts; each rejected row is listed with the reason.
 
-The public function is `Survey.from_table`. No row is repaired: it is used unchanged, converted to
-the units of `galcfm.properties`, or listed with the reason.
+Call `Survey.from_table`. A row is never repaired: it is used unchanged, in the units of
+`galcfm.properties`, or rejected with a reason.
 """
 
 import difflib
@@ -23,10 +23,10 @@ LABELS = (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer")
 NEEDED = ("object_id", *MAGNITUDES)
 FILLED = ("ra", "dec", "redshift", "ebv")
 KNOWN = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES, *LABELS, "split")
-# Galaxies may be called 99, but not -99. The longest codes are integers converted from NaN.
+# A galaxy may be called 99, but not -99. The longest codes are NaN converted to integers.
 MISSING_IDS = {"null", "none", "nan", "na", "n/a", "<na>", "-", "--", "-9", "-99", "-999", "-9999"}
 MISSING_IDS |= {"-9999.0", "-32768", "-2147483648", "-9223372036854775808"}
-# 1.23765e+18 and 1237648704043942144.0 were floats, of which 16 digits are right.
+# 1.23765e+18 and 1237648704043942144.0 were floats, which have at most 16 correct digits.
 LOST_DIGITS = re.compile(r"[+-]?(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+|\d{16,}[.,]0*)", re.ASCII)
 
 
@@ -44,10 +44,10 @@ def survey_of_table(
 ):
     """Make a survey of your own galaxies.
 
-    Rows that cannot be used are left out and listed in `.rejected` with the reason: values that are
-    missing, coded as missing (such as -9999) or not plausible, fluxes that are not positive,
-    missing or unusable cutouts, and identifiers that occur twice. Positions, redshifts, properties,
-    and E(B-V) if it is not needed, may be missing.
+    Rows that cannot be used are left out and listed in `.rejected` with the reason. Reasons are
+    values that are missing, coded as missing (such as -9999) or not plausible, fluxes that are not
+    positive, cutouts that are missing or unusable, and identifiers that occur twice. Positions,
+    redshifts and properties may be missing, and E(B-V) where it is not needed.
 
     Example:
         ::
@@ -66,45 +66,45 @@ def survey_of_table(
     Arguments:
         table: Path of a FITS, Parquet, CSV, ECSV, VOTable or HDF5 file; a DataFrame, an astropy
             Table, a FITS extension or its records, an HDF5 group or dataset, an Arrow table, a
-            structured array, or a dict of arrays. Declared units and gaps are used. CSV needs
-            commas, decimal points and a header line; read other dialects with `pandas.read_csv` and
+            structured array, or a dict of arrays. Stated units and masks are used. A CSV file needs
+            commas, decimal points and a header line; read other variants with `pandas.read_csv` and
             pass the DataFrame.
-        columns: Mapping from names in the survey to names in the table; `"flux[2]"` is an element
-            of a column of vectors. Other columns are used if the table has them under the survey's
-            name; `None` leaves a column out. `object_id` and `mag_u` … `mag_z` (magnitudes or
-            fluxes, which may also be called `flux_u` … `flux_z`) are required. Optional are `ra`,
-            `dec` [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z` (in the unit of the fluxes) or
-            instead `ivar_u` … `ivar_z` (inverse variances of fluxes), the five properties, their
-            `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is missing.
-            `galcfm.survey.conventions` has the columns of SDSS, the NASA-Sloan Atlas and the Legacy
-            Surveys.
+        columns: Dictionary from names in the survey to names in the table; `"flux[2]"` is an
+            element of a column of vectors. Columns not named here are used if the table has them
+            under the name in the survey; `None` leaves a column out. `object_id` and `mag_u` …
+            `mag_z` (magnitudes or fluxes, which may also be called `flux_u` … `flux_z`) are needed.
+            Optional are `ra`, `dec` [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z` (in the unit
+            of the fluxes) or instead `ivar_u` … `ivar_z` (inverse variances of fluxes), the five
+            properties, their `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is
+            missing. `galcfm.survey.conventions` lists the columns of SDSS, the NASA-Sloan Atlas and
+            the Legacy Surveys.
         unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` (or `"nanomaggies"`, `"nmgy"`) or
-            `"Jy"`, all on the AB system (the zero points of SDSS differ by -0.04 mag in u and 0.02
+            `"Jy"`, all on the AB system (the zero points of SDSS differ by −0.04 mag in u and 0.02
             mag in z); `"asinh"`, AB as well, with the softening of SDSS; or `"Vega"`, with the
             m_AB - m_Vega of Blanton & Roweis (2007, AJ 133, 734).
-        total: Declaration that the fluxes are of whole galaxies: model, Petrosian or Sérsic.
+        total: Declaration that the fluxes are total fluxes of galaxies: model, Petrosian or Sérsic.
             Aperture and fibre fluxes are refused.
-        dereddened: Whether the Galactic extinction is already removed; if not, it is removed
-            with `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the coefficients of
-            Schlafly & Finkbeiner (2011, ApJ 737, 103).
-        cutouts: Array uint8 `(n, height, width, 3)` with channels i, r, g, one cutout per row; a
-            dict of such arrays by `object_id`; a folder with ID.jpg, ID.png, or ID_i.fits,
-            ID_r.fits and ID_g.fits; or an HDF5 file with all cutouts. FITS files may be compressed
-            (.fits.gz, .fits.fz). They contain nanomaggies per pixel, or the unit in BUNIT, are
-            rotated north up by their WCS, and are refused if their middle is not at `ra`, `dec`.
-            Colour images have north up and east left. Characters that a file name cannot have are
-            percent-encoded: a%2Fb.jpg is the cutout of a/b. Use `galcfm.survey.cutouts.Cutouts` for
-            fluxes without the names of their bands.
-        pixel_scale: Scale of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys. They
-            may have any size; their middle is resampled to 0.396.
+        dereddened: Whether the Galactic extinction is already removed; if not, it is removed with
+            `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the coefficients of Schlafly &
+            Finkbeiner (2011, ApJ 737, 103).
+        cutouts: Images, uint8 `(n, height, width, 3)` with channels i, r, g, one per row; a dict of
+            such arrays by `object_id`; a folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and
+            ID_g.fits; or an HDF5 file with all of them. Images are north up, east left. FITS files
+            may be compressed (.fits.gz, .fits.fz); their unit is nanomaggies per pixel unless BUNIT
+            states another; they are rotated to north up with their WCS, and are refused if their
+            centre is not at `ra`, `dec`. Characters that a file name cannot have are
+            percent-encoded: a%2Fb.jpg is the cutout of a/b. Use `galcfm.survey.cutouts.Cutouts`
+            for fluxes if the files do not state their bands.
+        pixel_scale: Scale of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys. Cutouts
+            may have any size; their central part is resampled to 0.396.
         missing_bands: Whether to keep galaxies without some bands (NaN, a code, or an inverse
             variance of 0) for a model with `missing_bands`; map a band that the table lacks to
             `None`. A magnitude or flux with an infinite error is an upper limit of the flux, and a
-            flux that is not positive becomes a limit at three times its error.
+            flux that is not positive becomes an upper limit of three times its error.
 
     Raises:
-        SurveyError: The table cannot be read, a column is missing or of a wrong kind, or no row can
-            be used.
+        SurveyError: The table cannot be read, a column is missing or has a wrong type, or no row
+            can be used.
     """
     require_booleans(SurveyError, missing_bands=missing_bands)
     unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
@@ -112,7 +112,7 @@ def survey_of_table(
     chosen = choose_columns(source, columns or {}, unit, missing_bands)
     require_extinction(chosen, dereddened, source.name)
     if not len(source):
-        raise SurveyError(f"{source.name} contains no rows")
+        raise SurveyError(f"{source.name} has no rows: give a table with galaxies")
     may_lack = (*LABELS, *FILLED[: 4 if dereddened else 3])
     values, reasons = read_columns(source, chosen, unit, missing_bands, may_lack)
     check_unit(values, unit, source.name)
@@ -136,7 +136,7 @@ def survey_of_table(
     rejected = _rejected(reasons, object_id, source.name)
     catalogue = pd.DataFrame({n: np.array(values[n])[good] for n in KNOWN if n in values})
     if images is not None:
-        # Some rows with a cutout are refused because their galaxy occurs twice.
+        # Some rows with a cutout are rejected because they repeat a galaxy.
         images = images if good.sum() == len(images) else images[good[pictured]]
     if "split" not in catalogue:
         catalogue["split"] = assign_split(catalogue["object_id"], validation=0.1, test=0.1)
@@ -154,7 +154,11 @@ def survey_of_table(
 
 
 def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> tuple:
-    """Refuse wrong declarations; return the unit by its usual name and the scale as a number."""
+    """Check the declarations; return the unit by its usual name and the scale as a number.
+
+    Raises:
+        SurveyError: A declaration is missing or wrong.
+    """
     given, unit = unit, SPELLINGS.get(str(unit).lower())
     if unit is None:
         known = ", ".join(dict.fromkeys(SPELLINGS.values()))
@@ -162,24 +166,28 @@ def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> tu
     require_booleans(SurveyError, total=total, dereddened=dereddened)
     if not total:
         raise SurveyError(
-            "the models are trained on total fluxes and would take the light outside an aperture "
-            "for a fainter galaxy: map model, Petrosian or Sérsic fluxes and pass total=True"
+            "the models are trained on total fluxes, and aperture fluxes would look like fainter "
+            "galaxies: map model, Petrosian or Sérsic fluxes and pass total=True"
         )
     if not isinstance(columns, Mapping | None):
-        raise SurveyError("columns must map names of a survey to names of the table")
+        raise SurveyError("columns is not a dict: map names in a survey to names in the table")
     if cutouts is None:
         return unit, None
     if not isinstance(pixel_scale, Real) or not 0 < pixel_scale < 60:
-        raise SurveyError("pixel_scale must be the arcsec per pixel of the cutouts, e.g. 0.396")
+        raise SurveyError("give pixel_scale, the arcsec per pixel of the cutouts, e.g. 0.396")
     return unit, float(pixel_scale)
 
 
 def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) -> None:
-    """Refuse a table from which the Galactic extinction cannot be removed."""
+    """Check that the Galactic extinction is removed, or can be removed with E(B-V).
+
+    Raises:
+        SurveyError: E(B-V) is needed, but no column is mapped to it.
+    """
     if not dereddened and "ebv" not in chosen:
         raise SurveyError(
-            f"{where}: with dereddened=False the Galactic extinction is removed here, which "
-            "needs E(B-V): map a column to ebv"
+            f"{where} has no E(B-V), with which the Galactic extinction is removed if "
+            "dereddened=False: map a column to ebv"
         )
 
 
@@ -189,8 +197,9 @@ def choose_columns(
     """Return the column of the table for each name in a survey.
 
     Arguments:
-        source: The table.
-        columns: Mapping from names in a survey to names in the table, `None` to leave one out.
+        source: Table of the user.
+        columns: Dictionary from names in a survey to names in the table, or to `None` for a column
+            that is left out.
         unit: Declared unit.
         missing_bands: Whether bands that are mapped to `None` may be missing.
 
@@ -200,8 +209,8 @@ def choose_columns(
     for name in columns:
         if name not in KNOWN:
             raise SurveyError(
-                f"columns maps {name!r}, which is no column of a survey{_near(name, KNOWN)}; it "
-                f"has {', '.join(KNOWN)}"
+                f"columns maps {name!r}, which is not a column of a survey{_near(name, KNOWN)}; "
+                f"a survey has {', '.join(KNOWN)}"
             )
     chosen = {}
     for name in KNOWN:
@@ -213,12 +222,12 @@ def choose_columns(
         if not isinstance(column, str) or not source.has(column):
             raise SurveyError(
                 f"{source.name} has no column {column!r}, which columns maps to {name}"
-                f"{_near(column, source.names)}; it has {_listed(source.names)}"
+                f"{_near(column, source.names)}; the table has {_listed(source.names)}"
             )
         chosen[name] = column
     left_out = {name for name in MAGNITUDES if missing_bands and columns.get(name, name) is None}
     if len(left_out) == len(MAGNITUDES):
-        raise SurveyError("columns leaves out all bands: one is needed at least")
+        raise SurveyError("columns leaves out all bands: map at least one")
     spelt = {str(name).lower(): str(name) for name in source.names}
     other = {
         name: spelt[name]
@@ -228,14 +237,14 @@ def choose_columns(
     missing = [name for name in NEEDED if name not in (*chosen, *left_out, *other)]
     if missing:
         raise SurveyError(
-            f"{source.name} has no {', '.join(missing)}: map columns of yours, or a named index, "
-            f"to them, e.g. columns={{{missing[0]!r}: 'its name in the table'}}; it has "
+            f"{source.name} has no {', '.join(missing)}: map columns, or a named index, to these "
+            f"names, e.g. columns={{{missing[0]!r}: 'name in the table'}}; the table has "
             f"{_listed(source.names)}"
         )
     if other:
         raise SurveyError(
-            f"{source.name} has {', '.join(map(repr, other.values()))}, spelt otherwise than in a "
-            f"survey: map with columns={other}, or map a column to None to leave it out"
+            f"{source.name} has {', '.join(map(repr, other.values()))}, spelt differently than in "
+            f"a survey: pass columns={other}, or map a column to None to leave it out"
         )
     without = {name[-1] for name in left_out}
     for names in (PROPERTY_NAMES, MAGNITUDE_ERRORS, INVERSE_VARIANCES):
@@ -244,12 +253,12 @@ def choose_columns(
         if present and absent:
             raise SurveyError(
                 f"{source.name} has {', '.join(present)} but no {', '.join(absent)}: give all five "
-                "or none; columns={'its name': None} leaves one out"
+                "or none; columns={'name': None} leaves a column out"
             )
     if "ivar_u" in chosen and ("magerr_u" in chosen or unit not in FLUXES):
         raise SurveyError(
-            f"{source.name}: ivar_u … ivar_z are inverse variances of fluxes, in place of "
-            f"magerr_u … magerr_z; the unit is {unit}: leave out one or the other"
+            f"{source.name}: ivar_u … ivar_z are inverse variances of fluxes, which replace "
+            f"magerr_u … magerr_z, and the unit is {unit}: leave out one of the two groups"
         )
     return chosen
 
@@ -259,7 +268,7 @@ def _listed(names: Sequence) -> str:
 
 
 def _near(name, names) -> str:
-    """Return a question that suggests similar names."""
+    """Return a question with the most similar names, empty if there are none."""
     lower = {str(known).lower(): str(known) for known in names}
     near = difflib.get_close_matches(str(name).lower(), lower, 3, 0.5)
     return f": do you mean {', '.join(repr(lower[n]) for n in near)}?" if near else ""
@@ -272,18 +281,18 @@ def read_columns(
     missing_bands: bool = False,
     may_lack: Sequence[str] = LABELS,
 ) -> tuple:
-    """Return the values of the chosen columns, and reasons why rows cannot be used.
+    """Return the values of the chosen columns, and the reasons why rows cannot be used.
 
     Arguments:
-        source: The table.
+        source: Table of the user.
         chosen: Columns of the table by name in a survey.
         unit: Declared unit.
         missing_bands: Whether bands may be missing.
         may_lack: Names of the columns that may have no value in a row.
 
     Returns:
-        The values by name, with fluxes in their original unit; and the reasons why each row cannot
-        be used, one list per row.
+        Values by name, with fluxes still in their unit; and the reasons why each row cannot be
+        used, one list per row.
     """
     reasons: list[list[str]] = [[] for _ in range(len(source))]
     values = {"object_id": _identifiers(source, chosen["object_id"], reasons)}
@@ -309,7 +318,7 @@ def read_columns(
 
 
 def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
-    """Return identifiers as text; rows without a valid identifier get a reason."""
+    """Return identifiers as text; rows with an invalid identifier get a reason."""
     object_id = source.texts(column)
     for row, name in enumerate(object_id):
         if not name:
@@ -324,7 +333,7 @@ def _identifiers(source: SourceTable, column: str, reasons) -> list[str]:
 
 
 def _refuse_repeated(object_id: Sequence[str], reasons) -> None:
-    """Add a reason to the second row of a galaxy, unless the first one cannot be used."""
+    """Add a reason to each row that repeats the identifier of an earlier usable row."""
     first_row: dict[str, int] = {}
     for row, name in enumerate(object_id):
         if not reasons[row] and first_row.setdefault(name, row) != row:
@@ -332,7 +341,11 @@ def _refuse_repeated(object_id: Sequence[str], reasons) -> None:
 
 
 def _rejected(reasons, object_id, where: str) -> pd.DataFrame:
-    """Return the rows that cannot be used; raise an error if no row is left."""
+    """Return a table of the rows that cannot be used.
+
+    Raises:
+        SurveyError: No row can be used.
+    """
     rows = [
         (row, storable(object_id[row]), storable("; ".join(reason)))
         for row, reason in enumerate(reasons)
@@ -343,12 +356,12 @@ def _rejected(reasons, object_id, where: str) -> pd.DataFrame:
     if len(rows) == len(reasons):
         row, name, reason = rows[0]
         raise SurveyError(
-            f"{where}: {len(rows)} of {len(rows)} rows cannot be used, the first of them row {row} "
-            f"(object_id {name!r}): {reason}; correct them"
+            f"{where}: {len(rows)} of {len(rows)} rows cannot be used, the first is row {row} "
+            f"(object_id {name!r}): {reason}; correct the rows"
         )
     return rejected
 
 
 def storable(text: str) -> str:
-    """Return text that files accept: incomplete characters are written as their codes."""
+    """Return text that can be encoded as UTF-8; a lone surrogate is written as its code."""
     return text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Rules of a survey: columns, plausible values, splits, and images that match."""
+"""Rules of a survey: its columns, plausible values, splits and matching images."""
 
 import hashlib
 
@@ -13,11 +13,11 @@ REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
 
 
 class SurveyError(ValueError):
-    """A survey cannot be used; the message gives the file, row or column and the remedy."""
+    """A survey cannot be used; the message names the file, row or column and the remedy."""
 
 
 def require_booleans(error: type[Exception] = ValueError, **values) -> None:
-    """Refuse values that are neither True nor False; "no" would count as true.
+    """Raise an error for a value that is neither True nor False, as "no" would count as true.
 
     Arguments:
         error: Kind of the exception.
@@ -31,13 +31,13 @@ def require_booleans(error: type[Exception] = ValueError, **values) -> None:
 def assign_split(object_id, validation: float, test: float) -> np.ndarray:
     """Return the split of each galaxy, by a hash of its `object_id`.
 
-    The split of a galaxy is independent of the other galaxies, so that a larger survey never moves
+    The split of a galaxy does not depend on the other galaxies, so that a larger survey never moves
     a test galaxy into the training split.
 
     Arguments:
         object_id: Identifiers, `(n,)`.
-        validation: Fraction of galaxies in the validation split.
-        test: Fraction of galaxies in the test split.
+        validation: Fraction of galaxies for validation.
+        test: Fraction of galaxies for the test split.
 
     Returns:
         Array `(n,)` of `"train"`, `"validation"` or `"test"`.
@@ -47,7 +47,7 @@ def assign_split(object_id, validation: float, test: float) -> np.ndarray:
     """
     if validation <= 0 or test <= 0 or validation + test >= 1:
         raise ValueError(
-            f"validation = {validation} and test = {test} must be positive and sum to less than 1"
+            f"validation = {validation} and test = {test}: give fractions that sum to less than 1"
         )
     digests = (hashlib.sha256(str(name).encode()).digest()[:8] for name in object_id)
     u = np.array([int.from_bytes(d, "big") / 2**64 for d in digests])
@@ -57,13 +57,13 @@ def assign_split(object_id, validation: float, test: float) -> np.ndarray:
 def check_survey(
     table: pd.DataFrame, images: np.ndarray | None, name: str, missing_bands: bool = False
 ) -> None:
-    """Check that catalogue and images make a survey.
+    """Check that catalogue and images form a valid survey.
 
     Arguments:
         table: Table with one row per galaxy.
-        images: Cutouts, uint8 `(n, 128, 128, 3)`, or `None`.
+        images: Images, uint8 `(n, 128, 128, 3)`, or `None`.
         name: Name of the survey in messages.
-        missing_bands: Whether magnitudes may be NaN, except for all bands of a galaxy.
+        missing_bands: Whether magnitudes may be NaN, though not all magnitudes of one galaxy.
 
     Raises:
         SurveyError: Columns are missing, identifiers repeat, a magnitude is not finite or not
@@ -86,7 +86,7 @@ def check_survey(
     ranges = {name: (0.0, 40.0) for name in MAGNITUDES} | {p.name: p.plausible for p in properties}
     for column, (low, high) in ranges.items():
         values = table[column].to_numpy(dtype=np.float64)
-        # A galaxy without measured properties can still be inferred.
+        # A galaxy without a label can still be inferred.
         may_lack = column in PROPERTY_NAMES or (missing_bands and column in MAGNITUDES)
         unknown = np.isnan(values) & may_lack
         bad = ~((values >= low) & (values <= high) | unknown)
@@ -105,10 +105,10 @@ def check_survey(
         )
     unknown = set(table["split"]) - set(SPLITS)
     if unknown:
-        raise SurveyError(f"{where}: split contains {unknown}; use {', '.join(SPLITS)}")
+        raise SurveyError(f"{where}: split has the values {unknown}; use {', '.join(SPLITS)}")
     needed = (len(table), *IMAGE_SHAPE)
     if images is not None and (images.shape != needed or images.dtype != np.uint8):
         raise SurveyError(
             f"{name}: images are {images.dtype} {images.shape} but the "
-            f"catalogue has {len(table)} rows: uint8 {needed} is needed"
+            f"catalogue has {len(table)} rows: give uint8 {needed}"
         )

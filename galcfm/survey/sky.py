@@ -1,8 +1,8 @@
-"""Conversion of fluxes in bands to a colour image, from bands, units and sky positions.
+"""Colour images from fluxes in bands, using their bands, units and positions on the sky.
 
 Fluxes are numbers per pixel, one plane per band, with the first row in the south, as in FITS. The
-middle 50.7 arcsec are resampled from the given pixel scale to 0.396 arcsec per pixel. Each channel
-needs its own band: planes in g, r and z give no image in i, r and g.
+central 50.7 arcsec are resampled from the stated scale to 0.396 arcsec per pixel. No band replaces
+another: planes in g, r and z cannot be used for an image in i, r and g.
 """
 
 import re
@@ -18,42 +18,41 @@ from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, lupton_rgb
 from galcfm.survey.photometry import flux_unit
 
 LARGEST_CUTOUT = 4096
-# Largest relative deficit of an image's size, which is an equal error of its scale.
+# Tolerated fraction by which an image is too small; its scale is then wrong by this fraction.
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
-ONE_AT_A_TIME = threading.Lock()
-# Largest distance of a galaxy from the middle of its cutout [arcsec]: catalogues differ by less.
-# Half a pixel of rounding is added. Simulated galaxies lie within half a pixel.
+# Largest distance of a galaxy from the centre of its cutout [arcsec]: catalogues differ by less,
+# plus half a pixel of rounding. Simulated galaxies lie within half a pixel.
 OFF_CENTRE = 3 * PIXEL_SCALE
 BAND = re.compile(r"(?:.*[^A-Za-z])?([ugrizyY])")
-# Extensions that surveys store in addition to their images.
+# Names of extensions that are not images, such as variances and masks.
 NO_PICTURE = re.compile("(?i)ivar|invvar|var|err|sigma|rms|mask|nexp|wht|weight|psf|bkg|dq")
 
 
 def bands_of(said, given=None, where: str = "the cutouts") -> list[str] | None:
-    """Return the letters of the bands that a file or a user gives, `None` if neither does.
+    """Return the letters of the bands from a file or from the user, `None` if neither states them.
 
     Arguments:
-        said: Bands in the file, such as "griz", "g,r,i" or ["des-g", "des-r", "des-i"], or `None`.
-        given: Bands given by the user, or `None`.
+        said: Bands that the file states, such as "griz", "g,r,i" or ["des-g", "des-r", "des-i"], or
+            `None`.
+        given: Bands that the user gives, in the same forms.
         where: Name of the file.
 
     Raises:
-        ValueError: A name has no letter of ugrizy, file and user differ, or i, r and g are not all
-            present.
+        ValueError: A name has no letter of ugrizy, the two differ, or i, r or g is missing.
     """
     letters = [_letters(bands) for bands in (said, given) if bands is not None]
     if not letters:
         return None
     if letters[0] != letters[-1]:
         raise ValueError(
-            f"{where} says that it is of {', '.join(letters[0])}, not of {', '.join(letters[1])}: "
+            f"{where} states the bands {', '.join(letters[0])}, not {', '.join(letters[1])}: "
             "leave bands out, or correct the file"
         )
     if absent := [band for band in "irg" if band not in letters[0]]:
         raise ValueError(
-            f"{where}: of {', '.join(letters[0])} without {', '.join(absent)}: image models need "
-            "i, r and g; take these three bands, or leave the cutouts out and use photometry"
+            f"{where}: the bands {', '.join(letters[0])} do not include {', '.join(absent)}: image "
+            "models need i, r and g; give these three, or leave the cutouts out and use photometry"
         )
     return letters[0]
 
@@ -65,15 +64,15 @@ def _letters(bands) -> list[str]:
     names = [b.decode() if isinstance(b, bytes) else str(b) for b in bands]
     found = [match[1] for name in names if (match := BAND.fullmatch(name.strip()))]
     if len(set(found)) < len(names):
-        raise ValueError(f"the bands {names} need one letter of ugrizy each, such as 'griz'")
+        raise ValueError(f"the bands are {names}: give one letter of ugrizy each, such as 'griz'")
     return found
 
 
 def fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
-    """Return the middle of an image on 128×128 pixels of 0.396 arcsec.
+    """Return the central part of an image on 128×128 pixels of 0.396 arcsec.
 
     Arguments:
-        pixels: Image `(h, w, 3)` or band `(h, w)`.
+        pixels: Colour image `(h, w, 3)` or band `(h, w)`.
         pixel_scale: Scale of the image [arcsec/pixel].
 
     Raises:
@@ -101,7 +100,7 @@ def _check_size(pixels: np.ndarray, pixel_scale: float) -> None:
     covered, needed = min(height, width) * pixel_scale, IMAGE_SHAPE[0] * PIXEL_SCALE
     if covered < (1 - SHORTFALL) * needed:
         raise ValueError(
-            f"{width}×{height} pixels of {pixel_scale:g} arcsec cover {covered:.1f} arcsec, "
+            f"{width}×{height} pixels of {pixel_scale:g} arcsec cover {covered:.1f} arcsec, but "
             f"{needed:.1f} are needed: cut out a wider field, or correct pixel_scale"
         )
 
@@ -110,14 +109,15 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
     """Return the colour image of planes, uint8 `(128, 128, 3)`.
 
     Arguments:
-        planes: By band, its name in messages, image `(h, w)`, header or `None`, and unit.
+        planes: Dictionary by band of its name in messages, its plane `(h, w)`, its header or
+            `None`, and its unit.
         pixel_scale: Scale of the planes [arcsec/pixel].
-        position: Right ascension and declination of the galaxy [deg], NaN if unknown.
+        position: Right ascension and declination of the galaxy [deg], NaN where not known.
 
     Raises:
         ValueError: A plane cannot be used.
     """
-    # Interpolation keeps the surface brightness, but the recipe needs the flux of an SDSS pixel.
+    # Interpolation keeps the surface brightness; the recipe needs the flux in an SDSS pixel.
     area = (PIXEL_SCALE / pixel_scale) ** 2
     made, middles = [], {}
     for band in "irg":
@@ -130,8 +130,8 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
             made.append(area * fitted(np.ascontiguousarray(data[::-1]), pixel_scale))
             if not np.isfinite(made[-1]).all():
                 raise ValueError(
-                    f"pixels without a value lie within the {IMAGE_SHAPE[0] * PIXEL_SCALE:.1f} "
-                    "arcsec that are needed, north up: fill them, or cut out a wider field"
+                    f"the central {IMAGE_SHAPE[0] * PIXEL_SCALE:.1f} arcsec have pixels without a "
+                    "value: fill them, or cut out a wider field"
                 )
         except ValueError as error:
             raise ValueError(f"{name}: {error}" if name else str(error)) from error
@@ -140,21 +140,24 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
 
 
 def _check_same_place(middles: dict, pixel_scale: float) -> None:
-    """Refuse bands if one lies more than two pixels from another.
+    """Check that the centres of the bands agree to two pixels.
 
-    Bands cut out at whole pixels of three frames lie up to √2 pixels apart.
+    Bands that are cut out at whole pixels of three frames differ by up to √2 pixels.
+
+    Raises:
+        ValueError: The centres differ, or only some bands have coordinates.
     """
     without = [name for name, place in middles.items() if place is None]
     if 0 < len(without) < len(middles):
         raise ValueError(
-            f"{', '.join(without)} without celestial coordinates: give all bands theirs, or none"
+            f"{', '.join(without)} has no celestial coordinates: give them for all bands or none"
         )
     for (one, place), (other, its_place) in combinations(middles.items(), 2):
         apart = 0 if place is None else place.separation(its_place).arcsec
         if apart > 2 * max(PIXEL_SCALE, pixel_scale):
             raise ValueError(
-                f"{other} has {_degrees(its_place)} in its middle, {apart:.1f} arcsec from the "
-                f"{_degrees(place)} of {one}: cut the bands out around one position"
+                f"the centre of {other} is {_degrees(its_place)}, {apart:.1f} arcsec from "
+                f"{_degrees(place)} of {one}: cut out all bands around one position"
             )
 
 
@@ -163,7 +166,7 @@ def _degrees(place) -> str:
 
 
 def _nanomaggies(unit: str) -> float:
-    """Return the number of nanomaggies in a unit, which may be per pixel."""
+    """Return the value of a unit, which may be per pixel, in nanomaggies."""
     from astropy import units as u
 
     flux = re.sub(r"(?i)\s*(/|\bper\b)\s*pix(els?)?$|[\s*.]*\bpix(el)?[\s^*(]*-1\)?$", "", unit)
@@ -171,20 +174,20 @@ def _nanomaggies(unit: str) -> float:
         return flux_unit(flux or "nmgy").to(u.nmgy, equivalencies=u.zero_point_flux(3631 * u.Jy))
     except (u.UnitsError, ValueError, TypeError) as error:
         raise ValueError(
-            f"it is in {unit!r}: nanomaggies or Jy per pixel are needed, convert it and set BUNIT"
+            f"it is in {unit!r}: convert it to nanomaggies or Jy per pixel and set BUNIT"
         ) from error
 
 
 def fits_plane(path: Path, unit: str) -> tuple:
-    """Return name, image, header and unit of the first image of a FITS file of one band.
+    """Return name, plane, header and unit of the first image in a FITS file of one band.
 
     Arguments:
         path: Path of the file.
-        unit: Unit of the pixels if neither the image's header nor the file's first header has
+        unit: Unit of the pixels, if neither the header of the image nor the primary header has
             BUNIT.
 
     Raises:
-        ValueError: The file cannot be read, or contains no usable image.
+        ValueError: The file cannot be read, or has no usable image.
     """
     from astropy.io import fits
 
@@ -196,9 +199,9 @@ def fits_plane(path: Path, unit: str) -> tuple:
             header, fault = hdu.header, _fault(hdu.shape)
             said = str(header.get("BUNIT", file[0].header.get("BUNIT", ""))).strip()
             data = None if fault else np.asarray(hdu.data, np.float32).reshape(hdu.shape[-2:])
-    # Readers of damaged and compressed files raise many kinds of errors.
+    # Readers of damaged and compressed files raise several kinds of exceptions.
     except Exception as error:
-        fault = "it is not readable FITS: write or download it again"
+        fault = "it cannot be read as FITS: write or download it again"
         raise ValueError(f"{path.name}: {fault}") from error
     if fault:
         raise ValueError(f"{path.name}: {fault}")
@@ -206,35 +209,34 @@ def fits_plane(path: Path, unit: str) -> tuple:
 
 
 def _fault(shape) -> str | None:
-    """Return why an image of this shape cannot be a cutout in one band, or `None`."""
+    """Return why an array of this shape cannot be a cutout in one band, `None` if it can."""
     if len(shape) < 2:
-        return "it contains no image of two dimensions: write one into it"
+        return "it has no image with two dimensions: write an image into the file"
     if 0 in shape:
         return "its image has no pixels: cut it out again"
     if max(shape) > LARGEST_CUTOUT:
-        return f"it is larger than {LARGEST_CUTOUT} pixels a side: cut it smaller"
+        return f"it is larger than {LARGEST_CUTOUT} pixels per side: cut out a smaller field"
     if max(shape[:-2], default=1) > 1:
-        return "it is a cube: write only the plane of this band into it"
+        return "it is a cube: write only the plane of this band into the file"
     return None
 
 
 def _north_up(data: np.ndarray, header, pixel_scale: float, position):
-    """Return an image rotated north up and east left about its middle, and the middle's position.
+    """Return an image rotated to north up and east left, and the position of its centre.
 
-    Rows run south to north, columns east to west; pixels outside the image are NaN. Without a
-    celestial WCS the image is returned unchanged, with `None`.
+    Rows run from south to north, columns from east to west; pixels outside the image are NaN.
+    Without a celestial WCS the image is returned unchanged, with `None`.
 
     Raises:
-        ValueError: The position is not on the sky or not that of the galaxy, or the scale differs.
+        ValueError: The position is invalid or differs from the galaxy, or the pixel scale differs.
     """
     from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import proj_plane_pixel_scales
 
-    # An even size, so that quarter turns shift no pixel off the grid.
+    # The size is made even, so that rotations by 90 degrees keep all pixels on the grid.
     even = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
-    # All threads share the filters of warnings.
-    with ONE_AT_A_TIME, warnings.catch_warnings():
-        # astropy warns about headers of older conventions, which it corrects.
+    with warnings.catch_warnings():
+        # astropy warns of headers with older conventions, which it corrects.
         warnings.simplefilter("ignore")
         wcs, middle = _middle(header, even.shape)
         if wcs is None:
@@ -242,15 +244,15 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
         scales = 3600 * proj_plane_pixel_scales(wcs)
         if not (np.abs(scales / pixel_scale - 1) < 0.02).all():
             raise ValueError(
-                f"its header says {scales[0]:.3f} × {scales[1]:.3f} arcsec per pixel, not "
+                f"its header states {scales[0]:.3f} × {scales[1]:.3f} arcsec per pixel, not "
                 f"{pixel_scale:g}: correct pixel_scale, or the header"
             )
         place = SkyCoord(*position, unit="deg")
-        # For large pixels, half a pixel of rounding exceeds this distance.
+        # For large pixels, rounding to half a pixel exceeds `OFF_CENTRE`.
         if (apart := middle.separation(place).arcsec) > max(OFF_CENTRE, pixel_scale):
             raise ValueError(
-                f"it has {_degrees(middle)} in its middle, {apart:.1f} arcsec from the "
-                f"{_degrees(place)} of the row: cut it out around the galaxy, or correct the row"
+                f"its centre is {_degrees(middle)}, {apart:.1f} arcsec from {_degrees(place)} of "
+                "the row: cut it out around the galaxy, or correct the row"
             )
         _check_size(data, pixel_scale)
         side = min(*even.shape, 2 * int(IMAGE_SHAPE[0] * PIXEL_SCALE / pixel_scale / 2) + 8)
@@ -258,10 +260,10 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
 
 
 def _middle(header, shape):
-    """Return the WCS of a header and the middle's position; `None` without a celestial WCS.
+    """Return the WCS of a header and the position of the centre; `None` without a celestial WCS.
 
     Raises:
-        ValueError: The WCS cannot be read, or is not that of a sky map.
+        ValueError: The WCS cannot be read, or is not a projection of the sky.
     """
     from astropy.wcs import WCS
 
@@ -271,29 +273,29 @@ def _middle(header, shape):
         if not wcs.has_celestial:
             return None, None
         axis = wcs.wcs.ctype[wcs.wcs.lng][:5]
-        # astropy would convert ecliptic coordinates to equatorial ones.
+        # astropy would convert ecliptic coordinates to equatorial coordinates.
         if axis in ("GLON-", "RA---"):
             sky = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    # Headers are arbitrary, and their parser raises many kinds of errors.
+    # The parser raises many kinds of exceptions for unusual headers.
     except Exception as error:
         raise ValueError("its world coordinates cannot be read: correct its header") from error
     if sky is None or not np.isfinite(sky.cartesian.xyz.value).all():
         raise ValueError(
-            f"its world coordinates, {' and '.join(wcs.wcs.ctype)} {wcs.wcs.radesys}, are no "
+            f"its world coordinates, {' and '.join(wcs.wcs.ctype)} {wcs.wcs.radesys}, are not a "
             "projection of equatorial or galactic coordinates: correct its header"
         )
     return wcs, sky
 
 
 def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarray:
-    """Return an image on pixels that run north and west about a position; NaN outside the image.
+    """Return an image on pixels that run north and west around its centre, NaN outside the image.
 
     Arguments:
-        data: Image `(h, w)`, of even size.
+        data: Image `(h, w)` of even size.
         wcs: WCS of the image.
-        middle: Position of the image's middle.
+        middle: Position of its centre.
         scale: Scale of the pixels [arcsec].
-        side: Number of rows and of columns of the result, an even number.
+        side: Number of rows and columns of the result, an even number.
     """
     from astropy.wcs import WCS
     from astropy.wcs.utils import pixel_to_pixel
@@ -305,7 +307,7 @@ def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarra
     straight.wcs.crpix = [(side + 1) / 2] * 2
     straight.wcs.cdelt = [-scale / 3600, scale / 3600]
     # Positions vary smoothly: they are computed for every eighth pixel and interpolated, and
-    # rounded so that a position on the edge lies within the image.
+    # rounded so that positions on the edge count as within the image.
     row, column = np.meshgrid(*2 * [np.linspace(0, side - 1, 2 + side // 8)], indexing="ij")
     coarse = pixel_to_pixel(straight, wcs, column, row)[::-1]
     places = [np.round(zoom(x, side / len(x), order=1), 5) for x in coarse]

@@ -1,4 +1,4 @@
-"""A survey: a catalogue of galaxies, their images, and the provenance of both."""
+"""A survey: a catalogue of galaxies, their images, and the parameters that made both."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,11 +28,11 @@ class Survey:
     Arguments:
         catalogue: Table with one row per galaxy, the columns of `REQUIRED_COLUMNS`, the five
             properties and `split`.
-        images: Cutouts, uint8 `(n, 128, 128, 3)`, channels i, r, g; may be memory-mapped. `None`
-            for a catalogue without cutouts.
-        parameters: Parameters with which the survey was made; any JSON content.
-        name: Name in error messages, e.g. its folder.
-        rejected: Rows that `from_table` could not use: `row`, `object_id` and `reason`.
+        images: Images, uint8 `(n, 128, 128, 3)`, channels i, r, g, which may be memory-mapped;
+            `None` for a catalogue without cutouts.
+        parameters: Parameters that made the survey, any JSON content.
+        name: Name in error messages, e.g. the folder.
+        rejected: Rows that `from_table` could not use, with `row`, `object_id` and `reason`.
 
     Raises:
         SurveyError: The survey is not valid, see `validate`.
@@ -53,25 +53,25 @@ class Survey:
 
     @property
     def object_id(self) -> np.ndarray:
-        """Identifiers, strings, shape `(n,)`."""
+        """Identifiers as strings, `(n,)`."""
         return self.catalogue["object_id"].to_numpy(dtype=object)
 
     @property
     def redshift(self) -> np.ndarray:
-        """Spectroscopic redshifts, shape `(n,)`."""
+        """Spectroscopic redshifts, `(n,)`."""
         return self.catalogue["redshift"].to_numpy(dtype=np.float64)
 
     @property
     def magnitudes(self) -> np.ndarray:
         """AB magnitudes in u, g, r, i, z with Galactic extinction removed, `(n, 5)`.
 
-        A missing band is NaN, in a survey made with `missing_bands`.
+        They are NaN where a band is missing, in a survey made with `missing_bands`.
         """
         return self.catalogue[list(MAGNITUDES)].to_numpy(dtype=np.float64)
 
     @property
     def measured_magnitudes(self) -> np.ndarray:
-        """Measured AB magnitudes, shape `(n, 5)`: NaN for missing bands and for upper limits."""
+        """Magnitudes `(n, 5)`, NaN where a band is missing or has only an upper limit."""
         if not set(MAGNITUDE_ERRORS) <= set(self.catalogue):
             return self.magnitudes
         errors = self.catalogue[list(MAGNITUDE_ERRORS)].to_numpy(dtype=np.float64)
@@ -79,15 +79,15 @@ class Survey:
 
     @property
     def properties(self) -> np.ndarray:
-        """The five properties in the order and units of `galcfm.properties`, `(n, 5)`.
+        """Properties in the order and units of `galcfm.properties`, `(n, 5)`.
 
-        A galaxy without a measured value has NaN.
+        They are NaN where a galaxy has no label.
         """
         return self.catalogue.reindex(columns=PROPERTY_NAMES).to_numpy(dtype=np.float64)
 
     @property
     def source(self) -> str:
-        """Name in figures: `simulated survey`, `SDSS`, or the name of your table."""
+        """Name in figures: `simulated survey`, `SDSS`, or the name of the table."""
         kind = self.parameters.get("kind", "unknown")
         if kind == "table":
             return Path(self.parameters.get("source", kind)).name
@@ -100,7 +100,7 @@ class Survey:
         return self.select(np.flatnonzero(self.catalogue["split"].to_numpy() == name))
 
     def select(self, rows: np.ndarray) -> "Survey":
-        """Return the galaxies of these row numbers; only their images are copied from disk."""
+        """Return the galaxies with these row numbers; only their images are copied from disk."""
         rows = np.asarray(rows)
         rows = rows.astype(int) if rows.size == 0 else rows
         images = None if self.images is None else self.images[rows]
@@ -120,7 +120,7 @@ class Survey:
 
         Raises:
             SurveyError: The folder contains other files.
-            OSError: The survey cannot be written.
+            OSError: The folder cannot be written.
         """
         writer = SurveyWriter(folder, len(self) if self.images is not None else 0)
         if self.images is not None:
@@ -133,7 +133,7 @@ class Survey:
         """Open the survey in `folder`; images are memory-mapped.
 
         Raises:
-            SurveyError: A file is missing, altered or of another schema, or the content is not
+            SurveyError: A file is missing, altered or has another schema, or the content is not
                 valid.
         """
         folder = user_path(folder, "the folder of the survey", SurveyError)

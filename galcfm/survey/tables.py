@@ -1,8 +1,8 @@
-"""Tables of any kind, read column by column.
+"""Readers of tables in several formats, column by column.
 
-FITS, VOTable, ECSV, HDF5 and arrays are read as an astropy Table with its units and masks, Parquet
-as an Arrow table and CSV as a DataFrame. `SourceTable` reads single columns of each, so that unused
-columns may contain anything.
+FITS, VOTable, ECSV, HDF5 and arrays become an astropy Table with its units and masks; Parquet
+becomes an Arrow table and CSV a DataFrame. `SourceTable` reads the columns one by one, so that
+unused columns may have any content.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ ENDINGS = {
     "votable": (".vot", ".votable", ".xml"),
     "hdf5": (".h5", ".hdf5", ".hdf"),
 }
-# Codes for missing values, which are independent of the unit.
+# Codes for missing values, which are not multiplied by the factor of a unit.
 CODES_IN_ANY_UNIT = (-999.0, -9999.0, -32768.0)
 NUMBERS = (str, bytes, Real, Decimal)
-# Metadata with which astropy marks its Parquet files, and its name of that format.
+# Metadata with which astropy marks its own Parquet files, and its names of these formats.
 ASTROPY_METADATA = {
     b"table_meta_yaml": "parquet",
     b"IVOA.VOTable-Parquet.content": "parquet.votable",
@@ -43,10 +43,10 @@ FORMATS = {ending: form for form, endings in ENDINGS.items() for ending in endin
 
 
 def read_table(path: Path | str):
-    """Return the table in a file: Arrow for Parquet, pandas for CSV, otherwise astropy.
+    """Return the table in a file: an Arrow table for Parquet, a DataFrame for CSV, else of astropy.
 
-    The ending of the file name gives the format, see `FORMATS`. All formats except Parquet and HDF5
-    may be compressed with gzip (.gz).
+    The ending of the file name gives the format, see `FORMATS`; all formats except Parquet and HDF5
+    may be compressed by gzip (.gz).
 
     Arguments:
         path: Path of the file.
@@ -64,9 +64,9 @@ def read_table(path: Path | str):
         raise SurveyError(f"{path}: this ending is unknown; use one of {', '.join(FORMATS)}")
     if not path.is_file():
         raise SurveyError(f"{path} is missing or not a file: check the path")
-    remedy = "check that the file is whole and its ending right"
+    remedy = "check that the file is complete and its ending correct"
     if form == "csv":
-        remedy = "read it with pandas.read_csv, in its own dialect, and write it as Parquet"
+        remedy = "read it with pandas.read_csv and its options, and write it as Parquet"
     with readable(path, form, remedy):
         if form == "parquet":
             with parquet.ParquetFile(path) as file:
@@ -88,7 +88,7 @@ def read_table(path: Path | str):
 
         with get_readable_fileobj(path, encoding="binary") as file:
             content = file.read()
-        # astropy would open any address in the file.
+        # astropy would open any address in such an element.
         if re.search(rb"(?i)<(\w+:)?STREAM\b[^>]*\bhref\b", content):
             raise ValueError("its data are in another file; write them into this one")
         return Table.read(BytesIO(content), format=form)
@@ -96,7 +96,13 @@ def read_table(path: Path | str):
 
 @contextlib.contextmanager
 def readable(name, form: str, remedy: str):
-    """Replace any error of a reader by one that names the file."""
+    """Convert any error of a reader into a `SurveyError` that names the file.
+
+    Arguments:
+        name: Name of the file in messages.
+        form: Format of the file.
+        remedy: Advice to the user.
+    """
     try:
         yield
     except (ImportError, SurveyError):
@@ -111,8 +117,8 @@ def readable(name, form: str, remedy: str):
 
 def _read_csv(path) -> pd.DataFrame:
     """Return the cells of a CSV file as text, so that long identifiers keep their digits."""
-    # The header is read as a row. Otherwise pandas would rename the second of two columns with the
-    # same name, and take the first column for an index if rows are longer than the header.
+    # The header is read as a row, as pandas would rename the second of two columns with one name,
+    # and would use the first column as index if rows are longer than the header.
     options = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
     cells = pd.read_csv(path, header=None, **options)
     frame = cells[1:].reset_index(drop=True)
@@ -121,7 +127,7 @@ def _read_csv(path) -> pd.DataFrame:
 
 
 def _of_arrow(table):
-    """Return an Arrow table, or an astropy `Table` if it declares units in astropy's way."""
+    """Return an Arrow table, or an astropy `Table` if it has the metadata of astropy."""
     for key, form in ASTROPY_METADATA.items():
         if key in (table.schema.metadata or {}):
             from astropy.table import Table
@@ -132,24 +138,24 @@ def _of_arrow(table):
 
 
 def with_range_index(table, first: int = 0, rows: int | None = None):
-    """Return an Arrow table with one column per named index that pandas stores only as a range.
+    """Return an Arrow table with a column for each named index that pandas stores as a range.
 
     Arguments:
         table: Arrow table.
-        first: Index of the first row of `table` in the whole table.
-        rows: Number of rows of the whole table, by default of `table`.
+        first: Number of its first row in the whole table.
+        rows: Number of rows of the whole table, by default the length of `table`.
     """
     for index in (table.schema.pandas_metadata or {}).get("index_columns", ()):
         if isinstance(index, dict) and index.get("name") not in (None, *table.column_names):
             values = np.arange(index["start"], index["stop"], index["step"])
-            # A table that was cut does not say which rows are left.
+            # A table that was cut elsewhere does not state which rows are left.
             if len(values) == (len(table) if rows is None else rows):
                 table = table.append_column(index["name"], [values[first : first + len(table)]])
     return table
 
 
 def _of_fits(table, name):
-    """Return an astropy `Table` of an HDU, of HDUs with one table, or of the records of an HDU."""
+    """Return the astropy `Table` in an HDU, in a list of HDUs, or in the records of an HDU."""
     from astropy.io import fits
     from astropy.table import MaskedColumn, Table
 
@@ -160,7 +166,7 @@ def _of_fits(table, name):
             found = ", ".join(f"{k} ({hdu.name or 'no name'})" for k, hdu in tables.items())
             raise SurveyError(
                 f"{name} has {f'several tables, extensions {found}' if tables else 'no table'}: "
-                "write the one you mean into a file of its own, or give Survey.from_table "
+                "write the table you need into its own file, or give Survey.from_table "
                 "astropy.io.fits.open(path)[1]"
             )
         (table,) = tables.values()
@@ -168,11 +174,11 @@ def _of_fits(table, name):
         is_text = any(column.ascii for column in table.columns)
         table = fits.TableHDU(table) if is_text else fits.BinTableHDU(table)
     if not isinstance(table, kinds):
-        raise SurveyError(f"{name}: a {type(table).__name__} is no table: give its table extension")
+        raise SurveyError(f"{name}: a {type(table).__name__} is not a table: give the extension")
     result = Table.read(table, unit_parse_strict="silent")
     stored = table.data.view(np.ndarray)
-    # TNULL is a stored value; astropy compares it with scaled values, and reads empty cells of a
-    # text table as 0.
+    # TNULL is a stored value; astropy compares it with scaled values, and reads the empty cells of
+    # a text table as 0.
     for column in table.columns:
         raw, values = stored[column.name], result[column.name]
         gaps = np.ma.getmaskarray(values)
@@ -187,11 +193,11 @@ def _of_fits(table, name):
 
 
 def _of_hdf5(node, name):
-    """Return an astropy `Table` of an HDF5 file, group or dataset.
+    """Return the astropy `Table` in an HDF5 file, group or dataset.
 
-    A table is a compound dataset, as written by astropy and PyTables, or all datasets of the same
-    length directly in a group, one per column. The attributes `unit` or `units` and `_FillValue`
-    are used; datasets with three or more dimensions are ignored.
+    A table is a compound dataset, as astropy and PyTables write it, or a group of datasets with the
+    same length, one per column. Their attributes `unit` or `units` and `_FillValue` are used;
+    datasets with three or more dimensions are left out.
     """
     import h5py
     from astropy import units as u
@@ -199,15 +205,15 @@ def _of_hdf5(node, name):
 
     found = {node.name: node}
     if isinstance(node, h5py.Group):
-        # Links, including links to other files, are not followed.
+        # Links are not followed, neither within the file nor to other files.
         node.visititems(found.__setitem__)
     columns = {key: data for key, data in found.items() if isinstance(data, h5py.Dataset)}
     tables = [data for data in columns.values() if data.dtype.names]
     if len(tables) > 1:
         names = ", ".join(data.name for data in tables)
         raise SurveyError(
-            f"{name} has several tables, {names}: write the one you mean into a file "
-            "of its own, or give Survey.from_table h5py.File(path)[…]"
+            f"{name} has several tables, {names}: write the table you need into its own file, or "
+            "give Survey.from_table h5py.File(path)[…]"
         )
     if tables:
         return Table.read(tables[0].file, path=tables[0].name, format="hdf5")
@@ -222,15 +228,15 @@ def _of_hdf5(node, name):
 
 
 def _as_table(table, name: str):
-    """Return a table of astropy, Arrow or pandas with named indices as columns, of any table.
+    """Return any table as a table of astropy, Arrow or pandas; a named index becomes columns.
 
     Raises:
-        SurveyError: The value is no table, or cannot be read.
+        SurveyError: The value is not a table, or cannot be read.
     """
     if isinstance(table, str | os.PathLike):
         table = read_table(table)
     kinds = [kind.__module__ for kind in type(table).__mro__]
-    with readable(name, f"a {type(table).__name__}", "give columns of one length, still open"):
+    with readable(name, f"a {type(table).__name__}", "keep it open, give columns of equal length"):
         if any(kind.startswith("astropy.io.fits") for kind in kinds):
             table = _of_fits(table, name)
         elif any(kind.startswith("h5py.") for kind in kinds):
@@ -250,15 +256,15 @@ def _as_table(table, name: str):
             return table.reset_index(index) if index else table
     if not hasattr(table, "colnames") and not hasattr(table, "column_names"):
         raise SurveyError(
-            f"a value of type {type(table).__module__}.{type(table).__name__} is no table: give a "
-            "path, a pandas DataFrame, an astropy Table, a FITS or HDF5 table, an Arrow table or a "
-            "dict of arrays"
+            f"a value of type {type(table).__module__}.{type(table).__name__} is not a table: give "
+            "a path, a pandas DataFrame, an astropy Table, a FITS or HDF5 table, an Arrow table or "
+            "a dict of arrays"
         )
     return table
 
 
 def _without_pandas(data):
-    """Return an array, masked at gaps, of a pandas column; return other values unchanged."""
+    """Return pandas data as an array, masked where values are missing; other data unchanged."""
     if not isinstance(data, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         return data
     data = pd.Series(data)
@@ -269,18 +275,18 @@ def _without_pandas(data):
 
 
 class SourceTable:
-    """A table of any kind, column by column.
+    """Table of any supported format, read column by column.
 
     Arguments:
         table: Path, DataFrame, astropy Table, FITS or HDF5 table, Arrow table, structured array or
             dict of arrays.
-        name: Name for messages, by default the path.
+        name: Name in messages, by default the path.
     """
 
     def __init__(self, table, name: str | None = None):
         self.name = name or (str(table) if isinstance(table, str | os.PathLike) else "table")
         self.table = _as_table(table, self.name)
-        kinds = ("colnames", "column_names", "columns")  # of astropy, Arrow and pandas
+        kinds = ("colnames", "column_names", "columns")  # attributes of astropy, Arrow and pandas
         names = next(getattr(self.table, kind) for kind in kinds if hasattr(self.table, kind))
         self.names = list(names)
 
@@ -288,40 +294,40 @@ class SourceTable:
         return len(self.table)
 
     def has(self, column: str) -> bool:
-        """Return whether the table has this column, or the vector that contains this element."""
+        """Return whether the table has this column, or the column of vectors that it indexes."""
         return self._place(column)[0] in self.names
 
     def _place(self, column: str) -> tuple[str, int | None]:
-        """Return the name of a column and, for `"flux[2]"`, the number of the element."""
+        """Return the name of a column and, for `"flux[2]"`, the index of the element."""
         match = None if column in self.names else re.fullmatch(r"(.+)\[(\d+)\]", column)
         return (match[1], int(match[2])) if match else (column, None)
 
     def _column(self, column: str):
-        """Return values, an array masked at gaps, and the declared unit."""
+        """Return the values of a column, masked where they are missing, and the stated unit."""
         name, index = self._place(column)
         if self.names.count(name) > 1:
             raise SurveyError(f"{self.name}: two columns are called {name!r}; rename one of them")
         data = self.table[name]
         unit = None if isinstance(data, pd.Series) else getattr(data, "unit", None)
         if hasattr(data, "to_pandas"):
-            # As floats, integers with gaps would lose digits.
+            # Integers with missing values would lose digits as floats.
             data = data.to_pandas(integer_object_nulls=True)
         data = _without_pandas(data)
         mask = getattr(data, "mask", None)
         data = np.asarray(getattr(data, "unmasked", data))
         if index is not None and data.ndim == 1 and data.dtype == object:
-            # Vectors are stored like this in Parquet, and in FITS with variable length.
+            # Parquet, and FITS with variable length, store vectors as objects.
             data = np.array([_element(vector, index) for vector in data], object)
         elif index is not None and data.ndim == 2 and index < data.shape[1]:
             data, mask = data[:, index], None if mask is None else mask[:, index]
         if data.dtype.kind not in "iufOSU":
             raise SurveyError(
-                f"{self.name}: column {column!r} contains {data.dtype}: numbers or text are needed"
+                f"{self.name}: column {column!r} has type {data.dtype}: give numbers or text"
             )
         if data.ndim != 1:
             raise SurveyError(
-                f"{self.name}: column {column!r} has shape {data.shape}, one value per row is "
-                f"needed: name one element of a vector, e.g. {name}[0]"
+                f"{self.name}: column {column!r} has shape {data.shape}, but one value per row is "
+                f"needed: name one element of the vector, e.g. {name}[0]"
             )
         return np.ma.MaskedArray(data, np.ma.nomask if mask is None else mask), unit
 
@@ -334,7 +340,8 @@ class SourceTable:
             flux_unit: Declared unit of magnitudes or fluxes.
 
         Returns:
-            Values, float64 `(n,)`, NaN at gaps; and the text of cells that are not numbers, by row.
+            Values, float64 `(n,)`, NaN where there is no number; and the text of the cells that are
+            not numbers, by row.
         """
         data, unit = self._column(column)
         no_numbers = {}
@@ -342,7 +349,7 @@ class SourceTable:
             numbers = data.astype(np.float64).filled(np.nan)
         else:
             cells = pd.Series(_cells(data), dtype=object)
-            # Booleans, which pandas takes for 0 and 1, and other objects are not numbers.
+            # Booleans, which pandas reads as 0 and 1, and other objects are not numbers.
             kinds = cells.map(type)
             usable = kinds.map(lambda kind: issubclass(kind, NUMBERS) and kind is not bool)
             numbers = pd.to_numeric(cells.where(usable), errors="coerce").to_numpy(np.float64)
@@ -355,7 +362,7 @@ class SourceTable:
         return numbers, no_numbers
 
     def texts(self, column: str) -> list[str]:
-        """Return the values of a column as text, empty at gaps."""
+        """Return the values of a column as text, empty where they are missing."""
         data, _ = self._column(column)
         texts = []
         for cell in _cells(data).tolist():
@@ -363,27 +370,27 @@ class SourceTable:
             if isinstance(cell, float) and text:
                 if not cell.is_integer() or abs(cell) >= 2**53:
                     raise SurveyError(
-                        f"{self.name}: column {column!r} contains floats, in which long "
-                        "identifiers lose digits: give them as integers or text"
+                        f"{self.name}: column {column!r} has floats, in which long identifiers "
+                        "lose digits: give integers or text"
                     )
                 text = str(int(cell))
             elif text and not isinstance(cell, str | bytes | int | np.integer):
                 raise SurveyError(
-                    f"{self.name}: column {column!r} contains a {type(cell).__name__}, text or "
-                    "integers are needed"
+                    f"{self.name}: column {column!r} contains a {type(cell).__name__}: give text "
+                    "or integers"
                 )
             texts.append(text)
         return texts
 
 
 def _element(vector, index: int):
-    """Return an element of a vector, or `None` if it is masked or the vector is too short."""
+    """Return an element of a vector, or `None` if it is masked or missing."""
     cell = vector[index] if np.ndim(vector) == 1 and len(vector) > index else None
     return None if cell is np.ma.masked else cell
 
 
 def _cells(data: np.ma.MaskedArray) -> np.ndarray:
-    """Return the values of a column as objects, `None` if masked."""
+    """Return the values of a column as objects, with `None` for masked values."""
     cells = data.data.astype(object)
     cells[np.ma.getmaskarray(data)] = None
     return cells

@@ -1,6 +1,6 @@
-"""Rules for usable values, shared by tables and by arrays that are given to a model.
+"""Rules for usable values, the same for tables and for arrays that a model is given.
 
-No value is repaired: it is used unchanged, it is missing, or its row gets a reason.
+A value is never repaired: it is used unchanged, or it is missing, or its row gets a reason.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,25 +12,24 @@ from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, P
 from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, is_measured
 
 PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
-# Allowed range of each column, inclusive; codes for missing values such as -9999, -99 and 99 lie
-# outside.
+# Inclusive ranges of columns; codes for missing values such as -9999, -99 and 99 are outside.
 RANGES = (
     {"ra": (-180.0, 360.0), "dec": (-90.0, 90.0), "redshift": (-0.01, 20.0), "ebv": (0.0, 10.0)}
     | {p.name: p.plausible for p in PROPERTIES}
     | dict.fromkeys(PROPERTY_ERRORS, (0.0, 20.0))
 )
-FAINTEST = 40.0  # mag, largest magnitude and largest error of a magnitude
+FAINTEST = 40.0  # mag, limit of a magnitude or its error
 MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9, -32768.0}
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The values of a column.
+    """Values of a column.
 
     Arguments:
-        numbers: Values, float64 `(n,)`, NaN if there is no number.
-        label: Name for messages.
-        no_numbers: Text of cells that are not numbers, by row.
+        numbers: Values, float64 `(n,)`, NaN where there is no number.
+        label: Name in messages.
+        no_numbers: Text by row of the cells that are not numbers.
     """
 
     numbers: np.ndarray
@@ -38,28 +37,28 @@ class Cells:
     no_numbers: Mapping[int, str] = field(default_factory=dict)
 
     def gaps(self, codes=MISSING_CODES) -> np.ndarray:
-        """Return which rows have no value, or a code for a missing one."""
+        """Return a mask of the rows with no value or a code for a missing value."""
         gaps = np.isnan(self.numbers) | np.isin(self.numbers, list(codes))
         gaps[list(self.no_numbers)] = False
         return gaps
 
 
 def checked_photometry(magnitudes, errors=None, *, missing_bands: bool = False) -> tuple:
-    """Return checked AB magnitudes and errors, with the rules of `Survey.from_table`.
+    """Return AB magnitudes and errors after the checks that `Survey.from_table` makes.
 
     Arguments:
         magnitudes: AB magnitudes in u, g, r, i, z, float64 `(n, 5)`.
         errors: Errors of the magnitudes, float64 `(n, 5)`, or `None`.
-        missing_bands: Whether bands may be missing (NaN or a code such as -9999 or 99), and errors
+        missing_bands: Whether bands may be missing (NaN or a code such as -9999 or 99) and errors
             may be infinite, which marks an upper limit of the flux.
 
     Returns:
-        Magnitudes, NaN where a band is missing; errors or `None`; and a dict from rows that cannot
-        be used to their reasons.
+        Magnitudes, NaN where a band is missing; errors or `None`; and a dictionary of the reasons
+        why rows cannot be used, by row.
     """
     given = dict(zip(MAGNITUDES, magnitudes.T, strict=True))
     given |= {} if errors is None else dict(zip(MAGNITUDE_ERRORS, errors.T, strict=True))
-    # A faster check for the usual case.
+    # This test is fast in the usual case of complete photometry.
     if all(((x > 0) & (x <= FAINTEST)).all() for x in given.values()):
         return magnitudes, errors, {}
     reasons: list[list[str]] = [[] for _ in magnitudes]
@@ -82,13 +81,13 @@ def usable_bands(
 ) -> dict[str, np.ndarray]:
     """Return magnitudes or fluxes and their errors, NaN where a band is missing.
 
-    The error of an upper limit of the flux is infinite. A flux that is not positive becomes a limit
-    at three times its error.
+    The error of an upper limit of the flux is infinite. A flux that is not positive becomes an
+    upper limit of three times its error.
 
     Arguments:
-        read: Function that returns a column by its name in a survey, `None` if there is none.
+        read: Function that returns a column by its name in a survey, `None` if it is missing.
         unit: Declared unit of magnitudes or fluxes.
-        reasons: Reasons why each row cannot be used, one list per row; reasons are added.
+        reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
     """
     values, n, has_errors = {}, len(reasons), False
     for band in BANDS:
@@ -98,7 +97,7 @@ def usable_bands(
         if (column := read(name)) is None:
             continue
         x, limit = column.numbers, np.zeros(n, bool)
-        # A flux may be -9 or -99, if its error shows this.
+        # A flux of -9 or -99 may be a measured value.
         codes = [code for code in MISSING_CODES if unit not in FLUXES or code <= -999]
         missing = column.gaps(codes)
         if error is not None:
@@ -121,18 +120,18 @@ def usable_bands(
 
 
 def usable(name: str, column: Cells, unit: str, reasons: list[list[str]], skip=False) -> np.ndarray:
-    """Return the values of a column, NaN where they cannot be used or skipped; add the reasons.
+    """Return the values of a column, NaN where they are skipped or unusable, and add the reasons.
 
     Arguments:
         name: Name of the column in a survey.
         column: Values of the column.
         unit: Declared unit of magnitudes or fluxes.
-        reasons: Reasons why each row cannot be used, one list per row; reasons are added.
-        skip: Whether a row gets no reason, `(n,)`.
+        reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
+        skip: Mask of the rows that get no reason, `(n,)`.
     """
     values, (low, high) = column.numbers, RANGES.get(name, (-np.inf, np.inf))
     if name in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):
-        # A magnitude or flux of exactly 0, or below, is no measurement of a galaxy.
+        # A magnitude or flux of exactly 0, or below, is not a measurement of a galaxy.
         low, high = np.nextafter(0, 1), np.inf if unit in FLUXES else FAINTEST
     bad = ~(np.isfinite(values) & (values >= low) & (values <= high)) & ~np.asarray(skip)
     for row in np.flatnonzero(bad):
@@ -150,6 +149,6 @@ def usable(name: str, column: Cells, unit: str, reasons: list[list[str]], skip=F
         else:
             reason = f"is {value:g}, outside {'(0' if 0 < low < 1e-300 else f'[{low:g}'}, {high:g}]"
             if name.startswith("log_") and value > 1e4:
-                reason += ": its logarithm is needed"
+                reason += ": give the logarithm"
         reasons[row].append(f"{column.label} {reason}")
     return np.where(bad | skip, np.nan, values)

@@ -376,8 +376,8 @@ BESIDE = {
     "frame-i.fits": (_image, "contains images and no table"),
     "frame.fits.gz": (_image, "contains images and no table"),
     "cutouts.h5": (_pictures, "contains images and no table"),
-    "empty.parquet": (lambda p: galaxies()[:0].to_parquet(p), "contains no rows"),
-    "README.txt": (lambda p: Path(p).write_text("", encoding="utf-8"), "no ending of a table"),
+    "empty.parquet": (lambda p: galaxies()[:0].to_parquet(p), "has no rows"),
+    "README.txt": (lambda p: Path(p).write_text("", encoding="utf-8"), "not an ending of a table"),
     "_old.parquet": (lambda p: galaxies().to_parquet(p), "begins with . or _"),
     "post/dataset/a.parquet": (lambda p: galaxies().to_parquet(p), "it belongs to the result"),
     "gal\udcff.csv": (lambda p: Path(p).write_text("", encoding="utf-8"), "not UTF-8"),
@@ -465,7 +465,7 @@ def test_rows_of_a_file_that_left_are_kept_until_it_is_back(things, tmp_path):
     for _ in range(2):
         made = things.infer(source=tmp_path / "*.parquet", destination=out)
         assert list(made.table()["object_id"]) == list(galaxies()["object_id"][2:])
-        assert "a.parquet left the source: hidden in" in "".join(made.left_out)
+        assert "a.parquet is no longer in the source" in "".join(made.left_out)
     assert len(list(out.rglob("*.gone"))) == 3
     (tmp_path / "away").rename(tmp_path / "a.parquet")
     made = things.infer(source=tmp_path / "*.parquet", destination=out)
@@ -802,7 +802,7 @@ def test_a_worker_that_never_comes_is_not_waited_for(things, tmp_path, monkeypat
     with (
         distributed.Client(**options, set_as_default=False) as client,
         client.as_current(),
-        pytest.raises(CatalogueError, match=r"had no worker for .* run again to continue"),
+        pytest.raises(CatalogueError, match=r"had no worker for .* run again to resume"),
     ):
         things.infer(destination=tmp_path / "out")
 

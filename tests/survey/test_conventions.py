@@ -98,7 +98,7 @@ def test_hdf5_that_is_no_table_or_several_is_refused(frame, tmp_path):
         file["mag_u"] = h5py.ExternalLink(str(tmp_path / "b.h5"), "x")
 
     refused("has no object_id", lambda file: None)
-    refused(r"several tables, /a, /b: write the one you mean", two)
+    refused(r"several tables, /a, /b: write the table you need", two)
     refused("cannot be read as hdf5 .*length", of_two_lengths)
     refused("has no object_id, mag_u", linked)
     (tmp_path / "a.h5").write_bytes(b"no")
@@ -132,7 +132,7 @@ def test_asinh_magnitudes_and_their_errors(frame):
     table.loc[5, "mag_u"] = -2.5 * np.log10(SOFTENING["u"]) + 0.01
     survey = Survey.from_table(table, **DECLARED | {"unit": "asinh"})
     assert reasons(survey) == {
-        5: f"mag_u is {table.loc[5, 'mag_u']:g} asinh mag, which is no positive flux"
+        5: f"mag_u is {table.loc[5, 'mag_u']:g} asinh mag: its flux is not positive"
     }
     for names in (MAGNITUDES, MAGNITUDE_ERRORS):
         found = survey.catalogue[list(names)].to_numpy()
@@ -249,9 +249,9 @@ def test_fluxes_in_numpy_of_any_size_at_a_stated_scale(frame):
     np.testing.assert_array_equal(again.images, survey.images)
     again = taken(frame, Cutouts(named, bands="griz"), 0.2)
     np.testing.assert_array_equal(again.images, survey.images[:3])
-    assert "cover 38.0 arcsec, 50.7 are needed" in reasons(again)[3]
-    assert "there is none of" in reasons(again)[4]
-    message = r"float32 \(4, 256, 256\).*with cutouts=Cutouts"
+    assert "cover 38.0 arcsec, but 50.7 are needed" in reasons(again)[3]
+    assert "there is none for" in reasons(again)[4]
+    message = r"float32 \(4, 256, 256\).*with their bands, as cutouts=Cutouts"
     by_id = dict(zip(frame["object_id"], fine, strict=True))
     for cutouts in (fine, by_id, Cutouts(fine, bands="gri")):
         refused(message, frame, cutouts, 0.2)
@@ -265,10 +265,12 @@ def test_fluxes_in_numpy_of_any_size_at_a_stated_scale(frame):
 
 def test_no_band_stands_in_for_another(frame, tmp_path):
     grz = np.stack([planes()[[0, 1, 3]]] * 8)
-    message = "of g, r, z without i: image models need i, r and g.*leave the cutouts out"
+    message = (
+        "the bands g, r, z do not include i: image models need i, r and g.*leave the cutouts out"
+    )
     refused(message, frame, Cutouts(grz, bands="grz"))
-    refused("need one letter of ugrizy each", frame, Cutouts(grz, bands="grw"))
-    refused("need one letter of ugrizy each", frame, Cutouts(grz, bands="ggr"))
+    refused("give one letter of ugrizy each", frame, Cutouts(grz, bands="grw"))
+    refused("give one letter of ugrizy each", frame, Cutouts(grz, bands="ggr"))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["image_array"] = grz
         file["image_array"].attrs["bands"] = [b"des-g", b"des-r", b"des-z"]
@@ -276,7 +278,7 @@ def test_no_band_stands_in_for_another(frame, tmp_path):
     # A folder does not say what its images show.
     refused("leave bands out", frame, Cutouts(tmp_path, bands="irg"))
     # A file that says otherwise than you is not reinterpreted.
-    message = r"a\.h5 says that it is of g, r, z, not of g, r, i: leave bands out"
+    message = r"a\.h5 states the bands g, r, z, not g, r, i: leave bands out"
     refused(message, frame, Cutouts(tmp_path / "a.h5", bands="gri"))
 
 
@@ -295,7 +297,7 @@ def test_a_stack_in_hdf5_says_its_bands_and_galaxies(frame, tmp_path, with_ids):
     assert (np.diff([image.astype(float).mean() for image in survey.images]) > 0).all()
     if with_ids:
         frame.loc[2, "object_id"] = "another"
-        assert "there is none of another" in reasons(taken(frame, tmp_path / "a.h5"))[2]
+        assert "there is none for another" in reasons(taken(frame, tmp_path / "a.h5"))[2]
     else:
         refused("8 cutouts for 5 rows", frame.head(5), tmp_path / "a.h5")
 
@@ -309,12 +311,12 @@ def test_a_dataset_a_galaxy_in_hdf5(frame, tmp_path):
         del group[frame["object_id"][7]]
     survey = taken(frame, tmp_path / "a.h5")
     assert close(survey.images[0])
-    assert "there is none of" in reasons(survey)[7]
+    assert "there is none for" in reasons(survey)[7]
     with h5py.File(tmp_path / "a.h5", "a") as file:
         again = taken(frame, Cutouts(file["cutouts"], bands="griz"))
         np.testing.assert_array_equal(again.images, survey.images)
         file["cutouts"].attrs["unit"] = "adu"
-    refused("is in 'adu': nanomaggies or Jy per pixel", frame, tmp_path / "a.h5")
+    refused("is in 'adu': convert it to nanomaggies or Jy per", frame, tmp_path / "a.h5")
 
 
 def sky_header(scale):
@@ -339,7 +341,7 @@ def test_errors_and_masks_beside_the_images_are_no_images(frame, tmp_path):
         fits.HDUList(hdus).writeto(tmp_path / f"{ids[0]}_{band}.fits")
     survey = taken(frame, tmp_path)
     assert close(survey.images[0])
-    assert "no image of two dimensions" in reasons(survey)[1]
+    assert "no image with two dimensions" in reasons(survey)[1]
 
 
 def test_files_of_cutouts_that_are_none(frame, tmp_path):
@@ -348,4 +350,4 @@ def test_files_of_cutouts_that_are_none(frame, tmp_path):
         refused("cannot be read as HDF5: give an HDF5 file, an array", frame, tmp_path / name)
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["one"] = file["two"] = np.zeros((8, 3, 4, 4))
-    refused("contains one, two: call the cutouts image_array", frame, tmp_path / "b.h5")
+    refused("contains one, two: rename the cutouts to image_array", frame, tmp_path / "b.h5")

@@ -121,7 +121,7 @@ class Sky:
             self.image(scale)
         message = str(refused.value)
         assert "\n" not in message
-        return message.partition("cutout: ")[2].partition("; correct them")[0]
+        return message.partition("cutout: ")[2].partition("; correct the rows")[0]
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_other_frames_are_refused(sky, cards, named):
     message = sky.write().change(**cards).refusal()
     assert message.startswith(f"a_i.fits: its world coordinates, {named}")
     assert message.endswith(
-        "are no projection of equatorial or galactic coordinates: correct its header"
+        "are not a projection of equatorial or galactic coordinates: correct its header"
     )
 
 
@@ -264,7 +264,7 @@ def test_another_scale_is_resampled_or_refused(sky, kind):
     for hdu in sky.hdus.values():
         hdu.data *= (0.2 / 0.396) ** 2
     assert np.abs(sky.store(sky.hdus).image(0.2) - straight()).max() <= 3
-    assert "a_i.fits: its header says 0.200 × 0.200 arcsec per pixel, not 0.396" in sky.refusal()
+    assert "a_i.fits: its header states 0.200 × 0.200 arcsec per pixel, not 0.396" in sky.refusal()
 
 
 # Files -------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def test_dimensions_of_length_one_and_later_extensions(sky, shape, extension):
 def test_cubes_are_refused(sky):
     sky.write()
     sky.hdus["r"].data = np.stack([sky.hdus["r"].data] * 3)
-    message = "a_r.fits: it is a cube: write only the plane of this band into it"
+    message = "a_r.fits: it is a cube: write only the plane of this band into the file"
     assert sky.store(sky.hdus).refusal() == message
 
 
@@ -328,12 +328,15 @@ def test_cubes_are_refused(sky):
         (np.zeros((0, 5), np.float32), "its image has no pixels: cut it out again"),
         (
             np.ones((1, 1)),
-            "1×1 pixels of 0.396 arcsec cover 0.4 arcsec, 50.7 are needed: cut out a wider field, "
-            "or correct pixel_scale",
+            "1×1 pixels of 0.396 arcsec cover 0.4 arcsec, but 50.7 are needed: cut out a wider "
+            "field, or correct pixel_scale",
         ),
-        (np.ones(200), "it contains no image of two dimensions: write one into it"),
-        (np.ones((130, 4097), np.uint8), "it is larger than 4096 pixels a side: cut it smaller"),
-        (None, "it contains no image of two dimensions: write one into it"),
+        (np.ones(200), "it has no image with two dimensions: write an image into the file"),
+        (
+            np.ones((130, 4097), np.uint8),
+            "it is larger than 4096 pixels per side: cut out a smaller field",
+        ),
+        (None, "it has no image with two dimensions: write an image into the file"),
     ],
 )
 @pytest.mark.parametrize("turn", [0, 33])
@@ -355,7 +358,7 @@ def test_damaged_files_are_refused(sky, ending, part):
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     message = sky.refusal()
     assert message.startswith(f"{path.name}: it ")
-    assert message.endswith(("write or download it again", "write one into it"))
+    assert message.endswith(("write or download it again", "write an image into the file"))
 
 
 def test_no_fits_file_outside_the_folder_is_read(sky):
@@ -387,10 +390,10 @@ def test_a_name_may_hold_an_ending(sky):
 def test_a_cutout_of_another_place_is_refused(sky, kind):
     sky.write(kind=kind).move(MIDDLE[0], MIDDLE[1] + 1.1 / 3600).image()
     assert sky.move(MIDDLE[0], MIDDLE[1] + 1.3 / 3600).refusal() == (
-        "a_i.fits: it has ra, dec = 150.00000, 2.00000 in its middle, 1.3 arcsec from the ra, dec "
+        "a_i.fits: its centre is ra, dec = 150.00000, 2.00000, 1.3 arcsec from ra, dec "
         "= 150.00000, 2.00036 of the row: cut it out around the galaxy, or correct the row"
     )
-    assert "36.0 arcsec from the ra, dec = 150.00000, 1.99000" in sky.move(150, 1.99).refusal()
+    assert "36.0 arcsec from ra, dec = 150.00000, 1.99000" in sky.move(150, 1.99).refusal()
 
 
 @pytest.mark.parametrize(
@@ -406,7 +409,7 @@ def test_a_cutout_of_another_place_is_refused(sky, kind):
 )
 def test_distance_is_on_the_sphere(sky, middle, near, far):
     sky.write(middle=middle).move(*near).image()
-    assert "arcsec from the ra, dec" in sky.move(*far).refusal()
+    assert "arcsec from ra, dec" in sky.move(*far).refusal()
 
 
 @pytest.mark.parametrize("missing", [["ra"], ["dec"], ["ra", "dec"]])
@@ -426,7 +429,7 @@ def test_files_without_a_celestial_wcs_are_taken_as_they_are(sky, how):
             hdu.header.update({"CTYPE1": "X", "CTYPE2": "Y"})
     assert np.abs(sky.store(sky.hdus).image() - straight()).max() <= 1
     sky.write("g")
-    assert sky.refusal().startswith("a_i.fits, a_r.fits without celestial coordinates: give")
+    assert sky.refusal().startswith("a_i.fits, a_r.fits has no celestial coordinates: give")
 
 
 def test_the_pixel_of_a_coarse_image_is_allowed(sky):
@@ -438,14 +441,14 @@ def test_bands_of_different_places_are_refused(sky):
     sky.write("i").write("rg", middle=(MIDDLE[0], MIDDLE[1] + 0.7 / 3600)).image()
     sky.write("r", middle=(MIDDLE[0], MIDDLE[1] + 0.9 / 3600))
     assert sky.refusal() == (
-        "a_r.fits has ra, dec = 150.00000, 2.00025 in its middle, 0.9 arcsec from the ra, dec = "
-        "150.00000, 2.00000 of a_i.fits: cut the bands out around one position"
+        "the centre of a_r.fits is ra, dec = 150.00000, 2.00025, 0.9 arcsec from ra, dec = "
+        "150.00000, 2.00000 of a_i.fits: cut out all bands around one position"
     )
     # Each within two pixels of the first.
     sky.write("r", middle=(MIDDLE[0], MIDDLE[1] - 0.3 / 3600))
-    assert sky.refusal().startswith("a_g.fits has ra, dec")
+    assert sky.refusal().startswith("the centre of a_g.fits is ra, dec")
     sky.table = sky.table.drop(columns=["ra", "dec"])
-    assert sky.refusal().startswith("a_g.fits has ra, dec")
+    assert sky.refusal().startswith("the centre of a_g.fits is ra, dec")
 
 
 # Pixels ------------------------------------------------------------------------------------------
@@ -481,8 +484,7 @@ def test_janskys_are_converted(sky, unit, in_primary):
 @pytest.mark.parametrize("unit", ["counts", "adu/s", "MJy/sr", "Jy/beam", "mag(AB)", "%", "5"])
 def test_other_units_are_refused(sky, unit):
     assert sky.write().change(BUNIT=unit).refusal() == (
-        f"a_i.fits: it is in {unit!r}: nanomaggies or Jy per pixel are needed, convert it and set "
-        "BUNIT"
+        f"a_i.fits: it is in {unit!r}: convert it to nanomaggies or Jy per pixel and set BUNIT"
     )
 
 
@@ -522,18 +524,18 @@ def test_pixels_without_a_value(sky, bad):
     assert np.abs(sky.image() - straight()).max() <= 2
     spoil(100, 90)
     assert sky.refusal() == (
-        "a_r.fits: pixels without a value lie within the 50.7 arcsec that are needed, north up: "
+        "a_r.fits: the central 50.7 arcsec have pixels without a value: "
         "fill them, or cut out a wider field"
     )
     spoil(5, 100, turn=33)
     assert np.abs(sky.image() - straight()).max() <= 2
     spoil(100, 90, turn=33)
-    assert "pixels without a value lie within" in sky.refusal()
+    assert "have pixels without a value" in sky.refusal()
 
 
 def test_a_turned_cutout_needs_its_corners(sky):
     message = sky.write(turn=45, size=140).refusal()
-    assert message.startswith("a_i.fits: pixels without a value lie within the 50.7 arcsec")
+    assert message.startswith("a_i.fits: the central 50.7 arcsec have pixels without a value")
 
 
 # Arrays ------------------------------------------------------------------------------------------
@@ -575,7 +577,7 @@ def test_a_masked_pixel_costs_its_row(pair, pictures, masked):
     survey = taken(pair, masked(pictures, mask=mask))
     np.testing.assert_array_equal(survey.images, pictures[:1, 1:-1])
     assert survey.rejected["reason"].tolist() == [
-        "cutout: has masked pixels: fill them in the array given as cutouts"
+        "cutout: it has masked pixels: fill them in the array given as cutouts"
     ]
 
 
@@ -597,12 +599,12 @@ def test_arrays_that_are_not_pictures(pair, pictures, change):
     with pytest.raises(SurveyError) as refused:
         taken(pair, change(pictures))
     message = str(refused.value)
-    assert "2 of 2 rows cannot be used, the first of them row 0 (object_id 'toy-0-0'): " in message
-    assert "an image uint8 (height, width, 3) with channels i, r, g is needed" in message
+    assert "2 of 2 rows cannot be used, the first is row 0 (object_id 'toy-0-0'): " in message
+    assert "give an image, uint8 (height, width, 3), with channels i, r, g" in message
 
 
 def test_a_tensor_in_training_is_no_array(pair, pictures):
-    with pytest.raises(SurveyError, match="cutout: it is no array"):
+    with pytest.raises(SurveyError, match="cutout: it is not an array"):
         taken(pair, torch.tensor(pictures / 255, requires_grad=True))
     with pytest.raises(SurveyError, match="130 cutouts for 2 rows"):
         taken(pair, pictures[0])
@@ -613,7 +615,7 @@ def test_a_tensor_in_training_is_no_array(pair, pictures):
 
 @pytest.mark.parametrize("shape", [(2, 0, 0, 3), (2, 1, 1, 3), (2, 1, 128, 3)])
 def test_pictures_too_small(pair, shape):
-    with pytest.raises(SurveyError, match=r"cover 0\.[04] arcsec, 50\.7 are needed"):
+    with pytest.raises(SurveyError, match=r"cover 0\.[04] arcsec, but 50\.7 are needed"):
         taken(pair, np.ones(shape, np.uint8))
 
 

@@ -340,21 +340,20 @@ def test_several_tables_are_named(tmp_path):
     two = [fits.PrimaryHDU(), extension("mag", "GALAXIES"), extension("mag")]
     fits.HDUList(two).writeto(tmp_path / "a.fits")
     sentence = (
-        r"has several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the one "
-        r"you mean into a file of its own, or give Survey\.from_table "
-        r"astropy\.io\.fits\.open\(path\)\[1\]"
+        r"has several tables, extensions 1 \(GALAXIES\), 2 \(no name\): write the table you need "
+        r"into its own file, or give Survey\.from_table astropy\.io\.fits\.open\(path\)\[1\]"
     )
     refused(tmp_path / "a.fits", r"a\.fits " + sentence)
     refused(fits.open(tmp_path / "a.fits"), "table " + sentence)
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "b.fits")
-    refused(tmp_path / "b.fits", r"b\.fits has no table: write the one you mean")
-    refused(fits.ImageHDU(), "an? ImageHDU is no table: give its table extension")
+    refused(tmp_path / "b.fits", r"b\.fits has no table: write the table you need")
+    refused(fits.ImageHDU(), "an? ImageHDU is not a table: give the extension")
     packed = extension("mag")
     packed.header["ZTABLE"] = True
     refused(packed, "table")
     with fits.open(tmp_path / "a.fits") as hdus:
         closed = hdus[1]
-    refused(closed, "cannot be read as a BinTableHDU .*still open")
+    refused(closed, "cannot be read as a BinTableHDU .*keep it open")
 
 
 # Units
@@ -424,10 +423,13 @@ def test_csv_as_pandas_reads_it(tmp_path, text, encoding):
     ("text", "message"),
     [
         (f"{HEADER},mag_u\n{ROW},3\n", "two columns are called 'mag_u'; rename one of them"),
-        (f"{HEADER}\n{ROW}\n".replace(",", ";"), "has no object_id, .*it has object_id;mag_u"),
+        (
+            f"{HEADER}\n{ROW}\n".replace(",", ";"),
+            "has no object_id, .*the table has object_id;mag_u",
+        ),
         (f"# {HEADER}\n{ROW}\n", "has no object_id"),
         (f"#Table1\n{HEADER}\n{ROW}\n", "read it with pandas.read_csv"),
-        (f"{HEADER}\n{ROW},1\n", "read it with pandas.read_csv, in its own dialect, and write it"),
+        (f"{HEADER}\n{ROW},1\n", "read it with pandas.read_csv and its options, and write it"),
         (f"{HEADER}\na,18,5,17,2,16,15,14\n", "read it with pandas.read_csv"),
         (f"{HEADER}\n{ROW}\n".upper(), "columns=.*'mag_u': 'MAG_U'"),
         (f"{HEADER}\n{ROW}\n".encode("utf-16"), "read it with pandas.read_csv"),
@@ -486,7 +488,7 @@ def test_identifiers_in_the_index(tmp_path):
         assert take(table).object_id.tolist() == ["x", "y", "z"]
     assert take(named.rename_axis("ID"), columns={"object_id": "ID"}).object_id[2] == "z"
     unnamed = frame.set_index(ids.rename(None))
-    refused(unnamed, "has no object_id: map columns of yours, or a named index, to them")
+    refused(unnamed, "has no object_id: map columns, or a named index, to these names")
     # If an index and a column have the same name, the column counts.
     column = frame.assign(object_id=list("abc")).set_index(ids)
     assert take(column).object_id.tolist() == ["a", "b", "c"]
@@ -559,7 +561,7 @@ def test_dicts_of_arrays():
         | dict.fromkeys(MAGNITUDES, pd.Series([18.0, None], dtype="Float64"))
     )
     assert survey.object_id.tolist() == [str(BIG)]
-    refused(ids | dict.fromkeys(MAGNITUDES, np.ones(3)), "give columns of one length")
+    refused(ids | dict.fromkeys(MAGNITUDES, np.ones(3)), "give columns of equal length")
     refused({}, "has no object_id")
 
 
@@ -587,7 +589,7 @@ def test_nanomaggies_as_people_write_them(unit, name):
 
 def test_fluxes_need_their_unit():
     frame = pd.DataFrame({"object_id": ["a"]} | {f"flux_{b}": [100.0] for b in "ugriz"})
-    refused(frame, "has no mag_u, mag_g, .*it has object_id, flux_u")
+    refused(frame, "has no mag_u, mag_g, .*the table has object_id, flux_u")
     refused(frame, "unit is 'nanomagg': choose from AB, nanomaggy, Jy, asinh, Vega", "nanomagg")
     # Magnitudes beside the fluxes are not taken for fluxes.
     refused(frame.assign(**dict.fromkeys(MAGNITUDES, 17.5)), "the numbers look like AB", "nmgy")
@@ -600,18 +602,20 @@ def test_fluxes_need_their_unit():
 def test_a_column_that_is_not_there_is_named_with_those_that_are(columns):
     frame = pd.DataFrame({"object_id": ["a"]} | dict.fromkeys(MAGNITUDES, 18.0))
     with pytest.raises(
-        SurveyError, match=r"has no column .*columns maps to mag_u; it has object_id"
+        SurveyError, match=r"has no column .*columns maps to mag_u; the table has object_id"
     ):
         take(frame, columns=columns)
-    with pytest.raises(SurveyError, match="maps '', which is no column of a survey; it has object"):
+    with pytest.raises(
+        SurveyError, match="maps '', which is not a column of a survey; a survey has object"
+    ):
         take(frame, columns={"": "mag_u"})
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (5, "a value of type builtins.int is no table: give a path, a pandas DataFrame"),
-        (pd.Series([1.0]), "a value of type pandas.* is no table"),
+        (5, "a value of type builtins.int is not a table: give a path, a pandas DataFrame"),
+        (pd.Series([1.0]), "a value of type pandas.* is not a table"),
         ("", r"the path of the table '' cannot be used \(it is empty\)"),
         (".", "is a folder: give one file, or open a survey with Survey.load"),
     ],

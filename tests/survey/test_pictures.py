@@ -155,7 +155,7 @@ def by_array(content: bytes, folder: Path):
         file["images/a"] = np.frombuffer(content or b"\0", np.uint8)
         file["images/b"] = COLOURS
     found = from_table(folder / "a.h5")
-    assert "an image uint8 (height, width, 3) with channels i, r, g is needed" in found
+    assert "give an image, uint8 (height, width, 3), with channels i, r, g" in found
     return None
 
 
@@ -259,7 +259,7 @@ def test_fluxes_of_the_multimodal_universe_are_refused_with_the_remedy():
     plane = {"flux": [[1.0, 2.0]], "ivar": [[1.0, 1.0]], "mask": [[0.0, 0.0]], "scale": 0.262}
     with pytest.raises(SurveyError, match="column 'image' contains a dict per row: remove it"):
         Survey.from_datasets(a_dataset(image=([plane] * 2, None)))
-    with pytest.raises(SurveyError, match=r"'image' contains .* takes fluxes per pixel, see .*Cut"):
+    with pytest.raises(SurveyError, match=r"'image' contains .*For fluxes per pixel use .*Cut"):
         Survey.from_datasets(a_dataset(image=([[plane] * 3] * 2, None)))
 
 
@@ -283,6 +283,6 @@ def test_pictures_of_data_sets_that_are_none(columns, message):
 
 
 def test_what_is_no_data_set_is_named():
-    with pytest.raises(SurveyError, match="of type int is no data set: give a folder"):
+    with pytest.raises(SurveyError, match="of type int is not a data set: give a folder"):
         Survey.from_datasets(5)
     assert len(Survey.from_datasets(a_dataset().to_iterable_dataset())) == 2

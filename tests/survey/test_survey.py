@@ -118,7 +118,7 @@ def test_unusable_content_is_refused(survey):
     ids = survey.catalogue["object_id"].copy()
     ids[9] = ids[2]
     expect("row 9: object_id .* occurs twice", object_id=ids)
-    expect("split contains", split="dev")
+    expect("split has the values", split="dev")
     with pytest.raises(SurveyError, match="lacks the columns ebv"):
         Survey(survey.catalogue.drop(columns="ebv"))
     with pytest.raises(SurveyError, match="lacks the columns a_v"):

@@ -1,4 +1,4 @@
-"""The page of what is taken and what is refused, made by doing it.
+"""Page of accepted and refused inputs, made by running each of its examples.
 
 `python tests/survey/test_taken_and_refused.py` writes `book/taken_and_refused.md`.
 """
@@ -32,21 +32,22 @@ DECLARED = {"unit": "AB", "total": True, "dereddened": True}
 PIXELS = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
 
 INTRODUCTION = """\
-# What is taken and what is refused
+# Accepted and refused inputs
 
-Two doors take your galaxies: `Survey.from_table` makes a survey of a table, and `infer_catalogue`
-(or the command `galcfm infer`) infers a catalogue of any size. Both read files alike: the same
-rows are used, with the same values. Every line below was run to make this page, and a test runs it
-again whenever the code changes. {doc}`chapters/15_your_own_galaxies` shows the calls.
+`Survey.from_table` makes a survey from a table, and `infer_catalogue` (or the command `galcfm
+infer`) infers a catalogue of any size. Both read files in the same way: they use the same rows and
+the same values. We ran every line below to make this page, and a test runs them again whenever the
+code changes. {doc}`chapters/15_your_own_galaxies` shows the calls.
 
-Each table needs `unit`, `total=True` (fluxes of whole galaxies, not of apertures) and `dereddened`
-(whether Galactic extinction is removed). A row is never repaired: it is used as it stands, or it is
-listed in `survey.rejected` (or in the folder `rejected` of a result) with the reason.
+Each table needs `unit`, `total=True` (total fluxes of galaxies, not aperture fluxes) and
+`dereddened` (whether Galactic extinction is removed). A row is never repaired: it is used
+unchanged, or it is listed with the reason in `survey.rejected` (or in the folder `rejected` of a
+result).
 """
 
 
 def galaxies(names=MAGNITUDES, values=AB, **columns) -> dict:
-    """A table of two galaxies, a and b."""
+    """Return a table of two galaxies, a and b."""
     values = np.broadcast_to(np.asarray(values, float)[:, None], (5, 2))
     return {"object_id": ["a", "b"]} | dict(zip(names, values, strict=True)) | columns
 
@@ -85,33 +86,35 @@ def endings(form: str) -> str:
     return ", ".join(f"`{ending}`" for ending in ENDINGS[form])
 
 
-# What you give, what is read, and the call that does it.
+# Input, result, and a call that shows it.
 TABLES = [
     (f"Parquet ({endings('parquet')}) of pandas, Arrow, Dask or a result of galcfm",
-     "names in the columns or in a named index; nested columns by element",
+     "columns and a named index; nested columns by element",
      lambda: take(written("a.parquet", frame().to_parquet))),
-    ("Parquet of astropy or the VO", "units and gaps count",
+    ("Parquet of astropy or the VO", "columns with their units and masks",
      lambda: take(written("b.parquet", table().write))),
-    (f"FITS ({endings('fits')})", "its only table, in any extension; TUNIT, TNULL, TSCAL count",
+    (f"FITS ({endings('fits')})", "the only table, in any extension, with TUNIT, TNULL and TSCAL",
      lambda: take(written("a.fits", table().write))),
-    (f"VOTable ({endings('votable')})", "units and gaps count",
+    (f"VOTable ({endings('votable')})", "columns with their units and masks",
      lambda: take(written("a.vot", lambda name: table().write(name, format="votable")))),
-    (f"ECSV ({endings('ascii.ecsv')})", "units and gaps count",
+    (f"ECSV ({endings('ascii.ecsv')})", "columns with their units and masks",
      lambda: take(written("a.ecsv", table().write))),
     (f"HDF5 ({endings('hdf5')})", "one compound dataset, or one dataset per column",
      lambda: take(hdf5("a.h5", **galaxies()))),
     (f"CSV ({endings('csv')})", "commas, decimal points, one header line",
      lambda: take(written("a.csv", lambda name: frame().to_csv(name, index=False)))),
-    ("text, VOTable or FITS packed by gzip (`.csv.gz`, …)", "as the file within",
+    ("text, VOTable or FITS compressed by gzip (`.csv.gz`, …)", "the uncompressed file",
      lambda: take(packed("c.csv"))),
     ("`pandas.DataFrame`", "a named index is a column",
      lambda: take(frame().set_index("object_id"))),
-    ("`astropy.table.Table` or `QTable`", "units and masks count", lambda: take(table())),
-    ("FITS extension, or its records", "as the file",
+    ("`astropy.table.Table` or `QTable`", "columns with their units and masks",
+     lambda: take(table())),
+    ("FITS extension, or its records", "columns as in a FITS file",
      lambda: take(fits.BinTableHDU(table()))),
     ("Arrow table", "integers keep all digits",
      lambda: take(pa.table(galaxies()))),
-    ("dict of arrays, or a structured array", "units and masks count", lambda: take(galaxies())),
+    ("dict of arrays, or a structured array", "arrays with their units and masks",
+     lambda: take(galaxies())),
 ]  # fmt: skip
 
 MICROJANSKY = {"object_id": ["a", "b"]}
@@ -123,13 +126,13 @@ COLUMNS = [
      "fluxes, zero point 22.5 mag", lambda: take(frame(FLUXES, NANOMAGGIES), unit="nmgy")),
     ('`mag_u` … `mag_z` in Jy, `unit="Jy"`', "fluxes, 0 mag is 3631 Jy",
      lambda: take(frame(MAGNITUDES, 3.631e-6 * NANOMAGGIES), unit="Jy")),
-    ('columns that declare µJy, `unit="Jy"`', "converted",
+    ('columns with the unit µJy, `unit="Jy"`', "fluxes, converted to Jy",
      lambda: take(MICROJANSKY, unit="Jy")),
     ('`unit="Vega"`', "m_AB − m_Vega of Blanton & Roweis (2007) is added",
      lambda: take(frame(MAGNITUDES, AB - [*VEGA_OFFSET.values()]), unit="Vega")),
-    ('`unit="asinh"`', "luptitudes of SDSS",
+    ('`unit="asinh"`', "asinh magnitudes of SDSS",
      lambda: take(frame(MAGNITUDES, luptitudes()), unit="asinh")),
-    ('other names, `columns={"mag_u": "M_u", …}`', "the columns that are named",
+    ('other names, `columns={"mag_u": "M_u", …}`', "these columns",
      lambda: take(frame([f"M_{b}" for b in "ugriz"]), {f"mag_{b}": f"M_{b}" for b in "ugriz"})),
     ('a column of vectors, `columns={"mag_u": "flux[0]", …}`', "one element per band",
      lambda: take(pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [*AB]]}),
@@ -140,13 +143,13 @@ COLUMNS = [
     ("`magerr_u` … `magerr_z`, or `ivar_u` … of fluxes", "errors in magnitudes",
      lambda: take(frame(FLUXES, NANOMAGGIES, **dict.fromkeys(INVERSE_VARIANCES, 1.0)),
                   unit="nmgy")),
-    ("whole numbers or text as `object_id`", "text, with all digits and leading zeros",
+    ("integers or text as `object_id`", "text, with all digits and leading zeros",
      lambda: take(frame())),
     ("NaN, −9999, −99, … in `ra`, `dec`, `redshift` or a property", "missing in that row",
      lambda: take(frame(redshift=[np.nan, -9999.0], ra=[-99.0, 5]))),
     ("NaN, −9999, −99, 99, … in one band, with `missing_bands=True`", "missing in that row",
      lambda: one_band_missing()),
-    ("columns that are not named above", "nothing; they may contain anything",
+    ("all other columns", "nothing; they may have any content",
      lambda: take(frame(note=["x", None], vectors=[[1], [2, 3]]))),
 ]  # fmt: skip
 
@@ -195,7 +198,7 @@ PICTURES = [
     ("PNG with a palette, or with an opaque alpha channel", "its colours",
      lambda: pictured(folder(Image.fromarray(PIXELS).convert("RGBA").save, ".png")), SAME),
     ("folder with ID_i.fits, ID_r.fits, ID_g.fits (also `.fits.gz`, `.fits.fz`)",
-     "nanomaggies per pixel, or as BUNIT says, in the colours of SDSS; north up by the WCS",
+     "fluxes in nanomaggies per pixel, or in BUNIT, rotated to north up by the WCS",
      lambda: pictured(folder(plane, "_i.fits", "_r.fits", "_g.fits")), OTHER),
     ("array uint8 (n, height, width, 3), channels i, r, g", "one cutout per row",
      lambda: pictured(np.stack([PIXELS, PIXELS])), SAME),
@@ -203,7 +206,7 @@ PICTURES = [
      lambda: pictured({"a": PIXELS, "b": Image.fromarray(PIXELS)}), SAME),
     ("HDF5 with `images`, and `object_id` if their order differs", "cutouts by row or name",
      lambda: pictured(hdf5("images.h5", images=np.stack([PIXELS, PIXELS]))), SAME),
-    ("larger cutouts of another scale, `pixel_scale=0.2`", "their middle, resampled",
+    ("larger cutouts with another scale, `pixel_scale=0.2`", "their central part, resampled",
      lambda: pictured(np.tile(PIXELS, (2, 3, 3, 1)), 0.2), OTHER),
 ]  # fmt: skip
 
@@ -218,7 +221,7 @@ def refusal(table, columns=None, **declared) -> str:
 
 
 def second(**values) -> pd.DataFrame:
-    """A table whose second galaxy has another value."""
+    """Return a table in which the second galaxy has other values."""
     table = frame(**{name: frame().get(name, pd.Series([1.0, 1.0])) for name in values})
     for name, value in values.items():
         table[name] = table[name].astype(object)
@@ -237,43 +240,43 @@ def text(name: str, content: str) -> str:
 
 CSV = frame().to_csv(index=False)
 WHOLE = [
-    ("a file that is damaged, or of another format", lambda: refusal(text("a.fits", "no table"))),
+    ("a damaged file, or another format", lambda: refusal(text("a.fits", "no table"))),
     ("a CSV with semicolons", lambda: refusal(text("b.csv", CSV.replace(",", ";")))),
     ("an unknown ending", lambda: refusal("galaxies.xlsx")),
     ("a table without rows", lambda: refusal(frame().head(0))),
-    ("a column that is missing", lambda: refusal(frame().drop(columns="mag_u"))),
+    ("a missing column", lambda: refusal(frame().drop(columns="mag_u"))),
     ("a name in capitals", lambda: refusal(frame().rename(columns={"mag_u": "MAG_U"}))),
-    ("a mapping to a column that is not there", lambda: refusal(frame(), {"mag_u": "mag_y"})),
-    ("two columns of one name", lambda: refusal(pd.concat([frame(), frame()[["mag_u"]]], axis=1))),
+    ("a mapping to a missing column", lambda: refusal(frame(), {"mag_u": "mag_y"})),
+    ("two equal column names", lambda: refusal(pd.concat([frame(), frame()[["mag_u"]]], axis=1))),
     ("fluxes declared as magnitudes", lambda: refusal(frame(MAGNITUDES, NANOMAGGIES))),
-    ("a unit of the table that is not the declared one",
+    ("a unit in the table that differs from the declared unit",
      lambda: refusal(MICROJANSKY)),
     ("an unknown unit", lambda: refusal(frame(), unit="ST")),
-    ("fluxes of apertures, `total=False`", lambda: refusal(frame(), total=False)),
+    ("aperture fluxes, `total=False`", lambda: refusal(frame(), total=False)),
     ("`dereddened=False` without `ebv`", lambda: refusal(frame(), dereddened=False)),
     ("identifiers as floats", lambda: refusal(frame().assign(object_id=[1.2376e18, 1.2377e18]))),
     ("some of the five properties", lambda: refusal(frame(a_v=[1.0, 1.0]))),
 ]  # fmt: skip
 ROWS = [
     ("no identifier", lambda: refusal(second(object_id=""))),
-    ("an identifier that a spreadsheet spoilt", lambda: refusal(second(object_id="1.23E+18"))),
+    ("an identifier that a spreadsheet rounded", lambda: refusal(second(object_id="1.23E+18"))),
     ("a galaxy that occurs twice", lambda: refusal(second(object_id="a"))),
     ("a band without a value", lambda: refusal(second(mag_u=np.nan))),
     ("a code for a missing band", lambda: refusal(second(mag_u=-9999.0))),
-    ("text in place of a number", lambda: refusal(second(mag_u="bright"))),
+    ("text instead of a number", lambda: refusal(second(mag_u="bright"))),
     ("a flux that is not positive", lambda: refusal(no_flux(), unit="nanomaggy")),
     ("a vector that is too short", lambda: refusal(
         pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [18.5, 17.4, 16.8, 16.4]]}),
         {m: f"flux[{k}]" for k, m in enumerate(MAGNITUDES)})),
     ("a linear stellar mass", lambda: refusal(masses())),
-    ("a cutout that is missing",
+    ("a missing cutout",
      lambda: refusal(frame(), cutouts={"a": PIXELS}, pixel_scale=0.396)),
     ("a grey image", lambda: second_picture(PIXELS[..., :1].repeat(3, 2))),
-    ("an image of another mode", lambda: second_picture(Image.fromarray(PIXELS).convert("CMYK"))),
+    ("an image with another mode", lambda: second_picture(Image.fromarray(PIXELS).convert("CMYK"))),
     ("an image with transparent pixels", lambda: second_picture(Image.new("RGBA", (128, 128)))),
     ("an image that is too small", lambda: second_picture(PIXELS[:64, :64])),
     ("an image as floats from 0 to 1", lambda: second_picture(PIXELS / 255)),
-    ("a JPEG that was cut short", lambda: second_file(encode_jpeg(PIXELS)[:900])),
+    ("a truncated JPEG", lambda: second_file(encode_jpeg(PIXELS)[:900])),
 ]  # fmt: skip
 
 
@@ -302,15 +305,15 @@ def lines(head: str, rows) -> list[str]:
 
 
 def page() -> str:
-    """The page, after everything on it was done."""
+    """Return the page, after running each of its examples."""
     for given, _, call in [*TABLES, *COLUMNS]:
         survey = call()
         assert survey.object_id.tolist() == ["a", "b"], given
         np.testing.assert_allclose(survey.magnitudes, [AB, AB], atol=1e-5, err_msg=given)
     for given, _, call, is_right in PICTURES:
         assert is_right(call(), PIXELS), given
-    taken = "you give | is read"
-    refused = "what is wrong | what is said"
+    taken = "input | what is read"
+    refused = "problem | message"
     return (
         "\n".join(
             [
@@ -321,9 +324,9 @@ def page() -> str:
                 "## Cutouts\n",
                 *lines(taken, [case[:2] for case in PICTURES]),
                 "## Refusals\n",
-                "These refuse the whole table, with a `SurveyError`.\n",
+                "With these problems the whole table is refused, with a `SurveyError`.\n",
                 *lines(refused, [(what, f"`{said()}`") for what, said in WHOLE]),
-                "These refuse a single row; the others are used.\n",
+                "With these problems only the row is refused; the other rows are used.\n",
                 *lines(refused, [(what, f"`{said()}`") for what, said in ROWS]),
             ]
         ).rstrip()

@@ -200,7 +200,7 @@ def by_from_table(path, columns, model, folder):
     try:
         survey = Survey.from_table(path, columns, **DECLARED)
     except SurveyError as error:
-        none_left = r".* (\d+) of \1 rows cannot be used, .* row 0 .*?'\): (.*); correct them"
+        none_left = r".* (\d+) of \1 rows cannot be used, .* row 0 .*?'\): (.*); correct the rows"
         found = re.fullmatch(none_left, str(error))
         return ({}, {0: found[2]}) if found else str(error)
     reasons = dict(zip(survey.rejected["row"], survey.rejected["reason"], strict=True))
@@ -270,7 +270,7 @@ def agree(path, model, folder, readers):
     first, *others = [read(path, columns, model, folder / name) for name, read in readers.items()]
     for other in others:
         if isinstance(first, str) or isinstance(other, str):
-            assert first == other or "contains no rows" in first + other, (first, other)
+            assert first == other or "has no rows" in first + other, (first, other)
             assert "\n" not in first
         else:
             assert first[0].keys() == other[0].keys()
@@ -290,7 +290,7 @@ def written(write, frame, folder, model):
     # Formats of others hold less than tables may, and refuse it in their own words.
     except (UnicodeError, TypeError, ValueError) as error:
         said = "theirs" if write in OTHERS else str(error)
-    assert re.search("contains no rows|rows cannot be used|(?i:ascii)|theirs", said), (write, said)
+    assert re.search("has no rows|rows cannot be used|(?i:ascii)|theirs", said), (write, said)
     return None
 
 
