@@ -190,10 +190,7 @@ def _address(scheduler: str) -> str:
     # A client would wait for a file that is missing.
     if not path.is_file():
         raise ValueError(f"{path} is missing: start `dask scheduler --scheduler-file {path}` first")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or "address" not in content:
-        raise ValueError(f"{path} contains no address: give the scheduler file of Dask")
-    return content["address"]
+    return SCHEDULER.read(path)["address"]
 
 
 @commands.command(epilog=EXIT_CODES)

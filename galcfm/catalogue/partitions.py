@@ -126,7 +126,7 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     return {"files": sizes, "rows": n, "used": n - n_bad, "rejected": n_bad}
 
 
-def _check(plan: Plan, table: SourceTable) -> tuple[dict, list]:
+def _check(plan: Plan, table: SourceTable, absent: Sequence[str] = ()) -> tuple[dict, list]:
     """Return values by name, in the units of a survey, and the reasons why rows cannot be used.
 
     Each row is checked independently: whether it is used cannot depend on other rows.

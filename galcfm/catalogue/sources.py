@@ -305,7 +305,7 @@ def read_partition(
 
     Arguments:
         partition: Partition to read.
-        columns: Names of the columns to read; `None` for all columns except the cutouts.
+        columns: Names of the columns to read; by default all.
         cutouts: Name of the column of cutouts.
 
     Raises:
@@ -350,7 +350,7 @@ def _read_parquet(partition: Partition, columns, cutouts):
 
     with parquet.ParquetFile(partition.file, pre_buffer=False, buffer_size=BUFFER) as file:
         schema = file.schema_arrow
-        wanted = set(schema.names) - {cutouts} if columns is None else {*columns, cutouts}
+        wanted = schema.names if columns is None else {*columns, cutouts}
         # astropy reads units only if all columns are present.
         if any(key in (schema.metadata or {}) for key in ASTROPY_METADATA):
             wanted = schema.names

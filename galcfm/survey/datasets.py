@@ -58,7 +58,8 @@ def to_datasets(survey, folder: Path | str) -> None:
         folder: Folder of the data set; an existing data set is replaced.
 
     Raises:
-        SurveyError: The folder contains other files, or a galaxy has no position.
+        SurveyError: The folder contains other files, another thread or process writes it, or a
+            galaxy has no position.
         OSError: The folder cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder, "the folder", SurveyError)))

@@ -21,6 +21,7 @@ LARGEST_CUTOUT = 4096
 # Tolerated fraction by which an image is too small; its scale is then wrong by this fraction.
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
+ONE_AT_A_TIME = threading.Lock()
 # Largest distance of a galaxy from the centre of its cutout [arcsec]: catalogues differ by less,
 # plus half a pixel of rounding. Simulated galaxies lie within half a pixel.
 OFF_CENTRE = 3 * PIXEL_SCALE
@@ -235,7 +236,8 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
 
     # The size is made even, so that rotations by 90 degrees keep all pixels on the grid.
     even = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
-    with warnings.catch_warnings():
+    # All threads share the filters of warnings.
+    with ONE_AT_A_TIME, warnings.catch_warnings():
         # astropy warns of headers with older conventions, which it corrects.
         warnings.simplefilter("ignore")
         wcs, middle = _middle(header, even.shape)

@@ -357,6 +357,7 @@ def test_cutouts_that_are_none_are_refused(image_model, pictured, tmp_path):
         (path, tmp_path / "images.npy", "is not a folder of cutouts"),
         (path, tmp_path / "nowhere", "is not a folder of cutouts"),
         (path, "cutouts.h5", "is not a folder of cutouts"),
+        (path, "pictures", "has no column 'pictures', and no folder of cutouts has this name"),
         (path, None, "this is an image model: give cutouts"),
         (tmp_path / "survey", None, "this is an image model: give cutouts"),
     ):
@@ -1143,7 +1144,7 @@ def test_a_scheduler_file_without_address_is_named(tmp_path, capsys, content):
     path.write_text(content, encoding="utf-8")
     words = ["infer", "x", "--model", "m", "--out", "o", "--scheduler", str(path)]
     assert command.main(words) == 1
-    assert f"{path} contains no address" in capsys.readouterr().err
+    assert f"{path} is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
