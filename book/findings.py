@@ -13,10 +13,10 @@ import galcfm.runs  # so that studies can be imported  # noqa: F401
 from galcfm.figures.style import COLOURS, LABELS, LIGHT, OTHER, new_figure, styled
 from galcfm.paths import replacing
 from galcfm.properties import PROPERTY_NAMES
-from studies import exact, paper_scale, what_matters
+from studies import exact, key_numbers, paper_scale, what_matters
 from studies.frame import paired_gain
 from studies.paper_scale.tables import PAPER
-from studies.picture_worth import by_property, key_numbers
+from studies.picture_worth import by_property
 
 PICTURE = Path(__file__).parent / "_static" / "findings.svg"
 PAPERS, OURS = OTHER[:2]

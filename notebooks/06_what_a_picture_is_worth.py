@@ -63,11 +63,11 @@ from galcfm.figures.tables.words import SYMBOLS, with_error
 from galcfm.metrics import wasserstein_gaussian
 from galcfm.properties import PROPERTY_NAMES
 from galcfm.stored_posteriors import samples_array
-from studies import paper_scale, picture_worth
+from studies import key_numbers, paper_scale, picture_worth
 from studies import training_seeds as of_seeds
 from studies.figures import half_width, mean_over_seeds
 from studies.paper_scale.tables import PAPER
-from studies.picture_worth import by_property, key_numbers, shown
+from studies.picture_worth import by_property, shown
 
 folder = runs.open_run("06_what_a_picture_is_worth", globals())
 plan = picture_worth.Plan.of(globals())

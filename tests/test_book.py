@@ -12,7 +12,7 @@ import yaml
 from browser import browser, faults, opened
 from copied import copy_repository, doit
 
-from studies.picture_worth.key_numbers import key_numbers
+from studies.key_numbers import key_numbers
 
 GAINS = r"gain_\w+|own_photometry"
 GOLDEN = Path(__file__).parent / "golden" / "smoke_metrics.json"

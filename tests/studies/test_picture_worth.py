@@ -12,10 +12,10 @@ from galcfm.metrics import wasserstein, wasserstein_gaussian
 from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.simulate import TIES, simulate_catalogue
 from studies import picture_worth
+from studies.key_numbers import WORDS, key_numbers, table
 from studies.picture_worth import ROWS, Plan, survey_of
 from studies.picture_worth import shown as of_study
 from studies.picture_worth.by_property import Channel, by_density, chained, gaussian_gain
-from studies.picture_worth.key_numbers import WORDS, key_numbers, table
 from studies.picture_worth.surveys import measured_photometry
 
 SMALL = Plan(
