@@ -134,7 +134,7 @@ COLUMNS = [
      lambda: take(frame(MAGNITUDES, luptitudes()), unit="asinh")),
     ('other names, `columns={"mag_u": "M_u", …}`', "these columns",
      lambda: take(frame([f"M_{b}" for b in "ugriz"]), {f"mag_{b}": f"M_{b}" for b in "ugriz"})),
-    ('a column of vectors, `columns={"mag_u": "flux[0]", …}`', "one element per band",
+    ('vectors in one column, `columns={"mag_u": "flux[0]", …}`', "one element per band",
      lambda: take(pd.DataFrame({"object_id": ["a", "b"], "flux": [[*AB], [*AB]]}),
                   {m: f"flux[{k}]" for k, m in enumerate(MAGNITUDES)})),
     ("`ebv`, `dereddened=False`", "extinction of Schlafly & Finkbeiner (2011) is removed",
