@@ -59,6 +59,16 @@ def toy_survey(n: int, seed: int = 0, *, images: bool = True) -> Survey:
     return Survey(catalogue, pictures, {"kind": "toy"}, "toy survey")
 
 
+def write_votable(table, path) -> None:
+    """Write a VOTable of text by the Python code of astropy.
+
+    Its C code harms the process if a row has 256 bytes; see galcfm.posterior.summaries.
+    """
+    from astropy.io.votable import from_table
+
+    from_table(table).to_xml(str(path), _debug_python_based_parser=True)
+
+
 def put_json(path: Path, content) -> Path:
     """Write any JSON content, whether or not galcfm would."""
     path.parent.mkdir(parents=True, exist_ok=True)

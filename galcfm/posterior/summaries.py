@@ -4,6 +4,7 @@
 Parquet, ECSV or VOTable. `to_netcdf` keeps the draws themselves, which ArviZ reads.
 """
 
+import io
 from itertools import combinations
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def save_summaries(table, path: Path | str) -> None:
             identifier is not ASCII and the format is FITS.
         OSError: The file cannot be written, or it exists and is not a table of summaries.
     """
+    from astropy.io.votable import from_table
     from astropy.table import Table
 
     path = user_path(path)
@@ -140,16 +142,6 @@ def save_summaries(table, path: Path | str) -> None:
         # Only the name of the survey may contain other characters.
         table = table.copy()
         table.meta = {key: ascii(value).strip("'") for key, value in table.meta.items()}
-    about = {
-        name: {"unit": str(column.unit or ""), "ucd": column.meta["ucd"], "utype": ""}
-        for name, column in table.columns.items()
-    }
-    n = len(table)
-    if not n and form == "parquet.votable":
-        # astropy needs one row, which is removed afterwards.
-        table = table.copy()
-        table.add_row()
-    options = {"fits": {"name": "SUMMARIES"}, "parquet.votable": {"metadata": about}}.get(form, {})
 
     def is_own(there: Path) -> bool:
         """Return whether a file has only these columns, so that no other column would be lost."""
@@ -157,21 +149,39 @@ def save_summaries(table, path: Path | str) -> None:
         names = Table.read(there, format=form, **quiet).colnames
         return set(names) ^ set(table.colnames) <= {*GIVEN, *RANGE}
 
+    # The Python code of astropy writes VOTables. Its C code writes one byte past the end of its
+    # memory if the text of a row has 256, 512, … bytes, and the process may end much later
+    # (github.com/astropy/astropy/issues/20419). Binary VOTables cut identifiers whose characters
+    # are beyond the first 65,536 of Unicode.
     with replacing(path, is_own) as temporary:
-        table.write(temporary, format=form, **options)
-        if form == "fits":
+        if form == "parquet.votable":
+            _write_parquet(temporary, table)
+        elif form == "votable":
+            from_table(table).to_xml(str(temporary), _debug_python_based_parser=True)
+        elif form == "fits":
+            table.write(temporary, format=form, name="SUMMARIES")
             _complete_header(temporary, table)
-        elif form == "parquet.votable":
-            _note_length(temporary, table, n)
+        else:
+            table.write(temporary, format=form)
 
 
-def _note_length(path: Path, table, n: int) -> None:
-    """Keep n rows, and write the length of identifiers, which astropy needs for an empty table."""
+def _write_parquet(path: Path, table) -> None:
+    """Write Parquet with a VOTable without rows as metadata, the convention VOParquet.
+
+    astropy's own writer needs a row, which its C code writes: see `save_summaries`.
+    """
+    import pyarrow
     from pyarrow import parquet
 
-    content = parquet.read_table(path)[:n]
-    length = {"table::len::object_id": str(max(map(len, table["object_id"]), default=1))}
-    parquet.write_table(content.replace_schema_metadata(content.schema.metadata | length), path)
+    table[:0].write(content := io.BytesIO(), format="votable")
+    metadata = {
+        "IVOA.VOTable-Parquet.version": "1.0",
+        "IVOA.VOTable-Parquet.content": content.getvalue().decode(),
+        # How long identifiers are, which astropy needs for an empty table.
+        "table::len::object_id": str(max(map(len, table["object_id"]), default=1)),
+    }
+    columns = pyarrow.table({name: np.asarray(table[name]) for name in table.colnames})
+    parquet.write_table(columns.replace_schema_metadata(metadata), path)
 
 
 def _complete_header(path: Path, table) -> None:

@@ -11,6 +11,7 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
+from conftest import write_votable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -116,8 +117,9 @@ def doors(columns, unit, folder):
     yield "records", Table.from_pandas(frame).as_array()
     (folder / "a.csv").write_text(frame.to_csv(index=False), encoding="utf-8")
     frame.to_parquet(folder / "a.parquet")
-    for ending, form in (("fits", "fits"), ("ecsv", "ascii.ecsv"), ("vot", "votable")):
+    for ending, form in (("fits", "fits"), ("ecsv", "ascii.ecsv")):
         table.write(folder / f"a.{ending}", format=form, overwrite=True)
+    write_votable(table, folder / "a.vot")
     table.write(folder / "b.parquet", format="parquet", overwrite=True)
     table.write(folder / "a.h5", path="t", serialize_meta=True, overwrite=True)
     for ending in ("csv", "fits", "ecsv", "vot"):
@@ -193,7 +195,11 @@ def astropy_file(is_ragged, **options):
         vectors[:] = plain
         if not is_ragged:
             vectors = np.array([np.append(row, 5 * [np.nan])[:5] for row in plain])
-        Table({"object_id": ids_of(rows), "flux": vectors}).write(path, overwrite=True, **options)
+        table = Table({"object_id": ids_of(rows), "flux": vectors})
+        if path.suffix == ".vot":
+            write_votable(table, path)
+        else:
+            table.write(path, overwrite=True, **options)
 
     return write
 
@@ -225,8 +231,8 @@ VECTOR_FILES = {
     "fixed.parquet": arrow_file(pa.list_(pa.float64(), 5)),
     "ragged.ecsv": astropy_file(True, format="ascii.ecsv"),
     "five.ecsv": astropy_file(False, format="ascii.ecsv"),
-    "ragged.vot": astropy_file(True, format="votable"),
-    "five.vot": astropy_file(False, format="votable"),
+    "ragged.vot": astropy_file(True),
+    "five.vot": astropy_file(False),
     "ragged.fits": ragged_fits,
     "five.fits": astropy_file(False),
     "ragged.h5": ragged_hdf5,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 from astropy.table import Table
-from conftest import toy_survey
+from conftest import toy_survey, write_votable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -135,6 +135,11 @@ def astropys(name, **options):
     return write
 
 
+def votable(frame, folder, model):
+    write_votable(Table.from_pandas(frame.reset_index()), folder / "a.vot")
+    return folder / "a.vot"
+
+
 def pandas_parquet(frame, folder, model):
     frame.to_parquet(folder / "a.parquet")
     return folder / "a.parquet"
@@ -174,7 +179,7 @@ OURS = {
     # An empty result, with the columns of a full one.
     "results.complete_result": [],
     # Part of `save_summaries`.
-    "summaries._note_length": [],
+    "summaries._write_parquet": [],
     # In memory, on the way.
     "summaries.result_schema": [],
     "tables._of_arrow": [],
@@ -184,7 +189,7 @@ OTHERS = [
     with_duplicates,
     csv,
     astropys("a.ecsv", format="ascii.ecsv"),
-    astropys("a.vot", format="votable"),
+    votable,
     astropys("a.fits", format="fits"),
     astropys("a.h5", path="t", serialize_meta=True),
     astropys("b.parquet", format="parquet"),
