@@ -183,9 +183,13 @@ def test_headline_numbers_are_those_of_the_run(copy):
     metrics = json.loads(
         (copy / "data" / "runs" / "smoke" / "metrics.json").read_text(encoding="utf-8")
     )
-    index = (copy / "_build" / "html" / "book" / "index.html").read_text(encoding="utf-8")
-    for model in ("image", "photometry"):
-        assert f"{metrics[model]['delta_log_p']['kde']['mean']:.2f}" in index
+    pages = copy / "_build" / "html" / "book"
+    chapter = (pages / "chapters" / "04_metrics.html").read_text(encoding="utf-8")
+    gain = metrics["comparison"]["delta_log_p"]["exact"]["difference"]
+    assert f"{gain:.3f}".replace("-", "−") in chapter
+    index = (pages / "index.html").read_text(encoding="utf-8")
+    for key in ("gain_quick_exact", "gain_paper_size"):
+        assert f"{key_numbers()[key]['gain']:.3f}" in index
 
 
 def glued_in(chapters: Path) -> dict[str, dict[str, float]]:

@@ -378,7 +378,7 @@ def test_a_file_without_the_column_of_cutouts_is_named(image_model, pictured, tm
     options = {"cutouts": "cutout", "pixel_scale": 0.396, **TOLD, **FEW}
     made = infer_catalogue(image_model, folder, tmp_path / "out", **options)
     (reason,) = made.failed.values()
-    assert f"b{ending} has no cutout, which the first file has" in reason
+    assert f"b{ending} has no column cutout, which the first file has" in reason
     assert made.used == len(pictured)
 
 

@@ -378,6 +378,7 @@ BESIDE = {
     "cutouts.h5": (_pictures, "contains images and no table"),
     "empty.parquet": (lambda p: galaxies()[:0].to_parquet(p), "has no rows"),
     "README.txt": (lambda p: Path(p).write_text("", encoding="utf-8"), "not an ending of a table"),
+    "NOTES": (lambda p: Path(p).write_text("", encoding="utf-8"), "no ending is not an ending"),
     "_old.parquet": (lambda p: galaxies().to_parquet(p), "begins with . or _"),
     "post/dataset/a.parquet": (lambda p: galaxies().to_parquet(p), "it belongs to the result"),
     "gal\udcff.csv": (lambda p: Path(p).write_text("", encoding="utf-8"), "not UTF-8"),

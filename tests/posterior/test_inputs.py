@@ -91,7 +91,9 @@ def test_both_doors_refuse_the_same_rows(photometry, few, cells):
     table[list(MAGNITUDES)] = magnitudes
     try:
         taken = Survey.from_table(table, unit="AB", total=True, dereddened=True).object_id
-    except SurveyError:  # all rows are refused, or most have another unit
+    except SurveyError as error:
+        if "the numbers look like" in str(error):  # a guess that needs a whole table
+            return
         taken = []
     refused = []
     for name, row in zip(few.object_id, magnitudes, strict=True):
@@ -99,10 +101,7 @@ def test_both_doors_refuse_the_same_rows(photometry, few, cells):
             photometry.encode(row[None])
         except ModelError:
             refused.append(name)
-    if len(taken):
-        assert [name for name in few.object_id if name not in taken] == refused
-    else:
-        assert len(refused) >= 3
+    assert [name for name in few.object_id if name not in taken] == refused
 
 
 @pytest.mark.parametrize("call", ["half", "double", "bfloat16"])

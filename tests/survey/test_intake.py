@@ -175,7 +175,7 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("but no magerr_g", frame.assign(magerr_u=0.1))
     refused("two columns are called 'mag_u'", pd.concat([frame, frame[["mag_u"]]], axis=1))
     refused("'mag_u' has type bool: give numbers", frame.assign(mag_u=True))
-    refused("'ra' has type datetime64.*: numbers", frame.assign(ra=pd.Timestamp("2020-01-01")))
+    refused("'ra' has type datetime64.*: give numbers", frame.assign(ra=pd.Timestamp("2020-01-01")))
     refused("lose digits", frame.assign(object_id=1.2376e18))
     refused("has no rows", frame.head(0))
     refused("columns is not a dict", columns=["mag_u"])
@@ -349,7 +349,7 @@ def test_wrong_stacks_of_cutouts_are_refused(frame, pictures):
 
     refused("7 cutouts for 8 rows", pictures[:7])
     refused(r"cutout: it is float64 \(128, 128, 3\): .*255 \* x", pictures / 255)
-    refused("cutout: is uint8", pictures[..., :2])
+    refused("cutout: it is uint8", pictures[..., :2])
     for scale in (None, "fine", 0, np.nan, 0.4 * u.arcsec):
         refused("give pixel_scale, the arcsec", pictures, scale)
     refused("is not a folder", "nowhere")
