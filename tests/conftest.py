@@ -8,6 +8,8 @@ from pathlib import Path
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,3 +111,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
 @pytest.fixture(autouse=True)
 def _one_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_scheduler_left():
+    """Reset Dask's scheduler after each module.
+
+    Clients that are closed in the order in which they were opened leave the setting of the second
+    one behind.
+    """
+    yield
+    if "dask" in sys.modules:
+        sys.modules["dask"].config.config.pop("scheduler", None)
