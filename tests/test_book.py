@@ -143,14 +143,17 @@ def test_the_explorer_by_mouse_keys_and_link(copy):
             page.wait_for_function("location.hash.includes('galaxy=')")
             assert sections.count() == 2
         with opened(chromium, page_of_galaxies, "#sort=gain&tint=gain") as page:
+            models = [galaxy["models"] for galaxy in data["galaxies"]]
             gains = [
-                galaxy["models"]["image"]["delta_log_p"]
-                - galaxy["models"]["photometry"]["delta_log_p"]
-                for galaxy in data["galaxies"]
+                round(m["image"]["delta_log_p"] - m["photometry"]["delta_log_p"], 6) for m in models
             ]
-            order = sorted(range(len(names)), key=lambda row: (-round(gains[row], 6), row))
+            order = sorted(range(len(names)), key=lambda row: (-gains[row], row))
             assert chosen(page) == names[order[0]]
             page.get_by_role("button", name="Next").click()
+            assert chosen(page) == names[order[1]]
+            page.get_by_role("button", name="Start from the other end").click()
+            assert chosen(page) == names[min(range(len(names)), key=lambda row: (gains[row], row))]
+            page.go_back()
             assert chosen(page) == names[order[1]]
             page.get_by_text("Sort and filter").click()
             page.get_by_label("Show only").select_option("gain")
@@ -162,6 +165,8 @@ def test_the_explorer_by_mouse_keys_and_link(copy):
             page.get_by_role("button", name="Zoom in").click()
             links = page.get_by_role("link", name="Download")
             assert (page_of_galaxies.parent / links.first.get_attribute("href")).exists()
+        with opened(chromium, page_of_galaxies, f"#galaxy-{names[2]}") as page:
+            assert chosen(page) == names[2], "as chapters link it"
         fragment = f"#galaxy={names[3]}&with={names[4]}&map=dn4000-a_v"
         narrow = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
         with opened(chromium, page_of_galaxies, fragment, color_scheme="dark", **narrow) as page:

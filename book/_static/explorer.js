@@ -43,7 +43,7 @@
   ].map(([name, label, of]) => ({ name, label, of: (row) => of(galaxies[row]) }));
   const quantity = (name) => QUANTITIES.find((q) => q.name === name) ?? QUANTITIES[0];
   function difference(a, b) {
-    return a === null || a === undefined || b === null || b === undefined ? null : a - b;
+    return a === null || a === undefined || b === null || b === undefined ? null : Math.round(1e6 * (a - b)) / 1e6; // equal ones stay equal
   }
 
   // What is shown ------------------------------------------------------------------------------
@@ -57,7 +57,8 @@
 
   // Return what is wrong with the address, or nothing.
   function readHash() {
-    const given = new URLSearchParams(location.hash.slice(1));
+    // Links from chapters are like #galaxy-ID: the theme takes every hash for a selector.
+    const given = new URLSearchParams(location.hash.slice(1).replace(/^galaxy-/, "galaxy="));
     const known = ["galaxy", "with", "map", "by", "tint", "sort", "only"];
     if (!known.some((key) => given.has(key))) return ""; // another place on the page, or none
     const wrong = [];
@@ -605,6 +606,14 @@
   }
 
   window.addEventListener("popstate", follow);
+  // Buttons, since the theme takes the hash of every link for the name of an element.
+  document.addEventListener("click", (event) => {
+    const view = event.target.closest("[data-view]")?.dataset.view;
+    if (!view) return;
+    history.pushState(null, "", `#${view}`);
+    follow();
+    root.scrollIntoView();
+  });
   let drawnWidth = 0;
   new ResizeObserver(() => {
     if (root.clientWidth === drawnWidth) return;

@@ -152,7 +152,7 @@ def explorer_links(object_ids, rows) -> str:
         rows: Galaxies of the figure, in its order. The explorer shows the first 500 test galaxies;
             the others are not linked.
     """
-    page = "../explorer.html#galaxy="
+    page = "../explorer.html#galaxy-"
     links = [
         f'<a href="{page}{object_ids[row]}">{number}</a>'
         for number, row in enumerate(rows, 1)

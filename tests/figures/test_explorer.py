@@ -110,7 +110,7 @@ def test_the_page_opens_with_a_galaxy_of_large_gain(galaxies, posteriors):
 def test_a_figure_links_its_galaxies(galaxies):
     found = explorer.explorer_links(galaxies.object_id, [3, 510])
     name = galaxies.object_id[3]
-    assert f'explorer: <a href="../explorer.html#galaxy={name}">1</a>.' in found
+    assert f'explorer: <a href="../explorer.html#galaxy-{name}">1</a>.' in found
 
 
 def test_labels_are_plain_text(data):
