@@ -33,6 +33,7 @@ MODEL_FILES = (
 SURVEY_FILES = (
     "catalogue.parquet",
     "images.npy",
+    "embedding_*.npy",
     "rejected.parquet",
     "survey.json",
     ".verified.json",

@@ -1,10 +1,30 @@
-"""The five galaxy properties and the five bands: the one place that names them.
+"""Galaxy properties, bands and embeddings: what a survey declares, and the default set of SDSS.
 
 Every column, figure label, file and error message takes its names, symbols, units and
-plausible ranges from here.
+plausible ranges from here. The paper's chapters know the five properties and five bands of SDSS
+alone; other surveys have a `Declaration` of their own.
 """
 
-from dataclasses import dataclass
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import msgspec
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+BAND = re.compile(r"[A-Za-z0-9_]+")
+# Columns of a survey that are no properties; the redshift may be one.
+TAKEN = {"object_id", "ra", "dec", "ebv", "split", "healpix", "chain", "draw"}
+# Beginnings and endings of columns that belong to bands, properties, flags and embeddings.
+TAKEN_PARTS = re.compile(
+    r"(mag|magerr|ivar|flux|embedding)_.*|.*_(err|true|p|outside)|outside_range"
+)
+
+
+class DeclarationError(ValueError):
+    """A survey declares something impossible; the message names it and gives the remedy."""
 
 
 @dataclass(frozen=True)
@@ -12,22 +32,55 @@ class Property:
     """One inferred galaxy property.
 
     Arguments:
-        name: column name, as in catalogues and posteriors.
-        symbol: LaTeX symbol, without dollar signs.
-        unit: unit, as in the attributes of a posterior.
-        label: axis label, with the unit.
-        description: what the number means, and on which scale.
-        plausible: lowest and highest value that a catalogue may hold.
-        plain_symbol: symbol in plain characters, for tables.
+        name: Column name, as in catalogues and posteriors: letters, digits and underscores.
+        unit: Unit, e.g. `"mag"`, `"dex(Msun)"` for a logarithm, or `"1"` for a pure number.
+        plausible: Lowest and highest value that a catalogue may hold.
+        symbol: LaTeX symbol, without dollar signs; by default the name.
+        description: Meaning of the number, and its scale.
+        label: Axis label, by default the symbol with its unit.
+        plain_symbol: Symbol in plain characters for tables, by default the name.
+        label_error: Typical measurement error of a label, in the unit of the property.
+
+    Raises:
+        DeclarationError: The name cannot be a column, the unit is empty, or the range is not two
+            finite numbers in ascending order.
     """
 
     name: str
-    symbol: str
     unit: str
-    label: str
-    description: str
     plausible: tuple[float, float]
-    plain_symbol: str
+    symbol: str = ""
+    description: str = ""
+    label: str = ""
+    plain_symbol: str = ""
+    label_error: float | None = None
+
+    def __post_init__(self):
+        name, unit = str(self.name), str(self.unit).strip()
+        if not NAME.fullmatch(name) or name in TAKEN or TAKEN_PARTS.fullmatch(name):
+            raise DeclarationError(
+                f"a property is called {name!r}: give a name of letters, digits and underscores "
+                "that is not another column of a survey"
+            )
+        if not unit:
+            raise DeclarationError(f"{name} has no unit: give one, or '1' for a pure number")
+        low, high = self.plausible
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise DeclarationError(
+                f"the plausible range of {name} is {self.plausible}: give two finite numbers in "
+                "ascending order"
+            )
+        symbol = self.symbol or rf"\mathrm{{{name}}}".replace("_", r"\_")
+        scale = "" if unit == "1" else f" [{unit}]"
+        filled = {
+            "plausible": (float(low), float(high)),
+            "symbol": symbol,
+            "description": self.description or name,
+            "label": self.label or f"${symbol}${scale}",
+            "plain_symbol": self.plain_symbol or name,
+        }
+        for field, value in filled.items():
+            object.__setattr__(self, field, value)
 
     @property
     def symbol_with_unit(self) -> str:
@@ -39,49 +92,50 @@ class Property:
 PROPERTIES = (
     Property(
         "log_stellar_mass",
-        r"\log M_\star",
-        "dex(Msun)",
-        r"$\log M_\star$ [M$_\odot$]",
-        "stellar mass: living stars and remnants, Kroupa initial mass function",
-        (5.0, 13.5),
-        "log M⋆",
+        unit="dex(Msun)",
+        plausible=(5.0, 13.5),
+        symbol=r"\log M_\star",
+        description="stellar mass: living stars and remnants, Kroupa initial mass function",
+        label=r"$\log M_\star$ [M$_\odot$]",
+        plain_symbol="log M⋆",
     ),
     Property(
         "log_sfr",
-        r"\log \mathrm{SFR}",
-        "dex(Msun/yr)",
-        r"$\log\,$SFR [M$_\odot\,$yr$^{-1}$]",
-        "star formation rate of the whole galaxy",
-        (-6.0, 4.0),
-        "log SFR",
+        unit="dex(Msun/yr)",
+        plausible=(-6.0, 4.0),
+        symbol=r"\log \mathrm{SFR}",
+        description="star formation rate of the whole galaxy",
+        label=r"$\log\,$SFR [M$_\odot\,$yr$^{-1}$]",
+        plain_symbol="log SFR",
     ),
     Property(
         "oxygen_abundance",
-        r"12+\log(\mathrm{O/H})",
-        "dex",
-        r"$12+\log\,$(O/H)",
-        "gas-phase oxygen abundance, scale of Tremonti et al. (2004)",
-        (6.5, 10.0),
-        "12+log(O/H)",
+        unit="dex",
+        plausible=(6.5, 10.0),
+        symbol=r"12+\log(\mathrm{O/H})",
+        description="gas-phase oxygen abundance, scale of Tremonti et al. (2004)",
+        label=r"$12+\log\,$(O/H)",
+        plain_symbol="12+log(O/H)",
     ),
     Property(
         "dn4000",
-        r"D_n(4000)",
-        "1",
-        r"$D_n(4000)$",
-        "narrow 4000 Å break: mean F_ν over 4000-4100 Å divided by that over 3850-3950 Å, "
-        "attenuated stellar spectrum",
-        (0.5, 3.0),
-        "Dₙ(4000)",
+        unit="1",
+        plausible=(0.5, 3.0),
+        symbol=r"D_n(4000)",
+        description="narrow 4000 Å break: mean F_ν over 4000-4100 Å divided by that over "
+        "3850-3950 Å, attenuated stellar spectrum",
+        label=r"$D_n(4000)$",
+        plain_symbol="Dₙ(4000)",
     ),
     Property(
         "a_v",
-        r"A_V",
-        "mag",
-        r"$A_V$ [mag]",
-        "attenuation of the stellar continuum at 5500 Å; fits to real spectra may be negative",
-        (-3.0, 8.0),
-        "A_V",
+        unit="mag",
+        plausible=(-3.0, 8.0),
+        symbol=r"A_V",
+        description="attenuation of the stellar continuum at 5500 Å; fits to real spectra may be "
+        "negative",
+        label=r"$A_V$ [mag]",
+        plain_symbol="A_V",
     ),
 )
 PROPERTY_NAMES = tuple(p.name for p in PROPERTIES)
@@ -97,3 +151,167 @@ EXTINCTION = {"u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698, "z": 1.263}
 # m_AB - m_SDSS: https://www.sdss.org/dr17/algorithms/fluxcal, "Conversion from SDSS ugriz
 # magnitudes to AB ugriz magnitudes".
 AB_OFFSET = {"u": -0.04, "g": 0.0, "r": 0.0, "i": 0.0, "z": 0.02}
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Features of each galaxy that another model computed, such as AION-1 or Zoobot.
+
+    Arguments:
+        name: Name in the survey, e.g. `"image"`.
+        model: Name of the model that made it, with its version; another model's is refused.
+        length: Number of features per galaxy.
+    """
+
+    name: str
+    model: str
+    length: int
+
+    def __post_init__(self):
+        if not NAME.fullmatch(str(self.name)):
+            raise DeclarationError(
+                f"an embedding is called {self.name!r}: give letters, digits and underscores"
+            )
+        if not str(self.model).strip():
+            raise DeclarationError(
+                f"the embedding {self.name} does not name the model that made it: give one"
+            )
+        if not isinstance(self.length, int) or self.length < 1:
+            raise DeclarationError(
+                f"the embedding {self.name} has the length {self.length!r}: give a whole number, "
+                "at least 1"
+            )
+
+
+@dataclass(frozen=True)
+class LinearCutouts:
+    """Cutouts as fluxes per pixel, float32 `(n, size, size, bands)`, in nanomaggies.
+
+    Arguments:
+        bands: Bands of the last axis, in order.
+        size: Number of pixels per side.
+        pixel_scale: Size of a pixel [arcsec].
+    """
+
+    bands: tuple[str, ...]
+    size: int
+    pixel_scale: float
+
+    def __post_init__(self):
+        object.__setattr__(self, "bands", checked_bands(self.bands, "cutouts"))
+        if not 1 <= self.size <= 4096 or not 0 < self.pixel_scale < 60:
+            raise DeclarationError(
+                f"cutouts have {self.size} pixels of {self.pixel_scale} arcsec per side: give 1 to "
+                "4096 pixels and a scale in arcsec"
+            )
+
+
+def checked_bands(bands, what: str = "the survey") -> tuple[str, ...]:
+    """Return the names of bands after a check that they can name columns, each once.
+
+    Raises:
+        DeclarationError: There is no band, a name occurs twice or has other characters.
+    """
+    names = (bands,) if isinstance(bands, str) and len(bands) == 1 else tuple(map(str, bands))
+    if not names:
+        raise DeclarationError(f"{what} has no band: give at least one")
+    for name, count in Counter(names).items():
+        if not BAND.fullmatch(name):
+            raise DeclarationError(
+                f"a band of {what} is called {name!r}: give letters, digits and underscores"
+            )
+        if count > 1:
+            raise DeclarationError(f"{what} has the band {name!r} {count} times: give it once")
+    return names
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a survey has, or what a model uses: properties, bands, embeddings and linear cutouts.
+
+    Arguments:
+        properties: Properties, in the order of their columns in arrays.
+        bands: Names of the bands, in the order of their columns in arrays.
+        embeddings: Embeddings of each galaxy.
+        cutouts: Linear cutouts; `None` for colour images, uint8 `(n, 128, 128, 3)`, or none.
+
+    Raises:
+        DeclarationError: A name occurs twice, or there is no property or band.
+    """
+
+    properties: tuple[Property, ...] = PROPERTIES
+    bands: tuple[str, ...] = BANDS
+    embeddings: tuple[Embedding, ...] = ()
+    cutouts: LinearCutouts | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "bands", checked_bands(self.bands))
+        for field in ("properties", "embeddings"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+            for name, count in Counter(each.name for each in getattr(self, field)).items():
+                if count > 1:
+                    raise DeclarationError(f"{field} has {name!r} {count} times: give it once")
+        if not self.properties:
+            raise DeclarationError("the survey declares no property: give at least one")
+
+    @classmethod
+    def of(cls, content: dict) -> "Declaration":
+        """Return the declaration with a content that `content` returned; parts may be absent.
+
+        Raises:
+            DeclarationError: The content is not a declaration.
+        """
+        try:
+            return msgspec.convert(content, cls)
+        except msgspec.ValidationError as error:
+            raise DeclarationError(f"the declaration of the survey is damaged: {error}") from error
+
+    @property
+    def content(self) -> dict:
+        """The parts that differ from those of SDSS, as JSON content."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: msgspec.to_builtins(part)
+            for name, part in parts.items()
+            if part != getattr(SDSS, name)
+        }
+
+    @cached_property
+    def property_names(self) -> tuple[str, ...]:
+        """Names of the properties."""
+        return tuple(p.name for p in self.properties)
+
+    @cached_property
+    def magnitudes(self) -> tuple[str, ...]:
+        """Columns of the magnitudes, in the order of the bands."""
+        return tuple(f"mag_{band}" for band in self.bands)
+
+    @cached_property
+    def magnitude_errors(self) -> tuple[str, ...]:
+        """Columns of the errors of the magnitudes, in the order of the bands."""
+        return tuple(f"magerr_{band}" for band in self.bands)
+
+    @cached_property
+    def inverse_variances(self) -> tuple[str, ...]:
+        """Columns of the inverse variances of fluxes, in the order of the bands."""
+        return tuple(f"ivar_{band}" for band in self.bands)
+
+    @property
+    def reference(self) -> int:
+        """Number of the band that stands for the brightness: r, or else the middle band."""
+        return self.bands.index("r") if "r" in self.bands else len(self.bands) // 2
+
+    def embedding(self, name: str) -> Embedding:
+        """Return the embedding with this name.
+
+        Raises:
+            DeclarationError: There is none.
+        """
+        found = {each.name: each for each in self.embeddings}
+        if name not in found:
+            known = f"give one of {', '.join(found)}" if found else "the survey has none"
+            raise DeclarationError(f"there is no embedding {name!r}: {known}")
+        return found[name]
+
+
+SDSS = Declaration()

@@ -1,12 +1,14 @@
-"""A survey on disk: a folder of three files.
+"""A survey on disk: a folder of a few files.
 
-`catalogue.parquet` (one row per galaxy), `images.npy` (uint8, `(n, 128, 128, 3)`, channels i, r, g)
-and `survey.json` (schema version, parameters, software versions, shapes and SHA-256 sums).
+`catalogue.parquet` (one row per galaxy), `images.npy` (uint8, `(n, 128, 128, 3)`, channels i, r, g,
+or linear cutouts as declared), `embedding_NAME.npy` (float32, `(n, length)`) and `survey.json`
+(schema version, parameters with the declaration, software versions, shapes and SHA-256 sums).
 """
 
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -25,22 +27,25 @@ from galcfm.paths import (
     require_own_files,
     user_path,
 )
+from galcfm.properties import SDSS, Declaration
 from galcfm.provenance import provenance
-from galcfm.survey.images import IMAGE_SHAPE
-from galcfm.survey.rules import SurveyError, check_survey
+from galcfm.survey.rules import SurveyError, check_survey, image_kind
 
 SCHEMA_VERSION = 1
 HASHED_FILES = ("catalogue.parquet", "images.npy", "rejected.parquet")
+EMBEDDING_FILE = "embedding_{}.npy"
 PARTIAL_FILES = (*SURVEY_FILES, "identity.json", "done.txt")
 IMAGES_A_BLOCK = 256
 
 # Parameters of a survey that are read later; other parameters are allowed.
 Parameters = object_of(
-    kind=NotRequired[str], source=NotRequired[str], missing_bands=NotRequired[bool]
+    kind=NotRequired[str],
+    source=NotRequired[str],
+    missing_bands=NotRequired[bool],
+    declaration=NotRequired[Declaration],
 )
 Hashed = object_of(sha256=str, bytes=Count)
-Others = dict.fromkeys(HASHED_FILES[1:], NotRequired[Hashed])
-Files = object_of(**{HASHED_FILES[0]: Hashed}, **Others)
+Files = Annotated[dict[str, Hashed], Meta(min_length=1)]
 Description = object_of(schema_version=Literal[SCHEMA_VERSION], parameters=Parameters, files=Files)
 Stamp = Annotated[list[int], Meta(min_length=2, max_length=2)]
 Verified = object_of(stamp=Stamp, sha256=str)
@@ -65,12 +70,19 @@ def read_description(folder: Path | str) -> dict:
     return SURVEY.read(path, SurveyError)
 
 
+def hashed_files(declaration: Declaration) -> tuple[str, ...]:
+    """Return the names of the files that a survey may have besides `survey.json`."""
+    return (*HASHED_FILES, *(EMBEDDING_FILE.format(each.name) for each in declaration.embeddings))
+
+
 def verify(folder: Path, description: dict) -> None:
     """Check that the files of a survey agree with `description`.
 
     Raises:
         SurveyError: A file is missing or altered.
     """
+    if absent := {HASHED_FILES[0]} - description["files"].keys():
+        raise SurveyError(f"{folder / 'survey.json'} does not list {absent.pop()}. {SURVEY.remedy}")
     for name, expected in description["files"].items():
         if not (folder / name).exists():
             raise SurveyError(f"{folder / name} is missing: make the survey again")
@@ -115,10 +127,11 @@ class SurveyWriter:
         n_images: Number of images; 0 for a catalogue without cutouts.
         identity: Description of the origin of the images, as JSON content. Images from an
             interrupted writer with the same identity are kept; without an identity, none is kept.
+        declaration: What the survey has.
 
     Attributes:
-        images: Memory map of the images that `put` has written, uint8 `(n_images, 128, 128, 3)`;
-            `None` without images.
+        images: Memory map of the images that `put` has written, uint8 `(n_images, 128, 128, 3)`
+            or as declared; `None` without images.
         partial: Temporary folder, which other processes pass to `put`.
         done: Blocks that were passed to `note_done`, including those of an interrupted writer.
 
@@ -127,12 +140,18 @@ class SurveyWriter:
         OSError: The disk is full, or cannot be written.
     """
 
-    def __init__(self, folder: Path | str, n_images: int, identity: dict | None = None):
+    def __init__(
+        self,
+        folder: Path | str,
+        n_images: int,
+        identity: dict | None = None,
+        declaration: Declaration = SDSS,
+    ):
         # A symbolic link is followed and kept.
         folder = user_path(folder, "the folder of the survey", SurveyError)
         self.folder = Path(os.path.realpath(folder))
         self.partial, self._lock = beside(self.folder, "partial"), beside(self.folder, "lock")
-        self.images, self.done = None, set()
+        self.images, self.done, self.declaration = None, set(), declaration
         require_own_survey(self.folder)
         with disk_errors_in_a_sentence(self.folder):
             hold(
@@ -162,7 +181,8 @@ class SurveyWriter:
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir(parents=True)
             if n_images:
-                np.lib.format.open_memmap(images, "w+", np.uint8, (n_images, *IMAGE_SHAPE))
+                shape, dtype = image_kind(self.declaration)
+                np.lib.format.open_memmap(images, "w+", dtype, (n_images, *shape))
             if identity is not None:
                 done.touch()
                 IDENTITY.write(self.partial / "identity.json", identity)
@@ -181,8 +201,8 @@ class SurveyWriter:
         target = np.load(path, mmap_mode="r")
         # Written to the file, as a full disk would kill a process that writes a memory map.
         with disk_errors_in_a_sentence(path), path.open("r+b") as file:
-            file.seek(target.offset + start * int(np.prod(target.shape[1:])))
-            file.write(np.ascontiguousarray(images, dtype=np.uint8))
+            file.seek(target.offset + start * target[:1].nbytes)
+            file.write(np.ascontiguousarray(images, dtype=target.dtype))
             os.fsync(file.fileno())
 
     @staticmethod
@@ -198,6 +218,7 @@ class SurveyWriter:
         parameters: dict,
         code: str | None = None,
         rejected: pd.DataFrame | None = None,
+        embeddings: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Validate and describe the survey, and move it into place.
 
@@ -206,6 +227,7 @@ class SurveyWriter:
             parameters: Parameters that made the survey.
             code: Digest of the code that made it.
             rejected: Rows that could not be used.
+            embeddings: Embeddings by name, float32 `(n, length)`.
 
         Raises:
             SurveyError: The content is not valid; the survey is then not moved into place.
@@ -213,19 +235,26 @@ class SurveyWriter:
         """
         try:
             with disk_errors_in_a_sentence(self.folder):
-                self._finish(catalogue, parameters, code, rejected)
+                self._finish(catalogue, parameters, code, rejected, embeddings or {})
         finally:
             let_go(self._lock)
 
-    def _finish(self, catalogue: pd.DataFrame, parameters: dict, code, rejected) -> None:
+    def _finish(self, catalogue: pd.DataFrame, parameters, code, rejected, embeddings) -> None:
         missing_bands = parameters.get("missing_bands", False)
-        check_survey(catalogue, self.images, str(self.folder), missing_bands)
+        check_survey(
+            catalogue, self.images, str(self.folder), missing_bands, self.declaration, embeddings
+        )
+        for name, values in embeddings.items():
+            np.save(self.partial / EMBEDDING_FILE.format(name), values)
+        parameters = parameters | (
+            {"declaration": self.declaration.content} if self.declaration.content else {}
+        )
         catalogue.to_parquet(self.partial / "catalogue.parquet", index=False)
         if rejected is not None:
             rejected.to_parquet(self.partial / "rejected.parquet", index=False)
         files = {
             path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
-            for path in (self.partial / name for name in HASHED_FILES)
+            for path in (self.partial / name for name in hashed_files(self.declaration))
             if path.exists()
         }
         SURVEY.write(

@@ -1,15 +1,17 @@
 """Rules of a survey: its columns, plausible values, splits and matching images."""
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from galcfm.properties import MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import SDSS, Declaration
 from galcfm.survey.images import IMAGE_SHAPE
 
+ROWS_CHECKED = 4096  # rows of an embedding that are in memory at once
 SPLITS = ("train", "validation", "test")
-REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv", *MAGNITUDES)
+REQUIRED_COLUMNS = ("object_id", "ra", "dec", "redshift", "ebv")
 
 
 class SurveyError(ValueError):
@@ -54,27 +56,44 @@ def assign_split(object_id, validation: float, test: float) -> np.ndarray:
     return np.select([u < test, u < test + validation], ["test", "validation"], "train")
 
 
+def image_kind(declaration: Declaration) -> tuple[tuple[int, int, int], type]:
+    """Return shape and type of one image: a colour image, or linear cutouts if declared."""
+    cutouts = declaration.cutouts
+    if cutouts is None:
+        return IMAGE_SHAPE, np.uint8
+    return (cutouts.size, cutouts.size, len(cutouts.bands)), np.float32
+
+
 def check_survey(
-    table: pd.DataFrame, images: np.ndarray | None, name: str, missing_bands: bool = False
+    table: pd.DataFrame,
+    images: np.ndarray | None,
+    name: str,
+    missing_bands: bool = False,
+    declaration: Declaration = SDSS,
+    embeddings: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Check that catalogue and images form a valid survey.
+    """Check that catalogue, images and embeddings form a valid survey.
 
     Arguments:
         table: Table with one row per galaxy.
-        images: Images, uint8 `(n, 128, 128, 3)`, or `None`.
+        images: Images, uint8 `(n, 128, 128, 3)` or as declared, or `None`.
         name: Name of the survey in messages.
         missing_bands: Whether magnitudes may be NaN, though not all magnitudes of one galaxy.
+        declaration: What the survey has.
+        embeddings: Embeddings by name, each `(n, length)`.
 
     Raises:
         SurveyError: Columns are missing, identifiers repeat, a magnitude is not finite or not
-            plausible, a property is not plausible, a split is unknown, or images and catalogue do
-            not match.
+            plausible, a property is not plausible, a split is unknown, or images, embeddings and
+            catalogue do not match.
     """
     where = f"{name}: catalogue"
-    properties = [p for p in PROPERTIES if p.name in table]
-    missing = [c for c in (*REQUIRED_COLUMNS, "split") if c not in table]
-    if properties and len(properties) < len(PROPERTIES):
-        missing += [name for name in PROPERTY_NAMES if name not in table]
+    magnitudes, names = declaration.magnitudes, declaration.property_names
+    properties = [p for p in declaration.properties if p.name in table]
+    missing = [c for c in (*REQUIRED_COLUMNS, *magnitudes, "split") if c not in table]
+    # The column of redshifts is there even if they are no property.
+    if {p.name for p in properties} - {"redshift"} and len(properties) < len(names):
+        missing += [name for name in names if name not in table]
     if missing:
         raise SurveyError(f"{where} lacks the columns {', '.join(missing)}: add them")
     repeated = table["object_id"].duplicated()
@@ -83,11 +102,11 @@ def check_survey(
             f"{where} row {repeated.idxmax()}: object_id "
             f"{table['object_id'][repeated.idxmax()]!r} occurs twice; drop one of the rows"
         )
-    ranges = {name: (0.0, 40.0) for name in MAGNITUDES} | {p.name: p.plausible for p in properties}
+    ranges = {name: (0.0, 40.0) for name in magnitudes} | {p.name: p.plausible for p in properties}
     for column, (low, high) in ranges.items():
         values = table[column].to_numpy(dtype=np.float64)
         # A galaxy without a label can still be inferred.
-        may_lack = column in PROPERTY_NAMES or (missing_bands and column in MAGNITUDES)
+        may_lack = column in names or (missing_bands and column in magnitudes)
         unknown = np.isnan(values) & may_lack
         bad = ~((values >= low) & (values <= high) | unknown)
         if bad.any():
@@ -97,7 +116,7 @@ def check_survey(
                 f"{values[row]}, outside [{low:g}, {high:g}]; {bad.sum()} such rows: "
                 "remove them or correct the column"
             )
-    without = table[list(MAGNITUDES)].isna().all(axis=1)
+    without = table[list(magnitudes)].isna().all(axis=1)
     if without.any():
         raise SurveyError(
             f"{where} row {int(without.argmax())}: no band is measured; {without.sum()} such rows: "
@@ -106,9 +125,34 @@ def check_survey(
     unknown = set(table["split"]) - set(SPLITS)
     if unknown:
         raise SurveyError(f"{where}: split has the values {unknown}; use {', '.join(SPLITS)}")
-    needed = (len(table), *IMAGE_SHAPE)
-    if images is not None and (images.shape != needed or images.dtype != np.uint8):
+    shape, dtype = image_kind(declaration)
+    needed = (len(table), *shape)
+    if images is not None and (images.shape != needed or images.dtype != dtype):
         raise SurveyError(
             f"{name}: images are {images.dtype} {images.shape} but the "
-            f"catalogue has {len(table)} rows: give uint8 {needed}"
+            f"catalogue has {len(table)} rows: give {np.dtype(dtype)} {needed}"
         )
+    _check_embeddings(embeddings or {}, declaration, name, len(table))
+
+
+def _check_embeddings(embeddings, declaration: Declaration, name: str, n: int) -> None:
+    declared = {each.name: each for each in declaration.embeddings}
+    if differing := set(declared) ^ set(embeddings):
+        raise SurveyError(
+            f"{name}: the embeddings {', '.join(sorted(differing))} are declared without values, "
+            "or have values without a declaration: give both"
+        )
+    for key, values in embeddings.items():
+        needed = (n, declared[key].length)
+        if values.shape != needed or values.dtype != np.float32:
+            raise SurveyError(
+                f"{name}: the embedding {key} is {values.dtype} {values.shape}: give float32 "
+                f"{needed}, one row per galaxy"
+            )
+        for start in range(0, n, ROWS_CHECKED):
+            good = np.isfinite(values[start : start + ROWS_CHECKED]).all(axis=1)
+            if not good.all():
+                raise SurveyError(
+                    f"{name}: the embedding {key} is not finite in row "
+                    f"{start + int(np.argmin(good))}: remove this row"
+                )
