@@ -271,7 +271,7 @@ class Declaration:
         """The parts that differ from those of SDSS, as JSON content."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
-            name: msgspec.to_builtins(part)
+            name: msgspec.json.decode(msgspec.json.encode(part))
             for name, part in parts.items()
             if part != getattr(SDSS, name)
         }

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.polynomial import polyvander
 
-# Shares of galaxies that lose none, one, … four bands in training, and share of lost bands that
-# become limits.
+# Shares of galaxies that lose none, one, … four bands in training (four or more, if there are more
+# than five bands), and share of lost bands that become limits.
 LOST = (0.4, 0.3, 0.15, 0.1, 0.05)
 LIMITS = 0.3
 # A limit that is brighter than expected by this many standard deviations carries no information.
@@ -118,6 +118,14 @@ class BandStatistics:
         return np.where(is_seen(magnitudes, errors), excess, 0.0)
 
 
+def shares_lost(n_bands: int) -> np.ndarray:
+    """Return the shares of galaxies that lose none, one, … all but one of the bands."""
+    if n_bands < len(LOST):
+        return np.array(LOST[:n_bands]) / sum(LOST[:n_bands])
+    most = n_bands - len(LOST) + 1
+    return np.array([*LOST[:-1], *[LOST[-1] / most] * most])
+
+
 def hide_bands(
     magnitudes: np.ndarray, errors: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -135,7 +143,7 @@ def hide_bands(
         Magnitudes and errors `(n, 5)`: NaN where missing, depth and infinity for a limit.
     """
     shape = magnitudes.shape
-    n_lost = rng.choice(len(LOST), len(magnitudes), p=LOST)
+    n_lost = rng.choice(shape[1], len(magnitudes), p=shares_lost(shape[1]))
     lost = rng.random(shape).argsort(1).argsort(1) < n_lost[:, None]
     tried = lost & (rng.random(shape) < LIMITS) & (errors is not None)
     known = np.where(is_seen(magnitudes, errors), magnitudes, np.nan)

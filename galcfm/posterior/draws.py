@@ -4,7 +4,7 @@ import numpy as np
 import xarray
 
 from galcfm.posterior.inputs import ModelError
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import PROPERTY_NAMES, SDSS, Declaration
 from galcfm.survey import Survey
 
 N_CHAINS = 4
@@ -16,7 +16,14 @@ class Draws(xarray.Dataset):
     __slots__ = ()
 
     @classmethod
-    def of(cls, samples: np.ndarray, object_id: np.ndarray, columns: dict, attrs: dict) -> "Draws":
+    def of(
+        cls,
+        samples: np.ndarray,
+        object_id: np.ndarray,
+        columns: dict,
+        attrs: dict,
+        declaration: Declaration = SDSS,
+    ) -> "Draws":
         """Arrange independent samples as four chains, because ArviZ expects chains.
 
         Arguments:
@@ -24,13 +31,14 @@ class Draws(xarray.Dataset):
             object_id: Identifiers, shape `(n,)`.
             columns: Further values of each galaxy by name, shape `(n,)`.
             attrs: Attributes of the Dataset.
+            declaration: Declaration of the properties.
         """
         n, n_samples, _ = samples.shape
-        chains = samples.reshape(n, N_CHAINS, n_samples // N_CHAINS, len(PROPERTIES))
+        chains = samples.reshape(n, N_CHAINS, n_samples // N_CHAINS, len(declaration.properties))
         dimensions = ("chain", "draw", "object_id")
         variables = {
             p.name: (dimensions, values, {"units": p.unit, "long_name": p.description})
-            for p, values in zip(PROPERTIES, chains.transpose(3, 1, 2, 0), strict=True)
+            for p, values in zip(declaration.properties, chains.transpose(3, 1, 2, 0), strict=True)
         }
         return cls(
             variables,
@@ -70,4 +78,4 @@ def draws_of(posteriors: xarray.Dataset, survey: Survey | None = None) -> np.nda
         )
     draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
     draws = draws.transpose("object_id", "chain", "draw", "property").to_numpy()
-    return draws.reshape(len(ids), draws.shape[1] * draws.shape[2], len(PROPERTIES))
+    return draws.reshape(len(ids), draws.shape[1] * draws.shape[2], draws.shape[3])

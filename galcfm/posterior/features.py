@@ -8,7 +8,7 @@ from torch import Tensor
 
 from galcfm.posterior.bands import BandStatistics, is_seen
 from galcfm.posterior.inputs import ModelError, Observation, plain_numbers, require_rows
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.properties import SDSS, Declaration
 from galcfm.survey import require_booleans
 from galcfm.survey.values import RANGES, checked_photometry
 
@@ -16,7 +16,12 @@ FEATURES = ("magnitudes", "r_and_colours", "none")
 
 
 def photometric_features(
-    magnitudes: np.ndarray, features: str = "r_and_colours", *, redshift=None, magnitude_errors=None
+    magnitudes: np.ndarray,
+    features: str = "r_and_colours",
+    *,
+    redshift=None,
+    magnitude_errors=None,
+    reference: int = SDSS.reference,
 ) -> np.ndarray:
     """Return the photometric features of each galaxy before standardisation, `(n, f)`.
 
@@ -27,10 +32,11 @@ def photometric_features(
         redshift: Redshifts, shape `(n,)`, as one further feature.
         magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`. Their decimal
             logarithms are five further features, NaN where an error is not positive.
+        reference: Number of the band that takes the place of r, if the bands are not u, g, r, i, z.
     """
     columns = {
         "magnitudes": [magnitudes],
-        "r_and_colours": [magnitudes[:, [BANDS.index("r")]], -np.diff(magnitudes)],
+        "r_and_colours": [magnitudes[:, [reference]], -np.diff(magnitudes)],
         "none": [magnitudes[:, :0]],
     }[features]
     if redshift is not None:
@@ -86,24 +92,28 @@ class ModelFeatures:
     Arguments:
         kind: One of `FEATURES`, see `photometric_features`.
         use_redshift: Whether the redshift is a further feature.
-        use_magnitude_errors: Whether the logarithms of the five magnitude errors are further
-            features.
-        missing_bands: Whether bands may be missing or be limits (`galcfm.posterior.bands`). Ten
-            further features then give which bands are measured, and the information in the limits.
+        use_magnitude_errors: Whether the logarithms of the magnitude errors are further features.
+        missing_bands: Whether bands may be missing or be limits (`galcfm.posterior.bands`). Two
+            further features per band then give whether it is measured, and the information in a
+            limit.
+        declaration: What the model uses; its bands count here.
 
     Raises:
-        ModelError: The features are unknown, or `missing_bands` is set for a model without
-            magnitudes.
+        ModelError: The features are unknown, `missing_bands` is set for a model without
+            magnitudes, or the redshift is a feature and a property.
     """
 
     kind: str
     use_redshift: bool
     use_magnitude_errors: bool
     missing_bands: bool
+    declaration: Declaration = SDSS
 
     def __post_init__(self):
-        switches = {name: value for name, value in vars(self).items() if name != "kind"}
-        require_booleans(ModelError, **switches)
+        switches = ("use_redshift", "use_magnitude_errors", "missing_bands")
+        require_booleans(ModelError, **{name: getattr(self, name) for name in switches})
+        if self.use_redshift and "redshift" in self.declaration.property_names:
+            raise ModelError("the redshift is a property of this model: leave use_redshift out")
         if self.kind not in FEATURES:
             raise ModelError(f"no features called {self.kind!r}: choose from {', '.join(FEATURES)}")
         if self.missing_bands and self.kind == "none":
@@ -112,7 +122,7 @@ class ModelFeatures:
     def __len__(self) -> int:
         """Return the number of features."""
         of_bands = (self.kind != "none") + self.use_magnitude_errors + 2 * self.missing_bands
-        return len(BANDS) * of_bands + self.use_redshift
+        return len(self.declaration.bands) * of_bands + self.use_redshift
 
     def of(self, observation: Observation, bands: BandStatistics | None = None) -> np.ndarray:
         """Return the features of galaxies before standardisation, `(n, f)`, float64.
@@ -126,32 +136,43 @@ class ModelFeatures:
                 rejects, has no measured band, or lacks redshifts or magnitude errors that the model
                 needs.
         """
-        gaps = self.missing_bands
+        gaps, declared = self.missing_bands, self.declaration
+        shape = (None, len(declared.bands))
         magnitudes = plain_numbers(
-            "magnitudes", observation.magnitudes, (None, len(BANDS)), MAGNITUDES, gaps=gaps
+            "magnitudes", observation.magnitudes, shape, declared.magnitudes, gaps=gaps
         )
         redshift = observation.used("redshift", self.use_redshift)
         redshift = plain_numbers("redshift", redshift, magnitudes.shape[:1])
         errors = observation.used("magnitude_errors", self.use_magnitude_errors)
         errors = plain_numbers(
-            "magnitude_errors", errors, magnitudes.shape, MAGNITUDE_ERRORS, gaps=gaps
+            "magnitude_errors", errors, magnitudes.shape, declared.magnitude_errors, gaps=gaps
         )
         remedy = "remove these galaxies"
         if not self.missing_bands:
             remedy += ", or use a model with missing_bands if a band is missing"
         if self.kind != "none":
-            magnitudes, errors, reasons = checked_photometry(magnitudes, errors, missing_bands=gaps)
+            magnitudes, errors, reasons = checked_photometry(
+                magnitudes, errors, missing_bands=gaps, bands=declared.bands
+            )
             good = ~np.isin(np.arange(len(magnitudes)), list(reasons))
             require_rows(good, reasons[min(reasons)] if reasons else "", remedy)
         if self.missing_bands:
             seen = is_seen(magnitudes, errors)
             filled, limits = bands.fill(magnitudes, errors)
-            blocks = [photometric_features(filled, self.kind, redshift=redshift)]
+            blocks = [
+                photometric_features(
+                    filled, self.kind, redshift=redshift, reference=declared.reference
+                )
+            ]
             blocks += [] if errors is None else [bands.error_excess(magnitudes, errors)]
             raw = np.concatenate([*blocks, seen, limits], axis=1)
         else:
             raw = photometric_features(
-                magnitudes, self.kind, redshift=redshift, magnitude_errors=errors
+                magnitudes,
+                self.kind,
+                redshift=redshift,
+                magnitude_errors=errors,
+                reference=declared.reference,
             )
         if redshift is not None:
             low, high = RANGES["redshift"]
@@ -167,15 +188,15 @@ class ModelFeatures:
             raw: Features returned by `of`, shape `(n, f)`.
 
         Returns:
-            Magnitudes, redshifts and error excesses, float32, shape `(n, f - 10)`, NaN where a band
-            is not measured.
+            Magnitudes, redshifts and error excesses, float32, shape `(n, f - 10)` for five bands,
+            NaN where a band is not measured.
         """
-        n = len(BANDS)
+        n, reference = len(self.declaration.bands), self.declaration.reference
         seen, measured = raw[:, -2 * n : -n] > 0.5, raw[:, : -2 * n].copy()
         if self.kind == "r_and_colours":
-            # Differences from the magnitude in r, which comes first, are sums of colours.
-            below_u = np.pad(-np.cumsum(raw[:, 1:n], axis=1), ((0, 0), (1, 0)))
-            measured[:, :n] = raw[:, :1] + below_u - below_u[:, [BANDS.index("r")]]
+            # Differences from the reference magnitude, which comes first, are sums of colours.
+            below_first = np.pad(-np.cumsum(raw[:, 1:n], axis=1), ((0, 0), (1, 0)))
+            measured[:, :n] = raw[:, :1] + below_first - below_first[:, [reference]]
         measured[:, :n][~seen] = np.nan
         if self.use_magnitude_errors:
             measured[:, -n:][~seen] = np.nan

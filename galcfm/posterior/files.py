@@ -20,10 +20,10 @@ from galcfm.paths import MODEL_FILES, damage_in_a_sentence, replacing, require_o
 from galcfm.posterior.inputs import ModelError, default_device
 from galcfm.posterior.published import model_folder
 from galcfm.posterior.training_range import UNKNOWN, QuiescentClass, RangeOfBands, TrainingRange
-from galcfm.properties import BANDS, PROPERTY_NAMES
+from galcfm.properties import Declaration
 from galcfm.provenance import provenance
 
-MADE_BY = {"schema_version": 1, "properties": list(PROPERTY_NAMES), "bands": list(BANDS)}
+SCHEMA_VERSION = 1
 # No network is larger; a wrong number must not fill the memory.
 Size = Annotated[int, Meta(ge=1, le=16_384)]
 
@@ -44,6 +44,8 @@ Architecture = object_of(
     network=NotRequired[Network],
     sigma=NotRequired[Annotated[float, Meta(ge=0, le=10)]],
     jumps=NotRequired[Annotated[int, Meta(ge=0, le=1000)]],
+    declaration=NotRequired[Declaration],
+    label_blocks=NotRequired[list[list[str]]],
 )
 # Result of `galcfm.posterior.hub.measure`, at three levels.
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -72,6 +74,15 @@ Description = object_of(
     provenance=NotRequired[dict[str, Any]],
 )
 MODEL = JsonFile("model.json", Description, "Fetch or train the model again.")
+
+
+def made_by(declaration: Declaration) -> dict:
+    """Return version, properties and bands of a model, which its description begins with."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "properties": list(declaration.property_names),
+        "bands": list(declaration.bands),
+    }
 
 
 def known_by(folder: Path | str) -> str:
@@ -130,7 +141,7 @@ def save(posterior, folder: Path | str) -> None:
     folder = user_path(folder, "the folder of the model", ModelError)
     folder = Path(os.path.realpath(folder))
     require_own_model(folder)
-    description = MADE_BY | {
+    description = made_by(posterior.declaration) | {
         "architecture": posterior.architecture,
         "metadata": posterior.metadata,
         "provenance": provenance(),
@@ -164,10 +175,11 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
                 f"{folder / name} is missing, so this is no model; notebook 02_training makes one"
             )
     description = MODEL.read(folder / "model.json", ModelError)
-    made_by = {name: description[name] for name in ("schema_version", "properties", "bands")}
-    if made_by != MADE_BY:
+    expected = made_by(Declaration.of(description["architecture"].get("declaration", {})))
+    found = {name: description[name] for name in expected}
+    if found != expected:
         raise ModelError(
-            f"{folder / 'model.json'} is a model of {made_by}, not of {MADE_BY}: train the "
+            f"{folder / 'model.json'} is a model of {found}, not of {expected}: train the "
             "model again"
         )
     with damage_in_a_sentence(folder / "model.json", MODEL.remedy, ModelError):

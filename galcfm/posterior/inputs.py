@@ -6,7 +6,7 @@ they would give a wrong posterior.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy.integrate import cumulative_trapezoid
 
-from galcfm.properties import BANDS, PROPERTY_NAMES
+from galcfm.properties import PROPERTY_NAMES, Embedding
 from galcfm.survey.images import IMAGE_SHAPE
 
 UNITS = ("", "mag", "mag(AB)", "ABmag", "dex")
@@ -46,16 +46,19 @@ class Observation:
     """Observations of some galaxies, as arrays of NumPy, PyTorch or pandas.
 
     Arguments:
-        magnitudes: AB magnitudes in u, g, r, i, z, Galactic extinction removed, shape `(n, 5)`.
+        magnitudes: AB magnitudes in u, g, r, i, z, or in the bands of the model, Galactic
+            extinction removed, shape `(n, 5)`.
         images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`.
         redshift: Redshifts, shape `(n,)`, or k equally likely ones per galaxy, shape `(n, k)`.
         magnitude_errors: Standard deviations of the magnitudes, shape `(n, 5)`.
+        embeddings: Embeddings by name, each of shape `(n, length)`.
     """
 
     magnitudes: object
     images: object = None
     redshift: object = None
     magnitude_errors: object = None
+    embeddings: Mapping | None = None
 
     def used(self, name: str, is_used: bool):
         """Return an input that the model uses, or None.
@@ -152,19 +155,25 @@ def plain_numbers(
         want not in (None, have) for have, want in zip(array.shape, shape, strict=True)
     ):
         wanted = ", ".join("n" if want is None else str(want) for want in shape)
-        order = f" in {', '.join(BANDS)}" if columns and columns[0].startswith("mag") else ""
+        of_bands = columns and columns[0].startswith("mag")
+        order = f" in {', '.join(c.split('_', 1)[1] for c in columns)}" if of_bands else ""
         raise ModelError(f"{name} has shape {array.shape}: ({wanted}){order} needed")
     return array.astype(np.float64)
 
 
-def plain_properties(theta, n: int) -> np.ndarray:
+def plain_properties(theta, n: int, names: Sequence[str] = PROPERTY_NAMES) -> np.ndarray:
     """Return properties of n galaxies as float64, `(n, 5)` or `(n, S, 5)`.
+
+    Arguments:
+        theta: Properties.
+        n: Number of galaxies.
+        names: Names of the properties, in the required order.
 
     Raises:
         ModelError: A property is not finite; or see `plain_numbers`.
     """
-    shape = (n, *[None] * (np.ndim(theta) == 3), len(PROPERTY_NAMES))
-    theta = plain_numbers("theta", theta, shape, PROPERTY_NAMES)
+    shape = (n, *[None] * (np.ndim(theta) == 3), len(names))
+    theta = plain_numbers("theta", theta, shape, names)
     finite = np.isfinite(theta).all(axis=tuple(range(1, theta.ndim)))
     require_rows(finite, "theta is not finite")
     return theta
@@ -184,6 +193,34 @@ def plain_images(images, n: int) -> np.ndarray:
             "i, r, g last; Survey.from_table(cutouts=…, pixel_scale=…) makes them of others"
         )
     return images
+
+
+def plain_embeddings(
+    embeddings: Mapping | None, used: Sequence[Embedding], n: int
+) -> list[np.ndarray]:
+    """Return the embeddings that a model uses, each float64 `(n, length)`, in its order.
+
+    Raises:
+        ModelError: An embedding is missing, of another shape, not finite or not used.
+    """
+    given, names = embeddings or {}, [each.name for each in used]
+    if not isinstance(given, Mapping):
+        raise ModelError(f"embeddings is a {type(given).__name__}: give a dict of arrays by name")
+    if missing := [each for each in used if each.name not in given]:
+        raise ModelError(
+            f"this model was trained with the embedding {missing[0].name} of "
+            f"{missing[0].model}: give embeddings={{{missing[0].name!r}: …}}"
+        )
+    if unused := [name for name in given if name not in names]:
+        raise ModelError(
+            f"this model was trained without the embedding {', '.join(unused)}: leave it out"
+        )
+    found = []
+    for each in used:
+        name = f"the embedding {each.name}"
+        found.append(plain_numbers(name, given[each.name], (n, each.length)))
+        require_rows(np.isfinite(found[-1]).all(axis=1), f"{name} is not finite")
+    return found
 
 
 def whole_number(name: str, value, least: int = 1) -> int:

@@ -1,5 +1,6 @@
 """A trained model: from magnitudes and images to posteriors in physical units."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from galcfm.posterior.inputs import (
     ModelError,
     Observation,
     galaxy_seeds,
+    plain_embeddings,
     plain_images,
     plain_numbers,
     plain_properties,
     whole_number,
 )
 from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, TrainingRange
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES
+from galcfm.properties import SDSS, Declaration, Embedding
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
 
@@ -35,12 +37,13 @@ ENCODER_BATCH = 256
 class Posterior(nn.Module):
     r"""The posterior of the five properties given photometry and, optionally, an image.
 
+    A survey may declare other properties and bands, and embeddings as further inputs.
+
     Arguments:
         features: Photometric features: `"magnitudes"` (u, g, r, i, z), `"r_and_colours"` (r, u−g,
             g−r, r−i, i−z) or `"none"` (the prior: an unconditional flow).
         use_redshift: Whether the spectroscopic redshift is a further feature.
-        use_magnitude_errors: Whether the logarithms of the five magnitude errors are further
-            features.
+        use_magnitude_errors: Whether the logarithms of the magnitude errors are further features.
         missing_bands: Whether bands may be missing (NaN magnitude) or be upper limits of the flux
             (infinite error), see `galcfm.posterior.bands`. Which bands are measured is a further
             feature, and training with `hide_bands` teaches its meaning. Limits need
@@ -49,10 +52,14 @@ class Posterior(nn.Module):
         network: Keyword arguments of `VelocityNetwork` (`width`, `depth`).
         sigma: Width of the flow's path, in standardised units.
         jumps: Number of jumps, see `ConditionalFlow`.
+        declaration: What the model uses: its properties and bands, the embeddings among its inputs,
+            and the linear cutouts that its encoder takes.
+        label_blocks: Names of the properties that are observed together, in the order of the
+            factors of the posterior; empty if all galaxies have all labels.
 
     Raises:
-        ModelError: The features are unknown, or `missing_bands` is set for a model without
-            magnitudes.
+        ModelError: The features are unknown, `missing_bands` is set for a model without magnitudes,
+            or the redshift is a feature and a property.
     """
 
     def __init__(
@@ -66,9 +73,16 @@ class Posterior(nn.Module):
         use_magnitude_errors: bool = False,
         missing_bands: bool = False,
         jumps: int = 0,
+        declaration: Declaration | dict = SDSS,
+        label_blocks: Sequence[Sequence[str]] = (),
     ):
         super().__init__()
-        self.features = ModelFeatures(features, use_redshift, use_magnitude_errors, missing_bands)
+        if not isinstance(declaration, Declaration):
+            declaration = Declaration.of(declaration)
+        self.declaration = declaration
+        self.features = ModelFeatures(
+            features, use_redshift, use_magnitude_errors, missing_bands, declaration
+        )
         self.use_redshift = use_redshift
         self.use_magnitude_errors = use_magnitude_errors
         self.missing_bands = missing_bands
@@ -81,21 +95,35 @@ class Posterior(nn.Module):
             "sigma": sigma,
         }
         # Older models keep their description, in which these names are absent.
-        later = {"missing_bands": missing_bands, "jumps": jumps}
+        later = {
+            "missing_bands": missing_bands,
+            "jumps": jumps,
+            "declaration": declaration.content,
+            "label_blocks": [list(block) for block in label_blocks],
+        }
         self.architecture |= {name: value for name, value in later.items() if value}
         self.metadata: dict = {}
         self.ranges: dict[str, TrainingRange | RangeOfBands | QuiescentClass] = {}
-        n_features, n_properties = len(self.features), len(PROPERTIES)
+        n_features, n_bands = len(self.features), len(declaration.bands)
+        n_properties = len(declaration.properties)
+        self.n_embedding = sum(each.length for each in declaration.embeddings)
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
         n_image = 0 if self.encoder is None else self.encoder.n_features
         self.flow = ConditionalFlow(
-            VelocityNetwork(n_properties, n_image + n_features, **(network or {})), sigma, jumps
+            VelocityNetwork(
+                n_properties, n_image + self.n_embedding + n_features, **(network or {})
+            ),
+            sigma,
+            jumps,
         )
         buffers = {"feature_mean": torch.zeros(n_features), "feature_std": torch.ones(n_features)}
         if missing_bands:
-            buffers["magnitude_mean"] = torch.zeros(len(BANDS))
-            buffers["magnitude_covariance"] = torch.eye(len(BANDS))
-            buffers["usual_errors"] = torch.zeros(len(BANDS), 3)
+            buffers["magnitude_mean"] = torch.zeros(n_bands)
+            buffers["magnitude_covariance"] = torch.eye(n_bands)
+            buffers["usual_errors"] = torch.zeros(n_bands, 3)
+        if self.n_embedding:
+            buffers["embedding_mean"] = torch.zeros(self.n_embedding)
+            buffers["embedding_std"] = torch.ones(self.n_embedding)
         buffers["property_mean"] = torch.zeros(n_properties)
         buffers["property_std"] = torch.ones(n_properties)
         for name, values in buffers.items():
@@ -132,6 +160,11 @@ class Posterior(nn.Module):
         return Standardisation(self.feature_mean, self.feature_std)
 
     @property
+    def embedding_scale(self) -> Standardisation:
+        """The standardisation of the embeddings, one after another."""
+        return Standardisation(self.embedding_mean, self.embedding_std)
+
+    @property
     def property_scale(self) -> Standardisation:
         """The standardisation of the properties."""
         return Standardisation(self.property_mean, self.property_std)
@@ -140,16 +173,35 @@ class Posterior(nn.Module):
         """Return the inputs of the model from a survey; without errors, a limit is a missing band.
 
         Raises:
-            ModelError: The model was trained with magnitude errors, and the survey has none.
+            ModelError: The survey lacks a band, an embedding or magnitude errors that the model was
+                trained with, or declares them differently.
         """
+        used, declared = self.declaration, survey.declaration
+        if missing := [band for band in used.bands if band not in declared.bands]:
+            raise ModelError(
+                f"{survey.name} has no {', '.join(missing)}, with which this model was trained: "
+                f"use a model of {', '.join(declared.bands)}"
+            )
+        for each in used.embeddings:
+            require_same_embedding(each, survey)
+        if self.uses_images and declared.cutouts != used.cutouts:
+            raise ModelError(
+                f"{survey.name} has {declared.cutouts or 'colour images'}, and this model takes "
+                f"{used.cutouts or 'colour images'}: use another model, or make the survey again"
+            )
         errors = None
+        columns = [declared.bands.index(band) for band in used.bands]
         if self.use_magnitude_errors:
-            errors = plain_numbers(survey.name, survey.catalogue, (None, 5), MAGNITUDE_ERRORS)
+            errors = plain_numbers(
+                survey.name, survey.catalogue, (None, len(columns)), used.magnitude_errors
+            )
+        magnitudes = survey.measured_magnitudes if errors is None else survey.magnitudes
         return Observation(
-            survey.measured_magnitudes if errors is None else survey.magnitudes,
+            magnitudes[:, columns],
             survey.images if self.uses_images else None,
             survey.redshift if self.use_redshift else None,
             errors,
+            {each.name: survey.embeddings[each.name] for each in used.embeddings},
         )
 
     def raw_features(self, observation: Observation) -> np.ndarray:
@@ -165,8 +217,17 @@ class Posterior(nn.Module):
         return self.features.of(observation, bands)
 
     def standardised_features(self, observation: Observation) -> Tensor:
-        """Return the photometric features f_phot, standardised, float32 `(n, f)` on the CPU."""
-        return self.feature_scale.apply(self.raw_features(observation))
+        """Return [f_emb, f_phot], all features but those of images, float32 `(n, f)` on the CPU.
+
+        Raises:
+            ModelError: The photometry or an embedding does not fit the model.
+        """
+        f_phot = self.feature_scale.apply(self.raw_features(observation))
+        used = self.declaration.embeddings
+        found = plain_embeddings(observation.embeddings, used, len(f_phot))
+        if not used:
+            return f_phot
+        return torch.cat([self.embedding_scale.apply(np.concatenate(found, 1)), f_phot], 1)
 
     def fit_standardisation(self, survey: Survey) -> None:
         """Fit all standardisation on `survey`, which must contain only the training split."""
@@ -178,35 +239,48 @@ class Posterior(nn.Module):
             bands = BandStatistics.fit(observation.magnitudes, observation.magnitude_errors)
             for name, values in vars(bands).items():
                 getattr(self, name).copy_(torch.from_numpy(values))
-        raw = self.raw_features(observation)
-        for scale, values in (self.feature_scale, raw), (self.property_scale, survey.properties):
+        fits = [
+            (self.feature_scale, self.raw_features(observation)),
+            (self.property_scale, survey.properties),
+        ]
+        if self.n_embedding:
+            embeddings = np.concatenate(list(observation.embeddings.values()), axis=1)
+            fits.append((self.embedding_scale, embeddings))
+        for scale, values in fits:
             fitted = Standardisation.fit(values)
             scale.mean.copy_(fitted.mean)
             scale.std.copy_(fitted.std)
         if self.missing_bands:  # flags of missing bands are 0 or 1 and stay so
-            self.feature_mean[-2 * len(BANDS) :] = 0
-            self.feature_std[-2 * len(BANDS) :] = 1
+            flags = 2 * len(self.declaration.bands)
+            self.feature_mean[-flags:] = 0
+            self.feature_std[-flags:] = 1
         if self.uses_images:
             rows = np.linspace(0, len(survey) - 1, min(len(survey), 512)).astype(int)
             self.encoder.standardise(torch.from_numpy(survey.images[rows]))
 
     # Inference
 
-    def encode(self, magnitudes, images=None, *, redshift=None, magnitude_errors=None) -> Tensor:
-        """Return the condition [f_img, f_phot] of each galaxy, float32 `(n, c)` on the CPU.
+    def encode(
+        self, magnitudes, images=None, *, redshift=None, magnitude_errors=None, embeddings=None
+    ) -> Tensor:
+        """Return the condition [f_img, f_emb, f_phot] of each galaxy, float32 `(n, c)`, on the CPU.
 
         Arguments:
-            magnitudes: AB magnitudes in u, g, r, i, z, extinction removed, shape `(n, 5)`.
+            magnitudes: AB magnitudes in u, g, r, i, z, or in the bands of the model, extinction
+                removed, shape `(n, 5)`.
             images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`; required by an image
                 model and refused by a photometry model.
             redshift: Redshifts, shape `(n,)`, for a model trained with redshifts; or k redshifts
                 per galaxy, `(n, k)`, for k conditions per galaxy, `(n, k, c)`.
             magnitude_errors: Standard deviations, shape `(n, 5)`, for a model trained with them.
+            embeddings: Embeddings by name, each `(n, length)`, for a model trained with them.
 
         Raises:
             ModelError: The input does not fit the model.
         """
-        return self.encode_observation(Observation(magnitudes, images, redshift, magnitude_errors))
+        return self.encode_observation(
+            Observation(magnitudes, images, redshift, magnitude_errors, embeddings)
+        )
 
     def encode_survey(self, survey: Survey, progress: bool = False) -> Tensor:
         """Return the condition `(n, c)` of each galaxy of a survey."""
@@ -243,6 +317,7 @@ class Posterior(nn.Module):
         *,
         redshift=None,
         magnitude_errors=None,
+        embeddings=None,
         object_id=None,
         n_samples=1000,
         steps=100,
@@ -257,14 +332,14 @@ class Posterior(nn.Module):
         sample, as returned by `redshift_quantiles`.
 
         Arguments:
-            magnitudes, images, redshift, magnitude_errors: Inputs of `encode`.
+            magnitudes, images, redshift, magnitude_errors, embeddings: Inputs of `encode`.
             object_id: Identifiers, shape `(n,)`.
             n_samples: Number of samples per galaxy.
             steps: Number of Runge-Kutta steps.
             seed: Seed of the random noise.
         """
         n_samples, steps = whole_number("n_samples", n_samples), whole_number("steps", steps)
-        observation = Observation(magnitudes, images, redshift, magnitude_errors)
+        observation = Observation(magnitudes, images, redshift, magnitude_errors, embeddings)
         condition = self.encode_observation(observation)
         return self.sample_from(condition, object_id, n_samples, steps, seed)
 
@@ -296,23 +371,32 @@ class Posterior(nn.Module):
         return self.property_scale.invert(x_1), log_prob - self.property_scale.log_volume
 
     def log_prob(
-        self, theta, magnitudes, images=None, *, redshift=None, magnitude_errors=None, steps=100
+        self,
+        theta,
+        magnitudes,
+        images=None,
+        *,
+        redshift=None,
+        magnitude_errors=None,
+        embeddings=None,
+        steps=100,
     ) -> Tensor:
         """Return the exact log-density of the posterior at `theta`, per physical unit [nat].
 
         Arguments:
             theta: Properties, shape `(n, 5)` or `(n, S, 5)`.
-            magnitudes, images, redshift, magnitude_errors: Inputs of `encode`; for equally likely
-                redshifts `(n, k)`, the result is the log of the mean density.
+            magnitudes, images, redshift, magnitude_errors, embeddings: Inputs of `encode`; for
+                equally likely redshifts `(n, k)`, the result is the log of the mean density.
             steps: Number of Runge-Kutta steps.
 
         Returns:
             Shape `(n,)` or `(n, S)`, float32 on the CPU.
         """
         steps = whole_number("steps", steps)
-        observation = Observation(magnitudes, images, redshift, magnitude_errors)
+        observation = Observation(magnitudes, images, redshift, magnitude_errors, embeddings)
         condition = self.encode_observation(observation)
-        return self.log_prob_from(plain_properties(theta, len(condition)), condition, steps)
+        theta = plain_properties(theta, len(condition), self.declaration.property_names)
+        return self.log_prob_from(theta, condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
         """Return log-densities as `log_prob` does, for conditions `(n, c)` or `(n, k, c)`."""
@@ -341,7 +425,7 @@ class Posterior(nn.Module):
         condition = self.encode_survey(survey, progress)
         # A processor gets few galaxies at a time, so that the progress bar moves.
         at_once = max(16, block_rows(self.device) // n_samples)
-        samples = torch.empty(len(survey), n_samples, len(PROPERTIES))
+        samples = torch.empty(len(survey), n_samples, len(self.declaration.properties))
         with tqdm(
             total=len(survey), desc="sampling", unit="galaxy", disable=no_bar(progress)
         ) as bar:
@@ -352,7 +436,7 @@ class Posterior(nn.Module):
                 bar.update(len(samples[rows]))
         flags = self.out_of_range_from(condition)
         attrs = {"steps": steps, "seed": seed, "survey": Path(survey.name).name}
-        return Draws.of(samples.numpy(), survey.object_id, flags, attrs)
+        return Draws.of(samples.numpy(), survey.object_id, flags, attrs, self.declaration)
 
     # Training range, files and the Hub
 
@@ -363,3 +447,23 @@ class Posterior(nn.Module):
     load = classmethod(files.load)
     push_to_hub = hub.push_to_hub
     from_hub = classmethod(hub.from_hub)
+
+
+def require_same_embedding(used: Embedding, survey: Survey) -> None:
+    """Refuse a survey without an embedding, or with one of another model or length.
+
+    Raises:
+        ModelError: The embeddings differ; the message names both models.
+    """
+    found = next((e for e in survey.declaration.embeddings if e.name == used.name), None)
+    if found is None:
+        raise ModelError(
+            f"{survey.name} has no embedding {used.name}, with which this model was trained: add "
+            f"the one of {used.model}, or use another model"
+        )
+    if found != used:
+        raise ModelError(
+            f"{survey.name} has the embedding {used.name} of {found.model} with {found.length} "
+            f"features, and this model was trained with {used.length} features of {used.model}: "
+            "compute it with that model, or train again"
+        )

@@ -39,7 +39,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from galcfm.posterior.inputs import ModelError, Observation
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.properties import BANDS
 from galcfm.survey import Survey
 
 LEVEL = 0.01  # share of galaxies like the training galaxies that is flagged
@@ -251,7 +251,9 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
     }
     if (
         posterior.features.kind != "none"
-        and is_quiescent(training.catalogue).mean() < RARE
+        # The quiescent galaxies have the bands of SDSS.
+        and posterior.declaration.bands == BANDS
+        and are_star_forming(training.catalogue)
         and all(np.isfinite(x["photometry"]).all() for x in (known, others))
     ):
         rows = reference_rows(len(held_out))[:: 1 + len(held_out) // 2500]
@@ -264,14 +266,22 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
 def photometry_of(posterior, table: pd.DataFrame) -> np.ndarray:
     """Return the photometric features `(n, f)` of a table with the inputs of the model."""
     redshift = table["redshift"] if posterior.use_redshift else None
-    errors = table[list(MAGNITUDE_ERRORS)] if posterior.use_magnitude_errors else None
-    observation = Observation(table[list(MAGNITUDES)], None, redshift, errors)
-    return _photometry(posterior, posterior.standardised_features(observation))
+    declared = posterior.declaration
+    errors = table[list(declared.magnitude_errors)] if posterior.use_magnitude_errors else None
+    observation = Observation(table[list(declared.magnitudes)], None, redshift, errors)
+    raw = posterior.raw_features(observation)
+    return _photometry(posterior, posterior.feature_scale.apply(raw))
 
 
 def is_quiescent(table: pd.DataFrame) -> pd.Series:
     """Return which galaxies have measured specific star formation rates below 1e-11 per year."""
     return table["log_sfr"] - table["log_stellar_mass"] < QUIET
+
+
+def are_star_forming(table: pd.DataFrame) -> bool:
+    """Return whether nearly all galaxies form stars; false if their rates are not measured."""
+    labelled = {"log_sfr", "log_stellar_mass"} <= set(table)
+    return labelled and bool(is_quiescent(table).mean() < RARE)
 
 
 def known_galaxies(survey: Survey) -> str:
@@ -281,16 +291,17 @@ def known_galaxies(survey: Survey) -> str:
     """
     table = survey.catalogue
     kinds = ["simulated"] * (survey.parameters.get("kind") == "simulated")
-    kinds += ["star-forming"] * bool(is_quiescent(table).mean() < RARE)
+    kinds += ["star-forming"] * are_star_forming(table)
     low, high = table["redshift"].astype(float).quantile([0.005, 0.995])
-    faintest = table["mag_r"].astype(float).max()
-    limits = {f"r < {faintest:.2f}": faintest, f"{low:.2f} < z < {high:.2f}": high}
+    band = survey.declaration.bands[survey.declaration.reference]
+    faintest = table[f"mag_{band}"].astype(float).max()
+    limits = {f"{band} < {faintest:.2f}": faintest, f"{low:.2f} < z < {high:.2f}": high}
     within = ", ".join(words for words, value in limits.items() if np.isfinite(value))
     return f"Trained on {' '.join([*kinds, 'galaxies'])} ({within}): {OTHERS}."
 
 
 def out_of_range(
-    posterior, magnitudes, images=None, *, redshift=None, magnitude_errors=None
+    posterior, magnitudes, images=None, *, redshift=None, magnitude_errors=None, embeddings=None
 ) -> pd.DataFrame:
     """Return how unlike the training galaxies each galaxy is, in photometry and in its image.
 
@@ -299,14 +310,14 @@ def out_of_range(
     its training range a model extrapolates, and its posteriors mean little.
 
     Arguments:
-        magnitudes, images, redshift, magnitude_errors: Inputs of `encode`.
+        magnitudes, images, redshift, magnitude_errors, embeddings: Inputs of `encode`.
 
     Returns:
         One row per galaxy: `photometry_p`, the share of held-out galaxies that lie at least as
         far out; `photometry_outside`, the flag; for an image model also `image_p` and
-        `image_outside`; for a model of star-forming galaxies `quiescent_p`, the share of held-out
-        galaxies that look at least as quiescent, and `quiescent_outside`; and `outside_range`,
-        whether any of these flags is set.
+        `image_outside`; with embeddings `embedding_p` and `embedding_outside`; for a model of
+        star-forming galaxies `quiescent_p`, the share of held-out galaxies that look at least as
+        quiescent, and `quiescent_outside`; and `outside_range`, whether any of these flags is set.
 
     Raises:
         ModelError: The input does not fit the model, or the model has no training range.
@@ -315,7 +326,7 @@ def out_of_range(
         raise ModelError("redshift has several values per galaxy: give one, e.g. the median")
     if not posterior.ranges:
         raise ModelError("this model does not know its training range: train it again")
-    observation = Observation(magnitudes, images, redshift, magnitude_errors)
+    observation = Observation(magnitudes, images, redshift, magnitude_errors, embeddings)
     return out_of_range_from(posterior, posterior.encode_observation(observation))
 
 
@@ -336,10 +347,15 @@ def out_of_range_from(posterior, condition: Tensor) -> pd.DataFrame:
 
 
 def _parts(posterior, condition: Tensor) -> dict[str, np.ndarray]:
-    """Return the parts of the condition `[f_img, f_phot]` that are not empty."""
-    n_image = condition.shape[1] - len(posterior.features)
-    photometry = _photometry(posterior, condition[:, n_image:])
-    parts = {"photometry": photometry, "image": condition[:, :n_image].numpy()}
+    """Return the parts of the condition `[f_img, f_emb, f_phot]` that are not empty."""
+    start = condition.shape[1] - len(posterior.features)
+    n_image = start - posterior.n_embedding
+    photometry = _photometry(posterior, condition[:, start:])
+    parts = {
+        "photometry": photometry,
+        "image": condition[:, :n_image].numpy(),
+        "embedding": condition[:, n_image:start].numpy(),
+    }
     return {part: x for part, x in parts.items() if x.shape[1]}
 
 

@@ -76,7 +76,7 @@ class Survey:
 
     @property
     def magnitudes(self) -> np.ndarray:
-        """AB magnitudes without Galactic extinction, `(n, 5)` in u, g, r, i, z or the declared bands.
+        """AB magnitudes without Galactic extinction, `(n, 5)`, in u, g, r, i, z or as declared.
 
         They are NaN where a band is missing, in a survey made with `missing_bands`.
         """

@@ -95,8 +95,9 @@ def train(
         folder: Folder of the model.
         settings: Settings of the training.
         warm_start: Trained model to start from. If it has the same architecture, its weights and
-            standardisation are used. For an image model, a photometry model with the same features
-            and network width can be given; its flow is used, with zeros for the image columns.
+            standardisation are used. For a model with images or embeddings, a photometry model with
+            the same features and network width can be given; its flow is used, with zeros for the
+            other columns.
         weights: Relative frequency with which each galaxy of the survey is drawn, `(n,)`, not
             negative, to train for another prior. None draws each galaxy once per epoch.
 
@@ -107,12 +108,19 @@ def train(
         TrainingError: `folder` contains a training with other settings, data or architecture, a
             split is empty, the weights are not usable, the loss is not finite, or another process
             of the training has ended.
-        ModelError: The folder contains other files than a model or a training, or `hide_bands` is
-            set for a model without `missing_bands`.
+        ModelError: The folder contains other files than a model or a training, `hide_bands` is set
+            for a model without `missing_bands`, or survey and model declare other properties, bands
+            or embeddings.
         OSError: The folder cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder)))
     require_own_model(folder)
+    if survey.declaration.properties != posterior.declaration.properties:
+        names = (", ".join(d.property_names) for d in (survey.declaration, posterior.declaration))
+        raise ModelError(
+            "{} declares the properties {}, and the model has {}, or they differ in units or "
+            "ranges: make the model with declaration=survey.declaration".format(survey.name, *names)
+        )
     if settings.hide_bands and not posterior.missing_bands:
         raise ModelError("hide_bands needs a model with missing_bands")
     with disk_errors_in_a_sentence(folder):
@@ -120,7 +128,7 @@ def train(
     if weights is not None:
         weights = checked_weights(weights, survey)
     if not posterior.uses_images:
-        survey = Survey(survey.catalogue, None, survey.parameters, survey.name)
+        survey = survey.without_images()
     parts = {}
     for name in ("train", "validation"):
         rows = labelled_rows(survey, name)
@@ -258,7 +266,7 @@ def batch_loss(
     Arguments:
         posterior: Model.
         theta: Standardised properties, `(n, d)`.
-        f_phot: Standardised photometric features, `(n, f)`.
+        f_phot: Standardised embeddings and photometric features, `(n, f)`.
         images: Binned images, `(n, H, W, 3)`, or None.
         draws: Times, noise and path noise of `path_draws`.
         half_precision: Whether the encoder computes in bfloat16.
@@ -286,11 +294,12 @@ def _initialise(posterior: Posterior, survey: Survey, warm_start, seed: int) -> 
         return
     weights = warm_start.flow.state_dict()
     first = "network.hidden.0.weight"
-    n_image = posterior.encoder.n_features if posterior.uses_images else 0
     head = 1 + posterior.flow.dim
     columns = weights[first]
+    # Features of an image or embedding stand before the photometry.
+    n_more = posterior.flow.network.hidden[0].weight.shape[1] - columns.shape[1]
     weights[first] = torch.cat(
-        [columns[:, :head], columns.new_zeros(len(columns), n_image), columns[:, head:]], 1
+        [columns[:, :head], columns.new_zeros(len(columns), max(n_more, 0)), columns[:, head:]], 1
     )
     try:
         posterior.flow.load_state_dict(weights)
@@ -304,8 +313,11 @@ def _identity(posterior: Posterior, parts, settings: TrainingSettings, warm_star
     """Return all inputs of the training; a checkpoint is resumed only if they agree."""
     read = {}
     for name, (part, weights) in parts.items():
-        features = posterior.raw_features(posterior.observe(part))
-        read[name] = array_digest(part.properties, features, part.images, weights)
+        observation = posterior.observe(part)
+        features = posterior.raw_features(observation)
+        read[name] = array_digest(
+            part.properties, features, part.images, weights, *observation.embeddings.values()
+        )
     kept = asdict(settings)
     if settings.schedule == "constant":
         del kept["max_epochs"]  # a larger number of epochs continues a smaller one

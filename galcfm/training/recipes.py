@@ -7,10 +7,12 @@ from typing import Annotated, get_type_hints
 
 from galcfm.paths import user_path
 from galcfm.posterior import Posterior, kinds
+from galcfm.properties import SDSS, Declaration
 from galcfm.survey import Survey
 from galcfm.training.posterior_training import TrainingSettings, train
 
 MODELS = ("prior", "photometry", "image")  # each may start from the previous one
+EMBEDDING = "_embedding"  # NAME_embedding is the model of photometry and the embedding NAME
 # Fields that only one or two of the models read.
 OF_PRIOR, OF_PHOTOMETRY, OF_BOTH, OF_IMAGE = MODELS[:1], MODELS[1:2], MODELS[1:], MODELS[2:]
 
@@ -24,9 +26,10 @@ class Recipe:
         sigma: Width of the path, in standardised units.
         width, depth: Size of the velocity network.
         image_crop, image_bin, encoder_widths, n_image_features: Size of the image encoder.
-        warm_start: Whether the image model starts from the photometry model.
+        warm_start: Whether the image model, or a model with an embedding, starts from the
+            photometry model.
         prior_max_epochs, photometry_max_epochs, max_epochs: Largest number of epochs of the prior,
-            photometry and image model.
+            of the photometry model and models with embeddings, and of the image model.
         patience, learning_rate, batch_size, schedule, draws_per_galaxy, average_decay, seed:
             Settings of all three models, see `TrainingSettings`.
         augment, encoder_batch, half_precision: Settings of the image model, see
@@ -95,6 +98,7 @@ class Recipe:
         Raises:
             ValueError: A field belongs only to models that are not trained.
         """
+        models = [kind_of(model) for model in models]
         for name in names:
             if set(readers := cls.readers(name)) & set(models):
                 continue
@@ -105,8 +109,23 @@ class Recipe:
                 remedy += f", or give {' or '.join(fitting)}"
             raise ValueError(f"{name} has no effect on the {' and '.join(models)} model: {remedy}")
 
-    def model(self, name: str) -> Posterior:
-        """Return the untrained `"prior"`, `"photometry"` or `"image"` model."""
+    def model(self, name: str, declaration: Declaration = SDSS) -> Posterior:
+        """Return an untrained model.
+
+        Arguments:
+            name: `"prior"`, `"photometry"`, `"image"`, or `"NAME_embedding"` for the photometry
+                and an embedding.
+            declaration: What the survey has.
+
+        Raises:
+            DeclarationError: The survey has no such embedding.
+        """
+        used = replace(declaration, embeddings=(), cutouts=None)
+        if name == "image":
+            used = replace(used, cutouts=declaration.cutouts)
+        elif name.endswith(EMBEDDING):
+            embedding = declaration.embedding(name.removesuffix(EMBEDDING))
+            used = replace(used, embeddings=(embedding,))
         sees = {"features": "none"}
         if name != "prior":
             names = ("features", "use_redshift", "use_magnitude_errors")
@@ -122,6 +141,7 @@ class Recipe:
             encoder=encoder if name == "image" else None,
             network={"width": self.width, "depth": self.depth},
             sigma=self.sigma,
+            declaration=used,
         )
 
     def settings(self, name: str) -> TrainingSettings:
@@ -131,7 +151,12 @@ class Recipe:
         if name == "image":
             return found
         of_image = {"augment": False, "encoder_batch": 0, "half_precision": False}
-        return replace(found, max_epochs=getattr(self, f"{name}_max_epochs"), **of_image)
+        return replace(found, max_epochs=getattr(self, f"{kind_of(name)}_max_epochs"), **of_image)
+
+
+def kind_of(name: str) -> str:
+    """Return the model of `MODELS` whose settings a model takes: photometry with embeddings."""
+    return "photometry" if name.endswith(EMBEDDING) else name
 
 
 RECIPES = {
@@ -208,8 +233,9 @@ def train_models(
         survey: Whole survey.
         folder: Folder of the models, each in a folder of its name.
         recipe: Recipe of the models.
-        names: Names of the models, in this order; with a warm start the image model needs the
-            photometry model, from this call or from `folder`.
+        names: Names of the models, see `Recipe.model`, in this order; with a warm start, the image
+            model and models with embeddings need the photometry model, from this call or from
+            `folder`.
 
     Returns:
         The models by name.
@@ -217,10 +243,10 @@ def train_models(
     folder, models = user_path(folder), {}
     for name in names:
         start = None
-        if name == "image" and recipe.warm_start:
+        if (name == "image" or name.endswith(EMBEDDING)) and recipe.warm_start:
             start = models.get("photometry") or Posterior.load(folder / "photometry")
         models[name] = train(
-            recipe.model(name),
+            recipe.model(name, survey.declaration),
             survey,
             folder / name,
             recipe.settings(name),
