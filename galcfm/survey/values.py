@@ -43,7 +43,9 @@ class Cells:
         return gaps
 
 
-def checked_photometry(magnitudes, errors=None, *, missing_bands: bool = False) -> tuple:
+def checked_photometry(
+    magnitudes, errors=None, *, missing_bands: bool = False, bands=BANDS
+) -> tuple:
     """Return AB magnitudes and errors after the checks that `Survey.from_table` makes.
 
     Arguments:
@@ -56,8 +58,10 @@ def checked_photometry(magnitudes, errors=None, *, missing_bands: bool = False) 
         Magnitudes, NaN where a band is missing; errors or `None`; and a dictionary of the reasons
         why rows cannot be used, by row.
     """
-    given = dict(zip(MAGNITUDES, magnitudes.T, strict=True))
-    given |= {} if errors is None else dict(zip(MAGNITUDE_ERRORS, errors.T, strict=True))
+    given = dict(zip([f"mag_{b}" for b in bands], magnitudes.T, strict=True))
+    given |= (
+        {} if errors is None else dict(zip([f"magerr_{b}" for b in bands], errors.T, strict=True))
+    )
     # This test is fast in the usual case of complete photometry.
     if all(((x > 0) & (x <= FAINTEST)).all() for x in given.values()):
         return magnitudes, errors, {}
