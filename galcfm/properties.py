@@ -266,6 +266,27 @@ class Declaration:
         except msgspec.ValidationError as error:
             raise DeclarationError(f"the declaration of the survey is damaged: {error}") from error
 
+    @classmethod
+    def of_posteriors(cls, posteriors) -> "Declaration":
+        """Return the declaration in the attributes of a Dataset of posteriors.
+
+        Raises:
+            DeclarationError: It is damaged, or the posteriors lack a property.
+        """
+        try:
+            content = msgspec.json.decode(posteriors.attrs.get("declaration", "{}"))
+        except msgspec.DecodeError as error:
+            raise DeclarationError(
+                f"the attribute declaration of the posteriors is damaged: {error}"
+            ) from error
+        declaration = cls.of(content)
+        if missing := [name for name in declaration.property_names if name not in posteriors]:
+            raise DeclarationError(
+                f"the posteriors have no {', '.join(missing)}, only {', '.join(posteriors)}: give "
+                "those of Posterior.infer with their attributes"
+            )
+        return declaration
+
     @property
     def content(self) -> dict:
         """The parts that differ from those of SDSS, as JSON content."""

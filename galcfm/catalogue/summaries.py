@@ -13,15 +13,13 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from galcfm.flow import block_rows
-from galcfm.posterior import Posterior
+from galcfm.posterior import ModelError, Posterior
 from galcfm.posterior.summaries import GIVEN, RANGE, column_of, statistics_of
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import Declaration, Property
 
 KEPT = ("mean", "median", "p16", "p84")
-PAIRS = tuple(combinations_with_replacement(range(len(PROPERTIES)), 2))
 # Metadata that gives astropy the length of the longest identifier.
 LENGTH = "table::len::object_id"
-COVARIANCES = tuple(f"cov_{PROPERTY_NAMES[a]}_{PROPERTY_NAMES[b]}" for a, b in PAIRS)
 
 
 def result_columns(model: Posterior, carried: Sequence[str]):
@@ -30,27 +28,31 @@ def result_columns(model: Posterior, carried: Sequence[str]):
     Arguments:
         model: Trained model.
         carried: Columns of the source that are kept, a subset of `ra`, `dec` and `redshift`.
+
+    Raises:
+        ModelError: Two columns would have the same name.
     """
     from astropy.table import Column, Table
 
     table = Table()
 
     def add(name, kind, unit, description, ucd):
+        if name in table.colnames:
+            raise ModelError(f"two columns would be called {name}: rename a property of the model")
         options = {"unit": unit, "description": description, "meta": {"ucd": ucd}}
         table[name] = Column(np.empty(0, kind), **options)
 
     add("object_id", "U64", None, "identifier in the source", "meta.id;meta.main")
     for name in carried:
         add(name, "f8", *GIVEN[name])
-    for p in PROPERTIES:
+    for p in model.declaration.properties:
         for statistic in KEPT:
             add(f"{p.name}_{statistic}", "f4", *column_of(p, statistic))
-    for name, (a, b) in zip(COVARIANCES, PAIRS, strict=True):
-        one, other = PROPERTY_NAMES[a], PROPERTY_NAMES[b]
-        units = [table[f"{p}_mean"].unit for p in (one, other)]
-        unit = units[0] * units[1] if all(units) else units[0] or units[1]
-        word, of = ("variance", one) if a == b else ("covariance", f"{one} and {other}")
-        scales = [PROPERTIES[k].unit.split("(")[0] for k in (a, b)]
+    for name, *pair in covariances(model.declaration):
+        one, other = (p.name for p in pair)
+        unit = _product(*(table[f"{p.name}_mean"].unit for p in pair))
+        word, of = ("variance", one) if one == other else ("covariance", f"{one} and {other}")
+        scales = [p.unit.split("(")[0] for p in pair]
         text = f"posterior {word} of {of} ({' '.join(scales)})"
         add(name, "f4", unit, text, f"stat.{word}")
     for part in model.ranges:
@@ -59,6 +61,22 @@ def result_columns(model: Posterior, carried: Sequence[str]):
     if model.ranges:
         add("outside_range", "?", *RANGE["outside_range"])
     return table
+
+
+def covariances(declaration: Declaration) -> list[tuple[str, Property, Property]]:
+    """Return name and properties of each column of a variance or covariance."""
+    pairs = combinations_with_replacement(declaration.properties, 2)
+    return [(f"cov_{a.name}_{b.name}", a, b) for a, b in pairs]
+
+
+def _product(one, other):
+    """Return the product of two units, of which astropy may know neither; None is a pure number."""
+    from astropy.units import UnrecognizedUnit
+
+    if not (one and other):
+        return one or other
+    known = not any(isinstance(unit, UnrecognizedUnit) for unit in (one, other))
+    return one * other if known else f"{one} {other}"
 
 
 def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
@@ -89,7 +107,9 @@ def result_schema(model: Posterior, carried: Sequence[str], settings: dict):
         about = {"unit": str(column.unit or ""), "description": column.description}
         fields.append(pa.field(name, kind, metadata=about))
     if settings["n_draws"]:
-        kind = pa.struct([(name, pa.list_(pa.float32())) for name in PROPERTY_NAMES])
+        kind = pa.struct(
+            [(name, pa.list_(pa.float32())) for name in model.declaration.property_names]
+        )
         text = f"the first {settings['n_draws']} posterior draws"
         fields.append(pa.field("draws", kind, metadata={"unit": "", "description": text}))
     table.write(content := io.BytesIO(), format="votable")
@@ -109,7 +129,8 @@ def arrow_table(columns: dict, schema):
     def array(field):
         values = columns[field.name]
         if field.name == "draws":
-            values = [dict(zip(PROPERTY_NAMES, of_one.T, strict=True)) for of_one in values]
+            names = [each.name for each in field.type]
+            values = [dict(zip(names, of_one.T, strict=True)) for of_one in values]
         return pa.array(values, field.type)
 
     return pa.table([array(field) for field in schema], schema=schema)
@@ -139,17 +160,21 @@ def summarise(
     """
     import torch
 
-    given = {"magnitudes": np.stack([values[name] for name in MAGNITUDES], 1)}
+    declared = model.declaration
+    given = {"magnitudes": np.stack([values[name] for name in declared.magnitudes], 1)}
     if images is not None:
         given["images"] = images
     if model.use_redshift:
         given["redshift"] = values["redshift"]
     if model.use_magnitude_errors:
-        given["magnitude_errors"] = np.stack([values[name] for name in MAGNITUDE_ERRORS], 1)
+        given["magnitude_errors"] = np.stack(
+            [values[name] for name in declared.magnitude_errors], 1
+        )
     n, at_once = len(values["object_id"]), 1
     if model.device.type != "cpu":
         at_once = max(1, block_rows(model.device) // n_samples)
     conditions, summaries, draws = [], [], []
+    upper = np.triu_indices(len(declared.properties))
     for start in range(0, n, at_once):
         rows = slice(start, start + at_once)
         conditions.append(model.encode(**{name: x[rows] for name, x in given.items()}))
@@ -157,12 +182,13 @@ def summarise(
         samples = model.sample_from(conditions[-1], names, n_samples, steps, seed).numpy()
         for theta in samples.astype(np.float64):
             statistics = statistics_of(theta)
-            covariance = np.cov(theta, rowvar=False)[np.triu_indices(len(PROPERTIES))]
+            covariance = np.atleast_2d(np.cov(theta, rowvar=False))[upper]
             summaries.append([*(x for name in KEPT for x in statistics[name]), *covariance])
         draws.append(samples[:, :n_draws])
         each(len(samples))
-    names = [f"{name}_{statistic}" for statistic in KEPT for name in PROPERTY_NAMES]
-    columns = dict(zip([*names, *COVARIANCES], np.array(summaries, np.float32).T, strict=True))
+    names = [f"{name}_{statistic}" for statistic in KEPT for name in declared.property_names]
+    names += [name for name, *_ in covariances(declared)]
+    columns = dict(zip(names, np.array(summaries, np.float32).T, strict=True))
     columns["draws"] = np.concatenate(draws)
     flags = model.out_of_range_from(torch.cat(conditions))
     return columns | {name: flag.to_numpy() for name, flag in flags.items()}

@@ -1,10 +1,12 @@
 """Posterior draws of many galaxies as an xarray Dataset that ArviZ reads."""
 
+import json
+
 import numpy as np
 import xarray
 
 from galcfm.posterior.inputs import ModelError
-from galcfm.properties import PROPERTY_NAMES, SDSS, Declaration
+from galcfm.properties import SDSS, Declaration
 from galcfm.survey import Survey
 
 N_CHAINS = 4
@@ -27,12 +29,15 @@ class Draws(xarray.Dataset):
         """Arrange independent samples as four chains, because ArviZ expects chains.
 
         Arguments:
-            samples: Properties in physical units, shape `(n, n_samples, 5)`.
+            samples: Properties in physical units, shape `(n, n_samples, d)`.
             object_id: Identifiers, shape `(n,)`.
             columns: Further values of each galaxy by name, shape `(n,)`.
             attrs: Attributes of the Dataset.
-            declaration: Declaration of the properties.
+            declaration: Declaration of the d properties, an attribute of the Dataset if it differs
+                from that of SDSS.
         """
+        if content := declaration.content:
+            attrs = attrs | {"declaration": json.dumps(content)}
         n, n_samples, _ = samples.shape
         chains = samples.reshape(n, N_CHAINS, n_samples // N_CHAINS, len(declaration.properties))
         dimensions = ("chain", "draw", "object_id")
@@ -61,21 +66,23 @@ class Draws(xarray.Dataset):
 
 
 def draws_of(posteriors: xarray.Dataset, survey: Survey | None = None) -> np.ndarray:
-    """Return the draws `(n, S, 5)` of a Dataset returned by `Posterior.infer`.
+    """Return the draws `(n, S, d)` of a Dataset returned by `Posterior.infer`.
 
     Arguments:
-        posteriors: The Dataset.
+        posteriors: The Dataset; its attributes declare the d properties.
         survey: Galaxies that were inferred, to check that they are the same.
 
     Raises:
         ModelError: Posteriors and survey contain different galaxies, or another order.
+        DeclarationError: The posteriors lack a property that they declare.
     """
+    names = Declaration.of_posteriors(posteriors).property_names
     ids = posteriors["object_id"].to_numpy().astype(str)
     if survey is not None and not np.array_equal(ids, survey.object_id.astype(str)):
         raise ModelError(
             f"{survey.name} and the posteriors contain different galaxies, or the same in another "
             "order: give the survey that was inferred"
         )
-    draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
+    draws = posteriors[list(names)].to_array("property")
     draws = draws.transpose("object_id", "chain", "draw", "property").to_numpy()
     return draws.reshape(len(ids), draws.shape[1] * draws.shape[2], draws.shape[3])

@@ -14,11 +14,10 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers, require_rows
-from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES
+from galcfm.properties import SDSS, Declaration
 from galcfm.survey import Survey
 
-# Draws of a narrow posterior share their neighbours, which must still fill five dimensions with
-# residuals.
+# Draws of a narrow posterior share their neighbours, which must still fill all bands with residuals.
 N_NEIGHBOURS = 100
 FEWEST_GALAXIES = 60
 N_DRAWS = 200  # draws per galaxy with replicated photometry
@@ -32,16 +31,17 @@ class MagnitudeModel:
 
     The mean is a polynomial of second degree in the properties and, optionally, in
     :math:`\log_{10} z`. The residuals, including noise of the photometry, come from one galaxy in
-    all five bands, drawn at random from the hundred galaxies of the survey that are nearest in
+    all bands, drawn at random from the hundred galaxies of the survey that are nearest in
     these inputs. Without the redshift, the regression averages over all distances in the survey.
 
     Arguments:
         uses_redshift: Whether magnitudes are predicted from the redshift, too.
         centre: Means of the properties (and log z), shape `(p,)`.
         spread: Standard deviations of the properties (and log z), shape `(p,)`.
-        coefficients: Coefficients of the polynomial, shape `(terms, 5)`.
+        coefficients: Coefficients of the polynomial, shape `(terms, bands)`.
         points: Standardised properties of the survey's galaxies, shape `(m, p)`.
-        rest: Residuals of the magnitudes of these galaxies, shape `(m, 5)`.
+        rest: Residuals of the magnitudes of these galaxies, shape `(m, bands)`.
+        declaration: Properties and bands of the survey.
     """
 
     uses_redshift: bool
@@ -50,6 +50,7 @@ class MagnitudeModel:
     coefficients: np.ndarray
     points: np.ndarray
     rest: np.ndarray
+    declaration: Declaration = SDSS
 
     @classmethod
     def fit(cls, survey: Survey, *, use_redshift: bool = False) -> "MagnitudeModel":
@@ -60,15 +61,16 @@ class MagnitudeModel:
             use_redshift: Whether the posterior has the redshift as an input.
 
         Raises:
-            ModelError: Fewer than 60 galaxies can be used.
+            ModelError: Fewer galaxies can be used than 60 or twice the number of coefficients.
         """
         theta = _inputs(survey.properties, survey.redshift if use_redshift else None)
         magnitudes = survey.measured_magnitudes
         good = np.isfinite(theta).all(1) & np.isfinite(magnitudes).all(1)
-        if good.sum() < FEWEST_GALAXIES:
+        fewest = max(FEWEST_GALAXIES, 2 * _polynomial(theta[:0]).shape[1])
+        if good.sum() < fewest:
             raise ModelError(
                 f"{survey.name} has {good.sum()} galaxies with all bands and inputs, "
-                f"{FEWEST_GALAXIES} are needed: give the training split of a larger survey"
+                f"{fewest} are needed: give the training split of a larger survey"
             )
         theta, magnitudes = theta[good], magnitudes[good]
         centre, spread = theta.mean(0), theta.std(0)
@@ -76,32 +78,34 @@ class MagnitudeModel:
         design = _polynomial(points)
         coefficients = np.linalg.lstsq(design, magnitudes, rcond=None)[0]
         rest = magnitudes - design @ coefficients
-        return cls(use_redshift, centre, spread, coefficients, points, rest)
+        declared = survey.declaration
+        return cls(use_redshift, centre, spread, coefficients, points, rest, declared)
 
     def replicate(self, samples, redshift=None, *, object_id=None, seed: int = 0) -> np.ndarray:
         """Return one set of magnitudes per posterior draw.
 
         Arguments:
-            samples: Properties, shape `(n, S, 5)`.
+            samples: Properties of the survey, shape `(n, S, d)`.
             redshift: Redshifts, shape `(n,)`, if the regression uses them.
             object_id: Identifiers, shape `(n,)`; a galaxy's random numbers depend only on (seed,
                 object_id).
             seed: Seed of the random numbers.
 
         Returns:
-            AB magnitudes in u, g, r, i, z, `(n, S, 5)`.
+            AB magnitudes in the bands of the survey, `(n, S, bands)`.
 
         Raises:
             ModelError: An input is missing, or has another shape.
         """
-        samples = plain_numbers("samples", samples, (None, None, len(PROPERTIES)))
+        d = len(self.declaration.properties)
+        samples = plain_numbers("samples", samples, (None, None, d))
         n, n_draws, _ = samples.shape
         if self.uses_redshift != (redshift is not None):
             remedy = "with redshift: give it" if self.uses_redshift else "without redshift: omit it"
             raise ModelError(f"this model of magnitudes was fitted {remedy}")
         if redshift is not None:
             redshift = np.repeat(plain_numbers("redshift", redshift, (n,)), n_draws)
-        theta = _inputs(samples.reshape(-1, len(PROPERTIES)), redshift)
+        theta = _inputs(samples.reshape(-1, d), redshift)
         good = np.isfinite(theta).reshape(n, n_draws, theta.shape[1]).all(axis=(1, 2))
         require_rows(good, "a property or redshift is not finite, or z not positive")
         points = (theta - self.centre) / self.spread
@@ -110,11 +114,11 @@ class MagnitudeModel:
         seeds = galaxy_seeds(range(n) if object_id is None else object_id, seed)
         choice = np.concatenate([np.random.default_rng(s).integers(k, size=n_draws) for s in seeds])
         rest = self.rest[near.reshape(len(points), k)[np.arange(len(points)), choice]]
-        return (_polynomial(points) @ self.coefficients + rest).reshape(n, n_draws, len(BANDS))
+        return (_polynomial(points) @ self.coefficients + rest).reshape(n, n_draws, -1)
 
 
 def _inputs(theta: np.ndarray, redshift) -> np.ndarray:
-    """Return properties `(n, 5)` and a column of log z, NaN where the redshift is not positive."""
+    """Return properties `(n, d)` and a column of log z, NaN where the redshift is not positive."""
     if redshift is None:
         return theta
     log_z = np.log10(np.where(redshift > 0, redshift, np.nan))
@@ -148,19 +152,27 @@ def check_photometry(
             split.
 
     Returns:
-        Magnitudes `(n, S, 5)` replicated for at most 200 draws, evenly spaced; and one row per
-        galaxy: `object_id`; `residual_u` … `residual_z`, observed magnitude minus median of the
-        replicated magnitudes [mag], NaN where a band is not measured; `share_farther`, the share of
+        Magnitudes `(n, S, bands)` replicated for at most 200 draws, evenly spaced; and one row per
+        galaxy: `object_id`; `residual_BAND`, observed magnitude minus median of the replicated
+        magnitudes [mag], NaN where a band is not measured; `share_farther`, the share of
         replicated magnitudes that lie at least as far out in all measured bands, in the metric of
         their covariance; `is_doubtful`, whether this share is at most 0.01, or at most the 1 %
         quantile of the reference.
 
     Raises:
-        ModelError: Posteriors and survey contain different galaxies, or there are too few draws.
+        ModelError: Posteriors and survey contain different galaxies, there are too few draws, or
+            the model of magnitudes has other properties or bands.
     """
     from galcfm.posterior.draws import draws_of
 
     samples = draws_of(posteriors, survey)
+    fitted, bands = model.declaration, survey.declaration.bands
+    found = (*Declaration.of_posteriors(posteriors).property_names, *bands)
+    if found != (expected := (*fitted.property_names, *fitted.bands)):
+        raise ModelError(
+            f"this model of magnitudes was fitted for {', '.join(expected)}, not for "
+            f"{', '.join(found)}: fit another"
+        )
     n_draws = min(N_DRAWS, samples.shape[1])
     if n_draws < 1 / LEVEL:
         raise ModelError(
@@ -174,7 +186,7 @@ def check_photometry(
     observed = survey.measured_magnitudes
     residuals = observed - np.median(replicated, axis=1)
     table = pd.DataFrame({"object_id": ids})
-    table[[name.replace("mag", "residual") for name in MAGNITUDES]] = residuals
+    table[[f"residual_{band}" for band in bands]] = residuals
     table["share_farther"] = list(map(_share_farther, observed, replicated))
     threshold = LEVEL
     if reference is not None:

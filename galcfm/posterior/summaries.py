@@ -5,6 +5,7 @@ Parquet, ECSV or VOTable. `to_netcdf` keeps the draws themselves, which ArviZ re
 """
 
 import io
+from collections import defaultdict
 from itertools import combinations
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import yaml
 
 from galcfm.paths import replacing, user_path
 from galcfm.posterior.inputs import ModelError
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES, Property
+from galcfm.properties import Declaration, Property
 from galcfm.survey import Survey
 
 SUMMARY_FORMATS = {
@@ -24,12 +25,13 @@ SUMMARY_FORMATS = {
 }
 COLUMNS = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
 GIVEN, STATISTICS = COLUMNS["given"], COLUMNS["statistics"]
-UCDS, RANGE = COLUMNS["properties"], COLUMNS["range"]
-PARTS = ("photometry", "image", "quiescent")  # tests against the training galaxies
+RANGE, MAGNITUDE = COLUMNS["range"], COLUMNS["magnitude"]
+UCDS = defaultdict(lambda: COLUMNS["other"], COLUMNS["properties"])
+PARTS = ("photometry", "image", "embedding", "quiescent")  # tests against the training galaxies
 
 
 def statistics_of(draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the `STATISTICS` of draws `(..., S, 5)` by name, each of shape `(..., 5)`."""
+    """Return the `STATISTICS` of draws `(..., S, d)` by name, each of shape `(..., d)`."""
     p16, median, p84 = np.quantile(draws, (0.16, 0.5, 0.84), axis=-2)
     mean, std = draws.mean(axis=-2), draws.std(axis=-2, ddof=1)
     return {"mean": mean, "median": median, "p16": p16, "p84": p84, "std": std}
@@ -43,14 +45,25 @@ def column_of(known: Property, statistic: str) -> tuple[str | None, str, str]:
         statistic: One of `STATISTICS`.
     """
     scale, _, of = known.unit.partition("(")
-    # Headers of FITS accept only ASCII.
+    # Headers of FITS accept only ASCII, in one line.
     meaning = known.description.replace("Å", "Angstrom").replace("ν", "nu")
+    meaning = ascii(" ".join(meaning.split()))[1:-1]
     if scale == "dex":
         meaning += f" (dex, log10 in {of.rstrip(')')})" if of else " (dex)"
     words, ucd = STATISTICS[statistic]
     # No standard of units contains the dex.
     unit = None if scale in ("1", "dex") else scale
     return unit, f"posterior {words}: {meaning}", ucd.format(UCDS[known.name])
+
+
+def given_columns(declaration: Declaration) -> dict[str, list]:
+    """Return unit, description and UCD of the columns of a survey that summaries repeat."""
+    places = ("ra", "dec", "redshift")
+    found = {name: GIVEN[name] for name in places}
+    for band, name in zip(declaration.bands, declaration.magnitudes, strict=True):
+        unit, described, ucd = MAGNITUDE
+        found[name] = GIVEN.get(name, [unit, described.format(band), ucd])
+    return found
 
 
 def summarise(posteriors, survey: Survey | None = None):
@@ -71,33 +84,39 @@ def summarise(posteriors, survey: Survey | None = None):
         no unit; their descriptions say dex.
 
     Raises:
-        ModelError: Posteriors and survey contain different galaxies, or another order.
+        ModelError: Posteriors and survey contain different galaxies, or another order, or two
+            columns would have the same name.
+        DeclarationError: The posteriors lack a property that they declare.
     """
     from astropy.table import Column, Table
 
     from galcfm.posterior.draws import draws_of
 
     draws = draws_of(posteriors, survey).astype(np.float64)
+    properties = Declaration.of_posteriors(posteriors).properties
     told = {key.upper(): str(posteriors.attrs.get(key, "")) for key in ("survey", "seed", "steps")}
     table = Table(meta={"CREATOR": "galcfm"} | told | {"N_DRAWS": draws.shape[1]})
 
     def add(name, values, unit, description, ucd):
+        if name in table.colnames:
+            raise ModelError(f"two columns would be called {name}: rename a property or band")
         table[name] = Column(values, unit=unit, description=description, meta={"ucd": ucd})
 
     object_id = posteriors["object_id"].to_numpy().astype(str)
     add("object_id", object_id, None, "identifier of the galaxy", "meta.id;meta.main")
-    for name, described in GIVEN.items() if survey is not None else ():
+    given = {} if survey is None else given_columns(survey.declaration)
+    for name, described in given.items():
         add(name, survey.catalogue[name].to_numpy(np.float64), *described)
     statistics = statistics_of(draws)
-    for k, known in enumerate(PROPERTIES):
+    for k, known in enumerate(properties):
         for statistic, values in statistics.items():
             add(f"{known.name}_{statistic}", values[:, k], *column_of(known, statistic))
     with np.errstate(invalid="ignore"):
         each = [np.corrcoef(of_one, rowvar=False) for of_one in draws]
     # This shape is right for a table without galaxies, too.
-    correlations = np.reshape(each, (len(draws), len(PROPERTIES), len(PROPERTIES)))
-    for i, j in combinations(range(len(PROPERTIES)), 2):
-        one, other = PROPERTY_NAMES[i], PROPERTY_NAMES[j]
+    correlations = np.reshape(each, (len(draws), len(properties), len(properties)))
+    for i, j in combinations(range(len(properties)), 2):
+        one, other = properties[i].name, properties[j].name
         text = f"posterior correlation of {one} and {other}"
         ucd = ";".join(["stat.correlation", *(UCDS[name].split(";")[0] for name in (one, other))])
         add(f"corr_{one}_{other}", correlations[:, i, j], None, text, ucd)
@@ -146,8 +165,12 @@ def save_summaries(table, path: Path | str) -> None:
     def is_own(there: Path) -> bool:
         """Return whether a file has only these columns, so that no other column would be lost."""
         quiet = {"unit_parse_strict": "silent"} if form == "fits" else {}
-        names = Table.read(there, format=form, **quiet).colnames
-        return set(names) ^ set(table.colnames) <= {*GIVEN, *RANGE}
+        both = Table.read(there, format=form, **quiet), table
+        said = {n: " ".join(c.description.split()) for t in both for n, c in t.columns.items()}
+        return all(
+            name in {*GIVEN, *RANGE} or said[name] == MAGNITUDE[1].format(name[len("mag_") :])
+            for name in set(both[0].colnames) ^ set(table.colnames)
+        )
 
     # The Python code of astropy writes VOTables. Its C code writes one byte past the end of its
     # memory if the text of a row has 256, 512, … bytes, and the process may end much later
