@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from galcfm.metrics import LogDensities
 from galcfm.paths import damage_in_a_sentence, no_bar, replacing, user_path
-from galcfm.properties import PROPERTY_NAMES
+from galcfm.properties import Declaration
 from galcfm.survey import Survey
 
 AGAIN = "Run the notebook 03_posterior_sampling again."
@@ -36,12 +36,13 @@ def load_posteriors(path: Path | str):
         damage_in_a_sentence(path, AGAIN),
         xarray.open_dataset(user_path(path), group="posterior", engine="h5netcdf") as posteriors,
     ):
-        return posteriors[list(PROPERTY_NAMES)].load()
+        return posteriors[list(Declaration.of_posteriors(posteriors).property_names)].load()
 
 
 def samples_array(posteriors) -> np.ndarray:
-    """Return the samples `(n, S, 5)` of a Dataset returned by `Posterior.infer`."""
-    draws = posteriors[list(PROPERTY_NAMES)].to_array("property")
+    """Return the samples `(n, S, d)` of the d properties that a Dataset of posteriors declares."""
+    names = Declaration.of_posteriors(posteriors).property_names
+    draws = posteriors[list(names)].to_array("property")
     # The last bit of a mean depends on this order in memory.
     draws = np.ascontiguousarray(draws.transpose("chain", "draw", "object_id", "property"))
     return draws.reshape(-1, *draws.shape[2:]).swapaxes(0, 1)
@@ -86,7 +87,7 @@ def pathways(posterior, galaxy: Survey, n_samples: int, steps: int, seed: int = 
         seed: Seed of the noise; two models given the same seed start from the same noise.
 
     Returns:
-        Properties in physical units, `(steps + 1, n_samples, 5)`.
+        Properties in physical units, `(steps + 1, n_samples, d)`.
     """
     from galcfm.flow import standard_normal
     from galcfm.posterior import galaxy_seeds
@@ -104,7 +105,7 @@ def step_error(
 
     Returns:
         Absolute differences in units of the training split's standard deviation,
-        `(n, n_samples, 5)`.
+        `(n, n_samples, d)`.
     """
     from galcfm.posterior import galaxy_seeds
 

@@ -17,7 +17,8 @@ from galcfm.posterior.inputs import ModelError, galaxy_seeds, plain_numbers, req
 from galcfm.properties import SDSS, Declaration
 from galcfm.survey import Survey
 
-# Draws of a narrow posterior share their neighbours, which must still fill all bands with residuals.
+# Draws of a narrow posterior share their neighbours, which must still fill all bands with
+# residuals.
 N_NEIGHBOURS = 100
 FEWEST_GALAXIES = 60
 N_DRAWS = 200  # draws per galaxy with replicated photometry
