@@ -7,22 +7,20 @@ Call `Survey.from_table`. A row is never repaired: it is used unchanged, in the 
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from numbers import Real
 
 import numpy as np
 import pandas as pd
 
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import SDSS, Declaration, Property
 from galcfm.survey.cutouts import collect_cutouts
-from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, SPELLINGS, check_unit, to_magnitudes
+from galcfm.survey.photometry import FLUXES, SPELLINGS, check_bands, check_unit, to_magnitudes
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
-from galcfm.survey.values import PROPERTY_ERRORS, Cells, usable, usable_bands
+from galcfm.survey.values import EVERYTHING, Cells, ranges_of, usable, usable_bands
 
-LABELS = (*PROPERTY_NAMES, *PROPERTY_ERRORS, "a_v_balmer")
-NEEDED = ("object_id", *MAGNITUDES)
 FILLED = ("ra", "dec", "redshift", "ebv")
-KNOWN = ("object_id", *FILLED, *MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES, *LABELS, "split")
 # A galaxy may be called 99, but not -99. The longest codes are NaN converted to integers.
 MISSING_IDS = {"null", "none", "nan", "na", "n/a", "<na>", "-", "--", "-9", "-99", "-999", "-9999"}
 MISSING_IDS |= {"-9999.0", "-32768", "-2147483648", "-9223372036854775808"}
@@ -38,6 +36,8 @@ def survey_of_table(
     unit: str,
     total: bool,
     dereddened: bool,
+    bands: Sequence[str] | None = None,
+    properties: Sequence[Property] | None = None,
     cutouts=None,
     pixel_scale: float | None = None,
     missing_bands: bool = False,
@@ -71,22 +71,28 @@ def survey_of_table(
             pass the DataFrame.
         columns: Dictionary from names in the survey to names in the table; `"flux[2]"` is an
             element of a column of vectors. Columns not named here are used if the table has them
-            under the name in the survey; `None` leaves a column out. `object_id` and `mag_u` …
-            `mag_z` (magnitudes or fluxes, which may also be called `flux_u` … `flux_z`) are needed.
-            Optional are `ra`, `dec` [deg], `redshift`, `ebv`, `magerr_u` … `magerr_z` (in the unit
-            of the fluxes) or instead `ivar_u` … `ivar_z` (inverse variances of fluxes), the five
-            properties, their `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is
-            missing. `galcfm.survey.conventions` lists the columns of SDSS, the NASA-Sloan Atlas and
-            the Legacy Surveys.
+            under the name in the survey; `None` leaves a column out. `object_id` and `mag_<band>`
+            (magnitudes or fluxes, which may also be called `flux_<band>`) are needed. Optional are
+            `ra`, `dec` [deg], `redshift`, `ebv`, `magerr_<band>` (in the unit of the fluxes) or
+            instead `ivar_<band>` (inverse variances of fluxes), the properties, their
+            `<property>_err`, `a_v_balmer` and `split`, which is assigned if it is missing.
+            `galcfm.survey.conventions` lists the columns of SDSS, the NASA-Sloan Atlas, the Legacy
+            Surveys and DESI.
         unit: Unit of magnitudes or fluxes: `"AB"`, `"nanomaggy"` (or `"nanomaggies"`, `"nmgy"`) or
             `"Jy"`, all on the AB system (the zero points of SDSS differ by −0.04 mag in u and 0.02
             mag in z); `"asinh"`, AB as well, with the softening of SDSS; or `"Vega"`, with the
-            m_AB - m_Vega of Blanton & Roweis (2007, AJ 133, 734).
+            m_AB - m_Vega of Blanton & Roweis (2007, AJ 133, 734). The last two are known for u, g,
+            r, i and z of SDSS.
         total: Declaration that the fluxes are total fluxes of galaxies: model, Petrosian or Sérsic.
             Aperture and fibre fluxes are refused.
         dereddened: Whether the Galactic extinction is already removed; if not, it is removed with
             `ebv`, E(B-V) on the scale of Schlegel et al. (1998), and the coefficients of Schlafly &
-            Finkbeiner (2011, ApJ 737, 103).
+            Finkbeiner (2011, ApJ 737, 103) for u, g, r, i and z of SDSS, or those of the Legacy
+            Surveys for W1 and W2.
+        bands: Names of the bands, by default u, g, r, i, z, e.g. `("g", "r", "z", "W1")`. A model
+            takes the bands on which it was trained.
+        properties: Properties with a column in the table, by default the five of SDSS, which the
+            table may lack. The redshift may be one of them.
         cutouts: Images, uint8 `(n, height, width, 3)` with channels i, r, g, one per row; a dict of
             such arrays by `object_id`; a folder with ID.jpg, ID.png, or ID_i.fits, ID_r.fits and
             ID_g.fits; or an HDF5 file with all of them. Images are north up, east left. FITS files
@@ -105,18 +111,23 @@ def survey_of_table(
     Raises:
         SurveyError: The table cannot be read, a column is missing or has a wrong type, or no row
             can be used.
+        DeclarationError: A band or property occurs twice, or has an impossible name.
     """
     require_booleans(SurveyError, missing_bands=missing_bands)
-    unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
+    declaration = _declaration(bands, properties)
+    unit, pixel_scale = check_declared(
+        unit, total, dereddened, columns, cutouts, pixel_scale, declaration.bands
+    )
     source = SourceTable(table)
-    chosen = choose_columns(source, columns or {}, unit, missing_bands)
+    needed = () if properties is None else declaration.property_names
+    chosen = choose_columns(source, columns or {}, unit, missing_bands, declaration, needed)
     require_extinction(chosen, dereddened, source.name)
     if not len(source):
         raise SurveyError(f"{source.name} has no rows: give a table with galaxies")
-    may_lack = (*LABELS, *FILLED[: 4 if dereddened else 3])
-    values, reasons = read_columns(source, chosen, unit, missing_bands, may_lack)
-    check_unit(values, unit, source.name)
-    to_magnitudes(values, unit, dereddened, reasons, missing_bands)
+    may_lack = FILLED[: 4 if dereddened else 3]
+    values, reasons = read_columns(source, chosen, unit, missing_bands, may_lack, declaration)
+    check_unit(values, unit, source.name, declaration)
+    to_magnitudes(values, unit, dereddened, reasons, missing_bands, declaration.bands)
     object_id = values["object_id"]
     for name in FILLED:
         values.setdefault(name, np.full(len(source), np.nan))
@@ -134,7 +145,8 @@ def survey_of_table(
     _refuse_repeated(object_id, reasons)
     good = np.array([not reason for reason in reasons])
     rejected = _rejected(reasons, object_id, source.name)
-    catalogue = pd.DataFrame({n: np.array(values[n])[good] for n in KNOWN if n in values})
+    known = [name for name in columns_of(declaration) if name in values]
+    catalogue = pd.DataFrame({name: np.array(values[name])[good] for name in known})
     if images is not None:
         # Some rows with a cutout are rejected because they repeat a galaxy.
         images = images if good.sum() == len(images) else images[good[pictured]]
@@ -150,10 +162,51 @@ def survey_of_table(
         "rows": len(source),
         "rejected": len(rejected),
     } | ({"missing_bands": True} if missing_bands else {})
+    if declaration != SDSS:
+        parameters["declaration"] = declaration.content
     return cls(catalogue, images, parameters, source.name, rejected)
 
 
-def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> tuple:
+def _declaration(bands, properties) -> Declaration:
+    """Return what a table has.
+
+    Raises:
+        SurveyError: The bands are no names, or the properties are none.
+        DeclarationError: The declaration is impossible.
+    """
+    given = {}
+    if bands is not None:
+        if not isinstance(bands, Sequence | np.ndarray):
+            raise SurveyError(f"bands is {bands!r}: give a list of names, e.g. ['g', 'r', 'z']")
+        given["bands"] = bands
+    if properties is not None:
+        listed = isinstance(properties, Sequence) and not isinstance(properties, str)
+        if not listed or not all(isinstance(p, Property) for p in properties):
+            raise SurveyError(
+                f"properties is {properties!r}: give a list of galcfm.properties.Property, each "
+                "with its name, unit and plausible range"
+            )
+        given["properties"] = properties
+    return Declaration(**given)
+
+
+def labels_of(declaration: Declaration) -> tuple[str, ...]:
+    """Return the columns of the properties and of their errors; A_V has a second estimate."""
+    names = declaration.property_names
+    return (*names, *(f"{name}_err" for name in names), *["a_v_balmer"] * ("a_v" in names))
+
+
+def columns_of(declaration: Declaration) -> tuple[str, ...]:
+    """Return the columns that a table may have, in the order of a catalogue."""
+    of_bands = (declaration.magnitudes, declaration.magnitude_errors, declaration.inverse_variances)
+    names = ("object_id", *FILLED, *chain(*of_bands), *labels_of(declaration), "split")
+    # The redshift may be a property.
+    return tuple(dict.fromkeys(names))
+
+
+def check_declared(
+    unit, total, dereddened, columns, cutouts, pixel_scale, bands: Sequence[str]
+) -> tuple:
     """Check the declarations; return the unit by its usual name and the scale as a number.
 
     Raises:
@@ -169,6 +222,7 @@ def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> tu
             "the models are trained on total fluxes, and aperture fluxes would look like fainter "
             "galaxies: map model, Petrosian or Sérsic fluxes and pass total=True"
         )
+    check_bands(bands, unit, dereddened)
     if not isinstance(columns, Mapping | None):
         raise SurveyError("columns is not a dict: map names in a survey to names in the table")
     if cutouts is None:
@@ -192,7 +246,12 @@ def require_extinction(chosen: Mapping[str, str], dereddened: bool, where: str) 
 
 
 def choose_columns(
-    source: SourceTable, columns: Mapping[str, str | None], unit: str, missing_bands: bool = False
+    source: SourceTable,
+    columns: Mapping[str, str | None],
+    unit: str,
+    missing_bands: bool = False,
+    declaration: Declaration = SDSS,
+    needed: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the column of the table for each name in a survey.
 
@@ -202,18 +261,22 @@ def choose_columns(
             that is left out.
         unit: Declared unit.
         missing_bands: Whether bands that are mapped to `None` may be missing.
+        declaration: Bands and properties of the survey.
+        needed: Names of columns that are needed, besides identifiers and magnitudes.
 
     Raises:
-        SurveyError: A column is missing or unknown, or a group of columns is incomplete.
+        SurveyError: A column is missing, unknown or chosen twice, or a group of columns is
+            incomplete.
     """
+    known, magnitudes = columns_of(declaration), declaration.magnitudes
     for name in columns:
-        if name not in KNOWN:
+        if name not in known:
             raise SurveyError(
-                f"columns maps {name!r}, which is not a column of a survey{_near(name, KNOWN)}; "
-                f"a survey has {', '.join(KNOWN)}"
+                f"columns maps {name!r}, which is not a column of a survey{_near(name, known)}; "
+                f"a survey has {', '.join(known)}"
             )
     chosen = {}
-    for name in KNOWN:
+    for name in known:
         flux = name.replace("mag_", "flux_") if unit in FLUXES else name
         own = next((one for one in (name, flux) if one in source.names), None)
         column = columns.get(name, own)
@@ -225,16 +288,18 @@ def choose_columns(
                 f"{_near(column, source.names)}; the table has {_listed(source.names)}"
             )
         chosen[name] = column
-    left_out = {name for name in MAGNITUDES if missing_bands and columns.get(name, name) is None}
-    if len(left_out) == len(MAGNITUDES):
+    left_out = {name for name in magnitudes if missing_bands and columns.get(name, name) is None}
+    if len(left_out) == len(magnitudes):
         raise SurveyError("columns leaves out all bands: map at least one")
     spelt = {str(name).lower(): str(name) for name in source.names}
     other = {
-        name: spelt[name]
-        for name in KNOWN
-        if name not in (*chosen, *columns) and spelt.get(name) not in (None, *chosen.values())
+        name: spelt[name.lower()]
+        for name in known
+        if name not in (*chosen, *columns)
+        and spelt.get(name.lower()) not in (None, *chosen.values())
     }
-    missing = [name for name in NEEDED if name not in (*chosen, *left_out, *other)]
+    needed = ("object_id", *magnitudes, *needed)
+    missing = [name for name in needed if name not in (*chosen, *left_out, *other)]
     if missing:
         raise SurveyError(
             f"{source.name} has no {', '.join(missing)}: map columns, or a named index, to these "
@@ -246,21 +311,46 @@ def choose_columns(
             f"{source.name} has {', '.join(map(repr, other.values()))}, spelt differently than in "
             f"a survey: pass columns={other}, or map a column to None to leave it out"
         )
-    without = {name[-1] for name in left_out}
-    for names in (PROPERTY_NAMES, MAGNITUDE_ERRORS, INVERSE_VARIANCES):
+    _require_groups(chosen, left_out, unit, declaration, source.name)
+    return chosen
+
+
+def _require_groups(
+    chosen: Mapping[str, str], left_out: set[str], unit: str, declaration: Declaration, where: str
+) -> None:
+    """Check that each group of columns is complete or absent, and that each column is used once.
+
+    Raises:
+        SurveyError: A group is incomplete, two groups exclude each other, or a column is chosen for
+            two bands or properties.
+    """
+    magnitudes, properties = declaration.magnitudes, declaration.property_names
+    errors, variances = declaration.magnitude_errors, declaration.inverse_variances
+    kept = [k for k, name in enumerate(magnitudes) if name not in left_out]
+    # Galaxies without labels may have a redshift, even if it is a property.
+    groups = [([name for name in properties if name != "redshift"], properties)]
+    groups += [(names, [names[k] for k in kept]) for names in (errors, variances)]
+    for names, needed in groups:
         present = [name for name in names if name in chosen]
-        absent = [name for name in names if name not in chosen and name[-1] not in without]
+        absent = [name for name in needed if name not in chosen]
         if present and absent:
             raise SurveyError(
-                f"{source.name} has {', '.join(present)} but no {', '.join(absent)}: give all five "
-                "or none; columns={'name': None} leaves a column out"
+                f"{where} has {', '.join(present)} but no {', '.join(absent)}: give all of them or "
+                "none; columns={'name': None} leaves a column out"
             )
-    if "ivar_u" in chosen and ("magerr_u" in chosen or unit not in FLUXES):
+    given = [name for name in variances if name in chosen]
+    if given and (unit not in FLUXES or any(name in chosen for name in errors)):
         raise SurveyError(
-            f"{source.name}: ivar_u … ivar_z are inverse variances of fluxes, which replace "
-            f"magerr_u … magerr_z, and the unit is {unit}: leave out one of the two groups"
+            f"{where}: {', '.join(given)} are inverse variances of fluxes, which replace errors "
+            f"(magerr_…), and the unit is {unit}: leave out one of the two groups"
         )
-    return chosen
+    used = {}
+    for name in (*magnitudes, *properties):
+        if name in chosen and used.setdefault(chosen[name], name) != name:
+            raise SurveyError(
+                f"{where}: column {chosen[name]!r} is used for {used[chosen[name]]} and for {name}:"
+                " map each to a column of its own"
+            )
 
 
 def _listed(names: Sequence) -> str:
@@ -279,7 +369,8 @@ def read_columns(
     chosen: Mapping[str, str],
     unit: str,
     missing_bands: bool = False,
-    may_lack: Sequence[str] = LABELS,
+    may_lack: Sequence[str] = (),
+    declaration: Declaration = SDSS,
 ) -> tuple:
     """Return the values of the chosen columns, and the reasons why rows cannot be used.
 
@@ -288,7 +379,8 @@ def read_columns(
         chosen: Columns of the table by name in a survey.
         unit: Declared unit.
         missing_bands: Whether bands may be missing.
-        may_lack: Names of the columns that may have no value in a row.
+        may_lack: Names of the columns, besides labels, that may have no value in a row.
+        declaration: Bands and properties of the survey.
 
     Returns:
         Values by name, with fluxes still in their unit; and the reasons why each row cannot be
@@ -306,14 +398,14 @@ def read_columns(
         return Cells(numbers, label, no_numbers)
 
     if missing_bands:
-        values |= usable_bands(read, unit, reasons)
-    done = {"split", *values, *(INVERSE_VARIANCES if missing_bands else ())}
+        values |= usable_bands(read, unit, reasons, declaration.bands)
+    done = {"split", *values, *(declaration.inverse_variances if missing_bands else ())}
+    may_lack, ranges = {*may_lack, *labels_of(declaration)}, ranges_of(declaration.properties)
     for name in chosen:
         if name not in done:
             column = read(name)
-            values[name] = usable(
-                name, column, unit, reasons, column.gaps() if name in may_lack else False
-            )
+            gaps = column.gaps() if name in may_lack else False
+            values[name] = usable(name, column, unit, reasons, gaps, ranges.get(name, EVERYTHING))
     return values, reasons
 
 

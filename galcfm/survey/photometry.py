@@ -1,15 +1,13 @@
 """Conversion of fluxes and magnitudes to AB magnitudes without Galactic extinction."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from galcfm.properties import BANDS, EXTINCTION, MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.properties import BANDS, EXTINCTION, SDSS, Declaration
 from galcfm.survey.rules import SurveyError
 
-# Names under which a table may give 1/error² of fluxes instead of errors.
-INVERSE_VARIANCES = tuple(f"ivar_{band}" for band in BANDS)
 # Magnitude of one unit of flux (Oke & Gunn 1983, ApJ 266, 713: 0 mag AB is 3631 Jy).
 FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
 # Softening of SDSS's asinh magnitudes, in units of 3631 Jy (Lupton, Gunn & Szalay 1999, AJ 118,
@@ -17,6 +15,9 @@ FLUXES = {"nanomaggy": 22.5, "Jy": 2.5 * np.log10(3631)}
 SOFTENING = dict(zip(BANDS, (1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10), strict=True))
 # m_AB - m_Vega of the SDSS bands: Blanton & Roweis (2007, AJ 133, 734), table 1.
 VEGA_OFFSET = dict(zip(BANDS, (0.91, -0.08, 0.16, 0.37, 0.54), strict=True))
+# Extinction by band; W1 and W2 of WISE: https://www.legacysurvey.org/dr9/catalogs, "Galactic
+# Extinction Coefficients", on the same scale.
+EXTINCTIONS = EXTINCTION | {"W1": 0.184, "W2": 0.113}
 UNITS = ("AB", *FLUXES, "asinh", "Vega")
 # Common spellings, in small letters.
 SPELLINGS = {name.lower(): name for name in UNITS}
@@ -27,7 +28,7 @@ MAGNITUDE_SPELLINGS = {
     "asinh": ("mag", "asinhmag", "magasinh", "luptitude", "luptitudes"),
     "Vega": ("mag", "vegamag", "magvega"),
 }
-# Limits of the medians of a table: magnitudes in r, and the colour u - z.
+# Limits of the medians of a table: magnitudes, and the colour u - z.
 BRIGHTEST, FAINTEST, BLUEST = 6.0, 30.0, 0.35
 
 
@@ -65,9 +66,9 @@ def unit_factor(unit, name: str, declared: str, where: str) -> float:
     wanted = {"Jy": u.Jy, "nanomaggy": u.nmgy}.get(declared, u.mag)
     if name in ("ra", "dec"):
         wanted, declared = u.deg, "degrees"
-    elif name in INVERSE_VARIANCES:
+    elif name.startswith("ivar_"):
         wanted = wanted**-2
-    elif name not in (*MAGNITUDES, *MAGNITUDE_ERRORS):
+    elif not name.startswith(("mag_", "magerr_")):
         return 1.0
     spelt = re.sub(r"[ _()]", "", str(unit)).lower()
     if unit == u.dimensionless_unscaled or spelt in MAGNITUDE_SPELLINGS.get(declared, ()):
@@ -83,56 +84,96 @@ def unit_factor(unit, name: str, declared: str, where: str) -> float:
         ) from error
 
 
-def check_unit(values: dict, unit: str, where: str) -> None:
+def check_bands(bands: Sequence[str], unit: str, dereddened: bool) -> None:
+    """Check that each band has the constants that its conversion to AB magnitudes needs.
+
+    Arguments:
+        bands: Names of the bands.
+        unit: Declared unit of magnitudes or fluxes.
+        dereddened: Whether the Galactic extinction is already removed.
+
+    Raises:
+        SurveyError: A constant is unknown.
+    """
+    offsets = {"asinh": SOFTENING, "Vega": VEGA_OFFSET}.get(unit)
+    if offsets and (unknown := [band for band in bands if band not in offsets]):
+        raise SurveyError(
+            f"unit={unit!r} is known for the bands {', '.join(offsets)} of SDSS, not for "
+            f"{', '.join(unknown)}: convert all bands to AB magnitudes and pass unit='AB'"
+        )
+    if not dereddened and (unknown := [band for band in bands if band not in EXTINCTIONS]):
+        raise SurveyError(
+            f"the Galactic extinction is known for the bands {', '.join(EXTINCTIONS)}, not for "
+            f"{', '.join(unknown)}: remove it from all bands and pass dereddened=True"
+        )
+
+
+def check_unit(values: dict, unit: str, where: str, declaration: Declaration = SDSS) -> None:
     """Raise an error if the median magnitude or colour is implausible in the declared unit.
+
+    The magnitude is that of the reference band, and the colour that of the bluest and the reddest
+    of u, g, r, i and z, if there are two of them.
 
     Arguments:
         values: Magnitudes or fluxes by name, each `(n,)`.
         unit: Declared unit.
         where: Name of the table.
+        declaration: Bands of the table.
 
     Raises:
         SurveyError: Another unit is more likely.
     """
-    five = np.stack([values[name] for name in MAGNITUDES])
-    given = np.isfinite(five).any(axis=1)
-    five = five[:, np.isfinite(five[given]).all(axis=0)]
-    if not five.size:
+    given = np.stack([values[name] for name in declaration.magnitudes])
+    measured = np.isfinite(given).any(axis=1)
+    given = given[:, np.isfinite(given[measured]).all(axis=0)]
+    if not given.size:
         return
-    are_fluxes = unit in FLUXES
-    magnitudes = FLUXES[unit] - 2.5 * np.log10(five) if are_fluxes else five
-    r, colour = np.median(magnitudes[2]), np.median(magnitudes[0] - magnitudes[4])
-    flux, likelier = np.median(five[2]), None
+    are_fluxes, bands, reference = unit in FLUXES, declaration.bands, declaration.reference
+    magnitudes = FLUXES[unit] - 2.5 * np.log10(given) if are_fluxes else given
+    middle, flux = np.median(magnitudes[reference]), np.median(given[reference])
+    said = f"the median {bands[reference]} is {middle:.1f} mag"
+    colour, bluest, likelier = 0.0, 0.0, None
+    places = [BANDS.index(band) for band in bands if band in BANDS]
+    if len(places) > 1:
+        blue, red = BANDS[min(places)], BANDS[max(places)]
+        colour = np.median(magnitudes[bands.index(blue)] - magnitudes[bands.index(red)])
+        bluest = BLUEST * (max(places) - min(places)) / (len(BANDS) - 1)
+        said += f" and the median {blue} − {red} is {colour:.1f} mag"
     # Magnitudes read as fluxes differ little between bands, so that galaxies would look very blue.
-    if are_fluxes and 8 < flux < 32 and colour < BLUEST:
+    if are_fluxes and 8 < flux < 32 and colour < bluest:
         likelier = "AB"
     elif not are_fluxes and colour < -1:
         likelier = "nanomaggy"
-    elif r < BRIGHTEST - (0 if are_fluxes else 4):
+    elif middle < BRIGHTEST - (0 if are_fluxes else 4):
         likelier = "nanomaggy" if are_fluxes else "Jy"
-    elif r > FAINTEST:
+    elif middle > FAINTEST:
         likelier = "Jy"
     if likelier is not None and likelier != unit:
         raise SurveyError(
-            f"{where}: in the declared unit {unit}, the median r is {r:.1f} mag and the median "
-            f"u − z is {colour:.1f} mag, which is not plausible; the numbers look like "
-            f"{likelier}: pass unit={likelier!r}, or correct the columns"
+            f"{where}: in the declared unit {unit}, {said}, which is not plausible; the numbers "
+            f"look like {likelier}: pass unit={likelier!r}, or correct the columns"
         )
 
 
 def to_magnitudes(
-    values: dict, unit: str, dereddened: bool, reasons, missing_bands: bool = False
+    values: dict,
+    unit: str,
+    dereddened: bool,
+    reasons,
+    missing_bands: bool = False,
+    bands: Sequence[str] = BANDS,
 ) -> None:
     """Convert magnitudes and fluxes to AB magnitudes without Galactic extinction, in place.
 
     Arguments:
-        values: Values by name, each `(n,)`; `magerr_u` … or `ivar_u` … are converted as well.
+        values: Values by name, each `(n,)`; errors or inverse variances are converted as well.
         unit: Declared unit of the values.
         dereddened: Whether the extinction is already removed; otherwise `ebv` is needed.
         reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
         missing_bands: Whether bands may be missing and magnitudes may be limits.
+        bands: Names of the bands, see `check_bands`.
     """
-    for band in BANDS:
+    for band in bands:
         name, error = f"mag_{band}", f"magerr_{band}"
         if f"ivar_{band}" in values:
             values[error] = values.pop(f"ivar_{band}") ** -0.5
@@ -147,23 +188,25 @@ def to_magnitudes(
                 values[error] = 2.5 / np.log(10) * values[error] / values[name]
             values[name] = FLUXES[unit] - 2.5 * np.log10(values[name])
         if not dereddened:
-            values[name] = values[name] - EXTINCTION[band] * values["ebv"]
+            values[name] = values[name] - EXTINCTIONS[band] * values["ebv"]
         # Comparisons with NaN are false: these rows already have a reason.
         for row in np.flatnonzero((values[name] <= 0) | (values[name] > 40)):
             reasons[row].append(
                 f"{name} becomes {values[name][row]:.1f} mag: correct the value or the unit {unit}"
             )
     if missing_bands:
-        for row in np.flatnonzero(~is_measured(values).any(axis=1)):
-            if not reasons[row]:
-                reasons[row].append("no band is measured")
+        require_measured(values, reasons, bands)
 
 
-def is_measured(values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return a mask `(n, 5)` of the magnitudes that are measured, neither missing nor limits."""
-    limits = [np.isposinf(values.get(name, 0.0)) for name in MAGNITUDE_ERRORS]
-    known = [np.isfinite(values[name]) for name in MAGNITUDES]
-    return np.stack([a & ~b for a, b in zip(known, limits, strict=True)], axis=1)
+def require_measured(values: Mapping[str, np.ndarray], reasons, bands: Sequence[str]) -> None:
+    """Add a reason to each usable row in which all bands are missing or limits."""
+    measured = [
+        np.isfinite(values[f"mag_{band}"]) & ~np.isposinf(values.get(f"magerr_{band}", 0.0))
+        for band in bands
+    ]
+    for row in np.flatnonzero(~np.any(measured, axis=0)):
+        if not reasons[row]:
+            reasons[row].append("no band is measured")
 
 
 def _from_asinh(

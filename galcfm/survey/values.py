@@ -3,21 +3,24 @@
 A value is never repaired: it is used unchanged, or it is missing, or its row gets a reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
-from galcfm.survey.photometry import FLUXES, INVERSE_VARIANCES, is_measured
+from galcfm.properties import BANDS, PROPERTIES, Property
+from galcfm.survey.photometry import FLUXES, require_measured
 
-PROPERTY_ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 # Inclusive ranges of columns; codes for missing values such as -9999, -99 and 99 are outside.
-RANGES = (
-    {"ra": (-180.0, 360.0), "dec": (-90.0, 90.0), "redshift": (-0.01, 20.0), "ebv": (0.0, 10.0)}
-    | {p.name: p.plausible for p in PROPERTIES}
-    | dict.fromkeys(PROPERTY_ERRORS, (0.0, 20.0))
-)
+RANGES = {
+    "ra": (-180.0, 360.0),
+    "dec": (-90.0, 90.0),
+    "redshift": (-0.01, 20.0),
+    "ebv": (0.0, 10.0),
+}
+EVERYTHING = (-np.inf, np.inf)
+LARGEST_ERROR = 20.0  # of a property, unless its plausible range is wider
+OF_BANDS = ("mag_", "magerr_", "ivar_")  # beginnings of the columns of bands
 FAINTEST = 40.0  # mag, limit of a magnitude or its error
 MISSING_CODES = {-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0, -99.9, 99.9, -32768.0}
 
@@ -43,45 +46,52 @@ class Cells:
         return gaps
 
 
+def ranges_of(properties: Sequence[Property] = PROPERTIES) -> dict[str, tuple[float, float]]:
+    """Return the inclusive ranges of all columns except those of bands, by name."""
+    errors = {f"{p.name}_err": (0.0, max(LARGEST_ERROR, np.ptp(p.plausible))) for p in properties}
+    return RANGES | {p.name: p.plausible for p in properties} | errors
+
+
 def checked_photometry(
-    magnitudes, errors=None, *, missing_bands: bool = False, bands=BANDS
+    magnitudes, errors=None, *, missing_bands: bool = False, bands: Sequence[str] = BANDS
 ) -> tuple:
     """Return AB magnitudes and errors after the checks that `Survey.from_table` makes.
 
     Arguments:
-        magnitudes: AB magnitudes in u, g, r, i, z, float64 `(n, 5)`.
-        errors: Errors of the magnitudes, float64 `(n, 5)`, or `None`.
+        magnitudes: AB magnitudes, float64, one column per band, `(n, 5)` by default.
+        errors: Errors of the magnitudes, float64, of the same shape, or `None`.
         missing_bands: Whether bands may be missing (NaN or a code such as -9999 or 99) and errors
             may be infinite, which marks an upper limit of the flux.
+        bands: Names of the bands, by default u, g, r, i, z.
 
     Returns:
         Magnitudes, NaN where a band is missing; errors or `None`; and a dictionary of the reasons
         why rows cannot be used, by row.
     """
-    given = dict(zip([f"mag_{b}" for b in bands], magnitudes.T, strict=True))
-    given |= (
-        {} if errors is None else dict(zip([f"magerr_{b}" for b in bands], errors.T, strict=True))
-    )
+    columns, of_errors = ([f"{kind}_{band}" for band in bands] for kind in ("mag", "magerr"))
+    given = dict(zip(columns, magnitudes.T, strict=True))
+    given |= {} if errors is None else dict(zip(of_errors, errors.T, strict=True))
     # This test is fast in the usual case of complete photometry.
     if all(((x > 0) & (x <= FAINTEST)).all() for x in given.values()):
         return magnitudes, errors, {}
     reasons: list[list[str]] = [[] for _ in magnitudes]
     cells = {name: Cells(x, name) for name, x in given.items()}
     if missing_bands:
-        values = usable_bands(cells.get, "AB", reasons)
-        for row in np.flatnonzero(~is_measured(values).any(axis=1)):
-            if not reasons[row]:
-                reasons[row].append("no band is measured")
+        values = usable_bands(cells.get, "AB", reasons, bands)
+        require_measured(values, reasons, bands)
     else:
         values = {name: usable(name, column, "AB", reasons) for name, column in cells.items()}
-    magnitudes = np.stack([values[name] for name in MAGNITUDES], axis=1)
+    magnitudes = np.stack([values[name] for name in columns], axis=1)
     if errors is not None:
-        errors = np.stack([values[name] for name in MAGNITUDE_ERRORS], axis=1)
+        errors = np.stack([values[name] for name in of_errors], axis=1)
     return magnitudes, errors, {row: "; ".join(said) for row, said in enumerate(reasons) if said}
 
 
 def usable_bands(
-    read: Callable[[str], Cells | None], unit: str, reasons: list[list[str]]
+    read: Callable[[str], Cells | None],
+    unit: str,
+    reasons: list[list[str]],
+    bands: Sequence[str] = BANDS,
 ) -> dict[str, np.ndarray]:
     """Return magnitudes or fluxes and their errors, NaN where a band is missing.
 
@@ -92,9 +102,10 @@ def usable_bands(
         read: Function that returns a column by its name in a survey, `None` if it is missing.
         unit: Declared unit of magnitudes or fluxes.
         reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
+        bands: Names of the bands.
     """
     values, n, has_errors = {}, len(reasons), False
-    for band in BANDS:
+    for band in bands:
         name, names = f"mag_{band}", (f"ivar_{band}", f"magerr_{band}")
         error, of_error = next(((e, c) for e in names if (c := read(e)) is not None), (None, None))
         values[name], values[names[1]] = np.full((2, n), np.nan)
@@ -120,10 +131,17 @@ def usable_bands(
             values[names[1]] = np.where(limit, np.inf, sigma)
         column = Cells(x, column.label, column.no_numbers)
         values[name] = usable(name, column, unit, reasons, missing)
-    return {name: x for name, x in values.items() if has_errors or name in MAGNITUDES}
+    return {name: x for name, x in values.items() if has_errors or name.startswith("mag_")}
 
 
-def usable(name: str, column: Cells, unit: str, reasons: list[list[str]], skip=False) -> np.ndarray:
+def usable(
+    name: str,
+    column: Cells,
+    unit: str,
+    reasons: list[list[str]],
+    skip=False,
+    limits: tuple[float, float] = EVERYTHING,
+) -> np.ndarray:
     """Return the values of a column, NaN where they are skipped or unusable, and add the reasons.
 
     Arguments:
@@ -132,9 +150,10 @@ def usable(name: str, column: Cells, unit: str, reasons: list[list[str]], skip=F
         unit: Declared unit of magnitudes or fluxes.
         reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
         skip: Mask of the rows that get no reason, `(n,)`.
+        limits: Inclusive range of a column that does not belong to a band.
     """
-    values, (low, high) = column.numbers, RANGES.get(name, (-np.inf, np.inf))
-    if name in (*MAGNITUDES, *MAGNITUDE_ERRORS, *INVERSE_VARIANCES):
+    values, (low, high) = column.numbers, limits
+    if name.startswith(OF_BANDS):
         # A magnitude or flux of exactly 0, or below, is not a measurement of a galaxy.
         low, high = np.nextafter(0, 1), np.inf if unit in FLUXES else FAINTEST
     bad = ~(np.isfinite(values) & (values >= low) & (values <= high)) & ~np.asarray(skip)
@@ -146,7 +165,7 @@ def usable(name: str, column: Cells, unit: str, reasons: list[list[str]], skip=F
             reason = "has no value"
         elif value in MISSING_CODES:
             reason = f"is {value:g}, a code for a missing value"
-        elif name in MAGNITUDES and unit in FLUXES:
+        elif name.startswith("mag_") and unit in FLUXES:
             reason = f"is {value:g} {unit}: a flux must be positive and finite"
         elif not np.isfinite(high):
             reason = f"is {value:g}: it must be positive and finite"
