@@ -24,7 +24,6 @@ from galcfm.flow import FAST_STEPS, threads_given_back
 from galcfm.paths import no_bar, require_disk_space, user_path
 from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
-from galcfm.properties import PROPERTIES
 
 BYTES_A_ROW = 250  # size of a row of the result, without draws
 WORKER_WAIT = 1800  # s without any worker of a cluster
@@ -169,7 +168,7 @@ def _run(plan: Plan, source: Source, records: dict, client, progress: bool) -> N
 
     done = sum(record["rows"] for record in records.values())
     if source.rows is not None:
-        a_row = BYTES_A_ROW + 4 * len(PROPERTIES) * plan.identity["n_draws"]
+        a_row = BYTES_A_ROW + 4 * len(plan.model.declaration.properties) * plan.identity["n_draws"]
         require_disk_space(plan.destination, (source.rows - done) * a_row)
     stop = threading.Event()
     # Rows that are already done must not count in the speed.

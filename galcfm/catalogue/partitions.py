@@ -14,10 +14,10 @@ from galcfm.catalogue.plan import SETTINGS, Plan
 from galcfm.catalogue.sources import Partition, read_partition
 from galcfm.catalogue.summaries import LENGTH, arrow_table, summarise
 from galcfm.paths import replacing
-from galcfm.properties import MAGNITUDE_ERRORS, MAGNITUDES
+from galcfm.posterior import Posterior
 from galcfm.survey import SurveyError
 from galcfm.survey.images import IMAGE_SHAPE
-from galcfm.survey.intake import LABELS, read_columns, storable
+from galcfm.survey.intake import read_columns, storable
 from galcfm.survey.photometry import to_magnitudes
 from galcfm.survey.tables import SourceTable
 
@@ -141,25 +141,25 @@ def _check(plan: Plan, table: SourceTable, absent: Sequence[str] = ()) -> tuple[
             f"{table.name} has no column {', '.join(absent)}, which the first file has: all files "
             "of a source need the same columns"
         )
-    unit, gaps = plan.identity["unit"], plan.model.missing_bands
-    may_lack = (*LABELS, "ra", "dec")
-    values, reasons = read_columns(table, columns, unit, gaps, may_lack)
+    unit, gaps, used = plan.identity["unit"], plan.model.missing_bands, plan.model.declaration
+    values, reasons = read_columns(table, columns, unit, gaps, ("ra", "dec"), used)
     if plan.is_survey and not plan.model.use_magnitude_errors:
-        _hide_limits(values, table, reasons, gaps)
+        _hide_limits(values, table, reasons, plan.model)
     with np.errstate(all="ignore"):
-        to_magnitudes(values, unit, dereddened, reasons, gaps)
+        to_magnitudes(values, unit, dereddened, reasons, gaps, used.bands)
     if "ra" in values:
         values["ra"] = values["ra"] % 360
     return {name: np.asarray(column) for name, column in values.items()}, reasons
 
 
-def _hide_limits(values: dict, table: SourceTable, reasons, gaps: bool) -> None:
+def _hide_limits(values: dict, table: SourceTable, reasons, model: Posterior) -> None:
     """Replace upper limits of a survey by missing magnitudes, for a model without errors."""
-    for name, error in zip(MAGNITUDES, MAGNITUDE_ERRORS, strict=True):
+    used = model.declaration
+    for name, error in zip(used.magnitudes, used.magnitude_errors, strict=True):
         if table.has(error):
             limit = np.isposinf(table.numbers(error, error, "AB")[0])
             values[name] = np.where(limit, np.nan, values[name])
-            for row in np.flatnonzero(limit) if not gaps else ():
+            for row in np.flatnonzero(limit) if not model.missing_bands else ():
                 reasons[row].append(f"{name} is an upper limit, which this model cannot use")
 
 

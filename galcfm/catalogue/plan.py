@@ -10,17 +10,16 @@ from galcfm.catalogue.cutouts import CatalogueCutouts, find_cutouts
 from galcfm.catalogue.sources import Partition, Source, read_partition, stamp_of
 from galcfm.catalogue.summaries import result_schema
 from galcfm.posterior import Posterior
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.provenance import array_digest, code_digest, digest
 from galcfm.survey import SurveyError
 from galcfm.survey.intake import (
-    LABELS,
     check_declared,
     choose_columns,
+    labels_of,
     read_columns,
     require_extinction,
 )
-from galcfm.survey.photometry import INVERSE_VARIANCES, check_unit
+from galcfm.survey.photometry import check_unit
 from galcfm.survey.tables import SourceTable
 
 SETTINGS = ("n_samples", "steps", "seed", "n_draws")
@@ -61,7 +60,8 @@ class Plan:
         """Columns to read, including the whole vector for `flux[2]` and errors that mark limits."""
         names = self.identity["columns"].values()
         found = (c for name in names for c in (name, name.split("[")[0]))
-        return (*found, *MAGNITUDE_ERRORS) if self.is_survey else tuple(found)
+        limits = self.model.declaration.magnitude_errors if self.is_survey else ()
+        return (*found, *limits)
 
     def path(self, kind: str, partition: Partition, ending: str) -> Path:
         """Return the path of a file of a partition."""
@@ -99,19 +99,22 @@ def make_plan(
         SurveyError: A column is missing, or another unit is more likely than the declared unit.
     """
     declared = {name: value for name, value in declared.items() if value is not None}
+    used = model.declaration
     if source.is_survey:
         declared = {"unit": "AB", "total": True, "dereddened": True} | declared
     unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
     if not model.uses_images and cutouts is not None:
         raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
-    unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
+    unit, pixel_scale = check_declared(
+        unit, total, dereddened, columns, cutouts, pixel_scale, used.bands
+    )
     if model.uses_images:
         cutouts = find_cutouts(cutouts, pixel_scale, source)
     table = _first_rows(source, cutouts.column if cutouts else None)
     columns = _choose(table, source.columns | dict(columns), unit, dereddened, model)
-    values, _ = read_columns(table, columns, unit, model.missing_bands)
-    first = {name: values[name][:ROWS_CHECKED] for name in MAGNITUDES}
-    check_unit(first, unit, source.name)
+    values, _ = read_columns(table, columns, unit, model.missing_bands, (), used)
+    first = {name: values[name][:ROWS_CHECKED] for name in used.magnitudes}
+    check_unit(first, unit, source.name, used)
     carried = [name for name in ("ra", "dec", "redshift") if name in columns]
     ranges = [array_digest(x) for known in model.ranges.values() for x in vars(known).values()]
     identity = {
@@ -155,17 +158,20 @@ def _choose(table: SourceTable, columns, unit, dereddened: bool, model) -> dict[
     Raises:
         SurveyError: A column is missing.
     """
-    unused = [*LABELS, "split", *["redshift"] * (not model.use_redshift), *["ebv"] * dereddened]
+    used = model.declaration
+    unused = [*labels_of(used), "split", *["ebv"] * dereddened]
+    unused += ["redshift"] * (not model.use_redshift)
     if not model.use_magnitude_errors:
-        unused += [*MAGNITUDE_ERRORS, *INVERSE_VARIANCES]
+        unused += [*used.magnitude_errors, *used.inverse_variances]
     wanted = dict.fromkeys(unused) | columns
-    chosen = choose_columns(table, wanted, unit, model.missing_bands)
+    chosen = choose_columns(table, wanted, unit, model.missing_bands, used)
     require_extinction(chosen, dereddened, table.name)
     needed = ["redshift"] * model.use_redshift
     if model.use_magnitude_errors:
-        with_error = {name[-1] for name in chosen if name.startswith(("magerr_", "ivar_"))}
-        bands = [band for band in BANDS if f"mag_{band}" in chosen and band not in with_error]
-        needed += [f"magerr_{band}" for band in bands]
+        names = zip(used.magnitudes, used.magnitude_errors, used.inverse_variances, strict=True)
+        needed += [
+            error for name, error, variance in names if name in chosen and variance not in chosen
+        ]
     if missing := [name for name in needed if name not in chosen]:
         raise SurveyError(
             f"{table.name} has no {', '.join(missing)}, with which this model was trained: map it, "

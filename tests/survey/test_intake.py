@@ -171,7 +171,7 @@ def test_wrong_columns_are_named_with_the_remedy(frame):
     refused("has no mag_u: map", frame.drop(columns="mag_u"))
     refused("has no column 'mag_y'", columns={"mag_u": "mag_y"})
     refused("do you mean 'redshift'", columns={"redshif": "z"})
-    refused("but no a_v: give all five or none", frame.drop(columns="a_v"))
+    refused("but no a_v: give all of them or none", frame.drop(columns="a_v"))
     refused("but no magerr_g", frame.assign(magerr_u=0.1))
     refused("two columns are called 'mag_u'", pd.concat([frame, frame[["mag_u"]]], axis=1))
     refused("'mag_u' has type bool: give numbers", frame.assign(mag_u=True))

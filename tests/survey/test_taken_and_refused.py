@@ -18,10 +18,10 @@ from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 
-from galcfm.properties import EXTINCTION, MAGNITUDES, PROPERTY_NAMES
+from galcfm.properties import EXTINCTION, MAGNITUDES, PROPERTY_NAMES, SDSS
 from galcfm.survey import Survey, SurveyError
 from galcfm.survey.images import encode_jpeg
-from galcfm.survey.photometry import INVERSE_VARIANCES, SOFTENING, VEGA_OFFSET
+from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
 from galcfm.survey.tables import ENDINGS
 
 PAGE = Path(__file__).resolve().parents[2] / "book" / "taken_and_refused.md"
@@ -141,7 +141,7 @@ COLUMNS = [
      lambda: take(frame(MAGNITUDES, AB + 0.1 * np.array([*EXTINCTION.values()]), ebv=0.1),
                   dereddened=False)),
     ("`magerr_u` … `magerr_z`, or `ivar_u` … of fluxes", "errors in magnitudes",
-     lambda: take(frame(FLUXES, NANOMAGGIES, **dict.fromkeys(INVERSE_VARIANCES, 1.0)),
+     lambda: take(frame(FLUXES, NANOMAGGIES, **dict.fromkeys(SDSS.inverse_variances, 1.0)),
                   unit="nmgy")),
     ("integers or text as `object_id`", "text, with all digits and leading zeros",
      lambda: take(frame())),
