@@ -64,7 +64,7 @@ class Property:
             )
         if not unit:
             raise DeclarationError(f"{name} has no unit: give one, or '1' for a pure number")
-        low, high = self.plausible
+        low, high = self.plausible if len(self.plausible) == 2 else (math.nan, math.nan)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise DeclarationError(
                 f"the plausible range of {name} is {self.plausible}: give two finite numbers in "

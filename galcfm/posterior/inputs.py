@@ -203,7 +203,7 @@ def plain_embeddings(
     Raises:
         ModelError: An embedding is missing, of another shape, not finite or not used.
     """
-    given, names = embeddings or {}, [each.name for each in used]
+    given, names = {} if embeddings is None else embeddings, [each.name for each in used]
     if not isinstance(given, Mapping):
         raise ModelError(f"embeddings is a {type(given).__name__}: give a dict of arrays by name")
     if missing := [each for each in used if each.name not in given]:

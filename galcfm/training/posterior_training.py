@@ -115,12 +115,7 @@ def train(
     """
     folder = Path(os.path.realpath(user_path(folder)))
     require_own_model(folder)
-    if survey.declaration.properties != posterior.declaration.properties:
-        names = (", ".join(d.property_names) for d in (survey.declaration, posterior.declaration))
-        raise ModelError(
-            "{} declares the properties {}, and the model has {}, or they differ in units or "
-            "ranges: make the model with declaration=survey.declaration".format(survey.name, *names)
-        )
+    _require_same_properties(posterior, survey)
     if settings.hide_bands and not posterior.missing_bands:
         raise ModelError("hide_bands needs a model with missing_bands")
     with disk_errors_in_a_sentence(folder):
@@ -160,6 +155,18 @@ def train(
         posterior.save(folder)
     fabric.barrier()  # code after the training may load the model
     return posterior
+
+
+def _require_same_properties(posterior: Posterior, survey: Survey) -> None:
+    """Refuse a survey whose properties differ from the model's in name, unit or range."""
+    if survey.declaration.properties != posterior.declaration.properties:
+        ours, theirs = (
+            ", ".join(d.property_names) for d in (posterior.declaration, survey.declaration)
+        )
+        raise ModelError(
+            f"{survey.name} declares the properties {theirs}, and the model has {ours}, or their "
+            "units or ranges differ: make the model with declaration=survey.declaration"
+        )
 
 
 def _metadata(loop: "FlowLoop", survey: Survey) -> dict:
