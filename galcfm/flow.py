@@ -199,14 +199,9 @@ class ConditionalFlow(nn.Module):
         Returns:
             The log-densities, `(n,)` or `(n, S)`.
         """
-        self._require_density()
+        self.require_points(x_1, condition)
         squeeze = x_1.ndim == 2
         x_1 = x_1.unsqueeze(1) if squeeze else x_1
-        if x_1.shape[0] != condition.shape[0] or x_1.shape[-1] != self.dim:
-            raise ValueError(
-                f"x_1 is {tuple(x_1.shape)} but there are {condition.shape[0]} conditions and "
-                f"{self.dim} dimensions: (n, {self.dim}) or (n, S, {self.dim}) is needed"
-            )
         times = _crowded_times(steps)[::-1]
         log_prob = torch.empty(x_1.shape[:-1], dtype=x_1.dtype)
 
@@ -219,6 +214,15 @@ class ConditionalFlow(nn.Module):
         self._side_by_side(integrate, blocks, condition.device)
         return log_prob.squeeze(1) if squeeze else log_prob
 
+    def require_points(self, x_1: Tensor, condition: Tensor) -> None:
+        """Refuse points that do not fit the conditions or have no density."""
+        self._require_density()
+        if x_1.shape[0] != condition.shape[0] or x_1.shape[-1] != self.dim:
+            raise ValueError(
+                f"x_1 is {tuple(x_1.shape)} but there are {condition.shape[0]} conditions and "
+                f"{self.dim} dimensions: (n, {self.dim}) or (n, S, {self.dim}) is needed"
+            )
+
     def _require_density(self) -> None:
         if self.jumps:
             raise ValueError(
@@ -228,11 +232,7 @@ class ConditionalFlow(nn.Module):
     def _integrate_from_noise(self, condition, n_samples, steps, x_0, seeds, with_log_prob):
         if with_log_prob:
             self._require_density()
-        shape = (condition.shape[0], n_samples, self.dim)
-        if x_0 is not None and x_0.shape != shape:
-            raise ValueError(f"x_0 is {tuple(x_0.shape)}: {shape} is needed")
-        if seeds is not None and len(seeds) != shape[0]:
-            raise ValueError(f"{len(seeds)} seeds for {shape[0]} conditions: one each is needed")
+        shape = noise_shape(condition.shape[0], n_samples, self.dim, x_0, seeds)
         times = _equal_times(steps)
         kind, dtype = condition.device.type, None
         if torch.is_autocast_enabled(kind) and not with_log_prob:
@@ -243,14 +243,8 @@ class ConditionalFlow(nn.Module):
         def blocks():
             # Noise is drawn for a few galaxies at a time, to save memory.
             for rows, columns, prepared in self._blocks(condition, n_samples):
-                if x_0 is not None:
-                    noise = x_0[rows]
-                elif columns.start == 0:
-                    noise = (
-                        torch.randn(len(prepared), n_samples, self.dim)
-                        if seeds is None
-                        else standard_normal(seeds[rows], n_samples, self.dim)
-                    )
+                if columns.start == 0:
+                    noise = noise_of(rows, (len(prepared), *shape[1:]), x_0, seeds)
                 yield rows, columns, prepared, noise[:, columns]
 
         def integrate(rows, columns, prepared, noise):
@@ -349,6 +343,23 @@ class ConditionalFlow(nn.Module):
             velocity(times[-1], x, k[0], divergence)
             integral.add_(divergence, alpha=weights[-1])
         return integral
+
+
+def noise_shape(n: int, n_samples: int, dim: int, x_0, seeds) -> tuple[int, int, int]:
+    """Return the shape of the noise after a check of what was given."""
+    shape = (n, n_samples, dim)
+    if x_0 is not None and x_0.shape != shape:
+        raise ValueError(f"x_0 is {tuple(x_0.shape)}: {shape} is needed")
+    if seeds is not None and len(seeds) != n:
+        raise ValueError(f"{len(seeds)} seeds for {n} conditions: one each is needed")
+    return shape
+
+
+def noise_of(rows: slice, shape: tuple, x_0, seeds) -> Tensor:
+    """Return the noise of some rows: that which was given, or else drawn."""
+    if x_0 is not None:
+        return x_0[rows]
+    return torch.randn(shape) if seeds is None else standard_normal(seeds[rows], *shape[1:])
 
 
 def _copy(x: Tensor, like: Tensor) -> Tensor:

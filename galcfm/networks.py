@@ -5,6 +5,7 @@ The default sizes are the paper's (arXiv 2512.05078, section 2).
 
 from collections.abc import Callable
 from itertools import pairwise, product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +135,38 @@ class VelocityNetwork(VelocityField):
     ) -> Callable[..., None]:
         """Return the velocity of one block of galaxies, in memory that is allocated once."""
         return _BoundNetwork(self, prepared, n_samples, dtype)
+
+    def restricted(self, dimensions: list[int]) -> "VelocityNetwork":
+        r"""Return the same network for some of the dimensions of :math:`\theta`.
+
+        It takes and returns these dimensions alone, and shares the weights, so that its gradients
+        are those of this network.
+        """
+        return _PartOfNetwork(self, dimensions)
+
+
+class _Layer(NamedTuple):
+    """A linear layer with some of another layer's weights."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight, self.bias)
+
+
+class _PartOfNetwork(VelocityNetwork):
+    """A `VelocityNetwork` with some of another's dimensions, without parameters of its own."""
+
+    def __init__(self, network: VelocityNetwork, dimensions: list[int]):
+        VelocityField.__init__(self, len(dimensions))
+        self.condition_dim = network.condition_dim
+        first, *others = network.hidden
+        time, columns, condition = first.weight.split([1, network.dim, self.condition_dim], 1)
+        weight = torch.cat([time, columns[:, dimensions], condition], 1)
+        self.hidden = [_Layer(weight, first.bias), *others]
+        output = network.output
+        self.output = _Layer(output.weight[dimensions], output.bias[dimensions])
 
 
 class _BoundNetwork:

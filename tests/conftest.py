@@ -61,6 +61,21 @@ def toy_survey(n: int, seed: int = 0, *, images: bool = True) -> Survey:
     return Survey(catalogue, pictures, {"kind": "toy"}, "toy survey")
 
 
+def learned(flow, steps, draw):
+    """Train a flow on data and conditions that `draw` gives."""
+    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        x_1, condition = draw()
+        x_0, epsilon = torch.randn(2, 8, *x_1.shape)
+        loss = flow.loss(x_1, condition, torch.rand(8, len(x_1), 1), x_0, epsilon)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return flow
+
+
 def write_votable(table, path) -> None:
     """Write a VOTable of text by the Python code of astropy.
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import learned
 from scipy import stats
 
 from galcfm.flow import FAST_STEPS, ConditionalFlow, block_rows, standard_normal
@@ -50,21 +51,6 @@ def endpoint_map(flow, condition, steps):
     x_0 = torch.cat([torch.zeros(1, dim), torch.eye(dim)]).double()[None]
     x_1 = flow.sample(condition, dim + 1, steps, x_0=x_0)[0]
     return x_1[0], (x_1[1:] - x_1[0]).T
-
-
-def learned(flow, steps, draw):
-    """Train a flow on data and conditions that `draw` gives."""
-    optimiser = torch.optim.Adam(flow.parameters(), 5e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        x_1, condition = draw()
-        x_0, epsilon = torch.randn(2, 8, *x_1.shape)
-        loss = flow.loss(x_1, condition, torch.rand(8, len(x_1), 1), x_0, epsilon)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-    return flow
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])

@@ -1,0 +1,222 @@
+"""Missing labels: the chain of flows against closed forms of Gaussians, for any pattern."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from conftest import learned
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from galcfm.flow import ConditionalFlow
+from galcfm.networks import VelocityField, VelocityNetwork
+from galcfm.posterior.labels import BlockFlow
+
+DTYPE = torch.float64
+
+
+class GaussianVelocity(VelocityField):
+    """The exact velocities of a Gaussian N(condition W, covariance), for any factor of a chain.
+
+    `restricted` reads values and flags of a condition as a network learns to: it conditions on what
+    is given and ignores the rest.
+    """
+
+    def __init__(self, covariance, weight, dimensions=None):
+        self.dimensions = list(range(len(covariance))) if dimensions is None else dimensions
+        super().__init__(len(self.dimensions))
+        self.covariance, self.weight = covariance, weight
+
+    def restricted(self, dimensions):
+        return GaussianVelocity(self.covariance, self.weight, dimensions)
+
+    def prepare(self, condition):
+        d, asked, found = len(self.covariance), self.dimensions, []
+        for row in condition:
+            values, seen, flags = row[-3 * d :].view(3, d)
+            assert flags.nonzero().flatten().tolist() == sorted(asked)
+            mean, seen = row[: -3 * d] @ self.weight, seen.nonzero().flatten().tolist()
+            gain = self.covariance[asked][:, seen] @ torch.linalg.inv(
+                self.covariance[seen][:, seen]
+            )
+            centre = mean[asked] + gain @ (values - mean)[seen]
+            spread = self.covariance[asked][:, asked] - gain @ self.covariance[seen][:, asked]
+            found.append(torch.cat([centre, spread.flatten()]))
+        return torch.stack(found)
+
+    def evaluate(self, t, x, prepared):
+        t, identity = t.reshape(()), torch.eye(self.dim, dtype=x.dtype)
+        mean, covariance = prepared[..., : self.dim], prepared[..., self.dim :]
+        covariance = covariance.unflatten(-1, (self.dim, self.dim))
+        variance = (1 - t) ** 2 * identity + t**2 * covariance
+        slope = (t * covariance - (1 - t) * identity) @ torch.linalg.inv(variance)
+        return mean + (slope @ (x - t * mean).unsqueeze(-1)).squeeze(-1)
+
+
+@st.composite
+def chains(draw):
+    """A Gaussian, blocks of its variables in some order, and which blocks some rows have."""
+    order = draw(st.permutations(range(draw(st.integers(1, 4)))))
+    cuts = draw(st.sets(st.integers(1, max(1, len(order) - 1)), max_size=len(order) - 1))
+    edges = [0, *sorted(cuts - {len(order)}), len(order)]
+    blocks = [order[a:b] for a, b in pairwise(edges)]
+    rows = st.lists(st.booleans(), min_size=len(blocks), max_size=len(blocks))
+    return blocks, draw(st.lists(rows, min_size=1, max_size=5)), draw(st.integers(0, 99))
+
+
+def gaussian(dim, seed):
+    generator = torch.Generator().manual_seed(seed)
+    factor, weight, condition = torch.randn(3, 6, 6, generator=generator, dtype=DTYPE)
+    factor = factor[:dim, :dim]
+    covariance = 0.3 * factor @ factor.T / dim + 0.1 * torch.eye(dim, dtype=DTYPE)
+    return GaussianVelocity(covariance, weight[:3, :dim]), condition[:, :3]
+
+
+@settings(max_examples=15)
+@given(chains())
+def test_the_chain_is_exact_for_any_pattern(chain):
+    blocks, patterns, seed = chain
+    dim = sum(map(len, blocks))
+    velocity, conditions = gaussian(dim, seed)
+    flow, condition = BlockFlow(velocity, blocks), conditions[: len(patterns)]
+    mean = (condition @ velocity.weight).numpy()
+    theta = mean + 0.5 * np.random.default_rng(seed).normal(size=mean.shape)
+    for row, pattern in zip(theta, patterns, strict=True):
+        for block, known in zip(blocks, pattern, strict=True):
+            row[block] = row[block] if known else np.nan
+    expected = []
+    for row, centre in zip(theta, mean, strict=True):
+        seen = np.isfinite(row)
+        covariance = velocity.covariance[np.ix_(seen, seen)]
+        density = stats.multivariate_normal(centre[seen], covariance) if seen.any() else None
+        expected.append(density.logpdf(row[seen]) if seen.any() else np.nan)
+    found = flow.log_prob(torch.from_numpy(theta), condition, steps=25)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    both = torch.from_numpy(np.stack([theta, theta], 1))
+    np.testing.assert_allclose(flow.log_prob(both, condition, 25)[:, 1], found, atol=1e-12)
+
+    # The draws are an affine map of the noise, whose matrix is a root of the covariance.
+    noise = torch.cat([torch.zeros(1, dim), torch.eye(dim)]).to(DTYPE).expand(len(mean), -1, -1)
+    draws, density = flow.sample_with_log_prob(condition, dim + 1, 25, x_0=noise)
+    np.testing.assert_allclose(draws[:, 0], mean, atol=1e-4)
+    matrix = (draws[0, 1:] - draws[0, 0]).T
+    torch.testing.assert_close(matrix @ matrix.T, velocity.covariance, atol=1e-4, rtol=0)
+    torch.testing.assert_close(density, flow.log_prob(draws, condition, 25), atol=1e-4, rtol=0)
+    torch.testing.assert_close(flow.sample(condition, dim + 1, 25, x_0=noise), draws)
+    path = flow.trajectories(condition, noise, 25)
+    torch.testing.assert_close(path[0], noise)
+    torch.testing.assert_close(path[-1], draws)
+
+
+def network(dim, blocks, n_conditions=1, width=64):
+    torch.manual_seed(0)
+    return VelocityNetwork(dim, n_conditions + 3 * dim * (len(blocks) > 1), width, 2)
+
+
+def test_a_part_of_a_network_shares_its_weights():
+    whole = network(3, [[0], [1, 2]])
+    part, x, condition = whole.restricted([2, 0]), torch.randn(4, 3), torch.randn(4, 10)
+    t = torch.full((4, 1), 0.3)
+    with torch.no_grad():
+        whole.hidden[0].weight[:, 2] = 0  # the column of the dimension that is left out
+        expected = whole(t, x, condition)[:, [2, 0]]
+        torch.testing.assert_close(part.restricted([0, 1])(t, x[:, [2, 0]], condition), expected)
+        bound = torch.empty(4, 1, 2), torch.empty(4, 1)
+        part.bind(part.prepare(condition)[:, None], 1)(0.3, x[:, None, [2, 0]], *bound)
+        given = t, x[:, [2, 0]], part.prepare(condition)
+        velocity, divergence = part.evaluate_with_divergence(*given)
+        torch.testing.assert_close(bound[0][:, 0], velocity)
+        torch.testing.assert_close(bound[1][:, 0], divergence)
+    part(t, x[:, [2, 0]], condition).sum().backward()
+    assert all(each.grad is not None for each in whole.parameters())
+    assert whole.output.weight.grad[1].abs().max() == 0
+
+
+# Galaxies of two classes: those with a first label above 0 have no second one; the third is missing
+# at random. Blocks are in the order of the shares of galaxies that have them.
+BLOCKS, MEASURED, SPREAD = [[0], [2], [1]], 0.7, 0.4
+
+
+def two_classes(n, generator):
+    """Return conditions `(n, 1)` and three labels `(n, 3)`, NaN where a galaxy lacks one."""
+    y, *noise = torch.randn(4, n, generator=generator)
+    is_above, is_measured = torch.rand(2, n, generator=generator)
+    first = torch.where(is_above < 0.5, 1.0, -1.0) + 0.2 * y + SPREAD * noise[0]
+    third = 0.5 * first - y + SPREAD * noise[1]
+    second = first + 0.5 * y + 0.5 * third + SPREAD * noise[2]
+    second[first > 0], third[is_measured > MEASURED] = torch.nan, torch.nan
+    return y[:, None], torch.stack([first, second, third], 1)
+
+
+def log_density_of_two_classes(y, theta):
+    """Return the exact log-density of the labels that each galaxy has."""
+    y, (first, second, third) = y[:, 0], theta.T
+    classes = [stats.norm(centre + 0.2 * y, SPREAD).logpdf(first) for centre in (-1, 1)]
+    found = np.logaddexp(*classes) - np.log(2)
+    third_expected = 0.5 * first - y
+    of_third = stats.norm(third_expected, SPREAD).logpdf(third)
+    known = np.isfinite(third)
+    best = np.where(known, third, third_expected)
+    width = SPREAD * np.where(known, 1, np.sqrt(1 + 0.5**2))
+    of_second = stats.norm(first + 0.5 * y + 0.5 * best, width).logpdf(second)
+    return found + np.nan_to_num(of_third) + np.nan_to_num(of_second)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Return flows of the two classes: the chain, and two that ignore that labels are missing."""
+
+    def learn(make, labels):
+        generator, flow = torch.Generator().manual_seed(1), make()
+        return learned(flow, 1000, lambda: labels(*two_classes(512, generator)))
+
+    def plain():
+        return ConditionalFlow(network(3, [[0, 1, 2]]), sigma=0)
+
+    def complete(y, theta):
+        rows = theta.isfinite().all(1)
+        return theta[rows], y[rows]
+
+    return {
+        "chain": learn(lambda: BlockFlow(network(3, BLOCKS), BLOCKS, 0), lambda y, x: (x, y)),
+        "complete": learn(plain, complete),
+        "filled": learn(plain, lambda y, x: (x.nan_to_num(0), y)),
+    }
+
+
+def test_densities_of_a_trained_chain_are_exact_for_each_pattern(trained):
+    y, theta = two_classes(4000, torch.Generator().manual_seed(2))
+    found = trained["chain"].log_prob(theta, y, 20).numpy()
+    error = found - log_density_of_two_classes(y.numpy(), theta.numpy())
+    patterns = theta.isfinite().numpy()
+    for pattern in np.unique(patterns, axis=0):
+        of_pattern = error[(patterns == pattern).all(1)]
+        assert len(of_pattern) > 500
+        assert abs(of_pattern.mean()) < 0.1, pattern
+        assert np.abs(of_pattern).mean() < 0.3, pattern
+    whole = patterns.all(1)
+    filled = trained["filled"].log_prob(theta[whole], y[whole], 20).numpy()
+    assert np.mean(filled - found[whole]) < 0.8 * np.log(MEASURED)
+
+
+def test_draws_of_a_trained_chain_are_those_of_all_galaxies(trained):
+    y = torch.tensor([[-1.0], [0.5]])
+    draws = {name: flow.sample(y, 4000, 20, seeds=[0, 1]).numpy() for name, flow in trained.items()}
+    above = {name: np.mean(each[..., 0] > 0, axis=1) for name, each in draws.items()}
+    np.testing.assert_allclose(above["chain"], 0.5, atol=0.04)
+    assert np.all(above["complete"] < 0.02)  # of class with a second label alone
+    for row, each in zip(y.numpy().ravel(), draws["chain"], strict=True):
+        for sign in (-1, 1):
+            first, second, third = each[each[:, 0] * sign > 0].T
+            assert np.median(first) == pytest.approx(sign + 0.2 * row, abs=0.06)
+            residual = third - (0.5 * first - row)
+            assert residual.mean() == pytest.approx(0, abs=0.04)
+            assert residual.std() == pytest.approx(SPREAD, abs=0.05)
+            if sign < 0:
+                residual = second - (first + 0.5 * row + 0.5 * third)
+                assert residual.mean() == pytest.approx(0, abs=0.04)
+                assert residual.std() == pytest.approx(SPREAD, abs=0.05)
+    first, _, third = draws["filled"][0].T  # drawn towards the value of the filling
+    assert np.mean(third - (0.5 * first - y[0].item())) < -0.2
