@@ -10,8 +10,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 
 import msgspec
+import yaml
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 BAND = re.compile(r"[A-Za-z0-9_]+")
@@ -25,6 +27,11 @@ TAKEN_PARTS = re.compile(
 
 class DeclarationError(ValueError):
     """A survey declares something impossible; the message names it and gives the remedy."""
+
+
+def _require(good: bool, sentence: str) -> None:
+    if not good:
+        raise DeclarationError(sentence)
 
 
 @dataclass(frozen=True)
@@ -57,19 +64,16 @@ class Property:
 
     def __post_init__(self):
         name, unit = str(self.name), str(self.unit).strip()
-        if not NAME.fullmatch(name) or name in TAKEN or TAKEN_PARTS.fullmatch(name):
-            raise DeclarationError(
-                f"a property is called {name!r}: give a name of letters, digits and underscores "
-                "that is not another column of a survey"
-            )
-        if not unit:
-            raise DeclarationError(f"{name} has no unit: give one, or '1' for a pure number")
+        free = NAME.fullmatch(name) and name not in TAKEN and not TAKEN_PARTS.fullmatch(name)
+        what = "give letters, digits and underscores that name no other column of a survey"
+        _require(free, f"a property is called {name!r}: {what}")
+        _require(unit, f"{name} has no unit: give one, or '1' for a pure number")
         low, high = self.plausible if len(self.plausible) == 2 else (math.nan, math.nan)
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise DeclarationError(
-                f"the plausible range of {name} is {self.plausible}: give two finite numbers in "
-                "ascending order"
-            )
+        _require(
+            math.isfinite(low) and math.isfinite(high) and low < high,
+            f"the plausible range of {name} is {self.plausible}: give two finite numbers in "
+            "ascending order",
+        )
         symbol = self.symbol or rf"\mathrm{{{name}}}".replace("_", r"\_")
         scale = "" if unit == "1" else f" [{unit}]"
         filled = {
@@ -89,54 +93,11 @@ class Property:
         return self.plain_symbol if scale == "1" else f"{self.plain_symbol} [{scale}]"
 
 
-PROPERTIES = (
-    Property(
-        "log_stellar_mass",
-        unit="dex(Msun)",
-        plausible=(5.0, 13.5),
-        symbol=r"\log M_\star",
-        description="stellar mass: living stars and remnants, Kroupa initial mass function",
-        label=r"$\log M_\star$ [M$_\odot$]",
-        plain_symbol="log M⋆",
-    ),
-    Property(
-        "log_sfr",
-        unit="dex(Msun/yr)",
-        plausible=(-6.0, 4.0),
-        symbol=r"\log \mathrm{SFR}",
-        description="star formation rate of the whole galaxy",
-        label=r"$\log\,$SFR [M$_\odot\,$yr$^{-1}$]",
-        plain_symbol="log SFR",
-    ),
-    Property(
-        "oxygen_abundance",
-        unit="dex",
-        plausible=(6.5, 10.0),
-        symbol=r"12+\log(\mathrm{O/H})",
-        description="gas-phase oxygen abundance, scale of Tremonti et al. (2004)",
-        label=r"$12+\log\,$(O/H)",
-        plain_symbol="12+log(O/H)",
-    ),
-    Property(
-        "dn4000",
-        unit="1",
-        plausible=(0.5, 3.0),
-        symbol=r"D_n(4000)",
-        description="narrow 4000 Å break: mean F_ν over 4000-4100 Å divided by that over "
-        "3850-3950 Å, attenuated stellar spectrum",
-        label=r"$D_n(4000)$",
-        plain_symbol="Dₙ(4000)",
-    ),
-    Property(
-        "a_v",
-        unit="mag",
-        plausible=(-3.0, 8.0),
-        symbol=r"A_V",
-        description="attenuation of the stellar continuum at 5500 Å; fits to real spectra may be "
-        "negative",
-        label=r"$A_V$ [mag]",
-        plain_symbol="A_V",
-    ),
+PROPERTIES = tuple(
+    Property(**given)
+    for given in yaml.safe_load(
+        Path(__file__).with_name("properties.yaml").read_text(encoding="utf-8")
+    )
 )
 PROPERTY_NAMES = tuple(p.name for p in PROPERTIES)
 
@@ -168,19 +129,14 @@ class Embedding:
     length: int
 
     def __post_init__(self):
-        if not NAME.fullmatch(str(self.name)):
-            raise DeclarationError(
-                f"an embedding is called {self.name!r}: give letters, digits and underscores"
-            )
-        if not str(self.model).strip():
-            raise DeclarationError(
-                f"the embedding {self.name} does not name the model that made it: give one"
-            )
-        if not isinstance(self.length, int) or self.length < 1:
-            raise DeclarationError(
-                f"the embedding {self.name} has the length {self.length!r}: give a whole number, "
-                "at least 1"
-            )
+        name, length = str(self.name), self.length
+        what = "give letters, digits and underscores"
+        _require(NAME.fullmatch(name), f"an embedding is called {name!r}: {what}")
+        what = "does not name the model that made it: give one"
+        _require(str(self.model).strip(), f"the embedding {name} {what}")
+        what = "give a whole number, at least 1"
+        whole = isinstance(length, int) and length >= 1
+        _require(whole, f"the embedding {name} has the length {length!r}: {what}")
 
 
 @dataclass(frozen=True)
@@ -199,11 +155,11 @@ class LinearCutouts:
 
     def __post_init__(self):
         object.__setattr__(self, "bands", checked_bands(self.bands, "cutouts"))
-        if not 1 <= self.size <= 4096 or not 0 < self.pixel_scale < 60:
-            raise DeclarationError(
-                f"cutouts have {self.size} pixels of {self.pixel_scale} arcsec per side: give 1 to "
-                "4096 pixels and a scale in arcsec"
-            )
+        _require(
+            1 <= self.size <= 4096 and 0 < self.pixel_scale < 60,
+            f"cutouts have {self.size} pixels of {self.pixel_scale} arcsec per side: give 1 to "
+            "4096 pixels and a scale in arcsec",
+        )
 
 
 def checked_bands(bands, what: str = "the survey") -> tuple[str, ...]:
@@ -213,15 +169,11 @@ def checked_bands(bands, what: str = "the survey") -> tuple[str, ...]:
         DeclarationError: There is no band, a name occurs twice or has other characters.
     """
     names = (bands,) if isinstance(bands, str) and len(bands) == 1 else tuple(map(str, bands))
-    if not names:
-        raise DeclarationError(f"{what} has no band: give at least one")
+    _require(names, f"{what} has no band: give at least one")
     for name, count in Counter(names).items():
-        if not BAND.fullmatch(name):
-            raise DeclarationError(
-                f"a band of {what} is called {name!r}: give letters, digits and underscores"
-            )
-        if count > 1:
-            raise DeclarationError(f"{what} has the band {name!r} {count} times: give it once")
+        remedy = "give letters, digits and underscores"
+        _require(BAND.fullmatch(name), f"a band of {what} is called {name!r}: {remedy}")
+        _require(count == 1, f"{what} has the band {name!r} {count} times: give it once")
     return names
 
 
@@ -249,10 +201,8 @@ class Declaration:
         for field in ("properties", "embeddings"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
             for name, count in Counter(each.name for each in getattr(self, field)).items():
-                if count > 1:
-                    raise DeclarationError(f"{field} has {name!r} {count} times: give it once")
-        if not self.properties:
-            raise DeclarationError("the survey declares no property: give at least one")
+                _require(count == 1, f"{field} has {name!r} {count} times: give it once")
+        _require(self.properties, "the survey declares no property: give at least one")
 
     @classmethod
     def of(cls, content: dict) -> "Declaration":
@@ -329,9 +279,8 @@ class Declaration:
             DeclarationError: There is none.
         """
         found = {each.name: each for each in self.embeddings}
-        if name not in found:
-            known = f"give one of {', '.join(found)}" if found else "the survey has none"
-            raise DeclarationError(f"there is no embedding {name!r}: {known}")
+        known = f"give one of {', '.join(found)}" if found else "the survey has none"
+        _require(name in found, f"there is no embedding {name!r}: {known}")
         return found[name]
 
 
