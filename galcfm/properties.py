@@ -133,7 +133,7 @@ class Embedding:
         what = "give letters, digits and underscores"
         _require(NAME.fullmatch(name), f"an embedding is called {name!r}: {what}")
         what = "does not name the model that made it: give one"
-        _require(str(self.model).strip(), f"the embedding {name} {what}")
+        _require(str(self.model or "").strip(), f"the embedding {name} {what}")
         what = "give a whole number, at least 1"
         whole = isinstance(length, int) and length >= 1
         _require(whole, f"the embedding {name} has the length {length!r}: {what}")

@@ -7,6 +7,7 @@ Call `Survey.from_table`. A row is never repaired: it is used unchanged, in the 
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from numbers import Real
 
@@ -15,6 +16,7 @@ import pandas as pd
 
 from galcfm.properties import SDSS, Declaration, Property
 from galcfm.survey.cutouts import collect_cutouts
+from galcfm.survey.embeddings import collect_embeddings
 from galcfm.survey.photometry import FLUXES, SPELLINGS, check_bands, check_unit, to_magnitudes
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
@@ -41,13 +43,14 @@ def survey_of_table(
     cutouts=None,
     pixel_scale: float | None = None,
     missing_bands: bool = False,
+    embeddings: Mapping | None = None,
 ):
     """Make a survey of your own galaxies.
 
     Rows that cannot be used are left out and listed in `.rejected` with the reason. Reasons are
     values that are missing, coded as missing (such as -9999) or not plausible, fluxes that are not
-    positive, cutouts that are missing or unusable, and identifiers that occur twice. Positions,
-    redshifts and properties may be missing, and E(B-V) where it is not needed.
+    positive, cutouts or embeddings that are missing or unusable, and identifiers that occur twice.
+    Positions, redshifts and properties may be missing, and E(B-V) where it is not needed.
 
     Example:
         ::
@@ -107,11 +110,15 @@ def survey_of_table(
             variance of 0) for a model with `missing_bands`; map a band that the table lacks to
             `None`. A magnitude or flux with an infinite error is an upper limit of the flux, and a
             flux that is not positive becomes an upper limit of three times its error.
+        embeddings: Dictionary from names to `galcfm.survey.embeddings.Embeddings`, features that
+            another model computed: a column of vectors, an array, or a file that is matched by
+            `object_id`, and the name of the model.
 
     Raises:
         SurveyError: The table cannot be read, a column is missing or has a wrong type, or no row
             can be used.
-        DeclarationError: A band or property occurs twice, or has an impossible name.
+        DeclarationError: A band, property or embedding has an impossible name, a band or property
+            occurs twice, or an embedding has no name of its model.
     """
     require_booleans(SurveyError, missing_bands=missing_bands)
     declaration = _declaration(bands, properties)
@@ -137,6 +144,8 @@ def survey_of_table(
         for row, split in enumerate(values["split"]):
             if split not in SPLITS:
                 reasons[row].append(f"split is {split!r}, not one of {', '.join(SPLITS)}")
+    found, features = collect_embeddings(embeddings or {}, source, object_id, reasons)
+    declaration = replace(declaration, embeddings=found)
     images = None
     if cutouts is not None:
         places = np.column_stack([values["ra"], values["dec"]])
@@ -164,7 +173,8 @@ def survey_of_table(
     } | ({"missing_bands": True} if missing_bands else {})
     if declaration != SDSS:
         parameters["declaration"] = declaration.content
-    return cls(catalogue, images, parameters, source.name, rejected)
+    features = {name: x if good.all() else x[good] for name, x in features.items()}
+    return cls(catalogue, images, parameters, source.name, rejected, features)
 
 
 def _declaration(bands, properties) -> Declaration:
