@@ -28,10 +28,9 @@
 #
 # The paper uses 106,800 bright star-forming galaxies of the SDSS Main Galaxy
 # Sample. By default this book uses a *simulated* survey instead, with a
-# selection like the paper's, built from published relations, stellar population
-# models and rendered images. With `source = "sdss"`, as in the {term}`profile`
-# `sdss`, the chapter downloads the real galaxies. Each figure says which of the
-# two it shows.
+# selection like the paper's. With `source = "sdss"`, as in the {term}`profile`
+# `sdss`, the chapter downloads the real galaxies. Each figure says which of
+# the two it shows.
 
 # %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -76,9 +75,9 @@ folder = runs.open_run("01_data_curation", globals())
 # in the fibre and whose observed magnitude passes $r < 17.77$, or the limit of
 # another `instrument`.
 #
-# *SDSS.* We ask SkyServer by SQL for the galaxies that pass the cuts, a hundred
-# plates per query, and for an image of each. Everything downloaded is kept, so
-# that an interrupted download resumes when this chapter is run again.
+# *SDSS.* We ask SkyServer by SQL for the galaxies that pass the cuts, and for
+# an image of each. An interrupted download resumes when this chapter is run
+# again.
 #
 # {doc}`../data` gives definitions, cuts and file formats.
 
@@ -112,11 +111,9 @@ catalogue = galaxies.catalogue
 catalogue["split"].value_counts().to_frame("galaxies").rename_axis(None)
 
 # %% [markdown]
-# The next table shows how the sample was built: for the simulation each relation
-# with its source ({doc}`../bibliography`), for SDSS each cut with the number of
-# galaxies left and the paper's number. One relation is not as drawn: the
-# luminosities of simulated knots have a slope of −3, not −2
-# ({doc}`../limitations`).
+# The next table shows how the sample was built: for the simulation each
+# relation with its source ({doc}`../bibliography`), for SDSS each cut with the
+# number of galaxies left and the paper's number.
 
 # %% mystnb={"code_prompt_show": "Show the relations or cuts", "code_prompt_hide": "Hide"} tags=["hide-cell", "full-width"]
 with pd.option_context("display.max_colwidth", None):
@@ -131,8 +128,7 @@ with pd.option_context("display.max_colwidth", None):
 # %% [markdown]
 # Some relations link the images, or what a survey measures, to the properties.
 # Each of these {term}`ties <tie>` has a name, by which the parameter `without`
-# switches it off. {doc}`06_what_a_picture_is_worth` measures how much each one
-# contributes to the gain of the image.
+# switches it off.
 
 # %% mystnb={"code_prompt_show": "Show the ties", "code_prompt_hide": "Hide"} tags=["hide-cell", "full-width"]
 with pd.option_context("display.max_colwidth", None):
@@ -143,11 +139,11 @@ with pd.option_context("display.max_colwidth", None):
 # ## The galaxies
 #
 # SkyServer sends an SDSS image as a JPEG. A simulated image is rendered with
-# GalSim from the fluxes of the components, blurred by the atmosphere, given sky
-# and photon noise, turned into colour by the recipe of SkyServer, and stored as
-# JPEG too. Its noise-free flux equals the *catalogued* flux of the band, noise
-# included: the image shows where the light is, and is no second measurement of
-# the magnitudes that would undo their noise.
+# GalSim from the fluxes of the components, blurred by the atmosphere, given
+# sky and photon noise, turned into colour by the recipe of SkyServer, and
+# stored as JPEG too. Its noise-free flux equals the *catalogued* flux of the
+# band, noise included, so the image shows where the light is and is no second
+# measurement of the magnitudes.
 
 # %% mystnb={"figure": {"caption": "The survey. Top: $r$ magnitude against redshift, $u-g$ against $g-r$, and $12+\\log(\\mathrm{O/H})$ against $\\log M_\\star$; darker cells have more galaxies. The limit in $r$ removes low-mass galaxies at high redshift. Bottom: images of eight galaxies at their place in the plane of $\\log M_\\star$ and $\\log\\,$SFR. Galaxies below the sequence are redder and smoother, those above it bluer and knottier.", "name": "fig-survey"}, "image": {"alt": "Three density maps in grey, of r magnitude against redshift with a sharp lower edge at the survey limit, of two colours, and of oxygen abundance rising with stellar mass; below them the star formation rate rising with stellar mass, with eight galaxy images from blue dwarfs on the left to red discs on the right."}} tags=["hide-input"]
 figures.survey_overview(catalogue, galaxies.images, source=galaxies.source)
@@ -176,8 +172,7 @@ glue("redshift_heavy", float(by_mass.iloc[-1]))
 #
 # - The sample is limited in $r$: at low mass we see only nearby galaxies, and
 #   magnitude, redshift and mass are therefore correlated.
-# - The image shows where the light is; it adds no second measurement of the
-#   magnitudes.
+# - The image shows where the light is; it is no second photometry.
 # - In the simulation every link between image and properties has a name and can be
 #   switched off, which the real sky does not allow.
 

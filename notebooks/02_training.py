@@ -26,9 +26,6 @@
 # {glue:text}`loss_photometry:.4f`, after {glue:text}`minutes:.1f` minutes of
 # training in all.
 #
-# In the profile `quick` the image model starts from the trained photometry model
-# and learns for fewer epochs; in `paper` both are trained alike.
-
 # %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
@@ -78,8 +75,8 @@ plan = Recipe.of(globals())
 #
 # `recipe` names a set of settings; any other parameter that is given replaces
 # one of them. For example, `papermill notebooks/02_training.ipynb out.ipynb -p
-# max_epochs 50 -p run longer` trains for up to 50 epochs and leaves the rest
-# unchanged. The folded table compares this run with the paper's setting.
+# max_epochs 50 -p run longer` trains for up to 50 epochs. The folded table
+# compares this run with the paper's setting.
 
 # %% mystnb={"code_prompt_show": "Show the recipe", "code_prompt_hide": "Hide"} tags=["hide-cell"]
 pd.DataFrame({"this run": vars(plan), "the paper": vars(RECIPES["paper"])})
@@ -90,15 +87,14 @@ pd.DataFrame({"this run": vars(plan), "the paper": vars(RECIPES["paper"])})
 # The velocity network takes the time, the point in property space and a
 # {term}`condition`: the standardised photometry and, in the image model, the
 # features that a convolutional encoder computes from the image. With
-# `use_redshift` or `use_magnitude_errors` both models also take the redshift or the
-# magnitude errors as input. All flows minimise the flow-matching loss
-# ({doc}`../method`) with AdamW; the epoch of the lowest validation loss is kept.
-# The validation loss uses the same times and noise in each epoch, so that epochs
-# can be compared.
+# `use_redshift` or `use_magnitude_errors` both models also take the redshift
+# or the magnitude errors as input. All flows minimise the flow-matching loss
+# ({doc}`../method`) with AdamW; the epoch of the lowest validation loss is
+# kept.
 #
-# With `warm_start`, the image model begins as the photometry model: the same
-# flow, with zero weights on the image features. Whatever it gains from there
-# comes from the image.
+# With `warm_start`, as in `quick`, the image model begins as the photometry
+# model, with zero weights on the image features, and is trained for fewer
+# epochs. Whatever it gains from there comes from the image.
 
 # %%
 names = ("prior", "photometry", "image")
@@ -137,11 +133,11 @@ glue("minutes", seconds / 60)
 # %% [markdown]
 # ## What to take away
 #
-# - Both models take the same magnitudes and are trained on the same galaxies, so a
-#   difference between them comes from the image, provided both are fully trained.
+# - Both models have the same magnitudes and training galaxies, so a difference
+#   between them comes from the image, provided both are fully trained.
 # - A small difference in loss is a large difference in log-density: the loss of a
 #   perfect model is far from zero.
-# - Each setting of the recipe is a parameter; the table compares it with the paper's.
+# - Each setting of the recipe is a parameter.
 
 # %% [markdown]
 # ## Exercises

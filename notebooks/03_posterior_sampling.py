@@ -63,10 +63,10 @@ chosen = test.select(range(min(n_posteriors, len(test))))
 # %% [markdown]
 # ## Draws
 #
-# The draws of a galaxy depend only on its identifier and the seed, so a galaxy
-# gets the same posterior regardless of the other galaxies in the call. `infer`
-# returns an `xarray.Dataset`, with one variable per property and the dimensions
-# `chain`, `draw` and `object_id`, which ArviZ reads.
+# The draws of a galaxy depend only on its identifier and the seed, not on the
+# other galaxies in the call. `infer` returns an `xarray.Dataset`, with one
+# variable per property and the dimensions `chain`, `draw` and `object_id`,
+# which ArviZ reads.
 
 # %%
 posteriors = {
@@ -81,11 +81,10 @@ for name, dataset in posteriors.items():
 # %% [markdown]
 # ## Exact log-densities
 #
-# The flow also gives the density of any point exactly: the point is carried back
-# to the noise, and the divergence of the velocity along the way says how much
-# space was stretched ({ref}`how <exact-density>`). We evaluate the measured values
-# of each test galaxy under both models and under the prior, and some draws of
-# {glue:text}`n_kl:.0f` galaxies for the exact information gain.
+# The flow also gives the density of any point exactly ({ref}`how
+# <exact-density>`). We evaluate the measured values of each test galaxy under
+# both models and under the prior, and some draws of {glue:text}`n_kl:.0f`
+# galaxies for the exact information gain.
 
 # %%
 densities = {
@@ -105,10 +104,8 @@ stored_posteriors.save_densities(densities, folder / "densities.npz")
 # %% [markdown]
 # ## One galaxy's posterior
 #
-# As an example we take the brightest of the twentieth of the galaxies whose
-# {term}`gain` is nearest the median: under the image model the log-density of its
-# measured values is {glue:text}`example_gain:.2f` nat higher than under the
-# photometry model.
+# Of the twentieth of the galaxies whose {term}`gain` is nearest the median we
+# take the brightest. Its gain is {glue:text}`example_gain:.2f` nat.
 
 # %% tags=["hide-input"]
 gain = np.subtract(
@@ -152,8 +149,8 @@ figures.pathways(
 # ## How many steps are enough?
 #
 # We repeat the draws of {glue:text}`n_check:.0f` galaxies with the paper's 100
-# steps and the same noise. The table gives the difference in millionths of the
-# standard deviation σ of each property over the survey.
+# steps and the same noise. σ is the standard deviation of each property over
+# the survey.
 
 # %% tags=["hide-input"]
 check = test.select(range(min(n_check, len(test))))
@@ -186,8 +183,8 @@ glue("example_gain", float(gain[example]))
 # ## What to take away
 #
 # - A posterior is a set of draws: carry noise along the learned velocity, and count.
-# - A few Runge-Kutta steps are enough: fewer steps move draws by less than the flow
-#   resolves.
+# - A few Runge-Kutta steps are enough: a hundred move draws by less than the
+#   flow resolves.
 # - The same flow gives exact log-densities, which need no kernel estimate.
 
 # %% [markdown]

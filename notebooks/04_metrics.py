@@ -27,13 +27,12 @@
 # {glue:text}`gain_quick_exact_error:.3f` nat. The gain is well measured, but much smaller
 # than the paper's 0.91 nat; {doc}`06_what_a_picture_is_worth` examines why.
 #
-# Two questions matter for a posterior: how much does it tell, and can it be
-# trusted? The paper measures $\Delta\log p$ (accuracy), the log-density of the
-# measured properties relative to the {term}`prior`; $D_\mathrm{KL}$
-# (informativeness), the distance of posterior from prior; and the Wasserstein
-# distance between posterior means and measured values. {doc}`../method` defines
-# them. We compute the first two twice: by {term}`kernel density estimates <KDE>`, as
-# the paper appears to do, and from the exact density of the flow.
+# The paper measures $\Delta\log p$ (accuracy), the log-density of the measured
+# properties relative to the {term}`prior`; $D_\mathrm{KL}$ (informativeness),
+# the distance of posterior from prior; and the Wasserstein distance between
+# posterior means and measured values ({doc}`../method`). We compute the first
+# two twice: by {term}`kernel density estimates <KDE>`, as we assume the paper
+# does, and from the exact density of the flow.
 
 # %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -70,9 +69,9 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 # %% [markdown]
 # ## Both models, two kinds of density
 #
-# The prior is the distribution of the training galaxies: a kernel estimate, or the
-# unconditional flow when densities are exact. As a control, the exact posterior is
-# also compared with the kernel estimate of the prior.
+# The prior is the distribution of the training galaxies: a kernel estimate, or
+# the unconditional flow when densities are exact. As a control, exact
+# posteriors are also compared with the kernel estimate.
 
 # %%
 results = {}
@@ -98,20 +97,19 @@ tables.information(results)
 # galaxies, and the share of galaxies with $\Delta\log p < 0$, whose measured values
 # are less likely under the posterior than under the prior.
 #
-# For a perfect posterior the means of $\Delta\log p$ and $D_\mathrm{KL}$ are equal:
-# it knows what it claims to know. A larger $D_\mathrm{KL}$ means overconfidence,
-# so $D_\mathrm{KL}$ alone is never a goal. With exact densities the difference is
-# {glue:text}`photometry_gap:+.3f` ± {glue:text}`photometry_gap_error:.3f` nat for
-# the photometry model and {glue:text}`image_gap:+.3f` ±
-# {glue:text}`image_gap_error:.3f` nat for the image model. Kernel estimates lower
-# $\Delta\log p$ and raise $D_\mathrm{KL}$ ({ref}`why <what-the-numbers-mean>`), which
-# alone opens a gap of more than half a nat.
+# For a perfect posterior the means of $\Delta\log p$ and $D_\mathrm{KL}$ are
+# equal; a larger $D_\mathrm{KL}$ means overconfidence. With exact densities
+# the difference is {glue:text}`photometry_gap:+.3f` ±
+# {glue:text}`photometry_gap_error:.3f` nat for the photometry model and
+# {glue:text}`image_gap:+.3f` ± {glue:text}`image_gap_error:.3f` nat for the
+# image model. Kernel estimates lower $\Delta\log p$ and raise $D_\mathrm{KL}$
+# ({ref}`why <what-the-numbers-mean>`), which alone opens a gap of more than
+# half a nat.
 
 # %% [markdown]
 # ## What the image adds
 #
-# Errors are from a bootstrap over pairs: each galaxy is drawn with the values of
-# both models.
+# Errors are from a bootstrap over pairs.
 
 # %% tags=["hide-input"]
 tables.comparison(comparison)
@@ -129,13 +127,13 @@ figures.model_comparison(
 # %% [markdown]
 # ## How certain is the gain?
 #
-# Everything else in this chapter rests on one training of each model; another
-# random seed would give slightly different numbers. So we trained both models of
-# the `quick` profile with three seeds. The last two rows are controls of
-# {doc}`12_is_the_survey_real`: small flows that take numbers instead of an image,
-# either six measurements of the image or three true values of the simulation
-# (half-light radius, inclination and bulge fraction). They are a yardstick, not a
-# ceiling: knots, arms and the colours of the parts are not among these numbers.
+# Everything else in this chapter rests on one training of each model, so we
+# trained both with three seeds. The last two rows are controls of
+# {doc}`12_is_the_survey_real`: small flows that take numbers instead of an
+# image, either six measurements of the image or three true values of the
+# simulation (half-light radius, inclination and bulge fraction). They are a
+# yardstick, not a ceiling: knots, arms and colours are not among these
+# numbers.
 
 # %% tags=["hide-input"]
 seeds = training_seeds.STUDY.read()
@@ -144,53 +142,55 @@ controls = image_controls.STUDY.read().content
 training_seeds.table(stored, controls["experiments"])
 
 # %% [markdown]
-# The gains of the trainings scatter by {glue:text}`gain_spread:.3f` nat, less than
-# the error of {glue:text}`gain_quick_exact_error:.3f` nat that the number of test
-# galaxies leaves: another seed would give the same result. The mean gain is
-# {glue:text}`gain_share:.0f` % of the gain from the three true shape values.
-# {doc}`08_what_matters` reports what changes it.
+# The gains of the trainings scatter by {glue:text}`gain_spread:.3f` nat, less
+# than the error of {glue:text}`gain_quick_exact_error:.3f` nat that the number
+# of test galaxies leaves: another seed would give the same result. The mean
+# gain is {glue:text}`gain_share:.0f` % of the gain from the three true shape
+# values.
 
 # %% [markdown]
 # ## Dust and age together
 #
-# A dusty young galaxy and a dust-free old one have similar colours, so that $A_V$
-# and $D_n(4000)$ are anticorrelated within a posterior ({numref}`fig-dust-age`).
-# Does the image loosen this {term}`degeneracy`? We compute $\Delta\log p$ of the
-# joint density of the two properties, by kernel estimates, which are nearly
-# unbiased in two dimensions, and the correlation within the posteriors.
+# A dusty young galaxy and a dust-free old one have similar colours, so that
+# $A_V$ and $D_n(4000)$ are anticorrelated within a posterior
+# ({numref}`fig-dust-age`). Does the image loosen this {term}`degeneracy`? We
+# compute $\Delta\log p$ of the two properties jointly, by kernel estimates,
+# which are nearly unbiased in two dimensions, and the correlation within the
+# posteriors.
 
 # %% tags=["hide-input"]
 tables.dust_age(results, comparison)
 
 # %% [markdown]
 # For the pair the image adds {glue:text}`dust_age_gain:.3f` ±
-# {glue:text}`dust_age_gain_error:.3f` nat, and {glue:text}`dust_age_wins:.0f` % of
-# the galaxies have a higher density with it. The median correlation changes from
-# {glue:text}`photometry_dust_age_correlation:.2f` to
-# {glue:text}`image_dust_age_correlation:.2f`. The pair is known better, but the
-# degeneracy remains: without it the correlation would be near zero.
+# {glue:text}`dust_age_gain_error:.3f` nat, and {glue:text}`dust_age_wins:.0f`
+# % of the galaxies have a higher density with it. The median correlation
+# changes from {glue:text}`photometry_dust_age_correlation:.2f` to
+# {glue:text}`image_dust_age_correlation:.2f`. The pair is known better, but
+# the degeneracy remains.
 
 # %% [markdown]
 # ## The population
 #
 # The paper compares the posterior means of all test galaxies with the measured
-# values by their {term}`Wasserstein distance` $W$, property by property. It is not
-# zero even for a perfect posterior: means scatter less than the galaxies, because
-# each is drawn towards the middle where the data say little. The columns "if
-# perfect" give the distance for perfect posteriors that tell as much as ours, with
-# the scatter for this number of galaxies.
+# values by their {term}`Wasserstein distance` $W$, property by property. It is
+# not zero even for a perfect posterior, because means scatter less than the
+# galaxies ({ref}`why <what-the-numbers-mean>`). The columns "if perfect" give
+# the distance for perfect posteriors that tell as much as ours, with the
+# scatter for this number of galaxies.
 
 # %% tags=["hide-input"]
 tables.wasserstein(results)
 
 # %% [markdown]
-# Of the {glue:text}`n_distances:.0f` distances, {glue:text}`n_perfect:.0f` are within
-# two standard deviations of a perfect posterior. So $W$ is no further mark of quality:
-# it says how much of a property's variance the means explain. For mass it falls from
+# Of the {glue:text}`n_distances:.0f` distances, {glue:text}`n_perfect:.0f` are
+# within two standard deviations of a perfect posterior. So $W$ says how much
+# of a property's variance the means explain, and is no further mark of
+# quality. For mass it falls from
 # {glue:text}`photometry_wasserstein_log_stellar_mass:.3f` to
-# {glue:text}`image_wasserstein_log_stellar_mass:.3f` dex with the image; in the paper,
-# from 0.0547 to 0.0264 dex. {doc}`06_what_a_picture_is_worth` turns $W$ into a gain
-# for each property and compares these gains with the paper's.
+# {glue:text}`image_wasserstein_log_stellar_mass:.3f` dex with the image; in
+# the paper, from 0.0547 to 0.0264 dex. {doc}`06_what_a_picture_is_worth` turns
+# $W$ into a gain for each property and compares these gains with the paper's.
 
 # %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the measured values, at each percentile of the test galaxies. Draws stay within the grey band, which contains 95 % of the differences between two samples of this size. Means lie above zero at the lower end and below at the upper end: they scatter less than the galaxies.", "name": "fig-population"}, "image": {"alt": "Five panels, one per property. Solid lines of both models stay near zero within a grey band; dashed lines of posterior means fall from above zero at low percentiles to below zero at high ones, most steeply for dust and star formation rate."}} tags=["hide-input"]
 figures.population_quantiles(chosen.catalogue, posteriors, source=test.source)
@@ -210,10 +210,9 @@ figures.recovery(chosen.catalogue, posteriors, source=test.source)
 # ## Calibration
 #
 # The paper does not examine calibration. A first look: the {term}`rank` of the
-# measured value among the draws of a galaxy is uniform for a calibrated posterior,
-# and central credible intervals contain the share of measured values that they
-# claim. {doc}`09_calibration` tests both models on more galaxies and on joint
-# regions.
+# measured value among the draws of a galaxy is uniform for a calibrated
+# posterior. {doc}`09_calibration` tests both models on more galaxies and on
+# joint regions.
 
 # %% mystnb={"figure": {"caption": "Calibration on the test galaxies. Top: rank of the measured value among the draws, flat if calibrated. Bottom: coverage of central intervals minus their nominal level, zero if calibrated and positive if posteriors are too wide. Calibrated posteriors stay within the grey band in 95 % of cases.", "name": "fig-coverage"}, "image": {"alt": "Two rows of five panels, one per property. Rank histograms of both models are flat within a grey band, and their coverage differs from the nominal level by less than 0.06."}} tags=["hide-input"]
 figures.calibration(chosen.catalogue, posteriors, source=test.source)
@@ -269,13 +268,12 @@ glue("n_metrics", float(len(chosen)))
 # %% [markdown]
 # ## What to take away
 #
-# - The image adds {glue:text}`gain_exact:.3f` ± {glue:text}`gain_exact_error:.3f` nat
-#   to the mean log-density of the measured properties; other seeds agree within the
-#   error.
+# - The image adds about a quarter of a nat to the mean log-density of the
+#   measured properties, with any seed.
 # - Exact densities show nearly equal $\Delta\log p$ and $D_\mathrm{KL}$; the gap that
 #   kernel estimates show is mostly their own bias.
-# - Means of perfect posteriors scatter less than the galaxies, so compare draws, not
-#   means, with a population.
+# - Compare draws, not means, with a population: means scatter less than the
+#   galaxies.
 
 # %% [markdown]
 # ## Exercises

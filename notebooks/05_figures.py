@@ -77,10 +77,11 @@ figure
 # %% [markdown]
 # ## Scaling relations
 #
-# The paper finds that posterior means of the image model recover the relations of
+# In the paper, posterior means of the image model recover the relations of
 # mass, star formation rate and metallicity more faithfully than those of the
-# photometry model. In {numref}`fig-scaling-relations` the means of both our models
-# scatter less than the galaxies, and the image changes this only a little.
+# photometry model. In {numref}`fig-scaling-relations` the means of both our
+# models scatter less than the galaxies, and the image changes this only a
+# little.
 
 # %% mystnb={"figure": {"caption": "Three relations of the test galaxies: measured values (left), posterior means of the photometry model (middle) and of the image model (right), each with the contours of the measured values dashed. Means scatter less than the galaxies, less so with the image. Numbers mark the four galaxies shown below.", "name": "fig-scaling-relations"}, "image": {"alt": "Nine panels in three rows, one per relation. The contours of posterior means are narrower than the dashed contours of the measured values, most of all for the photometry model. Four numbered galaxies are marked in all panels, with their images below."}} tags=["hide-input"]
 figure = figures.scaling_relations(
@@ -90,30 +91,28 @@ figures.save(figure, folder / "figures" / "scaling_relations")
 figure
 
 # %% [markdown]
-# The table gives slope and scatter of each relation, measured, and from posterior
-# *means* and *draws* (one per galaxy, averaged over the draws). We use ordinary least
-# squares, the expected value of the second property at a fixed first one. Measurement
-# errors flatten the slope, but equally in the measured values and in posteriors of
-# measured values, so the comparison is fair. Errors are from a bootstrap over galaxies,
-# paired in the differences.
+# The table gives slope and scatter of each relation by ordinary least squares,
+# for measured values and for posterior *means* and *draws* (one per galaxy,
+# averaged over the draws). Measurement errors flatten the slope equally in the
+# measured values and in posteriors of measured values, so the comparison is
+# fair. Errors are from a bootstrap over galaxies, paired in the differences.
 
 # %% tags=["hide-input"]
 tables.scaling_relations(models)
 
 # %% [markdown]
-# Means do not need to follow the relation, even for a perfect posterior: they scatter
-# less, by another factor in each property, which changes the slope. For metallicity
-# against star formation rate the measured slope is {glue:text}`slope_truth:.2f`; means
+# Means need not follow the relation, even for a perfect posterior: they
+# scatter less, by another factor in each property. For metallicity against
+# star formation rate the measured slope is {glue:text}`slope_truth:.2f`; means
 # give {glue:text}`slope_photometry_means:.2f` ±
 # {glue:text}`slope_photometry_means_error:.2f` without and
-# {glue:text}`slope_image_means:.2f` ± {glue:text}`slope_image_means_error:.2f` with the
-# image. Draws of calibrated posteriors follow the relation, however wide the
-# posteriors are: {glue:text}`slope_photometry_draws:.2f` and
+# {glue:text}`slope_image_means:.2f` ± {glue:text}`slope_image_means_error:.2f`
+# with the image. Draws of calibrated posteriors follow the relation, however
+# wide the posteriors are: {glue:text}`slope_photometry_draws:.2f` and
 # {glue:text}`slope_image_draws:.2f` here.
 #
-# So recovering a relation from draws shows that a model is calibrated, not that the
-# image helps, and failing to recover it from means shows neither. Take relations from
-# draws.
+# So recovering a relation from draws shows that a model is calibrated, not
+# that the image helps, and failing to recover it from means shows neither.
 
 # %% [markdown]
 # ## Dust and age
@@ -130,12 +129,12 @@ figure
 # %% [markdown]
 # ## Single galaxies
 #
-# Four test galaxies, chosen by rule: among the tenth that is seen most edge-on, the
-# galaxy with the largest {term}`gain`; among the tenth seen most face-on, the galaxy
-# with the gain nearest zero; the galaxy with the strongest anticorrelation of
-# $D_n(4000)$ and $A_V$ under the photometry model; and the galaxy with the lowest
-# $\Delta\log p$ under the image model, its worst failure. A survey without
-# inclinations shows the last two only. [The explorer](../explorer.md) shows others.
+# Four test galaxies, chosen by rule: among the tenth that is seen most
+# edge-on, the galaxy with the largest {term}`gain`; among the tenth seen most
+# face-on, the galaxy with the gain nearest zero; the galaxy with the strongest
+# anticorrelation of $D_n(4000)$ and $A_V$ under the photometry model; and the
+# galaxy with the lowest $\Delta\log p$ under the image model, its worst
+# failure. [The explorer](../explorer.md) shows others.
 
 # %% mystnb={"figure": {"caption": "Four galaxies: image and gain (left), posterior of dust against age (middle) and of stellar mass (right). Orange areas: photometry model; blue lines: image model, at 68 % and 95 %; dashed: measured values. By choice, the image moves the posterior of the first galaxy towards the measured values and changes the second one little, the third trades dust against age, and the measured values of the last lie in the tail of the image model's posterior.", "name": "fig-galaxies"}, "image": {"alt": "Four rows of image, contours of dust against age, and densities of stellar mass: an edge-on disc whose blue curves lie nearer to the dashed measured values than the orange ones, a face-on galaxy with nearly equal posteriors, a galaxy whose contours slope down to the right under both models, and one whose measured values lie at the edge of the blue contours."}} tags=["hide-input"]
 log_p = {

@@ -89,10 +89,9 @@ gain_paper = numbers["gain_paper"]["gain"]
 # %% [markdown]
 # ## Why the numbers differ
 #
-# The book quotes several gains, because each is measured under other
-# conditions. All but the paper's are of the simulated survey with all its
-# relations, and differ in the galaxies that the models are trained and tested
-# on, in pixels, in the training recipe, and in how densities are computed.
+# All gains but the paper's are of the simulated survey with all its relations.
+# They differ in the galaxies that the models are trained and tested on, in
+# pixels, in the training recipe, and in how densities are computed.
 
 # %% tags=["hide-input"]
 gain_table = key_numbers.table(numbers)
@@ -110,13 +109,11 @@ gain_table
 # - **Length of training.** Twelve epochs give the image model less than the
 #   recipe's schedule does. Forty more than close this gap
 #   ({doc}`08_what_matters`).
-# - **Number of galaxies.** Nine times as many, and with them nine times as many
-#   steps per epoch, raise the gain to {glue:text}`gain_paper_size:.3f` nat
-#   ({doc}`07_at_the_papers_size`).
+# - **Number of galaxies.** Nine times as many, with as many more steps per
+#   epoch, raise the gain ({doc}`07_at_the_papers_size`).
 # - **Density.** {term}`Kernel <KDE>` and exact densities agree within their
-#   errors in the *difference* of two models, though not in the level of either.
-#   That the paper used kernel densities is our assumption; it does not say how
-#   its densities were computed.
+#   errors in the *difference* of two models, though not in the level of
+#   either. That the paper used kernel densities is our assumption.
 # - **Redshift.** With the redshift as input to both models, photometry already
 #   knows the distance, and the image adds less.
 
@@ -124,8 +121,7 @@ gain_table
 # ## Which relations matter
 #
 # We start from an early version of our survey, in which only sizes, bulges and
-# inclination-dependent dust were linked to the properties, and change one thing
-# at a time.
+# inclination-dependent dust were linked to the properties.
 
 # %% mystnb={"figure": {"caption": "Gain of the image model over photometry in the simulated survey, in steps that each keep those before (exact densities; error bars are two standard errors). Green steps add to the gain, purple ones take from it. Hatched: what remains to the paper's gain, which is of real galaxies and, we assume, by kernel densities (dark).", "name": "fig-picture-worth"}, "image": {"alt": "Waterfall of horizontal bars. The early survey has about 0.15 nat, labels measured in the fibre raise it to about a third of a nat, all other relations lower it a little, and nine times the galaxies bring it to 0.4. More than half of the paper's 0.91 nat is hatched as not accounted for."}} tags=["hide-input"]
 steps = {
@@ -138,57 +134,52 @@ steps["nine times the galaxies, all pixels"] = numbers["gain_paper_size"]
 shown.ladder(steps, gain_paper, source=source)
 
 # %% [markdown]
-# The only large step is the aperture of the labels. SDSS measures
-# $D_n(4000)$, 12+log(O/H) and $A_V$ in a {term}`fibre` of 3″. When the labels
-# describe the centre of the galaxy and the magnitudes all of it, the image adds
+# The only large step is the aperture of the labels. SDSS measures $D_n(4000)$,
+# 12+log(O/H) and $A_V$ in a {term}`fibre` of 3″. When the labels describe the
+# centre of the galaxy and the magnitudes all of it, the image adds
 # {glue:text}`gain_fibre:.2f` nat; when both describe the whole galaxy,
 # {glue:text}`gain_first:.2f`. One explanation is that the image shows how
-# concentrated the light is, and thereby how much the centre differs from the
-# whole. Central colours need not be seen for that: grey images are worth as much
-# as coloured ones ({doc}`08_what_matters`).
+# concentrated the light is, for which grey images suffice
+# ({doc}`08_what_matters`).
 #
-# The other relations, all together, lower the gain to
-# {glue:text}`gain_32px:.3f` nat, because they teach photometry too. Each of them
-# alone changes the gain of the early survey by at most
-# {glue:text}`largest_relation:.2f` nat.
+# The other relations together lower the gain to {glue:text}`gain_32px:.3f`
+# nat; we suspect because they inform photometry, too. Each alone changes the
+# gain of the early survey by at most {glue:text}`largest_relation:.2f` nat.
 
 # %% mystnb={"figure": {"caption": "Gain of the image model over photometry in every experiment on the simulated survey, with 95 % intervals of three trainings each. Where the relations of the survey are not named, it has all of them. Fibre labels and noisier or Petrosian magnitudes raise the gain; the redshift as an input lowers it; no single relation changes it much.", "name": "fig-all-gains"}, "image": {"alt": "Points with error bars in five groups. Most gains lie between 0.1 and 0.4 nat. Those given the redshift are lowest, fibre labels and noisy magnitudes highest, the paper's training within 60 epochs is slightly below zero, and fourteen single relations all lie near 0.15 nat."}} tags=["hide-input"]
 shown.all_gains(row_of, source=source)
 
 # %% [markdown]
-# Two changes concern what the paper may have used: the $A_V$ of the
-# {term}`Balmer decrement` as label, and {term}`Petrosian` magnitudes as
-# photometry. Together they give {glue:text}`gain_balmer:.2f` nat, close to the
-# {glue:text}`gain_32px:.3f` nat of our labels. Magnitudes with four times the
-# noise give {glue:text}`gain_noise:.2f` nat: poor photometry alone does not
-# explain the paper's gain.
+# The paper may have used the $A_V$ of the {term}`Balmer decrement` as label,
+# and {term}`Petrosian` magnitudes as photometry. Together they give
+# {glue:text}`gain_balmer:.2f` nat, close to our labels. Magnitudes with four
+# times the noise give {glue:text}`gain_noise:.2f` nat: poor photometry alone
+# does not explain the paper's gain.
 #
-# All relations, with their numbers, were chosen before any of these gains was
-# known. After the gains of two rows were known, skies, stars and colour gradients
-# were adjusted to real cutouts, looking at those cutouts only
-# ({doc}`12_is_the_survey_real`). All rows were then retrained.
+# All relations were chosen before any of these gains was known. After the
+# gains of two rows were known, skies, stars and colour gradients were adjusted
+# to real cutouts alone ({doc}`12_is_the_survey_real`), and all rows were
+# retrained.
 
 # %% [markdown]
 # ## Which properties the image informs
 #
 # The paper gives one number per property, the {term}`Wasserstein distance` $W$
-# between the distribution of posterior means and that of the measured values. It
-# is not zero even for a perfect posterior, because means spread less than the
-# galaxies. If the posteriors are calibrated, $W$ therefore says which share $R^2$
-# of a property's variance the means explain. For a Gaussian distribution,
-#
-# $$ W = \sigma \,(1 - R)\, \sqrt{2/\pi}. $$
+# between the distribution of posterior means and that of the measured values.
+# Means spread less than the galaxies, so if the posteriors are calibrated, $W$
+# says which share $R^2$ of a property's variance the means explain
+# ({eq}`eq-perfect-distance` if all is Gaussian).
 #
 # Our properties are not Gaussian, so we simulate the relation: we observe the
 # measured values with noise, compute exact posterior means, and find the noise
-# at which a test set of 1,000 galaxies has the observed $W$. Two models that
-# explain $R^2_\mathrm{phot}$ and $R^2_\mathrm{img}$ then differ by
+# at which 1,000 galaxies have the observed $W$. Two models that explain
+# $R^2_\mathrm{phot}$ and $R^2_\mathrm{img}$ then differ by
 #
 # $$ \tfrac12 \ln \frac{1 - R^2_\mathrm{phot}}{1 - R^2_\mathrm{img}} $$
 #
-# nat in that property. Errors are the scatter of simulated test sets of 1,000
-# galaxies. For our own models we also measure the gain directly, as the
-# difference of the marginal densities.
+# nat in that property. Errors are the scatter of simulated test sets. For our
+# own models we also measure the gain directly, as the difference of the
+# marginal densities.
 
 # %% tags=["hide-input"]
 large = paper_scale.STUDY.read()
@@ -247,38 +238,38 @@ shown.properties(
 # **How far this can be trusted.** For our models the route by $W$ gives
 # {glue:text}`sum_w:.2f` nat in sum where direct measurement gives
 # {glue:text}`sum_direct:.2f`; it is worst for mass. Over the
-# {glue:text}`n_checked:.0f` experiments of the figure above, single gains by the
-# two routes differ by {glue:text}`route_scatter:.2f` nat (rms) in mass and by
-# {glue:text}`route_scatter_others:.2f` nat or less in the other properties. For
-# the paper we assume calibrated posteriors and the distribution of our measured
-# values. A 25 % larger spread changes its gains little, except in $A_V$: there
-# the paper's distances nearly exceed those of posteriors that know nothing, so
-# its values must spread more than ours, as Balmer decrements would.
+# {glue:text}`n_checked:.0f` experiments of the figure above, single gains by
+# the two routes differ by {glue:text}`route_scatter:.2f` nat (rms) in mass and
+# by {glue:text}`route_scatter_others:.2f` nat or less in the other properties.
+# For the paper we assume calibrated posteriors and the distribution of our
+# measured values. A 25 % larger spread changes its gains little, except in
+# $A_V$, where the paper's distances nearly exceed those of posteriors that
+# know nothing: its values must spread more than ours.
 #
 # **Single gains do not add up to the joint one**, because properties are
-# correlated: a model that learns the mass learns part of the star formation
-# rate. By the chain rule, each property given those above it and with posteriors
-# taken as Gaussian, ours add up to {glue:text}`sum_chain:.2f` nat; the exact
-# joint gain of the same 1,000 galaxies is {glue:text}`gain_of_shown:.2f` nat. In
-# the paper the sum is {glue:text}`sum_paper:.2f` and the joint gain 0.91 nat.
+# correlated. By the chain rule, each property given those above it and with
+# posteriors taken as Gaussian, ours add up to {glue:text}`sum_chain:.2f` nat;
+# the exact joint gain of the same 1,000 galaxies is
+# {glue:text}`gain_of_shown:.2f` nat. In the paper the sum is
+# {glue:text}`sum_paper:.2f` and the joint gain 0.91 nat.
 
 # %% [markdown]
 # ### The redshift, and what the image tells of mass
 #
 # Given the redshift, photometry alone explains
-# {glue:text}`mass_told_photometry:.3f` of the variance of mass, far more than the
-# image model without it ({glue:text}`mass_image:.3f`), and the image adds nothing
-# to that: with it the share is {glue:text}`mass_told_image:.3f`, which is even a
-# little less. So the image improves mass mainly by constraining
+# {glue:text}`mass_told_photometry:.3f` of the variance of mass, far more than
+# the image model without it ({glue:text}`mass_image:.3f`), and the image adds
+# nothing to that: with it the share is {glue:text}`mass_told_image:.3f`, which
+# is even a little less. So the image improves mass mainly by constraining
 # distance.
 
 # %% [markdown]
 # ## What the information gain says
 #
-# The mean $\Delta\log p$ asks how well the measured values are predicted,
-# $D_\mathrm{KL}$ how much the posteriors *claim* to know. Both are relative to the
-# survey's own prior, so their level depends on the population and on label
-# errors, and two surveys must be compared with that in mind.
+# The mean $\Delta\log p$ says how well the measured values are predicted,
+# $D_\mathrm{KL}$ how much the posteriors *claim* to know. The level of both
+# depends on the survey's population and label errors, so two surveys must be
+# compared with that in mind.
 
 # %% mystnb={"figure": {"caption": "Where the models stand: mean \u0394log p (left) and mean $D_\\mathrm{KL}$ (right) of the photometry and the image model, in the paper (SDSS) and on the simulated survey, all by kernel densities of 1,000 galaxies. The two image models have nearly the same \u0394log p and the two photometry models the same $D_\\mathrm{KL}$.", "name": "fig-standing"}, "image": {"alt": "Two panels of orange squares joined to blue circles. In the mean log-density gain the paper's photometry model is far below the others, while all image models nearly agree. In the divergence the photometry models of the paper and of this book agree, and the paper's image model is far above ours."}} tags=["hide-input"]
 standing = {
@@ -306,47 +297,47 @@ standing = {
 shown.standing(standing, source="SDSS (the paper) and simulated (this book)")
 
 # %% [markdown]
-# **By $\Delta\log p$ the image models agree and photometry differs.** Ours reach
-# {glue:text}`image_delta_log_p:.2f` nat with the image, the paper's 2.17; with
-# photometry ours reach {glue:text}`photometry_delta_log_p:.2f`, the paper's 1.26.
-# This reading suggests a weak photometry model in the paper.
+# **By $\Delta\log p$ the image models agree and photometry differs.** Ours
+# reach {glue:text}`image_delta_log_p:.2f` nat with the image, the paper's
+# 2.17; with photometry {glue:text}`photometry_delta_log_p:.2f` and 1.26. This
+# suggests a weak photometry model in the paper.
 #
 # **By $D_\mathrm{KL}$ photometry agrees and the image models differ.** The
-# photometry models claim {glue:text}`photometry_d_kl:.2f` nat here and 2.55 in the
-# paper, the image models {glue:text}`image_d_kl:.2f` and 3.41. This reading
+# photometry models claim {glue:text}`photometry_d_kl:.2f` nat here and 2.55 in
+# the paper, the image models {glue:text}`image_d_kl:.2f` and 3.41. This
 # suggests images that tell more.
 #
-# The two readings would agree if something lowered $\Delta\log p$ of *both* of the
-# paper's models alike and left $D_\mathrm{KL}$ as it is. Kernel estimates of
-# calibrated posteriors put $\Delta\log p$ below $D_\mathrm{KL}$ by
+# The two readings would agree if something lowered $\Delta\log p$ of *both* of
+# the paper's models alike and left $D_\mathrm{KL}$ as it is. Kernel estimates
+# of calibrated posteriors put $\Delta\log p$ below $D_\mathrm{KL}$ by
 # {glue:text}`shortfall_photometry:.2f` nat for photometry here and
-# {glue:text}`shortfall_image:.2f` with the image. In the paper it is 1.29 and 1.24, about half a nat more in each. Label outliers would do this: a few measured
-# values far from anything the data suggest cost both models the same. They would
-# also explain why single $\Delta\log p$ scatter by 3.3 to 4.0 nat in the paper and
-# by {glue:text}`image_scatter:.1f` to {glue:text}`photometry_scatter:.1f` here.
+# {glue:text}`shortfall_image:.2f` with the image. In the paper it is 1.29 and
+# 1.24, about half a nat more in each. Label outliers, a few measured values
+# far from anything the data suggest, would do this. They would also explain
+# why single $\Delta\log p$ scatter by 3.3 to 4.0 nat in the paper and by
+# {glue:text}`image_scatter:.1f` to {glue:text}`photometry_scatter:.1f` here.
 # Overconfident posteriors are another explanation. The published tables cannot
 # tell the two apart.
 
 # %% [markdown]
 # ## What is explained, and what is not
 #
-# Explained: our gain rises to {glue:text}`gain_paper_size:.3f` nat with the
-# paper's number of galaxies. Not explained: the other
-# {glue:text}`missing:.2f` nat.
+# With the paper's number of galaxies our gain rises to
+# {glue:text}`gain_paper_size:.3f` nat. The other {glue:text}`missing:.2f` nat
+# are not explained.
 #
-# *Unequal training is not the answer.* At the paper's size its own recipe costs
-# the photometry model only {glue:text}`own_photometry:.3f` nat
-# ({doc}`07_at_the_papers_size`), so a photometry model trained by it beside the
-# best image model would add no more than that. With few galaxies the recipe fails:
-# within 60 epochs of {glue:text}`small_trained:,.0f` galaxies its image model ends
+# *Unequal training is not the answer.* At the paper's size its own recipe
+# costs the photometry model only {glue:text}`own_photometry:.3f` nat
+# ({doc}`07_at_the_papers_size`), so it would add no more than that to the
+# gain. With few galaxies the recipe fails: within 60 epochs of
+# {glue:text}`small_trained:,.0f` galaxies its image model ends
 # {glue:text}`below_photometry:.2f` nat below photometry.
 #
 # *The paper's own galaxies would decide.* With the profile `sdss`, train
-# photometry until more epochs change nothing, and look at its $\Delta\log p$ and
-# at the coverage of its intervals. If it stays near 1.26 nat and one label in a
-# few dozen is an outlier, the labels explain the level and the gain is the
-# image's. If it rises towards {glue:text}`photometry_delta_log_p:.2f` nat, it was
-# the training.
+# photometry until more epochs change nothing. If its $\Delta\log p$ stays near
+# 1.26 nat and one label in a few dozen is an outlier, the labels explain the
+# level and the gain is the image's. If it rises towards
+# {glue:text}`photometry_delta_log_p:.2f` nat, it was the training.
 
 # %% [markdown]
 # ## Galaxies in each experiment
@@ -358,18 +349,16 @@ shown.standing(standing, source="SDSS (the paper) and simulated (this book)")
 # | the paper's size | {glue:text}`large_trained:,.0f` | {glue:text}`large_tested:,.0f` | chapter 07; 1,000 of the test galaxies with draws |
 # | the paper (SDSS) | 85,440 | 1,000 | |
 #
-# The book's own models repeat with other seeds: trained three times, their gains
-# are {glue:text}`seed_1:.3f`, {glue:text}`seed_2:.3f` and {glue:text}`seed_3:.3f`
-# nat.
+# Trained three times, the models of `quick` gain {glue:text}`seed_1:.3f`,
+# {glue:text}`seed_2:.3f` and {glue:text}`seed_3:.3f` nat.
 
 # %% [markdown]
 # ## What to take away
 #
-# - The image adds {glue:text}`gain_paper_size:.3f` ±
-#   {glue:text}`gain_paper_size_error:.3f` nat to photometry on our simulated survey
-#   at the paper's size, less than half of the paper's 0.91 nat.
-# - In the paper's tables the difference is mostly in the oxygen abundance, which
-#   our simulated images hardly inform, and perhaps in photometric masses.
+# - On our simulated survey at the paper's size the image adds less than half
+#   of the paper's 0.91 nat.
+# - The difference is mostly in the oxygen abundance, which our simulated
+#   images hardly inform, and perhaps in photometric masses.
 # - Fibre labels are the one relation that changes the gain much; unequal training
 #   cannot explain the rest, and label outliers may explain the level of the
 #   paper's $\Delta\log p$.
@@ -477,9 +466,9 @@ glue("route_scatter_others", others, display=False)
 # %% [markdown]
 # ## Exercises
 #
-# **The distance of a perfect posterior.** Derive the formula for $W$ above, and
-# try it: properties of unit spread, of which posterior means explain a share
-# $R^2 = 0.75$.
+# **The distance of a perfect posterior.** Derive {eq}`eq-perfect-distance`,
+# and try it: properties of unit spread, of which posterior means explain a
+# share $R^2 = 0.75$.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 rng = np.random.default_rng(0)
@@ -513,7 +502,8 @@ print(
 # %% [markdown]
 # ## Make these results yourself
 #
-# `papermill notebooks/06_what_a_picture_is_worth.ipynb out.ipynb -p results made
-# -p n_galaxies 2000 -y "rows: [old, all]" -y "seeds: [1]"` trains two rows in a
-# few minutes on two cores. A later call adds rows and seeds, several processes
-# may share the work, and the names of all rows are in `studies.picture_worth.ROWS`.
+# `papermill notebooks/06_what_a_picture_is_worth.ipynb out.ipynb -p results
+# made -p n_galaxies 2000 -y "rows: [old, all]" -y "seeds: [1]"` trains two
+# rows in a few minutes on two cores; without `results made` the sizes change
+# nothing. A later call adds rows and seeds; the names of all rows are in
+# `studies.picture_worth.ROWS`.

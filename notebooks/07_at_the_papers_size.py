@@ -80,12 +80,12 @@ per_galaxy = {
 # ## The models
 #
 # The survey has the paper's 106,800 galaxies, cutouts of 128×128 pixels, and
-# {glue:text}`n_shown:,.0f` test galaxies with {glue:text}`n_samples:,.0f` draws
-# each in {glue:text}`n_steps:.0f` Runge-Kutta steps, as in the paper. The recipe
-# is `tuned_cpu`, the one we recommend where there is no GPU: a cosine learning
+# {glue:text}`n_shown:,.0f` test galaxies with {glue:text}`n_samples:,.0f`
+# draws each in {glue:text}`n_steps:.0f` Runge-Kutta steps, as in the paper.
+# The recipe is `tuned_cpu`, for machines without a GPU: a cosine learning
 # rate, eight draws of noise and time per galaxy and step, averaged weights, an
-# encoder with half the paper's channels, and an image model that starts from the
-# photometry model.
+# encoder with half the paper's channels, and an image model that starts from
+# the photometry model.
 
 # %% tags=["hide-input"]
 trainings(found)
@@ -109,8 +109,8 @@ figures.model_comparison(
 )
 
 # %% [markdown]
-# For calibrated posteriors $\Delta\log p$ and $D_\mathrm{KL}$ have the same mean.
-# Exactly computed, they differ by {glue:text}`gap_image:.2f` ±
+# For calibrated posteriors $\Delta\log p$ and $D_\mathrm{KL}$ have the same
+# mean. Computed exactly, they differ by {glue:text}`gap_image:.2f` ±
 # {glue:text}`gap_image_error:.2f` nat for the image model; by kernel densities
 # the estimates alone pull them {glue:text}`gap_kde:.2f` nat apart.
 #
@@ -128,11 +128,10 @@ beside_the_paper(found)
 
 # %% [markdown]
 # Here the image adds {glue:text}`gain_paper_size_kde:.3f` ±
-# {glue:text}`gain_paper_size_kde_error:.3f` nat, in the paper 0.91 nat; it wins for
-# {glue:text}`wins:.0f` % of the galaxies, in the paper for 81.5 %. The populations
-# and label errors of the two surveys differ, and with them the level of each
-# number. {doc}`06_what_a_picture_is_worth` asks where the difference in gain comes
-# from, property by property.
+# {glue:text}`gain_paper_size_kde_error:.3f` nat, in the paper 0.91 nat; it
+# wins for {glue:text}`wins:.0f` % of the galaxies, in the paper for 81.5 %.
+# {doc}`06_what_a_picture_is_worth` asks where the difference comes from,
+# property by property.
 
 # %% [markdown]
 # ## Scaling relations and the dust–age plane
@@ -141,18 +140,18 @@ beside_the_paper(found)
 figures.scaling_relations(test, posteriors, images, source=source)
 
 # %% [markdown]
-# One draw per galaxy recovers slope and scatter of all three relations within two
-# standard errors, with and without the image, because the posteriors are
-# calibrated. Posterior means do not: their star formation rates scatter by
-# {glue:text}`photometry_sfr_scatter:.2f` (photometry) and
-# {glue:text}`image_sfr_scatter:.2f` dex (image) about the main sequence, the
-# measured values by {glue:text}`measured_sfr_scatter:.2f` dex.
+# One draw per galaxy recovers slope and scatter of all three relations within
+# two standard errors, with and without the image. Posterior means do not:
+# their star formation rates scatter by {glue:text}`photometry_sfr_scatter:.2f`
+# (photometry) and {glue:text}`image_sfr_scatter:.2f` dex (image) about the
+# main sequence, the measured values by {glue:text}`measured_sfr_scatter:.2f`
+# dex.
 #
-# Dust and age both redden a galaxy, so within a posterior from photometry $A_V$
-# and $D_n(4000)$ are anticorrelated: the median coefficient is
-# {glue:text}`photometry_correlation:.2f` in absolute value. The image lowers it to
-# {glue:text}`image_correlation:.2f`. On the two properties jointly it adds
-# {glue:text}`dust_age:.3f` ± {glue:text}`dust_age_error:.3f` nat.
+# Within a posterior from photometry $A_V$ and $D_n(4000)$ are anticorrelated:
+# the median coefficient is {glue:text}`photometry_correlation:.2f` in absolute
+# value. The image lowers it to {glue:text}`image_correlation:.2f`. On the two
+# properties jointly it adds {glue:text}`dust_age:.3f` ±
+# {glue:text}`dust_age_error:.3f` nat.
 
 # %% mystnb={"figure": {"caption": "Dust attenuation against age indicator of simulated test galaxies: posterior means (above) and one draw per galaxy (below), over the measured values (dashed). Means crowd where photometry cannot decide; draws recover the measured plane.", "name": "fig-scale-dust-age"}, "image": {"alt": "Contours in the plane of age indicator and attenuation. Posterior means in the upper row are narrower than the dashed contours of the measured values, most so for the photometry model; draws in the lower row match them."}} tags=["hide-input"]
 figures.dust_age(test, posteriors, source=source)
@@ -170,10 +169,9 @@ figures.galaxy_panels(
 # ## Calibration
 #
 # Central intervals from 5 % to 95 % of any property contain the measured value
-# as often as they should to within {glue:text}`photometry_off:.3f` (photometry)
-# and {glue:text}`image_off:.3f` (image). The 95 % range of a single level is about
-# 0.03 for a thousand galaxies, and the largest of 95 deviations is expected to
-# exceed it; {doc}`09_calibration` makes a stricter test.
+# as often as they should to within {glue:text}`photometry_off:.3f`
+# (photometry) and {glue:text}`image_off:.3f` (image), near the 0.03 that a
+# thousand galaxies allow; {doc}`09_calibration` makes a stricter test.
 
 # %% mystnb={"figure": {"caption": "Calibration on simulated test galaxies: ranks of the measured values among the draws (uniform if calibrated) and coverage of central intervals minus their level (zero if calibrated). Grey bands contain calibrated models in 95 % of cases. Both models stay near them.", "name": "fig-scale-coverage"}, "image": {"alt": "Two rows of panels, one column per property: rank histograms above, coverage minus its level below. The lines of both models stay in or near the grey bands."}} tags=["hide-input"]
 figures.calibration(test, posteriors, source=source)
@@ -201,9 +199,8 @@ figures.training_curves(histories(own), source=source)
 # *below* its photometry model, which shows only that the recipe needs a GPU; what
 # it reaches in 200 epochs we do not know.
 #
-# So the recipe leaves photometry near its ceiling. If the paper's photometry model
-# was trained as well as this, unequal training adds less than a tenth of a nat to
-# the paper's gain.
+# If the paper's photometry model was trained as well as this, unequal training
+# adds less than a tenth of a nat to the paper's gain.
 
 # %% [markdown]
 # ## What it costs
@@ -218,12 +215,11 @@ figures.training_curves(histories(own), source=source)
 # ## What to take away
 #
 # - With the paper's number of galaxies and pixels the image adds
-#   {glue:text}`gain_paper_size:.3f` ± {glue:text}`gain_paper_size_error:.3f` nat on
-#   the simulated survey, not 0.91 nat.
-# - The paper's own recipe costs photometry {glue:text}`own_photometry:.3f` nat,
-#   too little to explain the difference.
-# - Draws recover the scaling relations and the dust–age plane; posterior means do
-#   not, however good the model.
+#   {glue:text}`gain_paper_size:.1f` nat on the simulated survey, not 0.91 nat.
+# - The paper's own recipe costs photometry too little to explain the
+#   difference.
+# - Draws recover the scaling relations and the dust–age plane; posterior means
+#   do not.
 
 # %% tags=["remove-cell"]
 sampling, gain = found["sampling"], found["gain"]
@@ -298,9 +294,9 @@ print(f"{seconds / 86_400:,.0f} days; with twelve steps an eighth of them")
 # %% [markdown]
 # ## Make these results yourself
 #
-# With `results = "made"` this chapter simulates, trains and draws now, with the
-# sizes of its parameters; at the sizes above that takes some hours without a GPU.
-# An interrupted run is resumed by repeating the command. A few minutes suffice for
+# With `results = "made"` this chapter simulates, trains and draws now, with
+# the sizes of its parameters (with `"published"` they change nothing); at the
+# sizes above that takes some hours without a GPU. A few minutes suffice for
 #
 # ```bash
 # papermill notebooks/07_at_the_papers_size.ipynb out.ipynb -p results made \

@@ -98,12 +98,12 @@ point_of = found.content["points"]
 # %% [markdown]
 # ## Everything at once
 #
-# The reference is flow matching with photometry and image, 32×32 pixels of 1.2″,
-# trained for twelve epochs on {glue:text}`n_train:,.0f` simulated galaxies of the
-# survey of {doc}`06_what_a_picture_is_worth`. Each variant is trained for as many
-# steps and tested on the same {glue:text}`n_test:,.0f` galaxies. A gain is the
-# difference of the mean exact log-density of the measured properties, galaxy by
-# galaxy, averaged over {glue:text}`n_seeds:.0f` trainings of each.
+# The reference is flow matching with photometry and image, 32×32 pixels of
+# 1.2″, trained for twelve epochs on {glue:text}`n_train:,.0f` simulated
+# galaxies of the survey of {doc}`06_what_a_picture_is_worth`. Each variant is
+# trained for as many steps and tested on the same {glue:text}`n_test:,.0f`
+# galaxies. A gain is the difference of the mean exact log-density, averaged
+# over {glue:text}`n_seeds:.0f` trainings of each.
 
 # %% mystnb={"figure": {"caption": "Gain of each variant over the reference (photometry and image, 12 epochs) on simulated test galaxies, with 95 % intervals (Student's $t$, three trainings). The grey band is what the whole image is worth in the reference: from photometry alone to zero. Green points gain, purple ones lose, grey ones differ from the reference by less than their interval.", "name": "fig-matters"}, "image": {"alt": "Points with error bars in groups on one axis from minus 0.6 to 0.8 nat. Only those given the redshift gain more than the width of the grey band. Longer training gains about two thirds of the band. Vision transformers, another galaxy's image and 1,500 training galaxies lose all that the image is worth; the path's width lies on zero."}} tags=["hide-input"]
 what_matters.draw(point_of, source="simulated survey")
@@ -111,36 +111,36 @@ what_matters.draw(point_of, source="simulated survey")
 # %% [markdown]
 # ## Inputs
 #
-# The redshift is worth {glue:text}`redshift_worth:.2f` nat to photometry, because
-# mass and star formation rate are luminosities. It does not replace the image:
-# given the redshift the image still adds {glue:text}`gain_redshift_12_epochs:.3f` ±
+# Mass and star formation rate are luminosities, which need the distance. But
+# the redshift does not replace the image: given the redshift the image still
+# adds {glue:text}`gain_redshift_12_epochs:.3f` ±
 # {glue:text}`gain_redshift_12_epochs_error:.3f` nat, without it
-# {glue:text}`gain_12_epochs:.3f` ± {glue:text}`gain_12_epochs_error:.3f`. Nor does
-# the image replace magnitudes: alone it loses {glue:text}`image_alone:.2f` nat.
+# {glue:text}`gain_12_epochs:.3f` ± {glue:text}`gain_12_epochs_error:.3f`. Nor
+# does the image replace magnitudes: alone it loses
+# {glue:text}`image_alone:.2f` nat.
 
 # %% [markdown]
 # ## Contents of the image
 #
-# These variants alter all images, in training and testing, in the same way. Beside
-# photometry, colours in the image add nothing here: grey images differ from
-# coloured ones by {glue:text}`pictures_grey:.3f` ±
-# {glue:text}`pictures_grey_error:.3f` nat. Most of the information is coarse:
-# blurred by 2″ the image loses {glue:text}`blurred:.2f` nat. Another galaxy's
-# image is worse than none, by {glue:text}`worse_than_none:.2f` nat; we suspect
-# that the network fits its noise.
+# These variants alter all images, in training and testing. Beside photometry,
+# colours in the image add nothing here: grey images differ from coloured ones
+# by {glue:text}`pictures_grey:.3f` ± {glue:text}`pictures_grey_error:.3f` nat.
+# Most of the information is coarse: blurred by 2″ the image loses
+# {glue:text}`blurred:.2f` nat. Another galaxy's image is worse than none, by
+# {glue:text}`worse_than_none:.2f` nat; we suspect that the network fits its
+# noise.
 #
-# This says little about colour gradients of real galaxies. In the simulation they
-# vary along the disc, but they are not tied to age and metallicity, so an image
-# cannot show either by its gradients. A simulation with such ties would have to
-# decide.
+# This says little about real galaxies: colour gradients of the simulation are
+# not tied to age and metallicity, so an image cannot show either by its
+# gradients.
 
 # %% [markdown]
 # ## Pixels and encoders
 #
-# Sixteen pixels of 3.2″ keep most of the gain, and at full resolution the model
-# loses {glue:text}`lost_pixels_128:.3f` ± {glue:text}`pixels_128_error:.3f` nat.
-# Within the same number of steps finer pixels do not help; whether they
-# pay off after longer training, as in the paper, this test cannot say.
+# Sixteen pixels of 3.2″ keep most of the gain, and at full resolution the
+# model loses {glue:text}`lost_pixels_128:.3f` ±
+# {glue:text}`pixels_128_error:.3f` nat. Whether finer pixels pay off after
+# longer training, as in the paper, this test cannot say.
 #
 # Maximum in place of mean pooling makes hardly a difference, and neither does a
 # residual network of three times the parameters. A vision transformer trained
@@ -155,8 +155,8 @@ what_matters.draw(point_of, source="simulated survey")
 # %% [markdown]
 # ## More galaxies, or longer training?
 #
-# Three experiments of this book add galaxies and give three answers, because they
-# let the number of steps grow differently:
+# Three experiments add galaxies or steps, and differ because steps grow
+# differently:
 #
 # | galaxies | steps | gain of the image model [nat] | where |
 # |---|---|---|---|
@@ -165,61 +165,61 @@ what_matters.draw(point_of, source="simulated survey")
 # | {glue:text}`n_quick:,.0f` | 2 times | {glue:text}`twice:.3f` ± {glue:text}`twice_error:.3f` | likewise |
 # | {glue:text}`n_train:,.0f` | 3.3 times | {glue:text}`training_longer:.3f` ± {glue:text}`training_longer_error:.3f` | here |
 #
-# At a fixed number of steps six times as many galaxies add little. More steps add
-# more, even on the same galaxies, and galaxies and steps together bring the gain
-# of the image to {glue:text}`06_what_a_picture_is_worth.ipynb::gain_paper_size:.3f` nat
-# ({doc}`07_at_the_papers_size`). Photometry is near its ceiling: with 60,000
-# galaxies it gains {glue:text}`more_photometry:.3f` nat.
+# At a fixed number of steps six times as many galaxies add little. More steps
+# add more, even on the same galaxies, and both together bring the gain of the
+# image to {glue:text}`06_what_a_picture_is_worth.ipynb::gain_paper_size:.3f`
+# nat ({doc}`07_at_the_papers_size`). Photometry, near its ceiling, gains
+# {glue:text}`more_photometry:.3f` nat with 60,000 galaxies.
 
 # %% [markdown]
 # ## The flow and the recipe
 #
-# The width of the path does not matter where it is small compared with a
-# posterior. Two other ways for the condition to enter seem better after twelve
-# epochs: scaled and shifted layers by {glue:text}`conditioning_modulation:.3f` ±
+# The width of the path does not matter where it is small. Two other ways for
+# the condition to enter seem better after twelve epochs: scaled and shifted
+# layers by {glue:text}`conditioning_modulation:.3f` ±
 # {glue:text}`conditioning_modulation_error:.3f` nat, and cross-attention by
 # {glue:text}`conditioning_cross_attention:.3f` ±
-# {glue:text}`conditioning_cross_attention_error:.3f`. After 40 epochs all three
-# are level. They only train faster: concatenation suffices, as the paper says. A
-# gain or loss after a short training may be no more than that, which goes for
-# encoders and pixels as well.
+# {glue:text}`conditioning_cross_attention_error:.3f`. After 40 epochs all
+# three are level: concatenation suffices, as the paper says. A gain or loss of
+# an encoder or of pixels after a short training may be no more than that, too.
 #
-# For the book's own models, trained once each, starting the image model from the
-# photometry model adds {glue:text}`warm:.3f` nat and eight draws of time and noise
-# per image in place of one add {glue:text}`draws:.3f` nat; turning and mirroring
-# images adds {glue:text}`turned:.3f` nat. The central half of the image in small
-# pixels gains {glue:text}`centre:.3f` nat; all of it in small pixels loses
-# {glue:text}`finer:.3f` and an encoder of twice the width
-# {glue:text}`wider:.3f` nat in as many epochs. Errors over galaxies are about {glue:text}`variant_error:.3f` nat.
+# For the book's own models, trained once each, starting the image model from
+# the photometry model adds {glue:text}`warm:.3f` nat, eight draws of time and
+# noise per image in place of one {glue:text}`draws:.3f` nat, and turning and
+# mirroring images {glue:text}`turned:.3f` nat. The central half of the image
+# in small pixels gains {glue:text}`centre:.3f` nat; all of it in small pixels
+# loses {glue:text}`finer:.3f` and an encoder of twice the width
+# {glue:text}`wider:.3f` nat in as many epochs. Errors over galaxies are about
+# {glue:text}`variant_error:.3f` nat.
 #
-# A density must be integrated until it converges. Eight Runge-Kutta steps are as
-# good as a hundred. Two steps seem to gain {glue:text}`steps_2:.2f` nat, but what
-# they integrate is not a density.
+# Eight Runge-Kutta steps are as good as a hundred. Two steps seem to gain
+# {glue:text}`steps_2:.2f` nat, but what they integrate is not a density.
 
 # %% [markdown]
 # ## Other galaxies
 #
-# The paper's galaxies are star-forming and near. We train on such galaxies, on the
-# whole simulated population, or on galaxies nearer than $z = 0.1$, and test on all.
-# The table lists the share of measured values inside 95 % intervals of the image
-# model, averaged over {glue:text}`n_populations:.0f` trainings; an asterisk marks
-# coverage that differs from 95 % by more than two standard errors. *Flagged* are
-# galaxies whose data lie outside the training range.
+# The paper's galaxies are star-forming and near. We train on such galaxies, on
+# the whole simulated population, or on galaxies nearer than $z = 0.1$, and
+# test on all. The table lists the share of measured values inside 95 %
+# intervals of the image model, averaged over {glue:text}`n_populations:.0f`
+# trainings; an asterisk marks coverage that differs from 95 % by more than two
+# standard errors. *Flagged* are galaxies whose magnitudes or images lie
+# outside the training range; the later test for quiescent galaxies
+# ({doc}`13_tried_on_the_sky`) is not counted here.
 
 # %% tags=["hide-input"]
 other_populations.table(of_populations.content, "image")
 
 # %% [markdown]
-# A model of star-forming galaxies is confident and wrong about galaxies of another
-# kind. For quiescent galaxies it overestimates the star formation rate by
-# {glue:text}`star-forming_image_quiescent_log_sfr_bias:.1f` dex on average, and its
-# 95 % intervals contain the measured rate in
+# For quiescent galaxies the model of star-forming ones overestimates the star
+# formation rate by {glue:text}`star-forming_image_quiescent_log_sfr_bias:.1f`
+# dex on average, and its 95 % intervals contain the measured rate in
 # {glue:text}`quiescent_inside:.0f` % of cases
 # ({glue:text}`quiescent_inside_photometry:.0f` % without the image). Only
-# {glue:text}`quiescent_flagged:.0f` % of them are flagged: the colours alone do not
-# give them away. Trained on the whole population, the same network contains
+# {glue:text}`quiescent_flagged:.0f` % of them are flagged by the first range
+# test. Trained on the whole population, the same network contains
 # {glue:text}`parent_inside:.0f` % of the rates and is as well calibrated for
-# star-forming galaxies as before. If the kind of galaxy is not known, train on all kinds.
+# star-forming galaxies as before.
 #
 # Trained nearer than $z = 0.1$, the model underestimates the mass of galaxies
 # beyond $z = 0.15$ by {glue:text}`far_bias:.1f` dex; its intervals contain {glue:text}`far_inside:.0f` % of the
@@ -238,20 +238,21 @@ other_populations.table(of_populations.content, "image")
 other_instruments.table(of_instruments.content)
 
 # %% [markdown]
-# The image adds half as much to the deeper surveys as to SDSS. Their galaxies are
-# fainter, farther and smaller on the sky. LSST, with images twice as sharp as those
-# of SDSS, gains no more than the Legacy Surveys. In the Legacy survey the image
-# model explains slightly *less* of the mass than photometry, in SDSS given the
-# redshift likewise: we suspect that the longer training of an encoder costs a
-# little where it has nothing to add. The encoder sees the central 96 pixels of each
-# survey, three by three, as chosen for SDSS; another crop may find more.
+# The image adds half as much to the deeper surveys, whose galaxies are
+# fainter, farther and smaller on the sky, as to SDSS. LSST, with images twice
+# as sharp as those of SDSS, gains no more than the Legacy Surveys. In the
+# Legacy survey the image model explains slightly *less* of the mass than
+# photometry, in SDSS given the redshift likewise: we suspect that training an
+# encoder costs a little where it has nothing to add. The encoder sees the
+# central 96 pixels of each survey, three by three, as chosen for SDSS; another
+# crop may find more.
 
 # %% [markdown]
 # ## What to take away
 #
 # - The redshift is worth several images, and neither replaces the other.
-# - The image model is limited by training: more steps and more galaxies together
-#   help, while encoder, pixels, path width and conditioning change little.
+# - More steps and more galaxies together help the image model, while encoder,
+#   pixels, path width and conditioning change little.
 # - Outside its training population the model is wrong with confidence; train on
 #   the whole population if the kind of galaxy is unknown.
 
@@ -385,6 +386,6 @@ if len(rmse) == 2:
 # ## Make these results yourself
 #
 # `papermill notebooks/08_what_matters.ipynb out.ipynb -p results made -p
-# n_galaxies 2000 -y "axes: [pixels]"` takes about ten minutes on two cores, and
-# `-y "points: [pixels/16]"` one. A later call adds points and seeds; several
-# processes may share the work.
+# n_galaxies 2000 -y "axes: [pixels]"` takes about ten minutes on two cores,
+# and `-y "points: [pixels/16]"` one. Without `results made` the sizes change
+# nothing. A later call adds points and seeds.

@@ -69,9 +69,9 @@ regions = {
 # %% [markdown]
 # ## Three tests
 #
-# Each test puts the draws of a galaxy in an order and asks for the rank of the
-# measured value among them. If the posterior is calibrated, the measured value
-# is like one more draw, so every rank is equally likely.
+# Each test orders the draws of a galaxy and asks for the rank of the measured
+# value among them. If the posterior is calibrated, every rank is equally
+# likely.
 #
 # - *One property*: draws are ordered by that property (simulation-based
 #   calibration, {cite:t}`Talts2018`).
@@ -103,25 +103,24 @@ figures.rank_bands(
 figures.shift_table({model: shifts[model] for model in models})
 
 # %% [markdown]
-# The shift is the mean rank minus that of a calibrated model, in percent of the
-# range of ranks; 2.8 % are about a tenth of the posterior's width. Under the
-# image model draws of $D_n(4000)$ are too low
-# ({glue:text}`image_dn4000_shift:+.1f` ± {glue:text}`image_dn4000_error:.1f` %)
-# and draws of log SFR ({glue:text}`image_log_sfr_shift:+.1f` %) and
-# $\log M_\star$ ({glue:text}`image_log_stellar_mass_shift:+.1f` %) too high.
-# The ranks scatter as those of a calibrated model do, or slightly less: no
-# single property has posteriors that are too narrow.
+# The shift is the mean rank minus that of a calibrated model, in percent of
+# the range of ranks; 2.8 % are about a tenth of the posterior's width. Under
+# the image model draws of $D_n(4000)$ are too low
+# ({glue:text}`image_dn4000_shift:+.1f` ± {glue:text}`image_dn4000_error:.1f`
+# %) and draws of log SFR ({glue:text}`image_log_sfr_shift:+.1f` %) and $\log
+# M_\star$ ({glue:text}`image_log_stellar_mass_shift:+.1f` %) too high. The
+# ranks scatter no more than those of a calibrated model: no single property
+# has posteriors that are too narrow.
 #
-# All models are tested on the same galaxies, so part of a shift may be specific
-# to this sample. Photometry models share a shift of about one percent in
-# $D_n(4000)$, even when trained on 60,000 galaxies
-# ({glue:text}`more_dn4000_shift:+.1f` %). The
+# All models are tested on the same galaxies, so part of a shift may be
+# specific to this sample: even trained on 60,000 galaxies, a photometry model
+# has {glue:text}`more_dn4000_shift:+.1f` % in $D_n(4000)$. The
 # {glue:text}`n_again:.0f` test galaxies of the run give
 # {glue:text}`again_image_dn4000:+.1f` ± {glue:text}`again_error:.1f` % for the
 # image model, which agrees with both.
 #
-# Jointly, the measured values lie too far out under the image model. The share
-# of galaxies inside highest-density regions of three levels:
+# Jointly, measured values lie too far out under the image model. The share of
+# galaxies inside highest-density regions:
 
 # %% tags=["hide-input"]
 words = {
@@ -140,19 +139,18 @@ figures.region_table(
 # {glue:text}`image_more_dn4000_shift:+.1f` %. More steps alone do less: twice
 # the epochs on the same galaxies remove a part of the overconfidence
 # ({glue:text}`longer_inside_1:.1f` and {glue:text}`longer_inside_2:.1f` %
-# inside the first two regions). So the image model has too few galaxies to learn
-# from. {doc}`08_what_matters` has other variants of the training.
+# inside the first two regions). So the image model has too few galaxies to
+# learn from.
 
 # %% [markdown]
 # ## Among galaxies of one kind
 #
-# Errors of opposite sign can cancel over a whole survey. An exact posterior has
-# uniform ranks in bins of anything that follows from its own data, such as
-# magnitude or inferred mass. (Bins of the *measured* mass would not do: galaxies
-# selected for a high measured mass lie above their posteriors on average. Mass
-# here is the mean over the measured value and the draws, which all enter
-# alike.) Redshift is not an input of the models, so their ranks need not be
-# uniform in bins of redshift: a shift there shows what a spectrum would add.
+# Errors of opposite sign can cancel over a whole survey. An exact posterior
+# has uniform ranks in bins of anything that follows from its own data, such as
+# magnitude or inferred mass. (Mass here is the mean over the measured value
+# and the draws: galaxies selected for a high *measured* mass lie above their
+# posteriors on average.) Redshift is not an input of the models: a shift in
+# its bins shows what a spectrum would add.
 
 # %% mystnb={"figure": {"caption": "Shift of the ranks [%] in five bins of inferred mass, redshift and magnitude with 1,000 simulated galaxies each; the standard error is 0.9 %. Positive (green): draws are too low. In bins of mass and magnitude, shifts are small; in bins of redshift, which the models do not have as input, masses and star formation rates of the nearest galaxies are overestimated.", "name": "fig-calibration-bins"}, "image": {"alt": "Two tables of coloured cells, one per model, with a row per bin and a column per test. In bins of mass and magnitude, numbers lie mostly within 3 percent. In the nearest bin of redshift, mass and star formation rate are shifted by more than 10 percent, and in the farthest bins by as much in the other direction."}} tags=["hide-input"]
 figures.shifts_in_bins(
@@ -208,9 +206,8 @@ print(result.origin)
 #
 # - The photometry model is calibrated within one percent, alone and jointly,
 #   except for a shift of $D_n(4000)$ that all models share.
-# - The image model is slightly overconfident: regions that should contain
-#   {glue:text}`level_1:.2f` % contain {glue:text}`image_inside_1:.1f` %.
-#   With 36,000 training galaxies it is calibrated.
+# - Joint regions of the image model are slightly too small. With 36,000
+#   training galaxies they are right.
 # - Single properties are shifted by a few percent of the range of ranks, and
 #   their widths are right.
 

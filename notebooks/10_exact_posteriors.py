@@ -18,15 +18,14 @@
 # %% [markdown]
 # # The exact posterior
 #
-# No method that has five magnitudes as input can do better than the exact
-# posterior. It cannot be computed for real galaxies; for the simulated survey it
-# can, because the simulator is its own prior and its noise is known. On
-# {glue:text}`n_exact:.0f` test galaxies the photometry model reaches it: its
-# mean log-density lies {glue:text}`exact_gap:.2f` ±
-# {glue:text}`exact_gap_error:.2f` nat below, and its widths are within
-# {glue:text}`widest_percent:.0f` % of the exact ones. So hardly any of the
-# {glue:text}`image_gain:.2f` nat that the image adds in this run could have been
-# had from photometry.
+# No method with five magnitudes as input can do better than the exact
+# posterior. For the simulated survey it can be computed, because the simulator
+# is its own prior and its noise is known. On {glue:text}`n_exact:.0f` test
+# galaxies the photometry model reaches it: its mean log-density lies
+# {glue:text}`exact_gap:.2f` ± {glue:text}`exact_gap_error:.2f` nat below, and
+# its widths are within {glue:text}`widest_percent:.0f` % of the exact ones. So
+# hardly any of the {glue:text}`image_gain:.2f` nat that the image adds in this
+# run could come from photometry.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -85,11 +84,11 @@ names = {
 # applies to the observed magnitude. Redshift is unknown, as it is to the
 # photometry model.
 #
-# Tempered sequential Monte Carlo {cite:p}`DelMoral2006` moves particles from the
-# prior to the posterior. To save time it uses an emulator, a small network that
-# imitates the simulator's photometry. The simulator has the last word: each
-# particle is simulated at the end and weighted by the ratio of the two
-# likelihoods, so an error of the emulator costs particles and not accuracy.
+# Tempered sequential Monte Carlo {cite:p}`DelMoral2006` moves particles from
+# the prior to the posterior. To save time it uses an emulator, a small network
+# that imitates the simulator's photometry. At the end each particle is
+# simulated and weighted by the ratio of the two likelihoods, so an error of
+# the emulator costs particles and not accuracy.
 #
 # The flow learns *measured* properties, whose errors are known, and its path
 # smooths them by another $\sigma = 0.05$ standard deviations. Its target is
@@ -159,15 +158,13 @@ print(result.origin)
 # particles of one run share ancestors. The photometry model is separated from
 # the exact posterior with accuracy {glue:text}`c2st_book:.3f`, hardly more.
 #
-# Averaged over galaxies, a better photometric method could gain no more than this gap. It
-# is an upper limit on how much of the image's {glue:text}`image_gain:.2f` nat
-# only makes up for an imperfect photometry model.
+# Averaged over galaxies, a better photometric method could gain no more than
+# this gap.
 #
 # ## How much of each property is there
 #
 # Information on a property is the mean gain in its log-density over the prior.
-# It is limited by the error of the measured value: even the true value does not
-# predict the measured one perfectly.
+# It is limited by the error of the measured value.
 
 # %% mystnb={"figure": {"caption": "Information on each property in five magnitudes, for 100 simulated galaxies: the exact posterior (grey bars), the photometry model (orange) and the most that any data could give, which the error of the measured value sets (line). Error bars are two standard errors of the difference from the exact posterior, galaxy by galaxy. The photometry model reaches the exact posterior in each property.", "name": "fig-exact-information"}, "image": {"alt": "Five horizontal bars in nat: mass 1.1, star formation rate 0.5, oxygen abundance 0.6, Dn(4000) 0.7 and A_V 0.35. An orange square lies at the end of each bar, within its error, and a line further right marks the most that is possible, 0.6 for A_V to 1.8 for mass."}} tags=["hide-input"]
 figures.information(table, numbers, "photometry model", source=source)
@@ -175,25 +172,23 @@ figures.information(table, numbers, "photometry model", source=source)
 # %% [markdown]
 # Five magnitudes contain {glue:text}`a_v_share:.0f` % of all that can be known
 # about a measured $A_V$, and the photometry model extracts
-# {glue:text}`a_v_flow_share:.0f` %. So a low information on $A_V$ is no fault of
-# the model: dust is confused with age and metals, and the error of the measured
-# value is more than half of the prior's spread.
+# {glue:text}`a_v_flow_share:.0f` %. So the low information on $A_V$ is no
+# fault of the model: dust is confused with age and metals, and the error of
+# the measured value is more than half of the prior's spread.
 #
 # What could an image add? A small flow with the true inclination as input
 # besides the magnitudes gains {glue:text}`inclination_gain:.3f` ±
-# {glue:text}`inclination_error:.3f` nat on $A_V$ ({numref}`fig-controls`). In
-# this simulation inclination is thus a real but small part of what an image
-# tells. Dust lanes add nothing measurable to it
-# ({doc}`06_what_a_picture_is_worth`).
+# {glue:text}`inclination_error:.3f` nat on $A_V$ ({numref}`fig-controls`).
+# Dust lanes add nothing measurable to it ({doc}`06_what_a_picture_is_worth`).
 #
 # ## What to take away
 #
 # - In this simulation the photometry model is as good as any photometric
-#   method can be, within {glue:text}`exact_gap_error:.2f` nat.
-# - So the gain of the image model is information from the image, and no more
-#   than {glue:text}`exact_gap:.2f` ± {glue:text}`exact_gap_error:.2f` nat of it
-#   makes up for an imperfect photometry model.
-# - $A_V$ is constrained weakly because its measured values are noisy and five
+#   method can be.
+# - So no more than {glue:text}`exact_gap:.2f` ±
+#   {glue:text}`exact_gap_error:.2f` nat of the image model's gain makes up for
+#   an imperfect photometry model.
+# - $A_V$ is constrained weakly, because its measured values are noisy and five
 #   magnitudes say little about dust.
 
 # %% [markdown]

@@ -19,13 +19,14 @@
 # # Outliers
 #
 # For some galaxies $\Delta\log p$ is negative: the data make the measured
-# properties *less* likely than the prior does. The paper names such outliers as
-# a weakness. Most of them are expected: even a calibrated posterior has them.
-# Of {glue:text}`n_calibration:,.0f` simulated galaxies,
+# properties *less* likely than the prior does. The paper names such outliers
+# as a weakness, but most of them are expected. Of
+# {glue:text}`n_calibration:,.0f` simulated galaxies,
 # {glue:text}`image_below_zero:.1f` % are outliers under the image model where
 # {glue:text}`image_expected_below_zero:.1f` % are expected, an excess of
-# {glue:text}`image_excess:.1f` ± {glue:text}`image_excess_error:.1f` percentage
-# points; for photometry the excess is {glue:text}`photometry_excess:.1f` ±
+# {glue:text}`image_excess:.1f` ± {glue:text}`image_excess_error:.1f`
+# percentage points; for photometry the excess is
+# {glue:text}`photometry_excess:.1f` ±
 # {glue:text}`photometry_excess_error:.1f`. One galaxy is a failure of both
 # models, and we show why.
 
@@ -112,24 +113,22 @@ figures.variant_table(by_training, words)
 # %% [markdown]
 # With 60,000 galaxies photometry has no excess, and with 36,000 the excess of
 # the image model is down to two standard errors. More epochs on the same
-# galaxies do not reduce it. The share of outliers itself hardly changes: most of
-# them stay. The paper's training settings, on this small survey, have the largest
-# excess; we suspect that the flow is not converged, because fewer epochs of our
-# own training go the same way.
+# galaxies do not reduce it. The share of outliers itself hardly changes. The
+# paper's training settings, on this small survey, have the largest excess; we
+# suspect that the flow is not converged, because fewer epochs of our own
+# training go the same way.
 #
-# Measurement errors of the properties are not the main cause, either. In the
-# simulation we know them: for outliers under the image model they are
-# {glue:text}`label_error_outliers:.2f` times their quoted size (median), for all
-# galaxies {glue:text}`label_error_all:.2f` times. If they were the main cause,
-# they would be several times larger for the outliers.
+# Measurement errors of the properties are not the main cause, either: for
+# outliers under the image model they are {glue:text}`label_error_outliers:.2f`
+# times their quoted size (median), for all galaxies
+# {glue:text}`label_error_all:.2f` times.
 #
-# Kernel estimates make more. The paper estimates densities by kernels around
-# 1,000 draws, and beyond the last draw such an estimate falls like a Gaussian.
-# For the same {glue:text}`n_kernel:.0f` galaxies,
-# {glue:text}`image_below_zero_kde:.1f` % of the image model's values are
-# negative by kernels and {glue:text}`image_below_zero_exact:.1f` % exactly, and
-# the lowest is {glue:text}`image_lowest_kde:.1f` nat by kernels and
-# {glue:text}`image_lowest:.1f` nat exactly.
+# Kernel estimates, which we assume the paper used, make more: beyond the last
+# draw they fall like a Gaussian. For the same {glue:text}`n_kernel:.0f`
+# galaxies, {glue:text}`image_below_zero_kde:.1f` % of the image model's values
+# are negative by kernels and {glue:text}`image_below_zero_exact:.1f` %
+# exactly, and the lowest is {glue:text}`image_lowest_kde:.1f` nat by kernels
+# and {glue:text}`image_lowest:.1f` nat exactly.
 
 # %% [markdown]
 # ## The lowest ones
@@ -191,21 +190,19 @@ figures.one_galaxy(
 # Two experiments show the cause.
 #
 # - *With the redshift as input* the log-density at the measured values is
-#   {glue:text}`worst_with:+.1f` nat, and {glue:text}`worst_without:+.1f` nat for
-#   the same network and training galaxies without it. So the missing distance
+#   {glue:text}`worst_with:+.1f` nat, and {glue:text}`worst_without:+.1f` nat
+#   for the same network and training galaxies without it. The missing distance
 #   is the cause.
 # - *At the true values*, without measurement errors, the log-density is
-#   {glue:text}`worst_true:.1f` nat in place of
-#   {glue:text}`worst_measured:.1f` nat under the image model. So measurement
-#   errors of ordinary size, about one standard deviation in each property, make
-#   it worse, but they do not explain it.
+#   {glue:text}`worst_true:.1f` nat in place of {glue:text}`worst_measured:.1f`
+#   nat under the image model. Measurement errors of ordinary size, about one
+#   standard deviation in each property, make it worse, but do not explain it.
 #
 # Would a user notice? The photometry is flagged as out of range: only
 # {glue:text}`worst_range:.1f` % of held-out galaxies lie further from the
 # training galaxies. The image is not flagged, and the draws imply magnitudes
-# that agree with the observed ones
-# ({glue:text}`worst_replicated:.0f` % of replicated galaxies lie further out), as
-# they must if another galaxy, further away, has the same colours.
+# that agree with the observed ones ({glue:text}`worst_replicated:.0f` % of
+# replicated galaxies lie further out).
 
 # %% tags=["remove-cell"]
 measured = METRICS.read(folder / "metrics.json")
@@ -285,9 +282,8 @@ print(result.origin)
 #
 # - A negative $\Delta\log p$ is usually no error: six or seven galaxies in a
 #   hundred have one under a calibrated posterior of these data.
-# - The image model has {glue:text}`image_excess:.1f` ±
-#   {glue:text}`image_excess_error:.1f` percentage points more than that; more
-#   training galaxies reduce the excess.
+# - The image model has about one in a hundred more than that; more training
+#   galaxies reduce the excess.
 # - A galaxy whose distance is misjudged can fail by twenty nat, and a
 #   predictive check cannot see it. A redshift cures it.
 

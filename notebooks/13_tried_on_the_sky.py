@@ -19,19 +19,18 @@
 # # Tested on real galaxies
 #
 # Two photometry models that were trained on simulated galaxies are applied to
-# {glue:text}`n_blue:,.0f` real star-forming galaxies of SDSS. With the redshift
-# as input, stellar masses of galaxies in the training range agree with the independent estimates of kcorrect to
+# {glue:text}`n_blue:,.0f` real star-forming galaxies of SDSS. With the
+# redshift as input, stellar masses of galaxies in the training range agree
+# with the independent estimates of kcorrect to
 # {glue:text}`photometry_redshift_scatter:.2f` dex (bias
 # {glue:text}`photometry_redshift_bias:+.3f` dex). From photometry alone they
 # scatter by {glue:text}`photometry_scatter:.2f` dex and are
 # {glue:text}`photometry_low:.2f` dex too low, because the distance is hardly
-# known. No model with images has been tested on real galaxies: no real cutouts
-# with the five properties are part of this book.
+# known. No model with images has been tested on real galaxies.
 #
 # The galaxies, their photometry and redshifts come with the package kcorrect
-# {cite:p}`Blanton2007`, so that the chapter runs without a connection. kcorrect
-# estimates masses from the same fluxes with its own templates: where both
-# methods agree they can still both be wrong.
+# {cite:p}`Blanton2007`, which estimates masses from the same fluxes with its
+# own templates: where both methods agree they can still both be wrong.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -99,24 +98,22 @@ blue = real_galaxies.is_blue(reference["absolute_r"], reference["g_r"])
 # and all distances are for $H_0=70$ km/s/Mpc.
 #
 # Both models were trained on the training split of 60,000 simulated
-# star-forming galaxies. Neither has images as input; one has the redshift, which
-# real catalogues have.
+# star-forming galaxies; one has the redshift as a further input.
 
 # %% [markdown]
 # ## Which galaxies are out of range?
 #
-# The models should flag all other galaxies as outside their training range.
-# `Posterior.out_of_range` makes two tests. The first compares the features of a
-# galaxy with 5,000 training galaxies, the second asks whether the galaxy looks
-# quiescent, by a discriminant between simulated star-forming and quiescent
-# galaxies. Each flags what lies further out than all but 1 % of held-out
-# simulated star-forming galaxies.
+# `Posterior.out_of_range` makes two tests. The first compares the features of
+# a galaxy with 5,000 training galaxies, the second asks whether the galaxy
+# looks quiescent, by a discriminant between simulated star-forming and
+# quiescent galaxies. Each flags what lies further out than all but 1 % of
+# held-out simulated star-forming galaxies.
 #
 # Together they flag {glue:text}`outside_star_forming:.0f` % of the real
 # star-forming galaxies and {glue:text}`outside_others:.0f` % of the others. So
 # real galaxies differ more from the simulation than simulated ones do, and
-# {glue:text}`unnoticed:.0f` % of the galaxies for which the models were not made
-# are not noticed.
+# {glue:text}`unnoticed:.0f` % of the galaxies for which the models were not
+# made pass unnoticed.
 
 # %% mystnb={"figure": {"caption": "Share of real galaxies that the model with redshift flags as out of range: by the distance in colour from the cut between star-forming galaxies (left of zero) and others, by redshift, and by the error of $u$. Dashed: the 2 % of simulated star-forming galaxies that two tests flag at most. The share rises from a tenth to nearly all across the cut, and with noise.", "name": "fig-sky-outside"}, "image": {"alt": "Three panels with error bars: the flagged share rises steeply with g\u2212r across the cut, and more slowly with redshift and with the error of u; a dashed line at 0.02 marks the simulated galaxies."}} tags=["hide-input"]
 told = tested["photometry_redshift"]
@@ -193,11 +190,11 @@ print(trained.origin)
 # which shows that distance is its cause; one explanation of the rest is the
 # difference between two sets of stellar populations.
 #
-# If the masses of kcorrect were measured values with the errors of the training
-# set, 68 % of them would lie in the central 68 % intervals. From photometry
-# alone {glue:text}`photometry_within:.0f` % do, with the redshift
-# {glue:text}`photometry_redshift_within:.0f` %. More than 68 % is possible: both
-# methods use the same fluxes, so they share errors that the intervals include.
+# If the masses of kcorrect were measured values with the errors of the
+# training set, 68 % of them would lie in the central 68 % intervals. From
+# photometry alone {glue:text}`photometry_within:.0f` % do, with the redshift
+# {glue:text}`photometry_redshift_within:.0f` %. More than 68 % is possible,
+# because both methods use the same fluxes and share their errors.
 #
 # ## What to take away
 #
@@ -205,8 +202,7 @@ print(trained.origin)
 #   method to {glue:text}`photometry_redshift_scatter:.2f` dex. Star formation
 #   rates, abundances and dust were not tested.
 # - Without it they are {glue:text}`photometry_low:.2f` dex too low.
-# - The range flag finds most galaxies of another kind, not all. No model with
-#   images was tested on real galaxies.
+# - The range flag finds most galaxies of another kind, not all.
 
 # %% [markdown]
 # ## Exercises

@@ -28,22 +28,21 @@
 # redshift and magnitude errors {glue:text}`photometry_told_photometry` nat.
 #
 # The paper compares itself with seven other approaches and runs none of them.
-# We trained each on the same simulated galaxies and tested it on the same test
-# galaxies. None is the code, the data or the size of its own paper: they are
-# small versions, and the last table says what each leaves out. For each method
-# that learns, the best of three settings on the validation split is used.
+# We trained small versions of each on the same simulated galaxies and tested
+# them on the same test galaxies; the last table says what each leaves out. For
+# each method that learns, the best of three settings on the validation split
+# is used.
 #
 # A {term}`gain` is the mean difference of exact log-densities of the measured
-# properties, galaxy by galaxy. Intervals are 95 % intervals: they include the
-# scatter between galaxies and, where there are three trainings, that between
-# trainings by Student's t. Rows with one training have no error of training, so
-# they get no verdict. The survey is the one of
+# properties, galaxy by galaxy. Intervals of 95 % include the scatter between
+# galaxies and, where there are three trainings, that between trainings by
+# Student's t. Rows with one training get no verdict. The survey is the one of
 # {doc}`06_what_a_picture_is_worth` with all relations switched on, with pixels
 # of 1.2″.
 #
-# With `results = "published"` this page shows stored results. With `results =
-# "made"` it trains the methods that `rows` names, at the sizes given below:
-# `papermill notebooks/14_other_methods.ipynb out.ipynb -p results made
+# With `results = "published"` this page shows stored results, and sizes below
+# change nothing. With `results = "made"` it trains the methods that `rows`
+# names: `papermill notebooks/14_other_methods.ipynb out.ipynb -p results made
 # -p n_galaxies 2000 -y "rows: [photometry, npe, boosting]"` takes some minutes
 # on two cores; all rows with three seeds take some hours.
 
@@ -109,8 +108,7 @@ for name, value in tables.numbers_in_text(known, found.table()).items():
 figures.gains(known, source=source)
 
 # %% [markdown]
-# The table compares each method with the model of this book that has the same
-# inputs. *Ahead* and *behind* mean that the 95 % interval excludes zero.
+# *Ahead* and *behind* mean that the 95 % interval excludes zero.
 
 # %% tags=["hide-input", "full-width"]
 tables.every_method(known)
@@ -120,49 +118,49 @@ tables.every_method(known)
 #
 # **Flow matching or splines.** Neural spline flows {cite:p}`Durkan2019` with
 # the encoder of the image model differ from it by {glue:text}`npe_image` nat,
-# flow matching trained in the same way as the splines by {glue:text}`cold` nat.
-# The choice of flow therefore matters no more than how it is trained.
+# flow matching trained in the same way as the splines by {glue:text}`cold`
+# nat. The choice of flow matters no more than how it is trained.
 #
 # **More inputs.** A masked autoregressive flow with the inputs of SEDflow
 # {cite:p}`HahnMelchior2022` (magnitudes, errors, redshift) gains
 # {glue:text}`sedflow_photometry` nat over the photometry model. Flow matching
 # with the same inputs gains {glue:text}`photometry_told_photometry` nat. Both
-# are more than any use of the image reaches without a redshift.
+# gain more than any use of the image.
 #
 # **Measured morphology.** Nine statistics of statmorph
 # {cite:p}`RodriguezGomez2019`, an idea of {cite:t}`Alfonzo2024`, gain
 # {glue:text}`morphology_added` nat over the same splines without an image; the
 # encoder of the paper gains {glue:text}`npe_image_added` nat there. The nine
-# numbers thus contain {glue:text}`morphology_share` of what this encoder extracts
-# (one training, so without an error of training).
+# numbers thus contain {glue:text}`morphology_share` of what this encoder
+# extracts (one training).
 #
 # **Other ways to encode the image** for these splines: fluxes in rings of the
 # JPEG cutout {cite:p}`IglesiasNavarro2025` gain {glue:text}`annuli_added` nat,
-# and {glue:text}`annuli_stamps_added` nat from the pixels before compression,
-# so the eight bits of a JPEG cost rings nothing. Latents of an autoencoder
-# {cite:p}`Siddiqa2025` gain {glue:text}`latents_added` nat. An encoder aligned
-# with spectra, as in AstroCLIP {cite:p}`Parker2024`, gains
-# {glue:text}`aligned_added` nat when frozen; the same network randomly
-# initialised and frozen gains {glue:text}`aligned_random_added` nat. The
-# difference is what alignment on 9,000 pairs taught. Foundation models such as
-# AION-1 {cite:p}`AION2025` and Zoobot {cite:p}`Walmsley2023` are trained on
-# millions of real galaxies; we did not run them on simulated ones.
+# and {glue:text}`annuli_stamps_added` nat from the pixels before compression.
+# Latents of an autoencoder {cite:p}`Siddiqa2025` gain
+# {glue:text}`latents_added` nat. An encoder aligned with spectra, as in
+# AstroCLIP {cite:p}`Parker2024`, gains {glue:text}`aligned_added` nat when
+# frozen; the same network randomly initialised and frozen gains
+# {glue:text}`aligned_random_added` nat. The difference is what alignment on
+# 9,000 pairs taught. We did not run foundation models such as AION-1
+# {cite:p}`AION2025` and Zoobot {cite:p}`Walmsley2023`, which are trained on
+# millions of real galaxies.
 #
 # **Through a spectrum.** Diffusion of the spectrum from image and photometry,
 # then properties from spectra {cite:p}`Doorenbos2024`, differs by
-# {glue:text}`spectra` nat from the image model. The generated spectra are
-# absolute and of the whole galaxy, while three of the labels are those of a
-# fibre, so this row does not say what a spectrum is worth.
+# {glue:text}`spectra` nat from the image model. The generated spectra are of
+# the whole galaxy and three of the labels of a fibre, so this row does not say
+# what a spectrum is worth.
 #
 # **Regression.** A residual network on the image alone
 # {cite:p}`WuBoada2019,Alfonzo2024` differs by {glue:text}`regression` nat from
 # the image model, and by {glue:text}`regression_told` nat with photometry as
 # further input. Gradient boosting, a baseline that any method should beat,
-# differs by {glue:text}`boosting_photometry` nat from the photometry model. Regression
-# gives a value and not a posterior: we add one normal distribution, the same
-# for all galaxies. This handicaps it in log-density (see the second exercise).
-# In root mean square, below, the residual network with photometry is close to
-# the image model.
+# differs by {glue:text}`boosting_photometry` nat from the photometry model.
+# Regression gives a value and not a posterior: we add one normal distribution,
+# the same for all galaxies. This handicaps it in log-density (second
+# exercise). In root mean square, below, the residual network with photometry
+# is close to the image model.
 
 # %% tags=["hide-input"]
 tables.by_property(known, "rmse").rename_axis("root mean square error", axis=1)
@@ -179,24 +177,23 @@ tables.by_property(known, "rmse").rename_axis("root mean square error", axis=1)
 # {cite:p}`HahnPROVABGS2023` and bagpipes {cite:p}`Carnall2018` fit a physical
 # model to each galaxy {cite:p}`Conroy2013` and learn nothing from a survey. We
 # ran bagpipes under its usual priors with the sampler nautilus
-# {cite:p}`Lange2023`: {glue:text}`sed_seconds` s per galaxy. ({doc}`../how_fast`
-# has fewer seconds for nautilus: there the likelihood is the simulator's own,
-# evaluated in batches, with the redshift known and six parameters.)
-# Stars say nothing about the gas, so there are four properties. From the
-# flow with the same inputs, a fit differs by {glue:text}`sed` nat with the
-# redshift and by {glue:text}`sed_free` nat without it.
+# {cite:p}`Lange2023`: {glue:text}`sed_seconds` s per galaxy.
+# ({doc}`../how_fast` has fewer, with a likelihood evaluated in batches.) Stars
+# say nothing about the gas, so there are four properties. From the flow with
+# the same inputs, a fit differs by {glue:text}`sed` nat with the redshift and
+# by {glue:text}`sed_free` nat without it.
 #
 # With the redshift known, the SFR is off by {glue:text}`sed_log_sfr_bias` dex
 # on average, and the 95 % intervals contain {glue:text}`sed_log_sfr_held` of
 # the measured values; $\log M_\star$ is off by
 # {glue:text}`sed_log_stellar_mass_bias` dex
 # ({glue:text}`sed_log_stellar_mass_held`), $D_n(4000)$ by
-# {glue:text}`sed_dn4000_bias` ({glue:text}`sed_dn4000_held`). We suspect priors
-# and definitions rather than sampling: a fit assumes one delayed exponential
-# history, and the labels are those of a fibre and of emission lines. A network
-# trained on the survey has the survey's own prior and definitions, which no
-# network has on real galaxies. The intervals of the methods that learn contain
-# between {glue:text}`lowest_held` and {glue:text}`highest_held` of the measured
+# {glue:text}`sed_dn4000_bias` ({glue:text}`sed_dn4000_held`). We suspect
+# priors and definitions rather than sampling: a fit assumes one delayed
+# exponential history, and the labels are those of a fibre and of emission
+# lines. A network trained on the survey has the survey's own prior and
+# definitions. The intervals of the methods that learn contain between
+# {glue:text}`lowest_held` and {glue:text}`highest_held` of the measured
 # values.
 
 # %% mystnb={"figure": {"caption": "One simulated test galaxy: medians, 68 % (thick) and 95 % intervals (thin) by each method. Dashed: the measured value.", "name": "fig-method-intervals"}, "image": {"alt": "Five panels, one per property, with one interval per method around the measured value. Intervals of methods with the redshift are the narrowest in mass and star formation rate; SED fits miss the measured star formation rate or break strength."}} tags=["hide-input"]
@@ -210,10 +207,9 @@ figures.contours(draws, known, measured, six, source=source)
 # ## The ceiling of photometry
 #
 # For some of the test galaxies we know the exact posterior given five
-# magnitudes ({doc}`10_exact_posteriors`), which no method with these inputs can
-# beat on average. The photometry model falls {glue:text}`photometry_gap` nat
-# short of it (± standard error), the splines {glue:text}`npe_gap` nat and
-# gradient boosting {glue:text}`boosting_gap` nat.
+# magnitudes ({doc}`10_exact_posteriors`). The photometry model falls
+# {glue:text}`photometry_gap` nat short of it (± standard error), the splines
+# {glue:text}`npe_gap` nat and gradient boosting {glue:text}`boosting_gap` nat.
 #
 # ## What is simplified
 
@@ -223,10 +219,9 @@ tables.simplifications(known)
 # %% [markdown]
 # ## A method of your own
 #
-# A method is a class with `fit`, `sample` and, where it can, `log_prob`. One
-# that gives a single value per property inherits the rest. Below is the mean of
-# the nearest neighbours in colour and magnitude. Put the class into a file of
-# `notebooks/studies/methods` and add a row to
+# A method is a class with `fit`, `sample` and, where it can, `log_prob`. Below
+# is the mean of the nearest neighbours in colour and magnitude. Put the class
+# into a file of `notebooks/studies/methods` and add a row to
 # `notebooks/studies/other_methods/rows.yaml`; with `results = "made"` it then
 # appears in the tables above.
 
@@ -249,12 +244,12 @@ if results != "published":
 # %% [markdown]
 # ## What to take away
 #
-# - What a method sees matters more than how it infers: the redshift is worth
-#   several images, and an image several choices of method.
+# - The redshift is worth several images, and an image several choices of
+#   method.
 # - Spline flows and flow matching differ by about as much as two ways to train
 #   one of them.
-# - Small versions of published methods were compared here, on simulated
-#   galaxies; the ranking may differ at their own size and on the sky.
+# - These are small versions on simulated galaxies; the ranking may differ at
+#   their own size and on the sky.
 
 # %% [markdown]
 # ## Exercises

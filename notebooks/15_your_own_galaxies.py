@@ -24,9 +24,9 @@
 # does not know your galaxies.
 #
 # {doc}`../taken_and_refused` lists the table formats, units and cutouts that
-# are taken, and what is refused and why. {doc}`../data` has the definitions of
-# all columns. All galaxies below are simulated: test galaxies of this survey
-# play the part of yours, so that the answers are known.
+# are taken, and what is refused and why; {doc}`../data` defines all columns.
+# Below, simulated test galaxies play the part of yours, so that the answers
+# are known.
 
 # %% tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
@@ -129,11 +129,11 @@ shown.filter(regex="log_stellar_mass_(median|p16|p84)|outside").round(2)
 #   Do not use their posteriors.
 #
 # Without cutouts, leave out `cutouts` and `pixel_scale` and load
-# `"photometry"`. For tables of SDSS, the NASA-Sloan Atlas and the Legacy Surveys,
-# `galcfm.survey.conventions` has the arguments of `from_table`. Arrays go
-# straight into a model: `model.sample(magnitudes, images)` returns draws of shape
-# (galaxies, draws, properties), `model.log_prob(theta, magnitudes, images)` exact
-# log-densities. Saving never replaces a folder or file of another kind.
+# `"photometry"`. For tables of SDSS, the NASA-Sloan Atlas and the Legacy
+# Surveys, `galcfm.survey.conventions` has the arguments of `from_table`.
+# Arrays go straight into a model: `model.sample(magnitudes, images)` returns
+# draws of shape (galaxies, draws, properties), `model.log_prob(theta,
+# magnitudes, images)` exact log-densities.
 
 # %% mystnb={"figure": {"caption": "Posteriors of the first galaxy by the published image model (from the twenty lines above) and the published photometry model. Lines: the values that its survey has measured.", "name": "fig-own-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy under both models: histograms on the diagonal, contours below, lines at the measured values."}} tags=["hide-input"]
 photometry = Posterior.load("photometry")
@@ -151,12 +151,11 @@ figures.galaxy_corner(
 # Seven models are published, all trained on simulated galaxies, all loaded by
 # name. The table compares five of them on the same test galaxies: the mean
 # log-density of the measured values (higher is better), and the mean width of
-# the posteriors. The models had different trainings, so small differences
-# between them mean little. An image adds
+# the posteriors. Their trainings differ, so small differences mean little. An
+# image adds
 # {glue:text}`06_what_a_picture_is_worth.ipynb::gain_redshift_paper_size:.3f` ±
 # {glue:text}`06_what_a_picture_is_worth.ipynb::gain_redshift_paper_size_error:.3f`
-# nat to magnitudes and a redshift when both
-# models are trained alike.
+# nat to magnitudes and a redshift when both models are trained alike.
 
 # %% tags=["hide-input"]
 some = test.select(range(min(200, len(test))))
@@ -204,18 +203,16 @@ widths = widths.set_axis(units, axis=1).rename_axis(None).round(3)
 widths.rename_axis("posterior width", axis=1)
 
 # %% [markdown]
-# One model serves all sets of bands: {numref}`fig-own-bands` compares it
-# with models trained for one set each and with exact posteriors. Those models
-# have the size and training of the published photometry model, while
-# `any_bands` is wider and was trained several times longer; zero therefore
-# means that it replaces them, not that it is as good as a model can be. Its
-# densities are higher than those of the photometry model even with all bands
-# ({glue:text}`any_bands_log_prob:.2f` against
+# One model serves all sets of bands: {numref}`fig-own-bands` compares it with
+# models trained for one set each and with exact posteriors. The dedicated
+# models have the size and training of the published photometry model, while
+# `any_bands` is wider and was trained several times longer; zero means that it
+# replaces them. Its densities are higher than those of the photometry model
+# even with all bands ({glue:text}`any_bands_log_prob:.2f` against
 # {glue:text}`photometry_log_prob:.2f` nat for {glue:text}`n_measured:,d`
-# simulated galaxies). It also takes magnitude errors, which depend on how much
-# sky lies under the galaxy and so on its size; we suspect that most of the
-# difference comes from them. The errors must therefore be photon noise like that
-# of SDSS.
+# simulated galaxies). It also takes magnitude errors, which depend on the size
+# of the galaxy; we suspect that most of the difference comes from them. The
+# errors must therefore be photon noise like that of SDSS.
 
 # %% mystnb={"figure": {"caption": "The model any_bands on simulated galaxies that it has not seen. Left: its mean log-density of the measured values, minus that of a model trained for these bands alone; and that of a model of any bands without errors, minus that of the exact posterior. Bars are 95 % intervals, grey is \u00b10.05 nat. Right: share of the measured values inside its 95 % intervals; grey is what counting allows.", "name": "fig-own-bands"}, "image": {"alt": "Eight rows, one per set of bands. Left panel: nearly all differences lie within 0.05 nat of zero. Right panel: five markers per row, one per property, all near 0.95."}} tags=["hide-input"]
 bands = missing_bands.find(results, folder, missing_bands.Plan.of(globals()))
@@ -234,11 +231,10 @@ missing_bands.draw(bands.content, source="simulated survey")
 # beyond the posterior without any redshift. Mass scales with the square of the
 # distance, so $\sigma(\log M_\star) \approx 0.87\,\sigma_z/z$ for nearby
 # galaxies, and magnitudes with their errors already give the redshift better
-# than to 0.02: a small network reaches $\sigma_z =$ {glue:text}`own_scatter:.3f`
-# on average, or $\sigma_z/z =$ {glue:text}`own_relative:.2f`. Its $p(z)$ nearly
-# gives back the posterior without a redshift (`any_bands` has learned more than
-# this network). Multiplied by the Gaussian, it gives a narrower posterior, but
-# only by as much as a width of 0.02 adds to what the photometry says.
+# than to 0.02: a small network reaches $\sigma_z =$
+# {glue:text}`own_scatter:.3f` on average, or $\sigma_z/z =$
+# {glue:text}`own_relative:.2f`. Its $p(z)$ nearly gives back the posterior
+# without a redshift; multiplied by the Gaussian, it gives a narrower one.
 
 # %%
 told = Posterior.load("any_bands_redshift")
@@ -288,11 +284,11 @@ print(textwrap.fill(model.metadata["knows"], 76))
 #
 # 1. `outside_range`, above, compares magnitudes, errors and cutouts with those
 #    of the training galaxies, and flags galaxies that look quiescent. It finds
-#    most quiescent galaxies, not all (`galcfm.posterior.training_range` has the
-#    shares), so select star-forming galaxies first if you can. Fluxes of a
-#    deeper survey, such as the Legacy Surveys, are flagged for their errors:
-#    below are the galaxies in $g$, $r$ and $z$ with SDSS's errors and with a
-#    tenth of them. Such a survey needs models trained through its own filters.
+#    most quiescent galaxies, not all, so select star-forming galaxies first if
+#    you can. Fluxes of a deeper survey, such as the Legacy Surveys, are
+#    flagged for their errors: below are the galaxies in $g$, $r$ and $z$ with
+#    SDSS's errors and with a tenth of them. Such a survey needs models trained
+#    through its own filters.
 # 2. `check_photometry` asks which magnitudes galaxies with the drawn properties
 #    would have ({numref}`fig-own-replicated`).
 # 3. Compare with spectra, where you have some. All models here were trained on
@@ -315,11 +311,10 @@ for name, share in (("SDSS's errors", 1.0), ("a tenth of them", 0.1)):
 pd.Series(flagged).to_frame("any_bands, g r z")
 
 # %% [markdown]
-# For the second check we spoil the $u$ magnitude of the second galaxy by
-# 0.8 mag. A regression on the training galaxies, with its scatter, gives the
-# magnitudes that the draws imply. Observed magnitudes fit their own posterior
-# better than any others would; the shares of held-out galaxies, where there are
-# at least 100, tell how small a share is unusual.
+# For the second check we spoil the $u$ magnitude of the second galaxy by 0.8
+# mag. A regression on the training galaxies, with its scatter, gives the
+# magnitudes that the draws imply. The shares of held-out galaxies, where there
+# are at least 100, say how small a share is unusual.
 
 # %% mystnb={"figure": {"caption": "Observed $r$ and colours (dots) against those that 200 draws imply (grey: 68 % and 95 %), in units of half the 68 % interval. The $u$ magnitude of the second galaxy has been spoiled by 0.8 mag. Red: outside 95 %, with the distance in magnitudes, or a galaxy whose fit should not be trusted.", "name": "fig-own-replicated"}, "image": {"alt": "One panel per galaxy with five grey bars and dots for r and four colours. In the second panel the dot of u\u2212g lies far outside its bar and is red."}} tags=["hide-input"]
 spoiled = mine.select(range(n_shown))
@@ -343,8 +338,7 @@ figures.replicated_photometry(replicated, checked, source=galaxies.source)
 # %% [markdown]
 # ## Many galaxies, from the shell
 #
-# One command infers a catalogue of any size, a file, a folder or a pattern of
-# files, and resumes where it was stopped:
+# One command infers a catalogue of any size, and resumes where it was stopped:
 #
 # ```bash
 # galcfm infer "galaxies/*.parquet" --model photometry --out posteriors \
@@ -352,8 +346,7 @@ figures.replicated_photometry(replicated, checked, source=galaxies.source)
 # galcfm show posteriors
 # ```
 #
-# {doc}`17_surveys_past_one_machine` shows it at work, on one machine and on a
-# cluster.
+# {doc}`17_surveys_past_one_machine` shows it at work.
 #
 # ## What to take away
 #

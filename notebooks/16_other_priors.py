@@ -37,9 +37,9 @@
 # The {term}`effective sample size` $(\sum w)^2 / \sum w^2$
 # {cite:p}`Kong1994` says how many of the draws still count.
 #
-# All galaxies here are those of the run's test split. The three changes of the
-# prior are parameters. The last section reads a stored fine-tuning, or with
-# `results = "made"` repeats it:
+# All galaxies are those of the run's test split. The three changes of the
+# prior are parameters. The last section reads a stored fine-tuning, which
+# parameters change only with `results = "made"`:
 #
 # ```bash
 # papermill notebooks/16_other_priors.ipynb out.ipynb \
@@ -99,9 +99,8 @@ mass, metals = (
 # mass–metallicity relation of the training sample, measurement errors included;
 # we fit a parabola with constant scatter.
 #
-# Both priors are statements about *measured* properties, because these are what
-# the models infer. A mass function of true masses would change the measured one
-# too, but with weights that depend on the data of each galaxy.
+# Both priors are statements about *measured* properties, because these are
+# what the models infer.
 
 # %%
 blue = next(r for r in RELATIONS if "mass functions" in r.name).coefficients
@@ -139,8 +138,7 @@ figures.other_prior(
 # A test needs no new galaxies: the known ones, each counted $r(\theta_*)$
 # times, *are* the new population. Averaged over it, the posterior with the
 # right prior must have the higher log-density at the measured values, and its
-# means must not be biased. The bias is the weighted mean of posterior mean
-# minus measured value, for the property whose prior has changed.
+# means must not be biased (in the property whose prior has changed).
 
 # %% tags=["hide-input"]
 changed = {"other mass function": mass, "other abundances": metals}
@@ -153,8 +151,7 @@ gains = {
 figures.gain_table(gains, changed)
 
 # %% [markdown]
-# The bias shrinks in all four cases and the log-density does not fall. The
-# gain is small because the weighted test galaxies are few (last column).
+# The bias shrinks in all four cases and the log-density does not fall.
 #
 # ## Comparison with the exact posterior
 #
@@ -176,8 +173,8 @@ moved.round(3)
 # %% [markdown]
 # ## When weights collapse
 #
-# Galaxies whose SFRs at given mass are changed by `rate_change`, here to a
-# tenth, are rare in the training set, and no weight can replace them:
+# Galaxies whose SFRs at given mass are a tenth (`rate_change`) are rare in the
+# training set, and no weight can replace them:
 
 # %%
 rate, rate_scatter = weights.fitted_relation(
@@ -200,20 +197,20 @@ print(f"median effective share of the draws: {share:.3f}")
 # %% [markdown]
 # ## A prior on what is not inferred
 #
-# Star formation histories are not among the five properties, so draws cannot be
-# weighted by them; training galaxies can. In the simulation today's rate is that
-# of a smooth history times a recent burst or lull. We raised the mean burst of
-# main-sequence galaxies by {glue:text}`bursts_shift` dex, trained the photometry
-# model of the profile `quick` for a few more epochs with galaxies drawn by their
-# weights, and compared both models on the test galaxies with the same weights.
+# Star formation histories are not among the five properties, so draws cannot
+# be weighted by them; training galaxies can. We raised the mean burst of
+# main-sequence galaxies by {glue:text}`bursts_shift` dex, trained the
+# photometry model of the profile `quick` for a few more epochs with galaxies
+# drawn by their weights, and compared both models on the test galaxies with
+# the same weights.
 #
 # The weights move the posterior mean of $\log$ SFR by
-# {glue:text}`bursts_moved:+.3f` dex, in the right direction: its bias goes from
-# {glue:text}`bursts_before` to {glue:text}`bursts_after` dex. Neither bias exceeds
-# two standard errors, and the mean log-density changes by
-# {glue:text}`bursts_gain` nat. The {glue:text}`bursts_effective:.0f` effective of
-# {glue:text}`bursts_n_test` test galaxies are too few to tell which prior serves
-# them better.
+# {glue:text}`bursts_moved:+.3f` dex, in the right direction: its bias goes
+# from {glue:text}`bursts_before` to {glue:text}`bursts_after` dex. Neither
+# bias exceeds two standard errors, and the mean log-density changes by
+# {glue:text}`bursts_gain` nat: the {glue:text}`bursts_effective:.0f` effective
+# of {glue:text}`bursts_n_test` test galaxies are too few to tell which prior
+# serves them better.
 
 # %% tags=["remove-cell"]
 result = priors.STUDY.result(results, folder, priors.Plan.of(globals()))

@@ -26,13 +26,13 @@
 # no classifier tells its draws from those of a hundred steps.
 #
 # Rubin's LSST will measure some ten billion galaxies, more than one machine
-# holds. Galaxies are independent, so the catalogue is cut into partitions, and
-# each is read, checked, inferred and written by itself, on the threads of a
-# laptop or on a cluster. Here `n_shown` simulated test galaxies with
-# `n_draws_shown` draws each play the part of yours.
+# holds. The catalogue is cut into partitions, and each is read, checked,
+# inferred and written by itself, on the threads of a laptop or on a cluster.
+# Here simulated test galaxies play the part of yours.
 #
-# The other parameters belong to the distilled models, whose result is stored.
-# With `results = "made"` they are trained now; some minutes are enough for
+# Parameters after `results` belong to the distilled models, whose result is
+# stored; they change something only with `results = "made"`. Some minutes are
+# enough for
 #
 # ```bash
 # papermill notebooks/17_surveys_past_one_machine.ipynb out.ipynb \
@@ -122,12 +122,11 @@ rejected.set_index("file").rename_axis(None)
 
 # %% [markdown]
 # For each posterior the result has mean, median, 16th and 84th percentile, all
-# covariances and the flags of {doc}`15_your_own_galaxies`, with units and
-# descriptions that astropy and TOPCAT read; on request (`n_draws`), also draws,
-# in a nested column.
+# covariances and the flags of {doc}`15_your_own_galaxies`, with units that
+# astropy and TOPCAT read; on request (`n_draws`), also draws, in a nested
+# column.
 #
-# When the damaged file has been replaced, the same call does what is left and
-# touches nothing else:
+# When the damaged file has been replaced, the same call does what is left:
 
 # %%
 table[:third].to_parquet(parts / "d.parquet")
@@ -140,9 +139,8 @@ print(
 # ## The same bits, however the catalogue is cut
 #
 # The noise of a galaxy depends on its identifier alone, and its draws are
-# computed by themselves, because the last bits of a matrix product depend on
-# what is multiplied beside it. A row is therefore independent of the partitions
-# and of the number of workers, on processors of one kind. Other processors and
+# computed by themselves. A row is therefore independent of the partitions and
+# of the number of workers, on processors of one kind. Other processors and
 # GPUs agree to the rounding of float32.
 
 # %%
@@ -168,8 +166,7 @@ print(f"{n_partitions} partitions on two workers; equal to the bit: {equal}")
 # A HATS catalogue is already cut by the sky: its partitions are pixels of
 # HEALPix, smaller where galaxies are dense. What [LSDB](https://docs.lsdb.io)
 # has open is inferred with everything that was done to it: a cone, a cut in
-# magnitude, a match with another survey. LSDB reads the result as a table, and
-# `hats-import` partitions a large one again.
+# magnitude, a match with another survey. LSDB reads the result as a table.
 
 # %%
 with warnings.catch_warnings():
@@ -194,9 +191,8 @@ print(f"{n_massive} of {sky.used} galaxies with r < 17 have log M⋆ > 10.5")
 # galcfm show posteriors
 # ```
 #
-# shows the progress, the remaining time, and the address of Dask's dashboard.
-# `--scheduler tcp://host:8786` uses the workers of an existing cluster. From
-# Python the active client of `dask.distributed` does the work. On a machine with
+# shows progress and the address of Dask's dashboard. `--scheduler
+# tcp://host:8786` uses the workers of an existing cluster. On a machine with
 # SLURM, for instance, `dask-jobqueue` asks for the workers:
 #
 # ```python
@@ -217,18 +213,15 @@ print(f"{n_massive} of {sky.used} galaxies with r < 17 have log M⋆ > 10.5")
 # ```
 #
 # Workers need galcfm and must see source and destination under the same paths.
-# A worker uses one thread and holds one partition, however long the catalogue
-# is. When a job's time is over, the disk is full, or the scheduler is gone, call
-# again. No cluster was available to us: workers on one machine are tested,
-# several machines are not.
+# A worker uses one thread and holds one partition. When a job's time is over,
+# call again. Workers on one machine are tested, several machines are not.
 #
 # ## What a survey would cost
 #
 # The time per galaxy measured above, with {glue:text}`n_draws_shown:.0f` draws
 # on one core ({glue:text}`milliseconds` ms), scaled to larger catalogues. We
-# assume at most a thousand cores and 0.04 US dollars per core hour. The posterior
-# mean and its errors need some hundred draws. None of this has been run at such
-# a size.
+# assume at most a thousand cores and 0.04 US dollars per core hour. None of
+# this has been run at such a size.
 
 # %% tags=["hide-input"]
 cost = past_one_machine.cost_of(one.folder)
@@ -243,11 +236,10 @@ plans = plans.T.map(lambda x: f"{x:,.0f}" if x >= 10 else f"{x:.1f}")
 plans.rename_axis("galaxies", axis=1)
 
 # %% [markdown]
-# Sizes are too large for long files, because much of a short file describes its
-# columns. The plan has partitions of a hundred thousand rows
-# (`rows_a_partition`; the default is 20,000): a killed worker loses at most the
-# minutes of one, and Dask's scheduler has ten thousand tasks for a billion
-# galaxies. Infer ten billion in ten calls, one part of the sky each.
+# Sizes are upper limits, because much of a short file describes its columns.
+# With partitions of a hundred thousand rows (`rows_a_partition`; the default
+# is 20,000) Dask's scheduler has ten thousand tasks for a billion galaxies.
+# Infer ten billion in ten calls, one part of the sky each.
 #
 # ## Measured
 #
@@ -261,8 +253,8 @@ plans.rename_axis("galaxies", axis=1)
 # infers {glue:text}`one_worker:.1f` and two workers {glue:text}`two_workers:.1f`
 # galaxies per second on two cores, {glue:text}`scaling_share` times as many.
 #
-# *Size.* In the table each galaxy has eight draws in one step, so that a million
-# take minutes: the time is that of reading, checking and writing, on one core.
+# *Size.* In the table each galaxy has eight draws in one step: the time is
+# that of reading, checking and writing, on one core.
 
 # %% tags=["hide-input"]
 measured = past_one_machine.MEASURED.read(
@@ -298,10 +290,10 @@ for name, value in quoted.items():
 # teacher is the published photometry model.
 #
 # Is a posterior damaged by it? A classifier is given draws of the student and
-# draws of the teacher in a hundred steps; where they are alike, its accuracy is
-# a half. One classifier judges each galaxy by itself (a network), another all
-# galaxies at once (boosted trees; each galaxy whitened by its own posterior).
-# The teacher in one and in two steps shows what these classifiers can find.
+# draws of the teacher in a hundred steps; where they are alike, its accuracy
+# is a half. One classifier judges each galaxy by itself (a network), another
+# all galaxies at once (boosted trees). The teacher in one and in two steps
+# shows what these classifiers can find.
 
 # %% mystnb={"figure": {"caption": "Accuracy of classifiers that tell draws in few evaluations from those of the teacher in a hundred steps, for simulated galaxies that neither has seen. Students in one to eight jumps stay at one half: nothing distinguishes them. The teacher in one step (4 evaluations) is recognised.", "name": "fig-students"}, "image": {"alt": "Accuracy of the classifiers against the number of evaluations per draw, 1 to 48. Students lie at 0.50 throughout. The teacher lies at 0.57 with 4 evaluations, near 0.50 with 8 and at 0.50 with 48. A dotted line marks 0.53."}} tags=["hide-input"]
 plan = students.Plan.of(globals())
@@ -318,11 +310,11 @@ past_one_machine.students(found)
 # A single jump suffices. Its draws are distinguished from those of a hundred
 # steps with an accuracy of {glue:text}`student_c2st:.3f` ±
 # {glue:text}`student_c2st_error:.3f`; the teacher's single step has
-# {glue:text}`step_c2st:.3f`. The student's coverage equals the teacher's, and it
-# draws {glue:text}`student_faster:.0f` times as fast as twelve steps. This flow
-# is nearly straight: two steps of the teacher are hardly distinguished either.
-# We did not try an image model. A student has no density, so keep the teacher
-# for $\log p$. The student of one jump is published as `student`:
+# {glue:text}`step_c2st:.3f`. The student's coverage equals the teacher's, and
+# it draws {glue:text}`student_faster:.0f` times as fast as twelve steps. Two
+# steps of the teacher are hardly distinguished either. We did not try an image
+# model. A student has no density, so keep the teacher for $\log p$. The
+# student of one jump is published as `student`:
 #
 # ```bash
 # galcfm infer "parts/*.parquet" --model student --out posteriors \
@@ -343,10 +335,9 @@ glue("student_faster", float(faster), display=False)
 #
 # - Posteriors of a catalogue of any size take one call or one command; repeat it
 #   to resume.
-# - Results do not depend on how the catalogue is cut, so a rerun or a copied file
-#   can be checked by comparison.
-# - If you need draws and no densities, use the distilled model: it is an order of
-#   magnitude faster.
+# - Results do not depend on how the catalogue is cut.
+# - For draws without densities the distilled model is an order of magnitude
+#   faster.
 
 # %% [markdown]
 # ## Exercises
