@@ -204,8 +204,8 @@ what_matters.draw(point_of, source="simulated survey")
 # intervals of the image model, averaged over {glue:text}`n_populations:.0f`
 # trainings; an asterisk marks coverage that differs from 95 % by more than two
 # standard errors. *Flagged* are galaxies whose magnitudes or images lie
-# outside the training range; the later test for quiescent galaxies
-# ({doc}`13_tried_on_the_sky`) is not counted here.
+# outside the training range; the test for quiescent galaxies ([Tested on real
+# galaxies](13_tried_on_the_sky.ipynb)) is newer and not counted.
 
 # %% tags=["hide-input"]
 other_populations.table(of_populations.content, "image")

@@ -30,7 +30,7 @@
 # {glue:text}`image_dn4000_widths:.2f` posterior widths. The paper does not
 # test this.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -40,7 +40,7 @@ n_draws = 31  # posterior draws per galaxy, at most 255
 seed = 608  # seed of the galaxies
 variants = []  # names of the trainings to make; none for all
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import numpy as np
 import pandas as pd

@@ -27,7 +27,7 @@
 # hardly any of the {glue:text}`image_gain:.2f` nat that the image adds in this
 # run could come from photometry.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -48,7 +48,7 @@ simulated = {"n_galaxies": 12000, "seed": 1, "validation": 0.1, "test": 0.15}
 recipe = {}  # changes to the recipe "quick" of the photometry model
 seed = 7  # seed of everything
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import pandas as pd
 from myst_nb import glue

@@ -30,7 +30,7 @@
 # {glue:text}`photometry_excess_error:.1f`. One galaxy is a failure of both
 # models, and we show why.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -42,7 +42,7 @@ n_draws = 31  # posterior draws of each of these, at most 255
 seed = 608  # seed of these galaxies
 variants = []  # names of the trainings to make; none for all
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import numpy as np
 from myst_nb import glue

@@ -30,7 +30,7 @@
 # The real galaxies are not part of this book: the photometry comes with the
 # package kcorrect, and the cutouts were downloaded from SkyServer.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 # "published", or "made": now, with the values below, into the run's folder
@@ -59,7 +59,7 @@ controls_seed = 101  # seed of the galaxies of the controls
 trainings = 3  # trainings of each flow
 n_steps = 1500  # steps of each training
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 from myst_nb import glue
 

@@ -32,7 +32,7 @@
 # {cite:p}`Blanton2007`, which estimates masses from the same fluxes with its
 # own templates: where both methods agree they can still both be wrong.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 # Of the models: "published", or "made": now, with the values below
@@ -46,7 +46,7 @@ n_samples = 100  # draws per galaxy; the paper's 1,000
 steps = 12  # Runge-Kutta steps; the paper's 100
 seed = 1  # seed of the noise
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import numpy as np
 from myst_nb import glue

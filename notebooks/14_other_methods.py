@@ -46,7 +46,7 @@
 # -p n_galaxies 2000 -y "rows: [photometry, npe, boosting]"` takes some minutes
 # on two cores; all rows with three seeds take some hours.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 results = "published"  # or "made": now, with the values below, in the run
@@ -76,7 +76,7 @@ n_shown = 3  # test galaxies whose draws are kept
 n_shown_draws = 500  # draws of each
 processes = 2  # that render pictures, measure and fit them
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import numpy as np
 import pandas as pd

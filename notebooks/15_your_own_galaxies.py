@@ -28,7 +28,7 @@
 # Below, simulated test galaxies play the part of yours, so that the answers
 # are known.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -47,7 +47,7 @@ results_cards = "published"  # or "made": calibration of all published models
 n_measured = 1200  # simulated galaxies on which each model is measured
 n_book = 12000  # galaxies of the survey whose card is written
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import tempfile
 import textwrap

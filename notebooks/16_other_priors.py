@@ -46,7 +46,7 @@
 #   -p slope_change -1.0 -p results made -p burst_shift 0.3
 # ```
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -58,7 +58,7 @@ burst_shift = 0.15  # shift of the mean recent burst, dex
 max_epochs = 15  # of the fine-tuning, at most
 learning_rate = 0.0003  # of the fine-tuning
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import warnings
 

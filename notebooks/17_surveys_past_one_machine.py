@@ -39,7 +39,7 @@
 #     -p results made -y "jumps: [1, 2]" -p n_steps 3000 -p n_compared 40
 # ```
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
@@ -59,7 +59,7 @@ n_covered = 5000  # galaxies that measure coverage
 n_timed = 200  # galaxies whose draws are timed
 rounds = 5  # rounds of timing
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import tempfile
 import textwrap

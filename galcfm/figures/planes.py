@@ -1,8 +1,10 @@
 """Galaxies in planes of two properties."""
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -28,6 +30,9 @@ from galcfm.metrics import PLANES
 from galcfm.properties import PROPERTY_NAMES
 
 __all__ = ["dust_age", "scaling_relations", "spread_galaxies"]
+
+# Width and height [pt] of one of the nine panels of relations, nearly.
+PANEL = (130.0, 92.0)
 
 
 @styled
@@ -62,11 +67,7 @@ def scaling_relations(measured, posteriors: Mapping, images=None, *, source: str
             density(axes, theta[:, i], theta[:, j], COLOURS[kind])
             if kind != "measured":
                 density(axes, values[:, i], values[:, j], COLOURS["measured"], filled=False)
-            for number, galaxy in enumerate(chosen, 1):
-                look = {"fontsize": 10, "fontweight": "bold", "zorder": 6, "clip_on": True}
-                look |= {"ha": "center", "va": "center", "color": "black"}
-                text = axes.text(*theta[galaxy, [i, j]], str(number), **look)
-                text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+            _number_galaxies(axes, theta[np.ix_(chosen, [i, j])])
     for axes, kind in zip(grid[0], points, strict=True):
         title = TITLES[kind] + ("" if kind == "measured" else ",\nposterior means")
         axes.set_title(title, color=text_colour(kind), fontsize=10)
@@ -75,6 +76,27 @@ def scaling_relations(measured, posteriors: Mapping, images=None, *, source: str
         for number, (axes, galaxy) in enumerate(zip(below, chosen, strict=True), 1):
             cutout(axes, images[galaxy], number)
     return figure
+
+
+def _number_galaxies(axes: Axes, points: np.ndarray, apart: float = 14.0) -> None:
+    """Number points `(n, 2)` from 1; numbers nearer than `apart` [pt] move aside, with a line."""
+    low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
+    unit = (high - low) / PANEL
+    places = points / unit
+    for _ in range(20):
+        for one, other in combinations(places, 2):
+            gap = one - other
+            away = np.hypot(*gap) or 1.0
+            push = gap / away * max(0.0, apart - away) / 2
+            one += push
+            other -= push
+    look = {"fontsize": 10, "fontweight": "bold", "ha": "center", "va": "center", "zorder": 6}
+    for number, (point, place) in enumerate(zip(points, places * unit, strict=True), 1):
+        line = {"arrowstyle": "-", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+        text = axes.annotate(
+            str(number), point, place, arrowprops=line, annotation_clip=True, clip_on=True, **look
+        )
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
 def spread_galaxies(measured: np.ndarray, count: int) -> np.ndarray:

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galcfm.figures.style import COLOURS, LIGHT, new_figure, styled
+from galcfm.figures.style import COLOURS, COLUMN, LIGHT, new_figure, styled
+from galcfm.figures.tables.words import number
 from galcfm.properties import BANDS
 
 # Colour of deviations that the model does not explain, and largest distance at which a dot is
@@ -53,7 +54,7 @@ def replicated_photometry(
     n = min(shown, len(checked))
     columns = min(n, 3)
     rows = -(-n // columns)
-    figure = new_figure(max(3.2 * columns, 4), 0.6 + 2.3 * rows, source)
+    figure = new_figure(min(COLUMN, max(3.2 * columns, 4)), 0.6 + 2.3 * rows, source)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for k, axes in enumerate(grid[:n]):
         _colours_of_a_galaxy(axes, observed[k], implied[k])
@@ -83,5 +84,6 @@ def _colours_of_a_galaxy(axes: Axes, observed: np.ndarray, implied: np.ndarray) 
     for place, value in enumerate(np.clip(away / width, -FARTHEST, FARTHEST)):
         axes.plot(place, value, "o", ms=5, color=DOUBT if outside[place] else "black")
         if outside[place]:
-            text, look = f"{away[place]:+.2f} mag", {"va": "center", "fontsize": 9, "color": DOUBT}
+            text = f"{number(away[place], sign='+')} mag"
+            look = {"va": "center", "fontsize": 9, "color": DOUBT}
             axes.annotate(text, (place, value), (6, 0), textcoords="offset points", **look)

@@ -94,9 +94,10 @@ def evaluate(model, test: Survey, measured: pd.DataFrame, plan: Plan) -> dict:
         plan: Sizes of the study.
 
     Returns:
-        By class the number `n` of galaxies; `outside`, the share that is flagged as out of range;
-        `log_prob` of the labels where all are measured [nat]; and by property `coverage` of the
-        central intervals of `LEVELS`, `bias`, `scatter` and `n`.
+        By class the number `n` of galaxies; `outside`, the share whose magnitudes or images are
+        outside the training range, without the test for quiescent galaxies; `log_prob` of the
+        labels where all are measured [nat]; and by property `coverage` of the central intervals of
+        `LEVELS`, `bias`, `scatter` and `n`.
     """
     groups = {
         name: rows & (np.cumsum(rows) <= plan.of_class)
