@@ -215,15 +215,23 @@ def simulate(folder, **options) -> None:
     print(f"{len(survey)} galaxies: {folder}")
 
 
+def _models(_, option: click.Option, names: Sequence[str]) -> Sequence[str]:
+    """Return the names of models after a check of their form."""
+    for name in names:
+        if name not in MODELS and not name.endswith("_embedding"):
+            raise click.BadParameter(f"{name!r} is none of {', '.join(MODELS)}, NAME_embedding")
+    return names
+
+
 @commands.command(epilog=EXIT_CODES)
 @click.argument("survey")
 @click.option("--out", required=True, help="folder of the models, with one folder per model")
 @click.option(
     "--models",
     multiple=True,
-    type=click.Choice(MODELS),
-    default=MODELS[1:],
-    help="model to train; may be repeated",
+    callback=_models,
+    help="prior, photometry, image, or NAME_embedding for an embedding of the survey; may be "
+    "repeated  [default: all but the prior for which the survey has data]",
 )
 @click.option("--recipe", default="quick", help="quick, paper, tuned, tuned_cpu or rehearsal")
 @click.option(
@@ -243,6 +251,7 @@ def train(survey, out, models, recipe, values, progress) -> None:
       galcfm train survey --out models
       galcfm train survey --out models --recipe paper --set max_epochs=50
       galcfm train survey --out models --models photometry --set photometry_max_epochs=50
+      galcfm train desi --out models --models photometry --models image_embedding
     """
     from galcfm.survey import Survey
     from galcfm.training import Recipe, train_models
@@ -250,12 +259,18 @@ def train(survey, out, models, recipe, values, progress) -> None:
     known = vars(Recipe.of({"recipe": recipe}))
     if unknown := set(values) - set(known):
         raise ValueError(f"--set {', '.join(unknown)} is unknown: give one of {', '.join(known)}")
-    names = [name for name in MODELS if name in models]
+    names = sorted({*models} or MODELS[1:], key=(*MODELS, *models).index)
     Recipe.require_effect(values, names)
     values = {name: _like(known[name], text, name) for name, text in values.items()}
     chosen = Recipe.of({"recipe": recipe} | values)
-    out = user_path(out)
-    made = train_models(Survey.load(survey), out, chosen, names, progress=progress)
+    out, galaxies = user_path(out), Survey.load(survey)
+    embeddings = [f"{each.name}_embedding" for each in galaxies.declaration.embeddings]
+    if not models:
+        names = ["photometry", *["image"] * (galaxies.images is not None), *embeddings]
+    if unknown := [name for name in names if name not in (*MODELS, *embeddings)]:
+        known = f"give {', '.join(embeddings)}" if embeddings else "leave it out"
+        raise ValueError(f"{survey} has no embedding for --models {unknown[0]}: {known}")
+    made = train_models(galaxies, out, chosen, names, progress=progress)
     for name, model in made.items():
         loss = model.metadata["best_validation_loss"]
         print(f"{name}: validation loss {loss:.4f}: {out / name}")

@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 
 from galcfm.properties import BANDS, MAGNITUDE_ERRORS, MAGNITUDES
 from galcfm.survey import Survey, SurveyError
-from galcfm.survey.conventions import CASJOBS, LEGACY, NSA, PHOTOOBJ
+from galcfm.survey.conventions import CASJOBS, DESI, DESI_WISE, LEGACY, NSA, PHOTOOBJ
 from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.images import lupton_rgb
 from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
@@ -183,9 +183,10 @@ def test_inverse_variances_become_errors(frame):
 # Names
 
 
-@pytest.mark.parametrize("told", [NSA, PHOTOOBJ, CASJOBS, LEGACY])
+@pytest.mark.parametrize("told", [NSA, PHOTOOBJ, CASJOBS, LEGACY, DESI, DESI_WISE])
 def test_tables_as_surveys_publish_them(frame, told):
     columns = told["columns"]
+    frame = frame.assign(mag_W1=frame["mag_z"] - 0.1, mag_W2=frame["mag_z"] + 0.4)
     flux = 10 ** (0.4 * (22.5 - frame[list(MAGNITUDES)].to_numpy()))
     table = {columns[n]: frame[n].to_numpy() for n in ("ra", "dec", "redshift") if n in columns}
     table |= {"EBV": np.zeros(8), columns["object_id"]: np.arange(8)}
@@ -197,9 +198,15 @@ def test_tables_as_surveys_publish_them(frame, told):
         table |= {f"FLUX_{band.upper()}": f, f"FLUX_IVAR_{band.upper()}": (0.02 * f) ** -2}
         asinh, error = luptitudes(1e-9 * f, 0.02e-9 * f, SOFTENING[band])
         table |= {f"modelMag_{band}": asinh, f"modelMagErr_{band}": error}
+    for band in ("W1", "W2"):
+        f = 10 ** (0.4 * (22.5 - frame[f"mag_{band}"].to_numpy()))
+        table |= {f"FLUX_{band}": f, f"FLUX_IVAR_{band}": (0.02 * f) ** -2}
     told = told | {"columns": {"ebv": "EBV"} | columns}
-    survey = Survey.from_table(table, missing_bands=told["columns"]["mag_u"] is None, **told)
-    for band in BANDS if columns["mag_u"] else "grz":
+    bands = [band for band in told["bands"] if columns[f"mag_{band}"]]
+    survey = Survey.from_table(table, missing_bands=len(bands) < len(told["bands"]), **told)
+    assert len(survey) == 8
+    assert survey.declaration.bands == told["bands"]
+    for band in bands:
         found = survey.catalogue[f"mag_{band}"]
         np.testing.assert_allclose(found, frame[f"mag_{band}"], atol=1e-6)
         np.testing.assert_allclose(survey.catalogue[f"magerr_{band}"], 0.0217, atol=1e-4)
