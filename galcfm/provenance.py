@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from galcfm.paths import repository_root
 
@@ -162,7 +163,7 @@ def _tree(path: Path) -> ast.AST:
 
 @cache
 def _meaning(path: Path) -> str:
-    """Return a file's name and its syntax tree without docstrings."""
+    """Return a file's name, its syntax tree without docstrings, and the data in its YAML file."""
     tree = _tree(path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -170,4 +171,7 @@ def _meaning(path: Path) -> str:
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
             node.body = body[1:]
     (folder,) = (folder for folder in FOLDERS.values() if path.is_relative_to(folder))
-    return json.dumps([str(path.relative_to(folder)), ast.dump(tree)])
+    parts = [str(path.relative_to(folder)), ast.dump(tree)]
+    if (data := path.with_suffix(".yaml")).exists():
+        parts.append(yaml.safe_load(data.read_text(encoding="utf-8")))
+    return json.dumps(parts)

@@ -108,16 +108,13 @@ def train(
         TrainingError: `folder` contains a training with other settings, data or architecture, a
             split is empty, the weights are not usable, the loss is not finite, or another process
             of the training has ended.
-        ModelError: The folder contains other files than a model or a training, `hide_bands` is set
-            for a model without `missing_bands`, or survey and model declare other properties, bands
-            or embeddings.
+        ModelError: The folder contains other files than a model or a training, or settings, survey
+            and model do not fit.
         OSError: The folder cannot be written.
     """
     folder = Path(os.path.realpath(user_path(folder)))
     require_own_model(folder)
-    _require_same_properties(posterior, survey)
-    if settings.hide_bands and not posterior.missing_bands:
-        raise ModelError("hide_bands needs a model with missing_bands")
+    _require_fitting(posterior, survey, settings)
     with disk_errors_in_a_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if weights is not None:
@@ -157,8 +154,10 @@ def train(
     return posterior
 
 
-def _require_same_properties(posterior: Posterior, survey: Survey) -> None:
-    """Refuse a survey whose properties differ from the model's in name, unit or range."""
+def _require_fitting(posterior: Posterior, survey: Survey, settings: TrainingSettings) -> None:
+    """Refuse settings that the model has no use for, and a survey of other properties."""
+    if settings.hide_bands and not posterior.missing_bands:
+        raise ModelError("hide_bands needs a model with missing_bands")
     if survey.declaration.properties != posterior.declaration.properties:
         ours, theirs = (
             ", ".join(d.property_names) for d in (posterior.declaration, survey.declaration)

@@ -134,7 +134,7 @@ def test_a_part_of_a_network_shares_its_weights():
     assert whole.output.weight.grad[1].abs().max() == 0
 
 
-# Galaxies of two classes: those with a first label above 0 have no second one; the third is missing
+# Galaxies of two classes: galaxies with a first label above 0 have no second one; the third is missing
 # at random. Blocks are in the order of the shares of galaxies that have them.
 BLOCKS, MEASURED, SPREAD = [[0], [2], [1]], 0.7, 0.4
 
