@@ -19,7 +19,7 @@ from galcfm.survey.intake import (
     read_columns,
     require_extinction,
 )
-from galcfm.survey.photometry import check_unit
+from galcfm.survey.photometry import check_bands, check_unit
 from galcfm.survey.tables import SourceTable
 
 SETTINGS = ("n_samples", "steps", "seed", "n_draws")
@@ -105,9 +105,8 @@ def make_plan(
     unit, total, dereddened = (declared.get(name) for name in ("unit", "total", "dereddened"))
     if not model.uses_images and cutouts is not None:
         raise CatalogueError("this is a photometry model: leave cutouts out, or use an image model")
-    unit, pixel_scale = check_declared(
-        unit, total, dereddened, columns, cutouts, pixel_scale, used.bands
-    )
+    unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
+    check_bands(used.bands, unit, dereddened)
     if model.uses_images:
         cutouts = find_cutouts(cutouts, pixel_scale, source)
     table = _first_rows(source, cutouts.column if cutouts else None)

@@ -20,7 +20,7 @@ from galcfm.survey.embeddings import collect_embeddings
 from galcfm.survey.photometry import FLUXES, SPELLINGS, check_bands, check_unit, to_magnitudes
 from galcfm.survey.rules import SPLITS, SurveyError, assign_split, require_booleans
 from galcfm.survey.tables import SourceTable
-from galcfm.survey.values import EVERYTHING, Cells, ranges_of, usable, usable_bands
+from galcfm.survey.values import Cells, ranges_of, usable, usable_bands
 
 FILLED = ("ra", "dec", "redshift", "ebv")
 # A galaxy may be called 99, but not -99. The longest codes are NaN converted to integers.
@@ -122,9 +122,8 @@ def survey_of_table(
     """
     require_booleans(SurveyError, missing_bands=missing_bands)
     declaration = _declaration(bands, properties)
-    unit, pixel_scale = check_declared(
-        unit, total, dereddened, columns, cutouts, pixel_scale, declaration.bands
-    )
+    unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
+    check_bands(declaration.bands, unit, dereddened)
     source = SourceTable(table)
     needed = () if properties is None else declaration.property_names
     chosen = choose_columns(source, columns or {}, unit, missing_bands, declaration, needed)
@@ -184,20 +183,14 @@ def _declaration(bands, properties) -> Declaration:
         SurveyError: The bands are no names, or the properties are none.
         DeclarationError: The declaration is impossible.
     """
-    given = {}
-    if bands is not None:
-        if not isinstance(bands, Sequence | np.ndarray):
-            raise SurveyError(f"bands is {bands!r}: give a list of names, e.g. ['g', 'r', 'z']")
-        given["bands"] = bands
-    if properties is not None:
-        listed = isinstance(properties, Sequence) and not isinstance(properties, str)
-        if not listed or not all(isinstance(p, Property) for p in properties):
-            raise SurveyError(
-                f"properties is {properties!r}: give a list of galcfm.properties.Property, each "
-                "with its name, unit and plausible range"
-            )
-        given["properties"] = properties
-    return Declaration(**given)
+    given = {"bands": bands, "properties": properties}
+    try:
+        return Declaration(**{name: value for name, value in given.items() if value is not None})
+    except (TypeError, AttributeError) as error:
+        raise SurveyError(
+            f"bands is {bands!r} and properties is {properties!r}: give a list of names, and a "
+            "list of galcfm.properties.Property, or leave them out"
+        ) from error
 
 
 def labels_of(declaration: Declaration) -> tuple[str, ...]:
@@ -214,9 +207,7 @@ def columns_of(declaration: Declaration) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def check_declared(
-    unit, total, dereddened, columns, cutouts, pixel_scale, bands: Sequence[str]
-) -> tuple:
+def check_declared(unit, total, dereddened, columns, cutouts, pixel_scale) -> tuple:
     """Check the declarations; return the unit by its usual name and the scale as a number.
 
     Raises:
@@ -232,7 +223,6 @@ def check_declared(
             "the models are trained on total fluxes, and aperture fluxes would look like fainter "
             "galaxies: map model, Petrosian or Sérsic fluxes and pass total=True"
         )
-    check_bands(bands, unit, dereddened)
     if not isinstance(columns, Mapping | None):
         raise SurveyError("columns is not a dict: map names in a survey to names in the table")
     if cutouts is None:
@@ -415,7 +405,7 @@ def read_columns(
         if name not in done:
             column = read(name)
             gaps = column.gaps() if name in may_lack else False
-            values[name] = usable(name, column, unit, reasons, gaps, ranges.get(name, EVERYTHING))
+            values[name] = usable(name, column, unit, reasons, gaps, ranges)
     return values, reasons
 
 

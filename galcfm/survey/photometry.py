@@ -95,17 +95,14 @@ def check_bands(bands: Sequence[str], unit: str, dereddened: bool) -> None:
     Raises:
         SurveyError: A constant is unknown.
     """
-    offsets = {"asinh": SOFTENING, "Vega": VEGA_OFFSET}.get(unit)
-    if offsets and (unknown := [band for band in bands if band not in offsets]):
-        raise SurveyError(
-            f"unit={unit!r} is known for the bands {', '.join(offsets)} of SDSS, not for "
-            f"{', '.join(unknown)}: convert all bands to AB magnitudes and pass unit='AB'"
-        )
-    if not dereddened and (unknown := [band for band in bands if band not in EXTINCTIONS]):
-        raise SurveyError(
-            f"the Galactic extinction is known for the bands {', '.join(EXTINCTIONS)}, not for "
-            f"{', '.join(unknown)}: remove it from all bands and pass dereddened=True"
-        )
+    offsets = {"asinh": SOFTENING, "Vega": VEGA_OFFSET}.get(unit, bands)
+    extinctions = bands if dereddened else EXTINCTIONS
+    for what, known in ((f"unit={unit!r}", offsets), ("dereddened=False", extinctions)):
+        if unknown := [band for band in bands if band not in known]:
+            raise SurveyError(
+                f"{what} is possible for the bands {', '.join(known)}, whose constants are known, "
+                f"not for {', '.join(unknown)}: convert all bands to dereddened AB magnitudes"
+            )
 
 
 def check_unit(values: dict, unit: str, where: str, declaration: Declaration = SDSS) -> None:
@@ -156,12 +153,7 @@ def check_unit(values: dict, unit: str, where: str, declaration: Declaration = S
 
 
 def to_magnitudes(
-    values: dict,
-    unit: str,
-    dereddened: bool,
-    reasons,
-    missing_bands: bool = False,
-    bands: Sequence[str] = BANDS,
+    values: dict, unit: str, dereddened: bool, reasons, missing_bands: bool = False, bands=BANDS
 ) -> None:
     """Convert magnitudes and fluxes to AB magnitudes without Galactic extinction, in place.
 

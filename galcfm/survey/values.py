@@ -12,13 +12,7 @@ from galcfm.properties import BANDS, PROPERTIES, Property
 from galcfm.survey.photometry import FLUXES, require_measured
 
 # Inclusive ranges of columns; codes for missing values such as -9999, -99 and 99 are outside.
-RANGES = {
-    "ra": (-180.0, 360.0),
-    "dec": (-90.0, 90.0),
-    "redshift": (-0.01, 20.0),
-    "ebv": (0.0, 10.0),
-}
-EVERYTHING = (-np.inf, np.inf)
+RANGES = {"ra": (-180, 360), "dec": (-90, 90), "redshift": (-0.01, 20), "ebv": (0, 10)}
 LARGEST_ERROR = 20.0  # of a property, unless its plausible range is wider
 OF_BANDS = ("mag_", "magerr_", "ivar_")  # beginnings of the columns of bands
 FAINTEST = 40.0  # mag, limit of a magnitude or its error
@@ -88,10 +82,7 @@ def checked_photometry(
 
 
 def usable_bands(
-    read: Callable[[str], Cells | None],
-    unit: str,
-    reasons: list[list[str]],
-    bands: Sequence[str] = BANDS,
+    read: Callable[[str], Cells | None], unit: str, reasons: list[list[str]], bands=BANDS
 ) -> dict[str, np.ndarray]:
     """Return magnitudes or fluxes and their errors, NaN where a band is missing.
 
@@ -135,12 +126,7 @@ def usable_bands(
 
 
 def usable(
-    name: str,
-    column: Cells,
-    unit: str,
-    reasons: list[list[str]],
-    skip=False,
-    limits: tuple[float, float] = EVERYTHING,
+    name: str, column: Cells, unit: str, reasons: list[list[str]], skip=False, ranges=RANGES
 ) -> np.ndarray:
     """Return the values of a column, NaN where they are skipped or unusable, and add the reasons.
 
@@ -150,9 +136,9 @@ def usable(
         unit: Declared unit of magnitudes or fluxes.
         reasons: Reasons why each row cannot be used, one list per row; new reasons are added.
         skip: Mask of the rows that get no reason, `(n,)`.
-        limits: Inclusive range of a column that does not belong to a band.
+        ranges: Inclusive ranges of columns by name; the others may have any finite value.
     """
-    values, (low, high) = column.numbers, limits
+    values, (low, high) = column.numbers, ranges.get(name, (-np.inf, np.inf))
     if name.startswith(OF_BANDS):
         # A magnitude or flux of exactly 0, or below, is not a measurement of a galaxy.
         low, high = np.nextafter(0, 1), np.inf if unit in FLUXES else FAINTEST
