@@ -276,7 +276,7 @@ class _BoundNetwork:
 
 
 class ImageEncoder(nn.Module):
-    r"""Convolutional encoder from uint8 gri cutouts to :math:`f_\mathrm{img}`.
+    r"""Convolutional encoder from cutouts to :math:`f_\mathrm{img}`.
 
     Four convolutional blocks with stride 1, each followed by average pooling, then global average
     pooling. Average instead of maximum pooling keeps the light of extended discs (the paper,
@@ -284,11 +284,19 @@ class ImageEncoder(nn.Module):
     name its normalisation. Standardisation of the pixels is part of the model: set it with
     `standardise`.
 
+    Cutouts are colour images, uint8 with channels i, r, g, or linear: fluxes per pixel, float32, in
+    any bands. The flux :math:`F` in a bin of a linear cutout is stretched to
+    :math:`\operatorname{asinh}(F / b)` with the noise :math:`b` of its channel. It is then linear
+    for faint pixels and logarithmic for bright ones (Lupton, Gunn & Szalay 1999, AJ 118, 1406).
+
     Arguments:
         n_features: Width of :math:`f_\mathrm{img}`.
         widths: Numbers of channels of the blocks.
         crop: Width of the central square that is kept, in pixels.
-        bin_factor: Width of the bins over which pixels are averaged after cropping, in pixels.
+        bin_factor: Width of the bins over which pixels are averaged, or fluxes summed, after
+            cropping, in pixels.
+        channels: Number of channels: 3 for colour images, the number of bands for linear cutouts.
+        linear: Whether the cutouts are linear.
     """
 
     def __init__(
@@ -297,6 +305,8 @@ class ImageEncoder(nn.Module):
         widths: tuple[int, ...] = (32, 64, 128, 256),
         crop: int = 128,
         bin_factor: int = 1,
+        channels: int = 3,
+        linear: bool = False,
     ):
         super().__init__()
         if crop % bin_factor or crop // bin_factor < 2 ** len(widths):
@@ -307,9 +317,11 @@ class ImageEncoder(nn.Module):
         self.n_features = n_features
         self.crop = crop
         self.bin_factor = bin_factor
-        self.register_buffer("pixel_mean", torch.zeros(3))
-        self.register_buffer("pixel_std", torch.full((3,), 255.0))
-        channels = [3, *widths]
+        self.linear = linear
+        self.register_buffer("pixel_mean", torch.zeros(channels))
+        self.register_buffer("pixel_std", torch.full((channels,), 255.0))
+        if linear:
+            self.register_buffer("softening", torch.ones(channels))
         self.blocks = nn.Sequential(
             *(
                 nn.Sequential(
@@ -318,7 +330,7 @@ class ImageEncoder(nn.Module):
                     nn.SiLU(),
                     nn.AvgPool2d(2),
                 )
-                for n_in, n_out in pairwise(channels)
+                for n_in, n_out in pairwise([channels, *widths])
             )
         )
         # With the paper's sizes the last block already has n_features channels.
@@ -326,10 +338,11 @@ class ImageEncoder(nn.Module):
         self.head = nn.Identity() if same else nn.Linear(widths[-1], n_features)
 
     def bin(self, images: Tensor) -> Tensor:
-        """Crop uint8 images `(n, H, W, 3)` and sum over their bins, integers `(n, h, w, 3)`.
+        """Crop images `(n, H, W, c)` and sum over their bins, `(n, h, w, c)`.
 
-        The sum is exact and computed once per training; it commutes with rotations and reflections
-        of the images.
+        The sums of uint8 images are integers, and exact. They are computed once per training; they
+        commute with rotations and reflections of the images. The sums of linear cutouts are the
+        fluxes of larger pixels.
         """
         top, left = (images.shape[1] - self.crop) // 2, (images.shape[2] - self.crop) // 2
         if top < 0 or left < 0:
@@ -342,26 +355,41 @@ class ImageEncoder(nn.Module):
         if k == 1:
             return images
         dtype = torch.int16 if 255 * k**2 < 1 << 15 else torch.int32
+        dtype = images.dtype if self.linear else dtype
         total = torch.zeros_like(images[:, ::k, ::k], dtype=dtype)
         for row, column in product(range(k), range(k)):
             total += images[:, row::k, column::k]
         return total
 
     def prepare(self, binned: Tensor) -> Tensor:
-        """Standardise images that `bin` returned, float `(n, 3, h, w)`."""
-        h, w = binned.shape[1:3]
+        """Stretch and standardise images that `bin` returned, float `(n, c, h, w)`."""
+        h, w, channels = binned.shape[1:]
         # Pixels are processed in rows, because three channels are too few for the CPU's vectors.
-        scale = (1 / (self.pixel_std * self.bin_factor**2)).repeat(w)
+        scale = (1 / (self.pixel_std * (1 if self.linear else self.bin_factor**2))).repeat(w)
         shift = (self.pixel_mean / self.pixel_std).repeat(w)
-        x = binned.reshape(-1, h, 3 * w).to(shift.dtype, copy=True).mul_(scale).sub_(shift)
-        # The memory (n, h, w, 3) already has the layout of channels_last convolutions.
-        return x.view(-1, h, w, 3).permute(0, 3, 1, 2)
+        x = binned.reshape(-1, h, channels * w).to(shift.dtype, copy=True)
+        if self.linear:
+            x.div_(self.softening.repeat(w)).asinh_()
+        x.mul_(scale).sub_(shift)
+        # The memory (n, h, w, c) already has the layout of channels_last convolutions.
+        return x.view(-1, h, w, channels).permute(0, 3, 1, 2)
 
     def standardise(self, images: Tensor) -> None:
-        """Set mean and standard deviation of each channel from images of the training split."""
+        """Set the statistics of each channel from images of the training split.
+
+        They are the mean and standard deviation of the pixels, and for linear cutouts the noise,
+        1.4826 times the median absolute deviation of the binned fluxes, or their standard deviation
+        if more than half of them are equal.
+        """
+        binned = self.bin(images)
+        if self.linear:
+            fluxes = binned.flatten(0, 2)
+            noise = 1.4826 * (fluxes - fluxes.median(0).values).abs().median(0).values
+            noise = torch.where(noise > 0, noise, fluxes.std(0))
+            self.softening.copy_(torch.where(noise > 0, noise, 1))
         self.pixel_mean.zero_()
         self.pixel_std.fill_(1)
-        x = self.prepare(self.bin(images))
+        x = self.prepare(binned)
         self.pixel_mean.copy_(x.mean((0, 2, 3)))
         self.pixel_std.copy_(x.std((0, 2, 3)).clamp_min(1e-3))
 
@@ -370,5 +398,5 @@ class ImageEncoder(nn.Module):
         return self.head(self.blocks(self.prepare(binned)).mean((2, 3)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features `(n, n_features)` of uint8 images `(n, H, W, 3)`."""
+        """Return features `(n, n_features)` of images `(n, H, W, c)`."""
         return self.encode(self.bin(images))

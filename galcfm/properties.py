@@ -161,6 +161,13 @@ class LinearCutouts:
             "4096 pixels and a scale in arcsec",
         )
 
+    def __str__(self) -> str:
+        """Return the content in words."""
+        return (
+            f"linear cutouts in {', '.join(self.bands)} of {self.size}×{self.size} pixels of "
+            f"{self.pixel_scale:g} arcsec, in nanomaggies per pixel"
+        )
+
 
 def checked_bands(bands, what: str = "the survey") -> tuple[str, ...]:
     """Return the names of bands after a check that they can name columns, each once.

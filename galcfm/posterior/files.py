@@ -24,6 +24,7 @@ from galcfm.properties import Declaration
 from galcfm.provenance import provenance
 
 SCHEMA_VERSION = 1
+POSITIVE = ("_std", "softening")  # endings of the names of values by which is divided
 # No network is larger; a wrong number must not fill the memory.
 Size = Annotated[int, Meta(ge=1, le=16_384)]
 
@@ -33,6 +34,8 @@ Encoder = object_of(
     widths=NotRequired[list[Size]],
     crop=NotRequired[Size],
     bin_factor=NotRequired[Size],
+    channels=NotRequired[Size],
+    linear=NotRequired[bool],
 )
 Network = object_of(width=NotRequired[Size], depth=NotRequired[Size])
 Architecture = object_of(
@@ -198,7 +201,7 @@ def load(cls, folder: Path | str, device: str | torch.device | None = None):
 def require_finite(posterior, path: Path) -> None:
     """Refuse weights that are not finite, and standard deviations that are not positive."""
     for name, values in posterior.state_dict().items():
-        if not torch.isfinite(values).all() or (name.endswith("_std") and (values <= 0).any()):
+        if not torch.isfinite(values).all() or (name.endswith(POSITIVE) and (values <= 0).any()):
             raise ModelError(
                 f"{path}: {name} contains values that are not finite or not positive. "
                 f"{MODEL.remedy}"

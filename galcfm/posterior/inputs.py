@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from scipy.integrate import cumulative_trapezoid
 
-from galcfm.properties import PROPERTY_NAMES, Embedding
-from galcfm.survey.images import IMAGE_SHAPE
+from galcfm.properties import PROPERTY_NAMES, Declaration, Embedding
+from galcfm.survey.rules import image_kind
 
 UNITS = ("", "mag", "mag(AB)", "ABmag", "dex")
 
@@ -179,19 +179,26 @@ def plain_properties(theta, n: int, names: Sequence[str] = PROPERTY_NAMES) -> np
     return theta
 
 
-def plain_images(images, n: int) -> np.ndarray:
-    """Return cutouts as uint8 `(n, 128, 128, 3)`.
+def plain_images(images, n: int, declaration: Declaration) -> np.ndarray:
+    """Return cutouts as uint8 `(n, 128, 128, 3)`, or linear cutouts as declared.
 
     Raises:
-        ModelError: The images have another type, size, order or number, or are masked.
+        ModelError: The images have another type, size, order or number, are masked or not finite.
     """
-    images, needed = plain_array("images", images), (n, *IMAGE_SHAPE)
-    if images.dtype != np.uint8 or images.shape != needed:
-        raise ModelError(
-            f"images are {images.dtype} {images.shape} for {n} galaxies: uint8 {needed} is needed, "
+    images, (shape, dtype) = plain_array("images", images), image_kind(declaration)
+    if images.dtype != dtype or images.shape != (n, *shape):
+        what = declaration.cutouts or (
             "from 0 to 255, one cutout per galaxy of 128×128 pixels of 0.396 arcsec, channels "
-            "i, r, g last; Survey.from_table(cutouts=…, pixel_scale=…) makes them of others"
+            "i, r, g last"
         )
+        raise ModelError(
+            f"images are {images.dtype} {images.shape} for {n} galaxies: {np.dtype(dtype)} "
+            f"{(n, *shape)} is needed, {what}; Survey.from_table(cutouts=…, pixel_scale=…) makes "
+            "them of others"
+        )
+    if declaration.cutouts:
+        finite = np.array([np.isfinite(image).all() for image in images], bool)
+        require_rows(finite, "the image is not finite")
     return images
 
 

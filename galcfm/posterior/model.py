@@ -29,6 +29,7 @@ from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, Traini
 from galcfm.properties import SDSS, Declaration, Embedding
 from galcfm.provenance import array_digest
 from galcfm.survey import Survey
+from galcfm.survey.rules import image_kind
 
 # Images encoded at once: 256 cutouts of 128 pixels need about 1 GB in the first block.
 ENCODER_BATCH = 256
@@ -108,7 +109,14 @@ class Posterior(nn.Module):
         n_properties = len(declaration.properties)
         self.n_embedding = sum(each.length for each in declaration.embeddings)
         self.encoder = None if encoder is None else ImageEncoder(**encoder)
-        n_image = 0 if self.encoder is None else self.encoder.n_features
+        n_image = 0
+        if self.encoder is not None:
+            mine = {"channels": len(self.encoder.pixel_mean), "linear": self.encoder.linear}
+            channels, linear = image_kind(declaration)[0][-1], declaration.cutouts is not None
+            if mine != (needed := {"channels": channels, "linear": linear}):
+                images = declaration.cutouts or "colour images"
+                raise ModelError(f"the encoder has {mine}, but {images} need {needed}")
+            n_image = self.encoder.n_features
         self.flow = ConditionalFlow(
             VelocityNetwork(
                 n_properties, n_image + self.n_embedding + n_features, **(network or {})
@@ -184,7 +192,8 @@ class Posterior(nn.Module):
             )
         for each in used.embeddings:
             require_same_embedding(each, survey)
-        if self.uses_images and declared.cutouts != used.cutouts:
+        has_images = survey.images is not None
+        if self.uses_images and has_images and declared.cutouts != used.cutouts:
             raise ModelError(
                 f"{survey.name} has {declared.cutouts or 'colour images'}, and this model takes "
                 f"{used.cutouts or 'colour images'}: use another model, or make the survey again"
@@ -256,7 +265,8 @@ class Posterior(nn.Module):
             self.feature_std[-flags:] = 1
         if self.uses_images:
             rows = np.linspace(0, len(survey) - 1, min(len(survey), 512)).astype(int)
-            self.encoder.standardise(torch.from_numpy(survey.images[rows]))
+            images = observation.used("images", self.uses_images)
+            self.encoder.standardise(torch.from_numpy(images[rows]))
 
     # Inference
 
@@ -268,8 +278,8 @@ class Posterior(nn.Module):
         Arguments:
             magnitudes: AB magnitudes in u, g, r, i, z, or in the bands of the model, extinction
                 removed, shape `(n, 5)`.
-            images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`; required by an image
-                model and refused by a photometry model.
+            images: Cutouts, uint8, channels i, r, g, shape `(n, 128, 128, 3)`, or linear cutouts as
+                the model declares them; required by an image model and refused by others.
             redshift: Redshifts, shape `(n,)`, for a model trained with redshifts; or k redshifts
                 per galaxy, `(n, k)`, for k conditions per galaxy, `(n, k, c)`.
             magnitude_errors: Standard deviations, shape `(n, 5)`, for a model trained with them.
@@ -298,12 +308,14 @@ class Posterior(nn.Module):
         images = observation.used("images", self.uses_images)
         if images is None:
             return f_phot
-        images = plain_images(images, len(f_phot))
+        images = plain_images(images, len(f_phot), self.declaration)
         self.eval()
         blocks = [torch.empty(0, self.encoder.n_features)]
-        starts = range(0, len(images), ENCODER_BATCH)
+        at_once = ENCODER_BATCH * 128**2 // (self.encoder.crop // self.encoder.bin_factor) ** 2
+        at_once = min(max(at_once, 1), ENCODER_BATCH)
+        starts = range(0, len(images), at_once)
         for start in tqdm(starts, desc="encoding images", disable=no_bar(progress)):
-            block = torch.from_numpy(np.array(images[start : start + ENCODER_BATCH], order="C"))
+            block = torch.from_numpy(np.array(images[start : start + at_once], order="C"))
             blocks.append(self.encoder(block.to(self.device)).cpu())
         f_img = torch.cat(blocks)
         if f_phot.ndim == 3:

@@ -103,9 +103,9 @@ def survey_of_table(
             states another; they are rotated to north up with their WCS, and are refused if their
             centre is not at `ra`, `dec`. Characters that a file name cannot have are
             percent-encoded: a%2Fb.jpg is the cutout of a/b. Use `galcfm.survey.cutouts.Cutouts`
-            for fluxes if the files do not state their bands.
+            for fluxes if the files do not state their bands, and for linear cutouts of any bands.
         pixel_scale: Scale of the cutouts [arcsec/pixel], e.g. 0.262 for the Legacy Surveys. Cutouts
-            may have any size; their central part is resampled to 0.396.
+            may have any size; their central part is resampled to 0.396, unless they are linear.
         missing_bands: Whether to keep galaxies without some bands (NaN, a code, or an inverse
             variance of 0) for a model with `missing_bands`; map a band that the table lacks to
             `None`. A magnitude or flux with an infinite error is an upper limit of the flux, and a
@@ -148,7 +148,8 @@ def survey_of_table(
     images = None
     if cutouts is not None:
         places = np.column_stack([values["ra"], values["dec"]])
-        images = collect_cutouts(cutouts, pixel_scale, object_id, places, reasons, source.name)
+        given = cutouts, pixel_scale, object_id, places, reasons, source.name
+        images, declaration = collect_cutouts(*given, declaration)
     pictured = np.array([not reason for reason in reasons])
     _refuse_repeated(object_id, reasons)
     good = np.array([not reason for reason in reasons])

@@ -1,14 +1,15 @@
-"""Colour images from fluxes in bands, using their bands, units and positions on the sky.
+"""Cutouts from fluxes in bands, using their bands, units, masks and positions on the sky.
 
-Fluxes are numbers per pixel, one plane per band, with the first row in the south, as in FITS. The
-central 50.7 arcsec are resampled from the stated scale to 0.396 arcsec per pixel. No band replaces
-another: planes in g, r and z cannot be used for an image in i, r and g.
+Fluxes are numbers per pixel, one plane per band, with the first row in the south, as in FITS. For
+colour images the central 50.7 arcsec are resampled from the stated scale to 0.396 arcsec per pixel;
+linear cutouts keep their fluxes and pixels. No band replaces another: planes in g, r and z cannot
+be used for an image in i, r and g.
 """
 
 import re
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -21,11 +22,15 @@ LARGEST_CUTOUT = 4096
 # Tolerated fraction by which an image is too small; its scale is then wrong by this fraction.
 SHORTFALL = 0.02
 SAME_SCALE = 0.005
+FIELD = IMAGE_SHAPE[0] * PIXEL_SCALE  # arcsec, width of a colour image
 ONE_AT_A_TIME = threading.Lock()
 # Largest distance of a galaxy from the centre of its cutout [arcsec]: catalogues differ by less,
 # plus half a pixel of rounding. Simulated galaxies lie within half a pixel.
 OFF_CENTRE = 3 * PIXEL_SCALE
 BAND = re.compile(r"(?:.*[^A-Za-z])?([ugrizyY])")
+# Pixels without a value are interpolated with a Gaussian of one pixel that ends at this distance
+# from its centre [pixels].
+REACH = 4
 # Names of extensions that are not images, such as variances and masks.
 NO_PICTURE = re.compile("(?i)ivar|invvar|var|err|sigma|rms|mask|nexp|wht|weight|psf|bkg|dq")
 
@@ -86,7 +91,7 @@ def fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
     if abs(pixel_scale / PIXEL_SCALE - 1) < SAME_SCALE and min(height, width) >= side:
         top, left = (height - side) // 2, (width - side) // 2
         return pixels[top : top + side, left : left + side]
-    needed = side * PIXEL_SCALE / pixel_scale
+    needed = FIELD / pixel_scale
     _check_size(pixels, pixel_scale)
     box_w, box_h = min(needed, width), min(needed, height)
     left, top = (width - box_w) / 2, (height - box_h) / 2
@@ -96,10 +101,12 @@ def fitted(pixels: np.ndarray, pixel_scale: float) -> np.ndarray:
     return np.array(resized)
 
 
-def _check_size(pixels: np.ndarray, pixel_scale: float) -> None:
+def _check_size(
+    pixels: np.ndarray, pixel_scale: float, needed: float = FIELD, shortfall: float = SHORTFALL
+) -> None:
     height, width = pixels.shape[:2]
-    covered, needed = min(height, width) * pixel_scale, IMAGE_SHAPE[0] * PIXEL_SCALE
-    if covered < (1 - SHORTFALL) * needed:
+    covered = min(height, width) * pixel_scale
+    if covered < (1 - shortfall) * needed:
         raise ValueError(
             f"{width}×{height} pixels of {pixel_scale:g} arcsec cover {covered:.1f} arcsec, but "
             f"{needed:.1f} are needed: cut out a wider field, or correct pixel_scale"
@@ -120,24 +127,91 @@ def picture(planes: Mapping[str, tuple], pixel_scale: float, position) -> np.nda
     """
     # Interpolation keeps the surface brightness; the recipe needs the flux in an SDSS pixel.
     area = (PIXEL_SCALE / pixel_scale) ** 2
+
+    def resampled(data: np.ndarray) -> np.ndarray:
+        made = area * fitted(data, pixel_scale)
+        if not np.isfinite(made).all():
+            raise ValueError(
+                f"the central {FIELD:.1f} arcsec have pixels without a value: fill them, or cut "
+                "out a wider field"
+            )
+        return made
+
+    planes, side = {band: planes[band] for band in "irg"}, 2 * int(FIELD / pixel_scale / 2)
+    return lupton_rgb(*_aligned(planes, pixel_scale, position, side, (FIELD, SHORTFALL), resampled))
+
+
+def linear_cutout(
+    planes: Mapping[str, tuple], size: int | None, pixel_scale: float, position
+) -> np.ndarray:
+    """Return the linear cutout of planes in nanomaggies per pixel, float32 `(size, size, bands)`.
+
+    Pixels without a value are interpolated from pixels at most `REACH` rows and columns away.
+
+    Arguments:
+        planes: Planes by band as in `picture`, NaN where a pixel has no value.
+        size: Number of central pixels per side, by default of the smallest plane.
+        pixel_scale, position: Arguments of `picture`.
+
+    Raises:
+        ValueError: A plane cannot be used.
+    """
+    planes = {band: (name, filled(data), *rest) for band, (name, data, *rest) in planes.items()}
+    side = size or min(min(data.shape) for _, data, *_ in planes.values())
+
+    def central(data: np.ndarray) -> np.ndarray:
+        top, left = ((length - side) // 2 for length in data.shape)
+        data = data[top : top + side, left : left + side]
+        if n := np.count_nonzero(~np.isfinite(data)):
+            raise ValueError(
+                f"{n} of its {side}×{side} pixels are masked or have no value, with no measured "
+                f"pixel within {REACH} rows and columns: cut out a wider field, or leave it out"
+            )
+        return data
+
+    field = side * pixel_scale, 1e-6
+    return np.stack(_aligned(planes, pixel_scale, position, side, field, central), axis=-1)
+
+
+def filled(data: np.ndarray) -> np.ndarray:
+    """Return a plane in which pixels without a value are interpolated, NaN where none is near."""
+    gaps = ~np.isfinite(data)
+    if not gaps.any():
+        return data
+    from astropy.convolution import Gaussian2DKernel, interpolate_replace_nans
+
+    kernel = Gaussian2DKernel(1, x_size=2 * REACH + 1)
+    with ONE_AT_A_TIME, warnings.catch_warnings():
+        # astropy warns of pixels that stay without a value.
+        warnings.simplefilter("ignore")
+        return np.float32(interpolate_replace_nans(np.where(gaps, np.nan, data), kernel))
+
+
+def _aligned(planes: Mapping, pixel_scale: float, position, side: int, field, keep: Callable):
+    """Return the planes in nanomaggies per pixel, north up, with the first row in the north.
+
+    Arguments:
+        planes, pixel_scale, position: Arguments of `picture`.
+        side: Number of rows and columns that are needed.
+        field: Needed width [arcsec], and the tolerated fraction by which it is smaller.
+        keep: Function from a plane with north up to the part that is kept.
+
+    Raises:
+        ValueError: A plane cannot be used.
+    """
     made, middles = [], {}
-    for band in "irg":
-        name, data, header, unit = planes[band]
+    for name, data, header, unit in planes.values():
         try:
             data = data * np.float32(_nanomaggies(unit))
             if header is not None:
-                data, middles[name] = _north_up(data, header, pixel_scale, position)
-            # FITS counts rows from the bottom, colour images from the top.
-            made.append(area * fitted(np.ascontiguousarray(data[::-1]), pixel_scale))
-            if not np.isfinite(made[-1]).all():
-                raise ValueError(
-                    f"the central {IMAGE_SHAPE[0] * PIXEL_SCALE:.1f} arcsec have pixels without a "
-                    "value: fill them, or cut out a wider field"
-                )
+                data, middles[name] = _north_up(data, header, pixel_scale, position, side, field)
+            _check_size(data, pixel_scale, *field)
+            # FITS counts rows from the bottom, cutouts from the top.
+            made.append(keep(np.ascontiguousarray(data[::-1])))
         except ValueError as error:
             raise ValueError(f"{name}: {error}" if name else str(error)) from error
     _check_same_place(middles, pixel_scale)
-    return lupton_rgb(*made)
+    return made
 
 
 def _check_same_place(middles: dict, pixel_scale: float) -> None:
@@ -222,25 +296,29 @@ def _fault(shape) -> str | None:
     return None
 
 
-def _north_up(data: np.ndarray, header, pixel_scale: float, position):
+def _north_up(data: np.ndarray, header, pixel_scale: float, position, side: int, field):
     """Return an image rotated to north up and east left, and the position of its centre.
 
     Rows run from south to north, columns from east to west; pixels outside the image are NaN.
-    Without a celestial WCS the image is returned unchanged, with `None`.
+    Without a celestial WCS the image is returned unchanged, with `None`. At least `side` rows and
+    columns are returned if the image has them.
 
     Raises:
-        ValueError: The position is invalid or differs from the galaxy, or the pixel scale differs.
+        ValueError: The position is invalid or differs from the galaxy, the pixel scale differs, or
+            the image is smaller than `field`.
     """
     from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import proj_plane_pixel_scales
 
-    # The size is made even, so that rotations by 90 degrees keep all pixels on the grid.
-    even = data[: len(data) // 2 * 2, : data.shape[1] // 2 * 2]
+    # Height and width become even or odd like `side`, so that rotations by 90 degrees keep all
+    # pixels on the grid.
+    height, width = data.shape
+    like = data[: height - (height - side) % 2, : width - (width - side) % 2]
     # All threads share the filters of warnings.
     with ONE_AT_A_TIME, warnings.catch_warnings():
         # astropy warns of headers with older conventions, which it corrects.
         warnings.simplefilter("ignore")
-        wcs, middle = _middle(header, even.shape)
+        wcs, middle = _middle(header, like.shape)
         if wcs is None:
             return data, None
         scales = 3600 * proj_plane_pixel_scales(wcs)
@@ -256,9 +334,8 @@ def _north_up(data: np.ndarray, header, pixel_scale: float, position):
                 f"its centre is {_degrees(middle)}, {apart:.1f} arcsec from {_degrees(place)} of "
                 "the row: cut it out around the galaxy, or correct the row"
             )
-        _check_size(data, pixel_scale)
-        side = min(*even.shape, 2 * int(IMAGE_SHAPE[0] * PIXEL_SCALE / pixel_scale / 2) + 8)
-        return _turned(even, wcs, middle, scales.mean(), side), middle
+        _check_size(data, pixel_scale, *field)
+        return _turned(like, wcs, middle, scales.mean(), min(*like.shape, side + 8)), middle
 
 
 def _middle(header, shape):
@@ -293,11 +370,11 @@ def _turned(data: np.ndarray, wcs, middle, scale: float, side: int) -> np.ndarra
     """Return an image on pixels that run north and west around its centre, NaN outside the image.
 
     Arguments:
-        data: Image `(h, w)` of even size.
+        data: Image `(h, w)`.
         wcs: WCS of the image.
         middle: Position of its centre.
         scale: Scale of the pixels [arcsec].
-        side: Number of rows and columns of the result, an even number.
+        side: Number of rows and columns of the result, even or odd like those of the image.
     """
     from astropy.wcs import WCS
     from astropy.wcs.utils import pixel_to_pixel

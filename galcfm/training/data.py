@@ -9,6 +9,7 @@ from torch import Tensor
 from galcfm.networks import ImageEncoder
 from galcfm.posterior import Posterior
 from galcfm.posterior.bands import hide_bands
+from galcfm.posterior.inputs import plain_images
 from galcfm.survey import Survey
 from galcfm.training.loop import TrainingError
 
@@ -47,7 +48,7 @@ def checked_weights(weights, survey: Survey) -> np.ndarray:
 
 
 class TrainingData:
-    """A split as tensors on the device; images stay integers until the encoder standardises them.
+    """A split as tensors on the device; images stay binned until the encoder standardises them.
 
     Arguments:
         posterior: Model with its standardisation.
@@ -58,6 +59,7 @@ class TrainingData:
 
     Raises:
         TrainingError: All weights are zero.
+        ModelError: An image is not finite.
     """
 
     def __init__(self, posterior: Posterior, survey: Survey, device: torch.device, weights=None):
@@ -73,7 +75,8 @@ class TrainingData:
         self.f_phot = posterior.standardised_features(self._observation).to(device)
         self.images = None
         if posterior.uses_images:
-            self.images = binned_images(posterior.encoder, survey.images, device)
+            images = plain_images(survey.images, len(survey), posterior.declaration)
+            self.images = binned_images(posterior.encoder, images, device)
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -113,7 +116,7 @@ def path_draws(n_draws: int, n: int, dim: int, generator: torch.Generator):
 
 
 def turned_each(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Apply a random symmetry of the square, one of eight, to each image `(n, H, W, 3)`."""
+    """Apply a random symmetry of the square, one of eight, to each image `(n, H, W, c)`."""
     found = torch.empty_like(images)
     symmetry = torch.randint(8, (len(images),), generator=generator)
     for k in range(8):
@@ -123,6 +126,6 @@ def turned_each(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def turned(images: Tensor, k: int) -> Tensor:
-    """Return images `(n, H, W, 3)` under symmetry `k` of the square, 0 to 7."""
+    """Return images `(n, H, W, c)` under symmetry `k` of the square, 0 to 7."""
     images = torch.rot90(images, k % 4, (1, 2))
     return images.flip(2) if k >= 4 else images

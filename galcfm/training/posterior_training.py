@@ -273,7 +273,7 @@ def batch_loss(
         posterior: Model.
         theta: Standardised properties, `(n, d)`.
         f_phot: Standardised embeddings and photometric features, `(n, f)`.
-        images: Binned images, `(n, H, W, 3)`, or None.
+        images: Binned images, `(n, H, W, c)`, or None.
         draws: Times, noise and path noise of `path_draws`.
         half_precision: Whether the encoder computes in bfloat16.
     """

@@ -115,10 +115,13 @@ class Recipe:
         Arguments:
             name: `"prior"`, `"photometry"`, `"image"`, or `"NAME_embedding"` for the photometry
                 and an embedding.
-            declaration: What the survey has.
+            declaration: What the survey has. If its linear cutouts are smaller than `image_crop`,
+                the crop is the largest part of them that the bins and poolings divide without
+                remainder.
 
         Raises:
             DeclarationError: The survey has no such embedding.
+            ValueError: The linear cutouts are too small for the bins and poolings.
         """
         used = replace(declaration, embeddings=(), cutouts=None)
         if name == "image":
@@ -136,6 +139,11 @@ class Recipe:
             "crop": self.image_crop,
             "bin_factor": self.image_bin,
         }
+        if (cutouts := used.cutouts) is not None:
+            encoder |= {"channels": len(cutouts.bands), "linear": True}
+            if cutouts.size < self.image_crop:
+                step = self.image_bin * 2 ** len(self.encoder_widths)
+                encoder["crop"] = cutouts.size // step * step or cutouts.size
         return Posterior(
             **sees,
             encoder=encoder if name == "image" else None,
