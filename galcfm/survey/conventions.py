@@ -23,7 +23,7 @@ def _arguments(
             letter, `{k}` its place in `bands` and `{f}` its place in FNugriz.
         error: Template of the names of the columns of errors, or of inverse variances of fluxes.
         bands: Bands of the survey.
-        lacking: Those that the table lacks.
+        lacking: Bands without a column in the table.
         columns: Further columns, by their names in a survey.
     """
     prefix = "ivar" if unit == "nanomaggy" else "magerr"

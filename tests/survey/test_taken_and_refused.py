@@ -18,8 +18,16 @@ from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 
-from galcfm.properties import EXTINCTION, MAGNITUDES, PROPERTY_NAMES, SDSS
+from galcfm.properties import (
+    EXTINCTION,
+    MAGNITUDES,
+    PROPERTY_NAMES,
+    SDSS,
+    DeclarationError,
+    Property,
+)
 from galcfm.survey import Survey, SurveyError
+from galcfm.survey.conventions import DESI_WISE
 from galcfm.survey.images import encode_jpeg
 from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
 from galcfm.survey.tables import ENDINGS
@@ -40,9 +48,10 @@ the same values. We ran every line below to make this page, and a test runs them
 code changes. {doc}`chapters/15_your_own_galaxies` shows the calls.
 
 Each table needs `unit`, `total=True` (total fluxes of galaxies, not aperture fluxes) and
-`dereddened` (whether Galactic extinction is removed). A row is never repaired: it is used
-unchanged, or it is listed with the reason in `survey.rejected` (or in the folder `rejected` of a
-result).
+`dereddened` (whether Galactic extinction is removed). Bands are u, g, r, i and z, and properties
+are the five of this book, unless `bands` and `properties` declare others. A row is never repaired:
+it is used unchanged, or it is listed with the reason in `survey.rejected` (or in the folder
+`rejected` of a result).
 """
 
 
@@ -154,6 +163,35 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+AGE = Property("age", "Gyr", (0, 14))
+REDSHIFT = Property("redshift", "1", (0, 2))
+GRZ = ["mag_g", "mag_r", "mag_z"]
+
+
+def of_desi() -> dict:
+    columns = {"TARGETID": [1, 2], "TARGET_RA": 5.0, "TARGET_DEC": 5.0, "Z": 0.1, "EBV": 0.01}
+    for band in ("G", "R", "Z", "W1", "W2"):
+        columns |= {f"FLUX_{band}": 50.0, f"FLUX_IVAR_{band}": 1.0}
+    return pd.DataFrame(columns)
+
+
+# Input, result, a call, and the columns that it reads.
+OTHERS = [
+    ('`bands=("g", "r", "z")`', "`mag_g`, `mag_r`, `mag_z` or fluxes; no other band",
+     lambda: take(frame(), bands=("g", "r", "z")), GRZ),
+    ('`bands=("FUV", "W1", "F200W")`', "`mag_FUV`, `flux_W1`, …; bands may have any name",
+     lambda: take(frame(mag_FUV=18.0, mag_W1=17.0, mag_F200W=17.0), bands=["FUV", "W1", "F200W"]),
+     ["mag_FUV", "mag_W1", "mag_F200W"]),
+    ('`properties=[Property("age", "Gyr", (0, 14))]`', "`age` and, if it is there, `age_err`",
+     lambda: take(frame(age=[3.0, np.nan], age_err=0.1), properties=[AGE]), ["age", "age_err"]),
+    ('`Property("redshift", "1", (0, 2))`', "the column `redshift`, as a property",
+     lambda: take(frame(redshift=0.1, age=3.0), properties=[AGE, REDSHIFT]), ["age", "redshift"]),
+    ("redshift catalogues of DESI, `**galcfm.survey.conventions.DESI_WISE` (or `DESI`, without W1 "
+     "and W2)", "total fluxes of the Legacy Surveys in g, r, z, W1, W2",
+     lambda: Survey.from_table(of_desi(), **DESI_WISE), [*GRZ, "mag_W1", "magerr_W2"]),
+]  # fmt: skip
+
+
 def luptitudes():
     b = np.array([*SOFTENING.values()])
     return -2.5 / np.log(10) * (np.arcsinh(10 ** (-0.4 * AB) / (2 * b)) + np.log(b))
@@ -211,10 +249,11 @@ PICTURES = [
 ]  # fmt: skip
 
 
-def refusal(table, columns=None, **declared) -> str:
+def refusal(table, columns=None, properties=None, **declared) -> str:
     try:
-        survey = take(table, columns, **declared)
-    except SurveyError as error:
+        properties = properties and [properties()]
+        survey = take(table, columns, properties=properties, **declared)
+    except (SurveyError, DeclarationError) as error:
         return str(error)
     (reason,) = survey.rejected["reason"]
     return f"row {survey.rejected['row'][0]}: {reason}"
@@ -256,6 +295,13 @@ WHOLE = [
     ("`dereddened=False` without `ebv`", lambda: refusal(frame(), dereddened=False)),
     ("identifiers as floats", lambda: refusal(frame().assign(object_id=[1.2376e18, 1.2377e18]))),
     ("some of the five properties", lambda: refusal(frame(a_v=[1.0, 1.0]))),
+    ("a band twice", lambda: refusal(frame(), bands="ggr")),
+    ("one column for two bands", lambda: refusal(frame(), {"mag_u": "mag_g"})),
+    ("extinction in a band without a known coefficient",
+     lambda: refusal(frame(ebv=0.1), bands=("g", "F200W"), dereddened=False)),
+    ("a property without a unit",
+     lambda: refusal(frame(), None, lambda: Property("age", "", (0, 14)))),
+    ("a declared property without a column", lambda: refusal(frame(), None, lambda: AGE)),
 ]  # fmt: skip
 ROWS = [
     ("no identifier", lambda: refusal(second(object_id=""))),
@@ -310,6 +356,12 @@ def page() -> str:
         survey = call()
         assert survey.object_id.tolist() == ["a", "b"], given
         np.testing.assert_allclose(survey.magnitudes, [AB, AB], atol=1e-5, err_msg=given)
+    for given, _, call, names in OTHERS:
+        survey = call()
+        assert len(survey) == 2, given
+        assert set(names) <= set(survey.catalogue), given
+        declared = (*survey.declaration.magnitudes, *survey.declaration.property_names)
+        assert set(survey.catalogue) & {*MAGNITUDES, *PROPERTY_NAMES} <= set(declared), given
     for given, _, call, is_right in PICTURES:
         assert is_right(call(), PIXELS), given
     taken = "input | what is read"
@@ -321,10 +373,13 @@ def page() -> str:
                 *lines(taken, [case[:2] for case in TABLES]),
                 "## Columns and units\n",
                 *lines(taken, [case[:2] for case in COLUMNS]),
+                "## Other bands and properties\n",
+                *lines(taken, [case[:2] for case in OTHERS]),
                 "## Cutouts\n",
                 *lines(taken, [case[:2] for case in PICTURES]),
                 "## Refusals\n",
-                "With these problems the whole table is refused, with a `SurveyError`.\n",
+                "With these problems the whole table is refused, with a `SurveyError`, or with a "
+                "`DeclarationError` if the declaration itself is impossible.\n",
                 *lines(refused, [(what, f"`{said()}`") for what, said in WHOLE]),
                 "With these problems only the row is refused; the other rows are used.\n",
                 *lines(refused, [(what, f"`{said()}`") for what, said in ROWS]),
