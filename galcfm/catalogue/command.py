@@ -88,6 +88,12 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
     return dict(pairs)
 
 
+def _of_pairs(argument: str, option: str, form: str, text: str):
+    """Return an option that may be repeated and gives a dictionary of values by name."""
+    about = {"metavar": form, "help": f"{text}; may be repeated"}
+    return click.option(option, argument, multiple=True, callback=_pairs, **about)
+
+
 @commands.command(epilog=EXIT_CODES)
 @click.argument("source")
 @click.option("--model", required=True, help="folder of a model, or name of a published one")
@@ -97,14 +103,14 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
 @click.option("--unit", help="AB, asinh, Vega, nanomaggy or Jy")
 @click.option("--total", is_flag=True, default=None, help="fluxes are total fluxes of galaxies")
 @click.option("--dereddened/--reddened", default=None, help="Galactic extinction is removed")
-@click.option(
-    "--column",
+@_of_pairs(
     "columns",
-    multiple=True,
-    metavar="NAME=COLUMN",
-    callback=_pairs,
-    help="galcfm's name = name in the source; NAME= leaves a column out; may be repeated",
+    "--column",
+    "NAME=COLUMN",
+    "galcfm's name = name in the source; NAME= leaves a column out",
 )
+@_of_pairs("sources", "--embedding", "NAME=SOURCE", "column of vectors, or file with object_id")
+@_of_pairs("makers", "--embedding-model", "NAME=MODEL", "model that made the embedding")
 @click.option("--samples", "n_samples", default=1000, help="draws per galaxy")
 @click.option("--steps", default=12, help="Runge-Kutta steps; the paper uses 100")
 @click.option("--seed", default=0, help="seed of the random draws")
@@ -113,7 +119,7 @@ def _pairs(_, option: click.Option, entries: Sequence[str]) -> dict[str, str]:
 @click.option("--scheduler", help="address, or JSON file, of a Dask cluster")
 @click.option("--rows", "rows_a_partition", default=20_000, help="rows per partition")
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
-def infer(model, workers, scheduler, columns, **options) -> int:
+def infer(model, workers, scheduler, columns, sources, makers, **options) -> int:
     """Infer the posteriors of the galaxies of a table or catalogue.
 
     SOURCE is a HATS catalogue, a survey of galcfm (which declares its own units), a table, a folder
@@ -135,6 +141,12 @@ def infer(model, workers, scheduler, columns, **options) -> int:
           --column mag_z='FLUX[4]'
 
     \b
+      # a model with embeddings that another model computed, in a column of vectors
+      galcfm infer galaxies.parquet --model models/image_embedding --out posteriors \\
+          --unit AB --total --dereddened --embedding image=aion_image \\
+          --embedding-model image="AION-1 base"
+
+    \b
       # a HATS catalogue, with four workers on this machine, or with a running cluster
       galcfm infer hats/des --workers 4 --model photometry --out posteriors \\
           --unit AB --total --dereddened
@@ -143,8 +155,14 @@ def infer(model, workers, scheduler, columns, **options) -> int:
     """
     from galcfm.catalogue import infer_catalogue
     from galcfm.posterior.files import known_by
+    from galcfm.survey.embeddings import Embeddings
 
     options["columns"] = {name: column or None for name, column in columns.items()}
+    if differing := sources.keys() ^ makers.keys():
+        raise click.UsageError(
+            f"give --embedding and --embedding-model, both for {', '.join(sorted(differing))}"
+        )
+    options["embeddings"] = {name: Embeddings(sources[name], makers[name]) for name in sources}
     with _cluster(workers, scheduler):
         made = infer_catalogue(model, **options)
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")
@@ -234,13 +252,8 @@ def _models(_, option: click.Option, names: Sequence[str]) -> Sequence[str]:
     "repeated  [default: all but the prior for which the survey has data]",
 )
 @click.option("--recipe", default="quick", help="quick, paper, tuned, tuned_cpu or rehearsal")
-@click.option(
-    "--set",
-    "values",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=_pairs,
-    help="replace a value of the recipe; notebook 02 lists the names; may be repeated",
+@_of_pairs(
+    "values", "--set", "NAME=VALUE", "replace a value of the recipe; notebook 02 lists the names"
 )
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
 def train(survey, out, models, recipe, values, progress) -> None:

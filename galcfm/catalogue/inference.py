@@ -24,6 +24,7 @@ from galcfm.flow import FAST_STEPS, threads_given_back
 from galcfm.paths import no_bar, require_disk_space, user_path
 from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
+from galcfm.survey.embeddings import Embeddings
 
 BYTES_A_ROW = 250  # size of a row of the result, without draws
 WORKER_WAIT = 1800  # s without any worker of a cluster
@@ -41,6 +42,7 @@ def infer_catalogue(
     dereddened: bool | None = None,
     cutouts: Path | str | None = None,
     pixel_scale: float | None = None,
+    embeddings: Mapping[str, Embeddings] | None = None,
     n_samples: int = 1000,
     steps: int = FAST_STEPS,
     seed: int = 0,
@@ -80,6 +82,9 @@ def infer_catalogue(
             `Survey.from_table`, or the name of a column of JPEG, PNG or pixels, which is read in
             blocks of at most 1,000 rows. A survey has its own images.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
+        embeddings: Embeddings by name, for a model that was trained with them, as in
+            `Survey.from_table`: columns of vectors, which are read with the other columns, or files
+            with `object_id`, which each partition reads in blocks. A survey has its own.
         n_samples, steps, seed: Settings of the draws as in `Posterior.sample`.
         n_draws: Number of draws per galaxy that are kept in a nested column.
         rows_a_partition: Largest number of rows of a file that are inferred together. A killed
@@ -103,7 +108,7 @@ def infer_catalogue(
     destination = user_path(destination, "the folder of the result", CatalogueError)
     destination = Path(os.path.realpath(destination))
     found = find_source(source, destination, rows_a_partition)
-    declared = {"unit": unit, "total": total, "dereddened": dereddened}
+    declared = {"unit": unit, "total": total, "dereddened": dereddened, "embeddings": embeddings}
     plan = make_plan(
         model, found, destination, columns or {}, declared, cutouts, pixel_scale, settings
     )

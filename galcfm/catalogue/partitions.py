@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from galcfm.catalogue.embeddings import read_some
 from galcfm.catalogue.files import RECORD
 from galcfm.catalogue.plan import SETTINGS, Plan
 from galcfm.catalogue.sources import Partition, read_partition
-from galcfm.catalogue.summaries import LENGTH, arrow_table, summarise
+from galcfm.catalogue.summaries import EMBEDDING, LENGTH, arrow_table, summarise
 from galcfm.paths import replacing
 from galcfm.posterior import Posterior
 from galcfm.survey import SurveyError
@@ -91,6 +92,10 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
     column = plan.cutouts.column if plan.cutouts else None
     rows, cells = read_partition(partition, plan.columns_read, column)
     values, reasons = _check(plan, rows, [column] if column and cells is None else [])
+    for one in plan.model.declaration.embeddings:
+        options = values["object_id"], reasons, partition.start, one.length
+        given = plan.embeddings[one.name]
+        values[EMBEDDING.format(one.name)] = read_some(given, one.name, rows, *options)
     settings = {name: plan.identity[name] for name in SETTINGS}
     size, read = ROWS_AT_ONCE, None
     if plan.cutouts is not None:
@@ -135,7 +140,9 @@ def _check(plan: Plan, table: SourceTable, absent: Sequence[str] = ()) -> tuple[
         SurveyError: The table lacks a column that the first file has.
     """
     columns, dereddened = plan.identity["columns"], plan.identity["dereddened"]
-    absent = [*absent, *(column for column in columns.values() if not table.has(column))]
+    needed = [*columns.values(), *(e.source for e in plan.embeddings.values())]
+    needed = [column for column in needed if isinstance(column, str)]
+    absent = [*absent, *(column for column in needed if not table.has(column))]
     if absent:
         raise SurveyError(
             f"{table.name} has no column {', '.join(absent)}, which the first file has: all files "

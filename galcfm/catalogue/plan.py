@@ -7,11 +7,13 @@ from pathlib import Path
 
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.cutouts import CatalogueCutouts, find_cutouts
+from galcfm.catalogue.embeddings import find_embeddings
 from galcfm.catalogue.sources import Partition, Source, read_partition, stamp_of
 from galcfm.catalogue.summaries import result_schema
 from galcfm.posterior import Posterior
 from galcfm.provenance import array_digest, code_digest, digest
 from galcfm.survey import SurveyError
+from galcfm.survey.embeddings import Embeddings
 from galcfm.survey.intake import (
     check_declared,
     choose_columns,
@@ -41,6 +43,7 @@ class Plan:
         is_survey: Whether the source is a survey of galcfm. Its galaxies may lack a position, and
             its infinite errors mark limits.
         schema: Arrow schema of the result.
+        embeddings: Columns or files of the embeddings that the model needs, by name.
     """
 
     model: Posterior
@@ -49,6 +52,7 @@ class Plan:
     cutouts: CatalogueCutouts | None
     is_survey: bool
     schema: object
+    embeddings: Mapping[str, Embeddings]
 
     @cached_property
     def key(self) -> str:
@@ -61,7 +65,7 @@ class Plan:
         names = self.identity["columns"].values()
         found = (c for name in names for c in (name, name.split("[")[0]))
         limits = self.model.declaration.magnitude_errors if self.is_survey else ()
-        return (*found, *limits)
+        return (*found, *limits, *(e.source for e in self.embeddings.values()))
 
     def path(self, kind: str, partition: Partition, ending: str) -> Path:
         """Return the path of a file of a partition."""
@@ -71,6 +75,8 @@ class Plan:
         """Return a digest of everything that the result of a partition depends on."""
         stamps = [stamp_of(partition.file) if partition.file else None]
         stamps += [self.cutouts.stamp] if self.cutouts else []
+        places = [each.source for each in self.embeddings.values()]
+        stamps += [stamp_of(place) for place in places if isinstance(place, Path)]
         return digest([self.key, partition.start, partition.stop, *stamps])
 
 
@@ -91,11 +97,11 @@ def make_plan(
         source: Source of the galaxies.
         destination: Folder of the result.
         columns, cutouts, pixel_scale: Declarations as in `infer_catalogue`.
-        declared: Values of `unit`, `total` and `dereddened`, `None` if not declared.
+        declared: Values of `unit`, `total`, `dereddened` and `embeddings`, `None` if not declared.
         settings: Values of `SETTINGS`.
 
     Raises:
-        CatalogueError: Model, source and cutouts do not fit, or nothing can be read.
+        CatalogueError: Model, source, cutouts and embeddings do not fit, or nothing can be read.
         SurveyError: A column is missing, or another unit is more likely than the declared unit.
     """
     declared = {name: value for name, value in declared.items() if value is not None}
@@ -112,6 +118,8 @@ def make_plan(
     table = _first_rows(source, cutouts.column if cutouts else None)
     columns = _choose(table, source.columns | dict(columns), unit, dereddened, model)
     values, _ = read_columns(table, columns, unit, model.missing_bands, (), used)
+    given, ids = declared.get("embeddings", {}), values["object_id"]
+    embeddings = find_embeddings(given, used.embeddings, source, table, ids)
     first = {name: values[name][:ROWS_CHECKED] for name in used.magnitudes}
     check_unit(first, unit, source.name, used)
     carried = [name for name in ("ra", "dec", "redshift") if name in columns]
@@ -123,11 +131,12 @@ def make_plan(
         "unit": unit,
         "dereddened": dereddened,
         "cutouts": cutouts and [cutouts.kind, cutouts.place, cutouts.pixel_scale],
+        "embeddings": {n: [str(e.source), e.column, e.model] for n, e in embeddings.items()},
         "code": code_digest("galcfm.catalogue.partitions"),
         **settings,
     }
     schema = result_schema(model, carried, settings)
-    return Plan(model, destination, identity, cutouts, source.is_survey, schema)
+    return Plan(model, destination, identity, cutouts, source.is_survey, schema, embeddings)
 
 
 def _first_rows(source: Source, cutouts: str | None) -> SourceTable:

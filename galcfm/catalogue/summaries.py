@@ -20,6 +20,7 @@ from galcfm.properties import Declaration, Property
 KEPT = ("mean", "median", "p16", "p84")
 # Metadata that gives astropy the length of the longest identifier.
 LENGTH = "table::len::object_id"
+EMBEDDING = "embedding_{}"  # name of an embedding among the inputs
 
 
 def result_columns(model: Posterior, carried: Sequence[str]):
@@ -152,7 +153,7 @@ def summarise(
     Arguments:
         model: Trained model.
         values: `object_id`, which seeds the random draws of a galaxy, and the model inputs by their
-            names in a survey, each `(n,)`.
+            names in a survey, each `(n,)`; embeddings are `(n, length)`.
         images: Images as in `Posterior.encode`.
         each: Function that is called with the number of newly finished galaxies.
         n_samples, steps, seed: Settings of the draws as in `Posterior.sample`.
@@ -177,7 +178,9 @@ def summarise(
     upper = np.triu_indices(len(declared.properties))
     for start in range(0, n, at_once):
         rows = slice(start, start + at_once)
-        conditions.append(model.encode(**{name: x[rows] for name, x in given.items()}))
+        embeddings = {e.name: values[EMBEDDING.format(e.name)][rows] for e in declared.embeddings}
+        inputs = {name: x[rows] for name, x in given.items()}
+        conditions.append(model.encode(**inputs, embeddings=embeddings))
         names = values["object_id"][rows]
         samples = model.sample_from(conditions[-1], names, n_samples, steps, seed).numpy()
         for theta in samples.astype(np.float64):

@@ -41,7 +41,7 @@ from galcfm.catalogue.sources import find_source
 from galcfm.figures import explorer, style
 from galcfm.posterior import ModelError
 from galcfm.posterior.summaries import SUMMARY_FORMATS, save_summaries, summarise
-from galcfm.properties import MAGNITUDES
+from galcfm.properties import MAGNITUDES, Declaration, Embedding
 from galcfm.sdss.cutouts import Ledger
 from galcfm.stored_posteriors import (
     LogDensities,
@@ -53,6 +53,7 @@ from galcfm.stored_posteriors import (
 from galcfm.survey import SurveyError
 from galcfm.survey.cutouts import CutoutFolder
 from galcfm.survey.disk import read_description
+from galcfm.survey.embeddings import Embeddings
 from galcfm.survey.intake import storable
 from galcfm.survey.tables import read_table
 
@@ -92,6 +93,10 @@ class Things:
         image.fit_standardisation(pictured.split("train"))
         image.save(folder / "image")
         self.image = folder / "image"
+        declared = Declaration(embeddings=[Embedding("image", "AION-1", 2)])
+        embedded = Posterior("magnitudes", network=NETWORK, declaration=declared)
+        embedded.save(folder / "embedded")
+        self.embedded = folder / "embedded"
         self.survey_folder = folder / "s"
         self.survey.save(self.survey_folder)
         self.n = 0
@@ -148,6 +153,10 @@ def _table(things, path):
     return _there(lambda p: Path(p).write_bytes(things.table.read_bytes()), f"{path}.parquet")
 
 
+def _vectors(path):
+    return _there(lambda p: np.save(p, np.ones((4, 2))), f"{path}.npy")
+
+
 def _cutouts(things, path):
     things.infer(model=things.image, cutouts=_there(os.mkdir, path), pixel_scale=0.396)
 
@@ -175,6 +184,7 @@ def _infer_words(things, source=None, model=None, out=None, *more):
     return ["infer", *where, *few, *more, "--", things.table if source is None else source]
 
 
+MAKER = ("--embedding-model", "image=AION-1")
 SMALL = ("--models", "photometry", "--recipe", "rehearsal", "--set", "width=8")
 
 
@@ -221,6 +231,9 @@ DOORS = {
     "survey.intake.survey_of_table:table": lambda t, p: Survey.from_table(
         _table(t, p) if p else p, **TOLD
     ),
+    "survey.embeddings.Embeddings.__init__:source": lambda t, p: Survey.from_table(
+        galaxies(), **TOLD, embeddings={"image": Embeddings(_vectors(p) if p else p, "AION-1")}
+    ),
     "training.posterior_training.train:folder": _trained,
     "training.recipes.train_models:folder": _recipe,
     "infer:source": lambda t, p: _run(*_infer_words(t, _table(t, p) if p else p)),
@@ -228,6 +241,9 @@ DOORS = {
     "infer:destination": lambda t, p: _run(*_infer_words(t, None, None, p)),
     "infer:cutouts": lambda t, p: _run(
         *_infer_words(t, None, t.image, None, "--cutouts", p, "--pixel-scale", 0.396)
+    ),
+    "infer:sources": lambda t, p: _run(
+        *_infer_words(t, None, t.embedded, None, *MAKER, "--embedding", f"image={p}")
     ),
     "infer:scheduler": lambda t, p: _run(
         *_infer_words(t, None, None, None, "--scheduler", f"{p}.json" if p else p)
@@ -258,7 +274,11 @@ INSIDE = {
     "survey.survey.Survey.save:folder": "is SurveyWriter",
 }
 # Texts that the command takes and that are no paths.
-NO_PATHS = {"infer": {"unit", "columns"}, "simulate": {"instrument"}, "show": {"object_id"}}
+NO_PATHS = {
+    "infer": {"unit", "columns", "makers"},
+    "simulate": {"instrument"},
+    "show": {"object_id"},
+}
 NO_PATHS |= {"train": {"models", "recipe", "values"}}
 
 
@@ -288,6 +308,7 @@ def test_every_door_is_in_the_registry():
     assert found - set(DOORS) - set(INSIDE) == set()
     # These say nothing of the kind of their argument.
     silent = {"catalogue.inference.infer_catalogue:source", "survey.intake.survey_of_table:table"}
+    silent |= {"survey.embeddings.Embeddings.__init__:source"}
     assert set(INSIDE) | set(DOORS) <= found | silent | {"survey.datasets.from_datasets:source"}
 
 
