@@ -2,7 +2,8 @@
 
 The layout follows data sets of the Multimodal Universe (2024, arXiv 2412.02527) on the Hub: Parquet
 files with one row per galaxy, with `object_id`, `ra`, `dec`, `healpix` (nside = 16, nested), and
-images as `rgb_image` with their `rgb_pixel_scale`. `datasets.load_dataset` reads them.
+images as `rgb_image` with their `rgb_pixel_scale`, or fluxes per pixel as `image` with `band`,
+`flux` and `scale`. Embeddings are columns `embedding_NAME`. `datasets.load_dataset` reads them.
 """
 
 import json
@@ -26,13 +27,16 @@ from galcfm.paths import (
     require_own_files,
     user_path,
 )
-from galcfm.properties import BANDS, MAGNITUDES, PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import Declaration, Embedding, LinearCutouts
 from galcfm.provenance import provenance
 from galcfm.survey.cards import TAGS, library, render
+from galcfm.survey.cutouts import linear_of
 from galcfm.survey.disk import Parameters, beside, put_in_place, recover
+from galcfm.survey.embeddings import Embeddings, read_embedding
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, picture_pixels, require_colours
 from galcfm.survey.rules import SPLITS, SurveyError
 from galcfm.survey.sky import SAME_SCALE
+from galcfm.survey.tables import SourceTable
 
 __all__ = ["NSIDE", "data_card", "from_datasets", "to_datasets"]
 
@@ -40,12 +44,11 @@ NSIDE = 16
 # A file with this number of rows has about half a gigabyte.
 ROWS_PER_FILE = 16_384
 OWN_FILES = ("README.md", "dataset.json", "data/*-?????-of-?????.parquet")
-NUMBERS = ("redshift", *MAGNITUDES, *PROPERTY_NAMES)
-ERRORS = tuple(f"{name}_err" for name in PROPERTY_NAMES)
 Made = object_of(parameters=Parameters)
 DATASET = JsonFile("dataset.json", Made, "Fetch or make the data set again.")
 # Columns that the layout adds to the columns of a survey.
 ADDED = ("healpix", "rgb_image", "rgb_pixel_scale")
+EMBEDDING = "embedding_{}"
 
 
 def to_datasets(survey, folder: Path | str) -> None:
@@ -71,7 +74,7 @@ def to_datasets(survey, folder: Path | str) -> None:
         try:
             recover(folder, OWN_FILES, "a data set")
             remove_own(partial, OWN_FILES, "an unfinished data set", SurveyError)
-            _write(catalogue, survey.images, partial)
+            _write(catalogue, survey, partial)
             known = {"parameters": survey.parameters, "provenance": provenance()}
             DATASET.write(partial / "dataset.json", known)
             text = data_card(survey, folder.name)
@@ -118,22 +121,45 @@ def from_datasets(cls, source, **options):
             if split is not None and "split" not in part:
                 part["split"] = str(split)
     catalogue = pd.concat(parts, ignore_index=True)
-    images = None
-    if "rgb_image" in catalogue:
-        images = np.stack([_pixels(row, name) for _, row in catalogue.iterrows()])
-    catalogue = catalogue.drop(columns=[*ADDED], errors="ignore")
+    declaration, images = Declaration.of(parameters.get("declaration", {})), None
+    column = "image" if declaration.cutouts else "rgb_image"
+    if column in catalogue:
+        rows = (row for _, row in catalogue.iterrows())
+        images = np.stack([_pixels(row, column, declaration.cutouts, name) for row in rows])
+    embeddings = {each.name: _vectors(each, catalogue, name) for each in declaration.embeddings}
+    added = [*ADDED, column, *(EMBEDDING.format(each) for each in embeddings)]
+    catalogue = catalogue.drop(columns=added, errors="ignore")
     _require_plain(catalogue, name)
-    return cls(catalogue, images, parameters, name)
+    return cls(catalogue, images, parameters, name, embeddings=embeddings)
 
 
-def _pixels(row: pd.Series, where: str) -> np.ndarray:
-    """Return the image in a row of a data set, uint8 `(128, 128, 3)`.
+def _vectors(each: Embedding, catalogue: pd.DataFrame, where: str) -> np.ndarray:
+    """Return an embedding from its column, float32 `(n, length)`.
+
+    Raises:
+        SurveyError: The column is missing, or a vector is missing or unusable.
+    """
+    given = Embeddings(EMBEDDING.format(each.name), each.model)
+    table, reasons = SourceTable(catalogue, where), [[] for _ in range(len(catalogue))]
+    ids = [str(name) for name in catalogue["object_id"]]
+    values = read_embedding(given, each.name, table, ids, reasons, each.length)
+    for row, reason in enumerate(reasons):
+        if reason:
+            raise SurveyError(f"{where}, row {row} (object_id {ids[row]!r}): {reason[0]}")
+    return values
+
+
+def _pixels(row: pd.Series, column: str, linear: LinearCutouts | None, where: str) -> np.ndarray:
+    """Return the image in a row of a data set, uint8 `(128, 128, 3)`, or its linear cutout.
 
     Raises:
         SurveyError: The image is missing, unusable, or of another size or scale.
     """
-    cell, scale = row["rgb_image"], row.get("rgb_pixel_scale", PIXEL_SCALE)
+    cell, scale = row[column], row.get("rgb_pixel_scale", PIXEL_SCALE)
     try:
+        if linear:
+            known = linear.bands, linear.size, linear.pixel_scale
+            return linear_of(cell, *known, unit="nanomaggy", stated=())
         content, path = (cell.get(k) if isinstance(cell, dict) else None for k in ("bytes", "path"))
         if content is None and path is None:
             raise ValueError("there is no image: remove the row")
@@ -145,9 +171,9 @@ def _pixels(row: pd.Series, where: str) -> np.ndarray:
                 "needed: give the table and its images to Survey.from_table, which resamples them"
             )
         return require_colours(pixels)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise SurveyError(
-            f"{where}, row {row.name} (object_id {row.get('object_id')!r}): rgb_image: {error}"
+            f"{where}, row {row.name} (object_id {row.get('object_id')!r}): {column}: {error}"
         ) from error
 
 
@@ -217,21 +243,40 @@ def _with_pixels(catalogue: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _write(catalogue: pd.DataFrame, images, folder: Path) -> None:
+def _write(catalogue: pd.DataFrame, survey, folder: Path) -> None:
     datasets = library("datasets", SurveyError)
-    kind = datasets.Image()
     (folder / "data").mkdir(parents=True)
     for split, rows in catalogue.groupby("split").indices.items():
         files = np.split(rows, np.arange(ROWS_PER_FILE, len(rows), ROWS_PER_FILE))
         for k, part in enumerate(files):
             content = datasets.Dataset.from_pandas(catalogue.iloc[part], preserve_index=False)
-            if images is not None:
-                pictures = [kind.encode_example(np.asarray(images[row])) for row in part]
-                scale = np.full(len(part), PIXEL_SCALE, np.float32)
-                content = content.add_column("rgb_image", pictures, feature=kind)
-                content = content.add_column("rgb_pixel_scale", scale)
+            for name, (values, feature) in _added(survey, part, datasets).items():
+                content = content.add_column(name, values, feature=feature)
             name = f"{split}-{k:05d}-of-{len(files):05d}.parquet"
             content.to_parquet(folder / "data" / name, batch_size=256)
+
+
+def _added(survey, rows: np.ndarray, datasets) -> dict[str, tuple]:
+    """Return values and feature of each column that is not in the catalogue."""
+    number, declared, added = datasets.Value("float32"), survey.declaration, {}
+    if survey.images is not None and declared.cutouts is None:
+        kind = datasets.Image()
+        pictures = [kind.encode_example(np.asarray(survey.images[row])) for row in rows]
+        added["rgb_image"] = pictures, kind
+        added["rgb_pixel_scale"] = np.full(len(rows), PIXEL_SCALE, np.float32), number
+    elif survey.images is not None:
+        bands, scale = list(declared.cutouts.bands), declared.cutouts.pixel_scale
+        known = {"band": bands, "scale": [scale] * len(bands)}
+        # The first row of a record is in the south.
+        fluxes = [np.moveaxis(survey.images[row][::-1], 2, 0).tolist() for row in rows]
+        plane = datasets.List(datasets.List(number))
+        parts = {"band": datasets.Value("string"), "flux": plane, "scale": number}
+        feature = {name: datasets.List(kind) for name, kind in parts.items()}
+        added["image"] = [known | {"flux": flux} for flux in fluxes], feature
+    for each in declared.embeddings:
+        vectors = [*np.asarray(survey.embeddings[each.name][rows])]
+        added[EMBEDDING.format(each.name)] = vectors, datasets.List(number, each.length)
+    return added
 
 
 # Licences by kind of survey, and the size categories of the Hub.
@@ -261,10 +306,12 @@ def data_card(survey, name: str) -> str:
         tags=[*TAGS, "multimodal-universe"],
         configs=[{"config_name": "default", "data_files": files}],
     )
-    numbers = catalogue[[c for c in NUMBERS if c in catalogue]]
+    declared = survey.declaration
+    names = dict.fromkeys(["redshift", *declared.magnitudes, *declared.property_names])
+    numbers = catalogue[[c for c in names if c in catalogue]]
     percentiles = numbers.quantile([0.01, 0.16, 0.5, 0.84, 0.99])
-    errors = catalogue[[c for c in ERRORS if c in catalogue]].median()
-    has_images = survey.images is not None
+    errors = [f"{name}_err" for name in declared.property_names]
+    errors = catalogue[[c for c in errors if c in catalogue]].median()
     return render(
         Path(__file__).with_name("data_card.md"),
         facts=facts.to_yaml(line_break="\n"),
@@ -272,11 +319,10 @@ def data_card(survey, name: str) -> str:
         name=name,
         kind=kind,
         rights=rights,
-        bands=BANDS,
-        properties=PROPERTIES,
-        has_images=has_images,
+        declared=declared,
+        has_images=survey.images is not None,
         counts=counts,
-        columns=[*catalogue, *(ADDED if has_images else ADDED[:1])],
+        columns=list(catalogue),
         percentiles=[(c, numbers[c].count(), percentiles[c]) for c in numbers],
         errors=[(c.removesuffix("_err"), error) for c, error in errors.items()],
         parameters=json.dumps(_without_paths(survey.parameters), indent=2, default=str),

@@ -7,17 +7,22 @@ import re
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from conftest import toy_survey
 from hub_server import TOKEN, Hub
 from huggingface_hub import HfApi
+from pyarrow import parquet
 
 from galcfm import Survey
 from galcfm.paths import published_folder
+from galcfm.properties import Declaration, Embedding, LinearCutouts, Property
 from galcfm.survey import SurveyError
 from galcfm.survey import datasets as writing
+from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.datasets import data_card
+from galcfm.survey.embeddings import Embeddings
 from studies.frame import BOOK_SURVEY
 
 
@@ -65,6 +70,110 @@ def test_a_survey_comes_back_as_it_went(survey, tmp_path):
 def test_a_survey_without_pictures_stays_so(survey, tmp_path):
     Survey(survey.catalogue, None, survey.parameters).to_datasets(tmp_path / "toys")
     assert Survey.from_datasets(tmp_path / "toys").images is None
+
+
+@pytest.fixture(scope="module")
+def declared() -> Survey:
+    """Other bands and properties, two embeddings and linear cutouts of two bands."""
+    rng, n = np.random.default_rng(2), 12
+    declaration = Declaration(
+        [Property("log_m", "dex(Msun)", (5, 14)), Property("redshift", "1", (0, 3))],
+        ("g", "W1"),
+        [Embedding("image", "AION-1", 5), Embedding("spectrum", "DINO v3", 2)],
+        LinearCutouts(("W1", "g"), 6, 0.262),
+    )
+    columns = {"object_id": [f"g{k}" for k in range(n)], "ra": 1.0, "dec": 2.0, "ebv": np.nan}
+    columns |= {"mag_g": 20.0, "mag_W1": rng.normal(18, 1, n), "log_m": 10.0, "redshift": 0.3}
+    columns["split"] = ["train"] * 8 + ["test"] * 4
+    images = rng.normal(0, 1, (n, 6, 6, 2)).astype(np.float32)
+    vectors = {e.name: rng.normal(size=(n, e.length)).astype("f4") for e in declaration.embeddings}
+    parameters = {"kind": "table", "source": "mine.fits", "declaration": declaration.content}
+    return Survey(pd.DataFrame(columns), images, parameters, "mine", embeddings=vectors)
+
+
+def test_a_declared_survey_comes_back_as_it_went(declared, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "ROWS_PER_FILE", 5)
+    declared.to_datasets(tmp_path / "mine")
+    found = Survey.from_datasets(tmp_path / "mine")
+    assert same(found, declared)
+    assert found.declaration == declared.declaration
+    order, wanted = np.argsort(found.object_id), np.argsort(declared.object_id)
+    for name, values in declared.embeddings.items():
+        assert found.embeddings[name].dtype == np.float32
+        np.testing.assert_array_equal(found.embeddings[name][order], values[wanted])
+    alone = declared.without_images()
+    alone.to_datasets(tmp_path / "mine")
+    assert Survey.from_datasets(tmp_path / "mine").images is None
+    assert "linear cutout" not in data_card(alone, "mine")
+
+
+def test_other_loaders_see_vectors_and_fluxes(declared, tmp_path):
+    declared.to_datasets(tmp_path / "mine")
+    rows = datasets.load_dataset(str(tmp_path / "mine"), split="test")
+    assert rows.features["embedding_image"] == datasets.List(datasets.Value("float32"), 5)
+    first = rows[0]
+    k = int(np.flatnonzero(declared.object_id == first["object_id"])[0])
+    assert first["embedding_image"] == declared.embeddings["image"][k].tolist()
+    assert first["image"]["band"] == ["W1", "g"]
+    assert first["image"]["scale"] == pytest.approx([0.262, 0.262])
+    # North is up in an image, and last in a record.
+    np.testing.assert_array_equal(first["image"]["flux"][1], declared.images[k, ::-1, :, 1])
+    # Without its declaration it is a table, which from_table reads.
+    with pytest.raises(SurveyError, match=r"column 'image' contains a dict|lacks the columns"):
+        Survey.from_datasets(rows)
+    made = Survey.from_table(
+        rows.to_pandas(),
+        unit="AB",
+        total=True,
+        dereddened=True,
+        bands=declared.declaration.bands,
+        properties=declared.declaration.properties,
+        embeddings={"image": Embeddings("embedding_image", "AION-1")},
+        cutouts=Cutouts(rows.to_pandas()["image"], bands=("W1", "g"), linear=True),
+        pixel_scale=0.262,
+    )
+    np.testing.assert_array_equal(made.embeddings["image"][0], first["embedding_image"])
+    np.testing.assert_allclose(made.images[0], declared.images[k])
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "words"),
+    [
+        ("embedding_image", lambda x: x[:4], r"row 1 .*embedding image: it has 4 numbers, not 5"),
+        ("embedding_image", lambda x: None, r"row 1 .*'g\d+'\): embedding image: it has 0"),
+        ("image", lambda x: None, r"row 1 .*image: it is neither fluxes"),
+        ("image", lambda x: x | {"band": ["W1", "r"]}, "row 1 .*of which 0 are g"),
+        ("image", lambda x: x | {"band": None}, r"row 1 .*image: "),
+        ("image", lambda x: x | {"flux": [[[1.0]]] * 2}, r"row 1 .*image: 1×1 pixels"),
+    ],
+)
+def test_damaged_vectors_and_fluxes_are_refused(declared, tmp_path, column, change, words):
+    declared.to_datasets(tmp_path / "mine")
+    path = tmp_path / "mine" / "data" / "train-00000-of-00001.parquet"
+    table = parquet.read_table(path).replace_schema_metadata({})
+    cells = table[column].to_pylist()
+    cells[1] = change(cells[1])
+    table = table.drop_columns([column]).append_column(column, pa.array(cells))
+    parquet.write_table(table, path)
+    with pytest.raises(SurveyError, match=words) as caught:
+        Survey.from_datasets(tmp_path / "mine")
+    assert str(tmp_path / "mine") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    parquet.write_table(table.drop_columns(["embedding_spectrum"]), path)
+    with pytest.raises(SurveyError, match=r"embedding_spectrum|embedding image|image:"):
+        Survey.from_datasets(tmp_path / "mine")
+
+
+def test_a_card_describes_what_a_survey_declares(declared):
+    text = data_card(declared, "mine")
+    said = "12 galaxies with magnitudes in g, W1, linear cutouts in W1, g, embeddings of AION-1, "
+    assert f"{said}embeddings of DINO v3 and 2 properties, in the layout" in text
+    assert "| `embedding_image` |  | embedding: 5 features that AION-1 computed |" in text
+    assert "| `image` | nmgy | linear cutout: flux per pixel in W1, g, 6×6 pixels" in text
+    assert "| `log_m` | dex(Msun) | log_m |" in text
+    assert "rgb_image" not in text
+    assert "five" not in text
+    assert "not fluxes" not in text
 
 
 def test_many_rows_make_several_files_in_order(survey, tmp_path, monkeypatch):
