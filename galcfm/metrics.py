@@ -1,19 +1,20 @@
 r"""Metrics of posteriors: information, populations, calibration and point estimates.
 
 Pure functions of arrays: `samples` are posterior draws `(n, S, d)`, `truth` the measured
-properties `(n, d)`, both in physical units. Log densities are natural logarithms, so Δlog p and
+properties `(n, d)`, both in physical units. A label that a galaxy lacks is NaN in `truth`, where a
+function says that it takes such galaxies. Log densities are natural logarithms, so Δlog p and
 :math:`D_\mathrm{KL}` are in nat; as differences of log densities they do not depend on the units of
 the properties. `evaluate` returns the metrics of one model and `compare` the differences of two
 models, both as dictionaries that `json` writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg, special, stats
 
-from galcfm.properties import PROPERTY_NAMES
+from galcfm.properties import PROPERTY_NAMES, label_blocks
 
 __all__ = [
     "PLANES",
@@ -26,6 +27,7 @@ __all__ = [
     "kde_information_gain",
     "kde_log_densities",
     "kde_log_density",
+    "kde_prior_log_density",
     "kl_divergence",
     "paired_bootstrap",
     "point_estimates",
@@ -59,8 +61,9 @@ class LogDensities(NamedTuple):
     The last two may cover fewer galaxies than the first two, and other numbers of draws.
 
     Arguments:
-        posterior_truth: :math:`\log p(\theta_* | D)` at the measured values [nat], `(n,)`.
-        prior_truth: :math:`\log p(\theta_*)` at the measured values [nat], `(n,)`.
+        posterior_truth: :math:`\log p(\theta_* | D)` at the measured values [nat], `(n,)`; NaN for
+            a galaxy without labels.
+        prior_truth: :math:`\log p(\theta_*)` at the measured values [nat], `(n,)`, likewise.
         posterior_samples: :math:`\log p(\theta | D)` at draws of the posterior [nat], `(m, S)`.
         prior_samples: :math:`\log p(\theta)` at the same draws [nat], `(m, S)`.
     """
@@ -71,8 +74,15 @@ class LogDensities(NamedTuple):
     prior_samples: np.ndarray
 
 
-def _array(values, name: str, shape: tuple) -> np.ndarray:
-    """Return a finite float64 array of this shape, in which None is any length above zero."""
+def _array(
+    values, name: str, shape: tuple, properties: Sequence[str] = (), *, gaps: bool = False
+) -> np.ndarray:
+    """Return a finite float64 array of this shape, in which None is any length above zero.
+
+    Arguments:
+        properties: Names of the columns, for messages.
+        gaps: Whether values may be NaN.
+    """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != len(shape) or any(
         have == 0 or want not in (None, have)
@@ -80,22 +90,21 @@ def _array(values, name: str, shape: tuple) -> np.ndarray:
     ):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise ValueError(f"{name} has shape {values.shape}, expected ({wanted})")
-    bad = np.argwhere(~np.isfinite(values))
+    bad = np.argwhere(np.isinf(values) if gaps else ~np.isfinite(values))
     if len(bad):
         place = f"row {bad[0][0]}"
         if values.ndim > 1 and not name.startswith("log_"):
-            place += f", {_property(bad[0][-1], values.shape[-1])}"
+            column = bad[0][-1]
+            place += f", {properties[column]}" if properties else f", column {column}"
         raise ValueError(f"{name} has {len(bad)} values that are not finite, the first in {place}")
     return values
 
 
-def _property(column: int, d: int) -> str:
-    return PROPERTY_NAMES[column] if d == len(PROPERTY_NAMES) else f"column {column}"
-
-
-def _samples_and_truth(samples, truth) -> tuple[np.ndarray, np.ndarray]:
-    samples = _array(samples, "samples", (None, None, None))
-    return samples, _array(truth, "truth", (len(samples), samples.shape[2]))
+def _samples_and_truth(
+    samples, truth, properties: Sequence[str] = (), *, gaps: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    samples = _array(samples, "samples", (None, None, None), properties)
+    return samples, _array(truth, "truth", (len(samples), samples.shape[2]), properties, gaps=gaps)
 
 
 # Densities and information
@@ -132,7 +141,7 @@ def kde_log_density(samples, points) -> np.ndarray:
     mean, scale = samples.mean(axis=0), samples.std(axis=0, ddof=1)
     constant = np.flatnonzero(scale <= 1e-9 * np.abs(mean))
     if len(constant):
-        raise ValueError(f"all {n} samples have the same {_property(constant[0], d)}")
+        raise ValueError(f"all {n} samples have the same value in column {constant[0]}")
 
     # Whitened by the kernel covariance h² diag(s) R diag(s), where R = L Lᵀ is the correlation.
     correlation = np.atleast_2d(np.corrcoef((samples - mean) / scale, rowvar=False))
@@ -166,6 +175,43 @@ def kde_log_density(samples, points) -> np.ndarray:
     return log_sum - np.log(n) - log_volume - 0.5 * d * np.log(2 * np.pi)
 
 
+def kde_prior_log_density(prior_theta, points) -> np.ndarray:
+    r"""Return the log density of the prior by kernel estimates, where labels may be missing.
+
+    With missing labels, it is a chain like that of the models: the density of the properties that
+    most galaxies have, times that of the next ones given the first ones among the galaxies that
+    have both, and so on. Each factor is the ratio of two kernel estimates.
+
+    Arguments:
+        prior_theta: Properties of the training split, physical units, `(N, d)`, NaN where a galaxy
+            lacks a label.
+        points: Points of evaluation, `(m, d)`; the density is that of the values that are not NaN.
+
+    Returns:
+        :math:`\log p` at the points [nat per unit volume], `(m,)`; 0 where all values are NaN.
+    """
+    labels = _array(prior_theta, "prior_theta", (None, None), gaps=True)
+    points = _array(points, "points", (None, labels.shape[1]), gaps=True)
+    known, asked = np.isfinite(labels), np.isfinite(points)
+    # The last bit depends on the order in memory, which a selection changes.
+    if known.all() and asked.all():
+        return kde_log_density(labels, points)
+    found = np.zeros(len(points))
+    for pattern in np.unique(asked, axis=0):
+        rows, given = (asked == pattern).all(axis=1), []
+        for block in label_blocks(known):
+            both = [*given, *(column for column in block if pattern[column])]
+            centres = labels[known[:, both].all(axis=1)]
+            # The second one, of what is given, turns a joint density into a conditional one.
+            for columns, sign in ((both, 1), (given, -1)) if len(both) > len(given) else ():
+                if columns:
+                    found[rows] += sign * kde_log_density(
+                        centres[:, columns], points[rows][:, columns]
+                    )
+            given = both
+    return found
+
+
 def kde_log_densities(samples, truth, prior_theta) -> LogDensities:
     r"""Return log densities by kernel estimates, as we assume that the paper computes them.
 
@@ -176,26 +222,34 @@ def kde_log_densities(samples, truth, prior_theta) -> LogDensities:
     0.15 nat. Kernels also widen the prior, which raises both, by about 0.1 nat at 9,000 training
     galaxies. Compare only models with the same number of draws, and prefer exact densities.
 
+    Of a galaxy that lacks labels, the densities at the measured values are those of the labels that
+    it has, by kernel estimates in these dimensions; those at the draws are of all properties.
+
     Arguments:
         samples: Posterior draws, physical units, `(n, S, d)`.
-        truth: Measured properties, physical units, `(n, d)`.
-        prior_theta: Properties of the training split, physical units, `(N, d)`.
+        truth: Measured properties, physical units, `(n, d)`, NaN where a label is missing.
+        prior_theta: Properties of the training split, physical units, `(N, d)`, likewise.
     """
-    samples, truth = _samples_and_truth(samples, truth)
+    samples, truth = _samples_and_truth(samples, truth, gaps=True)
     n, s, d = samples.shape
-    prior_theta = _array(prior_theta, "prior_theta", (None, d))
-    posterior = np.empty((n, s + 1))
-    for i in range(n):
+    prior_theta = _array(prior_theta, "prior_theta", (None, d), gaps=True)
+    posterior, known = np.full((n, s + 1), np.nan), np.isfinite(truth)
+    for i, seen in enumerate(known):
+        points = np.vstack([samples[i], truth[i]]) if seen.all() else samples[i]
         try:
-            posterior[i] = kde_log_density(samples[i], np.vstack([samples[i], truth[i]]))
+            posterior[i, : len(points)] = kde_log_density(samples[i], points)
+            if seen.any() and not seen.all():
+                [posterior[i, s]] = kde_log_density(samples[i][:, seen], truth[i][None, seen])
         except ValueError as error:
             raise ValueError(f"galaxy in row {i}: {error}") from error
     try:
-        prior = kde_log_density(prior_theta, np.vstack([samples.reshape(-1, d), truth]))
+        points = np.vstack([samples.reshape(-1, d), truth])
+        prior = kde_prior_log_density(prior_theta, points)
     except ValueError as error:
         raise ValueError(f"prior_theta: {error}") from error
     prior_samples = prior[: n * s].reshape(n, s)
-    return LogDensities(posterior[:, s], prior[n * s :], posterior[:, :s], prior_samples)
+    prior_truth = np.where(known.any(axis=1), prior[n * s :], np.nan)
+    return LogDensities(posterior[:, s], prior_truth, posterior[:, :s], prior_samples)
 
 
 def kde_information_gain(samples, truth, prior_theta) -> np.ndarray:
@@ -208,7 +262,8 @@ def kde_information_gain(samples, truth, prior_theta) -> np.ndarray:
     Arguments:
         samples: Posterior draws of some properties, physical units, `(n, S, d)`.
         truth: Measured values of these properties, physical units, `(n, d)`.
-        prior_theta: The same properties of the training split, physical units, `(N, d)`.
+        prior_theta: The same properties of the training split, physical units, `(N, d)`, NaN where
+            a label is missing.
 
     Returns:
         Log posterior density minus log prior density at the measured values [nat], `(n,)`.
@@ -217,7 +272,7 @@ def kde_information_gain(samples, truth, prior_theta) -> np.ndarray:
     posterior = [
         kde_log_density(draws, point[None])[0] for draws, point in zip(samples, truth, strict=True)
     ]
-    return information_gain(posterior, kde_log_density(prior_theta, truth))
+    return information_gain(posterior, kde_prior_log_density(prior_theta, truth))
 
 
 def with_kde_prior(exact: LogDensities, samples, truth, prior_theta) -> LogDensities:
@@ -226,16 +281,17 @@ def with_kde_prior(exact: LogDensities, samples, truth, prior_theta) -> LogDensi
     Arguments:
         exact: Exact log densities of the first draws of the first galaxies.
         samples: Posterior draws, physical units, `(n, S, d)`, which begin with those of `exact`.
-        truth: properties at which `exact` has densities, physical units.
-        prior_theta: Properties of the training split, physical units, `(N, d)`.
+        truth: Properties at which `exact` has densities, physical units, NaN where a label is
+            missing.
+        prior_theta: Properties of the training split, physical units, `(N, d)`, likewise.
     """
     n, n_draws = exact.posterior_samples.shape
     draws = np.asarray(samples)[:n, :n_draws]
+    at_draws = kde_prior_log_density(prior_theta, draws.reshape(-1, draws.shape[2]))
+    at_truth = kde_prior_log_density(prior_theta, truth)
     return exact._replace(
-        prior_truth=kde_log_density(prior_theta, truth),
-        prior_samples=kde_log_density(prior_theta, draws.reshape(-1, draws.shape[2])).reshape(
-            n, n_draws
-        ),
+        prior_truth=np.where(np.isfinite(truth).any(axis=1), at_truth, np.nan),
+        prior_samples=at_draws.reshape(n, n_draws),
     )
 
 
@@ -629,17 +685,17 @@ def rank_statistics(samples, truth) -> np.ndarray:
 
     Arguments:
         samples: Posterior draws, `(n, S, d)`.
-        truth: Measured properties, `(n, d)`.
+        truth: Measured properties, `(n, d)`, NaN where a label is missing.
 
     Returns:
-        Number of draws below the measured value, `(n, d)`.
+        Number of draws below the measured value, `(n, d)`; −1 where the label is missing.
 
     Example:
         >>> rank_statistics([[[1.0], [2.0], [3.0]]], [[2.5]])
         array([[2]])
     """
-    samples, truth = _samples_and_truth(samples, truth)
-    return np.sum(samples < truth[:, None], axis=1)
+    samples, truth = _samples_and_truth(samples, truth, gaps=True)
+    return np.where(np.isnan(truth), -1, np.sum(samples < truth[:, None], axis=1))
 
 
 def coverage(samples, truth, levels=LEVELS) -> np.ndarray:
@@ -650,11 +706,11 @@ def coverage(samples, truth, levels=LEVELS) -> np.ndarray:
 
     Arguments:
         samples: Posterior draws, `(n, S, d)`.
-        truth: Measured properties, `(n, d)`.
+        truth: Measured properties, `(n, d)`, NaN where a label is missing.
         levels: Levels of the intervals, `(L,)`, each between 0 and 1.
 
     Returns:
-        Shares, `(L, d)`.
+        Shares of the galaxies that have the label, `(L, d)`.
 
     Example:
         >>> draws = np.random.default_rng(0).normal(size=(20000, 100, 1))
@@ -664,9 +720,9 @@ def coverage(samples, truth, levels=LEVELS) -> np.ndarray:
     levels = _array(levels, "levels", (None,))
     if levels.min() < 0 or levels.max() > 1:
         raise ValueError("levels of credible intervals lie between 0 and 1")
-    quantile = (rank_statistics(samples, truth) + 0.5) / (np.shape(samples)[1] + 1)
-    distance = np.abs(2 * quantile - 1)
-    return np.mean(distance <= levels[:, None, None], axis=1)
+    ranks = rank_statistics(samples, truth)
+    distance = np.abs(2 * (ranks + 0.5) / (np.shape(samples)[1] + 1) - 1)
+    return np.mean(distance <= levels[:, None, None], axis=1, where=ranks >= 0)
 
 
 def point_estimates(estimate, truth) -> dict[str, np.ndarray]:
@@ -700,35 +756,75 @@ def point_estimates(estimate, truth) -> dict[str, np.ndarray]:
 # One model, two models
 
 
-def _five_properties(samples, truth) -> tuple[np.ndarray, np.ndarray]:
-    samples, truth = _samples_and_truth(samples, truth)
-    d = len(PROPERTY_NAMES)
-    if samples.shape[2] != d:
-        raise ValueError(f"samples has {samples.shape[2]} properties, expected {d}")
-    if len(truth) < 2 or np.any(np.ptp(truth, axis=0) == 0):
-        raise ValueError("the metrics need at least two galaxies, which differ in each property")
-    return samples, truth
+def _checked(samples, truth, prior_theta, properties: Sequence[str]) -> tuple:
+    """Return the arrays of `evaluate` after a check that each property can be judged."""
+    samples, truth = _samples_and_truth(samples, truth, properties, gaps=True)
+    if samples.shape[2] != len(properties):
+        raise ValueError(f"samples has {samples.shape[2]} properties, expected {len(properties)}")
+    for name, values in zip(properties, truth.T, strict=True):
+        values = values[np.isfinite(values)]
+        if len(values) < 2 or np.ptp(values) == 0:
+            raise ValueError(
+                f"truth: {len(values)} galaxies have {name}: the metrics need at least two "
+                "galaxies, which differ in each property"
+            )
+    shape = (None, len(properties))
+    return samples, truth, _array(prior_theta, "prior_theta", shape, properties, gaps=True)
 
 
-def _information(gain: dict[str, np.ndarray], divergence: dict[str, np.ndarray]) -> dict:
-    """Return what `evaluate` says of Δlog p and D_KL, given for each kind of density."""
-    result = {"delta_log_p": {}, "d_kl": {}, "delta_log_p_minus_d_kl": {}}
-    for name in gain:
-        ours, theirs = summarise(gain[name]), summarise(divergence[name])
+def _listed(values: np.ndarray) -> list:
+    """Return an array as lists, None where it is NaN."""
+    return np.where(np.isnan(values), None, values).tolist()
+
+
+def _without_gaps(*values) -> list[np.ndarray]:
+    """Return lists of one number per galaxy as arrays, without galaxies of which one is None."""
+    values = np.array(values, dtype=np.float64)
+    return list(values[:, ~np.isnan(values).any(axis=0)])
+
+
+def _information(densities: Mapping[str, LogDensities]) -> tuple[dict, dict]:
+    """Return what `evaluate` says of Δlog p and D_KL, and both of each galaxy."""
+    result: dict = {"delta_log_p": {}, "d_kl": {}, "delta_log_p_minus_d_kl": {}}
+    galaxies: dict = {"delta_log_p": {}, "d_kl": {}}
+    for name, (posterior, prior, posterior_samples, prior_samples) in densities.items():
+        try:
+            posterior = _array(posterior, "log_posterior", (None,), gaps=True)
+            prior = _array(prior, "log_prior", posterior.shape, gaps=True)
+            # Galaxies without labels have neither density.
+            some, gain = ~(np.isnan(posterior) & np.isnan(prior)), np.full(len(prior), np.nan)
+            gain[some] = information_gain(posterior[some], prior[some])
+            divergence = kl_divergence(posterior_samples, prior_samples)
+        except ValueError as error:
+            raise ValueError(f"log densities {name}: {error}") from error
+        galaxies["delta_log_p"][name], galaxies["d_kl"][name] = _listed(gain), divergence.tolist()
+        ours, theirs = summarise(gain[some]), summarise(divergence)
         result["delta_log_p"][name], result["d_kl"][name] = ours, theirs
         result["delta_log_p_minus_d_kl"][name] = {
             "difference": ours["mean"] - theirs["mean"],
             "standard_error": float(np.hypot(ours["standard_error"], theirs["standard_error"])),
         }
+    return result, galaxies
+
+
+def _by_property(samples: np.ndarray, truth: np.ndarray, properties: Sequence[str]) -> dict:
+    """Return what `evaluate` says of each property, from the galaxies that have its label."""
+    kinds = ("wasserstein", "wasserstein_standardised", "point_estimates")
+    result: dict = {kind: dict.fromkeys(properties) for kind in kinds}
+    known = np.isfinite(truth)
+    for block in label_blocks(known):
+        rows, draws, values = known[:, block[0]], samples, truth
+        # The last bit depends on the order in memory, which a selection changes.
+        if not known.all():
+            draws, values = samples[rows][..., block], truth[rows][:, block]
+        distances, scale = _distances(draws, values), values.std(axis=0)
+        standardised = {name: distance / scale for name, distance in distances.items()}
+        estimates = point_estimates(draws.mean(axis=1), values)
+        for kind, columns in zip(kinds, (distances, standardised, estimates), strict=True):
+            for k, j in enumerate(block):
+                found = {name: float(column[k]) for name, column in columns.items()}
+                result[kind][properties[j]] = found
     return result
-
-
-def _by_property(**columns) -> dict:
-    """{name: array (5,)} turned into {property: {name: float}}."""
-    return {
-        p: {name: float(column[j]) for name, column in columns.items()}
-        for j, p in enumerate(PROPERTY_NAMES)
-    }
 
 
 def _distances(samples: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
@@ -747,99 +843,126 @@ def _distances(samples: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _scaling_relations(samples: np.ndarray, truth: np.ndarray) -> dict:
+def _in_plane(plane: Sequence[str], properties: Sequence[str], samples, truth) -> tuple:
+    """Return columns, draws and values of galaxies with both labels, and which galaxies these are.
+
+    The columns are empty if the properties are not there.
+    """
+    columns = [properties.index(name) for name in plane if name in properties]
+    if len(columns) < 2:
+        return [], None, None, None
+    samples, truth = samples[..., columns], truth[:, columns]
+    known = np.isfinite(truth).all(axis=1)
+    # The last bit depends on the order in memory, which a selection changes.
+    return columns, *((samples, truth) if known.all() else (samples[known], truth[known])), known
+
+
+def _scaling_relations(samples: np.ndarray, truth: np.ndarray, properties: Sequence[str]) -> dict:
     """The `scaling_relation` of each plane and population of `evaluate`."""
-    populations = {
-        "truth": truth[:, None],
-        "posterior_mean": samples.mean(axis=1, keepdims=True),
-        "draws": samples,
-    }
     result = {}
     for plane in PLANES:
-        columns = [PROPERTY_NAMES.index(name) for name in plane]
-        result["/".join(plane)] = {
-            name: scaling_relation(values[..., columns], truth[:, columns])
-            for name, values in populations.items()
-        }
+        columns, draws, values, _ = _in_plane(plane, properties, samples, truth)
+        if columns:
+            means = draws.mean(axis=1, keepdims=True)
+            populations = {"truth": values[:, None], "posterior_mean": means, "draws": draws}
+            result["/".join(plane)] = {
+                name: scaling_relation(points, values) for name, points in populations.items()
+            }
     return result
 
 
-def evaluate(samples, truth, prior_theta, exact: Mapping[str, LogDensities] | None = None) -> dict:
+def _dust_age(samples, truth, prior_theta, properties: Sequence[str]) -> tuple[dict, dict]:
+    """Return what `evaluate` says of the plane of dust and age, and Δlog p of each galaxy."""
+    columns, draws, values, known = _in_plane(DUST_AGE, properties, samples, truth)
+    if not columns:
+        return {}, {}
+    gain = np.full(len(truth), np.nan)
+    gain[known] = kde_information_gain(draws, values, prior_theta[:, columns])
+    found = {
+        "delta_log_p": summarise(gain[known]),
+        "correlation": float(np.median([np.corrcoef(one.T)[0, 1] for one in draws])),
+    }
+    return {"dust_age": found}, {"dust_age": _listed(gain)}
+
+
+def evaluate(
+    samples,
+    truth,
+    prior_theta,
+    exact: Mapping[str, LogDensities] | None = None,
+    properties: Sequence[str] = PROPERTY_NAMES,
+) -> dict:
     r"""Return all metrics of one model, as a dictionary that `json` writes.
 
     Arguments:
         samples: Posterior draws of the five properties, physical units, `(n, S, 5)`.
-        truth: Measured properties, physical units, `(n, 5)`.
-        prior_theta: Properties of the training split, physical units, `(N, 5)`.
+        truth: Measured properties, physical units, `(n, 5)`, NaN where a galaxy lacks a label. Each
+            metric is that of the galaxies that have the labels.
+        prior_theta: Properties of the training split, physical units, `(N, 5)`, likewise.
         exact: Further log densities by name, in addition to the kernel estimate `kde`: for
             instance `exact` (posterior and unconditional flow) and `exact_kde_prior`.
+        properties: Names of the properties, if they are not those of SDSS.
 
     Returns:
         - `n_galaxies`, `n_samples`, `n_prior`: sizes;
         - `delta_log_p`, `d_kl`: for `kde` and each name in `exact`, the `summarise` of Δlog p and
-          :math:`D_\mathrm{KL}` [nat];
+          :math:`D_\mathrm{KL}` [nat]; Δlog p is that of the labels that a galaxy has, and
+          :math:`D_\mathrm{KL}` that of all properties;
+        - `n_labels`: the number of galaxies that have each label, if some lack one;
         - `delta_log_p_minus_d_kl`: for each kind the `difference` of the means [nat], near 0 if
-          calibrated, and its `standard_error` as if the two were independent, which is an upper
-          limit, as they are positively correlated;
+          calibrated and no label is missing, and its `standard_error` as if the two were
+          independent, which is an upper limit, as they are positively correlated;
         - `dust_age`: Δlog p of :math:`A_V` and :math:`D_n(4000)` together by kernel estimates, its
-          `summarise` as `delta_log_p`, and the median `correlation` of the two within a posterior;
+          `summarise` as `delta_log_p`, and the median `correlation` of the two within a posterior,
+          if they are among the properties;
         - `wasserstein`, `wasserstein_standardised`: for each property the distance to the measured
           values of `posterior_mean` and of `one_draw`; `perfect`, `perfect_spread` and, in closed
           form, `perfect_gaussian` (the first distance if the posteriors were perfect);
           `one_draw_calibrated` (the second distance if calibrated); and `floor` (two independent
           samples), in physical units and in units of the standard deviation of the measured
           values;
-        - `scaling_relations`: the `scaling_relation` of each of `PLANES`, named
-          `abscissa/ordinate`, for `truth`, `posterior_mean` and `draws`;
+        - `scaling_relations`: the `scaling_relation` of each of `PLANES` that the properties span,
+          named `abscissa/ordinate`, for `truth`, `posterior_mean` and `draws`;
         - `point_estimates`: for each property `bias`, `scatter`, `nmad` and `r2` of the posterior
           mean;
         - `coverage`: `levels`, and for each property the share of measured values in the central
           interval;
         - `galaxies`: lists with one entry per galaxy of `delta_log_p` and `d_kl` for each name,
-          `dust_age`, `truth` and `posterior_mean`, which figures and `compare` need.
+          `dust_age`, `truth` and `posterior_mean`, which figures and `compare` need; None where a
+          label is missing.
     """
-    samples, truth = _five_properties(samples, truth)
+    samples, truth, prior_theta = _checked(samples, truth, prior_theta, properties)
     if "kde" in (exact or {}):
         raise ValueError("the name kde is that of the kernel estimate")
     densities = {"kde": kde_log_densities(samples, truth, prior_theta), **(exact or {})}
-    gain, divergence = {}, {}
-    for name, (posterior, prior, posterior_samples, prior_samples) in densities.items():
-        try:
-            gain[name] = information_gain(posterior, prior)
-            divergence[name] = kl_divergence(posterior_samples, prior_samples)
-        except ValueError as error:
-            raise ValueError(f"log densities {name}: {error}") from error
-    mean, scale = samples.mean(axis=1), truth.std(axis=0)
-    distances = _distances(samples, truth)
-    dust_age = [PROPERTY_NAMES.index(name) for name in DUST_AGE]
-    both = samples[..., dust_age]
-    gain_dust_age = kde_information_gain(both, truth[:, dust_age], prior_theta[:, dust_age])
+    information, galaxies = _information(densities)
+    dust_age, dust_age_of_each = _dust_age(samples, truth, prior_theta, properties)
+    of_properties = _by_property(samples, truth, properties)
+    known, n_labels = np.isfinite(truth), {}
+    if not known.all():
+        numbers = known.sum(axis=0).tolist()
+        n_labels = {"n_labels": dict(zip(properties, numbers, strict=True))}
     shares = coverage(samples, truth)
     return {
         "n_galaxies": len(samples),
         "n_samples": samples.shape[1],
         "n_prior": len(prior_theta),
-        **_information(gain, divergence),
-        "dust_age": {
-            "delta_log_p": summarise(gain_dust_age),
-            "correlation": float(np.median([np.corrcoef(draws.T)[0, 1] for draws in both])),
-        },
-        "wasserstein": _by_property(**distances),
-        "wasserstein_standardised": _by_property(
-            **{name: distance / scale for name, distance in distances.items()}
-        ),
-        "scaling_relations": _scaling_relations(samples, truth),
-        "point_estimates": _by_property(**point_estimates(mean, truth)),
+        **n_labels,
+        **information,
+        **dust_age,
+        "wasserstein": of_properties["wasserstein"],
+        "wasserstein_standardised": of_properties["wasserstein_standardised"],
+        "scaling_relations": _scaling_relations(samples, truth, properties),
+        "point_estimates": of_properties["point_estimates"],
         "coverage": {
             "levels": list(LEVELS),
-            **{p: shares[:, j].tolist() for j, p in enumerate(PROPERTY_NAMES)},
+            **{p: shares[:, j].tolist() for j, p in enumerate(properties)},
         },
         "galaxies": {
-            "delta_log_p": {name: values.tolist() for name, values in gain.items()},
-            "d_kl": {name: values.tolist() for name, values in divergence.items()},
-            "dust_age": gain_dust_age.tolist(),
-            "truth": truth.tolist(),
-            "posterior_mean": mean.tolist(),
+            **galaxies,
+            **dust_age_of_each,
+            "truth": _listed(truth),
+            "posterior_mean": samples.mean(axis=1).tolist(),
         },
     }
 
@@ -856,30 +979,25 @@ def compare(image: Mapping, photometry: Mapping, *, seed: int = 0) -> dict:
         - `delta_log_p`, `d_kl`: for each kind of density the `paired_bootstrap` of image −
           photometry [nat] (`difference`, `standard_error`, `interval`, `n`), and under `wins` the
           `win_rate` of the image model;
-        - `dust_age`: the same for Δlog p of :math:`A_V` and :math:`D_n(4000)` together;
+        - `dust_age`: the same for Δlog p of :math:`A_V` and :math:`D_n(4000)` together, if they
+          are among the properties;
         - `wasserstein`: for each property the `improvement` (distance of posterior means to the
           measured values, photometry − image, physical units), `standard_error`, `interval`
           (95 %), `n`.
     """
     ours, theirs = image["galaxies"], photometry["galaxies"]
-    truth = np.array(ours["truth"])
-    if not np.array_equal(truth, theirs["truth"]):
+    truth = np.array(ours["truth"], dtype=np.float64)
+    if ours["truth"] != theirs["truth"] or list(image["coverage"]) != list(photometry["coverage"]):
         raise ValueError("the two models were evaluated on different galaxies")
     result = {}
     for metric in ("delta_log_p", "d_kl"):
         if ours[metric].keys() != theirs[metric].keys():
             raise ValueError("the two models were evaluated with different kinds of densities")
         result[metric] = {
-            name: {
-                **paired_bootstrap(ours[metric][name], theirs[metric][name], seed=seed),
-                "wins": win_rate(ours[metric][name], theirs[metric][name]),
-            }
-            for name in ours[metric]
+            name: _better(ours[metric][name], theirs[metric][name], seed) for name in ours[metric]
         }
-    result["dust_age"] = {
-        **paired_bootstrap(ours["dust_age"], theirs["dust_age"], seed=seed),
-        "wins": win_rate(ours["dust_age"], theirs["dust_age"]),
-    }
+    if "dust_age" in ours:
+        result["dust_age"] = _better(ours["dust_age"], theirs["dust_age"], seed)
 
     def improvement(of_image, of_photometry, truth, axis=-1):
         return _wasserstein_equal(of_photometry, truth, axis) - _wasserstein_equal(
@@ -887,9 +1005,17 @@ def compare(image: Mapping, photometry: Mapping, *, seed: int = 0) -> dict:
         )
 
     means = np.array(ours["posterior_mean"]), np.array(theirs["posterior_mean"]), truth
-    columns = {p: tuple(a[:, j] for a in means) for j, p in enumerate(PROPERTY_NAMES)}
-    result["wasserstein"] = {
-        p: {"improvement": float(improvement(*data)), **_bootstrap(data, improvement, 1000, seed)}
-        for p, data in columns.items()
-    }
+    result["wasserstein"] = {}
+    for j, p in enumerate(image["wasserstein"]):
+        data = tuple(a[np.isfinite(truth[:, j]), j] for a in means)
+        result["wasserstein"][p] = {
+            "improvement": float(improvement(*data)),
+            **_bootstrap(data, improvement, 1000, seed),
+        }
     return result
+
+
+def _better(ours: list, theirs: list, seed: int) -> dict:
+    """Return by how much, and how often, the first model's numbers exceed the second's."""
+    both = _without_gaps(ours, theirs)
+    return {**paired_bootstrap(*both, seed=seed), "wins": win_rate(*both)}

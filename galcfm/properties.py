@@ -292,3 +292,19 @@ class Declaration:
 
 
 SDSS = Declaration()
+
+
+def label_blocks(known) -> list[list[int]]:
+    """Return the columns of properties that are known together, most galaxies first.
+
+    Arguments:
+        known: Boolean array, whether a galaxy has the label of a property, `(n, d)`.
+
+    >>> import numpy as np
+    >>> label_blocks(np.array([[True, False, False], [True, True, True]]))
+    [[0], [1, 2]]
+    """
+    blocks: dict[bytes, list[int]] = {}
+    for column, of_property in enumerate(known.T):
+        blocks.setdefault(of_property.tobytes(), []).append(column)
+    return sorted(blocks.values(), key=lambda block: -known[:, block[0]].sum())

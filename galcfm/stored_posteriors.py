@@ -134,15 +134,25 @@ def exact_log_densities(
     Arguments:
         posterior: Model, a `Posterior`.
         prior: Unconditional flow, the `Posterior` with features `"none"`.
-        survey: Galaxies with measured properties, at which all densities are evaluated.
+        survey: Galaxies with measured properties, at which all densities are evaluated. If a galaxy
+            lacks labels, its densities are those of the labels that it has.
         n_kl: Number of galaxies, from the first, with densities at their draws.
         n_kl_samples: Number of draws of each of these galaxies.
         steps: Number of Runge-Kutta steps.
         seed: Seed of the draws.
 
     Returns:
-        Arrays `(n,)`, `(n,)`, `(n_kl, n_kl_samples)` and `(n_kl, n_kl_samples)`.
+        Arrays `(n,)`, `(n,)`, `(n_kl, n_kl_samples)` and `(n_kl, n_kl_samples)`; the first two are
+        NaN for a galaxy without labels.
+
+    Raises:
+        ModelError: A galaxy has only some labels of a block of the models.
     """
+    from galcfm.posterior.labels import require_whole_blocks
+
+    for model in (posterior, prior):
+        names = model.declaration.property_names
+        require_whole_blocks(survey.properties, model.label_columns, names)
     n, n_kl = len(survey), min(n_kl, len(survey))
     condition = posterior.encode_survey(survey, progress)
     nothing = prior.encode(survey.magnitudes)

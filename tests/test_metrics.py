@@ -457,6 +457,106 @@ def test_compare_finds_the_better_model(image, photometry, evaluations):
     assert metrics.compare(*json.loads(json.dumps(evaluations))) == result
 
 
+# Missing labels: two properties in any order, of which some galaxies have only one or none
+
+
+@pytest.fixture(scope="module")
+def with_gaps():
+    """Return a world whose labels are missing by class and at random, and all of its labels."""
+    whole, world = (GaussianWorld(0.5, n=300, n_samples=60) for _ in range(2))
+    for theta in (world.truth, world.prior_theta):
+        above = theta[:, 0] > CENTRE[0]
+        theta[above, 2] = np.nan
+        theta[::3, 1] = np.nan
+    world.truth[7] = np.nan
+    return world, whole
+
+
+def chain_of_gaussians(points, known):
+    """Return the log prior density of the labels that are known."""
+    return [
+        stats.multivariate_normal(CENTRE[seen], PRIOR[np.ix_(seen, seen)]).logpdf(point[some])
+        for point, some in zip(points, known, strict=True)
+        for seen in [np.flatnonzero(some)]
+    ]
+
+
+def test_a_kernel_prior_is_a_chain_over_labels():
+    """Labels are missing for a reason that the first property gives: the prior is of all."""
+    rng = np.random.default_rng(5)
+    labels = rng.multivariate_normal(CENTRE, PRIOR, size=40_000)[:, :3]
+    points = labels[:200].copy()
+    labels[labels[:, 0] > CENTRE[0], 2] = np.nan
+    points[:, 1] = np.where(rng.random(200) < 0.3, np.nan, points[:, 1])
+    below = points[:, 0] < CENTRE[0] - 0.2
+    found = metrics.kde_prior_log_density(labels, points)
+    expected = np.array(chain_of_gaussians(points, np.isfinite(points)))
+    assert np.mean((found - expected)[below]) == pytest.approx(0, abs=0.06)
+    complete = labels[np.isfinite(labels).all(axis=1)]
+    seen = np.isfinite(points).all(axis=1) & below
+    naive = metrics.kde_log_density(complete, points[seen]) - expected[seen]
+    assert naive.mean() > 0.5  # log 2 too high: half of the galaxies are left out
+
+
+def test_metrics_are_those_of_the_galaxies_with_labels(with_gaps):
+    world, whole = with_gaps
+    known = np.isfinite(world.truth)
+    result = metrics.evaluate(world.samples, world.truth, world.prior_theta)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert list(result["n_labels"].values()) == known.sum(axis=0).tolist()
+    assert result["delta_log_p"]["kde"]["n"] == 299
+    assert result["galaxies"]["delta_log_p"]["kde"][7] is None
+    assert result["d_kl"]["kde"]["n"] == 300
+    for j, name in enumerate(PROPERTY_NAMES):
+        rows = known[:, j]
+        draws, values = whole.samples[rows][..., [j]], whole.truth[rows][:, [j]]
+        estimates = metrics.point_estimates(draws.mean(axis=1), values)
+        assert result["point_estimates"][name] == pytest.approx(
+            {key: value[0] for key, value in estimates.items()}
+        )
+        np.testing.assert_allclose(
+            result["coverage"][name], metrics.coverage(draws, values)[:, 0], rtol=1e-12
+        )
+        distance = metrics.wasserstein(draws.mean(axis=1), values)[0]
+        assert result["wasserstein"][name]["posterior_mean"] == pytest.approx(distance)
+        scaled = result["wasserstein_standardised"][name]["posterior_mean"]
+        assert scaled == pytest.approx(distance / values.std())
+    rows = known[:, [0, 2]].all(axis=1)
+    plane = metrics.scaling_relation(whole.samples[rows][..., [0, 2]], whole.truth[rows][:, [0, 2]])
+    found = result["scaling_relations"]["log_stellar_mass/oxygen_abundance"]["draws"]
+    assert found["slope"] == pytest.approx(plane["slope"])
+    ranks = metrics.rank_statistics(world.samples, world.truth)
+    np.testing.assert_array_equal(ranks < 0, ~known)
+    both = metrics.compare(result, result)
+    assert both["delta_log_p"]["kde"]["n"] == both["dust_age"]["n"] == 299
+    assert both["wasserstein"]["oxygen_abundance"]["n"] == known[:, 2].sum()
+
+
+def test_the_gain_is_that_of_the_labels_that_a_galaxy_has(with_gaps):
+    """Kernels are narrow in two dimensions, so that the exact gain is found."""
+    world, _ = with_gaps
+    columns = [1, 0]
+    draws, truth = world.samples[..., columns], world.truth[:, columns]
+    result = metrics.evaluate(draws, truth, world.prior_theta[:, columns], None, ("b", "a"))
+    assert "dust_age" not in result
+    assert result["scaling_relations"] == {}
+    known = np.isfinite(world.truth) & np.isin(np.arange(D), columns)
+    expected = np.zeros(300)
+    for row in np.flatnonzero(known.any(axis=1)):
+        seen = known[row]
+        posterior = stats.multivariate_normal(
+            world.mean[row, seen], world.covariance[np.ix_(seen, seen)]
+        )
+        prior = stats.multivariate_normal(CENTRE[seen], PRIOR[np.ix_(seen, seen)])
+        point = world.truth[row, seen]
+        expected[row] = posterior.logpdf(point) - prior.logpdf(point)
+    found = np.array(result["galaxies"]["delta_log_p"]["kde"], dtype=float)
+    assert np.isnan(found[7])
+    assert np.nanmean(found - expected) == pytest.approx(0, abs=0.05)
+    assert np.nanstd(found - expected) < 0.6
+    assert metrics.compare(result, result)["wasserstein"].keys() == {"a", "b"}
+
+
 # Refusals
 
 
@@ -476,6 +576,8 @@ def small():
 )
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_named(small, name, place, reason, value):
+    if np.isnan(value) and name != "samples":
+        value = -np.inf  # NaN is a missing label
     small[name][place] = value
     with pytest.raises(ValueError, match=reason):
         metrics.evaluate(**small)
@@ -488,6 +590,7 @@ def test_values_that_are_not_finite_are_named(small, name, place, reason, value)
         ({"samples": np.ones((6, 20, 4)), "truth": np.ones((6, 4))}, "4 properties, expected 5"),
         ({"truth": np.zeros((5, 5))}, r"has shape \(5, 5\), expected \(6, 5\)"),
         ({"truth": np.zeros((6, 5))}, "differ in each property"),
+        ({"truth": np.where(np.eye(6, 5), 1.0, np.nan)}, "1 galaxies have log_stellar_mass"),
         ({"prior_theta": np.zeros((50, 4))}, r"prior_theta has shape \(50, 4\)"),
         ({"prior_theta": np.zeros((50, 5))}, "prior_theta: all 50 samples have the same"),
         ({"exact": {"kde": None}}, "the name kde"),
@@ -505,7 +608,7 @@ def test_degenerate_posteriors_are_named(small):
     same[2, :, 3] = 1.5
     dependent[5, :, 3] = 2 * draws[5, :, 0] - draws[5, :, 1]
     for samples, reason in (
-        (same, "row 2: all 20 samples have the same dn4000"),
+        (same, "row 2: all 20 samples have the same value in column 3"),
         (dependent, r"row 5: the 5 columns .* linearly dependent"),
         (draws[:, :5], r"row 0: .* needs more than 5 samples, not 5"),
     ):

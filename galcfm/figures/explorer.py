@@ -26,8 +26,9 @@ from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, encode_jpeg
 
 __all__ = ["METRICS", "explorer_data", "explorer_links", "write_explorer", "write_explorer_of_run"]
 
-Lists = dict[str, list[float]]
-Galaxies = object_of(delta_log_p=Lists, d_kl=Lists, truth=list[list[float]])
+# Galaxies that lack labels have None in their place.
+Lists = dict[str, list[float | None]]
+Galaxies = object_of(delta_log_p=Lists, d_kl=Lists, truth=list[list[float | None]])
 Evaluation = object_of(galaxies=Galaxies, point_estimates=dict[str, dict[str, float]])
 Evaluations = object_of(photometry=Evaluation, image=Evaluation, comparison=dict)
 METRICS = JsonFile("metrics.json", Evaluations, "Run the notebook 04_metrics again.")

@@ -64,9 +64,13 @@ class Standardisation:
 
     @classmethod
     def fit(cls, values) -> "Standardisation":
-        """Return the standardisation of values `(n, k)`; a constant column keeps its scale."""
+        """Return the standardisation of values `(n, k)`; a constant column keeps its scale.
+
+        Values may be NaN, e.g. labels that some galaxies lack; those of the others count.
+        """
         values = np.asarray(values, dtype=np.float64)
-        mean, std = values.mean(axis=0), values.std(axis=0)
+        known = np.isfinite(values)
+        mean, std = values.mean(axis=0, where=known), values.std(axis=0, where=known)
         return cls(torch.from_numpy(mean), torch.from_numpy(np.where(std > 0, std, 1.0)))
 
     def apply(self, values) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from galcfm.paths import user_path
 from galcfm.posterior.inputs import ModelError
+from galcfm.posterior.labels import whole_blocks
 from galcfm.posterior.training_range import UNKNOWN
 from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey
@@ -97,10 +98,14 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
         property the shares of measured values within the central intervals of `levels`.
 
     Raises:
-        ModelError: Fewer than two galaxies have all measured properties.
+        ModelError: Fewer than two galaxies have all measured properties, or those of a block of a
+            model with `label_blocks`.
     """
-    labelled = np.flatnonzero(np.isfinite(survey.properties).all(1))[:1000]
-    if len(labelled) < 2:
+    known = whole_blocks(survey.properties, posterior.label_columns)
+    n_labels = known @ [len(block) for block in posterior.label_columns]
+    is_whole = np.isfinite(survey.properties).sum(1) == n_labels
+    labelled = np.flatnonzero(known.any(1) & is_whole)[:1000]
+    if known[labelled].sum(0).min() < 2:
         raise ModelError(f"{survey.name} has fewer than two galaxies with all labels: give others")
     name, survey = Path(survey.name).name, survey.select(labelled)
     condition = posterior.encode_survey(survey)

@@ -161,20 +161,26 @@ def plain_numbers(
     return array.astype(np.float64)
 
 
-def plain_properties(theta, n: int, names: Sequence[str] = PROPERTY_NAMES) -> np.ndarray:
+def plain_properties(
+    theta, n: int, names: Sequence[str] = PROPERTY_NAMES, *, gaps: bool = False
+) -> np.ndarray:
     """Return properties of n galaxies as float64, `(n, 5)` or `(n, S, 5)`.
 
     Arguments:
         theta: Properties.
         n: Number of galaxies.
         names: Names of the properties, in the required order.
+        gaps: Whether labels may be missing (NaN), though not all labels of one galaxy.
 
     Raises:
         ModelError: A property is not finite; or see `plain_numbers`.
     """
     shape = (n, *[None] * (np.ndim(theta) == 3), len(names))
-    theta = plain_numbers("theta", theta, shape, names)
-    finite = np.isfinite(theta).all(axis=tuple(range(1, theta.ndim)))
+    theta = plain_numbers("theta", theta, shape, names, gaps=gaps)
+    finite = np.isfinite(theta)
+    if gaps:
+        finite |= np.isnan(theta) & finite.any(axis=-1, keepdims=True)
+    finite = finite.all(axis=tuple(range(1, theta.ndim)))
     require_rows(finite, "theta is not finite")
     return theta
 

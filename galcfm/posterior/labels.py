@@ -1,12 +1,69 @@
-"""Missing labels: the flow of properties that only some galaxies have."""
+r"""Missing labels: blocks of properties that galaxies have together, and their chain of flows.
+
+A galaxy may lack some labels, e.g. the oxygen abundance if it forms no stars. A model then gives
+:math:`p(\theta \mid D) = p(\theta_1 \mid D)\, p(\theta_2 \mid \theta_1, D) \cdots`, one factor for
+each block of properties: a posterior is that of the value of a property for a galaxy that has it.
+"""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from galcfm.flow import ConditionalFlow, block_rows, noise_of, noise_shape
 from galcfm.networks import VelocityField
+from galcfm.posterior.inputs import ModelError
+from galcfm.properties import label_blocks
+from galcfm.survey import Survey
+
+
+def blocks_of(survey: Survey) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the properties that the galaxies of a survey have together.
+
+    The properties that most galaxies have come first. The result is empty if all have the same
+    galaxies.
+    """
+    blocks, names = label_blocks(np.isfinite(survey.properties)), survey.declaration.property_names
+    return tuple(tuple(names[k] for k in block) for block in blocks) if len(blocks) > 1 else ()
+
+
+def columns_of(blocks: Sequence[Sequence[str]], names: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of the properties of each block; without blocks, there is one of all.
+
+    Raises:
+        ModelError: The blocks do not contain each property once.
+    """
+    blocks = blocks or [names]
+    if sorted(name for block in blocks for name in block) != sorted(names) or [] in blocks:
+        raise ModelError(
+            f"label_blocks are {[list(block) for block in blocks]}: give each of "
+            f"{', '.join(names)} once"
+        )
+    return [[names.index(name) for name in block] for block in blocks]
+
+
+def whole_blocks(theta: np.ndarray, columns: Sequence[list[int]]) -> np.ndarray:
+    """Return whether all labels of each block are known, `(..., b)`, for labels `(..., d)`."""
+    return np.stack([np.isfinite(theta[..., block]).all(-1) for block in columns], -1)
+
+
+def require_whole_blocks(theta, columns: Sequence[list[int]], names: Sequence[str]) -> None:
+    """Refuse galaxies that have only some labels of a block.
+
+    Raises:
+        ModelError: There is such a galaxy; the message names the first one and its property.
+    """
+    known = np.isfinite(theta)
+    for block in columns:
+        some = known[..., block].any(-1, keepdims=True) & ~known[..., block]
+        if some.any():
+            row, *_, column = np.argwhere(some)[0]
+            others = ", ".join(names[k] for k in block if k != block[column])
+            raise ModelError(
+                f"row {row}: {names[block[column]]} is missing, which this model knows only "
+                f"together with {others}: remove the galaxy, or leave out (NaN) all of them"
+            )
 
 
 class BlockFlow(ConditionalFlow):

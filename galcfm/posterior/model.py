@@ -25,6 +25,7 @@ from galcfm.posterior.inputs import (
     plain_properties,
     whole_number,
 )
+from galcfm.posterior.labels import BlockFlow, columns_of, require_whole_blocks
 from galcfm.posterior.training_range import QuiescentClass, RangeOfBands, TrainingRange
 from galcfm.properties import SDSS, Declaration, Embedding
 from galcfm.provenance import array_digest
@@ -117,13 +118,16 @@ class Posterior(nn.Module):
                 images = declaration.cutouts or "colour images"
                 raise ModelError(f"the encoder has {mine}, but {images} need {needed}")
             n_image = self.encoder.n_features
-        self.flow = ConditionalFlow(
-            VelocityNetwork(
-                n_properties, n_image + self.n_embedding + n_features, **(network or {})
-            ),
-            sigma,
-            jumps,
-        )
+        n_condition = n_image + self.n_embedding + n_features
+        self.label_columns = columns_of(label_blocks, declaration.property_names)
+        if len(self.label_columns) > 1:
+            velocity = VelocityNetwork(
+                n_properties, n_condition + 3 * n_properties, **(network or {})
+            )
+            self.flow = BlockFlow(velocity, self.label_columns, sigma, jumps)
+        else:
+            velocity = VelocityNetwork(n_properties, n_condition, **(network or {}))
+            self.flow = ConditionalFlow(velocity, sigma, jumps)
         buffers = {"feature_mean": torch.zeros(n_features), "feature_std": torch.ones(n_features)}
         if missing_bands:
             buffers["magnitude_mean"] = torch.zeros(n_bands)
@@ -396,7 +400,9 @@ class Posterior(nn.Module):
         """Return the exact log-density of the posterior at `theta`, per physical unit [nat].
 
         Arguments:
-            theta: Properties, shape `(n, 5)` or `(n, S, 5)`.
+            theta: Properties, shape `(n, 5)` or `(n, S, 5)`. For a model with `label_blocks`, they
+                may be NaN where a galaxy lacks the labels of a block; the density is that of the
+                others.
             magnitudes, images, redshift, magnitude_errors, embeddings: Inputs of `encode`; for
                 equally likely redshifts `(n, k)`, the result is the log of the mean density.
             steps: Number of Runge-Kutta steps.
@@ -407,11 +413,16 @@ class Posterior(nn.Module):
         steps = whole_number("steps", steps)
         observation = Observation(magnitudes, images, redshift, magnitude_errors, embeddings)
         condition = self.encode_observation(observation)
-        theta = plain_properties(theta, len(condition), self.declaration.property_names)
+        names, columns = self.declaration.property_names, self.label_columns
+        theta = plain_properties(theta, len(condition), names, gaps=len(columns) > 1)
+        require_whole_blocks(theta, columns, names)
         return self.log_prob_from(theta, condition, steps)
 
     def log_prob_from(self, theta, condition: Tensor, steps: int) -> Tensor:
-        """Return log-densities as `log_prob` does, for conditions `(n, c)` or `(n, k, c)`."""
+        """Return log-densities as `log_prob` does, for conditions `(n, c)` or `(n, k, c)`.
+
+        They are NaN where all properties are NaN.
+        """
         if condition.ndim == 3:
             k = condition.shape[1]
             of_each = np.repeat(np.asarray(theta), k, 0), condition.flatten(0, 1)
@@ -419,7 +430,10 @@ class Posterior(nn.Module):
             return each.unflatten(0, (-1, k)).logsumexp(1) - np.log(k)
         x_1 = self.property_scale.apply(theta)
         log_prob = self.flow.log_prob(x_1, condition.to(self.device), steps)
-        return log_prob - self.property_scale.log_volume
+        known = x_1.isfinite()
+        if known.all():
+            return log_prob - self.property_scale.log_volume
+        return log_prob - (known * self.property_scale.std.log()).sum(-1).to(log_prob)
 
     def infer(self, survey: Survey, *, n_samples=1000, steps=100, seed=0, progress=True):
         """Return the posteriors of all galaxies of a survey.

@@ -280,8 +280,10 @@ def is_quiescent(table: pd.DataFrame) -> pd.Series:
 
 def are_star_forming(table: pd.DataFrame) -> bool:
     """Return whether nearly all galaxies form stars; false if their rates are not measured."""
-    labelled = {"log_sfr", "log_stellar_mass"} <= set(table)
-    return labelled and bool(is_quiescent(table).mean() < RARE)
+    if not {"log_sfr", "log_stellar_mass"} <= set(table):
+        return False
+    rates = table["log_sfr"] - table["log_stellar_mass"]
+    return not rates.isna().any() and bool(is_quiescent(table).mean() < RARE)
 
 
 def known_galaxies(survey: Survey) -> str:

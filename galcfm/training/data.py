@@ -1,5 +1,6 @@
 """Data of a training: splits as tensors, and the random draws of each batch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,20 +11,35 @@ from galcfm.networks import ImageEncoder
 from galcfm.posterior import Posterior
 from galcfm.posterior.bands import hide_bands
 from galcfm.posterior.inputs import plain_images
+from galcfm.posterior.labels import whole_blocks
 from galcfm.survey import Survey
 from galcfm.training.loop import TrainingError
 
 
-def labelled_rows(survey: Survey, split: str) -> np.ndarray:
-    """Return the row numbers of the galaxies of a split that have all properties.
+def labelled_rows(survey: Survey, split: str, columns: Sequence[list[int]] = ()) -> np.ndarray:
+    """Return the row numbers of the galaxies of a split that have all properties of a block.
+
+    Arguments:
+        survey: Whole survey.
+        split: Name of the split.
+        columns: Numbers of the properties of each block, as `Posterior.label_columns`; without
+            them, galaxies need all properties.
 
     Raises:
-        TrainingError: There are no such galaxies.
+        TrainingError: There are no such galaxies, or none has a block.
     """
     here = survey.catalogue["split"].to_numpy() == split
-    rows = np.flatnonzero(here & np.isfinite(survey.properties).all(1))
+    names = survey.declaration.property_names
+    known = whole_blocks(survey.properties, columns or [list(range(len(names)))])
+    rows = np.flatnonzero(here & known.any(1))
     if len(rows) == 0:
         raise TrainingError(f"{survey.name} has no galaxies with labels in its {split} split")
+    for block, has in zip(columns, known[rows].any(0), strict=bool(columns)):
+        if not has:
+            missing = ", ".join(names[k] for k in block)
+            raise TrainingError(
+                f"{survey.name} has no galaxies with {missing} in its {split} split"
+            )
     return rows
 
 

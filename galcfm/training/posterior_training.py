@@ -123,7 +123,7 @@ def train(
         survey = survey.without_images()
     parts = {}
     for name in ("train", "validation"):
-        rows = labelled_rows(survey, name)
+        rows = labelled_rows(survey, name, posterior.label_columns)
         parts[name] = survey.select(rows), None if weights is None else weights[rows]
     identity = _identity(posterior, parts, settings, warm_start)
     checkpoint = read_checkpoint(folder, identity, PARTS, settings.max_epochs)
@@ -271,7 +271,7 @@ def batch_loss(
 
     Arguments:
         posterior: Model.
-        theta: Standardised properties, `(n, d)`.
+        theta: Standardised properties, `(n, d)`, NaN where a galaxy lacks a label.
         f_phot: Standardised embeddings and photometric features, `(n, f)`.
         images: Binned images, `(n, H, W, c)`, or None.
         draws: Times, noise and path noise of `path_draws`.
@@ -298,6 +298,10 @@ def _initialise(posterior: Posterior, survey: Survey, warm_start, seed: int) -> 
     posterior.fit_standardisation(survey)
     if warm_start is None:
         return
+    if warm_start.label_columns != posterior.label_columns:
+        raise ModelError(
+            "the warm start has other label_blocks than the model: train it on the same survey"
+        )
     weights = warm_start.flow.state_dict()
     first = "network.hidden.0.weight"
     head = 1 + posterior.flow.dim

@@ -7,6 +7,7 @@ from typing import Annotated, get_type_hints
 
 from galcfm.paths import user_path
 from galcfm.posterior import Posterior, kinds
+from galcfm.posterior.labels import blocks_of
 from galcfm.properties import SDSS, Declaration
 from galcfm.survey import Survey
 from galcfm.training.posterior_training import TrainingSettings, train
@@ -109,7 +110,9 @@ class Recipe:
                 remedy += f", or give {' or '.join(fitting)}"
             raise ValueError(f"{name} has no effect on the {' and '.join(models)} model: {remedy}")
 
-    def model(self, name: str, declaration: Declaration = SDSS) -> Posterior:
+    def model(
+        self, name: str, declaration: Declaration = SDSS, label_blocks: Sequence[Sequence[str]] = ()
+    ) -> Posterior:
         """Return an untrained model.
 
         Arguments:
@@ -118,6 +121,7 @@ class Recipe:
             declaration: What the survey has. If its linear cutouts are smaller than `image_crop`,
                 the crop is the largest part of them that the bins and poolings divide without
                 remainder.
+            label_blocks: Properties that its galaxies have together, see `Posterior`.
 
         Raises:
             DeclarationError: The survey has no such embedding.
@@ -150,6 +154,7 @@ class Recipe:
             network={"width": self.width, "depth": self.depth},
             sigma=self.sigma,
             declaration=used,
+            label_blocks=label_blocks,
         )
 
     def settings(self, name: str) -> TrainingSettings:
@@ -248,13 +253,13 @@ def train_models(
     Returns:
         The models by name.
     """
-    folder, models = user_path(folder), {}
+    folder, models, label_blocks = user_path(folder), {}, blocks_of(survey)
     for name in names:
         start = None
         if (name == "image" or name.endswith(EMBEDDING)) and recipe.warm_start:
             start = models.get("photometry") or Posterior.load(folder / "photometry")
         models[name] = train(
-            recipe.model(name, survey.declaration),
+            recipe.model(name, survey.declaration, label_blocks),
             survey,
             folder / name,
             recipe.settings(name),

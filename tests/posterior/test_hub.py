@@ -178,6 +178,7 @@ class Perfect:
 
     spread = 0.1
     flow = SimpleNamespace(jumps=0)
+    label_columns = (range(5),)
 
     def __init__(self, widened=1.0):
         self.widened = widened

@@ -1,5 +1,6 @@
 """Missing labels: the chain of flows against closed forms of Gaussians, for any pattern."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from galcfm import Posterior, metrics
+from galcfm.figures.explorer import METRICS
 from galcfm.flow import ConditionalFlow
 from galcfm.networks import VelocityField, VelocityNetwork
-from galcfm.posterior.labels import BlockFlow
+from galcfm.posterior import ModelError
+from galcfm.posterior.hub import measure
+from galcfm.posterior.labels import BlockFlow, blocks_of
+from galcfm.properties import PROPERTY_NAMES
+from galcfm.stored_posteriors import exact_log_densities, samples_array
+from galcfm.survey import Survey
+from galcfm.training import RECIPES, TrainingError, train, train_models
+from galcfm.training.data import TrainingData, labelled_rows, path_draws
+from galcfm.training.posterior_training import batch_loss
 
 DTYPE = torch.float64
 
@@ -134,7 +145,7 @@ def test_a_part_of_a_network_shares_its_weights():
     assert whole.output.weight.grad[1].abs().max() == 0
 
 
-# Galaxies of two classes: galaxies with a first label above 0 have no second one; the third is missing
+# Galaxies of two classes: with a first label above 0 they have no second one. The third is missing
 # at random. Blocks are in the order of the shares of galaxies that have them.
 BLOCKS, MEASURED, SPREAD = [[0], [2], [1]], 0.7, 0.4
 
@@ -220,3 +231,182 @@ def test_draws_of_a_trained_chain_are_those_of_all_galaxies(trained):
                 assert residual.std() == pytest.approx(SPREAD, abs=0.05)
     first, _, third = draws["filled"][0].T  # drawn towards the value of the filling
     assert np.mean(third - (0.5 * first - y[0].item())) < -0.2
+
+
+# Whole models: a survey with missing labels, from training to metrics
+
+NAMES = PROPERTY_NAMES
+BY_BLOCK = (("log_stellar_mass", "dn4000", "a_v"), ("log_sfr",), ("oxygen_abundance",))
+SMOKE = replace(RECIPES["smoke"], width=32, prior_max_epochs=2, photometry_max_epochs=2)
+
+
+def without_labels(survey, seed=3):
+    """Return a survey whose star formation rates and abundances are missing, by class and chance.
+
+    One galaxy has no label at all.
+    """
+    table, rng = survey.catalogue.copy(), np.random.default_rng(seed)
+    table.loc[table["dn4000"] > 1.45, "oxygen_abundance"] = np.nan
+    table.loc[rng.random(len(table)) < 0.2, "log_sfr"] = np.nan
+    table.loc[5, list(NAMES)] = np.nan
+    return Survey(table, survey.images, survey.parameters, survey.name)
+
+
+@pytest.fixture(scope="module")
+def gappy(survey):
+    return without_labels(survey)
+
+
+@pytest.fixture(scope="module")
+def models(gappy, tmp_path_factory):
+    names = ("prior", "photometry")
+    return train_models(gappy, tmp_path_factory.mktemp("models"), SMOKE, names, progress=False)
+
+
+def test_a_survey_with_missing_labels_goes_the_whole_way(gappy, models, tmp_path):
+    assert blocks_of(gappy) == BY_BLOCK
+    test = gappy.select(np.arange(40))
+    densities = {}
+    for name, model in models.items():
+        assert isinstance(model.flow, BlockFlow)
+        model.save(tmp_path / name)
+        again = Posterior.load(tmp_path / name)
+        assert again.label_columns == [[0, 3, 4], [1], [2]]
+        densities[name] = model.log_prob_from(test.properties, model.encode_survey(test), 6)
+        found = again.log_prob_from(test.properties, again.encode_survey(test), 6)
+        torch.testing.assert_close(found, densities[name], rtol=0, atol=0, equal_nan=True)
+    exact = exact_log_densities(
+        models["photometry"],
+        models["prior"],
+        test,
+        n_kl=10,
+        n_kl_samples=4,
+        steps=6,
+        progress=False,
+    )
+    for name, values in zip(models, (exact.prior_truth, exact.posterior_truth), strict=True):
+        np.testing.assert_allclose(values, densities[name], rtol=1e-4)
+        np.testing.assert_array_equal(np.isnan(values), np.arange(40) == 5)
+    draws = models["photometry"].infer(test, n_samples=40, steps=6, progress=False)
+    samples = samples_array(draws)
+    assert np.isfinite(samples).all()
+    theta = gappy.split("train").properties
+    kde_prior = metrics.with_kde_prior(exact, samples, test.properties, theta)
+    exact = {"exact": exact, "exact_kde_prior": kde_prior}
+    result = metrics.evaluate(samples, test.properties, theta, exact)
+    both = dict.fromkeys(("photometry", "image"), result)
+    METRICS.write(tmp_path / "metrics.json", both | {"comparison": metrics.compare(result, result)})
+    card = measure(models["photometry"], test, steps=6)
+    assert card["n"] == 39
+    assert np.isfinite([card["log_prob"], *card["coverage"]["oxygen_abundance"]]).all()
+    assert result["n_labels"]["log_sfr"] == np.isfinite(test.properties[:, 1]).sum()
+    assert {each["n"] for each in result["delta_log_p"].values()} == {39}
+
+
+def test_densities_are_those_of_the_labels_that_a_galaxy_has(gappy, models):
+    model, rows = models["photometry"], gappy.select(np.arange(3))
+    whole, condition = np.array([[10.0, 0.1, 8.9, 1.4, 0.8]] * 3), model.encode_survey(rows)
+    theta = whole.copy()
+    theta[1, 2] = theta[2, 1] = np.nan
+    found = model.log_prob(theta, rows.magnitudes, steps=8)
+    torch.testing.assert_close(found, model.log_prob_from(theta, condition, 8))
+    # The density of a galaxy is per unit of the properties that it has.
+    shift = model.flow.log_prob(model.property_scale.apply(theta), condition, 8) - found
+    std = model.property_std.log()
+    expected = [std.sum(), std.sum() - std[2], std.sum() - std[1]]
+    np.testing.assert_allclose(shift, expected, rtol=1e-4)
+    draws, density = model.sample_with_log_prob(condition, rows.object_id, 5, 12, 0)
+    torch.testing.assert_close(draws, model.sample_from(condition, rows.object_id, 5, 12, 0))
+    torch.testing.assert_close(
+        density, model.log_prob_from(draws, condition, 12), atol=0.01, rtol=0
+    )
+    each = model.log_prob_from(draws[:, 0], condition, 12)
+    torch.testing.assert_close(each, density[:, 0], atol=0.01, rtol=0)
+    one = model.sample_from(condition[1:2], rows.object_id[1:2], 5, 12, 0)
+    torch.testing.assert_close(one[0], draws[1], atol=1e-5, rtol=0)
+
+
+def test_a_galaxy_trains_what_it_has(gappy):
+    """The loss of a batch is the sum over the labels that are there, divided by all of them."""
+    model = SMOKE.model("photometry", gappy.declaration, blocks_of(gappy))
+    model.fit_standardisation(gappy.split("train"))
+    np.testing.assert_allclose(
+        model.property_mean, np.nanmean(gappy.split("train").properties, 0), rtol=1e-12
+    )
+    rows = labelled_rows(gappy, "train", model.label_columns)
+    assert 5 not in rows
+    assert len(rows) > len(labelled_rows(gappy, "train"))
+    data = TrainingData(model, gappy.select(rows), torch.device("cpu"))
+    draws = path_draws(4, len(data), 5, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loss = batch_loss(model, data.theta, data.f_phot, None, *draws)
+        parts = [
+            batch_loss(model, data.theta[[k]], data.f_phot[[k]], None, *(x[:, [k]] for x in draws))
+            for k in range(len(data))
+        ]
+        torch.testing.assert_close(loss, torch.stack(parts).mean(), rtol=1e-4, atol=1e-6)
+        # A label that is missing changes nothing, whatever stands in its noise.
+        k = int(torch.nonzero(data.theta[:, 2].isnan())[0])
+        draws[1][:, k, 2] += 100
+        again = batch_loss(
+            model, data.theta[[k]], data.f_phot[[k]], None, *(x[:, [k]] for x in draws)
+        )
+        torch.testing.assert_close(again, parts[k], rtol=0, atol=0)
+
+
+def test_a_complete_survey_has_one_block_and_the_same_flow(survey):
+    assert blocks_of(survey) == ()
+    table = survey.catalogue.copy()
+    table.loc[[2, 7], list(NAMES)] = np.nan  # as before: a galaxy has all labels or none
+    assert blocks_of(Survey(table, None, {}, "with unlabelled galaxies")) == ()
+    model = SMOKE.model("photometry", survey.declaration, blocks_of(survey))
+    assert type(model.flow) is ConditionalFlow
+    assert "label_blocks" not in model.architecture
+
+
+@pytest.mark.parametrize(
+    ("blocks", "reason"),
+    [
+        ([["a_v"]], "give each of log_stellar_mass"),
+        ([NAMES, ["a_v"]], "once"),
+        ([NAMES, []], "once"),
+        ([NAMES[:4], ["mass"]], "once"),
+    ],
+)
+def test_blocks_contain_each_property_once(blocks, reason):
+    with pytest.raises(ModelError, match=f"label_blocks are .* {reason}"):
+        Posterior("magnitudes", label_blocks=blocks)
+
+
+def test_what_does_not_fit_the_blocks_is_refused(gappy, survey, models, tmp_path):
+    model, rows = models["photometry"], survey.select(np.arange(3))
+    theta = rows.properties
+    for row, column, value, reason in (
+        (1, 3, np.nan, "row 1: dn4000 is missing, .* together with log_stellar_mass, a_v"),
+        (2, slice(None), np.nan, "row 2: theta is not finite"),
+        (0, 1, np.inf, "row 0: theta is not finite"),
+    ):
+        bad = theta.copy()
+        bad[row, column] = value
+        with pytest.raises(ModelError, match=reason):
+            model.log_prob(bad, rows.magnitudes)
+    whole = SMOKE.model("photometry")
+    whole.fit_standardisation(survey.split("train"))
+    few = gappy.select(np.flatnonzero(np.isnan(gappy.properties[:, 2]))[1:4])
+    given = {"n_kl": 1, "n_kl_samples": 1, "steps": 2, "progress": False}
+    with pytest.raises(ModelError, match=r"oxygen_abundance is missing, .* only together with"):
+        exact_log_densities(whole, whole, few, **given)
+    with pytest.raises(ModelError, match="other label_blocks"):
+        train(
+            SMOKE.model("photometry", gappy.declaration, blocks_of(gappy)),
+            gappy,
+            tmp_path / "warm",
+            SMOKE.settings("photometry"),
+            warm_start=whole,
+            progress=False,
+        )
+    table = gappy.catalogue.copy()
+    table.loc[table["split"] == "validation", "log_sfr"] = np.nan
+    without = Survey(table, None, {}, "a survey")
+    with pytest.raises(TrainingError, match="no galaxies with log_sfr in its validation split"):
+        train_models(without, tmp_path / "none", SMOKE, ("prior",), progress=False)
