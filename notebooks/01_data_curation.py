@@ -108,7 +108,8 @@ elif source == "sdss":
 else:
     raise ValueError(f"source is {source!r}: give 'simulated' or 'sdss'")
 catalogue = galaxies.catalogue
-catalogue["split"].value_counts().to_frame("galaxies").rename_axis(None)
+counts = catalogue["split"].value_counts().map("{:,}".format)
+counts.to_frame("galaxies").rename_axis(None)
 
 # %% [markdown]
 # The next table shows how the sample was built: for the simulation each

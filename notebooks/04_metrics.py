@@ -114,7 +114,7 @@ tables.information(results)
 # %% tags=["hide-input"]
 tables.comparison(comparison)
 
-# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, with exact densities: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Blue points lie above the diagonal, where the image model is higher; the cross marks the means. Few galaxies are far outside the axes; their number is printed.", "name": "fig-delta-log-p"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, D_KL on the right. In both, most points and the mean lie above the diagonal of equality, by a small fraction of the scatter between galaxies."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, with exact densities: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Blue points: the image model is higher; cross: means. The number of galaxies outside the axes is printed.", "name": "fig-delta-log-p"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, D_KL on the right. In both, most points and the mean lie above the diagonal of equality, by a small fraction of the scatter between galaxies."}} tags=["hide-input"]
 figures.model_comparison(
     {
         name: results[name]["galaxies"]["delta_log_p"]["exact"]
@@ -192,7 +192,7 @@ tables.wasserstein(results)
 # the paper, from 0.0547 to 0.0264 dex. {doc}`06_what_a_picture_is_worth` turns
 # $W$ into a gain for each property and compares these gains with the paper's.
 
-# %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the measured values, at each percentile of the test galaxies. Draws stay within the grey band, which contains 95 % of the differences between two samples of this size. Means lie above zero at the lower end and below at the upper end: they scatter less than the galaxies.", "name": "fig-population"}, "image": {"alt": "Five panels, one per property. Solid lines of both models stay near zero within a grey band; dashed lines of posterior means fall from above zero at low percentiles to below zero at high ones, most steeply for dust and star formation rate."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the measured values, at each percentile of the test galaxies. Draws stay within the grey band, which contains 95 % of the differences between two samples of this size; means scatter less.", "name": "fig-population"}, "image": {"alt": "Five panels, one per property. Solid lines of both models stay near zero within a grey band; dashed lines of posterior means fall from above zero at low percentiles to below zero at high ones, most steeply for dust and star formation rate."}} tags=["hide-input"]
 figures.population_quantiles(chosen.catalogue, posteriors, source=test.source)
 
 # %% [markdown]

@@ -65,7 +65,7 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 # $\Delta\log p$ of both models. {numref}`fig-delta-log-p` shows the same comparison
 # with exact densities.
 
-# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, by kernel densities as in the paper: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Points above the diagonal are blue: the image model is higher. In $D_\\mathrm{KL}$ nearly all galaxies are above it, as an additional input narrows almost every posterior, rightly or not.", "name": "fig-paper-metrics"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, with most points above the diagonal, and D_KL on the right, with nearly all points above it; the share above is printed in each."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, by kernel densities as in the paper: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Blue points: the image model is higher. In $D_\\mathrm{KL}$ it is so for nearly all galaxies, as a further input narrows almost every posterior, rightly or not.", "name": "fig-paper-metrics"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, with most points above the diagonal, and D_KL on the right, with nearly all points above it; the share above is printed in each."}} tags=["hide-input"]
 figure = figures.model_comparison(
     {n: r["galaxies"]["delta_log_p"]["kde"] for n, r in models.items()},
     {n: r["galaxies"]["d_kl"]["kde"] for n, r in models.items()},
@@ -83,7 +83,7 @@ figure
 # models scatter less than the galaxies, and the image changes this only a
 # little.
 
-# %% mystnb={"figure": {"caption": "Three relations of the test galaxies: measured values (left), posterior means of the photometry model (middle) and of the image model (right), each with the contours of the measured values dashed. Means scatter less than the galaxies, less so with the image. Numbers mark the four galaxies shown below.", "name": "fig-scaling-relations"}, "image": {"alt": "Nine panels in three rows, one per relation. The contours of posterior means are narrower than the dashed contours of the measured values, most of all for the photometry model. Four numbered galaxies are marked in all panels, with their images below."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Three relations of the test galaxies: measured values (left), posterior means of the photometry model (middle) and of the image model (right), with the contours of the measured values dashed. Means scatter less than the galaxies, less so with the image. Numbers mark the galaxies below.", "name": "fig-scaling-relations"}, "image": {"alt": "Nine panels in three rows, one per relation. The contours of posterior means are narrower than the dashed contours of the measured values, most of all for the photometry model. Four numbered galaxies are marked in all panels, with their images below."}} tags=["hide-input"]
 figure = figures.scaling_relations(
     chosen.catalogue, posteriors, chosen.images, source=test.source
 )
@@ -103,13 +103,13 @@ tables.scaling_relations(models)
 # %% [markdown]
 # Means need not follow the relation, even for a perfect posterior: they
 # scatter less, by another factor in each property. For metallicity against
-# star formation rate the measured slope is {glue:text}`slope_truth:.2f`; means
-# give {glue:text}`slope_photometry_means:.2f` ±
-# {glue:text}`slope_photometry_means_error:.2f` without and
-# {glue:text}`slope_image_means:.2f` ± {glue:text}`slope_image_means_error:.2f`
+# star formation rate the measured slope is {glue:text}`slope_truth:.3f`; means
+# give {glue:text}`slope_photometry_means:.3f` ±
+# {glue:text}`slope_photometry_means_error:.3f` without and
+# {glue:text}`slope_image_means:.3f` ± {glue:text}`slope_image_means_error:.3f`
 # with the image. Draws of calibrated posteriors follow the relation, however
-# wide the posteriors are: {glue:text}`slope_photometry_draws:.2f` and
-# {glue:text}`slope_image_draws:.2f` here.
+# wide the posteriors are: {glue:text}`slope_photometry_draws:.3f` and
+# {glue:text}`slope_image_draws:.3f` here.
 #
 # So recovering a relation from draws shows that a model is calibrated, not
 # that the image helps, and failing to recover it from means shows neither.

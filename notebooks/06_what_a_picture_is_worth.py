@@ -135,7 +135,7 @@ shown.ladder(steps, gain_paper, source=source)
 
 # %% [markdown]
 # The only large step is the aperture of the labels. SDSS measures $D_n(4000)$,
-# 12+log(O/H) and $A_V$ in a {term}`fibre` of 3″. When the labels describe the
+# $12+\log(\mathrm{O/H})$ and $A_V$ in a {term}`fibre` of 3″. When the labels describe the
 # centre of the galaxy and the magnitudes all of it, the image adds
 # {glue:text}`gain_fibre:.2f` nat; when both describe the whole galaxy,
 # {glue:text}`gain_first:.2f`. One explanation is that the image shows how
@@ -215,7 +215,7 @@ gains = pd.DataFrame(
 )
 gains.rename_axis("gain [nat]", axis=1)
 
-# %% mystnb={"figure": {"caption": "Left: share of the variance of each property that posterior means explain, from the Wasserstein distances of the paper (SDSS, filled) and of our models at the paper's size (simulated, open). Right: the gain that these shares mean, with standard errors, and for our models the gain measured directly. The image tells much more of 12+log(O/H) in the paper than in the simulation.", "name": "fig-by-property"}, "image": {"alt": "Two panels with the five properties as rows. For oxygen abundance photometry explains about the same share in both, but the image raises it by a fifth of the variance in the paper and by a twentieth in the simulation. Photometry explains less of the mass in the paper than here. For age the simulation gains more than the paper."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: share of the variance of each property that posterior means explain, from the Wasserstein distances of the paper (SDSS, filled) and of our models at the paper's size (simulated, open). Right: the gain that these shares mean, with standard errors, and for our models the gain measured directly. The image tells much more of $12+\\log(\\mathrm{O/H})$ in the paper than in the simulation.", "name": "fig-by-property"}, "image": {"alt": "Two panels with the five properties as rows. For oxygen abundance photometry explains about the same share in both, but the image raises it by a fifth of the variance in the paper and by a twentieth in the simulation. Photometry explains less of the mass in the paper than here. For age the simulation gains more than the paper."}} tags=["hide-input"]
 shown.properties(
     in_paper, ours, direct, source="SDSS (the paper) and simulated (this book)"
 )
@@ -271,7 +271,7 @@ shown.properties(
 # depends on the survey's population and label errors, so two surveys must be
 # compared with that in mind.
 
-# %% mystnb={"figure": {"caption": "Where the models stand: mean \u0394log p (left) and mean $D_\\mathrm{KL}$ (right) of the photometry and the image model, in the paper (SDSS) and on the simulated survey, all by kernel densities of 1,000 galaxies. The two image models have nearly the same \u0394log p and the two photometry models the same $D_\\mathrm{KL}$.", "name": "fig-standing"}, "image": {"alt": "Two panels of orange squares joined to blue circles. In the mean log-density gain the paper's photometry model is far below the others, while all image models nearly agree. In the divergence the photometry models of the paper and of this book agree, and the paper's image model is far above ours."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Where the models stand: mean $\\Delta\\log p$ (left) and mean $D_\\mathrm{KL}$ (right) of the photometry and the image model, in the paper (SDSS) and on the simulated survey, all by kernel densities of 1,000 galaxies. The image models nearly agree in $\\Delta\\log p$, the photometry models in $D_\\mathrm{KL}$.", "name": "fig-standing"}, "image": {"alt": "Two panels of orange squares joined to blue circles. In the mean log-density gain the paper's photometry model is far below the others, while all image models nearly agree. In the divergence the photometry models of the paper and of this book agree, and the paper's image model is far above ours."}} tags=["hide-input"]
 standing = {
     "the paper": {
         m: {k: PAPER[m][k][0] for k in ("delta_log_p", "d_kl")} for m in models

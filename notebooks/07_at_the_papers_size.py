@@ -136,7 +136,7 @@ beside_the_paper(found)
 # %% [markdown]
 # ## Scaling relations and the dust–age plane
 
-# %% mystnb={"figure": {"caption": "Mass\u2013metallicity, star formation rate\u2013mass and star formation rate\u2013metallicity planes of simulated test galaxies: measured values (left), posterior means from photometry (middle) and from photometry and image (right), with the cutouts of the numbered galaxies. Posterior means scatter less than the measured values, most clearly under the photometry model.", "name": "fig-scale-relations"}, "image": {"alt": "Three rows of panels, one per plane: contours of the measured values, of the means of the photometry model and of the image model, with the measured contours dashed. Contours of the means are narrower, the photometry model's narrowest. Six numbered galaxies appear in all panels with their cutouts."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Three relations of simulated test galaxies: measured values (left), posterior means of the photometry model (middle) and of the image model (right), with the contours of the measured values dashed. Means scatter less, most clearly those of the photometry model.", "name": "fig-scale-relations"}, "image": {"alt": "Three rows of panels, one per plane: contours of the measured values, of the means of the photometry model and of the image model, with the measured contours dashed. Contours of the means are narrower, the photometry model's narrowest. Six numbered galaxies appear in all panels with their cutouts."}} tags=["hide-input"]
 figures.scaling_relations(test, posteriors, images, source=source)
 
 # %% [markdown]
@@ -153,7 +153,7 @@ figures.scaling_relations(test, posteriors, images, source=source)
 # properties jointly it adds {glue:text}`dust_age:.3f` ±
 # {glue:text}`dust_age_error:.3f` nat.
 
-# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator of simulated test galaxies: posterior means (above) and one draw per galaxy (below), over the measured values (dashed). Means crowd where photometry cannot decide; draws recover the measured plane.", "name": "fig-scale-dust-age"}, "image": {"alt": "Contours in the plane of age indicator and attenuation. Posterior means in the upper row are narrower than the dashed contours of the measured values, most so for the photometry model; draws in the lower row match them."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Dust attenuation against age indicator of simulated test galaxies: posterior means (above) and one draw per galaxy (below), over the measured values (dashed). Draws recover the measured plane.", "name": "fig-scale-dust-age"}, "image": {"alt": "Contours in the plane of age indicator and attenuation. Posterior means in the upper row are narrower than the dashed contours of the measured values, most so for the photometry model; draws in the lower row match them."}} tags=["hide-input"]
 figures.dust_age(test, posteriors, source=source)
 
 # %% mystnb={"figure": {"caption": "Three simulated test galaxies with all their draws: the plane of dust and age, and stellar mass, under the photometry model (filled orange) and the image model (blue lines), with the measured values (dashed). The number above each cutout is its gain in exact log-density.", "name": "fig-scale-galaxies"}, "image": {"alt": "Three rows, one per galaxy: its cutout, contours of both models in the plane of age and dust, and densities of the mass. Blue contours of the image model lie inside the orange ones or overlap them; dashed lines mark the measured values."}} tags=["hide-input"]
@@ -173,7 +173,7 @@ figures.galaxy_panels(
 # (photometry) and {glue:text}`image_off:.3f` (image), near the 0.03 that a
 # thousand galaxies allow; {doc}`09_calibration` makes a stricter test.
 
-# %% mystnb={"figure": {"caption": "Calibration on simulated test galaxies: ranks of the measured values among the draws (uniform if calibrated) and coverage of central intervals minus their level (zero if calibrated). Grey bands contain calibrated models in 95 % of cases. Both models stay near them.", "name": "fig-scale-coverage"}, "image": {"alt": "Two rows of panels, one column per property: rank histograms above, coverage minus its level below. The lines of both models stay in or near the grey bands."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Ranks of the measured values among the draws (top) and coverage of central intervals minus their level (bottom) on simulated test galaxies. Grey bands contain calibrated models in 95 % of cases; both models stay near them.", "name": "fig-scale-coverage"}, "image": {"alt": "Two rows of panels, one column per property: rank histograms above, coverage minus its level below. The lines of both models stay in or near the grey bands."}} tags=["hide-input"]
 figures.calibration(test, posteriors, source=source)
 
 # %% [markdown]

@@ -107,7 +107,7 @@ figures.shift_table({model: shifts[model] for model in models})
 # the range of ranks; 2.8 % are about a tenth of the posterior's width. Under
 # the image model draws of $D_n(4000)$ are too low
 # ({glue:text}`image_dn4000_shift:+.1f` ± {glue:text}`image_dn4000_error:.1f`
-# %) and draws of log SFR ({glue:text}`image_log_sfr_shift:+.1f` %) and $\log
+# %) and draws of $\log$ SFR ({glue:text}`image_log_sfr_shift:+.1f` %) and $\log
 # M_\star$ ({glue:text}`image_log_stellar_mass_shift:+.1f` %) too high. The
 # ranks scatter no more than those of a calibrated model: no single property
 # has posteriors that are too narrow.

@@ -136,14 +136,14 @@ shown.percentile_offsets(
 # in the same way, and each real cutout gets the simulated one that is most
 # like it in light and radius.
 #
-# Fourteen numbers are measured on each cutout: concentration, asymmetry,
-# smoothness, Gini coefficient and $M_{20}$ by statmorph
-# {cite:p}`RodriguezGomez2019`, size and ellipticity, two colours and their
-# gradient, the sky, its noise and its correlation from pixel to pixel, and the
-# number of neighbours. Choices in the simulation were made on the first half
-# of the real cutouts; the second half is the test set. We looked at it nine
-# times during development (AUC between 0.79 and 0.84), so it is no longer
-# strictly blind, though nothing was tuned to it.
+# Fourteen numbers are measured on each cutout, the shape in bins of 2×2
+# pixels: concentration, asymmetry, smoothness, Gini coefficient and $M_{20}$
+# by statmorph {cite:p}`RodriguezGomez2019`, size and ellipticity, two colours
+# and their gradient, the sky, its noise and its correlation from pixel to
+# pixel, and the number of neighbours. Choices in the simulation were made on
+# the first half of the real cutouts; the second half is the test set. We
+# looked at it nine times during development (AUC between 0.79 and 0.84), so it
+# is no longer strictly blind, though nothing was tuned to it.
 
 # %% tags=["hide-input"]
 shown.cutout_statistics(compared.content["statistics"])

@@ -108,14 +108,8 @@ steeper = weights.schechter_ratio(
     new=(blue["log_m_star"], blue["blue_alpha"] + slope_change),
     old=(blue["log_m_star"], blue["blue_alpha"]),
 )
-relation, scatter = weights.fitted_relation(
-    train.properties, "oxygen_abundance", "log_stellar_mass"
-)
-poorer = weights.relation_ratio(
-    "oxygen_abundance",
-    "log_stellar_mass",
-    new=(lambda m: relation(m) + abundance_change, scatter),
-    old=(relation, scatter),
+poorer = weights.shifted_ratio(
+    train.properties, "oxygen_abundance", "log_stellar_mass", abundance_change
 )
 
 # %% mystnb={"figure": {"caption": "Left: masses of the training galaxies, and of the population with a steeper mass function. Right: effective share of the posterior draws of each test galaxy under the steeper mass function. Nearly all draws count.", "name": "fig-other-prior"}, "image": {"alt": "On the left two histograms of stellar mass, the survey filled and the steeper mass function as an outline that is higher at low masses; on the right histograms of the effective share of the draws under both models, nearly all above 0.8."}} tags=["hide-input"]
@@ -177,14 +171,8 @@ moved.round(3)
 # training set, and no weight can replace them:
 
 # %%
-rate, rate_scatter = weights.fitted_relation(
-    train.properties, "log_sfr", "log_stellar_mass"
-)
-quenched = weights.relation_ratio(
-    "log_sfr",
-    "log_stellar_mass",
-    new=(lambda m: rate(m) + rate_change, rate_scatter),
-    old=(rate, rate_scatter),
+quenched = weights.shifted_ratio(
+    train.properties, "log_sfr", "log_stellar_mass", rate_change
 )
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")

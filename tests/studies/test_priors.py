@@ -147,6 +147,10 @@ def test_a_fitted_relation_is_the_one_it_was_drawn_from():
     relation, scatter = weights.fitted_relation(theta, "log_sfr", "log_stellar_mass")
     np.testing.assert_allclose(relation([9, 10, 11]), [0.1, 0, 0.1], atol=0.01)
     assert scatter == pytest.approx(0.3, rel=0.02)
+    ratio = weights.shifted_ratio(theta, "log_sfr", "log_stellar_mass", 0.6)
+    at_new, at_old = CENTRE.copy(), CENTRE.copy()
+    at_new[:2], at_old[:2] = (10, 0.6), (10, 0)
+    np.testing.assert_allclose(ratio(np.array([at_new, at_old])), [2, -2], atol=0.2)
 
 
 def test_the_reweighted_posterior_is_better_where_its_prior_holds():

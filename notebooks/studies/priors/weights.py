@@ -172,6 +172,20 @@ def fitted_relation(theta, y: str, x: str) -> tuple[Callable, float]:
     return relation, float(np.std(y - relation(x)))
 
 
+def shifted_ratio(theta, y: str, x: str, shift: float) -> LogRatio:
+    """Return the ratio of priors that shifts one property of a population at a given other one.
+
+    Arguments:
+        theta: Properties of the population that the model was trained on, shape `(n, 5)`.
+        y: Name of the property that is shifted.
+        x: Name of the property at which it is.
+        shift: The shift, in the unit of y.
+    """
+    relation, scatter = fitted_relation(theta, y, x)
+    new = (lambda at: relation(at) + shift, scatter)
+    return relation_ratio(y, x, new=new, old=(relation, scatter))
+
+
 # Checks in the new population
 
 
