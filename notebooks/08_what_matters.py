@@ -352,8 +352,7 @@ if len(gains) == 3:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# More than there are galaxies for, and at a fixed number of steps. More galaxies
-# do not replace an input.
+# More than there are galaxies for: they do not replace an input.
 #
 # </details>
 #

@@ -82,8 +82,6 @@ regions = {
 #   ordered by their distance to a reference point, here the properties of
 #   another galaxy, in units of the spread of the training galaxies.
 #
-# The shape of the histogram of ranks shows what is wrong.
-
 # %% mystnb={"figure": {"caption": "How to read the next figure, of simulated galaxies: histograms of ranks (top) and the share of galaxies below each rank minus the expected share (bottom), for a calibrated posterior and three kinds of error. Draws that are too narrow give a U and an S-shaped curve, draws that are too wide the reverse, and draws that are too low one dip.", "name": "fig-rank-cartoon"}, "image": {"alt": "Four columns. Calibrated: a flat histogram and a flat line. Too narrow: a U, and a curve first above and then below zero. Too wide: a hill, and a curve first below and then above zero. Shifted to low values: a rising histogram and a single dip below zero."}} tags=["hide-input"]
 figures.rank_cartoon(source="cartoon")
 

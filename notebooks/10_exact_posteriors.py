@@ -200,11 +200,10 @@ figures.information(table, numbers, "photometry model", source=source)
 #
 # <details><summary>Answer</summary>
 #
-# No. For one galaxy any density may win: a narrower or shifted one that happens
-# to have its peak at the measured value. Averaged over the population the exact
-# posterior cannot be beaten, as the mean of $\log p - \log q$ is a
-# Kullback-Leibler divergence, which is never negative. That average is known to
-# its error from finite galaxies and finite particles.
+# No. For one galaxy any density may win: a narrower or shifted one that
+# happens to have its peak at the measured value. Averaged over the population
+# the exact posterior cannot be beaten, as the mean of $\log p - \log q$ is a
+# Kullback-Leibler divergence, which is never negative.
 #
 # </details>
 #
@@ -215,8 +214,7 @@ figures.information(table, numbers, "photometry model", source=source)
 # <details><summary>Answer</summary>
 #
 # The measured value has the variance $\tau^2 + e^2$. Knowing the true value
-# leaves $e^2$, so there are at most $\tfrac12 \ln(1 + \tau^2 / e^2)$; for
-# $e = \tau$ that is $\tfrac12 \ln 2 = 0.35$, in nat, however good the data.
-# A model can look poor because the measured values are.
+# leaves $e^2$, so there are at most $\tfrac12 \ln(1 + \tau^2 / e^2)$; for $e =
+# \tau$ that is $\tfrac12 \ln 2 = 0.35$, in nat, however good the data.
 #
 # </details>

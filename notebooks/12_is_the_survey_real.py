@@ -221,8 +221,7 @@ point_gains(questions, over="photometry", source="simulated survey")
 #   dust does not depend on inclination.
 # - Half-light radius, inclination and bulge fraction together add
 #   {glue:text}`control_shape:.3f` ± {glue:text}`control_shape_error:.3f` nat
-#   on the test galaxies of the book's image model. An encoder may find more
-#   than these three numbers.
+#   on the test galaxies of the book's image model. An encoder may find more.
 #
 # ## What to take away
 #
@@ -247,7 +246,7 @@ point_gains(questions, over="photometry", source="simulated survey")
 # Shown one of each, it gives the higher score to the right one in 83 of 100
 # cases. At 0.5 *this* classifier, with *these* numbers and as many examples,
 # finds no difference; another may. That is why both numbers and a network are
-# used here, and why an AUC needs an error.
+# used here.
 #
 # </details>
 #

@@ -228,7 +228,7 @@ print(trained.origin)
 # The luminosity distance is 2.07 times as large, the luminosity 4.3 times, so
 # the mass changes by about 0.63 dex. Photometry alone narrows the redshift by
 # colours and by how many galaxies of each kind there are; the bias is what is
-# left of that factor, a pull towards the middle of the population.
+# left of that factor.
 #
 # </details>
 #

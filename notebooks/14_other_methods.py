@@ -222,8 +222,8 @@ tables.simplifications(known)
 # A method is a class with `fit`, `sample` and, where it can, `log_prob`. Below
 # is the mean of the nearest neighbours in colour and magnitude. Put the class
 # into a file of `notebooks/studies/methods` and add a row to
-# `notebooks/studies/other_methods/rows.yaml`; with `results = "made"` it then
-# appears in the tables above.
+# `notebooks/studies/other_methods/rows.yaml`; with `results = "made"` it
+# appears in the tables.
 
 # %%
 example = paths.repository_root() / "notebooks/studies/methods/neighbours.py"

@@ -289,11 +289,11 @@ for name, value in quoted.items():
 # distillation {cite:p}`Luhman2021,Salimans2022`, in `studies.distillation`. The
 # teacher is the published photometry model.
 #
-# Is a posterior damaged by it? A classifier is given draws of the student and
-# draws of the teacher in a hundred steps; where they are alike, its accuracy
-# is a half. One classifier judges each galaxy by itself (a network), another
-# all galaxies at once (boosted trees). The teacher in one and in two steps
-# shows what these classifiers can find.
+# A classifier is given draws of the student and of the teacher in a hundred
+# steps; where they are alike, its accuracy is a half. One classifier judges
+# each galaxy by itself (a network), another all galaxies at once (boosted
+# trees). The teacher in one and in two steps shows what these classifiers can
+# find.
 
 # %% mystnb={"figure": {"caption": "Accuracy of classifiers that tell draws in few evaluations from those of the teacher in a hundred steps, for simulated galaxies that neither has seen. Students in one to eight jumps stay at one half: nothing distinguishes them. The teacher in one step (4 evaluations) is recognised.", "name": "fig-students"}, "image": {"alt": "Accuracy of the classifiers against the number of evaluations per draw, 1 to 48. Students lie at 0.50 throughout. The teacher lies at 0.57 with 4 evaluations, near 0.50 with 8 and at 0.50 with 48. A dotted line marks 0.53."}} tags=["hide-input"]
 plan = students.Plan.of(globals())
@@ -356,10 +356,9 @@ print(f"{years:.1f} years")
 #
 # <details><summary>Answer</summary>
 #
-# A matrix product adds its terms in an order that depends on its shape, and sums
-# of floating-point numbers depend on the order. The differences are those of
-# rounding, far below any error of the posterior. But only equality to the bit
-# lets you check a rerun, or a copied file, by comparison without a tolerance,
-# which could hide an error.
+# A matrix product adds its terms in an order that depends on its shape, and
+# sums of floating-point numbers depend on the order. The differences are far
+# below any error of the posterior. But only equality to the bit lets you check
+# a rerun, or a copied file, without a tolerance, which could hide an error.
 #
 # </details>

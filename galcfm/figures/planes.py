@@ -80,22 +80,17 @@ def scaling_relations(measured, posteriors: Mapping, images=None, *, source: str
 
 def _number_galaxies(axes: Axes, points: np.ndarray, apart: float = 14.0) -> None:
     """Number points `(n, 2)` from 1; numbers nearer than `apart` [pt] move aside, with a line."""
-    low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
-    unit = (high - low) / PANEL
+    unit = np.diff([axes.get_xlim(), axes.get_ylim()])[:, 0] / PANEL
     places = points / unit
-    for _ in range(20):
-        for one, other in combinations(places, 2):
-            gap = one - other
-            away = np.hypot(*gap) or 1.0
-            push = gap / away * max(0.0, apart - away) / 2
-            one += push
-            other -= push
+    for one, other in 20 * list(combinations(places, 2)):
+        away = np.hypot(*(one - other)) or 1.0
+        push = (one - other) / away * max(0.0, apart - away) / 2
+        one += push
+        other -= push
     look = {"fontsize": 10, "fontweight": "bold", "ha": "center", "va": "center", "zorder": 6}
+    look |= {"arrowprops": {"arrowstyle": "-", "lw": 0.8}, "annotation_clip": True, "clip_on": True}
     for number, (point, place) in enumerate(zip(points, places * unit, strict=True), 1):
-        line = {"arrowstyle": "-", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
-        text = axes.annotate(
-            str(number), point, place, arrowprops=line, annotation_clip=True, clip_on=True, **look
-        )
+        text = axes.annotate(str(number), point, place, **look)
         text.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 

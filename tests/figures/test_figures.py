@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawn import SOURCE, all_texts, draw, make_data
+from scipy.spatial.distance import pdist
 
 from galcfm import figures, metrics
 from galcfm.figures import planes, style
@@ -160,9 +161,12 @@ def test_planes_show_truth_means_and_numbered_galaxies(data):
     for k, plane in enumerate(metrics.PLANES):
         for axes, theta in zip(figure.axes[3 * k : 3 * k + 3], shown.values(), strict=True):
             np.testing.assert_allclose(sorted_rows(points(axes)), pairs(theta, *plane))
-            places = [text.get_position() for text in axes.texts if text.get_text().isdigit()]
+            numbers = [text for text in axes.texts if text.get_text().isdigit()]
             columns = [PROPERTY_NAMES.index(name) for name in plane]
-            np.testing.assert_allclose(places, theta[chosen][:, columns])
+            np.testing.assert_allclose([text.xy for text in numbers], theta[chosen][:, columns])
+            unit = np.diff([axes.get_xlim(), axes.get_ylim()])[:, 0] / planes.PANEL
+            places = np.array([text.get_position() for text in numbers]) / unit
+            assert pdist(places).min() > 12  # no two numbers touch
     for axes, galaxy in zip(figure.axes[9:], chosen, strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), data[2][galaxy])
 
