@@ -34,7 +34,8 @@
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
-results = "published"  # or "made": now, as below, into the run's folder
+# "published": stored, whatever the values below; "made": now, with them
+results = "published"
 n_galaxies = 5000  # galaxies that are simulated for the tests
 n_draws = 31  # posterior draws per galaxy, at most 255
 seed = 608  # seed of the galaxies

@@ -31,7 +31,8 @@
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
-results = "published"  # or "made": now, as below, into the run's folder
+# "published": stored, whatever the values below; "made": now, with them
+results = "published"
 n_galaxies = 100  # test galaxies whose exact posterior is computed
 n_runs = 2  # independent runs of the sampler per galaxy, at least 2
 n_particles = 4000  # particles of a run

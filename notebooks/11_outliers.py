@@ -36,7 +36,8 @@ run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_test = 0  # test galaxies of the run that are shown; 0 for all
 n_lowest = 8  # galaxies with the lowest gain that are shown, at most 24
-results = "published"  # or "made": variants now, as below
+# Of the variants: "published": stored, whatever the values below; or "made"
+results = "published"
 n_galaxies = 5000  # galaxies that are simulated for the variants
 n_draws = 31  # posterior draws of each of these, at most 255
 seed = 608  # seed of these galaxies

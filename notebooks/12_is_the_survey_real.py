@@ -33,7 +33,7 @@
 # %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-# "published", or "made": now, with the values below, into the run's folder
+# "published": stored, whatever the values below; "made": now, with them
 results = "published"
 n_bright = 12000  # bright simulated galaxies, for colours and errors
 n_parent = 20000  # simulated galaxies of all types, for percentiles

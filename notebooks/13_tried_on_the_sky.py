@@ -35,7 +35,7 @@
 # %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
-# Of the models: "published", or "made": now, with the values below
+# Of models: "published": stored, whatever the next four values; or "made"
 results = "published"
 any_bands = True  # train the two models of any bands too: eight times longer
 n_galaxies = 60000  # simulated galaxies, a tenth each to validate and test

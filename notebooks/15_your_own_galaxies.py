@@ -33,7 +33,8 @@ profile = "quick"  # folder of the run: smoke, quick, paper or sdss
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 survey = "quick"  # folder of the survey: data/surveys/SURVEY
 n_shown = 6  # test galaxies that play the part of yours; not in the paper
-# Models of sets of bands: "published", or "made" now with the values below
+# Models of sets of bands: "published": stored, whatever the values below;
+# "made": now, with them
 results = "published"
 # Sets of bands to make
 sets = ["ugriz", "griz", "uriz", "ugiz", "ugrz", "ugri", "grz", "gri"]
