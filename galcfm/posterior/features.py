@@ -66,7 +66,7 @@ class Standardisation:
     def fit(cls, values) -> "Standardisation":
         """Return the standardisation of values `(n, k)`; a constant column keeps its scale.
 
-        Values may be NaN, e.g. labels that some galaxies lack; those of the others count.
+        Values may be NaN, e.g. labels that some galaxies lack; they do not count.
         """
         values = np.asarray(values, dtype=np.float64)
         known = np.isfinite(values)

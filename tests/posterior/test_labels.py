@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from conftest import learned
+from conftest import learned, toy_survey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -18,7 +20,7 @@ from galcfm.networks import VelocityField, VelocityNetwork
 from galcfm.posterior import ModelError
 from galcfm.posterior.hub import measure
 from galcfm.posterior.labels import BlockFlow, blocks_of
-from galcfm.properties import PROPERTY_NAMES
+from galcfm.properties import PROPERTY_NAMES, Declaration, Property
 from galcfm.stored_posteriors import exact_log_densities, samples_array
 from galcfm.survey import Survey
 from galcfm.training import RECIPES, TrainingError, train, train_models
@@ -345,7 +347,7 @@ def test_a_galaxy_trains_what_it_has(gappy):
             for k in range(len(data))
         ]
         torch.testing.assert_close(loss, torch.stack(parts).mean(), rtol=1e-4, atol=1e-6)
-        # A label that is missing changes nothing, whatever stands in its noise.
+        # A label that is missing changes nothing, whatever its noise is.
         k = int(torch.nonzero(data.theta[:, 2].isnan())[0])
         draws[1][:, k, 2] += 100
         again = batch_loss(
@@ -410,3 +412,40 @@ def test_what_does_not_fit_the_blocks_is_refused(gappy, survey, models, tmp_path
     without = Survey(table, None, {}, "a survey")
     with pytest.raises(TrainingError, match="no galaxies with log_sfr in its validation split"):
         train_models(without, tmp_path / "none", SMOKE, ("prior",), progress=False)
+
+
+@st.composite
+def surveys(draw):
+    """A survey with some properties of its own, each missing in a share of the galaxies."""
+    shares = draw(st.lists(st.sampled_from([0.0, 0.3, 0.6]), min_size=1, max_size=4))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    catalogue = toy_survey(60, images=False).catalogue.drop(columns=list(PROPERTY_NAMES))
+    latent = catalogue["mag_r"].to_numpy()[:, None] - 17
+    theta = latent + rng.normal(0, 0.3, (60, len(shares)))
+    # Some properties are missing in the same galaxies.
+    theta[np.array(shares) > rng.choice(2, 60)[:, None] * rng.random((60, 1))] = np.nan
+    properties = [Property(f"p{k}", "1", (-9, 9)) for k in range(len(shares))]
+    content = {"declaration": Declaration(properties).content}
+    names = [p.name for p in properties]
+    return Survey(catalogue.join(pd.DataFrame(theta, columns=names)), None, content)
+
+
+@settings(max_examples=6)
+@given(surveys())
+def test_any_labels_go_the_whole_way(survey):
+    names, known = survey.declaration.property_names, np.isfinite(survey.properties)
+    with TemporaryDirectory() as folder:
+        models = train_models(survey, folder, SMOKE, ("prior", "photometry"), progress=False)
+    columns = models["photometry"].label_columns
+    assert sorted(k for block in columns for k in block) == list(range(len(names)))
+    shares = [known[:, block].mean(0) for block in columns]
+    assert all(np.ptp(share) == 0 for share in shares)
+    assert sorted(shares, key=lambda share: -share[0]) == shares
+    given = {"n_kl": 9, "n_kl_samples": 2, "steps": 4, "progress": False}
+    exact = exact_log_densities(models["photometry"], models["prior"], survey, **given)
+    samples = samples_array(
+        models["photometry"].infer(survey, n_samples=40, steps=4, progress=False)
+    )
+    result = metrics.evaluate(samples, survey.properties, survey.properties, {"e": exact}, names)
+    assert {each["n"] for each in result["delta_log_p"].values()} == {known.any(1).sum()}
+    assert metrics.compare(result, result)["wasserstein"].keys() == set(names)
