@@ -37,13 +37,14 @@ from galcfm.figures.explorer import METRICS
 from galcfm.json_files import KINDS
 from galcfm.posterior import ModelError
 from galcfm.posterior.hub import model_card
-from galcfm.properties import MAGNITUDES
+from galcfm.properties import MAGNITUDES, Declaration, Embedding
 from galcfm.runs import RunError
 from galcfm.sdss import CatalogueError as SkyError
 from galcfm.sdss import fetch_catalogue
 from galcfm.sdss.catalogue import PIECE, queries
 from galcfm.survey import SurveyError, SurveyWriter
 from galcfm.survey.datasets import data_card
+from galcfm.survey.embeddings import Embeddings
 from galcfm.training import TrainingError
 from galcfm.training.loop import PARTS as CHECKPOINT_PARTS
 from galcfm.training.loop import read_checkpoint, write_checkpoint
@@ -181,8 +182,15 @@ def whole(tmp_path_factory) -> Path:
     found = {"survey": "toy", "n": 9, "levels": shares, "coverage": {"log_sfr": shares}}
     model.metadata["evaluation"] = found
     model.eval().save(place / "model")
+    vectors = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    declared = Declaration(embeddings=[Embedding("image", "AION-1", 3)])
     few = survey.select(range(4))
     few.images[..., 0] //= 2  # grey images are refused
+    described = few.parameters | {"declaration": declared.content}
+    few = Survey(few.catalogue, few.images, described, "few", embeddings={"image": vectors})
+    np.save(place / "vectors.npy", vectors)
+    found = pd.DataFrame({"object_id": few.object_id, "image": [*vectors]})
+    found.to_parquet(place / "vectors.parquet")
     few.rejected = pd.DataFrame({"row": [7], "reason": ["faint"]})
     few.save(place / "survey")
     few.to_datasets(place / "set")
@@ -474,10 +482,22 @@ def pictures(place: Path) -> None:
     Survey.from_table(table, **DECLARED, **cutouts, missing_bands=False)
 
 
+def of_vectors(ending: str):
+    def read(place: Path) -> None:
+        table = pd.read_parquet(place / "survey" / "catalogue.parquet")
+        given = {"image": Embeddings(place / f"vectors.{ending}", "AION-1")}
+        Survey.from_table(table, **DECLARED, embeddings=given)
+
+    return read
+
+
 OTHER_FILES = {
     "weights": Case("model/model.safetensors", loaded, (ModelError,)),
     "range": Case("model/range.safetensors", loaded, (ModelError,)),
     "images": Case("survey/images.npy", a_survey, (SurveyError,)),
+    "embedding": Case("survey/embedding_image.npy", a_survey, (SurveyError,)),
+    "vectors": Case("vectors.npy", of_vectors("npy"), (SurveyError,)),
+    "vectors by identifier": Case("vectors.parquet", of_vectors("parquet"), (SurveyError,)),
     "catalogue": Case("survey/catalogue.parquet", a_survey, (SurveyError,)),
     "rejected rows": Case("survey/rejected.parquet", a_survey, (SurveyError,)),
     "unfinished images": Case(".begun.partial/images.npy", unfinished, (SurveyError,)),

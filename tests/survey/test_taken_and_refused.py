@@ -28,6 +28,7 @@ from galcfm.properties import (
 )
 from galcfm.survey import Survey, SurveyError
 from galcfm.survey.conventions import DESI_WISE
+from galcfm.survey.embeddings import Embeddings
 from galcfm.survey.images import encode_jpeg
 from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
 from galcfm.survey.tables import ENDINGS
@@ -53,6 +54,13 @@ are the five of this book, unless `bands` and `properties` declare others. A row
 it is used unchanged, or it is listed with the reason in `survey.rejected` (or in the folder
 `rejected` of a result).
 """
+
+
+OF_EMBEDDINGS = """\
+An embedding is a vector of features per galaxy that another model computed:
+`embeddings={"image": Embeddings(source, model="AION-1 base")}`, with
+`galcfm.survey.embeddings.Embeddings`. Survey and trained model keep its length and the name of the
+model, and a trained model refuses the embedding of another model."""
 
 
 def galaxies(names=MAGNITUDES, values=AB, **columns) -> dict:
@@ -249,6 +257,39 @@ PICTURES = [
 ]  # fmt: skip
 
 
+VECTORS = np.array([[0.5, 1.0, -2.0], [0.25, 3.0, 4.0]], np.float32)
+LISTS = pd.DataFrame({"object_id": ["b", "c", "a"], "image": [[*VECTORS[k]] for k in (1, 0, 0)]})
+
+
+def embedded(source, table=None, model="AION-1 base", **options):
+    given = {"image": Embeddings(source, model, **options)}
+    return take(frame() if table is None else table, embeddings=given)
+
+
+EMBEDDINGS = [
+    ('a column of vectors (lists of Parquet, vectors of FITS or HDF5), `Embeddings("aion", …)`',
+     "one vector per row", lambda: embedded("aion", frame(aion=[*VECTORS]))),
+    ("array or list (n, k), also of HDF5, Zarr or PyTorch", "one vector per row",
+     lambda: embedded(VECTORS)),
+    ("the path of a .npy file", "one vector per row",
+     lambda: embedded(written("vectors.npy", np.save, VECTORS))),
+    ("a .parquet, .h5 or .zarr file with `object_id`",
+     "vectors by `object_id` in any order; others are left out; read in blocks",
+     lambda: embedded(written("image.parquet", lambda name: LISTS.to_parquet(name)))),
+    ('another column of the file, `column="e"`; identifiers of an array, `object_id=[…]`',
+     "vectors by these identifiers",
+     lambda: embedded({"e": VECTORS[::-1]}, column="e", object_id=["b", "a"])),
+]  # fmt: skip
+
+
+def refused_vectors(source, *of, **options) -> str:
+    try:
+        survey = embedded(source, *of, **options)
+    except (SurveyError, DeclarationError) as error:
+        return str(error)
+    return f"row {survey.rejected['row'][0]}: {survey.rejected['reason'][0]}"
+
+
 def refusal(table, columns=None, properties=None, **declared) -> str:
     try:
         properties = properties and [properties()]
@@ -302,6 +343,12 @@ WHOLE = [
     ("a property without a unit",
      lambda: refusal(frame(), None, lambda: Property("age", "", (0, 14)))),
     ("a declared property without a column", lambda: refusal(frame(), None, lambda: AGE)),
+    ("an embedding without the name of its model", lambda: refused_vectors(VECTORS, model="")),
+    ("more vectors than rows, without identifiers", lambda: refused_vectors([*VECTORS] * 2)),
+    ("two vectors with one identifier",
+     lambda: refused_vectors(VECTORS, object_id=["a", "a"])),
+    ("a file of embeddings without the named column",
+     lambda: refused_vectors("image.parquet", column="spectrum")),
 ]  # fmt: skip
 ROWS = [
     ("no identifier", lambda: refusal(second(object_id=""))),
@@ -322,6 +369,9 @@ ROWS = [
     ("an image with transparent pixels", lambda: second_picture(Image.new("RGBA", (128, 128)))),
     ("an image that is too small", lambda: second_picture(PIXELS[:64, :64])),
     ("an image as floats from 0 to 1", lambda: second_picture(PIXELS / 255)),
+    ("no vector for a galaxy", lambda: refused_vectors(VECTORS, object_id=["a", "x"])),
+    ("a vector of another length", lambda: refused_vectors([VECTORS[0], VECTORS[0, :2]])),
+    ("a vector with NaN", lambda: refused_vectors([VECTORS[0], VECTORS[0] * np.nan])),
     ("a truncated JPEG", lambda: second_file(encode_jpeg(PIXELS)[:900])),
 ]  # fmt: skip
 
@@ -364,6 +414,8 @@ def page() -> str:
         assert set(survey.catalogue) & {*MAGNITUDES, *PROPERTY_NAMES} <= set(declared), given
     for given, _, call, is_right in PICTURES:
         assert is_right(call(), PIXELS), given
+    for given, _, call in EMBEDDINGS:
+        np.testing.assert_array_equal(call().embeddings["image"], VECTORS, err_msg=given)
     taken = "input | what is read"
     refused = "problem | message"
     return (
@@ -377,6 +429,9 @@ def page() -> str:
                 *lines(taken, [case[:2] for case in OTHERS]),
                 "## Cutouts\n",
                 *lines(taken, [case[:2] for case in PICTURES]),
+                "## Embeddings\n",
+                f"{OF_EMBEDDINGS}\n",
+                *lines(taken, [case[:2] for case in EMBEDDINGS]),
                 "## Refusals\n",
                 "With these problems the whole table is refused, with a `SurveyError`, or with a "
                 "`DeclarationError` if the declaration itself is impossible.\n",
