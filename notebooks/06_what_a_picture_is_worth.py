@@ -167,8 +167,8 @@ shown.all_gains(row_of, source=source)
 # The paper gives one number per property, the {term}`Wasserstein distance` $W$
 # between the distribution of posterior means and that of the measured values.
 # Means spread less than the galaxies, so if the posteriors are calibrated, $W$
-# says which share $R^2$ of a property's variance the means explain
-# ({eq}`eq-perfect-distance` if all is Gaussian).
+# says which share $R^2$ of a property's variance the means explain, by
+# equation {eq}`eq-perfect-distance` if all is Gaussian.
 #
 # Our properties are not Gaussian, so we simulate the relation: we observe the
 # measured values with noise, compute exact posterior means, and find the noise
@@ -466,9 +466,9 @@ glue("route_scatter_others", others, display=False)
 # %% [markdown]
 # ## Exercises
 #
-# **The distance of a perfect posterior.** Derive {eq}`eq-perfect-distance`,
-# and try it: properties of unit spread, of which posterior means explain a
-# share $R^2 = 0.75$.
+# **The distance of a perfect posterior.** Derive equation
+# {eq}`eq-perfect-distance`, and try it: properties of unit spread, of which
+# posterior means explain a share $R^2 = 0.75$.
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 rng = np.random.default_rng(0)

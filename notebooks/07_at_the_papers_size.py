@@ -215,7 +215,7 @@ figures.training_curves(histories(own), source=source)
 # ## What to take away
 #
 # - With the paper's number of galaxies and pixels the image adds
-#   {glue:text}`gain_paper_size:.1f` nat on the simulated survey, not 0.91 nat.
+#   {glue:text}`gain_paper_size:.3f` nat on the simulated survey, not 0.91 nat.
 # - The paper's own recipe costs photometry too little to explain the
 #   difference.
 # - Draws recover the scaling relations and the dust–age plane; posterior means

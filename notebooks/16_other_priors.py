@@ -215,7 +215,7 @@ for change, short in (
             glue(f"{short}_{what}_{name}", float(value), display=False)
 steeper_now = gains["other mass function", "image"]
 bias, error = (steeper_now[key][mass] for key in ("bias_new", "bias_error"))
-glue("steeper_bias_new_words", with_error(bias, error), display=False)
+glue("steeper_bias_new_words", with_error(bias, error, 3), display=False)
 glue("collapsed_share", f"{100 * share:.0f} %", display=False)
 share_words = f"{100 * steeper_now['effective_share']:.0f} %"
 glue("steeper_share_words", share_words, display=False)

@@ -191,9 +191,9 @@ print(f"{n_massive} of {sky.used} galaxies with r < 17 have log M⋆ > 10.5")
 # galcfm show posteriors
 # ```
 #
-# shows progress and the address of Dask's dashboard. `--scheduler
-# tcp://host:8786` uses the workers of an existing cluster. On a machine with
-# SLURM, for instance, `dask-jobqueue` asks for the workers:
+# The command shows its progress and the address of Dask's dashboard.
+# `--scheduler tcp://host:8786` uses the workers of an existing cluster. On a
+# machine with SLURM, for instance, `dask-jobqueue` asks for the workers:
 #
 # ```python
 # from dask.distributed import Client
@@ -218,10 +218,10 @@ print(f"{n_massive} of {sky.used} galaxies with r < 17 have log M⋆ > 10.5")
 #
 # ## What a survey would cost
 #
-# The time per galaxy measured above, with {glue:text}`n_draws_shown:.0f` draws
-# on one core ({glue:text}`milliseconds` ms), scaled to larger catalogues. We
-# assume at most a thousand cores and 0.04 US dollars per core hour. None of
-# this has been run at such a size.
+# The table scales the time per galaxy measured above
+# ({glue:text}`milliseconds` ms for {glue:text}`n_draws_shown:.0f` draws on one
+# core) to larger catalogues. We assume at most a thousand cores and 0.04 US
+# dollars per core hour. None of this has been run at such a size.
 
 # %% tags=["hide-input"]
 cost = past_one_machine.cost_of(one.folder)

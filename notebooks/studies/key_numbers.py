@@ -71,11 +71,12 @@ def table(numbers: Mapping[str, Mapping]) -> pd.DataFrame:
     for of in numbers.values():
         gain, error, known = of["gain"], of["standard_error"], np.isfinite(of["standard_error"])
         width = half_width(of)
+        # Two rows may differ in the density alone. A phone shows the first columns.
         rows[of["models"], of["density"]] = {
-            "trained on": f"{of['trained_on']:,}",
-            "tested on": f"{of['tested_on']:,}",
             "gain [nat]": with_error(gain, error, 3) if known else number(gain),
             "95 % interval": f"{gain - width:.3f} to {gain + width:.3f}" if known else "not given",
+            "density": of["density"],
+            "trained on": f"{of['trained_on']:,}",
+            "tested on": f"{of['tested_on']:,}",
         }
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis([None, "density"])
-    return table.reset_index("density")
+    return pd.DataFrame.from_dict(rows, orient="index").droplevel(1)
