@@ -104,8 +104,8 @@ stored_posteriors.save_densities(densities, folder / "densities.npz")
 # %% [markdown]
 # ## One galaxy's posterior
 #
-# Of the twentieth of the galaxies whose {term}`gain` is nearest the median we
-# take the brightest. Its gain is {glue:text}`example_gain:.2f` nat.
+# We take the brightest of the twentieth of the galaxies whose {term}`gain` is
+# nearest the median. Its gain is {glue:text}`example_gain:.2f` nat.
 
 # %% tags=["hide-input"]
 gain = np.subtract(

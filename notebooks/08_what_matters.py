@@ -155,8 +155,8 @@ what_matters.draw(point_of, source="simulated survey")
 # %% [markdown]
 # ## More galaxies, or longer training?
 #
-# Three experiments add galaxies or steps, and differ because steps grow
-# differently:
+# The gain from more galaxies depends on how the number of steps grows with
+# them:
 #
 # | galaxies | steps | gain of the image model [nat] | where |
 # |---|---|---|---|

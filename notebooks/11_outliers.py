@@ -124,12 +124,13 @@ figures.variant_table(by_training, words)
 # times their quoted size (median), for all galaxies
 # {glue:text}`label_error_all:.2f` times.
 #
-# Kernel estimates, which we assume the paper used, make more: beyond the last
-# draw they fall like a Gaussian. For the same {glue:text}`n_kernel:.0f`
-# galaxies, {glue:text}`image_below_zero_kde:.1f` % of the image model's values
-# are negative by kernels and {glue:text}`image_below_zero_exact:.1f` %
-# exactly, and the lowest is {glue:text}`image_lowest_kde:.1f` nat by kernels
-# and {glue:text}`image_lowest:.1f` nat exactly.
+# Kernel estimates, which we assume the paper used, make more outliers: beyond
+# the last draw they fall like a Gaussian. For the same
+# {glue:text}`n_kernel:.0f` galaxies, {glue:text}`image_below_zero_kde:.1f` %
+# of the image model's values are negative by kernels and
+# {glue:text}`image_below_zero_exact:.1f` % exactly, and the lowest is
+# {glue:text}`image_lowest_kde:.1f` nat by kernels and
+# {glue:text}`image_lowest:.1f` nat exactly.
 
 # %% [markdown]
 # ## The lowest ones
