@@ -8,6 +8,8 @@ UNIT = re.compile(r"(\d(?:</span>)?) (?=(?:%|±|nat\b|dex\b|mag\b))")
 # Symbols with an index, in a table's cell.
 INDEX = re.compile(r"\b([AD])_(V|KL)\b")
 CELL = re.compile(r"<t[dh][^>]*>[^<]*")
+PART = re.compile(r"<(thead|tbody)>.*?</\1>", re.DOTALL)
+HEADER = re.compile(r"<th(?=[ >])(?![^>]*scope)")
 # A figure that is no link yet.
 FIGURE = re.compile(r'(<a [^>]*>)?(<img [^>]*?src="((?:\.\./)*_images/[^"]+)"[^>]*>)')
 # Docutils marks the bibliography as a list whose entries are no items of a list.
@@ -36,6 +38,16 @@ def typeset_symbols(app, pagename, templatename, context, doctree) -> None:
     )
 
 
+def scope_headers(app, pagename, templatename, context, doctree) -> None:
+    """Say of each header of a table whether it is of its column or of its row."""
+
+    def scoped(part):
+        scope = "col" if part[1] == "thead" else "row"
+        return HEADER.sub(f'<th scope="{scope}"', part[0])
+
+    context["body"] = PART.sub(scoped, context.get("body", ""))
+
+
 def link_figures(app, pagename, templatename, context, doctree) -> None:
     """Make each figure a link to itself, so that a phone can show it in full size."""
 
@@ -51,5 +63,6 @@ def setup(app) -> dict:
     app.connect("html-page-context", drop_wrong_roles)
     app.connect("html-page-context", typeset_numbers)
     app.connect("html-page-context", typeset_symbols)
+    app.connect("html-page-context", scope_headers)
     app.connect("html-page-context", link_figures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,9 +1,11 @@
 """What the build of the book sets aside and shows: nothing outdated passes for current."""
 
+from types import SimpleNamespace
+
 import pytest
 from conftest import put_json, put_survey_json
 
-from book import build
+from book import accessible, build
 from galcfm import paths, runs
 
 
@@ -125,3 +127,21 @@ def test_results_made_with_uncommitted_changes_are_named(tmp_path, monkeypatch):
     put_json(tmp_path / "row.json", {"made": made, "rows": {"a": row}})
     put_json(tmp_path / "whole.json", {"made": made | {"dirty": True}})
     assert build.published_with_changes() == ["row.json", "whole.json"]
+
+
+def test_pages_have_indices_scopes_and_figures_that_are_links():
+    connected = []
+    app = SimpleNamespace(connect=lambda event, function: connected.append(function))
+    accessible.setup(app)
+    table = (
+        "<thead><tr><th>A_V [mag]</th></tr></thead><tbody><tr><th>a</th><td>-1</td></tr></tbody>"
+    )
+    figure = '<img alt="words" src="../_images/a.svg" />'
+    context = {"body": f'{table}{figure}<a href="elsewhere">{figure}</a>'}
+    for function in connected:
+        function(app, "page", "page.html", context, None)
+    assert context["body"] == (
+        '<thead><tr><th scope="col">A<sub>V</sub> [mag]</th></tr></thead>'
+        '<tbody><tr><th scope="row">a</th><td>−1</td></tr></tbody>'
+        f'<a class="figure" href="../_images/a.svg">{figure}</a><a href="elsewhere">{figure}</a>'
+    )
