@@ -6,13 +6,21 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from hypothesis import given as drawing
+from hypothesis import settings
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 pytest.importorskip("dask")
 
 from galcfm import Posterior, Survey
 from galcfm.catalogue import CatalogueError, command, infer_catalogue
+from galcfm.catalogue.embeddings import read_some
+from galcfm.catalogue.partitions import _check
+from galcfm.catalogue.plan import make_plan
+from galcfm.catalogue.sources import find_source, read_partition
 from galcfm.properties import MAGNITUDES, PROPERTIES, Declaration, Embedding
+from galcfm.survey import SurveyError
 from galcfm.survey.embeddings import Embeddings
 
 TOLD = {"unit": "AB", "total": True, "dereddened": True}
@@ -215,3 +223,84 @@ def test_the_command_takes_embeddings(model, table, expected, tmp_path, capsys):
     rows = pd.read_parquet(tmp_path / "out" / "dataset")
     found = dict(zip(rows["object_id"], rows["log_sfr_mean"], strict=True))
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+# Every door reads the same ------------------------------------------------------------------------
+
+CELLS = [None, [], [1.0], [1.0, np.nan, 2.0], [1.0, 2.0, 3.0, 4.0]]
+
+
+@st.composite
+def drawn_cells(draw):
+    """Vectors by galaxy, most of them usable, and a column or file that holds them."""
+    n = draw(st.integers(1, 9))
+    bad = draw(st.dictionaries(st.integers(0, n - 1), st.sampled_from(CELLS), max_size=2))
+    cells = [bad.get(k, [float(k), 0.5, -1.0]) for k in range(n)]
+    known = draw(st.permutations(range(n)))[: draw(st.integers(1, n))]
+    return cells, known, draw(st.sampled_from(["column", "file", "hdf5"])), draw(st.integers(1, 9))
+
+
+@settings(max_examples=60)
+@drawing(drawn=drawn_cells())
+def test_tables_and_catalogues_agree(tmp_path_factory, model, drawn):
+    cells, known, kind, rows = drawn
+    folder, n = tmp_path_factory.mktemp("drawn"), len(cells)
+    lists = pa.array(cells, pa.list_(pa.float32()))
+    table = pa.table(
+        {"object_id": [f"g{k}" for k in range(n)]} | {m: [17.0] * n for m in MAGNITUDES}
+    )
+    table = table.append_column("of_spec", pa.array([[0.0, 1.0]] * n))
+    image = Embeddings("of_image", "AION-1")
+    if kind == "column":
+        table = table.append_column("of_image", lists)
+    else:
+        known_cells = [cells[k] or [] for k in known]
+        image = Embeddings(folder / f"of.{'h5' if kind == 'hdf5' else 'parquet'}", "AION-1")
+        if kind == "file":
+            content = pa.table({"object_id": [f"g{k}" for k in known], "image": lists.take(known)})
+            parquet.write_table(content, image.source, row_group_size=2)
+        else:
+            with h5py.File(image.source, "w") as file:
+                file["object_id"] = [f"g{k}" for k in known]
+                ragged = file.create_dataset("image", len(known), h5py.vlen_dtype(np.float32))
+                for at, cell in enumerate(known_cells):
+                    ragged[at] = cell
+    parquet.write_table(table, folder / "a.parquet", row_group_size=4)
+    given = {"image": image, "spec": COLUMNS["spec"]}
+    usable = {k for k in range(n) if np.size(cells[k]) == 3 and np.all(np.isfinite(cells[k]))}
+    usable &= set(known) if kind != "column" else usable
+    source = find_source(folder / "a.parquet", folder / "out", rows)
+    described = {"n_samples": 6, "steps": 2, "seed": 0, "n_draws": 0}
+    declared = TOLD | {"embeddings": given}
+    try:
+        plan = make_plan(model, source, folder / "out", {}, declared, None, None, described)
+    except CatalogueError:
+        sizes = [np.size(cells[k] or []) for k in (range(n) if kind == "column" else known)]
+        assert max(map(sizes.count, (1, 4))) >= sizes.count(3)
+        return
+    found, wrong = [], {}
+    for partition in source.partitions:
+        read, _ = read_partition(partition, plan.columns_read, None)
+        values, said = _check(plan, read)
+        ids = values["object_id"]
+        vectors = read_some(plan.embeddings["image"], "image", read, ids, said, partition.start, 3)
+        found += [row for row, reason in zip(vectors, said, strict=True) if not reason]
+        wrong |= {name: r[0] for name, r in zip(ids, said, strict=True) if r}
+    assert set(wrong) == {f"g{k}" for k in range(n)} - {f"g{k}" for k in usable}
+    try:
+        survey = Survey.from_table(folder / "a.parquet", **TOLD, embeddings=given)
+    except SurveyError:
+        assert not usable
+        return
+    np.testing.assert_array_equal(survey.embeddings["image"], found)
+    assert dict(survey.rejected[["object_id", "reason"]].to_numpy()) == wrong
+
+
+def test_a_data_set_of_the_hub_is_a_catalogue(model, survey, expected, tmp_path):
+    pytest.importorskip("datasets")
+    survey.to_datasets(tmp_path / "toys")
+    names = {e.name: f"embedding_{e.name}" for e in DECLARED.embeddings}
+    given = {name: Embeddings(column, COLUMNS[name].model) for name, column in names.items()}
+    assert means(infer(model, tmp_path / "toys" / "data", tmp_path, given)) == pytest.approx(
+        expected, abs=1e-5
+    )
