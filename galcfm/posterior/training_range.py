@@ -256,10 +256,10 @@ def fit_range(posterior, training: Survey, held_out: Survey) -> None:
         and are_star_forming(training.catalogue)
         and all(np.isfinite(x["photometry"]).all() for x in (known, others))
     ):
-        rows = reference_rows(len(held_out))[:: 1 + len(held_out) // 2500]
+        every = 1 + len(others["photometry"]) // 2500
         quiescent = photometry_of(posterior, pd.read_parquet(QUIESCENT))
         posterior.ranges["quiescent"] = QuiescentClass.fit(
-            known["photometry"], others["photometry"][rows], quiescent
+            known["photometry"], others["photometry"][::every], quiescent
         )
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import toy_survey
 from scipy import stats
 from sklearn.neighbors import LocalOutlierFactor
 
+from galcfm.posterior import Posterior
 from galcfm.posterior.training_range import TrainingRange, reference_rows
 
 
@@ -99,3 +101,13 @@ def test_reference_rows_spread_over_all():
     rows = reference_rows(20001)
     assert len(rows) == 5000
     assert rows[[0, -1]].tolist() == [0, 20000]
+
+
+def test_a_large_validation_split_has_a_range():
+    """At most 5,000 galaxies are kept, however many are held out."""
+    survey = toy_survey(5200, images=False)
+    model = Posterior("r_and_colours", network={"width": 8, "depth": 1})
+    few = survey.select(np.arange(200))
+    model.fit_standardisation(few.split("train"))
+    model.fit_range(few.split("train"), survey)
+    assert {"photometry", "quiescent"} <= set(model.ranges)
