@@ -13,7 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
-from galcfm.figures.style import COLOURS, LIGHT, OTHER, cutout, styled, tag, text_colour
+from galcfm.figures.style import COLOURS, IMAGE, LIGHT, OTHER, PHOTOMETRY, cutout, styled, tag
 from galcfm.paths import replacing
 from galcfm.properties import BANDS, MAGNITUDES
 from galcfm.simulate import render, simulate_catalogue
@@ -111,9 +111,9 @@ def draw_networks(canvas: Axes) -> None:
             corner = (3.63, bottom + k * step)
             cell = Rectangle(corner, 0.16, 0.82 * step, fc=colour, alpha=shade, lw=0)
             canvas.add_patch(cell)
-    label(canvas, 3.71, 3.82, "256 image\nfeatures", fontsize=9, color=text_colour("image"))
+    label(canvas, 3.71, 3.82, "256 image\nfeatures", fontsize=9, color=IMAGE.text)
     name = "5 magnitudes,\nstandardised"
-    label(canvas, 3.71, 0.48, name, fontsize=9, color=text_colour("photometry"))
+    label(canvas, 3.71, 0.48, name, fontsize=9, color=PHOTOMETRY.text)
     arrow(canvas, (3.86, 2.6), (4.33, 2.25))
     arrow(canvas, (3.86, 1.15), (4.33, 1.75))
     box = {"boxstyle": "round,pad=0.06", "fc": "#eeeeee", "ec": DARK, "lw": 1.2}

@@ -7,7 +7,7 @@ cutouts are written next to it when the book is built.
 import base64
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from scipy.stats import gaussian_kde
 
 from galcfm.figures.style import KDE_FEWEST, aligned, limits
 from galcfm.json_files import JsonFile, object_of
+from galcfm.metrics import DUST_AGE, PLANES
 from galcfm.paths import replacing, user_path
-from galcfm.properties import BANDS, MAGNITUDE_ERRORS, PROPERTIES, PROPERTY_NAMES
 from galcfm.stored_posteriors import load_posteriors, samples_array
 from galcfm.survey import Survey
 from galcfm.survey.images import IMAGE_SHAPE, PIXEL_SCALE, encode_jpeg
@@ -35,9 +35,6 @@ METRICS = JsonFile("metrics.json", Evaluations, "Run the notebook 04_metrics aga
 # With these numbers, galaxies, cutouts and the plotting library together take less than 4.5 MB.
 GALAXIES = 500
 BINS = 48
-# Pairs of properties, the horizontal axis first; the planes of the paper's figures come first.
-FIRST_PLANES = ((0, 1), (0, 2), (1, 2), (3, 4))
-PLANES = (*FIRST_PLANES, *(p for p in combinations(range(5), 2) if p not in FIRST_PLANES))
 LEVELS = (0.68, 0.95)
 GRID = 40  # cells of the density along each axis
 CORNERS = 24  # largest number of corners of a contour
@@ -66,6 +63,17 @@ def plain_label(label: str) -> str:
     return label
 
 
+def planes_of(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return pairs of properties, horizontal axis first; those of the paper's figures come first.
+
+    >>> planes_of(["age", "dn4000", "a_v"])
+    [(1, 2), (0, 1), (0, 2)]
+    """
+    pairs = list(combinations(range(len(names)), 2))
+    of_paper = [set(plane) for plane in (*PLANES, DUST_AGE)]
+    return sorted(pairs, key=lambda pair: {names[k] for k in pair} not in of_paper)
+
+
 def explorer_data(
     galaxies: Survey, posteriors: Mapping, delta_log_p: Mapping | None = None
 ) -> dict:
@@ -78,19 +86,23 @@ def explorer_data(
             [nat], one value per galaxy in the same order.
 
     Returns:
-        `properties` with label, ends of the range and density of the measured values over it
-        (`measured`, bytes `(48,)`), `models`, `planes`, `levels`, `first` (row of the galaxy with
-        which the page opens), and `galaxies`: for each its numbers, and for each model its
-        medians, central 68 % intervals, range flag (`outside`), histograms of all draws
-        (`marginals`, bytes `(5, 48)`) and the contours of all planes (`contours`, bytes as
+        `properties` (d of them) with label, ends of the range and density of the measured values
+        over it (`measured`, bytes `(48,)`), `models`, `planes`, `levels`, `first` (row of the
+        galaxy with which the page opens), and `galaxies`: for each its numbers, and for each model
+        its medians, central 68 % intervals, range flag (`outside`), histograms of all draws
+        (`marginals`, bytes `(d, 48)`) and the contours of all planes (`contours`, bytes as
         `_contours` returns them, from the first to the second number of `drawn`).
 
     Raises:
         ValueError: Posteriors and galaxies differ.
     """
-    truth, samples = aligned(galaxies.catalogue, posteriors)
-    shown = min(len(truth), GALAXIES)
-    ranges = [limits(truth[:, k], *(s[..., k] for s in samples.values())) for k in range(5)]
+    found = aligned(galaxies.catalogue, posteriors)
+    truth, samples, declared = found.values, found.samples, galaxies.declaration
+    names = list(found.labels)
+    shown, planes = min(len(truth), GALAXIES), planes_of(names)
+    ranges = [
+        limits(truth[:, k], *(s[..., k] for s in samples.values())) for k in range(len(names))
+    ]
     edges = [np.linspace(*ends, BINS + 1) for ends in ranges]
     properties = [
         {
@@ -98,9 +110,9 @@ def explorer_data(
             "label": plain_label(p.label),
             "description": p.description,
             "range": _rounded(ends, 4),
-            "measured": _density(truth[:, k], edges[k]),
+            "measured": _density(truth[found.labelled(p.name), k], edges[k]),
         }
-        for k, (p, ends) in enumerate(zip(PROPERTIES, ranges, strict=True))
+        for k, (p, ends) in enumerate(zip(found.properties, ranges, strict=True))
     ]
     pooled = np.concatenate([draws[:shown] for draws in samples.values()], axis=1)
     low, high = np.quantile(pooled, [0.001, 0.999], axis=1)
@@ -108,11 +120,11 @@ def explorer_data(
     low, high = low - margin, high + margin
     catalogue = galaxies.catalogue
     optional = {
-        "magnitude_errors": list(MAGNITUDE_ERRORS),
-        "measured_errors": [f"{p}_err" for p in PROPERTY_NAMES],
+        "magnitude_errors": list(declared.magnitude_errors),
+        "measured_errors": [f"{name}_err" for name in names],
     }
-    optional = {key: names for key, names in optional.items() if set(names) <= set(catalogue)}
-    found = []
+    optional = {key: of for key, of in optional.items() if set(of) <= set(catalogue)}
+    entries = []
     for row in range(shown):
         galaxy = {
             "id": str(galaxies.object_id[row]),
@@ -120,28 +132,29 @@ def explorer_data(
             "magnitudes": _rounded(galaxies.magnitudes[row], 3),
             "measured": _rounded(truth[row], 3),
             "drawn": [_rounded(low[row], 4), _rounded(high[row], 4)],
-            **{key: _rounded(catalogue.loc[row, names], 3) for key, names in optional.items()},
+            **{key: _rounded(catalogue.loc[row, of], 3) for key, of in optional.items()},
             "models": {},
         }
         for name, draws in samples.items():
-            model = galaxy["models"][name] = _posterior(draws[row], edges, low[row], high[row])
+            ends = low[row], high[row]
+            model = galaxy["models"][name] = _posterior(draws[row], edges, *ends, planes)
             model["outside"] = _flag(posteriors[name], row)
             if delta_log_p is not None:
                 model["delta_log_p"] = _rounded(delta_log_p[name][row], 2)
-        found.append(galaxy)
+        entries.append(galaxy)
     return {
         "source": galaxies.source,
         "n_galaxies": len(truth),
         "n_draws": next(iter(samples.values())).shape[1],
         "bins": BINS,
-        "bands": list(BANDS),
+        "bands": list(declared.bands),
         "cutout_width": round(PIXEL_SCALE * IMAGE_SHAPE[1], 1),
         "properties": properties,
-        "planes": [list(plane) for plane in PLANES],
+        "planes": [list(plane) for plane in planes],
         "levels": list(LEVELS),
         "models": list(samples),
         "first": _first(delta_log_p, shown),
-        "galaxies": found,
+        "galaxies": entries,
     }
 
 
@@ -176,7 +189,7 @@ def write_explorer(data: Mapping, images, posteriors: Mapping, folder: Path | st
     """
     folder = user_path(folder)
     samples = {name: samples_array(posteriors[name]) for name in data["models"]}
-    columns = [f"{model}_{name}" for model in samples for name in PROPERTY_NAMES]
+    columns = [f"{model}_{p['name']}" for model in samples for p in data["properties"]]
     for row in range(len(data["galaxies"])):
         with replacing(folder / "cutouts" / f"{row}.jpg") as temporary:
             temporary.write_bytes(encode_jpeg(images[row]))
@@ -212,14 +225,14 @@ def write_explorer_of_run(run: Path | str, survey: Path | str, folder: Path | st
     write_explorer(data, chosen.images, posteriors, folder)
 
 
-def _posterior(draws: np.ndarray, edges, low: np.ndarray, high: np.ndarray) -> dict:
-    """Return the page's data of one posterior, from draws of shape `(S, 5)`."""
+def _posterior(draws: np.ndarray, edges, low: np.ndarray, high: np.ndarray, planes) -> dict:
+    """Return the page's data of one posterior, from draws of shape `(S, d)`."""
     return {
         "median": _rounded(np.median(draws, axis=0), 3),
         "interval": _rounded(np.quantile(draws, [0.16, 0.84], axis=0), 3),
         "mean": _rounded(draws.mean(axis=0), 3),
-        "marginals": _packed([_heights(draws[:, k], edges[k]) for k in range(5)]),
-        "contours": _packed(_contours((draws - low) / (high - low))),
+        "marginals": _packed([_heights(draws[:, k], edges[k]) for k in range(len(edges))]),
+        "contours": _packed(_contours((draws - low) / (high - low), planes)),
     }
 
 
@@ -265,11 +278,12 @@ def _flag(dataset, row: int) -> bool:
     return any(bool(dataset[name].values[row]) for name in flags)
 
 
-def _contours(draws: np.ndarray) -> list[int]:
+def _contours(draws: np.ndarray, planes: Sequence[tuple[int, int]]) -> list[int]:
     """Return the highest-density contours of each plane as numbers from 0 to 255.
 
     Arguments:
-        draws: Draws in units of the shown range, shape `(S, 5)`.
+        draws: Draws in units of the shown range, shape `(S, d)`.
+        planes: Pairs of properties.
 
     Returns:
         For each closed contour: its index `len(LEVELS) * plane + level`, its number n of corners,
@@ -280,7 +294,7 @@ def _contours(draws: np.ndarray) -> list[int]:
     cells_of = (GRID * draws).astype(int).clip(0, GRID - 1)
     width = len(draws) ** (-1 / 6)  # of the kernel in standard deviations (Scott's rule)
     found: list[int] = []
-    for plane, (x, y) in enumerate(PLANES):
+    for plane, (x, y) in enumerate(planes):
         counts, *_ = np.histogram2d(draws[:, y], draws[:, x], (edges, edges))
         height = gaussian_filter(counts, GRID * width * draws[:, [y, x]].std(axis=0))
         # The contours contain these shares of the draws, independent of the kernel's width.

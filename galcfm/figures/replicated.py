@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from galcfm.figures.style import COLOURS, COLUMN, LIGHT, new_figure, styled
 from galcfm.figures.tables.words import number
-from galcfm.properties import BANDS
+from galcfm.properties import Declaration
 
 # Colour of deviations that the model does not explain, and largest distance at which a dot is
 # drawn.
@@ -21,6 +21,8 @@ def replicated_photometry(
     replicated, checked: pd.DataFrame, *, shown: int = 6, source: str
 ) -> Figure:
     """Draw observed r and colours against implied ones, with one panel per galaxy.
+
+    Without a band r, the middle band takes its place.
 
     Distances are in half-widths of the central 68 % of the implied values, so that the grey bands
     contain 68 % and 95 %; an observed value outside 95 % is red and has its distance in magnitudes.
@@ -42,13 +44,17 @@ def replicated_photometry(
             f"{replicated.shape}: give both results of check_photometry"
         )
 
+    columns = [name for name in checked if name.startswith("residual_")]
+    bands = [name.removeprefix("residual_") for name in columns]
+    reference = Declaration(bands=bands).reference
+
     def colours_of(magnitudes):
         # The distance changes all bands in the same way; colours show the other differences.
-        r = magnitudes[..., [BANDS.index("r")]]
+        r = magnitudes[..., [reference]]
         return np.concatenate([r, -np.diff(magnitudes, axis=-1)], axis=-1)
 
-    names = ["r", *(f"{one}−{other}" for one, other in pairwise(BANDS))]
-    residuals = checked[[f"residual_{band}" for band in BANDS]].to_numpy()
+    names = [bands[reference], *(f"{one}−{other}" for one, other in pairwise(bands))]
+    residuals = checked[columns].to_numpy()
     observed = colours_of(residuals + np.median(replicated, axis=1))
     implied = colours_of(replicated)
     n = min(shown, len(checked))

@@ -1,7 +1,9 @@
 """Colours, sizes, checks of the input and other parts that all figures share."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,20 +16,33 @@ from matplotlib.lines import Line2D
 from scipy.stats import gaussian_kde
 
 from galcfm.paths import replacing, user_path
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import PROPERTIES, Declaration, Property
 from galcfm.stored_posteriors import samples_array
 
 
 class Look(NamedTuple):
-    """Colour and marker of one kind of element in all figures."""
+    """Colour, marker and, for a model, title of one kind of element in all figures."""
 
     colour: str
     marker: str
+    title: str = ""
+
+    @property
+    def text(self) -> str:
+        """Colour of text about it; orange is darkened on white."""
+        return "#8a5f00" if self.colour == PHOTOMETRY.colour else self.colour
 
 
-IMAGE = Look("#0072B2", "o")
-PHOTOMETRY = Look("#E69F00", "s")
-MEASURED = Look("#333333", "D")
+IMAGE = Look("#0072B2", "o", "Image model")
+PHOTOMETRY = Look("#E69F00", "s", "Photometry model")
+MEASURED = Look("#333333", "D", "Measured")
+# Models of photometry and an embedding; those of other names take the last look, or a free one.
+EMBEDDINGS = {
+    "image_embedding": Look("#7900F2", "^", "Image embedding model"),
+    "spectrum_embedding": Look("#CC3300", "v", "Spectrum embedding model"),
+    "": Look("#995F4C", "P"),
+}
+LOOKS = {"measured": MEASURED, "photometry": PHOTOMETRY, "image": IMAGE}
 # All elements except models and measured values: other methods, categories, gain and loss,
 # simulated and real. None is blue or orange. The schemes of Paul Tol (2021) are distinguishable
 # with each kind of colour blindness.
@@ -40,14 +55,9 @@ OTHER = (
     Look("#CC6677", ">"),
 )
 # "line" is for axes and lines of reference.
-COLOURS = {
-    "measured": MEASURED.colour,
-    "photometry": PHOTOMETRY.colour,
-    "image": IMAGE.colour,
-    "line": "#333333",
-}
-MARKERS = {"measured": MEASURED.marker, "photometry": PHOTOMETRY.marker, "image": IMAGE.marker}
-TITLES = {"measured": "Measured", "photometry": "Photometry model", "image": "Image model"}
+COLOURS = {kind: look.colour for kind, look in LOOKS.items()} | {"line": "#333333"}
+MARKERS = {kind: look.marker for kind, look in LOOKS.items()}
+TITLES = {kind: look.title for kind, look in LOOKS.items()}
 MODELS = ("photometry", "image")
 LIGHT = "#9a9a9a"
 PROGRAM = "galcfm.figures"
@@ -66,11 +76,18 @@ STYLE = {
     "axes.axisbelow": True,
     "savefig.dpi": 150,
 }
-# DejaVu Sans draws \star no larger than a dot.
-LABELS = {p.name: p.label.replace(r"\star", r"\bigstar") for p in PROPERTIES}
 # Density contours need no more galaxies, and their time grows with the number.
 KDE_GALAXIES = 3000
 KDE_FEWEST = 20
+
+
+def labels_of(properties: Sequence[Property]) -> dict[str, str]:
+    """Return the axis label of each property, by name."""
+    # DejaVu Sans draws \star no larger than a dot.
+    return {p.name: p.label.replace(r"\star", r"\bigstar") for p in properties}
+
+
+LABELS = labels_of(PROPERTIES)
 
 
 def styled(function):
@@ -100,26 +117,87 @@ def tag(figure: Figure, source: str) -> None:
     )
 
 
-def measured_array(measured) -> np.ndarray:
-    """Return measured properties `(n, 5)`, from an array or from the columns of a catalogue."""
+@dataclass(frozen=True)
+class Shown:
+    """Measured values and draws of the same galaxies, and how a figure shows them.
+
+    Arguments:
+        properties: The d properties that are inferred.
+        values: Measured properties, `(n, d)`, NaN where a galaxy has no label.
+        samples: Draws of each model, `(n, S, d)`, in the order of `posteriors_in_order`.
+    """
+
+    properties: Sequence[Property]
+    values: np.ndarray
+    samples: Mapping[str, np.ndarray]
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Axis label of each property."""
+        return labels_of(self.properties)
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """Look of each model, and of measured values."""
+        return looks_of(self.samples)
+
+    def labelled(self, *names: str) -> np.ndarray:
+        """Return which galaxies have measured values of these properties, `(n,)`.
+
+        Raises:
+            ValueError: No galaxy has, or a property is not inferred.
+        """
+        has = np.isfinite(self.values[:, columns_of(names, self.properties)]).all(axis=1)
+        if not has.any():
+            raise ValueError(
+                f"no galaxy has a measured {' and '.join(names)}: select galaxies that have"
+            )
+        return has
+
+
+def columns_of(names: Sequence[str], properties: Sequence[Property]) -> list[int]:
+    """Return the place of each property that a figure needs.
+
+    Raises:
+        ValueError: One of them is not inferred.
+    """
+    found = [p.name for p in properties]
+    if missing := [name for name in names if name not in found]:
+        raise ValueError(
+            f"this figure shows {', '.join(names)}, and the posteriors have no "
+            f"{', '.join(missing)}: draw another figure of {', '.join(found)}"
+        )
+    return [found.index(name) for name in names]
+
+
+def measured_array(measured, names: Sequence[str]) -> np.ndarray:
+    """Return measured properties `(n, d)`, NaN without a label, from an array or a catalogue."""
     if isinstance(measured, pd.DataFrame):
-        measured = measured[list(PROPERTY_NAMES)]
-    values = np.asarray(measured, dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] != len(PROPERTIES) or len(values) == 0:
-        raise ValueError(f"measured has shape {values.shape}, expected (n, 5) with n at least 1")
+        if missing := [name for name in names if name not in measured]:
+            raise ValueError(f"the catalogue has no column {', '.join(missing)}: add it")
+        measured = measured[list(names)]
+    values, d = np.asarray(measured, dtype=np.float64), len(names)
+    if values.ndim != 2 or values.shape[1] != d or len(values) == 0:
+        raise ValueError(f"measured has shape {values.shape}, expected (n, {d}) with n at least 1")
     return values
 
 
-def aligned(measured, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return measured properties `(n, 5)` and, by model, draws `(n, S, 5)` of the same galaxies.
+def aligned(measured, posteriors: Mapping) -> Shown:
+    """Return measured properties and draws of the same galaxies.
 
     Raises:
-        ValueError: A model is unknown, or a posterior has other galaxies.
+        ValueError: A model is unknown, a posterior has other galaxies, or the models infer
+            different properties.
     """
-    values = measured_array(measured)
-    samples = {}
-    for model in posteriors_in_order(posteriors):
+    models = posteriors_in_order(posteriors)
+    declared = Declaration.of_posteriors(posteriors[models[0]])
+    names = declared.property_names
+    values, samples = measured_array(measured, names), {}
+    for model in models:
         dataset = posteriors[model]
+        if (others := Declaration.of_posteriors(dataset).property_names) != names:
+            words = f"{', '.join(names)}; the {model} model infers {', '.join(others)}"
+            raise ValueError(f"the {models[0]} model infers {words}: draw them apart")
         samples[model] = samples_array(dataset)
         if len(samples[model]) != len(values):
             raise ValueError(
@@ -133,15 +211,37 @@ def aligned(measured, posteriors: Mapping) -> tuple[np.ndarray, dict[str, np.nda
                     f"the {model} posterior and the measured values are of different galaxies, or "
                     "in another order: select by object_id"
                 )
-    return values, samples
+    return Shown(declared.properties, values, samples)
+
+
+def few(has: np.ndarray) -> str:
+    """Return the number of labelled galaxies as a line of text, if not all galaxies are."""
+    return "" if has.all() else f"\n{has.sum():,} galaxies"
 
 
 def posteriors_in_order(models: Mapping) -> list[str]:
     """Return the names of the models, photometry first; an unknown name is a `ValueError`."""
-    unknown = set(models) - set(MODELS)
+    unknown = [m for m in models if m not in MODELS and not m.endswith("_embedding")]
     if unknown or not models:
-        raise ValueError(f"models are called {sorted(models)}, expected {' and '.join(MODELS)}")
-    return [model for model in MODELS if model in models]
+        expected = f"{' and '.join(MODELS)}, or NAME_embedding"
+        raise ValueError(f"models are called {sorted(models)}, expected {expected}")
+    return [m for m in MODELS if m in models] + [m for m in models if m not in MODELS]
+
+
+def looks_of(models: Iterable[str]) -> dict[str, Look]:
+    """Return the look of each model, and of measured values.
+
+    Raises:
+        ValueError: There are more models with embeddings than colours.
+    """
+    known = LOOKS | EMBEDDINGS
+    others = [model for model in models if model not in known]
+    free = [look for name, look in reversed(EMBEDDINGS.items()) if name not in models]
+    if len(others) > len(free):
+        raise ValueError(f"{', '.join(others)} need more colours than there are: draw fewer models")
+    titles = [f"{name[0].upper()}{name[1:].replace('_', ' ')} model" for name in others]
+    pairs = zip(others, free, titles, strict=False)
+    return known | {name: look._replace(title=title) for name, look, title in pairs}
 
 
 def limits(*values: np.ndarray, inside: float = 99.0) -> tuple[float, float]:
@@ -232,22 +332,22 @@ def model_legend(figure_or_axes, models, *, measured=None, **options) -> None:
         measured: Artist of the measured values, which come first in the legend.
         options: Options of the legend.
     """
-    lines = [Line2D([], [], color=COLOURS[m], lw=2, label=TITLES[m]) for m in models]
+    looks = looks_of(models)
+    lines = [Line2D([], [], color=looks[m].colour, lw=2, label=looks[m].title) for m in models]
     if measured is not None:
         measured.set_label(TITLES["measured"])
         lines.insert(0, measured)
     figure_or_axes.legend(handles=lines, **options)
 
 
-def text_colour(kind: str) -> str:
-    """Return the colour of text about a kind of value; orange is darkened on white."""
-    return "#8a5f00" if kind == "photometry" else COLOURS[kind]
-
-
 def require_images(images, n: int) -> None:
     """Raise `ValueError` unless there are `n` colour cutouts."""
-    if images.ndim != 4 or images.shape[-1] != 3 or len(images) != n:
-        raise ValueError(f"images have shape {images.shape}, expected ({n}, height, width, 3)")
+    good = images.ndim == 4 and images.shape[-1] == 3 and len(images) == n
+    if not good or images.dtype != np.uint8:
+        raise ValueError(
+            f"images are {images.dtype} and have shape {images.shape}, expected uint8 "
+            f"({n}, height, width, 3)"
+        )
 
 
 def save(figure: Figure, path: Path | str) -> None:

@@ -166,7 +166,7 @@ def save_summaries(table, path: Path | str) -> None:
         """Return whether a file has only these columns, so that no other column would be lost."""
         quiet = {"unit_parse_strict": "silent"} if form == "fits" else {}
         both = Table.read(there, format=form, **quiet), table
-        said = {n: " ".join(c.description.split()) for t in both for n, c in t.columns.items()}
+        said = {n: " ".join(str(c.description).split()) for t in both for n, c in t.columns.items()}
         return all(
             name in {*GIVEN, *RANGE} or said[name] == MAGNITUDE[1].format(name[len("mag_") :])
             for name in set(both[0].colnames) ^ set(table.colnames)

@@ -34,8 +34,8 @@ def how_to_read(measured, posteriors: Mapping, *, galaxy: int, source: str) -> F
         galaxy: Row number of the galaxy to show.
         source: Words in the figure's corner that say what the galaxies are.
     """
-    galaxies, draws = aligned(measured, {"image": posteriors["image"]})
-    at, draws, ranges = of_one(galaxies, draws, galaxy)
+    shown = aligned(measured, {"image": posteriors["image"]})
+    galaxies, (at, draws, ranges) = shown.values, of_one(shown, galaxy)
     sfr, x, y = (PROPERTY_NAMES.index(name) for name in ("log_sfr", "dn4000", "a_v"))
     of, colour = draws["image"], COLOURS["image"]
     figure = new_figure(COLUMN, 3.6, source)

@@ -82,7 +82,7 @@ def test_contours_and_histograms_come_back(data, posteriors):
         assert set(contours) == {(p, k) for p in range(10) for k in range(2)}
         draws = [posteriors[name][p.name].isel(object_id=5).to_numpy().ravel() for p in PROPERTIES]
         for (plane, level), parts in contours.items():
-            x, y = explorer.PLANES[plane]
+            x, y = explorer.planes_of([p.name for p in PROPERTIES])[plane]
             points = np.stack([draws[x], draws[y]], axis=1)
             within = np.zeros(len(points), dtype=bool)
             for corners in parts:

@@ -329,7 +329,7 @@ def test_observed_magnitudes_stand_in_widths_of_the_implied_ones(data):
         ),
         ("models are called", "dust_age", lambda c, p, i: {"posteriors": {"pixels": p["image"]}}),
         (r"expected \(n, 5\)", "dust_age", lambda c, p, i: {"measured": np.zeros((3, 4))}),
-        ("images have shape", "scaling_relations", lambda c, p, i: {"images": i[:5]}),
+        ("images are uint8 and have shape", "scaling_relations", lambda c, p, i: {"images": i[:5]}),
         ("row number", "galaxy_corner", lambda c, p, i: {"galaxy": 60}),
         ("1 to 24 galaxies", "contact_sheet", lambda c, p, i: {"catalogue": c, "images": i}),
         (

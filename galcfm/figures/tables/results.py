@@ -1,6 +1,6 @@
 """Tables of the metrics of both models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from galcfm.figures.tables.words import (
     number,
     with_error,
 )
-from galcfm.properties import PROPERTIES
+from galcfm.properties import PROPERTIES, Property
 
 __all__ = ["comparison", "dust_age", "information", "scaling_relations", "wasserstein"]
 
@@ -41,22 +41,25 @@ def information(results: Mapping[str, dict]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def comparison(compared: Mapping[str, dict]) -> pd.DataFrame:
+def comparison(
+    compared: Mapping[str, dict], models: tuple[str, str] = ("image", "photometry")
+) -> pd.DataFrame:
     """Return the effect of the image: paired differences [nat] and win rates.
 
     Arguments:
-        compared: Result of `metrics.compare` of the image with the photometry model.
+        compared: Result of `metrics.compare` of the first with the second model.
+        models: Names of the two models.
     """
-    rows = {}
+    rows, (ours, theirs) = {}, [name.replace("_", " ") for name in models]
     for kind, label in DENSITIES.items():
         rows[label] = {}
         for metric, symbol in METRICS.items():
             change = compared[metric][kind]
             wins = change["wins"]
-            rows[label][f"{symbol}: image − photometry [nat]"] = with_error(
+            rows[label][f"{symbol}: {ours} − {theirs} [nat]"] = with_error(
                 change["difference"], change["standard_error"], sign="+"
             )
-            rows[label][f"{symbol}: higher with the image [%]"] = with_error(
+            rows[label][f"{symbol}: higher with the {ours} [%]"] = with_error(
                 100 * wins["win_rate"], 100 * wins["standard_error"]
             )
     return pd.DataFrame(rows)
@@ -84,14 +87,17 @@ def dust_age(results: Mapping[str, dict], compared: Mapping[str, dict]) -> pd.Da
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def wasserstein(results: Mapping[str, dict]) -> pd.DataFrame:
+def wasserstein(
+    results: Mapping[str, dict], properties: Sequence[Property] = PROPERTIES
+) -> pd.DataFrame:
     """Return Wasserstein distances of posterior means to measured values, one row per property.
 
     Arguments:
         results: Result of `metrics.evaluate` of each model by its name.
+        properties: Properties of the models, e.g. `posterior.declaration.properties`.
     """
     rows = {}
-    for p in PROPERTIES:
+    for p in properties:
         row = rows[p.symbol_with_unit] = {}
         for model, result in results.items():
             distance = result["wasserstein"][p.name]
