@@ -162,7 +162,7 @@ class BlockFlow(ConditionalFlow):
         """
         self.require_points(x_1, condition)
         n_samples = x_1.shape[1] if x_1.ndim == 3 else 1
-        flat, of_row = x_1.reshape(-1, self.dim), torch.arange(len(condition))
+        flat, of_row = x_1.reshape(-1, self.dim).cpu(), torch.arange(len(condition))
         of_row = of_row.repeat_interleave(n_samples)
         log_prob, any_known = flat.new_zeros(len(flat)), torch.zeros(len(flat), dtype=torch.bool)
         for number, block in enumerate(self.blocks):
