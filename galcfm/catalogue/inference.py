@@ -62,8 +62,6 @@ def infer_catalogue(
     Example:
         ::
 
-            from galcfm.catalogue import infer_catalogue
-
             made = infer_catalogue(
                 "data/published/models/photometry", "galaxies/*.parquet", "posteriors",
                 unit="AB", total=True, dereddened=True,
@@ -73,18 +71,16 @@ def infer_catalogue(
     Arguments:
         model: Trained model, or its folder.
         source: Folder of a HATS catalogue or collection, a catalogue that LSDB has open, a
-            DataFrame of Dask, the folder of a survey of galcfm, a file (Parquet, FITS, CSV, ECSV,
-            VOTable, HDF5), a folder of files, or a pattern of paths. Workers must find it under the
-            same path.
+            DataFrame of Dask, the folder of a survey, or a file (Parquet, FITS, CSV, ECSV, VOTable,
+            HDF5), folder of files or pattern of paths that all workers find under this path.
         destination: Folder of the result; its Parquet files are in `dataset/`.
         columns, unit, total, dereddened: Declarations of a table, as in `Survey.from_table`.
         cutouts: Cutouts for an image model: a folder of files such as ID.jpg, as in
             `Survey.from_table`, or the name of a column of JPEG, PNG or pixels, which is read in
             blocks of at most 1,000 rows. A survey has its own images.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
-        embeddings: Embeddings by name, for a model that was trained with them, as in
-            `Survey.from_table`: columns of vectors, which are read with the other columns, or files
-            with `object_id`, which each partition reads in blocks. A survey has its own.
+        embeddings: Embeddings for a model trained with them, as in `Survey.from_table`: columns, or
+            files with `object_id`, which each partition reads in blocks. A survey has its own.
         n_samples, steps, seed: Settings of the draws as in `Posterior.sample`.
         n_draws: Number of draws per galaxy that are kept in a nested column.
         rows_a_partition: Largest number of rows of a file that are inferred together. A killed
