@@ -100,6 +100,8 @@ def _of_pairs(argument: str, option: str, form: str, text: str):
 @click.option("--out", "destination", required=True, help="folder of the result")
 @click.option("--cutouts", help="folder of the cutouts, or name of a column")
 @click.option("--pixel-scale", type=float, help="scale of the cutouts [arcsec/pixel]")
+@click.option("--cutout-bands", help="bands of a column of fluxes, if not those of the model")
+@click.option("--cutout-unit", help="unit of the fluxes of cutouts  [default: nanomaggy]")
 @click.option("--unit", help="AB, asinh, Vega, nanomaggy or Jy")
 @click.option("--total", is_flag=True, default=None, help="fluxes are total fluxes of galaxies")
 @click.option("--dereddened/--reddened", default=None, help="Galactic extinction is removed")
@@ -119,7 +121,9 @@ def _of_pairs(argument: str, option: str, form: str, text: str):
 @click.option("--scheduler", help="address, or JSON file, of a Dask cluster")
 @click.option("--rows", "rows_a_partition", default=20_000, help="rows per partition")
 @click.option("--progress/--quiet", default=True, help="whether to show the progress")
-def infer(model, workers, scheduler, columns, sources, makers, **options) -> int:
+def infer(
+    model, workers, scheduler, columns, sources, makers, cutout_bands, cutout_unit, **options
+) -> int:
     """Infer the posteriors of the galaxies of a table or catalogue.
 
     SOURCE is a HATS catalogue, a survey of galcfm (which declares its own units), a table, a folder
@@ -155,6 +159,7 @@ def infer(model, workers, scheduler, columns, sources, makers, **options) -> int
     """
     from galcfm.catalogue import infer_catalogue
     from galcfm.posterior.files import known_by
+    from galcfm.survey.cutouts import Cutouts
     from galcfm.survey.embeddings import Embeddings
 
     options["columns"] = {name: column or None for name, column in columns.items()}
@@ -163,6 +168,9 @@ def infer(model, workers, scheduler, columns, sources, makers, **options) -> int
             f"give --embedding and --embedding-model, both for {', '.join(sorted(differing))}"
         )
     options["embeddings"] = {name: Embeddings(sources[name], makers[name]) for name in sources}
+    if cutout_bands or cutout_unit:
+        bands = cutout_bands.split(",") if "," in (cutout_bands or "") else cutout_bands
+        options["cutouts"] = Cutouts(options["cutouts"], bands, cutout_unit or "nanomaggy")
     with _cluster(workers, scheduler):
         made = infer_catalogue(model, **options)
     print(f"{made.used} of {made.rows} galaxies inferred: {made.folder / 'dataset'}")

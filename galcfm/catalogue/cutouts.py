@@ -4,7 +4,7 @@ They are never listed or read as a whole: a worker opens the cutout of a row whe
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +14,11 @@ import numpy as np
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.sources import Partition, Source, stamp_of
 from galcfm.paths import user_path
+from galcfm.properties import LinearCutouts, checked_bands
 from galcfm.survey import Survey
-from galcfm.survey.cutouts import CutoutFolder, fitted_cutout, read_cutout
+from galcfm.survey.cutouts import CutoutFolder, Cutouts, fitted_cutout, linear_of, read_cutout
 from galcfm.survey.images import PIXEL_SCALE
+from galcfm.survey.sky import SAME_SCALE
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,31 @@ class CatalogueCutouts:
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         stamp: Size and modification time of the folder or array. They change when files of a folder
             are added, removed or replaced, but not when a file is overwritten.
+        linear: Linear cutouts that the model takes, `None` for colour images.
+        unit: Unit of fluxes, if files do not state it.
+        bands: Bands of the planes of a column of fluxes.
     """
 
     kind: str
     place: str
     pixel_scale: float
     stamp: list | None = None
+    linear: LinearCutouts | None = None
+    unit: str = "nanomaggy"
+    bands: Sequence[str] = ()
 
     @property
     def column(self) -> str | None:
         """Name of the column of cutouts, or `None` if they are not a column."""
         return self.place if self.kind == "column" else None
 
+    @property
+    def fluxes(self) -> list:
+        """Unit and bands of fluxes that differ from the defaults, as JSON content."""
+        return [self.unit, *self.bands] if self.bands or self.unit != "nanomaggy" else []
+
     def reader(self, partition: Partition, values: dict, cells) -> Callable[[int], np.ndarray]:
-        """Return a function from the row of a partition to its cutout, uint8 `(128, 128, 3)`.
+        """Return a function from the row of a partition to its cutout, as the model takes it.
 
         The function raises `ValueError` with the reason if the row has no usable cutout.
 
@@ -51,43 +64,66 @@ class CatalogueCutouts:
             values: `object_id` and, if known, `ra` and `dec` [deg] of the rows.
             cells: Column of cutouts; ignored for other kinds.
         """
-        object_id, scale = values["object_id"], self.pixel_scale
+        object_id, scale, linear = values["object_id"], self.pixel_scale, self.linear
+        wanted = (linear.bands, linear.size) if linear else ()
+        if self.kind == "column" and linear:
+            return lambda row: linear_of(cells[row], *wanted, scale, self.unit, self.bands)
         if self.kind == "column":
             return lambda row: _of_cell(cells[row], scale)
         if self.kind == "array":
             images = np.load(self.place, mmap_mode="r")
+            if linear:
+                return lambda row: images[partition.start + row]
             return lambda row: fitted_cutout(images[partition.start + row], scale)
         unknown = np.full(len(object_id), np.nan)
         positions = np.stack([values.get(name, unknown) for name in ("ra", "dec")], 1)
-        folder = CutoutFolder(self.place)
-        return lambda row: folder.cutout(object_id[row], scale, positions[row])
+        folder = CutoutFolder(self.place, self.unit)
+        return lambda row: folder.cutout(object_id[row], scale, positions[row], *wanted)
 
 
-def find_cutouts(cutouts, pixel_scale: float | None, source: Source) -> CatalogueCutouts:
+def find_cutouts(
+    given: Cutouts | None, pixel_scale: float | None, source: Source, linear: LinearCutouts | None
+) -> CatalogueCutouts:
     """Return the kind and location of the cutouts.
 
     Arguments:
-        cutouts: Folder of files, or name of a column; `None` for the images of a survey.
+        given: Cutouts with a folder of files, or the name of a column, as source; `None` for the
+            images of a survey.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         source: Source of the galaxies.
+        linear: Linear cutouts that the model takes, `None` for colour images.
 
     Raises:
-        CatalogueError: No cutouts were found.
+        CatalogueError: No cutouts were found, or the model takes others.
     """
-    if cutouts is None:
+    if given is None:
         path = Path(source.name).resolve() / "images.npy"
-        if not source.is_survey or Survey.load(path.parent).images is None:
+        survey = Survey.load(path.parent) if source.is_survey else None
+        if survey is None or survey.images is None:
             raise CatalogueError("this is an image model: give cutouts and their pixel_scale")
-        return CatalogueCutouts("array", str(path), PIXEL_SCALE, stamp_of(path))
+        if (theirs := survey.declaration.cutouts) != linear:
+            raise CatalogueError(
+                f"{source.name} has {theirs or 'colour images'}, and the model takes "
+                f"{linear or 'colour images'}: use another model, or make the survey again"
+            )
+        return CatalogueCutouts("array", str(path), PIXEL_SCALE, stamp_of(path), linear)
+    if linear and not abs(pixel_scale / linear.pixel_scale - 1) < SAME_SCALE:
+        raise CatalogueError(
+            f"pixel_scale is {pixel_scale:g}, and the model takes {linear}: give its scale"
+        )
+    if given.bands and not linear:
+        raise CatalogueError("the model takes colour images: leave the bands of the cutouts out")
+    cutouts, bands = given.source, checked_bands(given.bands or linear.bands) if linear else ()
+    of_fluxes = linear, given.unit, bands
     path = user_path(cutouts, "cutouts", CatalogueError).resolve()
     if path.is_dir():
-        return CatalogueCutouts("folder", str(path), pixel_scale, stamp_of(path))
+        return CatalogueCutouts("folder", str(path), pixel_scale, stamp_of(path), *of_fluxes)
     if path.exists() or path.suffix or os.sep in str(cutouts):
         raise CatalogueError(
             f"{cutouts} is not a folder of cutouts: give a folder or the name of a column; for an "
             "array or one file, make a survey with Survey.from_table, save it and infer it"
         )
-    return CatalogueCutouts("column", str(cutouts), pixel_scale)
+    return CatalogueCutouts("column", str(cutouts), pixel_scale, None, *of_fluxes)
 
 
 def _of_cell(value, pixel_scale: float) -> np.ndarray:

@@ -24,11 +24,13 @@ from galcfm.flow import FAST_STEPS, threads_given_back
 from galcfm.paths import no_bar, require_disk_space, user_path
 from galcfm.posterior import Posterior
 from galcfm.posterior.inputs import whole_number
+from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.embeddings import Embeddings
 
 BYTES_A_ROW = 250  # size of a row of the result, without draws
 WORKER_WAIT = 1800  # s without any worker of a cluster
 ROWS_WITH_CUTOUTS = 1000  # rows per partition of a table with a column of cutouts, at most
+ROWS_WITH_FLUXES = 200  # the same for linear cutouts, of which one with its masks takes a megabyte
 
 
 def infer_catalogue(
@@ -40,7 +42,7 @@ def infer_catalogue(
     unit: str | None = None,
     total: bool | None = None,
     dereddened: bool | None = None,
-    cutouts: Path | str | None = None,
+    cutouts: Path | str | Cutouts | None = None,
     pixel_scale: float | None = None,
     embeddings: Mapping[str, Embeddings] | None = None,
     n_samples: int = 1000,
@@ -77,7 +79,11 @@ def infer_catalogue(
         columns, unit, total, dereddened: Declarations of a table, as in `Survey.from_table`.
         cutouts: Cutouts for an image model: a folder of files such as ID.jpg, as in
             `Survey.from_table`, or the name of a column of JPEG, PNG or pixels, which is read in
-            blocks of at most 1,000 rows. A survey has its own images.
+            blocks of at most 1,000 rows. For a model of linear cutouts, a folder of ID_BAND.fits or
+            a column of records of the Multimodal Universe or of fluxes (bands, height, width), read
+            in blocks of at most 200 rows; bands and size are those of the model. Unit and bands of
+            fluxes that do not state them are given as `galcfm.survey.cutouts.Cutouts(cutouts,
+            bands, unit)`. A survey has its own images.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         embeddings: Embeddings for a model trained with them, as in `Survey.from_table`: columns, or
             files with `object_id`, which each partition reads in blocks. A survey has its own.
@@ -98,9 +104,13 @@ def infer_catalogue(
     client = _active_client()
     if not isinstance(model, Posterior):
         model = Posterior.load(model, device=None if client is None else "cpu")
-    if cutouts is not None and not user_path(cutouts, "cutouts", CatalogueError).exists():
+    if cutouts is not None and not isinstance(cutouts, Cutouts):
+        cutouts = Cutouts(cutouts)
+    if cutouts is not None and not user_path(cutouts.source, "cutouts", CatalogueError).exists():
         # The cutouts are a column, which is read together with the other columns.
         rows_a_partition = min(rows_a_partition, ROWS_WITH_CUTOUTS)
+        if model.declaration.cutouts:
+            rows_a_partition = min(rows_a_partition, ROWS_WITH_FLUXES)
     destination = user_path(destination, "the folder of the result", CatalogueError)
     destination = Path(os.path.realpath(destination))
     found = find_source(source, destination, rows_a_partition)

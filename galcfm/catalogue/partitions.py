@@ -17,9 +17,9 @@ from galcfm.catalogue.summaries import EMBEDDING, LENGTH, arrow_table, summarise
 from galcfm.paths import replacing
 from galcfm.posterior import Posterior
 from galcfm.survey import SurveyError
-from galcfm.survey.images import IMAGE_SHAPE
 from galcfm.survey.intake import read_columns, storable
 from galcfm.survey.photometry import to_magnitudes
+from galcfm.survey.rules import image_kind
 from galcfm.survey.tables import SourceTable
 
 # Numbers of galaxies that are written together, without and with cutouts; a cutout takes 200 kB
@@ -108,7 +108,7 @@ def _infer(plan: Plan, partition: Partition, each) -> dict:
             for start in range(0, len(reasons), size):
                 each(0)
                 here = range(start, min(start + size, len(reasons)))
-                images = None if read is None else _images(read, here, reasons)
+                images = None if read is None else _images(read, here, reasons, plan.model)
                 good = [row for row in here if not reasons[row]]
                 each(len(here) - len(good))
                 if good:
@@ -170,7 +170,7 @@ def _hide_limits(values: dict, table: SourceTable, reasons, model: Posterior) ->
                 reasons[row].append(f"{name} is an upper limit, which this model cannot use")
 
 
-def _images(read: Callable[[int], np.ndarray], rows: range, reasons) -> np.ndarray:
+def _images(read: Callable, rows: range, reasons, model: Posterior) -> np.ndarray:
     """Return the cutouts of the usable rows; a row without a cutout gets a reason."""
     images = []
     for row in rows:
@@ -179,4 +179,5 @@ def _images(read: Callable[[int], np.ndarray], rows: range, reasons) -> np.ndarr
                 images.append(read(row))
             except ValueError as error:
                 reasons[row].append(f"cutout: {error}")
-    return np.array(images, np.uint8).reshape(-1, *IMAGE_SHAPE)
+    shape, dtype = image_kind(model.declaration)
+    return np.array(images, dtype).reshape(-1, *shape)

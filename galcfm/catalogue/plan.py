@@ -114,7 +114,7 @@ def make_plan(
     unit, pixel_scale = check_declared(unit, total, dereddened, columns, cutouts, pixel_scale)
     check_bands(used.bands, unit, dereddened)
     if model.uses_images:
-        cutouts = find_cutouts(cutouts, pixel_scale, source)
+        cutouts = find_cutouts(cutouts, pixel_scale, source, used.cutouts)
     table = _first_rows(source, cutouts.column if cutouts else None)
     columns = _choose(table, source.columns | dict(columns), unit, dereddened, model)
     values, _ = read_columns(table, columns, unit, model.missing_bands, (), used)
@@ -130,7 +130,7 @@ def make_plan(
         "columns": columns,
         "unit": unit,
         "dereddened": dereddened,
-        "cutouts": cutouts and [cutouts.kind, cutouts.place, cutouts.pixel_scale],
+        "cutouts": cutouts and [cutouts.kind, cutouts.place, cutouts.pixel_scale, *cutouts.fluxes],
         "embeddings": {n: [str(e.source), e.column, e.model] for n, e in embeddings.items()},
         "code": code_digest("galcfm.catalogue.partitions"),
         **settings,
