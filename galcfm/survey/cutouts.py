@@ -194,7 +194,7 @@ def _opened(path: Path, given: Cutouts, bands, files: ExitStack) -> tuple:
     if not given.linear:
         bands = bands_of(stated, bands, str(path))
     elif stated is not None:
-        bands = list(stated)
+        bands = list(stated.decode() if isinstance(stated, bytes) else stated)
     names = file.get("object_id")
     if names is not None:
         names = [k.decode() if isinstance(k, bytes) else str(k) for k in names[()].tolist()]
@@ -218,28 +218,30 @@ def linear_of(
         ValueError: The cutout cannot be used.
     """
     record = cell.as_py() if hasattr(cell, "as_py") else cell
-    if isinstance(record, list | np.ndarray) and len(record) and isinstance(record[0], Mapping):
-        record = {part: [each[part] for each in record] for part in record[0]}
-    if not isinstance(record, Mapping):
-        mask = getattr(record, "mask", None)
-        usable = None if mask is None else np.logical_not(mask)
-        record = {"band": stated, "flux": record, "mask": usable}
-    # Some data sets of the Multimodal Universe call the fluxes "array".
-    parts = [record.get("flux", record.get("array")), record.get("mask"), record.get("ivar")]
-    names = [b.decode() if isinstance(b, bytes) else str(b) for b in record.get("band", ())]
     try:
-        flux, *usable = (_numbers(part) for part in parts if part is not None)
+        if isinstance(record, list | np.ndarray) and len(record) and isinstance(record[0], Mapping):
+            record = {part: [each[part] for each in record] for part in record[0]}
+        if not isinstance(record, Mapping):
+            mask = getattr(record, "mask", None)
+            usable = None if mask is None else np.logical_not(mask)
+            record = {"band": stated, "flux": record, "mask": usable}
+        record = {part: values for part, values in record.items() if values is not None}
+        names = [b.decode() if isinstance(b, bytes) else str(b) for b in record["band"]]
+        # Some data sets of the Multimodal Universe call the fluxes "array".
+        flux = _numbers(record["flux" if "flux" in record else "array"])
+        usable = [_numbers(record[part]) for part in ("mask", "ivar") if part in record]
+        scales = _numbers(record.get("scale", pixel_scale)).ravel()
         if flux.ndim != 3 or len(flux) != len(names) or not flux.size:
             raise ValueError(f"its fluxes are {flux.shape} for {len(names)} bands")
         for good in usable:
             flux = np.where(np.broadcast_to(good > 0, flux.shape), flux, np.float32(np.nan))
     # RuntimeError: tensors that require gradients.
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (LookupError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
             "it is neither fluxes (bands, height, width), one plane per band, nor a record of the "
             f"Multimodal Universe with band and flux, and mask and ivar of the same shape ({error})"
         ) from error
-    for scale in np.ravel(record.get("scale", pixel_scale)):
+    for scale in scales:
         if not abs(scale / pixel_scale - 1) < SAME_SCALE:
             raise ValueError(
                 f"it states {scale:.3f} arcsec per pixel, not {pixel_scale:g}: correct "

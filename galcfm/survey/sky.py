@@ -184,7 +184,10 @@ def filled(data: np.ndarray) -> np.ndarray:
     with ONE_AT_A_TIME, warnings.catch_warnings():
         # astropy warns of pixels that stay without a value.
         warnings.simplefilter("ignore")
-        return np.float32(interpolate_replace_nans(np.where(gaps, np.nan, data), kernel))
+        data = np.where(gaps, np.nan, data)
+        # Outside the plane there are no values, instead of zeros.
+        outside = {"boundary": "fill", "fill_value": np.nan}
+        return np.float32(interpolate_replace_nans(data, kernel, **outside))
 
 
 def _aligned(planes: Mapping, pixel_scale: float, position, side: int, field, keep: Callable):

@@ -100,6 +100,8 @@ DOORS = {
     "HDF5": hdf5,
     "HDF5 with bands": lambda data, place: hdf5(data[:, ::-1], place, bands=["z", "r", "g"]),
     "records": lambda data, place: [record(planes) for planes in data],
+    "HDF5 with bands in one word": lambda data, place: hdf5(data, place, bands=np.bytes_("grz")),
+    "records without a scale": lambda data, place: [record(p, scale=None) for p in data],
     "records by band": lambda data, place: [by_band(record(planes)) for planes in data],
     "records in another order": lambda data, place: [
         record(planes[[1, 0, 2]], ("HSC-R", "HSC-G", "HSC-Z"), mask=np.ones((12, 12), bool))
@@ -217,8 +219,13 @@ def test_small_gaps_are_interpolated_and_large_ones_refused(kind):
         return [record(p, **{part: u}) for p, u in zip(spoilt, usable[kind], strict=True)]
 
     # The weights are symmetric, so that one pixel of a plane is interpolated exactly.
-    for rows, tolerance in ((slice(8, 9), 1e-3), (slice(8, 11), 0.5)):
-        small = take(holed(holes(rows, slice(12, 13)))).images
+    row, column, corner = slice(8, 9), slice(12, 13), slice(0, 2)
+    for place, tolerance in (
+        ((row, column), 1e-3),
+        ((slice(8, 11), column), 0.5),
+        ((corner, corner), 5),
+    ):
+        small = take(holed(holes(*place))).images
         np.testing.assert_allclose(small, stored(data), rtol=0, atol=tolerance)
         assert small.dtype == np.float32
     said = reason(holed(holes(slice(4, 16), slice(6, 18))))
@@ -269,6 +276,18 @@ REFUSALS = {
     "another mask": (
         lambda data: [record(data[0]), record(data[1], mask=np.ones((5, 5))), record(data[2])],
         "it is neither fluxes",
+    ),
+    "no band": (
+        lambda data: [record(data[0]), record(data[1]) | {"band": None}, record(data[2])],
+        "it is neither fluxes",
+    ),
+    "a part less": (
+        lambda data: [record(data[0]), [{"band": "g", "flux": data[1, 0]}, {"band": "r"}], data[2]],
+        "it is neither fluxes",
+    ),
+    "no scale": (
+        lambda data: [record(data[0]), record(data[1], scale=[None] * 3), record(data[2])],
+        "it states nan arcsec per pixel, not 0.262",
     ),
     "no flux": (
         lambda data: [record(data[0]), {"band": ["g", "r", "z"]}, record(data[2])],

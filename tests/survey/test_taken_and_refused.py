@@ -28,6 +28,7 @@ from galcfm.properties import (
 )
 from galcfm.survey import Survey, SurveyError
 from galcfm.survey.conventions import DESI_WISE
+from galcfm.survey.cutouts import Cutouts
 from galcfm.survey.embeddings import Embeddings
 from galcfm.survey.images import encode_jpeg
 from galcfm.survey.photometry import SOFTENING, VEGA_OFFSET
@@ -40,6 +41,11 @@ NANOMAGGIES = 10 ** (0.4 * (22.5 - AB))
 DECLARED = {"unit": "AB", "total": True, "dereddened": True}
 PIXELS = np.random.default_rng(0).integers(0, 255, (128, 128, 3), dtype=np.uint8)
 
+LINEAR_WORDS = """\
+A model can also take fluxes without the eight bits of an image, in any bands, size and pixel scale:
+`cutouts=Cutouts(source, bands="grz", linear=True)` with `galcfm.survey.cutouts.Cutouts`. The first
+row of fluxes is in the south, as in FITS.
+"""
 INTRODUCTION = """\
 # Accepted and refused inputs
 
@@ -257,6 +263,56 @@ PICTURES = [
 ]  # fmt: skip
 
 
+FLUX = np.random.default_rng(1).normal(0, 1, (3, 24, 24)).astype(np.float32)
+
+
+def fluxes(source, pixel_scale=0.262, **options) -> np.ndarray:
+    """Return the linear cutout of the second galaxy as in FITS, bands and southern row first."""
+    cutouts = Cutouts(source, **{"bands": "grz", "linear": True} | options)
+    image = take(frame(), cutouts=cutouts, pixel_scale=pixel_scale).images[1]
+    return np.moveaxis(image[::-1], -1, 0)
+
+
+def band(name: str) -> None:
+    fits.PrimaryHDU(FLUX["grz".index(Path(name).stem[-1])]).writeto(name)
+
+
+def record(**parts) -> dict:
+    """Return a cutout as the Multimodal Universe stores it."""
+    return {"band": ["des-g", "des-r", "des-z"], "flux": FLUX, "scale": [0.262] * 3} | parts
+
+
+def without(n: int) -> dict:
+    """Return a record in which n × n pixels are masked."""
+    mask = np.ones(FLUX.shape, bool)
+    mask[0, :n, :n] = False
+    return record(mask=mask)
+
+
+LINEAR = [
+    ("folder with ID_g.fits, ID_r.fits, …", "rotated to north up by the WCS, unit from BUNIT",
+     lambda: fluxes(folder(band, "_g.fits", "_r.fits", "_z.fits")), FLUX),
+    ("array (n, bands, height, width), or a list or dict of such cutouts",
+     "one cutout per row, or per `object_id`", lambda: fluxes([FLUX, FLUX]), FLUX),
+    ("HDF5 with `images`, and `object_id` if their order differs", "cutouts by row or name",
+     lambda: fluxes(hdf5("flux.h5", images=[FLUX, FLUX], object_id=["b", "a"])), FLUX),
+    ("records of the Multimodal Universe, with `band`, `flux` and, if known, `mask`, `ivar`, "
+     "`scale`", "the chosen bands: `g` is also `des-g`",
+     lambda: fluxes([record(), record()]), FLUX),
+    ("masked pixels, inverse variances of 0, NaN", "interpolated from pixels at most 4 rows and "
+     "columns away", lambda: fluxes([without(3), without(3)])[1:], FLUX[1:]),
+    ("`size=16`", "the central 16×16 pixels", lambda: fluxes([FLUX, FLUX], size=16),
+     FLUX[:, 4:20, 4:20]),
+    ('fluxes with another zero point, `unit="0.01585 nanomaggy"`', "nanomaggies per pixel",
+     lambda: fluxes([FLUX, FLUX], unit="2 nanomaggy"), 2 * FLUX),
+]  # fmt: skip
+
+
+def second_flux(cutout) -> str:
+    cutouts = Cutouts({"a": FLUX, "b": cutout}, bands="grz", linear=True)
+    return refusal(frame(), cutouts=cutouts, pixel_scale=0.262)
+
+
 VECTORS = np.array([[0.5, 1.0, -2.0], [0.25, 3.0, 4.0]], np.float32)
 LISTS = pd.DataFrame({"object_id": ["b", "c", "a"], "image": [[*VECTORS[k]] for k in (1, 0, 0)]})
 
@@ -373,6 +429,10 @@ ROWS = [
     ("a vector of another length", lambda: refused_vectors([VECTORS[0], VECTORS[0, :2]])),
     ("a vector with NaN", lambda: refused_vectors([VECTORS[0], VECTORS[0] * np.nan])),
     ("a truncated JPEG", lambda: second_file(encode_jpeg(PIXELS)[:900])),
+    ("fluxes in other bands", lambda: second_flux(record(band=["des-g", "des-r", "des-i"]))),
+    ("fluxes with another pixel scale", lambda: second_flux(record(scale=[0.168] * 3))),
+    ("fluxes of fewer pixels", lambda: second_flux(FLUX[:, 4:, 4:])),
+    ("a large masked region", lambda: second_flux(without(12))),
 ]  # fmt: skip
 
 
@@ -414,6 +474,8 @@ def page() -> str:
         assert set(survey.catalogue) & {*MAGNITUDES, *PROPERTY_NAMES} <= set(declared), given
     for given, _, call, is_right in PICTURES:
         assert is_right(call(), PIXELS), given
+    for given, _, call, expected in LINEAR:
+        np.testing.assert_allclose(call(), expected, rtol=1e-6, err_msg=given)
     for given, _, call in EMBEDDINGS:
         np.testing.assert_array_equal(call().embeddings["image"], VECTORS, err_msg=given)
     taken = "input | what is read"
@@ -429,6 +491,8 @@ def page() -> str:
                 *lines(taken, [case[:2] for case in OTHERS]),
                 "## Cutouts\n",
                 *lines(taken, [case[:2] for case in PICTURES]),
+                LINEAR_WORDS,
+                *lines(taken, [case[:2] for case in LINEAR]),
                 "## Embeddings\n",
                 f"{OF_EMBEDDINGS}\n",
                 *lines(taken, [case[:2] for case in EMBEDDINGS]),
