@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
+import yaml
+
 from galcfm.paths import user_path
 from galcfm.posterior import Posterior, kinds
 from galcfm.posterior.labels import blocks_of
@@ -172,64 +174,15 @@ def kind_of(name: str) -> str:
     return "photometry" if name.endswith(EMBEDDING) else name
 
 
-RECIPES = {
-    "quick": Recipe(),
-    "paper": Recipe(
-        features="magnitudes",
-        image_bin=1,
-        encoder_widths=(32, 64, 128, 256),
-        warm_start=False,
-        prior_max_epochs=200,
-        photometry_max_epochs=200,
-        max_epochs=200,
-        learning_rate=5e-5,
-        encoder_batch=0,
-        schedule="constant",
-        draws_per_galaxy=1,
-        average_decay=0.0,
-        augment=False,
-    ),
-    # The paper's pixels and channels. With nine times as many galaxies, fewer epochs are needed,
-    # and a GPU needs larger batches.
-    "tuned": Recipe(
-        image_bin=1,
-        encoder_widths=(32, 64, 128, 256),
-        encoder_batch=0,
-        batch_size=256,
-        photometry_max_epochs=30,
-        max_epochs=12,
-        half_precision=True,
-    ),
-    # The same pixels for machines without a GPU: half the channels, and the batch size of the book;
-    # an epoch takes two cores five minutes.
-    "tuned_cpu": Recipe(image_bin=1, max_epochs=20),
-    # Small enough for any computer; results of these two recipes have no scientific meaning.
-    "smoke": Recipe(
-        width=64,
-        depth=2,
-        image_bin=4,
-        encoder_widths=(8, 16),
-        n_image_features=16,
-        prior_max_epochs=6,
-        photometry_max_epochs=6,
-        max_epochs=2,
-        learning_rate=1e-3,
-        batch_size=32,
-        encoder_batch=16,
-        average_decay=0.99,
-    ),
-    "rehearsal": Recipe(
-        width=32,
-        depth=2,
-        image_bin=8,
-        encoder_widths=(4, 8),
-        n_image_features=8,
-        prior_max_epochs=2,
-        photometry_max_epochs=2,
-        max_epochs=2,
-        batch_size=32,
-    ),
-}
+def _read_recipes() -> dict[str, Recipe]:
+    content = yaml.safe_load(Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"))
+    for values in content.values():
+        if "encoder_widths" in values:
+            values["encoder_widths"] = tuple(values["encoder_widths"])
+    return {name: Recipe(**values) for name, values in content.items()}
+
+
+RECIPES = _read_recipes()
 
 
 def train_models(
