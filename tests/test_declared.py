@@ -41,7 +41,7 @@ def declarations(draw):
     )
     embeddings = [Embedding(name, f"model of {name}", k) for name, k in lengths.items()]
     cutouts = None
-    if draw(st.booleans()) and False:
+    if draw(st.booleans()):
         channels = draw(st.lists(st.sampled_from(BANDS), min_size=1, max_size=4, unique=True))
         cutouts = LinearCutouts(tuple(channels), draw(st.sampled_from([32, 48, 64])), 0.262)
     return Declaration(properties, bands, embeddings, cutouts)
