@@ -202,6 +202,8 @@ def kde_prior_log_density(prior_theta, points) -> np.ndarray:
         for block in label_blocks(known):
             both = [*given, *(column for column in block if pattern[column])]
             centres = labels[known[:, both].all(axis=1)]
+            if len(centres) <= len(both):
+                raise ValueError(f"only {len(centres)} galaxies have the labels {both} together")
             # The second one, of what is given, turns a joint density into a conditional one.
             for columns, sign in ((both, 1), (given, -1)) if len(both) > len(given) else ():
                 if columns:
@@ -846,13 +848,13 @@ def _distances(samples: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
 def _in_plane(plane: Sequence[str], properties: Sequence[str], samples, truth) -> tuple:
     """Return columns, draws and values of galaxies with both labels, and which galaxies these are.
 
-    The columns are empty if the properties are not there.
+    The columns are empty if a property is not there, or fewer than two galaxies have both labels.
     """
     columns = [properties.index(name) for name in plane if name in properties]
-    if len(columns) < 2:
+    known = np.isfinite(truth[:, columns]).all(axis=1)
+    if len(columns) < 2 or known.sum() < 2:
         return [], None, None, None
     samples, truth = samples[..., columns], truth[:, columns]
-    known = np.isfinite(truth).all(axis=1)
     # The last bit depends on the order in memory, which a selection changes.
     return columns, *((samples, truth) if known.all() else (samples[known], truth[known])), known
 
@@ -914,15 +916,15 @@ def evaluate(
           independent, which is an upper limit, as they are positively correlated;
         - `dust_age`: Δlog p of :math:`A_V` and :math:`D_n(4000)` together by kernel estimates, its
           `summarise` as `delta_log_p`, and the median `correlation` of the two within a posterior,
-          if they are among the properties;
+          if two galaxies have both labels;
         - `wasserstein`, `wasserstein_standardised`: for each property the distance to the measured
           values of `posterior_mean` and of `one_draw`; `perfect`, `perfect_spread` and, in closed
           form, `perfect_gaussian` (the first distance if the posteriors were perfect);
           `one_draw_calibrated` (the second distance if calibrated); and `floor` (two independent
           samples), in physical units and in units of the standard deviation of the measured
           values;
-        - `scaling_relations`: the `scaling_relation` of each of `PLANES` that the properties span,
-          named `abscissa/ordinate`, for `truth`, `posterior_mean` and `draws`;
+        - `scaling_relations`: the `scaling_relation` of each of `PLANES` with both labels, named
+          `abscissa/ordinate`, for `truth`, `posterior_mean` and `draws`;
         - `point_estimates`: for each property `bias`, `scatter`, `nmad` and `r2` of the posterior
           mean;
         - `coverage`: `levels`, and for each property the share of measured values in the central

@@ -22,7 +22,7 @@ CEILINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 ]
 # Longer ones, each with its reason.
 LONG: dict[str, str] = {
-    "galcfm/metrics.py": "399 lines of code; each metric has its formula in its docstring",
+    "galcfm/metrics.py": "470 lines of code; each metric has its formula in its docstring",
     "galcfm/survey/intake.py:survey_of_table": "60 lines of code; it documents Survey.from_table",
     "notebooks/studies/frame.py": "282 lines of code; it documents the frame of all studies",
 }

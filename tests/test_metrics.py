@@ -534,7 +534,7 @@ def test_metrics_are_those_of_the_galaxies_with_labels(with_gaps):
 
 def test_the_gain_is_that_of_the_labels_that_a_galaxy_has(with_gaps):
     """Kernels are narrow in two dimensions, so that the exact gain is found."""
-    world, _ = with_gaps
+    world, whole = with_gaps
     columns = [1, 0]
     draws, truth = world.samples[..., columns], world.truth[:, columns]
     result = metrics.evaluate(draws, truth, world.prior_theta[:, columns], None, ("b", "a"))
@@ -555,6 +555,16 @@ def test_the_gain_is_that_of_the_labels_that_a_galaxy_has(with_gaps):
     assert np.nanmean(found - expected) == pytest.approx(0, abs=0.05)
     assert np.nanstd(found - expected) < 0.6
     assert metrics.compare(result, result)["wasserstein"].keys() == {"a", "b"}
+    apart = np.where(np.arange(300)[:, None] % 2 == [0, 1], whole.truth[:, columns], np.nan)
+    planes = ("log_stellar_mass", "log_sfr")
+    assert (
+        metrics.evaluate(draws, apart, whole.prior_theta[:, columns], None, planes)[
+            "scaling_relations"
+        ]
+        == {}
+    )
+    with pytest.raises(ValueError, match="prior_theta: only 0 galaxies have the labels"):
+        metrics.evaluate(draws, apart, apart, None, planes)
 
 
 # Refusals

@@ -26,7 +26,8 @@ def labelled_rows(survey: Survey, split: str, columns: Sequence[list[int]] = ())
             them, galaxies need all properties.
 
     Raises:
-        TrainingError: There are no such galaxies, or none has a block.
+        TrainingError: There are no such galaxies, none has a block, or two blocks have no galaxy
+            of the training split in common.
     """
     here = survey.catalogue["split"].to_numpy() == split
     names = survey.declaration.property_names
@@ -34,11 +35,13 @@ def labelled_rows(survey: Survey, split: str, columns: Sequence[list[int]] = ())
     rows = np.flatnonzero(here & known.any(1))
     if len(rows) == 0:
         raise TrainingError(f"{survey.name} has no galaxies with labels in its {split} split")
-    for block, has in zip(columns, known[rows].any(0), strict=bool(columns)):
-        if not has:
-            missing = ", ".join(names[k] for k in block)
+    together = known[rows].T.astype(int) @ known[rows]
+    for one, other in np.argwhere(together == 0):
+        if one == other or split == "train":
+            missing = " and ".join(names[columns[k][0]] for k in sorted({one, other}))
             raise TrainingError(
-                f"{survey.name} has no galaxies with {missing} in its {split} split"
+                f"{survey.name} has no galaxies with {missing} in its {split} split: add some, or "
+                "leave a property out of the declaration"
             )
     return rows
 

@@ -412,6 +412,11 @@ def test_what_does_not_fit_the_blocks_is_refused(gappy, survey, models, tmp_path
     without = Survey(table, None, {}, "a survey")
     with pytest.raises(TrainingError, match="no galaxies with log_sfr in its validation split"):
         train_models(without, tmp_path / "none", SMOKE, ("prior",), progress=False)
+    table["log_sfr"] = np.where(table["oxygen_abundance"].isna(), 0.1, np.nan)
+    table.loc[5, list(NAMES)] = np.nan
+    apart = Survey(table, None, {}, "a survey")
+    with pytest.raises(TrainingError, match=r"with .* and .* in its train split: add some"):
+        train_models(apart, tmp_path / "apart", SMOKE, ("prior",), progress=False)
 
 
 @st.composite
