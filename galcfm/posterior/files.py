@@ -60,6 +60,7 @@ Evaluation = object_of(
     coverage=Annotated[dict[str, Shares], Meta(min_length=1)],
     log_prob=NotRequired[float],
     log_prob_error=NotRequired[float],
+    n_labels=NotRequired[dict[str, int]],
 )
 # Metadata of a training that are read again; others are allowed.
 Metadata = object_of(

@@ -14,7 +14,6 @@ from galcfm.paths import user_path
 from galcfm.posterior.inputs import ModelError
 from galcfm.posterior.labels import whole_blocks
 from galcfm.posterior.training_range import UNKNOWN
-from galcfm.properties import BANDS, PROPERTIES, PROPERTY_NAMES
 from galcfm.survey import Survey
 from galcfm.survey.cards import library, render
 
@@ -95,7 +94,8 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
     Returns:
         `survey`; `n`; `log_prob`, the mean exact log-density of the measured values [nat], and its
         standard error `log_prob_error`, except for a student, which has no density; `coverage`, by
-        property the shares of measured values within the central intervals of `levels`.
+        property the shares of measured values within the central intervals of `levels`; and, if
+        some galaxies lack labels, `n_labels`, the number of galaxies with a label of each property.
 
     Raises:
         ModelError: Fewer than two galaxies have all measured properties, or those of a block of a
@@ -118,7 +118,11 @@ def measure(posterior, survey, n_samples: int = 199, steps: int = 25, seed: int 
     from galcfm.metrics import coverage
 
     shares = coverage(samples.numpy(), survey.properties, LEVELS)
-    coverages = dict(zip(PROPERTY_NAMES, shares.T.round(3).tolist(), strict=True))
+    names = posterior.declaration.property_names
+    coverages = dict(zip(names, shares.T.round(3).tolist(), strict=True))
+    n_labels = np.isfinite(survey.properties).sum(0)
+    if min(n_labels) < len(survey):
+        found["n_labels"] = dict(zip(names, n_labels.tolist(), strict=True))
     return found | {"levels": list(LEVELS), "coverage": coverages}
 
 
@@ -143,14 +147,16 @@ def model_card(posterior, name: str) -> str:
     if found:
         shares = np.array(list(found["coverage"].values()))
         worst = round(float(np.abs(shares - found["levels"]).max()), 3)
+    declared, settings = posterior.declaration, posterior.metadata.get("settings", {})
+    fitted = posterior.property_mean, posterior.property_std
+    shown = {k: v for k, v in posterior.architecture.items() if k != "declaration"}
     return render(
         Path(__file__).with_name("model_card.md"),
         model=posterior,
         name=name,
         unknown=UNKNOWN,
-        bands=", ".join(BANDS),
-        population=zip(PROPERTIES, posterior.property_mean, posterior.property_std, strict=True),
+        population=list(zip(declared.properties, *fitted, strict=True)),
         found=found,
         worst=worst,
-        settings=posterior.architecture | posterior.metadata.get("settings", {}),
+        settings=shown | settings,
     )

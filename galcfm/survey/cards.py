@@ -54,5 +54,7 @@ def render(template: Path, **content) -> str:
 
     environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters["yaml"] = lambda text: yaml.safe_dump(text, width=1000).split("\n")[0]
+    # A vertical bar would end a cell of a table, a line break its row.
+    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", r"\|")
     card = environment.from_string(template.read_text(encoding="utf-8"))
     return card.render(tags=TAGS, bibtex=BIBTEX, **content)

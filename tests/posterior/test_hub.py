@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 from galcfm import Posterior
 from galcfm.posterior import ModelError
 from galcfm.posterior.hub import measure, model_card, write_card
-from galcfm.properties import PROPERTIES, PROPERTY_NAMES
+from galcfm.properties import PROPERTIES, PROPERTY_NAMES, SDSS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "astronomer/photometry"
@@ -179,6 +179,7 @@ class Perfect:
     spread = 0.1
     flow = SimpleNamespace(jumps=0)
     label_columns = (range(5),)
+    declaration = SDSS
 
     def __init__(self, widened=1.0):
         self.widened = widened
