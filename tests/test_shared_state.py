@@ -205,6 +205,7 @@ def test_threads_that_read_headers_leave_the_filters_of_warnings(monkeypatch):
     monkeypatch.setattr(sky, "_middle", lambda *a: (time.sleep(next(waits)), None))
     before = list(warnings.filters)
     with ThreadPoolExecutor(2) as pool:
-        for data, place in pool.map(lambda _: sky._north_up(np.zeros((2, 2)), {}, 1, None), "ab"):
+        of_one = np.zeros((2, 2)), {}, 1, None, 2, (2, 0)
+        for data, place in pool.map(lambda _: sky._north_up(*of_one), "ab"):
             assert (data.shape, place) == ((2, 2), None)
     assert list(warnings.filters) == before
