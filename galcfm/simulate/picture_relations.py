@@ -10,4 +10,5 @@ from galcfm.simulate.relations import RELATIONS_OF_GALAXIES, read_relations
 
 _READ = read_relations(Path(__file__).with_name("picture_relations.yaml"))
 globals().update(_READ)
-RELATIONS = (*RELATIONS_OF_GALAXIES, *_READ.values())
+RELATIONS_BY_NAME = RELATIONS_OF_GALAXIES | _READ
+RELATIONS = tuple(RELATIONS_BY_NAME.values())

@@ -57,10 +57,9 @@ def read_relations(path: Path) -> dict[str, Relation]:
     return found
 
 
-_READ = read_relations(Path(__file__).with_name("relations.yaml"))
-_READ["GALACTIC_EXTINCTION"] = replace(
-    _READ["GALACTIC_EXTINCTION"],
-    coefficients=EXTINCTION | _READ["GALACTIC_EXTINCTION"].coefficients,
+RELATIONS_OF_GALAXIES = read_relations(Path(__file__).with_name("relations.yaml"))
+_OF_SKY = RELATIONS_OF_GALAXIES["GALACTIC_EXTINCTION"]
+RELATIONS_OF_GALAXIES["GALACTIC_EXTINCTION"] = replace(
+    _OF_SKY, coefficients=EXTINCTION | _OF_SKY.coefficients
 )
-globals().update(_READ)
-RELATIONS_OF_GALAXIES = tuple(_READ.values())
+globals().update(RELATIONS_OF_GALAXIES)
