@@ -48,6 +48,8 @@ RUN_FILES = (
     *(f"figures/*.{end}" for end in ("pdf", "png")),
     "studies/*",
 )
+# Profiles that use the survey of another: what they change does not depend on it.
+SURVEYS = {"desi": "quick"}
 PUBLISHED = JsonFile("*.json", dict[str, Any], "Restore it from git.")
 # What was set aside of a notebook.
 ASIDE_FILES = (
@@ -60,8 +62,9 @@ ASIDE_FILES = (
 def profile_parameters(profile: str) -> dict[str, dict]:
     """Parameters of each notebook in a profile.
 
-    They are the notebook's own, but for `profile` and `survey`, which are called as the profile
-    is, and for those that `notebooks/parameters/PROFILE/NOTEBOOK.yaml` names.
+    They are the notebook's own, except for `profile` and `survey`, which are called as the profile
+    is unless `SURVEYS` names another survey, and for those that
+    `notebooks/parameters/PROFILE/NOTEBOOK.yaml` names.
 
     Raises:
         RunError: the profile is unknown, or a file names a parameter that its notebook lacks.
@@ -72,7 +75,8 @@ def profile_parameters(profile: str) -> dict[str, dict]:
         given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
         check_parameters(notebook, profile, given)
         own = parameter_defaults(notebook)
-        named = {name: profile for name in ("profile", "survey") if name in own}
+        named = {"profile": profile, "survey": SURVEYS.get(profile, profile)}
+        named = {name: value for name, value in named.items() if name in own}
         found[notebook] = own | named | given
     return found
 
@@ -137,7 +141,7 @@ def drop_outdated(notebook: str, parameters: Mapping) -> None:
 
 
 def wipe(parameters: Mapping[str, Mapping]) -> None:
-    """Delete the run and the survey of a profile.
+    """Delete the run and the survey of a profile; a survey that is another's stays.
 
     Arguments:
         parameters: of each notebook, of `profile_parameters`.
@@ -148,10 +152,12 @@ def wipe(parameters: Mapping[str, Mapping]) -> None:
     first = parameters[NOTEBOOKS[0]]
     run = run_folder(first["profile"], first["run"])
     whole = (*RUN_FILES, *(f"outdated/*/{pattern}" for pattern in ASIDE_FILES))
-    survey = survey_folder(first["survey"])
+    folders = {run: whole}
+    if first["profile"] not in SURVEYS:
+        folders[survey_folder(first["survey"])] = SURVEY_FILES
     for act in (require_own_files, remove_own):
-        act(run, whole, "this profile", RunError)
-        act(survey, SURVEY_FILES, "this profile", RunError)
+        for folder, own in folders.items():
+            act(folder, own, "this profile", RunError)
 
 
 def code_shown(notebook: str) -> str:

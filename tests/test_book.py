@@ -365,7 +365,7 @@ def test_nothing_of_a_stranger_goes_with_the_book(copy):
 def test_unknown_profiles_and_parameters_end_in_one_sentence(copy):
     result = doit(copy, "profile=hasty", "book")
     assert result.returncode != 0
-    assert "no profile called 'hasty': choose from paper, quick, sdss, smoke" in result.stderr
+    assert "no profile called 'hasty': choose from desi, paper, quick, sdss, smoke" in result.stderr
     assert "Traceback" not in result.stderr
     path = copy / "notebooks" / "parameters" / "smoke" / "02_training.yaml"
     text = path.read_text(encoding="utf-8")

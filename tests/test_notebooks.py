@@ -133,16 +133,24 @@ def test_parameter_files_hold_what_differs_and_nothing_else(path):
 
 
 def test_profiles_are_called_as_their_surveys():
-    assert runs.profiles() == ["paper", "quick", "sdss", "smoke"]
+    assert runs.profiles() == ["desi", "paper", "quick", "sdss", "smoke"]
     for profile in runs.profiles():
         for parameters in build.profile_parameters(profile).values():
             assert parameters["profile"] == profile
-            assert parameters.get("survey", profile) == profile
+            # The profile adds real galaxies of DESI to the survey of the profile quick.
+            survey = "quick" if profile == "desi" else profile
+            assert parameters.get("survey", survey) == survey
 
 
 @pytest.mark.parametrize(
     ("profile", "name"),
-    [("quick", "quick"), ("paper", "paper"), ("sdss", "paper"), ("smoke", "smoke")],
+    [
+        ("quick", "quick"),
+        ("paper", "paper"),
+        ("sdss", "paper"),
+        ("smoke", "smoke"),
+        ("desi", "quick"),
+    ],
 )
 def test_profiles_train_by_a_recipe_of_which_the_notebook_shows_each_parameter(profile, name):
     parameters = build.profile_parameters(profile)["02_training"]

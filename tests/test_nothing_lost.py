@@ -324,6 +324,15 @@ def test_wiping_deletes_nothing_of_a_stranger(data):
     assert not survey.exists()
 
 
+def test_wiping_leaves_the_survey_of_another_profile(data):
+    survey, run = paths.survey_folder("quick"), paths.run_folder("desi")
+    for folder in (survey, run / "studies" / "desi-1" / "survey"):
+        put_survey_json(folder)
+    build.wipe(build.profile_parameters("desi"))
+    assert not run.exists()
+    assert (survey / "survey.json").exists()
+
+
 @pytest.mark.parametrize("name", ["../../mine", "/mine", "a/b", "", ".hidden"])
 def test_names_cannot_lead_elsewhere(data, name):
     with pytest.raises(ValueError, match="use only letters, digits"):
