@@ -163,9 +163,9 @@ tables.dust_age(results, comparison)
 
 # %% [markdown]
 # For the pair the image adds {glue:text}`dust_age_gain:.3f` ±
-# {glue:text}`dust_age_gain_error:.3f` nat, and {glue:text}`dust_age_wins:.0f`
-# % of the galaxies have a higher density with it. The median correlation
-# changes from {glue:text}`photometry_dust_age_correlation:.2f` to
+# {glue:text}`dust_age_gain_error:.3f` nat, and
+# {glue:text}`dust_age_wins:.0f` % of the galaxies have a higher density with
+# it. The median correlation changes from {glue:text}`photometry_dust_age_correlation:.2f` to
 # {glue:text}`image_dust_age_correlation:.2f`. The pair is known better, but
 # the degeneracy remains.
 
@@ -176,8 +176,8 @@ tables.dust_age(results, comparison)
 # values by their {term}`Wasserstein distance` $W$, property by property. It is
 # not zero even for a perfect posterior, because means scatter less than the
 # galaxies ({ref}`why <what-the-numbers-mean>`). The columns "if perfect" give
-# the distance for perfect posteriors that tell as much as ours, with the
-# scatter for this number of galaxies.
+# the distance for perfect posteriors that are as informative as ours, with
+# the scatter for this number of galaxies.
 
 # %% tags=["hide-input"]
 tables.wasserstein(results)

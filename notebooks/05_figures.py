@@ -65,7 +65,7 @@ chosen = test.select(range(posteriors["image"].sizes["object_id"]))
 # $\Delta\log p$ of both models. {numref}`fig-delta-log-p` shows the same comparison
 # with exact densities.
 
-# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, by kernel densities as in the paper: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Blue points: the image model is higher. In $D_\\mathrm{KL}$ it is so for nearly all galaxies, as a further input narrows almost every posterior, rightly or not.", "name": "fig-paper-metrics"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, with most points above the diagonal, and D_KL on the right, with nearly all points above it; the share above is printed in each."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Image model against photometry model for each test galaxy, by kernel densities as in the paper: $\\Delta\\log p$ on the left, $D_\\mathrm{KL}$ on the right. Blue points: the image model is higher. In $D_\\mathrm{KL}$ it is higher for nearly all galaxies, because a further input narrows almost every posterior, rightly or not.", "name": "fig-paper-metrics"}, "image": {"alt": "Two scatter plots, one point per galaxy: \u0394log p on the left, with most points above the diagonal, and D_KL on the right, with nearly all points above it; the share above is printed in each."}} tags=["hide-input"]
 figure = figures.model_comparison(
     {n: r["galaxies"]["delta_log_p"]["kde"] for n, r in models.items()},
     {n: r["galaxies"]["d_kl"]["kde"] for n, r in models.items()},

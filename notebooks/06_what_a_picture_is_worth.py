@@ -215,7 +215,7 @@ gains = pd.DataFrame(
 )
 gains.rename_axis("gain [nat]", axis=1)
 
-# %% mystnb={"figure": {"caption": "Left: share of the variance of each property that posterior means explain, from the Wasserstein distances of the paper (SDSS, filled) and of our models at the paper's size (simulated, open). Right: the gain that these shares mean, with standard errors, and for our models the gain measured directly. The image tells much more of $12+\\log(\\mathrm{O/H})$ in the paper than in the simulation.", "name": "fig-by-property"}, "image": {"alt": "Two panels with the five properties as rows. For oxygen abundance photometry explains about the same share in both, but the image raises it by a fifth of the variance in the paper and by a twentieth in the simulation. Photometry explains less of the mass in the paper than here. For age the simulation gains more than the paper."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: share of the variance of each property that posterior means explain, from the Wasserstein distances of the paper (SDSS, filled) and of our models at the paper's size (simulated, open). Right: the gain that these shares mean, with standard errors, and for our models the gain measured directly. The image constrains $12+\\log(\\mathrm{O/H})$ much more in the paper than in the simulation.", "name": "fig-by-property"}, "image": {"alt": "Two panels with the five properties as rows. For oxygen abundance photometry explains about the same share in both, but the image raises it by a fifth of the variance in the paper and by a twentieth in the simulation. Photometry explains less of the mass in the paper than here. For age the simulation gains more than the paper."}} tags=["hide-input"]
 shown.properties(
     in_paper, ours, direct, source="SDSS (the paper) and simulated (this book)"
 )
@@ -254,7 +254,7 @@ shown.properties(
 # {glue:text}`sum_paper:.2f` and the joint gain 0.91 nat.
 
 # %% [markdown]
-# ### The redshift, and what the image tells of mass
+# ### The redshift, and how the image constrains mass
 #
 # Given the redshift, photometry alone explains
 # {glue:text}`mass_told_photometry:.3f` of the variance of mass, far more than
@@ -305,7 +305,7 @@ shown.standing(standing, source="SDSS (the paper) and simulated (this book)")
 # **By $D_\mathrm{KL}$ photometry agrees and the image models differ.** The
 # photometry models claim {glue:text}`photometry_d_kl:.2f` nat here and 2.55 in
 # the paper, the image models {glue:text}`image_d_kl:.2f` and 3.41. This
-# suggests images that tell more.
+# suggests more informative images.
 #
 # The two readings would agree if something lowered $\Delta\log p$ of *both* of
 # the paper's models alike and left $D_\mathrm{KL}$ as it is. Kernel estimates
@@ -317,7 +317,7 @@ shown.standing(standing, source="SDSS (the paper) and simulated (this book)")
 # why single $\Delta\log p$ scatter by 3.3 to 4.0 nat in the paper and by
 # {glue:text}`image_scatter:.1f` to {glue:text}`photometry_scatter:.1f` here.
 # Overconfident posteriors are another explanation. The published tables cannot
-# tell the two apart.
+# distinguish the two.
 
 # %% [markdown]
 # ## What is explained, and what is not

@@ -281,7 +281,8 @@ for name, value in numbers.items():
 
 # %% mystnb={"code_prompt_hide": "Answer", "code_prompt_show": "Answer"} tags=["hide-cell"]
 third = pd.qcut(test["redshift"], 3, labels=["near", "middle", "far"])
-rise.groupby(third, observed=True).mean().round(3)
+by_third = rise.groupby(third, observed=True).mean().round(3)
+by_third.rename_axis(None).to_frame("mean gain [nat]")
 
 # %% [markdown]
 # **How long would ten million take?** With the speed above, how many days of this

@@ -367,8 +367,8 @@ rmse = {
     ).items()
 }
 if len(rmse) == 2:
-    part = rmse["reference"] / rmse["inputs/photometry"] - 1
-    print(part.rename(SYMBOLS).map("{:+.1%}".format).to_string())
+    part = 100 * (1 - rmse["reference"] / rmse["inputs/photometry"])
+    display(part.rename(SYMBOLS).round(1).to_frame("reduction [%]"))
 
 # %% [markdown]
 # **A variant of your own.** Give the velocity network half its width. Which

@@ -105,10 +105,10 @@ figures.shift_table({model: shifts[model] for model in models})
 # The shift is the mean rank minus that of a calibrated model, in percent of
 # the range of ranks; 2.8 % are about a tenth of the posterior's width. Under
 # the image model draws of $D_n(4000)$ are too low
-# ({glue:text}`image_dn4000_shift:+.1f` ± {glue:text}`image_dn4000_error:.1f`
-# %) and draws of $\log$ SFR ({glue:text}`image_log_sfr_shift:+.1f` %) and $\log
-# M_\star$ ({glue:text}`image_log_stellar_mass_shift:+.1f` %) too high. The
-# ranks scatter no more than those of a calibrated model: no single property
+# ({glue:text}`image_dn4000_shift:+.1f` ±
+# {glue:text}`image_dn4000_error:.1f` %) and draws of $\log$ SFR
+# ({glue:text}`image_log_sfr_shift:+.1f` %) and $\log M_\star$
+# ({glue:text}`image_log_stellar_mass_shift:+.1f` %) too high. The ranks scatter no more than those of a calibrated model: no single property
 # has posteriors that are too narrow.
 #
 # All models are tested on the same galaxies, so part of a shift may be

@@ -149,8 +149,8 @@ figures.lowest(
 # The first galaxy lies at {glue:text}`worst_image:.2f` nat with the image and
 # {glue:text}`worst_photometry:.2f` nat without. The lowest of
 # {glue:text}`n_expected:,.0f` draws of the image model lies at
-# {glue:text}`lowest_draw:.1f` nat, so this is a failure and not bad fortune. By
-# itself the galaxy lowers the mean gain of the image, now
+# {glue:text}`lowest_draw:.1f` nat, so this is a failure and not chance. This
+# galaxy alone lowers the mean gain of the image,
 # {glue:text}`mean_gain:.3f` nat, by {glue:text}`worst_share:.3f` nat.
 
 # %% mystnb={"figure": {"caption": "The galaxy with the lowest $\\Delta\\log p$: its cutout (left), and contours that contain 68 and 95 % of each model's draws in the plane of mass and star formation rate, over the training galaxies (right). Without the redshift both models take a nearby dwarf for a distant, massive starburst; the image makes that more certain. With the redshift as input the same photometry gives the right answer.", "name": "fig-worst-outlier"}, "image": {"alt": "Left: a small, elongated, bluish galaxy. Right: contours of the photometry model and the image model lie at log mass 10.9 and log star formation rate 2.0, far from the measured values at 9.4 and \u22120.1; contours of the model with the redshift as input enclose the measured values."}} tags=["hide-input"]
@@ -195,9 +195,10 @@ figures.one_galaxy(
 #   {glue:text}`worst_with:+.1f` nat, and {glue:text}`worst_without:+.1f` nat
 #   for the same network and training galaxies without it. The missing distance
 #   is the cause.
-# - *At the true values*, without measurement errors, the log-density is
-#   {glue:text}`worst_true:.1f` nat in place of {glue:text}`worst_measured:.1f`
-#   nat under the image model. Measurement errors of ordinary size, about one
+# - *At the true values*, without measurement errors, the log-density under the
+#   image model is {glue:text}`worst_true:.1f` nat, compared with
+#   {glue:text}`worst_measured:.1f` nat at the measured values (this is
+#   $\log p$, not $\Delta\log p$). Measurement errors of ordinary size, about one
 #   standard deviation in each property, make it worse, but do not explain it.
 #
 # Would a user notice? The photometry is flagged as out of range: only
@@ -307,7 +308,7 @@ for s in (0.1, 0.5, 0.9):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The less the data tell, the more measured values lie below zero. Many outliers
+# The less informative the data, the more measured values lie below zero. Many outliers
 # of that kind are the mark of weak data, not of a weak model.
 #
 # </details>

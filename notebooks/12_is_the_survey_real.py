@@ -40,7 +40,7 @@ n_parent = 20000  # simulated galaxies of all types, for percentiles
 seed = 21  # seed of the simulated galaxies
 cutouts_folder = ""  # folder of real cutouts; "" reads what is published
 statistics = ["shape", "colour", "background"]  # measured on cutouts
-network_epochs = 30  # epochs of the network that tells cutouts apart
+network_epochs = 30  # epochs of the network that classifies cutouts
 results_controls = "published"  # or "made", with the values below
 # Names of the controls to make
 controls = [

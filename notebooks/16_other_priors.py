@@ -197,8 +197,8 @@ print(f"median effective share of the draws: {share:.3f}")
 # from {glue:text}`bursts_before` to {glue:text}`bursts_after` dex. Neither
 # bias exceeds two standard errors, and the mean log-density changes by
 # {glue:text}`bursts_gain` nat: the {glue:text}`bursts_effective:.0f` effective
-# of {glue:text}`bursts_n_test` test galaxies are too few to tell which prior
-# serves them better.
+# of {glue:text}`bursts_n_test` test galaxies are too few to decide which
+# prior serves them better.
 
 # %% tags=["remove-cell"]
 result = priors.STUDY.result(results, folder, priors.Plan.of(globals()))

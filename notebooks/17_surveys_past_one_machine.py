@@ -23,7 +23,7 @@
 # {glue:text}`scaling_share` times the work of one, and neither time nor memory
 # per galaxy grows from a thousand to a million galaxies. A distilled model draws
 # {glue:text}`student_faster:.0f` times as fast as twelve Runge–Kutta steps, and
-# no classifier tells its draws from those of a hundred steps.
+# no classifier distinguishes its draws from those of a hundred steps.
 #
 # Rubin's LSST will measure some ten billion galaxies, more than one machine
 # holds. The catalogue is cut into partitions, and each is read, checked,
@@ -295,7 +295,7 @@ for name, value in quoted.items():
 # trees). The teacher in one and in two steps shows what these classifiers can
 # find.
 
-# %% mystnb={"figure": {"caption": "Accuracy of classifiers that tell draws in few evaluations from those of the teacher in a hundred steps, for simulated galaxies that neither has seen. Students in one to eight jumps stay at one half: nothing distinguishes them. The teacher in one step (4 evaluations) is recognised.", "name": "fig-students"}, "image": {"alt": "Accuracy of the classifiers against the number of evaluations per draw, 1 to 48. Students lie at 0.50 throughout. The teacher lies at 0.57 with 4 evaluations, near 0.50 with 8 and at 0.50 with 48. A dotted line marks 0.53."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Accuracy of classifiers that separate draws in few evaluations from those of the teacher in a hundred steps, for simulated galaxies that neither has seen. Students in one to eight jumps stay at one half: nothing distinguishes them. The teacher in one step (4 evaluations) is recognised.", "name": "fig-students"}, "image": {"alt": "Accuracy of the classifiers against the number of evaluations per draw, 1 to 48. Students lie at 0.50 throughout. The teacher lies at 0.57 with 4 evaluations, near 0.50 with 8 and at 0.50 with 48. A dotted line marks 0.53."}} tags=["hide-input"]
 plan = students.Plan.of(globals())
 result = students.STUDY.result(results, folder, plan)
 found = result.content

@@ -192,10 +192,25 @@ def test_texts_are_plain_english_and_numbers_glued(path):
     # The README cannot glue; test_findings.py holds its numbers to the results.
     if path.name != "README.md":
         found += typed_numbers(markdown_of(path))
+    found += swallowed(markdown_of(path))
     if str(path.relative_to(ROOT)) in WAITING:
         assert found, "this file is clean: take it off tests/prose_waiting.yaml"
     else:
         assert not found, "\n".join(found)
+
+
+def swallowed(text: str) -> list[str]:
+    """Return a sentence for each line that begins with %: MyST takes it for a comment."""
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    lines = re.findall(r"^\s*%.*", plain, re.M)
+    return [f"{line.strip()!r} is a comment of MyST: move a word before the %" for line in lines]
+
+
+def test_lines_that_myst_swallows_are_found():
+    assert len(swallowed("It holds for 71\n% of the galaxies.\n")) == 1
+    assert not swallowed(
+        "It holds for 71 % of the galaxies.\n\n```python\n%matplotlib inline\n```\n"
+    )
 
 
 def test_waiting_files_exist():

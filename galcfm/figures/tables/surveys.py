@@ -20,7 +20,7 @@ def relations(all_relations: Sequence) -> pd.DataFrame:
                 "gives": r.name,
                 "relation": r.formula,
                 "numbers": "; ".join(
-                    f"{k} = {', '.join(f'{x:g}' for x in np.atleast_1d(v))}"
+                    f"{k} = {', '.join(f'{x:g}' for x in np.atleast_1d(v))}".replace("-", "−")
                     for k, v in r.coefficients.items()
                 ),
                 "scatter": r.scatter,
