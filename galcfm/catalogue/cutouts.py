@@ -14,11 +14,16 @@ import numpy as np
 from galcfm.catalogue import CatalogueError
 from galcfm.catalogue.sources import Partition, Source, stamp_of
 from galcfm.paths import user_path
+from galcfm.posterior import Posterior
 from galcfm.properties import LinearCutouts, checked_bands
 from galcfm.survey import Survey
 from galcfm.survey.cutouts import CutoutFolder, Cutouts, fitted_cutout, linear_of, read_cutout
 from galcfm.survey.images import PIXEL_SCALE
 from galcfm.survey.sky import SAME_SCALE
+
+# Largest numbers of rows per partition of a table with a column of cutouts; a linear cutout with
+# its masks takes a megabyte.
+ROWS_WITH_CUTOUTS, ROWS_WITH_FLUXES = 1000, 200
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,19 @@ class CatalogueCutouts:
         positions = np.stack([values.get(name, unknown) for name in ("ra", "dec")], 1)
         folder = CutoutFolder(self.place, self.unit)
         return lambda row: folder.cutout(object_id[row], scale, positions[row], *wanted)
+
+
+def given_cutouts(cutouts, model: Posterior, rows: int) -> tuple[Cutouts | None, int]:
+    """Return the cutouts as `Cutouts`, and the number of rows per partition, at most `rows`.
+
+    A column of cutouts is read together with the other columns, in smaller partitions.
+    """
+    if cutouts is None:
+        return None, rows
+    given = cutouts if isinstance(cutouts, Cutouts) else Cutouts(cutouts)
+    if not user_path(given.source, "cutouts", CatalogueError).exists():
+        rows = min(rows, ROWS_WITH_FLUXES if model.declaration.cutouts else ROWS_WITH_CUTOUTS)
+    return given, rows
 
 
 def find_cutouts(

@@ -16,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from galcfm.catalogue import CatalogueError
+from galcfm.catalogue.cutouts import given_cutouts
 from galcfm.catalogue.partitions import infer_partition
 from galcfm.catalogue.plan import Plan, make_plan
 from galcfm.catalogue.results import InferredCatalogue, complete_result, open_result
@@ -29,8 +30,6 @@ from galcfm.survey.embeddings import Embeddings
 
 BYTES_A_ROW = 250  # size of a row of the result, without draws
 WORKER_WAIT = 1800  # s without any worker of a cluster
-ROWS_WITH_CUTOUTS = 1000  # rows per partition of a table with a column of cutouts, at most
-ROWS_WITH_FLUXES = 200  # the same for linear cutouts, of which one with its masks takes a megabyte
 
 
 def infer_catalogue(
@@ -78,12 +77,9 @@ def infer_catalogue(
         destination: Folder of the result; its Parquet files are in `dataset/`.
         columns, unit, total, dereddened: Declarations of a table, as in `Survey.from_table`.
         cutouts: Cutouts for an image model: a folder of files such as ID.jpg, as in
-            `Survey.from_table`, or the name of a column of JPEG, PNG or pixels, which is read in
-            blocks of at most 1,000 rows. For a model of linear cutouts, a folder of ID_BAND.fits or
-            a column of records of the Multimodal Universe or of fluxes (bands, height, width), read
-            in blocks of at most 200 rows; bands and size are those of the model. Unit and bands of
-            fluxes that do not state them are given as `galcfm.survey.cutouts.Cutouts(cutouts,
-            bands, unit)`. A survey has its own images.
+            `Survey.from_table`, or the name of a column of JPEG, PNG or pixels, or, for a model of
+            linear cutouts, of fluxes or records; or a `galcfm.survey.cutouts.Cutouts` of one of
+            them with the unit or the bands of its fluxes. A survey has its own images.
         pixel_scale: Scale of the cutouts [arcsec/pixel].
         embeddings: Embeddings for a model trained with them, as in `Survey.from_table`: columns, or
             files with `object_id`, which each partition reads in blocks. A survey has its own.
@@ -104,13 +100,7 @@ def infer_catalogue(
     client = _active_client()
     if not isinstance(model, Posterior):
         model = Posterior.load(model, device=None if client is None else "cpu")
-    if cutouts is not None and not isinstance(cutouts, Cutouts):
-        cutouts = Cutouts(cutouts)
-    if cutouts is not None and not user_path(cutouts.source, "cutouts", CatalogueError).exists():
-        # The cutouts are a column, which is read together with the other columns.
-        rows_a_partition = min(rows_a_partition, ROWS_WITH_CUTOUTS)
-        if model.declaration.cutouts:
-            rows_a_partition = min(rows_a_partition, ROWS_WITH_FLUXES)
+    cutouts, rows_a_partition = given_cutouts(cutouts, model, rows_a_partition)
     destination = user_path(destination, "the folder of the result", CatalogueError)
     destination = Path(os.path.realpath(destination))
     found = find_source(source, destination, rows_a_partition)

@@ -32,10 +32,10 @@ STACKS = ("image_array", "images", "image", "cutouts", "cutout")
 class Cutouts:
     """Cutouts with bands and unit that the files do not state, or linear cutouts.
 
-    Linear cutouts keep fluxes in nanomaggies per pixel, any bands and their own pixels. Masked
-    pixels, those with an inverse variance of 0 and those that are not finite are interpolated from
-    their neighbours; a cutout with pixels that have no measured pixel within 4 rows and columns is
-    refused. The first row is in the south, as in FITS; the survey stores it last.
+    Linear cutouts keep fluxes in nanomaggies per pixel, any bands and their own pixels. Pixels that
+    are masked, not finite, or have an inverse variance of 0 are interpolated from their neighbours;
+    a cutout with pixels that have no measured pixel within 4 rows and columns is refused. The first
+    row is in the south, as in FITS; the survey stores it last.
 
     Example:
         ::

@@ -275,7 +275,7 @@ INSIDE = {
 }
 # Texts that the command takes and that are no paths.
 NO_PATHS = {
-    "infer": {"unit", "columns", "makers"},
+    "infer": {"unit", "columns", "makers", "cutout_bands", "cutout_unit"},
     "simulate": {"instrument"},
     "show": {"object_id"},
 }
