@@ -18,15 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from galcfm.paths import (
-    damage_in_a_sentence,
-    download_folder,
-    hold,
-    let_go,
-    replacing,
-    require_disk_space,
-    user_path,
-)
+from galcfm import paths
 from galcfm.runs import RunError
 from galcfm.survey.cards import library
 
@@ -58,60 +50,55 @@ def read_table(source: str, n_galaxies: int, progress: bool = True, **options) -
             fetches it.
         OSError: The disk is too small.
     """
-    local = user_path(source, "table", RunError)
+    local = paths.user_path(source, "table", RunError)
     if local.exists():
         files = sorted(local.rglob("*.parquet")) if local.is_dir() else [local]
-        readers = {path.name: (lambda path=path: averaged(path)) for path in files}
-        return _first(source, readers, n_galaxies, progress)
-    folder = download_folder(source.replace("/", "--"))
+        return _first({path.name: path for path in files}, averaged, source, n_galaxies, progress)
+    folder = paths.download_folder(source.replace("/", "--"))
     lock = folder / "lock"
-    hold(lock, RunError(f"another process fetches {source} to {folder}: wait for it"))
+    paths.hold(lock, RunError(f"another process fetches {source} to {folder}: wait for it"))
+    api = library("huggingface_hub", RunError).HfApi(**options)
     try:
-        return _first(source, _on_the_hub(source, folder, options), n_galaxies, progress)
+        with _in_a_sentence(source):
+            commit = api.dataset_info(source).sha
+            tree = api.list_repo_tree(source, repo_type="dataset", revision=commit, recursive=True)
+            files = {file.path: file for file in tree if file.path.endswith(".parquet")}
+
+        def read(file) -> pa.Table:
+            return _fetched(api, source, file, commit, folder)
+
+        return _first(files, read, source, n_galaxies, progress)
     finally:
-        let_go(lock)
+        paths.let_go(lock)
 
 
-def _first(source: str, readers: dict, n_galaxies: int, progress: bool) -> pa.Table:
+def _first(files: dict, read: Callable, source: str, n_galaxies: int, progress: bool) -> pa.Table:
     """Read files until there are enough galaxies, and return these."""
-    if not readers:
+    if not files:
         raise RunError(f"{source} has no Parquet files: give the folder that contains them")
     parts, n_read = [], 0
-    order = sorted(readers, key=lambda name: sha256(name.encode()).digest())
+    order = sorted(files, key=lambda name: sha256(name.encode()).digest())
     for name in tqdm(order, desc="files of the table", disable=not progress):
-        parts.append(readers[name]())
+        parts.append(read(files[name]))
         n_read += len(parts[-1])
         if n_galaxies and n_read >= n_galaxies:
             break
-    table = pa.concat_tables(parts)
-    return table[: n_galaxies or None]
+    return pa.concat_tables(parts)[: n_galaxies or None]
 
 
-def _on_the_hub(source: str, folder: Path, options: dict) -> dict[str, Callable[[], pa.Table]]:
-    """Return for each file of the data set a function that returns its galaxies."""
-    hub = library("huggingface_hub", RunError)
-    api = hub.HfApi(**options)
-    with _in_a_sentence(source):
-        revision = api.dataset_info(source).sha
-        tree = api.list_repo_tree(source, repo_type="dataset", revision=revision, recursive=True)
-        sizes = {file.path: file.size for file in tree if file.path.endswith(".parquet")}
-
-    def read(name: str) -> pa.Table:
-        kept = folder / revision[:12] / name.replace("/", "--")
-        if not kept.exists():
-            require_disk_space(folder, sizes[name] + SPARE_BYTES)
-            arriving = folder / "arriving"
-            with _in_a_sentence(source):
-                path = api.hf_hub_download(
-                    source, name, repo_type="dataset", revision=revision, local_dir=arriving
-                )
-            with replacing(kept) as temporary:
-                pq.write_table(averaged(Path(path)), temporary)
-            shutil.rmtree(arriving)
-        with damage_in_a_sentence(kept, AGAIN, RunError):
-            return pq.read_table(kept)
-
-    return {name: (lambda name=name: read(name)) for name in sizes}
+def _fetched(api, source: str, file, commit: str, folder: Path) -> pa.Table:
+    """Return the galaxies of a file of the data set, which is fetched and averaged once."""
+    kept = folder / commit[:12] / file.path.replace("/", "--")
+    if not kept.exists():
+        paths.require_disk_space(folder, file.size + SPARE_BYTES)
+        place = {"revision": commit, "local_dir": folder / "arriving"}
+        with _in_a_sentence(source):
+            path = api.hf_hub_download(source, file.path, repo_type="dataset", **place)
+        with paths.replacing(kept) as temporary:
+            pq.write_table(averaged(Path(path)), temporary)
+        shutil.rmtree(folder / "arriving")
+    with paths.damage_in_a_sentence(kept, AGAIN, RunError):
+        return pq.read_table(kept)
 
 
 @contextmanager
@@ -140,20 +127,18 @@ def averaged(path: Path) -> pa.Table:
     Raises:
         RunError: The file is damaged or lacks a column.
     """
-    with damage_in_a_sentence(path, "Fetch it again, or leave it out.", RunError):
+    with paths.damage_in_a_sentence(path, "Fetch it again, or leave it out.", RunError):
         file = pq.ParquetFile(path)
-        names = set(file.schema_arrow.names)
-    if missing := [name for name in (*NUMBERS, *EMBEDDINGS) if name not in names]:
+        names = file.schema_arrow.names
+        columns = [name for name in (IDENTIFIER, *NUMBERS, *EMBEDDINGS) if name in names]
+        batches = file.iter_batches(ROWS_AT_ONCE, columns=columns)
+        lacking = {*NUMBERS, *EMBEDDINGS} - {*names}
+        parts = [] if lacking else [_averaged_rows(pa.table(batch)) for batch in batches]
+    if lacking:
         raise RunError(
-            f"{path} has no column {', '.join(missing)}: give the files of the data set "
+            f"{path} has no column {', '.join(sorted(lacking))}: give the files of the data set "
             "EiffL/desi_x_ls_aion, or a table with its columns"
         )
-    columns = [*NUMBERS, *EMBEDDINGS, *({IDENTIFIER} & names)]
-    with damage_in_a_sentence(path, "Fetch it again, or leave it out.", RunError):
-        parts = [
-            _averaged_rows(pa.Table.from_batches([batch]))
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns)
-        ]
     table = pa.concat_tables(parts)
     if IDENTIFIER not in names:
         rows = [f"{path.stem}-{row}" for row in range(len(table))]
