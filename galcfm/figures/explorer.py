@@ -64,7 +64,7 @@ def plain_label(label: str) -> str:
 
 
 def planes_of(names: Sequence[str]) -> list[tuple[int, int]]:
-    """Return pairs of properties, horizontal axis first; those of the paper's figures come first.
+    """Return pairs of properties, horizontal axis first; the paper's pairs come first.
 
     >>> planes_of(["age", "dn4000", "a_v"])
     [(1, 2), (0, 1), (0, 2)]
@@ -82,8 +82,7 @@ def explorer_data(
     Arguments:
         galaxies: The galaxies of the posteriors, in their order; the first 500 are shown.
         posteriors: Dataset of each model, as for the figures.
-        delta_log_p: By model, log posterior minus log prior density at the measured properties
-            [nat], one value per galaxy in the same order.
+        delta_log_p: Δlog p of the measured properties [nat] by model, in the same order.
 
     Returns:
         `properties` (d of them) with label, ends of the range and density of the measured values
@@ -98,11 +97,9 @@ def explorer_data(
     """
     found = aligned(galaxies.catalogue, posteriors)
     truth, samples, declared = found.values, found.samples, galaxies.declaration
-    names = list(found.labels)
+    names, every = list(found.labels), list(samples.values())
     shown, planes = min(len(truth), GALAXIES), planes_of(names)
-    ranges = [
-        limits(truth[:, k], *(s[..., k] for s in samples.values())) for k in range(len(names))
-    ]
+    ranges = [limits(truth[:, k], *(s[..., k] for s in every)) for k in range(len(names))]
     edges = [np.linspace(*ends, BINS + 1) for ends in ranges]
     properties = [
         {
@@ -114,7 +111,7 @@ def explorer_data(
         }
         for k, (p, ends) in enumerate(zip(found.properties, ranges, strict=True))
     ]
-    pooled = np.concatenate([draws[:shown] for draws in samples.values()], axis=1)
+    pooled = np.concatenate([draws[:shown] for draws in every], axis=1)
     low, high = np.quantile(pooled, [0.001, 0.999], axis=1)
     margin = 0.12 * (high - low) + 1e-9
     low, high = low - margin, high + margin
@@ -145,7 +142,7 @@ def explorer_data(
     return {
         "source": galaxies.source,
         "n_galaxies": len(truth),
-        "n_draws": next(iter(samples.values())).shape[1],
+        "n_draws": every[0].shape[1],
         "bins": BINS,
         "bands": list(declared.bands),
         "cutout_width": round(PIXEL_SCALE * IMAGE_SHAPE[1], 1),

@@ -13,7 +13,7 @@ from galcfm.figures import style
 from galcfm.metrics import coverage, rank_statistics
 
 __all__ = ["calibration", "model_comparison", "population_quantiles", "recovery", "training_curves"]
-# Panels of properties beside each other; those of more properties continue below.
+# Largest number of panels in a row; further properties continue below.
 ACROSS = 5
 
 

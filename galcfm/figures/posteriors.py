@@ -36,7 +36,7 @@ def galaxy_corner(
     shown = style.aligned(measured, posteriors)
     at, draws, ranges = of_one(shown, galaxy)
     labels = [label.replace(" [", "\n[") for label in shown.labels.values()]
-    # Legend and cutout stand in the upper right corner, which needs three columns.
+    # Legend and cutout need an upper right corner of three columns.
     size, columns = len(labels), max(3, len(labels))
     width = max(style.COLUMN, 1.3 * size)
     figure = Figure(figsize=(width, width * size / columns), dpi=150)

@@ -36,7 +36,7 @@ class Look(NamedTuple):
 IMAGE = Look("#0072B2", "o", "Image model")
 PHOTOMETRY = Look("#E69F00", "s", "Photometry model")
 MEASURED = Look("#333333", "D", "Measured")
-# Models of photometry and an embedding; those of other names take the last look, or a free one.
+# Models of photometry and an embedding. Other names take the last look, or a free one.
 EMBEDDINGS = {
     "image_embedding": Look("#7900F2", "^", "Image embedding model"),
     "spectrum_embedding": Look("#CC3300", "v", "Spectrum embedding model"),
