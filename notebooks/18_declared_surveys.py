@@ -170,10 +170,11 @@ declared.embedding_table(stored.content)
 
 # %% [markdown]
 # With about as many galaxies as the published model had
-# ({glue:text}`n_theirs:,.0f`), the embedding is worth as much as the image, to
-# {glue:text}`embedded_gain:+.3f` ± {glue:text}`embedded_error:.3f` nat. With
-# fewer galaxies the flow on top of the encoder learns less: the difference is
-# what the smaller training set costs, not what the embedding loses.
+# ({glue:text}`n_theirs:,.0f`), the embedding is worth nearly as much as the
+# image: {glue:text}`embedded_gain:+.3f` ± {glue:text}`embedded_error:.3f` nat,
+# where the image adds half a nat to the photometry. With fewer galaxies the
+# loss grows, because the flow, not the encoder, has less to learn from. Each
+# row is one training; errors are those of the number of galaxies.
 
 # %% [markdown]
 # ## Missing labels
