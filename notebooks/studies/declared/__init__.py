@@ -69,7 +69,7 @@ class Plan(frame.Plan):
     galaxies_seed: int = 82
     share: float = 0.3
     max_epochs: int = 40
-    seeds: Sequence[int] = (1, 2)
+    seeds: Sequence[int] = (1,)
     n_draws: int = 50
     steps: int = 12
     processes: int = 2
