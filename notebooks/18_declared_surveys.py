@@ -211,10 +211,11 @@ print(stored.origin)
 # a model trained on them alone takes every galaxy for one of these, and its
 # log-density for the others falls by
 # {glue:text}`class_loss:.2f` nat. Training on what each galaxy has
-# leaves {glue:text}`class_chain_lacking:+.2f` nat, most of it from O/H itself,
-# which no training galaxy of this class has: there the model extrapolates, and
-# nothing in the data can tell it how well. At random, the complete galaxies are a
-# fair sample, only a smaller one ({glue:text}`random_complete_having:+.3f` nat).
+# gives {glue:text}`class_chain_lacking:+.2f` nat. What remains includes O/H
+# itself, which no training galaxy of this class has: there the model
+# extrapolates, and nothing in the data can tell it how well. If labels are
+# missing at random, the complete galaxies are a fair sample, only a smaller one
+# ({glue:text}`random_complete_having:+.3f` nat).
 #
 # ## Real galaxies of DESI
 #
