@@ -25,7 +25,7 @@
 # {glue:text}`embedded_error:.3f` {term}`nat`. If O/H is missing for a whole class
 # of galaxies, training on the complete galaxies alone costs
 # {glue:text}`class_loss:.2f` nat for that class; training on what each galaxy
-# has avoids most of this loss.
+# has costs {glue:text}`class_chain_cost:.2f` nat.
 #
 # The two studies use simulated galaxies and are stored; `results = "made"`
 # repeats them. The last section is about real galaxies of DESI
@@ -203,19 +203,24 @@ labels = content["labels"]
 for row in ("class_chain", "class_complete", "random_complete"):
     for group in ("having", "lacking"):
         glue(f"{row}_{group}", labels[row][group]["gain"]["gain"])
+glue("class_chain_cost", -labels["class_chain"]["lacking"]["gain"]["gain"])
 glue("class_loss", -labels["class_complete"]["lacking"]["gain"]["gain"])
 print(stored.origin)
 
 # %% [markdown]
 # Where O/H is missing by class, the complete galaxies are the star-forming ones:
 # a model trained on them alone takes every galaxy for one of these, and its
-# log-density for the others falls by
-# {glue:text}`class_loss:.2f` nat. Training on what each galaxy has
-# gives {glue:text}`class_chain_lacking:+.2f` nat. What remains includes O/H
-# itself, which no training galaxy of this class has: there the model
-# extrapolates, and nothing in the data can tell it how well. If labels are
-# missing at random, the complete galaxies are a fair sample, only a smaller one
-# ({glue:text}`random_complete_having:+.3f` nat).
+# log-density for the others falls by {glue:text}`class_loss:.2f` nat (it gains
+# {glue:text}`class_complete_having:.2f` nat for the class that it assumes).
+# Training on what each galaxy has costs
+# {glue:text}`class_chain_lacking:+.3f` nat. That is little, although no training
+# galaxy of this class has O/H: the simulation's relation of O/H with mass and
+# star formation rate continues smoothly, and the model extrapolates it. In a real
+# survey nothing in the data can tell whether it does. If labels are missing at
+# random, the complete galaxies are a fair sample, only a smaller one
+# ({glue:text}`random_complete_having:+.3f` nat). The groups are chosen by
+# measured star formation rates, so that means have a bias in each even with
+# nothing missing.
 #
 # ## Real galaxies of DESI
 #
