@@ -117,9 +117,7 @@ print(survey.declaration.embeddings)
 # model `shapes_embedding` has the photometry and the embedding as input.
 
 # %%
-recipe = replace(
-    RECIPES["smoke"], photometry_max_epochs=example_epochs
-)
+recipe = replace(RECIPES["smoke"], photometry_max_epochs=example_epochs)
 models = train_models(
     survey,
     place / "models",
@@ -163,9 +161,7 @@ figures.galaxy_corner(
 # alone.
 
 # %% tags=["hide-input"]
-stored = declared.STUDY.result(
-    results, folder, declared.Plan.of(globals())
-)
+stored = declared.STUDY.result(results, folder, declared.Plan.of(globals()))
 declared.embedding_table(stored.content)
 
 # %% [markdown]
@@ -273,9 +269,11 @@ tables.information(found.results) if found else None
 shown.gains(found) if found else None
 
 # %% mystnb={"figure": {"caption": "Test galaxies of DESI: model with the embedding of the image against photometry alone, with exact densities. Above the diagonal the embedding helps.", "name": "fig-desi-comparison"}, "image": {"alt": "Two scatter plots with one point per galaxy, exact \u0394log p on the left and D_KL on the right, of the model with the embedding of the image against the photometry model."}} tags=["hide-input"]
-by_model = {
-    name: found.results[name]["galaxies"] for name in desi.MODELS[:2]
-} if found else {}
+by_model = (
+    {name: found.results[name]["galaxies"] for name in desi.MODELS[:2]}
+    if found
+    else {}
+)
 figures.model_comparison(
     {name: of["delta_log_p"]["exact"] for name, of in by_model.items()},
     {name: of["d_kl"]["exact"] for name, of in by_model.items()},
