@@ -63,7 +63,7 @@ TEXT_FILES = {"open", "read_text", "write_text", "NamedTemporaryFile", "Temporar
 PROCESSES = {"run", "Popen", "check_output", "check_call", "call"}
 TABLES = {"loadtxt", "savetxt", "genfromtxt", "fromregex"}
 # Functions of that name that read no text.
-BINARY = ("fits", "Image", "webbrowser", "xarray", "images", "tarfile", "zipfile", "lsdb")
+BINARY = ("fits", "Image", "webbrowser", "xarray", "images", "tarfile", "zipfile", "lsdb", "zarr")
 
 
 def opens_text_without_encoding(call: ast.Call) -> bool:
