@@ -166,11 +166,12 @@ declared.embedding_table(stored.content)
 
 # %% [markdown]
 # With about as many galaxies as the published model had
-# ({glue:text}`n_theirs:,.0f`), the embedding is worth nearly as much as the
-# image: {glue:text}`embedded_gain:+.3f` ± {glue:text}`embedded_error:.3f` nat,
-# where the image adds half a nat to the photometry. With fewer galaxies the
-# loss grows, because the flow, not the encoder, has less to learn from. Each
-# row is one training; errors are those of the number of galaxies.
+# ({glue:text}`n_theirs:,.0f`), the embedding replaces the image to within
+# {glue:text}`embedded_gain:+.3f` ± {glue:text}`embedded_error:.3f` nat, a small
+# part of what the image adds to the photometry ({doc}`07_at_the_papers_size`).
+# With fewer galaxies the loss grows: the encoder is the same, and only the flow
+# has less to learn from. Each row is one training; errors are those of the
+# number of test galaxies.
 
 # %% [markdown]
 # ## Missing labels
@@ -312,6 +313,6 @@ glue("gigabytes", 117 * n_table / 96000)
 #
 # - Declare properties, bands and embeddings once, in `Survey.from_table`; models,
 #   metrics, figures and catalogues follow.
-# - A frozen encoder's features are worth as much as the image, if the flow on top
-#   sees as many galaxies.
+# - The features of a frozen encoder replace the image nearly without loss, if the
+#   flow is trained on as many galaxies as the encoder was.
 # - Never train on complete galaxies only when labels are missing by class.
