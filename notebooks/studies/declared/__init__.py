@@ -48,6 +48,8 @@ class Plan(frame.Plan):
         n_embedded: Number of galaxies with image features, a twentieth each for validation and
             test.
         embedded_seed: Seed of these galaxies, other than that of the published image model's.
+        n_new: Number of further galaxies with image features, for a test with a smaller error.
+        new_seed: Seed of these galaxies.
         training_sizes: Numbers of these galaxies that are trained on, one training each.
         embedded_epochs: Largest number of epochs of these trainings.
         n_galaxies: Number of galaxies with missing labels, a tenth of them each for validation
@@ -63,6 +65,8 @@ class Plan(frame.Plan):
 
     n_embedded: int = 100_000
     embedded_seed: int = 81
+    n_new: int = 10_000
+    new_seed: int = 91
     training_sizes: Sequence[int] = (10_000, 30_000, 90_000)
     embedded_epochs: int = 20
     n_galaxies: int = 20_000
@@ -82,7 +86,7 @@ def embedding_table(results: Mapping) -> pd.DataFrame:
             f"{split} galaxies [nat]": with_error(
                 found[split]["gain"], found[split]["standard_error"], sign="+"
             )
-            for split in ("validation", "test")
+            for split in ("validation", "test", "new")
         }
         for found in results["embedding"].values()
     }

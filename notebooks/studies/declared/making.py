@@ -54,9 +54,7 @@ def embedded(place: Place, plan: Plan, model: Posterior, size: int) -> dict:
         size: Number of training galaxies.
     """
     known = [plan.n_embedded, plan.embedded_seed]
-    catalogue = kept_catalogue(*known, **EMBEDDED_SPLITS)
-    features = place.shared("declared-features", [*known, model.weights_digest])
-    whole = with_image_features(catalogue, plan.embedded_seed, model, features, plan.processes)
+    whole = with_features(place, plan, model, *known)
     split = whole.catalogue["split"].to_numpy()
     trained = np.flatnonzero(split == "train")[:size]
     survey = whole.select(np.concatenate([trained, np.flatnonzero(split != "train")]))
@@ -65,8 +63,9 @@ def embedded(place: Place, plan: Plan, model: Posterior, size: int) -> dict:
     folder = place.shared("declared-embedded", used)
     own = train_models(survey, folder, recipe, ("photometry", EMBEDDED))[EMBEDDED]
     found = {"n_train": len(trained), "best_epoch": own.metadata["best_epoch"]}
-    for name in EMBEDDED_SPLITS:
-        part = survey.split(name)
+    parts = {name: survey.split(name) for name in EMBEDDED_SPLITS}
+    parts["new"] = with_features(place, plan, model, plan.n_new, plan.new_seed)
+    for name, part in parts.items():
         f_img = torch.from_numpy(part.embeddings["image"])
         f_phot = model.standardised_features(Observation(part.magnitudes))
         ours = own.log_prob_from(part.properties, own.encode_survey(part), plan.steps)
@@ -74,6 +73,13 @@ def embedded(place: Place, plan: Plan, model: Posterior, size: int) -> dict:
         theirs = model.log_prob_from(part.properties, condition, plan.steps)
         found[name] = over_trainings((ours - theirs).double()[None]) | {"n": len(part)}
     return found
+
+
+def with_features(place: Place, plan: Plan, model: Posterior, n: int, seed: int) -> Survey:
+    """Return n simulated galaxies with the image features of a model, which are kept."""
+    catalogue = kept_catalogue(n, seed, **EMBEDDED_SPLITS)
+    folder = place.shared("declared-features", [n, seed, model.weights_digest])
+    return with_image_features(catalogue, seed, model, folder, plan.processes)
 
 
 def with_missing_labels(place: Place, plan: Plan) -> dict:
