@@ -75,14 +75,14 @@ def results() -> dict:
         "bias": dict.fromkeys(PROPERTY_NAMES, 0.1),
         "bias_error": dict.fromkeys(PROPERTY_NAMES, 0.01),
     }
-    of_size = {"n_train": 10000, "test": gain, "validation": gain}
+    of_size = {"n_train": 10000, "test": gain, "validation": gain, "new": gain}
     labels = {name: {"having": of, "lacking": of} for name in ROWS}
     return {"embedding": {"10000": of_size}, "labels": labels}
 
 
 def test_the_tables_have_a_row_for_each_training():
     table = declared.embedding_table(results())
-    assert table.loc["10,000"].tolist() == ["−0.500 ± 0.020"] * 2
+    assert table.loc["10,000"].tolist() == ["−0.500 ± 0.020"] * 3
     table = declared.label_table(results())
     assert list(table.index) == [row.words for row in ROWS.values()]
     assert table.loc["nothing missing", "with O/H: log-density [nat]"] == ""
