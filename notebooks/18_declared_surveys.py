@@ -27,11 +27,11 @@
 # {glue:text}`class_loss:.2f` nat for that class; training on what each galaxy
 # has costs {glue:text}`class_chain_cost:.2f` nat.
 #
-# The two studies use simulated galaxies and are stored; `results = "made"`
-# repeats them. The last section is about real galaxies of DESI
+# The two studies use simulated galaxies and are stored: the parameters of size
+# change nothing unless `results = "made"` repeats them. The last section is about real galaxies of DESI
 # {cite:p}`DESI2024`, which only the profile `desi` downloads.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters", "code_prompt_hide": "Hide the parameters"} tags=["parameters", "hide-input"]
 profile = "quick"  # folder of the run: smoke, quick, paper, sdss or desi
 run = ""  # name of a rerun: data/runs/PROFILE-RUN
 n_example = 1500  # simulated galaxies of the example
@@ -60,7 +60,7 @@ n_tested = 1000  # test galaxies with draws
 n_samples = 400  # draws of each of these
 steps = 12  # Runge-Kutta steps of all draws and densities
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the imports", "code_prompt_hide": "Hide the imports"} tags=["hide-input"]
 # %matplotlib inline
 import tempfile
 from dataclasses import replace
@@ -169,7 +169,7 @@ declared.embedding_table(stored.content)
 
 # %% [markdown]
 # With about as many galaxies as the published model had
-# ({glue:text}`n_theirs:,.0f`), the embedding replaces the image to within
+# ({glue:text}`n_theirs:,.0f`), the new model differs from the image model by
 # {glue:text}`embedded_gain:+.3f` ± {glue:text}`embedded_error:.3f` nat, a small
 # part of what the image adds to the photometry ({doc}`07_at_the_papers_size`).
 # With fewer galaxies the loss grows: the encoder is the same, and only the flow
@@ -188,7 +188,7 @@ declared.embedding_table(stored.content)
 # we can score all five properties. Gains are relative to a model trained with
 # nothing missing; bias is posterior mean minus measured value.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "full-width"]
 declared.label_table(stored.content)
 
 # %% tags=["remove-cell"]
@@ -213,7 +213,7 @@ print(stored.origin)
 # a model trained on them alone takes every galaxy for one of these, and its
 # log-density for the others falls by {glue:text}`class_loss:.2f` nat (it gains
 # {glue:text}`class_complete_having:.2f` nat for the class that it assumes).
-# Training on what each galaxy has costs
+# Training on what each galaxy has changes it by
 # {glue:text}`class_chain_lacking:+.3f` nat. That is little, although no training
 # galaxy of this class has O/H: the simulation's relation of O/H with mass and
 # star formation rate continues smoothly, and the model extrapolates it. In a real
@@ -259,21 +259,21 @@ print(stored.origin)
 #   AION-1; the card does not name the version. The mean over tokens loses where
 #   in the image, or at which wavelength, a feature was.
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 found = desi.make(folder, desi.Plan.of(globals())) if table else None
 display(Markdown(shown.words(found)))
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 left = found.survey.parameters["cuts"] if found else {}
 pd.DataFrame({"galaxies left": left}) if found else None
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 tables.information(found.results) if found else None
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 shown.gains(found) if found else None
 
-# %% mystnb={"figure": {"caption": "Test galaxies of DESI: model with the embedding of the image against photometry alone, with exact densities. Above the diagonal the embedding helps.", "name": "fig-desi-comparison"}, "image": {"alt": "Two scatter plots with one point per galaxy, exact \u0394log p on the left and D_KL on the right, of the model with the embedding of the image against the photometry model."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Test galaxies of DESI: model with the embedding of the image against photometry alone, with exact densities. Above the diagonal the embedding helps.", "name": "fig-desi-comparison"}, "image": {"alt": "Two scatter plots with one point per galaxy, exact \u0394log p on the left and D_KL on the right, of the model with the embedding of the image against the photometry model."}} tags=["remove-input"]
 by_model = (
     {name: found.results[name]["galaxies"] for name in desi.MODELS[:2]}
     if found
@@ -285,22 +285,22 @@ figures.model_comparison(
     source=found.source,
 ) if found else None
 
-# %% mystnb={"figure": {"caption": "Posterior means of test galaxies of DESI against the values of PROVABGS, by model and property.", "name": "fig-desi-recovery"}, "image": {"alt": "Panels of posterior mean against PROVABGS value, one row per model and one column per property, with the line of equality."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Posterior means of test galaxies of DESI against the values of PROVABGS, by model and property.", "name": "fig-desi-recovery"}, "image": {"alt": "Panels of posterior mean against PROVABGS value, one row per model and one column per property, with the line of equality."}} tags=["remove-input"]
 figures.recovery(
     found.chosen.catalogue, found.posteriors, source=found.source
 ) if found else None
 
-# %% mystnb={"figure": {"caption": "Calibration on test galaxies of DESI: ranks of the values of PROVABGS among the draws, and coverage of central intervals minus its nominal value. Bands: 95 % of what calibrated posteriors give.", "name": "fig-desi-calibration"}, "image": {"alt": "One column per property: histograms of ranks above and deviations of the coverage below, for each model, with grey bands around perfect calibration."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Calibration on test galaxies of DESI: ranks of the values of PROVABGS among the draws, and coverage of central intervals minus its nominal value. Bands: 95 % of what calibrated posteriors give.", "name": "fig-desi-calibration"}, "image": {"alt": "One column per property: histograms of ranks above and deviations of the coverage below, for each model, with grey bands around perfect calibration."}} tags=["remove-input"]
 figures.calibration(
     found.chosen.catalogue, found.posteriors, source=found.source
 ) if found else None
 
-# %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the values of PROVABGS, at each percentile of the test galaxies of DESI.", "name": "fig-desi-population"}, "image": {"alt": "One panel per property: lines of draws near zero within a grey band, and dashed lines of posterior means that cross it, for each model."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Distributions of draws (solid) and of posterior means (dashed) minus that of the values of PROVABGS, at each percentile of the test galaxies of DESI.", "name": "fig-desi-population"}, "image": {"alt": "One panel per property: lines of draws near zero within a grey band, and dashed lines of posterior means that cross it, for each model."}} tags=["remove-input"]
 figures.population_quantiles(
     found.chosen.catalogue, found.posteriors, source=found.source
 ) if found else None
 
-# %% mystnb={"figure": {"caption": "Posterior of the test galaxy of DESI whose gain from the embedding of the spectrum is nearest the median. Dashed: values of PROVABGS and the redshift.", "name": "fig-desi-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy of DESI under the three models, with dashed lines at its labels."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Posterior of the test galaxy of DESI whose gain from the embedding of the spectrum is nearest the median. Dashed: values of PROVABGS and the redshift.", "name": "fig-desi-corner"}, "image": {"alt": "Corner plot of the five properties of one galaxy of DESI under the three models, with dashed lines at its labels."}} tags=["remove-input"]
 figures.galaxy_corner(
     found.chosen.catalogue,
     found.posteriors,

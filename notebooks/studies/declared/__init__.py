@@ -90,7 +90,7 @@ def embedding_table(results: Mapping) -> pd.DataFrame:
         }
         for found in results["embedding"].values()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("trained on")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("trained on", axis=1)
 
 
 def label_table(results: Mapping) -> pd.DataFrame:
